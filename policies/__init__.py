@@ -1,0 +1,1 @@
+"""The rules in force on a day: dated TOML, its schema, and the same rules as integers."""
