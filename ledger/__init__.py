@@ -1,0 +1,1 @@
+"""What happened: the facts, the store that keeps them, how they come in and go out."""

@@ -1,0 +1,120 @@
+"""Instants: whole microseconds since 1970-01-01T00:00:00Z, with text only at the doors."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive arithmetic is UTC here, and faster
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?",
+    re.ASCII,
+)
+_ACCEPTED = "an RFC 3339 instant such as 2021-03-15T09:00:00Z"
+
+MIN_INSTANT = -62_135_596_800 * SECOND
+"""0001-01-01T00:00:00Z."""
+MAX_INSTANT = 253_402_300_800 * SECOND - 1
+"""9999-12-31T23:59:59.999999Z."""
+
+
+def parse_instant(text: str, *, zone: tzinfo | None = None) -> int:
+    """Read an RFC 3339 instant as microseconds since 1970 (UTC).
+
+    A time without an offset is refused, unless `zone` says whose wall clock it is; a wall-clock
+    time that the zone skips is moved forward by the gap, of one that comes twice the first is
+    meant (spec section 3). Raises ValueError, with one sentence, for anything else that is not
+    RFC 3339, is finer than a microsecond, or lies outside the years 1 to 9999.
+
+    >>> parse_instant("1970-01-01T01:00:00.000001+01:00")
+    1
+    """
+    # The form nearly every feed sends, without the regular expression: a third of the time.
+    if (
+        len(text) == 20
+        and text[19] == "Z"
+        and text[4] == "-" == text[7]
+        and text[10] == "T"
+        and text[13] == ":" == text[16]
+        and text[11:13] != "24"
+    ):
+        try:
+            since = datetime.fromisoformat(text[:19]) - _EPOCH
+        except ValueError:
+            raise ValueError(_not_an_instant(text)) from None
+        return (since.days * 86_400 + since.seconds) * 1_000_000
+    return _parse_any(text, zone)
+
+
+def _parse_any(text: str, zone: tzinfo | None) -> int:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(_not_an_instant(text))
+    date, hour, rest, fraction, offset = match.groups()
+    fraction = (fraction or "").rstrip("0")
+    if len(fraction) > 6:
+        raise ValueError(f"{text!r} is finer than a microsecond: give at most six decimals")
+    if offset is None and zone is None:
+        raise ValueError(
+            f"{text!r} is a time without a zone: give it an offset, such as 2021-03-15T09:00:00Z"
+        )
+    try:
+        if hour == "24":  # Python 3.13 takes it for the next day, RFC 3339 knows no such hour
+            raise ValueError
+        wall = datetime.fromisoformat(f"{date}T{hour}:{rest}")
+        if offset is None:
+            # fold=0 is what spec section 3 asks for, in a gap and in an overlap.
+            since = wall.replace(tzinfo=zone) - _EPOCH_UTC
+        else:
+            since = wall - _EPOCH - _offset(offset)
+    except (ValueError, OverflowError):
+        raise ValueError(_not_an_instant(text)) from None
+    instant = (since.days * 86_400 + since.seconds) * SECOND + int(fraction.ljust(6, "0") or 0)
+    if not MIN_INSTANT <= instant <= MAX_INSTANT:
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999 of UTC")
+    return instant
+
+
+def _offset(text: str) -> timedelta:
+    if text in ("Z", "z"):
+        return timedelta()
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    if hours > 23 or minutes > 59:
+        raise ValueError
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return -ahead if text[0] == "-" else ahead
+
+
+def _not_an_instant(text: str) -> str:
+    return f"{text!r} is not {_ACCEPTED}"
+
+
+def format_instant(instant: int) -> str:
+    """Write microseconds since 1970 as RFC 3339 with ``Z``.
+
+    Six decimals only when the microseconds are not zero. Raises OverflowError outside the years
+    1 to 9999.
+
+    >>> format_instant(0), format_instant(1)
+    ('1970-01-01T00:00:00Z', '1970-01-01T00:00:00.000001Z')
+    """
+    # A population has many more instants than days: the date is the dear part, and is kept.
+    day, rest = divmod(instant, DAY)
+    minute, rest = divmod(rest, 60 * SECOND)
+    if rest % SECOND:
+        second, fraction = divmod(rest, SECOND)
+        return f"{_day(day)}{_MINUTES[minute]}{second:02d}.{fraction:06d}Z"
+    return f"{_day(day)}{_MINUTES[minute]}{rest // SECOND:02d}Z"
+
+
+_MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+
+
+@lru_cache(maxsize=1 << 14)
+def _day(day: int) -> str:
+    return (_EPOCH + timedelta(day)).isoformat()[:11]
