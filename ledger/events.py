@@ -1,0 +1,228 @@
+"""Facts: an event with its envelope, on its way in, as a row to be written, and as read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from ledger.fields import Event, EventRef, Sealed
+from ledger.instants import MAX_INSTANT, MIN_INSTANT
+from ledger.models import (
+    BY_TOPIC,
+    EVENT_TYPES,
+    EVENTS,
+    BetaRescored,
+    CandidateForgotten,
+    CertEarned,
+    CertExpired,
+    CertificationDefined,
+    CertRenewed,
+    EventAnnulled,
+    ExamAnnounced,
+    ExamAttempted,
+    ExamFailed,
+    ExamPassed,
+    ExamRetired,
+    ExamWentLive,
+    ExceptionGranted,
+    ExceptionRejected,
+    ExceptionRequested,
+    ExceptionRevoked,
+    PolicyPublished,
+    ResultRevoked,
+    event_class,
+    make_event,
+)
+from ledger.problems import MalformedFact
+from ledger.upcast import UPCASTS, Upcasts, upcast
+
+__all__ = [
+    "BY_TOPIC",
+    "EVENTS",
+    "EVENT_TYPES",
+    "BetaRescored",
+    "CandidateForgotten",
+    "CertEarned",
+    "CertExpired",
+    "CertRenewed",
+    "CertificationDefined",
+    "Event",
+    "EventAnnulled",
+    "EventRef",
+    "ExamAnnounced",
+    "ExamAttempted",
+    "ExamFailed",
+    "ExamPassed",
+    "ExamRetired",
+    "ExamWentLive",
+    "ExceptionGranted",
+    "ExceptionRejected",
+    "ExceptionRequested",
+    "ExceptionRevoked",
+    "Fact",
+    "PolicyPublished",
+    "Recorded",
+    "ResultRevoked",
+    "Row",
+    "Sealed",
+    "event_class",
+    "make_event",
+]
+
+# What CloudEvents allows in no attribute: control characters. (Lone surrogates cannot be stored.)
+_UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Row(NamedTuple):
+    """A fact as the store takes it, all but its position and recorded_at.
+
+    Made only by `Fact.row`, which has checked it; plain values, so it crosses processes cheaply.
+    An EventAnnulled has neither its stream nor `annuls` yet: they are found when it is appended.
+    """
+
+    occurred_at: int
+    topic: str
+    stream: str
+    source: str
+    id: str
+    actor: str | None
+    exam: str | None
+    key: str | None
+    flag: int | None
+    until: int | None
+    annuls: int | None
+    data: str
+
+
+class Fact(NamedTuple):
+    """An event and its envelope, as it comes in. Immutable and cheap to make."""
+
+    source: str
+    id: str
+    subject: str
+    time: int
+    """When it was true (occurred_at), microseconds."""
+    event: Event
+    actor: str | None = None
+    recorded_at: int | None = None
+    """Only what `recordedtime` said on input, microseconds; kept only with keep_recorded_at."""
+    given: tuple[str, str] | None = None
+    """(topic, data) as they came in, of an older schema version: stored so, never rewritten."""
+
+    @property
+    def stream(self) -> str:
+        """Its stream, such as ``candidate/C-1``; of an EventAnnulled ``""``, since append finds it."""
+        kind = self.event.stream_kind
+        return "" if kind == "any" else f"{kind}/{self.subject}"
+
+    def row(self) -> Row:
+        """Lay it out for the store; raises MalformedFact if the envelope is not sound."""
+        source, id, subject, time, event, actor, _, given = self
+        if not (
+            source
+            and id
+            and subject
+            and source.isprintable()
+            and id.isprintable()
+            and subject.isprintable()
+            and (actor is None or (actor and actor.isprintable()))
+            and MIN_INSTANT <= time <= MAX_INSTANT
+        ):
+            self._check_envelope()
+        kind = event.stream_kind
+        exam, key, flag, until = event.columns(subject)
+        topic, data = given or (event.topic, event.to_json())
+        return Row(
+            time,
+            topic,
+            "" if kind == "any" else f"{kind}/{subject}",
+            source,
+            id,
+            actor,
+            exam,
+            key,
+            flag,
+            until,
+            None,
+            data,
+        )
+
+    def _check_envelope(self) -> None:
+        named = {"source": self.source, "id": self.id, "subject": self.subject}
+        if self.actor is not None:
+            named["actor"] = self.actor
+        for name, value in named.items():
+            if not value:
+                raise MalformedFact(f"{name} is empty: it should say something")
+            if _UNCLEAN.search(value):
+                raise MalformedFact(f"{name} {value!r} holds a control character or half of one")
+        if not MIN_INSTANT <= self.time <= MAX_INSTANT:
+            raise MalformedFact(f"time {self.time} lies outside the years 1 to 9999")
+
+
+class Recorded(NamedTuple):
+    """A fact as the ledger holds it: one row, read.
+
+    Instants are microseconds; `data` is JSON text as stored, personal fields sealed, of the schema
+    version that `topic` names. `exam`, `key`, `flag`, `until` hold the current version's meaning.
+    """
+
+    position: int
+    recorded_at: int
+    occurred_at: int
+    topic: str
+    stream: str
+    source: str
+    id: str
+    actor: str | None
+    exam: str | None
+    key: str | None
+    flag: int | None
+    until: int | None
+    annuls: int | None
+    data: str
+
+    @property
+    def type(self) -> str:
+        """The event's type, such as ``ExamAttempted``."""
+        return self.topic.partition(":")[0]
+
+    @property
+    def version(self) -> int:
+        """The schema version of `data`."""
+        return int(self.topic.partition(":")[2])
+
+    @property
+    def subject(self) -> str:
+        """Whom or what it is about: a candidate id, exam code, certification or policy id."""
+        return self.stream.partition("/")[2]
+
+    def payload(self, upcasts: Upcasts = UPCASTS) -> dict[str, Any]:
+        """Return the data as JSON values, brought up to the current schema version.
+
+        Raises MalformedFact for a type or version this release does not know.
+        """
+        data: dict[str, Any] = from_json(self.data)
+        if self.topic in BY_TOPIC:
+            return data
+        current = event_class(self.type).version
+        return upcast(self.type, self.version, current, data, upcasts)
+
+    def event(self, upcasts: Upcasts = UPCASTS) -> Event:
+        """Return the data as its model."""
+        return make_event(self.type, self.payload(upcasts))
+
+    def fact(self, upcasts: Upcasts = UPCASTS) -> Fact:
+        """Return it as a fact that could be appended elsewhere, recorded_at included."""
+        return Fact(
+            self.source,
+            self.id,
+            self.subject,
+            self.occurred_at,
+            self.event(upcasts),
+            self.actor,
+            self.recorded_at,
+            None if self.topic in BY_TOPIC else (self.topic, self.data),
+        )

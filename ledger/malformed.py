@@ -1,0 +1,65 @@
+"""Turn what pydantic finds wrong with an event's data into one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+
+def sentence(
+    error: ValidationError, *, type: str, fields: Collection[str], personal: Collection[str]
+) -> str:
+    """Say of `type` what is wrong, each fault once, never showing a personal value."""
+    faults: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        where = str(detail["loc"][0]) if detail["loc"] else "data"
+        faults.setdefault(where, _fault(detail, where, fields, where in personal))
+    return f"{type}: {'; '.join(faults.values())}"
+
+
+def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool) -> str:
+    path = _path(detail["loc"])
+    match detail["type"]:
+        case "extra_forbidden" if len(detail["loc"]) == 1:
+            accepted = f"its fields are {', '.join(fields)}" if fields else "it has no fields"
+            return f"data.{where} is unknown ({accepted})"
+        case "extra_forbidden":
+            return f"{path} is unknown"
+        case "missing":
+            return f"{path} is missing"
+        case "string_pattern_mismatch":
+            wanted = "text without control characters"
+        case "string_too_short":
+            wanted = "text that is not empty"
+        case "string_type" | "string_unicode":
+            wanted = "text"
+        case "int_type" | "float_type":
+            wanted = "a number"
+        case "finite_number":
+            wanted = "a finite number"
+        case "bool_type":
+            wanted = "true or false"
+        case "tuple_type":
+            wanted = "a list"
+        case "literal_error":
+            wanted = str(detail["ctx"]["expected"]).replace("'", "")
+        case "value_error":
+            return f"data.{where}: {detail['ctx']['error']}"
+        case _:
+            return f"data.{where}: {detail['msg']}"
+    if hide:
+        return f"data.{where} should be {wanted}"
+    return f"{path} should be {wanted}, not {_shown(detail['input'])}"
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    # Union members put their own names at the end of a location: only the data's own path is told.
+    told = [str(part) for part in loc if part not in ("int", "float", "str", "Sealed")]
+    return ".".join(["data", *told])
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,322 @@
+"""Every event of spec section 2: what may be said, and of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from eventsourcing.utils import register_topic
+from pydantic import Field, ValidationError
+
+from ledger.fields import (
+    Code,
+    Codes,
+    Columns,
+    Event,
+    EventRef,
+    Instant,
+    Number,
+    Personal,
+    StreamKind,
+    Text,
+    Texts,
+)
+from ledger.malformed import sentence
+from ledger.problems import MalformedFact
+from ledger.upcast import UPCASTS, Upcasts, upcast
+
+
+class ExamAttempted(Event):
+    """The sitting began at `time`."""
+
+    type: ClassVar[str] = "ExamAttempted"
+    instants: ClassVar[tuple[str, ...]] = ("ended_at",)
+    exam: Code
+    registration_id: Code
+    delivery: Literal["live", "beta"]
+    ended_at: Instant | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.registration_id, int(self.delivery == "beta"), self.ended_at
+
+
+class _Result(Event):
+    exam: Code
+    registration_id: Code
+    score: Number | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.registration_id, None, None
+
+
+class ExamPassed(_Result):
+    """The result of a sitting: passed."""
+
+    type: ClassVar[str] = "ExamPassed"
+
+
+class ExamFailed(_Result):
+    """The result of a sitting: failed."""
+
+    type: ClassVar[str] = "ExamFailed"
+
+
+class BetaRescored(Event):
+    """A beta sitting's result, determined at `time`."""
+
+    type: ClassVar[str] = "BetaRescored"
+    exam: Code
+    registration_id: Code
+    passed: bool
+    score: Number | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.registration_id, int(self.passed), None
+
+
+class ResultRevoked(Event):
+    """The result no longer stands; the sitting still counts."""
+
+    type: ClassVar[str] = "ResultRevoked"
+    exam: Code
+    registration_id: Code
+    reason: Text
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.registration_id, None, None
+
+
+class ExceptionRequested(Event):
+    """A retake exception was asked for.
+
+    `registration_id` and `reason` may be empty text: a request that left them out is recorded as it
+    was made, and answered with an ExceptionRejected that says so (spec section 7, reading 9).
+    """
+
+    type: ClassVar[str] = "ExceptionRequested"
+    personal: ClassVar[frozenset[str]] = frozenset(
+        ("first_name", "last_name", "email", "description")
+    )
+    request_id: Code
+    exam: Code
+    registration_id: str
+    reason: str
+    exam_number: str | None = None
+    vue_case_number: str | None = None
+    candidate_id: str | None = None
+    first_name: Personal | None = None
+    last_name: Personal | None = None
+    email: Personal | None = None
+    description: Personal | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.request_id, None, None
+
+
+class ExceptionRejected(Event):
+    """The request was refused, and what was missing."""
+
+    type: ClassVar[str] = "ExceptionRejected"
+    request_id: Code
+    exam: Code
+    missing: Texts
+    why: str
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.request_id, None, None
+
+
+class ExceptionGranted(Event):
+    """One sitting may ignore what it waives."""
+
+    type: ClassVar[str] = "ExceptionGranted"
+    instants: ClassVar[tuple[str, ...]] = ("valid_until",)
+    request_id: Code
+    exam: Code
+    waives: Annotated[tuple[Literal["wait", "cap"], ...], Field(strict=False)]
+    valid_until: Instant | None = None
+
+    def columns(self, subject: str) -> Columns:
+        flag = ("wait" in self.waives) | ("cap" in self.waives) << 1
+        return self.exam, self.request_id, flag, self.valid_until
+
+
+class ExceptionRevoked(Event):
+    """The grant is withdrawn."""
+
+    type: ClassVar[str] = "ExceptionRevoked"
+    request_id: Code
+    exam: Code
+    reason: Text
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.request_id, None, None
+
+
+class _Certified(Event):
+    instants: ClassVar[tuple[str, ...]] = ("expires_at",)
+    certification: Code
+    expires_at: Instant | None = None
+    exams: Codes | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return None, self.certification, None, self.expires_at
+
+
+class CertEarned(_Certified):
+    """A certification is held until `expires_at`; without one, for ever."""
+
+    type: ClassVar[str] = "CertEarned"
+
+
+class CertRenewed(_Certified):
+    """A certification is held on until `expires_at`; without one, for ever."""
+
+    type: ClassVar[str] = "CertRenewed"
+
+
+class CertExpired(Event):
+    """The certification ended at `time`."""
+
+    type: ClassVar[str] = "CertExpired"
+    certification: Code
+
+    def columns(self, subject: str) -> Columns:
+        return None, self.certification, None, None
+
+
+class CandidateForgotten(Event):
+    """The person's data was erased: the key was destroyed."""
+
+    type: ClassVar[str] = "CandidateForgotten"
+
+
+class EventAnnulled(Event):
+    """An earlier event of the same subject was recorded in error.
+
+    Its stream is the annulled event's, found when it is appended.
+    """
+
+    type: ClassVar[str] = "EventAnnulled"
+    stream_kind: ClassVar[StreamKind] = "any"
+    annuls: EventRef
+    reason: Text
+
+
+class ExamAnnounced(Event):
+    """An exam's entry in the catalogue, from `time` on; it replaces the whole entry before it."""
+
+    type: ClassVar[str] = "ExamAnnounced"
+    stream_kind: ClassVar[StreamKind] = "exam"
+    instants: ClassVar[tuple[str, ...]] = ("beta_opens_at", "live_at", "retires_at")
+    title: Text
+    policy: Code
+    beta_opens_at: Instant | None = None
+    live_at: Instant | None = None
+    retires_at: Instant | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return subject, None, None, None
+
+
+class ExamWentLive(Event):
+    """The exam went live at `time`."""
+
+    type: ClassVar[str] = "ExamWentLive"
+    stream_kind: ClassVar[StreamKind] = "exam"
+
+    def columns(self, subject: str) -> Columns:
+        return subject, None, None, None
+
+
+class ExamRetired(Event):
+    """The exam was retired at `time`."""
+
+    type: ClassVar[str] = "ExamRetired"
+    stream_kind: ClassVar[StreamKind] = "exam"
+
+    def columns(self, subject: str) -> Columns:
+        return subject, None, None, None
+
+
+class CertificationDefined(Event):
+    """A certification's entry in the catalogue, from `time` on."""
+
+    type: ClassVar[str] = "CertificationDefined"
+    stream_kind: ClassVar[StreamKind] = "certification"
+    title: Text
+    exams: Codes
+
+    def columns(self, subject: str) -> Columns:
+        return None, subject, None, None
+
+
+class PolicyPublished(Event):
+    """One version of a policy: the whole file, as it stands."""
+
+    type: ClassVar[str] = "PolicyPublished"
+    stream_kind: ClassVar[StreamKind] = "policy"
+    toml: Text
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ExamAttempted,
+    ExamPassed,
+    ExamFailed,
+    BetaRescored,
+    ResultRevoked,
+    ExceptionRequested,
+    ExceptionRejected,
+    ExceptionGranted,
+    ExceptionRevoked,
+    CertEarned,
+    CertRenewed,
+    CertExpired,
+    CandidateForgotten,
+    EventAnnulled,
+    ExamAnnounced,
+    ExamWentLive,
+    ExamRetired,
+    CertificationDefined,
+    PolicyPublished,
+)
+"""Every event, in the order of spec section 2."""
+
+EVENT_TYPES: Mapping[str, type[Event]] = {event.type: event for event in EVENTS}
+BY_TOPIC: Mapping[str, type[Event]] = {event.topic: event for event in EVENTS}
+"""The only topics ever resolved: a stored topic never imports a module."""
+
+for _event in EVENTS:
+    register_topic(_event.topic, _event)
+
+
+def event_class(type: str) -> type[Event]:
+    """Return the model of an event type; raises MalformedFact, naming the types there are."""
+    found = EVENT_TYPES.get(type)
+    if found is None:
+        raise MalformedFact(f"type {type!r} is unknown: accepted are {', '.join(EVENT_TYPES)}")
+    return found
+
+
+def make_event(
+    type: str, data: Mapping[str, Any], version: int | None = None, *, upcasts: Upcasts = UPCASTS
+) -> Event:
+    """Build an event from JSON data, in which instants are RFC 3339 text.
+
+    `version` is the schema version of the data, the current one by default. Raises MalformedFact,
+    one sentence that names each missing, unknown or wrong field; never a personal value.
+    """
+    cls = event_class(type)
+    if version is not None and version != cls.version:
+        data = upcast(type, version, cls.version, dict(data), upcasts)
+    for name in cls.instants:
+        value = data.get(name)
+        if value is not None and not isinstance(value, str):
+            raise MalformedFact(f"{type}: data.{name} should be an RFC 3339 instant, not {value!r}")
+    try:
+        return cls.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        fields = cls.model_fields
+        raise MalformedFact(
+            sentence(error, type=type, fields=fields, personal=cls.personal)
+        ) from None
