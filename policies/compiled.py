@@ -62,7 +62,9 @@ def compile_rules(policy: Policy) -> Rules:
         zone_from=zone_from,
         zone_offset=zone_offset,
         cap_sittings=tuple(cap.sittings for cap in caps),
-        cap_anchor=tuple(FOR_LIFE if cap.for_life else CAP_ANCHOR.index(cap.anchor) for cap in caps),
+        cap_anchor=tuple(
+            FOR_LIFE if cap.for_life else CAP_ANCHOR.index(cap.anchor) for cap in caps
+        ),
         cap_unit=tuple(cap.period.unit if cap.period else 0 for cap in caps),
         cap_amount=tuple(cap.period.amount if cap.period else 0 for cap in caps),
         retake=RETAKE.index(policy.pass_.retake),

@@ -32,6 +32,8 @@ def zone_table(name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     one sentence for a name that zoneinfo does not know.
     """
     zone = load_zone(name)
+    if zone is UTC:
+        return (BEFORE_ALL,), (0,)
     instants, offsets = [BEFORE_ALL], [_offset(_FIRST, zone)]
     moment = _FIRST
     while moment < _LAST:
@@ -54,14 +56,16 @@ def load_zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ValueError, LookupError, OSError) as error:
         near = _nearest(name)
-        hint = f'; did you mean "{near}"?' if near else ', such as "UTC" or "Europe/Berlin"'
         raise ValueError(
-            f'"{name}" is no time zone known here; write a name of the IANA list{hint}'
+            f'"{name}" is no time zone known here; write a name of the IANA list, '
+            f'such as "{near or "Europe/Berlin"}"'
         ) from error
 
 
 def _nearest(name: str) -> str | None:
-    known = {zone.lower(): zone for zone in available_timezones()}
+    known = {
+        zone.lower(): zone for zone in available_timezones() if not zone.startswith(_NOT_ONE_ZONE)
+    }
     last_parts = {zone.rpartition("/")[2]: zone for zone in reversed(sorted(known))}
     wanted = name.strip().lower().replace(" ", "_")
     for names in (known, {part: known[zone] for part, zone in last_parts.items()}):
