@@ -133,9 +133,7 @@ def _why_unreadable(text: str) -> str:
     if text != text.strip().upper() and _DURATION.fullmatch(text.strip().upper()):
         return f'"{shown}" is not quite a duration; write "{text.strip().upper()}"'
     if re.search(r"[0-9][.,][0-9]", text):
-        return (
-            f'"{shown}" has a fraction where only seconds take one (with a point); write {ACCEPTED}'
-        )
+        return f'"{shown}" has a fraction; only seconds take one, as in "PT1.5S"'
     return f'"{shown}" is not a duration; write {ACCEPTED}'
 
 

@@ -102,7 +102,7 @@ class Cap(Table):
     @classmethod
     def _no_period_of_a_year(cls, period: Duration, info: ValidationInfo) -> Duration:
         if info.data.get("anchor") == "calendar-year":
-            raise refused('is one too many; leave it out, since anchor = "calendar-year" is one')
+            raise refused('does not go with anchor = "calendar-year"; leave it out')
         return period
 
 
@@ -188,7 +188,7 @@ def _read_toml(text: str | bytes, where: str) -> tuple[str, dict[str, Any]]:
     try:
         data = text.encode() if isinstance(text, str) else text
         text = data.decode()
-    except UnicodeError as error:
+    except (UnicodeEncodeError, UnicodeDecodeError) as error:
         raise PolicyError(
             (f"{where}: is not UTF-8 at byte {error.start + 1}; save it as UTF-8.",)
         ) from None

@@ -22,8 +22,8 @@ _INDENT: Final = 27  # the longest clause name, two spaces before and after
 
 _DAYS: Final = {
     "elapsed": "a day is 24 hours",
-    "calendar": "a day ends at 00:00 of the date, whatever the time of the sitting",
-    "clear": "days are whole days in between, from 00:00 to 00:00",
+    "calendar": "days count from 00:00 of the date of the sitting",
+    "clear": "days are whole days in between, 00:00 to 00:00",
 }
 _RETAKE: Final = {
     "after-expiry": "a passed exam may be taken again once its certification has ended",
@@ -38,9 +38,9 @@ def policy_text(policy: Policy, *, width: int = 80) -> str:
     Lines are at most `width` columns, each ended by a newline.
     """
     lines = wrap(f"{policy.id}: {policy.title}" if policy.title else policy.id, width)
-    lines += wrap(f"in force from {format_instant(policy.effective_from)}", width)
-    lines += wrap(f"from {policy.source}", width) if policy.source else []
-    lines += [f"sha256 {policy.sha256}", ""]
+    lines += wrap(f"in force from: {format_instant(policy.effective_from)}", width)
+    lines += wrap(f"source: {policy.source}", width) if policy.source else []
+    lines += [f"sha256: {policy.sha256}", ""]
     for clause, words in clause_texts(policy).items():
         first, *rest = wrap(words, max(width - _INDENT, 20))
         lines.append(f"  {clause:<{_INDENT - 2}}{first}")

@@ -66,7 +66,7 @@ def _nearest(name: str) -> str | None:
     known = {
         zone.lower(): zone for zone in available_timezones() if not zone.startswith(_NOT_ONE_ZONE)
     }
-    last_parts = {zone.rpartition("/")[2]: zone for zone in reversed(sorted(known))}
+    last_parts = {zone.rpartition("/")[2]: zone for zone in sorted(known, reverse=True)}
     wanted = name.strip().lower().replace(" ", "_")
     for names in (known, {part: known[zone] for part, zone in last_parts.items()}):
         near = get_close_matches(wanted, names, n=1, cutoff=0.75)
