@@ -50,7 +50,7 @@ def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool
         case _:
             return f"data.{where}: {detail['msg']}"
     if hide:
-        return f"data.{where} should be {wanted}"
+        return f"data.{where} should be text, or the ciphertext and hmac that an export gives"
     return f"{path} should be {wanted}, not {_shown(detail['input'])}"
 
 

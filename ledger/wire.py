@@ -1,0 +1,150 @@
+"""CloudEvents 1.0 JSON, in and out: how an event travels."""
+
+from __future__ import annotations
+
+import json
+import re
+from json.encoder import encode_basestring as quoted
+from typing import Any
+
+from pydantic_core import from_json
+
+from ledger.events import Fact, Recorded, event_class, make_event
+from ledger.instants import format_instant, parse_instant
+from ledger.problems import MalformedFact
+from ledger.upcast import UPCASTS, Upcasts
+
+MEMBERS = (
+    "specversion",
+    "type",
+    "source",
+    "id",
+    "subject",
+    "time",
+    "recordedtime",
+    "sequence",
+    "actor",
+    "dataschema",
+    "datacontenttype",
+    "data",
+)
+"""Every member that is accepted; spec section 2 gives their order on the way out."""
+
+_NEEDED = ("specversion", "type", "source", "id", "subject", "time")
+_KNOWN = frozenset(MEMBERS)
+_SCHEMA = re.compile(r"urn:attempt-ledger:([^:]+):(\d{1,9})", re.ASCII)
+
+
+def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
+    """Read one CloudEvents JSON object as a fact.
+
+    `sequence` is ignored. `recordedtime` is kept in the fact if it is an instant, and never
+    refused here: only an append with keep_recorded_at looks at it. ``null`` says the same as an
+    absent member. Raises MalformedFact, one sentence that names the member and what it should be.
+    """
+    envelope = _read_object(line)
+    unknown = envelope.keys() - _KNOWN
+    if unknown:
+        raise MalformedFact(
+            f"{', '.join(sorted(unknown))} is no member of an event here: "
+            f"accepted are {', '.join(MEMBERS)}"
+        )
+    for name in _NEEDED:
+        value = envelope.get(name)
+        if type(value) is not str or not value:
+            raise MalformedFact(_needed(name, envelope))
+    if envelope["specversion"] != "1.0":
+        raise MalformedFact(f"specversion should be 1.0, not {envelope['specversion']!r}")
+    actor = envelope.get("actor")
+    if actor is not None and (type(actor) is not str or not actor):
+        raise MalformedFact(f"actor should be text that is not empty, not {actor!r}")
+    if envelope.get("datacontenttype") not in (None, "application/json"):
+        raise MalformedFact(
+            f"datacontenttype should be application/json, not {envelope['datacontenttype']!r}"
+        )
+    try:
+        time = parse_instant(envelope["time"])
+    except ValueError as error:
+        raise MalformedFact(f"time: {error}") from None
+    data = envelope.get("data")
+    if data is None:
+        data = {}
+    elif type(data) is not dict:
+        raise MalformedFact("data should be a JSON object")
+
+    type_ = envelope["type"]
+    version = _version(type_, envelope.get("dataschema"))
+    event = make_event(type_, data, version, upcasts=upcasts)
+    given = None if version in (None, event.version) else (f"{type_}:{version}", _compact(data))
+    fact = Fact(
+        envelope["source"],
+        envelope["id"],
+        envelope["subject"],
+        time,
+        event,
+        actor,
+        _recorded(envelope.get("recordedtime")),
+        given,
+    )
+    fact.check_envelope()
+    return fact
+
+
+def to_cloudevent(recorded: Recorded) -> str:
+    """Write a recorded event as one line of CloudEvents JSON, without the line's end.
+
+    Members in the order of spec section 2. `actor` is left out when there is none, `dataschema`
+    (just before `data`) when the schema version is 1. The data goes out as it is stored: personal
+    fields as ciphertext.
+    """
+    type_, _, version = recorded.topic.partition(":")
+    actor = "" if recorded.actor is None else f',"actor":{quoted(recorded.actor)}'
+    schema = "" if version == "1" else f',"dataschema":"urn:attempt-ledger:{type_}:{version}"'
+    return (
+        f'{{"specversion":"1.0","type":"{type_}","source":{quoted(recorded.source)}'
+        f',"id":{quoted(recorded.id)},"subject":{quoted(recorded.subject)}'
+        f',"time":"{format_instant(recorded.occurred_at)}"'
+        f',"recordedtime":"{format_instant(recorded.recorded_at)}"'
+        f',"sequence":"{recorded.position:020d}"{actor}{schema},"data":{recorded.data}}}'
+    )
+
+
+def _read_object(line: str | bytes) -> dict[str, Any]:
+    try:
+        envelope = from_json(line, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedFact(f"this is not JSON: {error}") from None
+    if type(envelope) is not dict:
+        raise MalformedFact("this is not a JSON object")
+    return envelope
+
+
+def _needed(name: str, envelope: dict[str, Any]) -> str:
+    value = envelope.get(name)
+    if value is None:
+        return f"{name} is missing"
+    return f"{name} should be text that is not empty, not {value!r}"
+
+
+def _version(type_: str, schema: object) -> int | None:
+    if schema is None:
+        return None if event_class(type_).version == 1 else 1
+    match = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if match is None or match[1] != type_:
+        raise MalformedFact(
+            f"dataschema should be urn:attempt-ledger:{type_}:<version>, not {schema!r}"
+        )
+    return int(match[2])
+
+
+def _recorded(text: object) -> int | None:
+    if type(text) is not str:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError:
+        return None
+
+
+def _compact(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
