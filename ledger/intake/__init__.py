@@ -1,0 +1,1 @@
+"""Intake: from a file to facts in the ledger, with the bad rows set aside."""

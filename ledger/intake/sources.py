@@ -1,0 +1,282 @@
+"""Open a file or standard input as lines of text: plain, gzip or xz, told by its content.
+
+A line that cannot be read as text is handed on all the same (its bytes escaped, so that they
+can be written back unchanged) and named in `Source.faults`: one bad line costs one row, not the
+file. What breaks the file itself is a `SourceProblem` or, midway, a `BrokenSource`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePath
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from ledger.problems import LedgerProblem
+
+BLOCK = 1 << 18
+"""Bytes read at once."""
+LONGEST_LINE = 1 << 20
+"""Bytes a line may have: a guard against a file that is no text, which may be one endless line."""
+
+_SHOWN_OF_LONG_LINE = 200
+_GZIP = b"\x1f\x8b"
+_XZ = b"\xfd7zXZ\x00"
+_UTF8_MARK = b"\xef\xbb\xbf"
+_NOT_READ = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"BZh": "compressed with bzip2",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"SQLite format 3\x00": "an SQLite file",
+    b"PAR1": "a Parquet file",
+}
+_COMPRESSIONS = (".gz", ".xz")
+
+
+class SourceProblem(LedgerProblem):
+    """The input cannot be opened or is not of a kind that is read here."""
+
+
+class BrokenSource(SourceProblem):
+    """The input ended or became unreadable midway; all lines before that were handed out."""
+
+
+class Source:
+    """An input as lines of text, counted from 1, with its bytes counted for a progress bar.
+
+    `path` is None for standard input, `name` is for people, `stem` and `extension` are those of
+    the name without a compression's suffix (``results`` and ``.csv`` for ``results.csv.gz``),
+    `size` the bytes of the file as it lies on the disk, None if that cannot be known. `faults`
+    holds, for each line handed out so far that is no sound text and was not yet taken out, a
+    sentence's end saying why.
+    """
+
+    def __init__(
+        self, raw: io.RawIOBase | BinaryIO, path: str | None, *, size: int | None = None
+    ) -> None:
+        self.path = path
+        self.name = name = "standard input" if path is None else path
+        self.size = size
+        self.faults: dict[int, str] = {}
+        plain = PurePath(path or "stdin")
+        if plain.suffix.lower() in _COMPRESSIONS:
+            plain = plain.with_suffix("")
+        self.stem, self.extension = plain.stem, plain.suffix.lower()
+        self._closing = raw
+        self._raw = _Counted(raw, name)
+        self._text = _uncompressed(self._raw, name)
+        self._carry = b""
+        self._offset = 0  # in the uncompressed bytes, of the next piece
+        self._line = 0  # lines in the pieces before it
+
+    @property
+    def bytes_read(self) -> int:
+        """Count the bytes read so far, compressed ones if the input is compressed."""
+        return self._raw.count
+
+    def first_bytes(self) -> bytes:
+        """Look at the beginning, without a byte order mark and leading blanks; b"" if empty.
+
+        Call it before `lines`. Raises BrokenSource.
+        """
+        while not (start := self._carry.removeprefix(_UTF8_MARK).lstrip()):
+            chunk = self._chunk()
+            if not chunk:
+                break
+            self._carry += chunk
+            if len(self._carry) > LONGEST_LINE:
+                break
+        return start
+
+    def lines(self) -> Iterator[str]:
+        """Hand out the lines in order, each with its line end as it is in the input.
+
+        Bytes that are not UTF-8 come as lone surrogates (``surrogateescape``). Raises
+        BrokenSource after the last whole line of an input that breaks off.
+        """
+        for piece in self._pieces():
+            try:
+                text = piece.decode()
+            except UnicodeDecodeError:
+                text = None
+            if text is None or "\0" in text:
+                yield from self._faulty(piece)
+            else:
+                self._line += text.count("\n")
+                yield from io.StringIO(text, newline="\n")
+            self._offset += len(piece)
+
+    def close(self) -> None:
+        """Close the input (standard input stays open)."""
+        if self.path is not None:
+            self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Cut the input into pieces that are whole lines; the last may lack its line end."""
+        carry = self._carry
+        while len(carry) < len(_UTF8_MARK) and (chunk := self._chunk()):
+            carry += chunk
+        if carry.startswith(_UTF8_MARK):
+            carry = carry[len(_UTF8_MARK) :]
+            self._offset = len(_UTF8_MARK)
+        chunk, carry = carry, b""
+        while chunk or (chunk := self._chunk()):
+            end = chunk.find(b"\n") + 1
+            if len(carry) + (end or len(chunk)) > LONGEST_LINE:
+                shown, chunk = self._past_long_line(carry + chunk)
+                carry = b""
+                yield shown
+                continue
+            if end:
+                end = chunk.rfind(b"\n") + 1
+                yield carry + chunk[:end]
+                carry, chunk = chunk[end:], b""
+            else:
+                carry, chunk = carry + chunk, b""
+        if carry:
+            yield carry
+
+    def _past_long_line(self, start: bytes) -> tuple[bytes, bytes]:
+        """Pass over a line that is too long: what is shown of it, and what comes after it."""
+        self.faults[self._line + 1] = (
+            f"is longer than {LONGEST_LINE:,} bytes; only its beginning is kept"
+        )
+        shown = start[:_SHOWN_OF_LONG_LINE].replace(b"\0", b"").replace(b'"', b"")
+        chunk = start
+        while (end := chunk.find(b"\n")) < 0:
+            self._offset += len(chunk)
+            chunk = self._chunk()
+            if not chunk:
+                return shown, b""
+        self._offset += end + 1 - len(shown) - 1
+        return shown + b"\n", chunk[end + 1 :]
+
+    def _faulty(self, piece: bytes) -> Iterator[str]:
+        """Hand out the lines of a piece one by one, noting which are no sound text."""
+        offset = self._offset
+        for line in io.BytesIO(piece):
+            self._line += 1
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                text = line.decode(errors="surrogateescape")
+                self.faults.setdefault(
+                    self._line,
+                    f"is not UTF-8: byte 0x{line[error.start]:02X} at offset "
+                    f"{offset + error.start:,} of the text; save the file as UTF-8",
+                )
+            if "\0" in text:
+                self.faults.setdefault(
+                    self._line,
+                    f"contains a NUL byte at offset {offset + line.index(0):,} of the text",
+                )
+            offset += len(line)
+            yield text
+
+    def _chunk(self) -> bytes:
+        try:
+            return self._text.read1(BLOCK)
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            reason = str(error) or type(error).__name__
+            raise BrokenSource(
+                f"{self.name} breaks off or is damaged after line {self._line:,}: {reason}"
+            ) from error
+
+
+def open_source(path: str, *, stdin: BinaryIO | None = None) -> Source:
+    """Open a file, or with ``-`` standard input, whose stream a door may pass in.
+
+    Raises SourceProblem for a missing file, a folder, a file that may not be read, and for
+    content of a kind that is recognised but not read here (a zip archive, UTF-16 …).
+    """
+    if path == "-":
+        stream = stdin if stdin is not None else sys.stdin.buffer
+        return Source(stream, None, size=_regular_size(stream))
+    try:
+        raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by Source
+    except FileNotFoundError:
+        raise SourceProblem(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise SourceProblem(f"{path} is a folder: name the files in it") from None
+    except OSError as error:
+        raise SourceProblem(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return Source(raw, path, size=_regular_size(raw))
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _regular_size(stream: io.RawIOBase | BinaryIO) -> int | None:
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, AttributeError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+class _Bytes(Protocol):
+    def read1(self, size: int, /) -> bytes: ...
+
+
+class _Counted(io.RawIOBase):
+    """Bytes of an input, counted, after a look at the first ones."""
+
+    def __init__(self, raw: io.RawIOBase | BinaryIO, name: str) -> None:
+        self.count = 0
+        self._raw = raw
+        self._ahead = b""
+        try:
+            while len(self._ahead) < 16 and (more := raw.read(16 - len(self._ahead))):
+                self._ahead += more
+        except OSError as error:
+            raise SourceProblem(f"{name} cannot be read: {error.strerror}") from None
+        self.start = self._ahead
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._ahead:
+            taken, self._ahead = self._ahead[: len(buffer)], self._ahead[len(buffer) :]
+        else:
+            read1 = getattr(self._raw, "read1", self._raw.read)
+            taken = read1(len(buffer)) or b""
+        buffer[: len(taken)] = taken
+        self.count += len(taken)
+        return len(taken)
+
+
+def _uncompressed(raw: _Counted, name: str) -> _Bytes:
+    for magic, kind in _NOT_READ.items():
+        if raw.start.startswith(magic):
+            raise SourceProblem(
+                f"{name} is {kind}: what is read here is UTF-8 text, as it is or "
+                "compressed with gzip or xz"
+            )
+    buffered = io.BufferedReader(raw, BLOCK)
+    if raw.start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=buffered)
+    if raw.start.startswith(_XZ):
+        return lzma.LZMAFile(buffered)
+    return buffered
