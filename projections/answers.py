@@ -1,0 +1,87 @@
+"""The answers other programs read, to the letter of spec section 5."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from ledger.fields import Instant
+
+
+class Answer(BaseModel):
+    """Frozen; instants are microseconds UTC, in JSON RFC 3339 text with `Z`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cause(Answer):
+    """An event that causes a reason, by its idempotency key."""
+
+    source: str
+    id: str
+
+
+class Reason(Answer):
+    """Why a sitting is blocked, or would be but for an exception.
+
+    `until` is null while the end is open; `clause` is the key of the policy
+    (or `exam.…`, of the catalogue) that it comes from, entries counted from 1;
+    `expected` is there only while a beta result is awaited and the exam's
+    live date is known.
+    """
+
+    code: str
+    until: Instant | None
+    clause: str | None
+    text: str
+    because: tuple[Cause, ...]
+    expected: tuple[Instant, ...] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if self.expected is None:
+            del written["expected"]
+        return written
+
+
+class PolicyUsed(Answer):
+    """The policy version that the answer was computed with; `assumed` before its first day."""
+
+    id: str
+    effective_from: Instant
+    assumed: bool
+    sha256: str
+
+
+class Sitting(Answer):
+    """One sitting; `ordinal` is its place in its series, null when it is not counted."""
+
+    registration_id: str
+    started_at: Instant
+    delivery: str
+    outcome: str
+    outcome_at: Instant | None
+    ordinal: int | None
+    counted: bool
+
+
+class Standing(Answer):
+    """What the fold says of one candidate and one exam at one (as_of, known_at)."""
+
+    candidate: str
+    exam: str
+    as_of: Instant
+    known_at: Instant | None
+    position: Annotated[int, Field(ge=0)]
+    eligible: bool
+    status: str
+    eligible_from: Instant | None
+    next_change_at: Instant | None
+    sittings_in_series: int
+    period_ends_at: Instant | None
+    policy: PolicyUsed | None
+    reasons: tuple[Reason, ...]
+    waived: tuple[Reason, ...]
+    sittings: tuple[Sitting, ...]

@@ -1,0 +1,199 @@
+"""The catalogue as the fold reads it: exams, certifications and policies from their events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from ledger.events import Recorded
+from ledger.instants import parse_instant
+from policies.book import RuleBook, rule_book
+from policies.compiled import Rules, compile_rules
+from policies.schema import Policy, PolicyError, parse_policy
+from projections.fold.codes import NEVER, RETIRED_AT, WENT_LIVE
+from projections.fold.rows import (
+    CertificationDefinitions,
+    ExamDefinitions,
+    Milestones,
+    PolicyVersions,
+)
+
+
+class Version(NamedTuple):
+    """One published version of a policy."""
+
+    policy: Policy
+    rules: Rules
+    event: Recorded
+
+
+class Catalogue(NamedTuple):
+    """Every catalogue entry recorded so far, whenever known: a question picks by position.
+
+    `exams`, `certifications` and `policies` number what is named anywhere; the
+    columns hold one row for each entry, those of one number together, in
+    (time, position) order. `definitions` and `versions_of` give a row's event back.
+    """
+
+    exams: Mapping[str, int]
+    certifications: Mapping[str, int]
+    policies: Mapping[str, int]
+    definitions: ExamDefinitions
+    definition_events: Sequence[Recorded]
+    milestones: Milestones
+    milestone_events: Sequence[Recorded]
+    defined: CertificationDefinitions
+    versions: PolicyVersions
+    published: Sequence[Version]
+    rules: RuleBook
+    unreadable: Sequence[tuple[Recorded, PolicyError]]
+    """Published policies that do not parse: no version, and said so where they matter."""
+
+
+@lru_cache(maxsize=256)
+def read_policy(toml: str) -> tuple[Policy, Rules]:
+    """Parse and compile a policy's text, once for each text.
+
+    Raises PolicyError as `parse_policy` does.
+    """
+    policy = parse_policy(toml, "the published policy")
+    return policy, compile_rules(policy)
+
+
+def annulments(rows: Iterable[Recorded]) -> dict[int, int]:
+    """Map each annulled position to the position of its first annulment."""
+    found: dict[int, int] = {}
+    for row in rows:
+        if row.annuls is not None:
+            found.setdefault(row.annuls, row.position)
+    return found
+
+
+def in_time(rows: Iterable[Recorded]) -> list[Recorded]:
+    """Sort rows by (time, position): the later wins wherever one fact replaces another."""
+    return sorted(rows, key=lambda row: (row.occurred_at, row.position))
+
+
+def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Give the run (lo, hi) of each number from 0 to count - 1 in a sorted list of numbers."""
+    lo, hi = [0] * count, [0] * count
+    for i, group in enumerate(groups):
+        if i == 0 or groups[i - 1] != group:
+            lo[group] = i
+        hi[group] = i + 1
+    return lo, hi
+
+
+def instant_or(value: object, missing: int) -> int:
+    """Read an instant of a payload, `missing` where it is left out."""
+    return missing if value is None else parse_instant(str(value))
+
+
+def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
+    """Lay out the catalogue from its events, annulments among them, in any order."""
+    annulled = annulments(rows)
+    ordered = in_time(row for row in rows if row.annuls is None)
+    payloads = {row.position: row.payload() for row in ordered}
+    of_type: dict[str, list[Recorded]] = {}
+    for row in ordered:
+        of_type.setdefault(row.type, []).append(row)
+
+    announced = of_type.get("ExamAnnounced", [])
+    reached = of_type.get("ExamWentLive", []) + of_type.get("ExamRetired", [])
+    certified = of_type.get("CertificationDefined", [])
+    published, unreadable = versions_of(of_type.get("PolicyPublished", []))
+
+    exams: dict[str, int] = {}
+    certifications: dict[str, int] = {}
+    policies: dict[str, int] = {}
+    for row in announced:
+        exams.setdefault(row.subject, len(exams))
+        policies.setdefault(payloads[row.position]["policy"], len(policies))
+    for row in reached:
+        exams.setdefault(row.subject, len(exams))
+    for row in certified:
+        certifications.setdefault(row.subject, len(certifications))
+        for code in payloads[row.position]["exams"]:
+            exams.setdefault(code, len(exams))
+    for version in published:
+        policies.setdefault(version.policy.id, len(policies))
+
+    announced.sort(key=lambda row: exams[row.subject])
+    reached = sorted(in_time(reached), key=lambda row: exams[row.subject])
+    certified.sort(key=lambda row: certifications[row.subject])
+    published.sort(key=lambda version: policies[version.policy.id])
+
+    def ends(rows: Iterable[Recorded]) -> list[int]:
+        return [annulled.get(row.position, NEVER) for row in rows]
+
+    def dates(name: str) -> list[int]:
+        return [instant_or(payloads[row.position].get(name), NEVER) for row in announced]
+
+    covered: list[int] = []
+    exam_lo: list[int] = []
+    exam_hi: list[int] = []
+    for row in certified:
+        exam_lo.append(len(covered))
+        covered += [exams[code] for code in payloads[row.position]["exams"]]
+        exam_hi.append(len(covered))
+    events = [version.event for version in published]
+    return Catalogue(
+        exams=exams,
+        certifications=certifications,
+        policies=policies,
+        definitions=ExamDefinitions(
+            *runs(len(exams), [exams[row.subject] for row in announced]),
+            time=[row.occurred_at for row in announced],
+            position=[row.position for row in announced],
+            annulled=ends(announced),
+            policy=[policies[payloads[row.position]["policy"]] for row in announced],
+            beta_opens_at=dates("beta_opens_at"),
+            live_at=dates("live_at"),
+            retires_at=dates("retires_at"),
+        ),
+        definition_events=announced,
+        milestones=Milestones(
+            *runs(len(exams), [exams[row.subject] for row in reached]),
+            kind=[WENT_LIVE if row.type == "ExamWentLive" else RETIRED_AT for row in reached],
+            time=[row.occurred_at for row in reached],
+            position=[row.position for row in reached],
+            annulled=ends(reached),
+        ),
+        milestone_events=reached,
+        defined=CertificationDefinitions(
+            *runs(len(certifications), [certifications[row.subject] for row in certified]),
+            time=[row.occurred_at for row in certified],
+            position=[row.position for row in certified],
+            annulled=ends(certified),
+            exam_lo=exam_lo,
+            exam_hi=exam_hi,
+            exam=covered,
+        ),
+        versions=PolicyVersions(
+            *runs(len(policies), [policies[version.policy.id] for version in published]),
+            effective_from=[version.policy.effective_from for version in published],
+            time=[event.occurred_at for event in events],
+            position=[event.position for event in events],
+            annulled=ends(events),
+        ),
+        published=published,
+        rules=rule_book(version.rules for version in published),
+        unreadable=unreadable,
+    )
+
+
+def versions_of(
+    rows: Iterable[Recorded],
+) -> tuple[list[Version], list[tuple[Recorded, PolicyError]]]:
+    """Read published policies; one that does not parse is put aside with its problem."""
+    versions: list[Version] = []
+    unreadable: list[tuple[Recorded, PolicyError]] = []
+    for row in rows:
+        try:
+            policy, rules = read_policy(row.payload()["toml"])
+        except PolicyError as problem:
+            unreadable.append((row, problem))
+        else:
+            versions.append(Version(policy, rules, row))
+    return versions, unreadable

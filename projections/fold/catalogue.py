@@ -1,0 +1,100 @@
+"""The catalogue at an instant: which entry holds, which dates, which phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from policies.dated import version_in_force
+from projections.fold.codes import CLOSED, IN_BETA, LIVE, NEVER, WENT_LIVE
+from projections.fold.rows import CertificationDefinitions, ExamDefinitions, Milestones
+
+
+class Dates(NamedTuple):
+    """When an exam opens for beta, goes live and retires; NEVER where not known."""
+
+    beta_opens_at: int
+    live_at: int
+    retires_at: int
+
+
+def next_start(
+    starts: Sequence[int],
+    position: Sequence[int],
+    annulled: Sequence[int],
+    lo: int,
+    hi: int,
+    at: int,
+    known: int,
+) -> int:
+    """Give the first instant after `at` from which another dated entry holds, NEVER if none."""
+    first = NEVER
+    for i in range(lo, hi):
+        if at < starts[i] < first and position[i] <= known < annulled[i]:
+            first = starts[i]
+    return first
+
+
+def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> int:
+    """Give the row of an exam's definition at an instant, -1 when none is known.
+
+    "The known ExamAnnounced with the latest time <= as_of; before the first,
+    the first (of equal times the later position)" (spec section 2).
+    """
+    if exam < 0:
+        return -1
+    lo, hi = exams.lo[exam], exams.hi[exam]
+    return version_in_force(
+        exams.time, exams.time, exams.position, exams.annulled, lo, hi, at, known
+    )
+
+
+def certification_definition(
+    defined: CertificationDefinitions, certification: int, at: int, known: int
+) -> int:
+    """Give the row of a certification's definition at an instant, -1 when none is known."""
+    lo, hi = defined.lo[certification], defined.hi[certification]
+    return version_in_force(
+        defined.time, defined.time, defined.position, defined.annulled, lo, hi, at, known
+    )
+
+
+def exam_dates(
+    exams: ExamDefinitions, milestones: Milestones, exam: int, definition: int, known: int
+) -> Dates:
+    """Give an exam's dates by one of its definitions.
+
+    The time of the latest known ExamWentLive or ExamRetired replaces the
+    announced date, whatever as_of is (spec section 2).
+    """
+    live_at, retires_at = exams.live_at[definition], exams.retires_at[definition]
+    for i in range(milestones.lo[exam], milestones.hi[exam]):
+        if milestones.position[i] <= known < milestones.annulled[i]:
+            if milestones.kind[i] == WENT_LIVE:
+                live_at = milestones.time[i]
+            else:
+                retires_at = milestones.time[i]
+    return Dates(exams.beta_opens_at[definition], live_at, retires_at)
+
+
+def phase(dates: Dates, at: int) -> int:
+    """Say whether an exam is live, in beta or not open.
+
+    "Live at A if live_at <= A or neither live_at nor beta_opens_at is known;
+    otherwise in beta if beta_opens_at <= A; otherwise not open" (spec section 4).
+    """
+    if dates.live_at <= at or (dates.live_at == NEVER and dates.beta_opens_at == NEVER):
+        return LIVE
+    return IN_BETA if dates.beta_opens_at <= at else CLOSED
+
+
+def next_date(dates: Dates, at: int) -> int:
+    """Give the first of an exam's dates after an instant, NEVER if none."""
+    first = NEVER
+    if at < dates.beta_opens_at:
+        first = dates.beta_opens_at
+    if at < dates.live_at < first:
+        first = dates.live_at
+    if at < dates.retires_at < first:
+        first = dates.retires_at
+    return first

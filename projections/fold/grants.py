@@ -1,0 +1,55 @@
+"""Exceptions that are active at an instant."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from projections.fold.codes import GRANTED, NEVER
+from projections.fold.rows import Facts, Question, Sittings
+
+
+class Waiver(NamedTuple):
+    """What active grants waive, as bits, and the first instant one of them runs out."""
+
+    waives: int
+    next_end: int
+
+
+def active(facts: Facts, q: Question, i: int, t: int, sittings: Sittings, n: int) -> bool:
+    """Tell whether grant row `i` is active at `t`.
+
+    "A grant is keyed by (candidate, exam, request_id); the last of its
+    ExceptionGranted and ExceptionRevoked holds. It is active from its time
+    until before valid_until, unless used: the first counted sitting at or
+    after the grant's time uses every grant of that exam, needed or not."
+    (spec section 4). Expects the ordinals that `walk` gave.
+    """
+    rows = facts.grants
+    if rows.exam[i] != q.exam or rows.kind[i] != GRANTED or rows.time[i] > q.as_of:
+        return False
+    if not rows.position[i] <= q.known < rows.annulled[i] or rows.until[i] <= t:
+        return False
+    for j in range(i + 1, q.grants_hi):
+        if rows.time[j] > q.as_of:
+            break
+        if (
+            rows.exam[j] == q.exam
+            and rows.key[j] == rows.key[i]
+            and rows.position[j] <= q.known < rows.annulled[j]
+        ):
+            return False
+    for s in range(n):
+        if sittings.ordinal[s] > 0 and sittings.start[s] >= rows.time[i]:
+            return False
+    return True
+
+
+def waiver_at(facts: Facts, q: Question, t: int, sittings: Sittings, n: int) -> Waiver:
+    """Say what the grants active at `t` waive together."""
+    waives, next_end = 0, NEVER
+    for i in range(q.grants_lo, q.grants_hi):
+        if active(facts, q, i, t, sittings, n):
+            waives |= facts.grants.waives[i]
+            if facts.grants.until[i] < next_end:
+                next_end = facts.grants.until[i]
+    return Waiver(waives, next_end)

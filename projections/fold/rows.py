@@ -1,0 +1,158 @@
+"""What the fold reads: facts as parallel sequences of integers.
+
+One candidate's question fills these with lists; a population fills them with
+columns. Instants are microseconds UTC; a fact is known at position `known` when
+`position <= known < annulled`, `annulled` being the position of its annulment
+(NEVER when there is none). Within a run rows are in (time, position) order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from policies.book import RuleBook
+
+
+class SittingRows(NamedTuple):
+    """Attempts, results and revocations of sittings; a run is one candidate and exam."""
+
+    kind: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    key: Sequence[int]
+    """The registration; equal numbers are one sitting within a run."""
+    flag: Sequence[int]
+    """Of an attempt: 1 for beta. Of a rescoring: 1 for passed."""
+    until: Sequence[int]
+    """Of an attempt: when the sitting ended, NONE when not said."""
+
+
+class CertificationRows(NamedTuple):
+    """Certifications earned, renewed and expired; a run is one candidate."""
+
+    kind: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    certification: Sequence[int]
+    until: Sequence[int]
+    """Of HELD: expires_at, NEVER when it never expires."""
+    exam_lo: Sequence[int]
+    exam_hi: Sequence[int]
+    exam: Sequence[int]
+    """The exams named by a HELD row: exam[exam_lo[i]:exam_hi[i]]."""
+
+
+class GrantRows(NamedTuple):
+    """Exceptions granted and revoked; a run is one candidate."""
+
+    kind: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    exam: Sequence[int]
+    key: Sequence[int]
+    """The request; the last row of an (exam, key) holds."""
+    waives: Sequence[int]
+    until: Sequence[int]
+    """Before when it is valid, NEVER when open-ended."""
+
+
+class ExamDefinitions(NamedTuple):
+    """ExamAnnounced entries; those of exam `e` are rows lo[e] to hi[e]."""
+
+    lo: Sequence[int]
+    hi: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    policy: Sequence[int]
+    beta_opens_at: Sequence[int]
+    live_at: Sequence[int]
+    retires_at: Sequence[int]
+
+
+class Milestones(NamedTuple):
+    """ExamWentLive and ExamRetired; those of exam `e` are rows lo[e] to hi[e]."""
+
+    lo: Sequence[int]
+    hi: Sequence[int]
+    kind: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+
+
+class CertificationDefinitions(NamedTuple):
+    """CertificationDefined entries; those of certification `c` are rows lo[c] to hi[c]."""
+
+    lo: Sequence[int]
+    hi: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    exam_lo: Sequence[int]
+    exam_hi: Sequence[int]
+    exam: Sequence[int]
+
+
+class PolicyVersions(NamedTuple):
+    """PolicyPublished entries; those of policy `p` are rows lo[p] to hi[p]; row v has rules v."""
+
+    lo: Sequence[int]
+    hi: Sequence[int]
+    effective_from: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+
+
+class Facts(NamedTuple):
+    """Everything a verdict may look up besides the sittings themselves."""
+
+    certifications: CertificationRows
+    grants: GrantRows
+    exams: ExamDefinitions
+    milestones: Milestones
+    defined: CertificationDefinitions
+    versions: PolicyVersions
+    rules: RuleBook
+
+
+class Question(NamedTuple):
+    """One exam of one candidate: which facts are visible, and where its runs lie."""
+
+    exam: int
+    as_of: int
+    known: int
+    certifications_lo: int
+    certifications_hi: int
+    grants_lo: int
+    grants_hi: int
+
+
+class Sittings(NamedTuple):
+    """The sittings of a run, in (start, position) order, filled by `gather` and `walk`."""
+
+    key: list[int]
+    start: list[int]
+    end: list[int]
+    beta: list[int]
+    position: list[int]
+    opened_by: list[int]
+    """The row that opened the sitting: its attempt, else its first result; -1 before either."""
+    attempted: list[int]
+    outcome: list[int]
+    outcome_row: list[int]
+    """The row of the result or revocation that holds; -1 while pending."""
+    ordinal: list[int]
+    """The place in its series; 0 when not counted."""
+    window: list[int]
+    """Room to sort in: when the sittings inside a rolling cap leave it."""
+
+
+def room(size: int) -> Sittings:
+    """Make room for the sittings of a run of `size` rows."""
+    return Sittings(*([0] * size for _ in Sittings._fields))

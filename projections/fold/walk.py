@@ -1,0 +1,84 @@
+"""The walk: counted sittings into series, ordinals and periods (spec section 4)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from policies.compiled import Rules
+from projections.fold.calendar import midnight_after
+from projections.fold.certifications import AFTER_EXPIRY, Cover, cover_at, free_again
+from projections.fold.codes import NEVER, NONE, PASSED
+from projections.fold.rows import Facts, Question, Sittings
+
+FIRST_SITTING: Final = 0
+LAST_SITTING: Final = 1
+ROLLING: Final = 2
+CALENDAR_YEAR: Final = 3
+FOR_LIFE: Final = 4
+
+
+class Walked(NamedTuple):
+    """Where the walk stands after the last counted sitting."""
+
+    last: int
+    """That sitting, -1 when none is counted."""
+    ordinal: int
+    """Its place in its series."""
+    period_end: int
+    """The end of the series' period, NEVER while it has none."""
+    anchored: int
+    """The cap that gives the period, -1 when the policy has none."""
+
+
+def anchored_cap(rules: Rules) -> int:
+    """Find the first-sitting or last-sitting cap; a policy has at most one."""
+    for c in range(len(rules.cap_anchor)):
+        if rules.cap_anchor[c] in (FIRST_SITTING, LAST_SITTING):
+            return c
+    return -1
+
+
+def cover_if_asked(facts: Facts, q: Question, rules: Rules, t: int, defined_at: int) -> Cover:
+    """Look at the certifications only where the policy asks for them."""
+    if rules.retake == AFTER_EXPIRY and q.certifications_lo < q.certifications_hi:
+        return cover_at(facts, q, t, defined_at)
+    return Cover(NONE, NONE, NEVER, -1)
+
+
+def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at: int) -> Walked:
+    """Walk the sittings in (start, position) order, write their ordinals, say where it ends.
+
+    "A sitting at t opens a new series (ordinal 1) when it is the first, or
+    when (a) the policy has a first-sitting or last-sitting cap and t >= the
+    end of the current period, or (b) the counted sitting before it was passed
+    and that pass was free again at t. Otherwise its ordinal is one more."
+
+    A first-sitting period ends "at 00:00 (policy zone) of that date plus the
+    period"; a last-sitting one "ends the same way, from the series' last
+    sitting, once the series holds that many sittings". `at` is the instant
+    whose definitions of certifications are meant.
+    """
+    cap = anchored_cap(rules)
+    last, ordinal, period_end = -1, 0, NEVER
+    for i in range(n):
+        if sittings.beta[i] == 1 and rules.beta_counts == 0:
+            sittings.ordinal[i] = 0
+            continue
+        t = sittings.start[i]
+        opens = last < 0 or t >= period_end
+        if not opens and sittings.outcome[last] == PASSED:
+            cover = cover_if_asked(facts, q, rules, t, at)
+            opens = free_again(sittings.start[last], cover, rules.retake)
+        ordinal = 1 if opens else ordinal + 1
+        if opens:
+            period_end = NEVER
+        if cap >= 0 and (
+            (opens and rules.cap_anchor[cap] == FIRST_SITTING)
+            or (rules.cap_anchor[cap] == LAST_SITTING and ordinal >= rules.cap_sittings[cap])
+        ):
+            period_end = midnight_after(
+                t, rules.cap_unit[cap], rules.cap_amount[cap], rules.zone_from, rules.zone_offset
+            )
+        sittings.ordinal[i] = ordinal
+        last = i
+    return Walked(last, ordinal, period_end, cap)
