@@ -48,10 +48,11 @@ def main(arguments: list[str]) -> int:
 
 def _build() -> None:
     """Make an empty ledger in .demo, move the history in, and import the newer results."""
-    shutil.rmtree(PLACE, ignore_errors=True)
+    if PLACE.exists():
+        shutil.rmtree(PLACE)
     PLACE.mkdir()
-    _say("A ledger is one file. This one takes over three years of history, each line with the")
-    _say("instant at which it became known, then a testing centre's results as of today.")
+    print("A ledger is one file. This one takes in two and a half years of history, each line with")
+    print("the instant at which it became known, then testing centres' results, known from today.")
     print(f"\n$ cd {PLACE.name}")
     _run("init", "--bare")
     _run("import", "--keep-recorded-at", "../examples/history.jsonl")
@@ -66,7 +67,7 @@ def _ask() -> None:
             number += 1
             print(f"\n--- {number}. {story['title']}")
             for ask in story["asks"]:
-                _say(ask["tells"])
+                print(f"\n{ask['tells']}")
                 _run(*_question(story, ask))
 
 
@@ -143,10 +144,6 @@ def _command() -> str:
     if found is None:
         raise DemoStopped(f"{COMMAND} is not installed: run `make demo`, which sees to that")
     return found
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":
