@@ -75,8 +75,8 @@ def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     everywhere |= {f"[{key}]": list(_keys(table)) for key, table in _tables(model).items()}
     homes = [home for home, keys in everywhere.items() if name in keys]
     if homes:
-        at = homes[0] or "the top of the file, above the first table"
-        return f"is no key there; write it in {at}."
+        at = f"in {homes[0]}" if homes[0] else "at the top of the file, above the first table"
+        return f"is no key there; write it {at}."
     near = get_close_matches(name.lower(), here, n=1)
     if near:
         return f"is no key of a policy; did you mean {_key((*loc[:-1], near[0]))}?"

@@ -91,6 +91,7 @@ class Cap(Table):
         "first-sitting",
         description='"first-sitting", "last-sitting", "rolling" or "calendar-year"',
     )
+    # After anchor, which its check looks at.
     period: Period | None = Field(None, description='months ("P12M") or days ("P90D")')
 
     @property

@@ -1,0 +1,215 @@
+"""A policy as integers, its clauses, and its words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from policies.clauses import cap_clause, wait_clause
+from policies.compiled import Rules, compile_rules
+from policies.durations import DAY, HOUR
+from policies.schema import parse_policy
+from policies.shipped import SHIPPED, shipped
+from policies.text import clause_texts, policy_text
+from policies.zones import zone_table
+
+TEXTS = dict(shipped())
+SMALLEST = 'id = "ours"\neffective_from = 2021-03-31T00:00:00Z\n'
+EVERYTHING = (
+    SMALLEST
+    + """
+    [wait]
+    after = ["PT1H30M", "P2W"]
+    from = "end"
+    days = "clear"
+    zone = "Europe/Berlin"
+    [[cap]]
+    sittings = 1
+    [[cap]]
+    sittings = 2
+    period = "P1Y"
+    anchor = "last-sitting"
+    [[cap]]
+    sittings = 3
+    period = "P90D"
+    anchor = "rolling"
+    [[cap]]
+    sittings = 4
+    anchor = "calendar-year"
+    [pass]
+    retake = "never"
+    [beta]
+    sittings = 0
+    counts = true
+    results_after_live = ["PT0S", "P1M"]
+    overdue_after_live = "PT0S"
+    """
+)
+
+
+def rules_of(text: str) -> Rules:
+    return compile_rules(parse_policy(text, "test"))
+
+
+def test_the_general_policy_compiles_to_its_numbers() -> None:
+    """24 hours, then 14 days, no wait after the fifth; five in twelve months from the first."""
+    assert rules_of(TEXTS["general"]) == Rules(
+        wait_unit=(0, 1, 1, 1, 0),
+        wait_amount=(DAY, 14, 14, 14, 0),
+        wait_from_end=0,
+        wait_days=0,
+        zone_from=(-(1 << 62),),
+        zone_offset=(0,),
+        cap_sittings=(5,),
+        cap_anchor=(0,),
+        cap_unit=(2,),
+        cap_amount=(12,),
+        retake=0,
+        beta_sittings=1,
+        beta_counts=0,
+        expected_unit=(1, 1),
+        expected_amount=(7, 10),
+        overdue_unit=1,
+        overdue_amount=14,
+    )
+
+
+def test_every_key_reaches_the_integers() -> None:
+    """A policy that leaves no default in place, and zero amounts that are not nothing."""
+    zone_from, zone_offset = zone_table("Europe/Berlin")
+    assert rules_of(EVERYTHING) == Rules(
+        wait_unit=(0, 1),
+        wait_amount=(3 * HOUR // 2, 14),
+        wait_from_end=1,
+        wait_days=2,
+        zone_from=zone_from,
+        zone_offset=zone_offset,
+        cap_sittings=(1, 2, 3, 4),
+        cap_anchor=(4, 1, 2, 3),
+        cap_unit=(0, 2, 1, 0),
+        cap_amount=(0, 12, 90, 0),
+        retake=1,
+        beta_sittings=0,
+        beta_counts=1,
+        expected_unit=(0, 2),
+        expected_amount=(0, 1),
+        overdue_unit=0,
+        overdue_amount=0,
+    )
+
+
+def test_what_is_left_out_compiles_to_nothing() -> None:
+    """No waits, no caps, no dates to expect, and a pending beta that is never overdue."""
+    rules = rules_of(SMALLEST)
+    assert (rules.wait_unit, rules.cap_sittings, rules.expected_amount) == ((), (), ())
+    assert (rules.retake, rules.beta_sittings, rules.beta_counts) == (0, 1, 0)
+    assert rules.overdue_amount == -1
+
+
+@pytest.mark.parametrize("value", rules_of(EVERYTHING)._asdict().items(), ids=lambda item: item[0])
+def test_rules_are_plain_integers_that_fit_64_bits(value: tuple[str, Any]) -> None:
+    """So that they become int64 columns as they are: no bool, no None, nothing nested."""
+    _, held = value
+    for number in held if isinstance(held, tuple) else (held,):
+        assert type(number) is int
+        assert -(1 << 63) <= number < 1 << 63
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "entries", "clause"),
+    [
+        (1, 2, "wait.after[1]"),
+        (2, 2, "wait.after[2]"),
+        (3, 2, "wait.after[2]"),
+        (5, 5, "wait.after[5]"),
+        (6, 5, "wait.after[5]"),
+        (1, 1, "wait.after[1]"),
+    ],
+)
+def test_the_clause_of_a_wait_is_the_entry_used(ordinal: int, entries: int, clause: str) -> None:
+    """The last entry repeats, so it is the one named from then on."""
+    assert wait_clause(ordinal, entries) == clause
+
+
+@pytest.mark.parametrize("id", SHIPPED)
+def test_each_clause_an_answer_may_name_has_its_words(id: str) -> None:
+    """Whatever clause a reason names can be looked up in the policy's own rendering."""
+    policy = parse_policy(TEXTS[id], id)
+    rules, words = compile_rules(policy), clause_texts(policy)
+    entries = len(rules.wait_unit)
+    named = [wait_clause(ordinal, entries) for ordinal in range(1, entries + 3)]
+    named += [cap_clause(index) for index in range(len(rules.cap_sittings))]
+    named += ["pass.retake", "beta.sittings", "beta.results_after_live", "beta.overdue_after_live"]
+    assert [clause for clause in named if clause not in words] == []
+
+
+@pytest.mark.parametrize(
+    ("clause", "words"),
+    [
+        ("wait.after[1]", "after the 1st sitting of a series: 24 hours"),
+        ("wait.after[2]", "after the 2nd sitting of a series: 14 days"),
+        ("wait.after[5]", "after the 5th sitting and later ones of a series: no wait"),
+        ("cap[1]", "at most 5 sittings in the 12 months from the date of the first of a series"),
+        ("pass.retake", "a passed exam may be taken again once its certification has ended"),
+        ("beta.sittings", "1 sitting while the exam is in beta"),
+        ("exception.waives", "an exception may waive the wait and the cap"),
+    ],
+)
+def test_the_general_policy_in_words(clause: str, words: str) -> None:
+    """A reader of `policy show` learns the rule without the file."""
+    assert clause_texts(parse_policy(TEXTS["general"], "general"))[clause] == words
+
+
+@pytest.mark.parametrize(
+    ("clause", "words"),
+    [
+        ("wait.after[2]", "after the 2nd sitting and later ones of a series: 14 days"),
+        ("wait.from", "waits run from the end of the sitting"),
+        ("wait.days", "days are whole days in between, 00:00 to 00:00"),
+        ("wait.zone", "dates are those of Europe/Berlin"),
+        ("cap[1]", "at most 1 sitting, for life"),
+        (
+            "cap[2]",
+            "at most 2 sittings; then none until 12 months from the date of the last of them",
+        ),
+        ("cap[3]", "at most 3 sittings in any 90 days"),
+        ("cap[4]", "at most 4 sittings in a calendar year"),
+        ("pass.retake", "a passed exam may not be taken again"),
+        ("beta.sittings", "no sitting while the exam is in beta"),
+        ("beta.counts", "beta sittings count in waits and caps"),
+        ("exception.waives", "no exception is offered"),
+    ],
+)
+def test_every_kind_of_rule_in_words(clause: str, words: str) -> None:
+    """Each value of each key has its own sentence."""
+    assert clause_texts(parse_policy(EVERYTHING, "everything"))[clause] == words
+
+
+@pytest.mark.parametrize("text", [*TEXTS.values(), SMALLEST, EVERYTHING])
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_policy_reads_well_on_a_terminal(text: str, width: int) -> None:
+    """Heading and clauses fit the width, and name the version exactly."""
+    policy = parse_policy(text, "test")
+    lines = policy_text(policy, width=width).splitlines()
+    assert [line for line in lines if len(line) > width and not line.startswith("sha256")] == []
+    assert lines[0].startswith(policy.id)
+    assert "in force from: 2021-03-31T00:00:00Z" in lines
+    assert f"sha256: {policy.sha256}" in lines
+    assert all(
+        any(line.startswith(f"  {clause} ") for line in lines) for clause in clause_texts(policy)
+    )
+
+
+def test_the_fast_path_leaves_pydantic_alone() -> None:
+    """The fold imports rules, versions, durations and clauses without any heavy library."""
+    script = (
+        "import policies.compiled, policies.dated, policies.durations, policies.clauses, sys;"
+        "print(*{'pydantic', 'numba', 'numpy', 'tomllib'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
