@@ -1,0 +1,189 @@
+"""The ledger's file: its making, its mark, its connections, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from ledger.problems import LedgerProblem, NewerSchema, NoLedger, NotALedger, ReadOnly, StoreFull
+
+APPLICATION_ID = 0x41744C67  # "AtLg", in the file's header: what tells a ledger from other files
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  source TEXT NOT NULL,
+  id TEXT NOT NULL,
+  actor TEXT,
+  exam TEXT,
+  key TEXT,
+  flag INTEGER,
+  until INTEGER,
+  annuls INTEGER,
+  data TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_by_source_id ON events (source, id);
+CREATE INDEX events_by_stream ON events (stream);
+CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+"""Two clocks and what the fold needs as typed columns. recorded_at rises with position, so it is
+bisected and has no index; position is given as max + 1 under the write lock, so it has no gaps."""
+
+# A lock is only ever waited for behind a foreign tool: ours queue on the side file first.
+_BUSY_SECONDS = 60.0
+_WRITER_CACHE_KIB = 32 * 1024
+
+
+def create_file(path: Path) -> None:
+    """Make an empty ledger at `path`, wholly or not at all; LedgerProblem if one is there."""
+    make_file(
+        path,
+        f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA}"
+        f"PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {SCHEMA_VERSION};"
+        f"INSERT INTO about VALUES ('ledger', '{secrets.token_hex(16)}'); COMMIT;",
+    )
+
+
+def make_file(path: Path, script: str, *, mode: int = 0o666) -> None:
+    """Make an SQLite file by a script; raises LedgerProblem if something is there already.
+
+    It is made beside its place and then linked there, so that a process killed in between leaves
+    no half of one, and nothing that came there meanwhile is replaced.
+    """
+    if os.path.lexists(path):
+        raise LedgerProblem(f"{path} is already there: nothing was changed")
+    draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
+    try:
+        with storage_problems(path):
+            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
+            with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                connection.executescript(script)
+            os.link(draft, path)
+            _sync_folder(path.parent)
+    except FileExistsError:
+        raise LedgerProblem(f"{path} is already there: nothing was changed") from None
+    finally:
+        for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+            with suppress(OSError):
+                leftover.unlink()
+
+
+def check_file(path: Path) -> None:
+    """Raise LedgerProblem unless `path` is a ledger this release can read.
+
+    Looks at the file's header alone, so that a file which is not ours is never touched.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        raise NoLedger(
+            f"there is no ledger at {path}: name another file, or make one with init"
+        ) from None
+    except IsADirectoryError:
+        raise NotALedger(f"{path} is a folder, not a ledger") from None
+    except OSError as error:
+        raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
+    mark = int.from_bytes(header[68:72], "big")
+    if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
+        raise NotALedger(f"{path} is not a ledger: it was left as it is")
+    schema = int.from_bytes(header[60:64], "big")
+    if schema > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"{path} has schema {schema}, this release knows {SCHEMA_VERSION}: "
+            "open it with a later release"
+        )
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the one connection that writes: each commit is on the disk when it returns."""
+    connection = _connect(path, "rw")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that reads, on read-only files and folders too."""
+    # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
+    connection = _connect(path, "rw")
+    connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("SELECT name FROM about LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        # In a folder it may not write, SQLite cannot make the file that readers share. Without
+        # unfinished work beside it, and none to come from us, the file may be read as it lies.
+        wal = Path(f"{path}-wal")
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (
+            wal.exists() and wal.stat().st_size
+        ):
+            raise
+        connection = _connect(path, "ro&immutable=1")
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+@contextmanager
+def storage_problems(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the file system raises into one LedgerProblem about `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _problem(error, path) from error
+    except FileExistsError:
+        raise
+    except OSError as error:
+        kind = (
+            ReadOnly if isinstance(error, PermissionError) or error.errno == 30 else LedgerProblem
+        )
+        raise kind(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return StoreFull(f"the disk is full: {path} was left as it was")
+        case sqlite3.SQLITE_READONLY:
+            return ReadOnly(f"{path} is read-only: nothing was written")
+        case sqlite3.SQLITE_CANTOPEN:
+            return LedgerProblem(f"{path} cannot be opened, or its folder cannot be written")
+        case sqlite3.SQLITE_BUSY:
+            return LedgerProblem(
+                f"{path} has been locked by another program for {_BUSY_SECONDS:.0f} seconds: "
+                "nothing was written"
+            )
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return NotALedger(f"{path} is damaged or not a ledger: {error}")
+        case _:
+            return LedgerProblem(f"{path}: {error}")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
