@@ -127,14 +127,15 @@ def _bounded(text: str, unit: int, amount: int, longest: int) -> Duration:
 
 
 def _why_unreadable(text: str) -> str:
-    shown = text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
-    if re.search(r"-\s*P?T?\s*[0-9]", text, re.IGNORECASE):
-        return f'"{shown}" is negative; write {ACCEPTED}, zero or more'
-    if text != text.strip().upper() and _DURATION.fullmatch(text.strip().upper()):
-        return f'"{shown}" is not quite a duration; write "{text.strip().upper()}"'
-    if re.search(r"[0-9][.,][0-9]", text):
-        return f'"{shown}" has a fraction; only seconds take one, as in "PT1.5S"'
-    return f'"{shown}" is not a duration; write {ACCEPTED}'
+    if len(text) <= _LONGEST_TEXT:
+        if re.search(r"-\s*P?T?\s*[0-9]", text, re.IGNORECASE):
+            return f'"{text}" is negative; write {ACCEPTED}, zero or more'
+        nearly = text.strip().upper()
+        if _DURATION.fullmatch(nearly) and nearly not in (text, "P"):
+            return f'"{text}" is not quite a duration; write "{nearly}"'
+        if re.search(r"[0-9][.,][0-9]", text):
+            return f'"{text}" has a fraction; only seconds take one, as in "PT1.5S"'
+    return f'"{text}" is not a duration; write {ACCEPTED}'
 
 
 def _count(amount: int, name: str) -> str:

@@ -121,7 +121,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
             key += f"[{part + 1}]"
         else:
             bare = re.fullmatch(r"[A-Za-z0-9_-]+", part) is not None
-            key += ("." if key else "") + (part if bare else json.dumps(part, ensure_ascii=False))
+            key += ("." if key else "") + (part if bare else _quoted(part))
     return key
 
 
@@ -133,11 +133,19 @@ def _shown(value: Any) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{_key((key,))} = {_toml(item)}" for key, item in value.items()) + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, date | time):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, str | bool):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _quoted(text: str) -> str:
+    """Quote a text; what would not print (or would steer a terminal) is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in quoted)

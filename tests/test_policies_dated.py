@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.dated import version_in_force
@@ -76,6 +76,7 @@ def told_in_words(versions: list[Version], lo: int, hi: int, at: int, known: int
     return max((row for row in rows if row.effective_from == first), key=lambda row: row[:3])
 
 
+@settings(deadline=None)
 @given(versions_in_any_order, st.data())
 def test_the_loop_says_what_the_rule_says(versions: list[Version], data: st.DataObject) -> None:
     """Over any versions in any order and any slice of them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import policies.clauses
@@ -49,11 +49,11 @@ def test_what_is_no_duration_is_refused_by_name(case: dict[str, Any]) -> None:
     )
 
 
-def test_a_long_text_is_refused_briefly() -> None:
-    """A megabyte of digits is refused at once and not repeated whole."""
-    with pytest.raises(ValueError, match="is not a duration") as refusal:
-        parse_duration("P" + "1" * 1_000_000 + "D")
-    assert len(str(refusal.value)) < 200
+@pytest.mark.parametrize("text", ["P" + "1" * 1_000_000 + "D", "-" + " " * 1_000_000])
+def test_a_megabyte_is_no_duration(text: str) -> None:
+    """However long, a text is refused at once."""
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
 
 
 durations = st.one_of(
@@ -63,12 +63,14 @@ durations = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(durations)
 def test_writing_a_duration_and_reading_it_gives_the_same(duration: Duration) -> None:
     """format_duration and parse_duration are inverse, to the microsecond."""
     assert parse_duration(format_duration(duration)) == duration
 
 
+@settings(deadline=None)
 @given(st.text("PT0123456789YMWDHS.-", max_size=12))
 def test_any_text_is_a_duration_or_a_sentence(text: str) -> None:
     """Whatever stands there is read within bounds or refused with ValueError."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger.models import ExceptionRequested
 from policies.durations import DAYS, Duration
+from policies.problems import anchored_twice, describe
 from policies.schema import REQUEST_FIELDS, Policy, PolicyError, parse_policy
 from policies.shipped import SHIPPED, shipped
 
@@ -68,6 +71,50 @@ def test_text_that_is_no_unicode_is_refused() -> None:
     """A lone surrogate, as JSON can smuggle it in, has no UTF-8 and so no digest."""
     with pytest.raises(PolicyError, match="is not UTF-8"):
         parse_policy(SMALLEST + 'title = "\ud800"\n', "event 7")
+
+
+def test_a_sentence_is_one_short_printable_line() -> None:
+    """Whatever a file holds, its refusal neither fills the screen nor steers the terminal."""
+    odd = "\\u009b31m\\u202E\\n" + "x" * 1_000
+    text = f'{SMALLEST}"{odd[:20]}" = 1\n[wait]\nafter = ["{odd}"]\nzone = "{odd}"\n'
+    with pytest.raises(PolicyError) as refusal:
+        parse_policy(text + f'[[cap]]\nsittings = "{odd}"\n', "odd.toml")
+    assert len(refusal.value.problems) == 4
+    assert all(problem.isprintable() for problem in refusal.value.problems)
+    assert all(len(problem) < 300 for problem in refusal.value.problems)
+
+
+letters = st.text("aP7D.\x9b\u202e\n", max_size=4)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | letters
+    | st.sampled_from(["PT24H", "P7D", "P12M", "UTC", "wait", "cap", "rolling", "calendar-year"])
+    | st.datetimes()
+    | st.dates()
+    | st.times(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(letters, inner),
+    max_leaves=4,
+)
+NAMES = ("wait", "cap", "pass", "beta", "exception", "id", "effective_from", "sittings", "after")
+trees = st.dictionaries(
+    st.sampled_from(NAMES), values | st.dictionaries(st.sampled_from(NAMES), values)
+)
+
+
+@settings(deadline=None)
+@given(trees)
+def test_no_file_is_refused_without_words(tree: dict[str, Any]) -> None:
+    """Values of any kind at any key are read or described, never a traceback."""
+    list(anchored_twice(tree))
+    try:
+        Policy.model_validate(tree)
+    except ValidationError as error:
+        problems = list(describe(error, Policy))
+        assert problems
+        assert all(re.search(r"; (write|did you mean|leave|keep) ", p) for p in problems), problems
 
 
 def test_brackets_without_end_are_refused() -> None:
