@@ -109,6 +109,18 @@ class Appending:
                 break
         return outcomes
 
+    def find(self, source: str, id: str) -> Recorded | None:
+        """Return the event of that idempotency key, of this transaction too."""
+        return self._writing.find(source, id)
+
+    def differences(self, stored: Recorded, row: Row) -> tuple[str, ...]:
+        """Name what differs between a row and the event of its key; empty for a duplicate."""
+        return differences(stored, row, same_secret=self._same_secret, upcasts=self._upcasts)
+
+    def future(self, row: Row) -> str | None:
+        """Return the problem of a row that lies too far after its recording, now; else None."""
+        return _future(row, self._recorded_at)
+
     def _insert(self, recorded_at: Iterator[int], rows: Sequence[Row]) -> Iterator[Appended]:
         first = self._writing.position + 1
         return map(Appended, range(first, first + self._writing.insert(recorded_at, rows)))
@@ -133,11 +145,11 @@ class Appending:
                 return resolved
             row = resolved
         recorded_at = kept if keep else self._recorded_at
-        if not keep and (problem := _future(row, self._recorded_at)):
+        if not keep and (problem := self.future(row)):
             return Refused(problem)
         stored = self._writing.find(row.source, row.id)
         if stored is not None:
-            differs = differences(stored, row, same_secret=self._same_secret, upcasts=self._upcasts)
+            differs = self.differences(stored, row)
             return Conflict(stored.position, differs) if differs else Duplicate(stored.position)
         if keep and (problem := self._out_of_order(row, kept)):
             return Refused(problem)

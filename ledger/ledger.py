@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, Mapper
-from eventsourcing.utils import Environment, EnvType, register_topic
+from eventsourcing.utils import Environment, EnvType
 
 from ledger.appending import (
     KEY_FILE,
@@ -43,8 +44,7 @@ __all__ = [
 Clock: TypeAlias = Callable[[], int]
 """Tells the present instant, in microseconds."""
 
-RECORDER_TOPIC = "attempt-ledger:sqlite"
-register_topic(RECORDER_TOPIC, SQLiteLedgerRecorder)
+RECORDER_TOPIC = f"{SQLiteLedgerRecorder.__module__}:{SQLiteLedgerRecorder.__qualname__}"
 
 _CHUNK = 4096
 _CATALOGUE = ("certification", "exam", "policy")
@@ -147,12 +147,21 @@ class Ledger(Application[str]):
         if not facts:
             return []
         rows = _laid_out(facts)
-        with self.recorder.writing() as writing:
-            appending = Appending(writing, self.vault, self._clock(), upcasts=self._upcasts)
+        with self.appending() as appending:
             if keep_recorded_at:
                 kept = [getattr(fact, "recorded_at", None) for fact in facts]
                 return appending.take_kept(rows, kept)
             return appending.take(rows)
+
+    @contextmanager
+    def appending(self) -> Iterator[Appending]:
+        """Hold one append transaction open: for intake, which takes or refuses rows as a whole.
+
+        Commits durably at the end; rolls back if the body raises, so that nothing was changed.
+        Meanwhile nobody else can append. Raises LedgerProblem as `append` does.
+        """
+        with self.recorder.writing() as writing:
+            yield Appending(writing, self.vault, self._clock(), upcasts=self._upcasts)
 
     def head(self) -> Head:
         """Return the last position and its recorded_at; (0, 0) when the ledger is empty."""
