@@ -13,7 +13,7 @@ from projections import sentences
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue
 from projections.fold import reasons
-from projections.fold.calendar import elapsed_after, same_time_after, year_around
+from projections.fold.calendar import on_from, same_time_after, year_around
 from projections.fold.catalogue import Dates, exam_dates, exam_definition, phase
 from projections.fold.certifications import NOTHING_HELD, Cover, cover_at, free_again
 from projections.fold.codes import (
@@ -219,7 +219,7 @@ def expected(scene: Scene) -> tuple[int, ...]:
     if live_at == NEVER:
         return ()
     return tuple(
-        elapsed_after(live_at, unit, amount, rules.zone_from, rules.zone_offset)
+        on_from(live_at, unit, amount, rules.zone_from, rules.zone_offset)
         for unit, amount in zip(rules.expected_unit, rules.expected_amount, strict=True)
     )
 

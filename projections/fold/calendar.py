@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from policies.durations import DAYS, MONTHS, TIME
+from policies.durations import MONTHS, TIME
 from projections.fold.codes import LAST, NEVER
 
 DAY: Final = 86_400_000_000
@@ -142,15 +142,15 @@ def wait_end(
     )
 
 
-def elapsed_after(
+def on_from(
     base: int, unit: int, amount: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> int:
-    """Give the instant a duration after `base`: days as 24 hours, months on the wall clock."""
+    """Give the instant a duration after `base`: days and months on the wall clock, time elapsed."""
     if base == NEVER:
         return NEVER
-    if unit == MONTHS:
-        return same_time_after(base, unit, amount, zone_from, zone_offset)
-    return within_time(base + amount * (DAY if unit == DAYS else 1))
+    if unit == TIME:
+        return within_time(base + amount)
+    return same_time_after(base, unit, amount, zone_from, zone_offset)
 
 
 def year_around(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from policies.compiled import NO_OVERDUE, Rules
-from projections.fold.calendar import elapsed_after, same_time_after, wait_end, year_around
+from projections.fold.calendar import on_from, same_time_after, wait_end, year_around
 from projections.fold.catalogue import Dates
 from projections.fold.certifications import Cover, free_again
 from projections.fold.codes import (
@@ -86,7 +86,7 @@ def overdue_from(rules: Rules, dates: Dates) -> int:
     """Say from when a beta result that has not come blocks no longer."""
     if rules.overdue_amount == NO_OVERDUE:
         return NEVER
-    return elapsed_after(
+    return on_from(
         dates.live_at, rules.overdue_unit, rules.overdue_amount, rules.zone_from, rules.zone_offset
     )
 
