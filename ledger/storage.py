@@ -165,7 +165,7 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     match code:
         case sqlite3.SQLITE_FULL:
-            return StoreFull(f"the disk is full: {path} was left as it was")
+            return StoreFull(f"the disk of {path} is full: nothing was written")
         case sqlite3.SQLITE_READONLY:
             return ReadOnly(f"{path} is read-only: nothing was written")
         case sqlite3.SQLITE_CANTOPEN:

@@ -1,0 +1,63 @@
+"""Read candidates' facts straight into Arrow, without a Python object for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+from adbc_driver_manager import Error
+from adbc_driver_sqlite import dbapi
+
+from ledger.problems import LedgerProblem
+
+# The driver settles each column's type by its first batch, where all may be null: so texts are
+# never null. `data` is read only where it may hold what no column does: a certification's exams.
+_SELECT = """
+SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, coalesce(exam, '') AS exam,
+  coalesce(key, '') AS key, flag, until, annuls, iif(exam IS NULL, data, '') AS data
+FROM events
+WHERE position > {after} AND position <= {upto}
+  AND +stream >= 'candidate/' AND +stream < 'candidate0'
+ORDER BY position
+"""
+
+SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("occurred_at", pa.int64()),
+        ("topic", pa.string()),
+        ("candidate", pa.string()),
+        ("exam", pa.string()),
+        ("key", pa.string()),
+        ("flag", pa.int64()),
+        ("until", pa.int64()),
+        ("annuls", pa.int64()),
+        ("data", pa.string()),
+    ]
+)
+
+BATCH_ROWS = 65_536
+
+
+def scan(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield the facts of candidates after one position and up to another, by position.
+
+    Batches of `SCHEMA`, at most BATCH_ROWS rows each; instants in microseconds.
+    Raises LedgerProblem when the file cannot be read.
+    """
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        with dbapi.connect(uri) as connection, connection.cursor() as cursor:
+            _set_batch_rows(cursor)
+            cursor.execute(_SELECT.format(after=int(after), upto=int(upto)))
+            for batch in cursor.fetch_record_batch():
+                yield batch.cast(SCHEMA)
+    except Error as error:
+        raise LedgerProblem(f"{path} cannot be read: {error}") from None
+
+
+def _set_batch_rows(cursor: Any) -> None:
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": BATCH_ROWS})
