@@ -1,0 +1,305 @@
+"""The rules of the exceptions desk: functions of facts that return events, or say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ledger.events import (
+    ExceptionGranted,
+    ExceptionRejected,
+    ExceptionRequested,
+    ExceptionRevoked,
+)
+from ledger.instants import format_instant
+from policies.schema import Policy
+from projections.answers import Sitting
+from projections.exceptions import Request
+
+
+class DeskProblem(Exception):
+    """Say in one sentence why the desk cannot do what it was told; nothing was recorded."""
+
+
+class Wrong(NamedTuple):
+    """One thing wrong with a request: the field it lies in, and a clause that says what.
+
+    `missing` is for a field that the policy requires and that is blank; its clause is the name.
+    """
+
+    field: str
+    text: str
+    missing: bool = False
+
+
+def wrongs(
+    asked: ExceptionRequested,
+    candidate: str,
+    policy: Policy | None,
+    sittings: Sequence[Sitting],
+) -> tuple[Wrong, ...]:
+    """Find everything wrong with a request, at once: missing fields first, in the policy's order.
+
+    `policy` is the one in force for the exam when the request was made, None when the exam is not
+    in the catalogue; `sittings` are the candidate's of that exam. Personal values are never shown.
+    "If any of this information is missing, the retake exception request will be rejected."
+    (exam-retake-policy.txt; spec section 7, reading 9)
+    """
+    found: list[Wrong] = []
+    if policy is None:
+        text = f"{asked.exam} is not in the catalogue, or the policy it follows is not"
+        found.append(Wrong("exam", text))
+    else:
+        found += [
+            Wrong(name, name, missing=True)
+            for name in policy.exception.required
+            if is_blank(getattr(asked, name))
+        ]
+    missing = {wrong.field for wrong in found}
+    for check in (
+        wrong_candidate(asked, candidate),
+        wrong_exam_number(asked),
+        wrong_reason(asked, policy),
+        wrong_sitting(asked, candidate, sittings),
+    ):
+        found += [wrong for wrong in check if wrong.field not in missing]
+    return tuple(found)
+
+
+def is_blank(value: object) -> bool:
+    """Tell whether a field is left out, empty, or nothing but white space."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def shown(text: str | None) -> str:
+    """Write what somebody typed on one short line."""
+    line = (text or "").strip()
+    line = line if line.isprintable() else repr(line)[1:-1]
+    return line if len(line) <= 60 else f"{line[:59]}…"
+
+
+def wrong_candidate(asked: ExceptionRequested, candidate: str) -> Iterator[Wrong]:
+    """Yield a wrong where the request names another candidate than the one it is made for."""
+    if not is_blank(asked.candidate_id) and str(asked.candidate_id).strip() != candidate:
+        yield Wrong(
+            "candidate_id", f"candidate_id says {shown(asked.candidate_id)}, not {candidate}"
+        )
+
+
+def wrong_exam_number(asked: ExceptionRequested) -> Iterator[Wrong]:
+    """Yield a wrong where the request names another exam; in which case it is written is no matter.
+
+    People write `az-104` for AZ-104.
+    """
+    number = asked.exam_number or ""
+    if not is_blank(number) and number.strip().casefold() != asked.exam.casefold():
+        yield Wrong("exam_number", f"exam_number says {shown(number)}, not {asked.exam}")
+
+
+def wrong_reason(asked: ExceptionRequested, policy: Policy | None) -> Iterator[Wrong]:
+    """Yield a wrong for a reason that is not in the policy's list.
+
+    "Requests will on[ly] be granted if they meet one of the exceptions listed below."
+    (exam-retake-policy.txt)
+    """
+    if policy is None or asked.reason in policy.exception.reasons:
+        return
+    if not policy.exception.reasons:
+        yield Wrong("reason", f"the policy {policy.id} offers no exceptions")
+        return
+    accepted = f"accepted are {listed(policy.exception.reasons)}"
+    if is_blank(asked.reason):
+        yield Wrong("reason", f"no reason is given ({accepted})")
+    else:
+        yield Wrong("reason", f"the reason {shown(asked.reason)} is not accepted ({accepted})")
+
+
+def wrong_sitting(
+    asked: ExceptionRequested, candidate: str, sittings: Sequence[Sitting]
+) -> Iterator[Wrong]:
+    """Yield a wrong where the request names no failed sitting of this candidate and exam.
+
+    "A crashed exam is a failed sitting that may earn an exception" (spec section 7, reading 10),
+    in beta or live. One that was passed is not, nor one whose result has not come (ask again when
+    it has) or was revoked: the source text speaks of failures.
+    """
+    registration = asked.registration_id
+    if is_blank(registration):
+        yield Wrong("registration_id", "no registration_id of a failed sitting is given")
+        return
+    name = shown(registration)
+    outcome = next((s.outcome for s in sittings if s.registration_id == registration), None)
+    if outcome == "failed":
+        return
+    if outcome is None:
+        text = f"{name} is no sitting of {candidate} at {asked.exam}"
+    elif outcome == "passed":
+        text = f"{name} is no failed sitting: it was passed"
+    elif outcome == "pending":
+        text = f"{name} is no failed sitting yet: its result is pending"
+    else:
+        text = f"{name} is no failed sitting: its result was {outcome}"
+    yield Wrong("registration_id", text)
+
+
+def answer_request(
+    asked: ExceptionRequested,
+    candidate: str,
+    policy: Policy | None,
+    sittings: Sequence[Sitting],
+) -> tuple[ExceptionRequested] | tuple[ExceptionRequested, ExceptionRejected]:
+    """Answer a request at once: it is always recorded, and rejected where anything is wrong.
+
+    Alone, it is left open for someone to grant or reject. Arguments as of `wrongs`.
+    """
+    found = wrongs(asked, candidate, policy, sittings)
+    if not found:
+        return (asked,)
+    return asked, ExceptionRejected(
+        request_id=asked.request_id,
+        exam=asked.exam,
+        missing=tuple(wrong.field for wrong in found if wrong.missing),
+        why=why(found),
+    )
+
+
+def why(found: Sequence[Wrong]) -> str:
+    """Say everything that is wrong in one sentence."""
+    missing = [wrong.text for wrong in found if wrong.missing]
+    clauses = [f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing"] * bool(missing)
+    clauses += [wrong.text for wrong in found if not wrong.missing]
+    return "; ".join(clauses) + "."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Enumerate names: `a, b and c`.
+
+    >>> listed(["wait", "cap"])
+    'wait and cap'
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def grant(
+    request: Request,
+    policy: Policy | None,
+    *,
+    time: int,
+    waives: Sequence[str] | None = None,
+    valid_until: int | None = None,
+) -> tuple[ExceptionGranted, ...]:
+    """Grant an open request, or one whose grant was revoked; nothing more if it is granted so.
+
+    `policy` is the one in force for the exam at `time` (microseconds UTC), None when there is
+    none; `waives` is what the grant waives, all the policy allows when None; it is valid from
+    `time` until before `valid_until`. "The fold does not ask the policy which grants it allows; the
+    desk does" (spec section 4). Raises DeskProblem.
+    """
+    if request.state == "granted":
+        same_terms(request, waives, valid_until)
+        return ()
+    if request.state not in ("open", "revoked"):
+        raise DeskProblem(f"{decided(request)}: ask for a new exception, under a new request id")
+    if policy is None:
+        raise DeskProblem(
+            f"{request.exam} is not in the catalogue, or the policy it follows is not: nothing "
+            "says what may be waived"
+        )
+    allowed = policy.exception.waives
+    if not allowed:
+        raise DeskProblem(f"the policy {policy.id} of {request.exam} lets nothing be waived")
+    chosen = allowed if waives is None else tuple(each for each in ALL_WAIVES if each in waives)
+    refused = sorted({*(waives or ())} - {*allowed})
+    if refused:
+        raise DeskProblem(
+            f"the policy {policy.id} of {request.exam} does not let {listed(refused)} be waived: "
+            f"accepted is {listed(allowed)}"
+        )
+    if not chosen:
+        raise DeskProblem(f"a grant waives something: accepted is {listed(allowed)}")
+    if valid_until is not None and valid_until <= time:
+        raise DeskProblem(
+            f"valid_until {format_instant(valid_until)} is not after the grant, "
+            f"{format_instant(time)}: it would never be valid"
+        )
+    return (
+        ExceptionGranted.model_validate(
+            {
+                "request_id": request.request_id,
+                "exam": request.exam,
+                "waives": tuple(each for each in ALL_WAIVES if each in chosen),
+                "valid_until": valid_until,
+            }
+        ),
+    )
+
+
+ALL_WAIVES = ("wait", "cap")
+
+
+def same_terms(request: Request, waives: Sequence[str] | None, valid_until: int | None) -> None:
+    """Raise DeskProblem, saying what differs, unless a grant was made on these terms."""
+    differs = []
+    if waives is not None and {*waives} != {*request.waives}:
+        differs.append(f"waives {listed(request.waives)}, not {listed(sorted({*waives}))}")
+    if valid_until != request.valid_until:
+        differs.append(f"is valid until {until(request.valid_until)}, not {until(valid_until)}")
+    if differs:
+        raise DeskProblem(
+            f"{decided(request)} on other terms: it {' and '.join(differs)}; revoke it to grant "
+            "it anew"
+        )
+
+
+def until(instant: int | None) -> str:
+    """Write the end of a grant."""
+    return "it is revoked" if instant is None else format_instant(instant)
+
+
+def reject(request: Request, *, why: str) -> tuple[ExceptionRejected, ...]:
+    """Reject an open request; nothing more if it is rejected for this reason.
+
+    Raises DeskProblem for a request that was decided otherwise.
+    """
+    if request.state == "rejected" and request.why == why:
+        return ()
+    if request.state == "rejected":
+        raise DeskProblem(f"{decided(request)} for another reason: {request.why}")
+    if request.state == "granted":
+        raise DeskProblem(f"{decided(request)}: revoke it instead")
+    if request.state != "open":
+        raise DeskProblem(f"{decided(request)}: there is nothing left to reject")
+    return (
+        ExceptionRejected(request_id=request.request_id, exam=request.exam, missing=(), why=why),
+    )
+
+
+def revoke(request: Request, *, reason: str) -> tuple[ExceptionRevoked, ...]:
+    """Withdraw an active grant; nothing more if it is withdrawn for this reason.
+
+    Raises DeskProblem for a request that is not granted, and for a grant that is used or has run
+    out: withdrawing it would change nothing.
+    """
+    if request.state == "revoked" and request.why == reason:
+        return ()
+    if request.state == "revoked":
+        raise DeskProblem(f"{decided(request)} for another reason: {request.why}")
+    if request.state != "granted":
+        raise DeskProblem(f"{decided(request)}: there is no grant to withdraw")
+    return (ExceptionRevoked(request_id=request.request_id, exam=request.exam, reason=reason),)
+
+
+def decided(request: Request) -> str:
+    """Say what a request has come to, and when, as the beginning of a sentence."""
+    at = format_instant(request.changed_at)
+    match request.state:
+        case "open":
+            said = f"was asked for on {at} and is open"
+        case "used":
+            said = f"was used by {request.used_by} on {at}"
+        case "expired":
+            said = f"was granted and ran out on {at}"
+        case state:
+            said = f"was {state} on {at}"
+    return f"{request.request_id} {said}"

@@ -1,0 +1,320 @@
+"""The exceptions desk over a ledger: look up what a decision needs, decide, record, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ledger.appending import Appending
+from ledger.events import EVENT_TYPES, Event, ExceptionRequested, Fact, Recorded
+from ledger.instants import format_instant
+from ledger.ledger import Conflict, Ledger, Refused
+from policies.schema import Policy
+from projections.catalogue import annulments
+from projections.exception_rules import (
+    DeskProblem,
+    answer_request,
+    grant,
+    listed,
+    reject,
+    revoke,
+)
+from projections.exceptions import (
+    EXCEPTION_TYPES,
+    GRANTED,
+    REJECTED,
+    REQUESTED,
+    REVOKED,
+    Request,
+    policy_at,
+    requests_of,
+    sittings_at,
+    visible_exceptions,
+)
+from projections.fold.codes import LAST
+from projections.standing import Moment
+from replay.ask import Asker
+
+SOURCE: Final = "urn:attempt-ledger:desk"
+"""The source of every event the desk records."""
+
+_IDS: Final = {
+    REQUESTED: "requested",
+    REJECTED: "rejected",
+    GRANTED: "granted",
+    REVOKED: "revoked",
+}
+_PAGE: Final = 1000
+
+
+class UnknownRequest(DeskProblem):
+    """There is no such request to decide, or it is not clear which one is meant."""
+
+
+Rule = Callable[[Request, Policy | None, int], Sequence[Event]]
+"""Given a request, the policy in force and an instant: the events that decide it, or none."""
+
+
+class Matter(NamedTuple):
+    """Which request is decided, and how that is recorded. Instants are microseconds UTC."""
+
+    candidate: str
+    request_id: str
+    now: int
+    exam: str | None = None
+    """Needed only where a candidate has requests of one id for several exams."""
+    time: int | None = None
+    """When it was true; None: now."""
+    actor: str | None = None
+
+
+class Told(NamedTuple):
+    """What the desk was told, as it stands now; `positions` is empty when it knew that already."""
+
+    request: Request
+    positions: tuple[int, ...]
+
+
+class Desk:
+    """Takes requests for retake exceptions and decides them, each in one transaction.
+
+    Whatever the desk cannot do is a DeskProblem (or a LedgerProblem of the store): one sentence,
+    and nothing was recorded. To be told the same again changes nothing.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Sit at an open ledger; it stays the caller's to close."""
+        self._ledger = ledger
+        self._asker = Asker(ledger)
+
+    def request(
+        self,
+        candidate: str,
+        asked: ExceptionRequested,
+        *,
+        now: int,
+        time: int | None = None,
+        actor: str | None = None,
+    ) -> Told:
+        """Record a request and answer it at once: rejected, or left open.
+
+        It is judged by the policy in force at its time, and by the sittings visible at its time as
+        known now. A request id that stands already with the same fields is no new request (its time
+        is compared only if given); with others it is a DeskProblem that says what differs.
+        """
+        matter = Matter(candidate, asked.request_id, now, asked.exam, time, actor)
+        with self._ledger.appending() as appending:
+            rows = self._rows(candidate)
+            stands = self._standing_request(rows, asked)
+            if stands is not None:
+                at = stands.occurred_at if time is None else time
+                again = Fact(stands.source, stands.id, candidate, at, asked)
+                same_request(stands, appending.differences(stands, again.row()))
+                positions: tuple[int, ...] = ()
+            else:
+                at = now if time is None else time
+                events = self._answer(candidate, asked, rows, at)
+                positions = recorded(appending, self._facts(matter, at, events))
+        return Told(self._read_back(candidate, asked, max(now, at)), positions)
+
+    def grant(
+        self, matter: Matter, *, waives: Sequence[str] | None = None, valid_until: int | None = None
+    ) -> Told:
+        """Grant a request; `waives` None is all the policy allows (see `grant` of the rules)."""
+        return self._decide(
+            matter,
+            lambda request, policy, at: grant(
+                request, policy, time=at, waives=waives, valid_until=valid_until
+            ),
+        )
+
+    def reject(self, matter: Matter, *, why: str) -> Told:
+        """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
+        return self._decide(matter, lambda request, policy, at: reject(request, why=why))
+
+    def revoke(self, matter: Matter, *, reason: str) -> Told:
+        """Withdraw a grant. `reason` is kept in clear text: no personal data belongs there."""
+        return self._decide(matter, lambda request, policy, at: revoke(request, reason=reason))
+
+    def requests(self, moment: Moment, candidate: str | None = None) -> Iterator[Request]:
+        """Yield requests at a moment: of one candidate, or of all, sorted by candidate.
+
+        Those of a candidate come in the order of their first events. Memory is flat but for the ids
+        of the candidates that ever asked.
+        """
+        catalogue = self._asker.catalogue(moment.position)
+        names = [candidate] if candidate is not None else self._candidates(moment.position)
+        for name in names:
+            yield from requests_of(name, self._rows(name, moment.position), catalogue, moment)
+
+    def clear(self, request: Request) -> dict[str, str]:
+        """Return a request's personal fields in clear text, without those that were erased.
+
+        Raises KeyFileProblem when the key file is missing or another.
+        """
+        asked = [self._ledger.find(cause.source, cause.id) for cause in request.events]
+        for row in reversed(asked):
+            if row is not None and row.type == REQUESTED:
+                data = self._ledger.vault.reveal(row)
+                return {
+                    name: data[name]
+                    for name in ExceptionRequested.model_fields
+                    if name in ExceptionRequested.personal and isinstance(data.get(name), str)
+                }
+        return {}
+
+    # -- how it is decided: all of it under the write lock, so that nobody decides in between
+
+    def _answer(
+        self, candidate: str, asked: ExceptionRequested, rows: Sequence[Recorded], at: int
+    ) -> Sequence[Event]:
+        moment = Moment(at, None, self._ledger.head().position)
+        catalogue = self._asker.catalogue(moment.position)
+        policy = policy_at(catalogue, asked.exam, moment)
+        sittings = sittings_at(candidate, asked.exam, rows, catalogue, moment)
+        return answer_request(asked, candidate, policy, sittings)
+
+    def _decide(self, matter: Matter, rule: Rule) -> Told:
+        candidate, request_id, now, _, time, _ = matter
+        with self._ledger.appending() as appending:
+            position = self._ledger.head().position
+            rows = self._rows(candidate)
+            catalogue = self._asker.catalogue(position)
+            exam, changed = chosen(matter, rows, position)
+            at = max(now, changed) if time is None else time
+            if at < changed:
+                raise DeskProblem(
+                    f"{request_id} was last changed on {format_instant(changed)}: what is decided "
+                    f"after that cannot have the time {format_instant(at)}"
+                )
+            moment = Moment(at, None, position)
+            request = next(
+                each
+                for each in requests_of(candidate, rows, catalogue, moment)
+                if (each.exam, each.request_id) == (exam, request_id)
+            )
+            events = rule(request, policy_at(catalogue, exam, moment), at)
+            if not events and time not in (None, changed):
+                raise DeskProblem(
+                    f"{request_id} was {request.state} on {format_instant(changed)}, not on "
+                    f"{format_instant(at)}"
+                )
+            positions = recorded(appending, self._facts(matter, at, events))
+        return Told(self._read_back(candidate, request, at), positions)
+
+    def _facts(self, matter: Matter, at: int, events: Sequence[Event]) -> list[Fact]:
+        return [
+            Fact(
+                SOURCE,
+                self._free_id(matter.request_id, event.type),
+                matter.candidate,
+                at,
+                event,
+                matter.actor,
+            )
+            for event in events
+        ]
+
+    def _free_id(self, request_id: str, type: str) -> str:
+        number = 1
+        while self._ledger.find(SOURCE, event_id(request_id, type, number)) is not None:
+            number += 1
+        return event_id(request_id, type, number)
+
+    # -- what is recorded
+
+    def _rows(self, candidate: str, upto: int | None = None) -> list[Recorded]:
+        return self._ledger.stream(f"candidate/{candidate}", upto=upto)
+
+    def _standing_request(
+        self, rows: Sequence[Recorded], asked: ExceptionRequested
+    ) -> Recorded | None:
+        """Find the request of this id, whoever recorded it; one that was annulled blocks the id."""
+        annulled = annulments(rows)
+        for row in rows:
+            if (row.type, row.exam, row.key) == (REQUESTED, asked.exam, asked.request_id) and (
+                row.position not in annulled
+            ):
+                return row
+        ours = self._ledger.find(SOURCE, event_id(asked.request_id, REQUESTED))
+        if ours is not None and ours.position in annulled:
+            raise DeskProblem(
+                f"the request {asked.request_id} was annulled: ask anew under another request id"
+            )
+        return ours
+
+    def _read_back(self, candidate: str, of: ExceptionRequested | Request, as_of: int) -> Request:
+        moment = Moment(as_of, None, self._ledger.head().position)
+        requests = self.requests(moment, candidate)
+        return next(r for r in requests if (r.exam, r.request_id) == (of.exam, of.request_id))
+
+    def _candidates(self, upto: int) -> list[str]:
+        topics = [
+            f"{type}:{version}"
+            for type in EXCEPTION_TYPES
+            for version in range(EVENT_TYPES[type].version + 1)
+        ]
+        found: set[str] = set()
+        after = 0
+        while page := self._ledger.recorder.select_notifications(
+            after, _PAGE, upto, topics, inclusive_of_start=False
+        ):
+            found.update(str(each.originator_id).removeprefix("candidate/") for each in page)
+            after = page[-1].id
+        return sorted(found)
+
+
+def event_id(request_id: str, type: str, number: int = 1) -> str:
+    """Name an event of the desk; a counter where the same is said once more.
+
+    >>> event_id("X-1", "ExceptionGranted"), event_id("X-1", "ExceptionGranted", 2)
+    ('exception/X-1/granted', 'exception/X-1/granted/2')
+    """
+    counter = "" if number == 1 else f"/{number}"
+    return f"exception/{request_id}/{_IDS[type]}{counter}"
+
+
+def recorded(appending: Appending, facts: Sequence[Fact]) -> tuple[int, ...]:
+    """Append facts and return their positions; raises DeskProblem if one is refused."""
+    positions = []
+    rows = [fact.row() for fact in facts]
+    for fact, outcome in zip(facts, appending.take(rows) if rows else (), strict=True):
+        match outcome:
+            case Refused(problem):
+                raise DeskProblem(problem)
+            case Conflict():
+                raise DeskProblem(f"{fact.source} {fact.id} {outcome.problem}")
+            case _:
+                positions.append(outcome.position)
+    return tuple(positions)
+
+
+def same_request(stands: Recorded, differs: Sequence[str]) -> None:
+    """Raise DeskProblem, saying what differs, unless a request is the one that stands already."""
+    if differs:
+        raise DeskProblem(
+            f"the request {stands.key} stands at position {stands.position} already, with other "
+            f"fields: {', '.join(differs)}"
+        )
+
+
+def chosen(matter: Matter, rows: Sequence[Recorded], position: int) -> tuple[str, int]:
+    """Pick a candidate's request by its id: its exam, and when its last event was true.
+
+    Raises UnknownRequest where there is none, or one for each of several exams.
+    """
+    candidate, request_id, exam = matter.candidate, matter.request_id, matter.exam
+    if not rows:
+        raise UnknownRequest(f"there is no candidate {candidate} in the ledger")
+    changed: dict[str, int] = {}
+    for row in visible_exceptions(rows, Moment(LAST, None, position)):
+        if row.key == request_id and exam in (None, row.exam):
+            changed[row.exam or ""] = row.occurred_at
+    if not changed:
+        for_exam = "" if exam is None else f" for {exam}"
+        raise UnknownRequest(f"{candidate} has no request {request_id}{for_exam}")
+    if len(changed) > 1:
+        raise UnknownRequest(
+            f"{candidate} has requests {request_id} for {listed(sorted(changed))}: say which exam"
+        )
+    return next(iter(changed.items()))
