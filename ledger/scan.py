@@ -19,9 +19,12 @@ _SELECT = """
 SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, coalesce(exam, '') AS exam,
   coalesce(key, '') AS key, flag, until, annuls, iif(exam IS NULL, data, '') AS data
 FROM events
+"""
+
+# The plus keeps SQLite from walking the index of streams, row by row across the file.
+_NEW = """
 WHERE position > {after} AND position <= {upto}
   AND +stream >= 'candidate/' AND +stream < 'candidate0'
-ORDER BY position
 """
 
 SCHEMA = pa.schema(
@@ -48,11 +51,33 @@ def scan(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
     Batches of `SCHEMA`, at most BATCH_ROWS rows each; instants in microseconds.
     Raises LedgerProblem when the file cannot be read.
     """
+    yield from _batches(path, _SELECT + _NEW.format(after=int(after), upto=int(upto)))
+
+
+def scan_touched(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield all facts up to `upto` of the candidates who have one after `after`, in any order."""
+    new = "SELECT stream FROM events" + _NEW.format(after=int(after), upto=int(upto))
+    yield from _batches(path, f"{_SELECT} WHERE +position <= {int(upto)} AND stream IN ({new})")
+
+
+def sample_candidates(path: Path, upto: int, count: int) -> list[str]:
+    """Give the candidates of about `count` facts spread evenly over the ledger, sorted."""
+    step = max(1, upto // max(1, count))
+    every = f"""
+WITH RECURSIVE at(position) AS (SELECT {step} UNION ALL SELECT position + {step} FROM at
+  WHERE position + {step} <= {int(upto)})
+{_SELECT} WHERE position IN at AND +stream >= 'candidate/' AND +stream < 'candidate0'
+"""
+    found = [batch["candidate"].to_pylist() for batch in _batches(path, every)]
+    return sorted(name for names in found for name in names)
+
+
+def _batches(path: Path, select: str) -> Iterator[pa.RecordBatch]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
         with dbapi.connect(uri) as connection, connection.cursor() as cursor:
             _set_batch_rows(cursor)
-            cursor.execute(_SELECT.format(after=int(after), upto=int(upto)))
+            cursor.execute(select)
             for batch in cursor.fetch_record_batch():
                 yield batch.cast(SCHEMA)
     except Error as error:

@@ -90,8 +90,14 @@ def instant_or(value: object, missing: int) -> int:
     return missing if value is None else parse_instant(str(value))
 
 
-def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
-    """Lay out the catalogue from its events, annulments among them, in any order."""
+def catalogue_of(
+    rows: Sequence[Recorded], exams: Iterable[str] = (), certifications: Iterable[str] = ()
+) -> Catalogue:
+    """Lay out the catalogue from its events, annulments among them, in any order.
+
+    Names given as `exams` and `certifications` are numbered first, in their
+    order, so that columns which have numbered them already can be asked about.
+    """
     annulled = annulments(rows)
     ordered = in_time(row for row in rows if row.annuls is None)
     payloads = {row.position: row.payload() for row in ordered}
@@ -104,24 +110,24 @@ def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
     certified = of_type.get("CertificationDefined", [])
     published, unreadable = versions_of(of_type.get("PolicyPublished", []))
 
-    exams: dict[str, int] = {}
-    certifications: dict[str, int] = {}
+    number_of_exam = {name: number for number, name in enumerate(exams)}
+    number_of_certification = {name: number for number, name in enumerate(certifications)}
     policies: dict[str, int] = {}
     for row in announced:
-        exams.setdefault(row.subject, len(exams))
+        number_of_exam.setdefault(row.subject, len(number_of_exam))
         policies.setdefault(payloads[row.position]["policy"], len(policies))
     for row in reached:
-        exams.setdefault(row.subject, len(exams))
+        number_of_exam.setdefault(row.subject, len(number_of_exam))
     for row in certified:
-        certifications.setdefault(row.subject, len(certifications))
+        number_of_certification.setdefault(row.subject, len(number_of_certification))
         for code in payloads[row.position]["exams"]:
-            exams.setdefault(code, len(exams))
+            number_of_exam.setdefault(code, len(number_of_exam))
     for version in published:
         policies.setdefault(version.policy.id, len(policies))
 
-    announced.sort(key=lambda row: exams[row.subject])
-    reached = sorted(in_time(reached), key=lambda row: exams[row.subject])
-    certified.sort(key=lambda row: certifications[row.subject])
+    announced.sort(key=lambda row: number_of_exam[row.subject])
+    reached = sorted(in_time(reached), key=lambda row: number_of_exam[row.subject])
+    certified.sort(key=lambda row: number_of_certification[row.subject])
     published.sort(key=lambda version: policies[version.policy.id])
 
     def ends(rows: Iterable[Recorded]) -> list[int]:
@@ -135,15 +141,15 @@ def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
     exam_hi: list[int] = []
     for row in certified:
         exam_lo.append(len(covered))
-        covered += [exams[code] for code in payloads[row.position]["exams"]]
+        covered += [number_of_exam[code] for code in payloads[row.position]["exams"]]
         exam_hi.append(len(covered))
     events = [version.event for version in published]
     return Catalogue(
-        exams=exams,
-        certifications=certifications,
+        exams=number_of_exam,
+        certifications=number_of_certification,
         policies=policies,
         definitions=ExamDefinitions(
-            *runs(len(exams), [exams[row.subject] for row in announced]),
+            *runs(len(number_of_exam), [number_of_exam[row.subject] for row in announced]),
             time=[row.occurred_at for row in announced],
             position=[row.position for row in announced],
             annulled=ends(announced),
@@ -154,7 +160,7 @@ def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
         ),
         definition_events=announced,
         milestones=Milestones(
-            *runs(len(exams), [exams[row.subject] for row in reached]),
+            *runs(len(number_of_exam), [number_of_exam[row.subject] for row in reached]),
             kind=[WENT_LIVE if row.type == "ExamWentLive" else RETIRED_AT for row in reached],
             time=[row.occurred_at for row in reached],
             position=[row.position for row in reached],
@@ -162,7 +168,10 @@ def catalogue_of(rows: Sequence[Recorded]) -> Catalogue:
         ),
         milestone_events=reached,
         defined=CertificationDefinitions(
-            *runs(len(certifications), [certifications[row.subject] for row in certified]),
+            *runs(
+                len(number_of_certification),
+                [number_of_certification[row.subject] for row in certified],
+            ),
             time=[row.occurred_at for row in certified],
             position=[row.position for row in certified],
             annulled=ends(certified),
