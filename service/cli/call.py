@@ -1,0 +1,78 @@
+"""What a call says before its command: which ledger is meant, and which key file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from service import clock
+from service.cli.problems import CallProblem
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+
+DEFAULT_URL = "sqlite:///attempts.ledger"
+_ACCEPTED = (
+    "accepted is sqlite:///path/to/file, with a fourth slash for an absolute path "
+    "(sqlite:////var/lib/attempts.ledger)"
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The ledger and the key file that a call is about."""
+
+    path: Path
+    keys: Path | None = None
+
+    def open(self, *, to_write: bool = False) -> Ledger:
+        """Open the ledger, for reading unless `to_write`; raises LedgerProblem."""
+        from ledger.ledger import Ledger
+
+        return Ledger.open(self.path, clock=clock.now, keys=self.keys, read_only=not to_write)
+
+    @contextmanager
+    def open_or_none(self, may_miss: bool) -> Iterator[Ledger | None]:
+        """Open the ledger to write or, if it may be missing, to read if there is one."""
+        if may_miss and not self.path.exists():
+            yield None
+            return
+        with self.open(to_write=not may_miss) as ledger:
+            yield ledger
+
+    def create(self) -> Ledger:
+        """Make the ledger, empty; raises LedgerProblem if something is there already."""
+        from ledger.ledger import Ledger
+
+        return Ledger.create(self.path, clock=clock.now, keys=self.keys)
+
+
+def call_of(context: typer.Context) -> Call:
+    """Give what the call says before its command."""
+    call = context.find_root().obj
+    assert isinstance(call, Call)
+    return call
+
+
+def ledger_path(url: str) -> Path:
+    """Read a ledger's URL as the path of its file; raises CallProblem for any other.
+
+    What follows ``sqlite:///`` is the path to the letter: nothing in it is decoded.
+    """
+    scheme, colon, rest = url.partition(":")
+    if scheme in ("postgresql", "postgres") and colon:
+        raise CallProblem(
+            f"--ledger {scheme}://…: this build keeps ledgers in SQLite files only; {_ACCEPTED}"
+        )
+    if scheme != "sqlite" or not colon:
+        hint = "" if "://" in url or not url else f": do you mean sqlite:///{url}?"
+        raise CallProblem(f"--ledger {url!r} is no URL of a ledger{hint}; {_ACCEPTED}")
+    path = rest.removeprefix("///")
+    if path == rest or not path or "\0" in path:
+        raise CallProblem(f"--ledger {url!r} names no file; {_ACCEPTED}")
+    return Path(path)

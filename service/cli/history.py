@@ -1,0 +1,80 @@
+"""`history`: everything recorded of a candidate."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from service import clock
+from service.cli.call import call_of
+from service.cli.options import Format, FormatOption, KnownAt, command, group
+from service.cli.output import put
+from service.cli.problems import DONE, CallProblem
+from service.cli.values import known
+
+app = group()
+
+
+@command(
+    app,
+    "history",
+    examples="""
+    attempt-ledger history C-1001
+    attempt-ledger history C-1001 --known-at 2022-03-12
+    attempt-ledger history C-1001 --format json
+    attempt-ledger --keys /secure/attempts.keys history C-1001 --clear
+    """,
+)
+def history(
+    context: typer.Context,
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")],
+    known_at: KnownAt = None,
+    clear: Annotated[
+        bool,
+        typer.Option(
+            "--clear", help="Personal fields in clear text, read with the key file; or left out."
+        ),
+    ] = False,
+    format: FormatOption = Format.text,
+) -> int:
+    """Show everything recorded of a candidate, annulled events too.
+
+    Text is a table in the order in which things were true; JSON an array of CloudEvents in the
+    order in which they were recorded, personal fields as ciphertext.
+    """
+    from ledger.wire import to_cloudevent
+    from replay.moment import moment_at
+
+    now = clock.now()
+    with call_of(context).open() as ledger:
+        stream = f"candidate/{candidate}"
+        moment = moment_at(ledger, now, known(known_at), now)
+        events = ledger.stream(stream, upto=moment.position)
+        if not events and not ledger.stream(stream):
+            raise CallProblem(
+                f"nothing is recorded of a candidate {candidate!r} in {ledger.path}: `search` "
+                "finds candidates by the beginning of an id"
+            )
+        revealed = {event.position: ledger.vault.reveal(event) for event in events if clear}
+    if format is Format.json:
+        lines = [to_cloudevent(event) for event in events]
+        if clear:
+            lines = [
+                _with_data(line, revealed[event.position])
+                for line, event in zip(lines, events, strict=True)
+            ]
+        put(f"[{','.join(lines)}]\n")
+    else:
+        from service.cli.history_text import history_page
+        from service.cli.output import console
+
+        console().print(history_page(candidate, events, moment, revealed))
+    return DONE
+
+
+def _with_data(line: str, data: object) -> str:
+    envelope = json.loads(line)
+    envelope["data"] = data
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,49 @@
+"""`init`: make a ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service import clock
+from service.cli.call import call_of
+from service.cli.options import ACTOR, Actor, command, group
+from service.cli.output import say
+from service.cli.problems import DONE
+
+app = group()
+
+
+@command(
+    app,
+    "init",
+    examples="""
+    attempt-ledger init
+    attempt-ledger --ledger sqlite:////var/lib/exams/attempts.ledger init
+    attempt-ledger init --bare && attempt-ledger import --keep-recorded-at history.jsonl
+    """,
+)
+def init(
+    context: typer.Context,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Without the shipped policies, to move a history in.")
+    ] = False,
+    actor: Actor = ACTOR,
+) -> int:
+    """Create an empty ledger, with the shipped policies published in it.
+
+    What is there already stays as it is: then nothing is made, and the exit code is 2.
+    """
+    from ledger.intake.catalogue import policy_facts
+    from policies.shipped import shipped
+
+    with call_of(context).create() as ledger:
+        policies = "" if bare else " with the policies"
+        if not bare:
+            texts = shipped()
+            entries = policy_facts(texts, known=ledger.stream, now=clock.now(), actor=actor)
+            ledger.append(entries.facts)
+            policies += f" {', '.join(id for id, _ in texts)}"
+        say(f"{ledger.path} is made{policies or ', bare'}")
+    return DONE

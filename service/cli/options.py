@@ -1,0 +1,102 @@
+"""Options that several commands share, and how a command is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+Function = TypeVar("Function", bound=Callable[..., int])
+
+
+class Format(StrEnum):
+    """How an answer is written: for people, or for programs."""
+
+    text = "text"
+    json = "json"
+
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="T",
+        help="The instant whose truth is asked about: a date (00:00 UTC) or 2021-03-15T09:00:00Z. "
+        "Default: now.",
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at",
+        metavar="T|@POSITION",
+        help="Use only what was recorded by then: a date, an instant, or a position such as @42. "
+        "Default: everything recorded.",
+    ),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="text for people, json for programs.")
+]
+Actor = Annotated[
+    str,
+    typer.Option(
+        "--actor",
+        envvar="ATTEMPT_LEDGER_ACTOR",
+        help="Who or what records this; not for personal data.",
+    ),
+]
+ACTOR = "cli"
+"""Not the login name: an event is for ever, and `actor` is not for personal data."""
+Time = Annotated[
+    str | None,
+    typer.Option("--time", metavar="T", help="When it was true. Default: now."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="FILE",
+        help="Write here instead of standard output; the file is replaced when it is complete.",
+    ),
+]
+PrintLines = Annotated[
+    bool,
+    typer.Option(
+        "--print",
+        help="Record nothing: print the events as lines to merge, by recordedtime, into a history "
+        "that is being moved in.",
+    ),
+]
+
+
+def group(help: str | None = None, **settings: Any) -> typer.Typer:
+    """Make a Typer app of this house: plain help, no completion of its own, our own errors."""
+    return typer.Typer(
+        help=help,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        **settings,
+    )
+
+
+def command(
+    app: typer.Typer, name: str, *, examples: str, **settings: Any
+) -> Callable[[Function], Function]:
+    """Add a function to an app as a command; its help is the docstring, then the examples.
+
+    The function returns its exit code (`service.cli.problems`).
+    """
+
+    def add(function: Function) -> Function:
+        shown = "\n".join(f"  {line}" for line in inspect.cleandoc(examples).splitlines())
+        text = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{shown}"
+        app.command(name, help=text, **settings)(function)
+        return function
+
+    return add

@@ -1,0 +1,121 @@
+"""Where words go: data to standard output or a file, everything else to standard error."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROGRAM = "attempt-ledger"
+WIDTH = 80
+_WIDEST = 100
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal something that is not data; never fails."""
+    note(sentence if sentence.startswith("Usage: ") else f"{PROGRAM}: {sentence}")
+
+
+def note(line: str) -> None:
+    """Put a line on standard error as it is, without terminal escapes; never fails."""
+    with suppress(OSError, ValueError):
+        print(clean(line, keep="\n"), file=sys.stderr, flush=True)
+
+
+def put(text: str) -> None:
+    """Put data on standard output as it is."""
+    sys.stdout.write(text)
+
+
+def put_now(text: str) -> None:
+    """Put data on standard output and see to it that it is out."""
+    put(text)
+    sys.stdout.flush()
+
+
+def speak_utf8() -> None:
+    """Write UTF-8 whatever the locale says: the same inputs give the same bytes."""
+    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=errors)
+
+
+def clean(text: str, *, keep: str = "") -> str:
+    """Show control characters instead of sending them: recorded text must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in keep else ascii(letter)[1:-1] for letter in text
+    )
+
+
+def console() -> Console:
+    """Make a console for text on standard output: 80 columns unless a terminal says otherwise.
+
+    In colour on a terminal only, and not where NO_COLOR is set.
+    """
+    from rich.console import Console
+
+    made = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    made.width = min(made.width, _WIDEST) if made.is_terminal else WIDTH
+    return made
+
+
+@contextmanager
+def text_to(path: Path | None) -> Iterator[IO[str]]:
+    """Open where text goes: standard output, or a file as in `bytes_to`; UTF-8, ``\\n``."""
+    if path is None:
+        yield sys.stdout
+        return
+    with bytes_to(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="\n", write_through=False)
+        try:
+            yield text
+            text.flush()
+        finally:
+            with suppress(ValueError, OSError):
+                text.detach()
+
+
+@contextmanager
+def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
+    """Open where bytes go: standard output, or a file that is there whole or not at all.
+
+    A file is written beside its place and renamed when it is complete; until then what was there
+    stays. What is no regular file (a pipe, /dev/null) is written as it is. Raises OSError, which
+    names the file.
+    """
+    if path is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        return
+    place = Path(os.path.realpath(path))
+    if place.exists() and not place.is_file():
+        with place.open("wb") as file:
+            yield file
+        return
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        with os.fdopen(descriptor, "wb") as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
+        os.replace(draft, place)
+    finally:
+        with suppress(OSError):
+            draft.unlink()

@@ -1,0 +1,116 @@
+"""Whatever goes wrong in a call, in one place: a sentence on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+
+from ledger.problems import LedgerProblem
+from service.cli.output import say
+
+DONE = 0
+REFUSED = 1
+"""Done, but something was refused, differs or failed to verify."""
+BAD_CALL = 2
+"""The call itself was wrong, or could not be carried out."""
+INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell reports of a program whose reader went away (128 + SIGPIPE)."""
+
+DEBUG = "ATTEMPT_LEDGER_DEBUG"
+"""An environment variable: when it is set, an unexpected error shows where it came from."""
+
+
+class CallProblem(Exception):
+    """The call was wrong; str() is one sentence that says how to mend it."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C, taken out of the hands of Typer, which would say nothing."""
+
+
+def answered(call: Callable[[], object]) -> int:
+    """Run a call and give its exit code; whatever it raises becomes sentences on standard error.
+
+    What the call returns is its exit code if it is an integer, else the call is done.
+    """
+    try:
+        returned = call()
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else BAD_CALL
+    except (KeyboardInterrupt, Interrupted):
+        say("interrupted: what was recorded so far stands, and the same call completes it")
+        return INTERRUPTED
+    except Exception as error:
+        if _reader_is_gone(error):
+            _forget_the_reader()
+            return READER_GONE
+        for sentence in sentences(error):
+            say(sentence)
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        return BAD_CALL
+    return returned if isinstance(returned, int) else DONE
+
+
+def sentences(error: Exception) -> Iterable[str]:
+    """Say what went wrong, for every kind of error there is, each fault one sentence."""
+    from policies.schema import PolicyError
+
+    if isinstance(error, PolicyError):
+        return error.problems
+    if isinstance(error, CallProblem | LedgerProblem):
+        return str(error).splitlines()
+    if hasattr(error, "format_message"):
+        return _usage(error)
+    if isinstance(error, OSError):
+        return [_of_the_system(error)]
+    if isinstance(error, UnicodeError):
+        return [f"there is text here that is not UTF-8: {error}"]
+    if type(error).__name__ == "UnansweredMoment":  # not imported: few commands ask anything
+        return [str(error)]
+    if isinstance(error, MemoryError):
+        return ["there is not enough memory for this"]
+    return [
+        f"this should not have happened: {type(error).__name__}: {error}; please report it with "
+        f"the command you gave ({DEBUG}=1 shows where it came from)"
+    ]
+
+
+def _usage(error: Exception) -> Iterable[str]:
+    """Say what Typer found wrong with the words of the call, and how it is used."""
+    said = str(error.format_message())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return [said.rstrip()]
+    if any(f": {name}" in said for name in ("--ledger", "--keys")):
+        said = f"{said.rstrip('.')}: it goes before the command"
+    lines = [said[:1].lower() + said[1:]]
+    if context is not None:
+        lines += [context.get_usage(), f"Try '{context.command_path} --help'."]
+    return ["\n".join(lines)]
+
+
+def _of_the_system(error: OSError) -> str:
+    reason = error.strerror or str(error) or type(error).__name__
+    reason = reason[:1].lower() + reason[1:]
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
+
+
+def _reader_is_gone(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _forget_the_reader() -> None:
+    """Let what is still buffered for a reader that went away go nowhere, without a complaint."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
