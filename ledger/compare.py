@@ -79,7 +79,7 @@ def _values(path: str, was: Any, now: Any) -> Iterator[str]:
         if len(shown) > _ROOM or len(other) > _ROOM:
             # Long texts, such as a policy file, are shown from a little before they part.
             parted = (i for i, (a, b) in enumerate(zip(shown, other, strict=False)) if a != b)
-            start = max(0, next(parted, min(len(shown), len(other))) - 10)
+            start = max(0, next(parted, min(len(shown), len(other))) - 20)
             shown, other = _window(shown, start), _window(other, start)
         yield f"{path} (old {shown}, new {other})"
 

@@ -173,7 +173,7 @@ class Writing:
     """What may be done inside the one write transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         head: tuple[int, int] = connection.execute(_HEAD).fetchone() or (0, 0)
         self.position, self.recorded_at = head
         """The last of each, (0, 0) in an empty ledger."""
@@ -183,36 +183,36 @@ class Writing:
 
         Returns how many went in.
         """
-        before = self._connection.total_changes
+        before = self.connection.total_changes
         try:
             # Transposed twice, since zip does it without a step of Python for each row.
-            self._connection.executemany(
+            self.connection.executemany(
                 _INSERT, zip(count(self.position + 1), recorded_at, *zip(*rows, strict=True))
             )
             inserted = len(rows)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
-            inserted = self._connection.total_changes - before
+            inserted = self.connection.total_changes - before
         self.position += inserted
         return inserted
 
     def insert_one(self, recorded_at: int, row: Row) -> int:
         """Insert a row whose key is known to be new; returns its position."""
-        self._connection.execute(_INSERT, (self.position + 1, recorded_at, *row))
+        self.connection.execute(_INSERT, (self.position + 1, recorded_at, *row))
         self.position += 1
         return self.position
 
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the row of that key, of this transaction too."""
-        found = self._connection.execute(
+        found = self.connection.execute(
             f"{_SELECT}WHERE source = ? AND id = ?", (source, id)
         ).fetchone()
         return None if found is None else Recorded._make(found)
 
     def is_forgotten(self, stream: str) -> bool:
         """Tell whether a CandidateForgotten, of any version, is in the stream."""
-        found = self._connection.execute(
+        found = self.connection.execute(
             "SELECT 1 FROM events WHERE stream = ? "
             "AND topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;' LIMIT 1",
             (stream,),
@@ -221,14 +221,14 @@ class Writing:
 
     def about(self, name: str) -> str | None:
         """Return what the ledger remembers under a name."""
-        found = self._connection.execute(
+        found = self.connection.execute(
             "SELECT value FROM about WHERE name = ?", (name,)
         ).fetchone()
         return None if found is None else str(found[0])
 
     def remember(self, name: str, value: str) -> None:
         """Remember a value under a name, with this transaction."""
-        self._connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
+        self.connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
 
 
 def _recorded(rows: sqlite3.Cursor) -> list[Recorded]:

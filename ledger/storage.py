@@ -124,13 +124,16 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT name FROM about LIMIT 1").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
         # In a folder it may not write, SQLite cannot make the file that readers share. Without
         # unfinished work beside it, and none to come from us, the file may be read as it lies.
         wal = Path(f"{path}-wal")
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (
-            wal.exists() and wal.stat().st_size
-        ):
-            raise
+        if wal.exists() and wal.stat().st_size:
+            raise LedgerProblem(
+                f"{path} cannot be read from a folder that cannot be written while {wal.name} "
+                "stands beside it: let a program that may write there open it once"
+            ) from None
         connection = _connect(path, "ro&immutable=1")
     return connection
 
