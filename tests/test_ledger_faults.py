@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -135,12 +136,13 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-def shown(tmp_path: Path) -> Iterator[Path]:
+def shown() -> Iterator[Path]:
     """Return a folder that anybody may look into, and only its owner may write."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         folder.chmod(0o755)
-    yield tmp_path
-    tmp_path.chmod(0o755)
+        yield folder
+        folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("folder_mode", [0o555, 0o777])
