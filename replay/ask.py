@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ledger.ledger import Ledger
-
 from ledger.events import Recorded
+from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of

@@ -51,6 +51,10 @@ FOLD: Final[tuple[ModuleType, ...]] = (
 SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, codes, rows, compiled, kernels)
 """Every module that compiled code reaches, constants and layouts among them."""
 
+# Handing a tuple of sixty columns to each small function cost forty times the work itself:
+# counting references to them, though nothing here is ever allocated, and copying them.
+_OPTIONS: Final = {"_nrt": False}
+
 _INTERPRETED: Final = frozenset({"rule_book", "room"})
 
 
@@ -83,11 +87,11 @@ def kernels_in(cache: Path | None) -> Kernels:
     the folder is named by a digest of everything that is compiled.
     """
     for function in (*fold_functions(), kernels.question):
-        register_jitable(function)
+        register_jitable(**_OPTIONS, forceinline=True)(function)
     keep = cache is not None and _usable(cache / digest())
     if cache is not None and keep:
         setattr(numba.config, "CACHE_DIR", str(cache / digest()))  # noqa: B010 (made at run time)
-    compile_ = numba.njit(nogil=True, cache=keep)
+    compile_ = numba.njit(nogil=True, cache=keep, **_OPTIONS)
     return Kernels(compile_(kernels.stand_all), compile_(kernels.judge_sittings))
 
 
@@ -96,6 +100,7 @@ def digest() -> str:
     summed = hashlib.sha256()
     for module in SOURCES:
         summed.update(Path(str(module.__file__)).read_bytes())
+    summed.update(Path(__file__).read_bytes())  # how it is compiled
     named = (numba.__version__, platform.python_version(), llvm.get_host_cpu_name())
     summed.update(repr(named).encode())
     return summed.hexdigest()[:16]

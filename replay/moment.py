@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ledger.ledger import Ledger
-
 from ledger.instants import format_instant
+from ledger.ledger import Ledger
 from projections.standing import Moment
 
 
@@ -41,7 +40,7 @@ def moment_at(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
     if known.position is not None:
         if known.position > head.position:
             raise UnansweredMoment(
-                f"position {known.position} is not reached yet: the ledger's last is {head.position}"
+                f"position {known.position} is not reached yet: the last is {head.position}"
             )
         return Moment(as_of, recorded_at(ledger, known.position), known.position)
     if known.instant is None:

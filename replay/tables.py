@@ -88,7 +88,9 @@ def write_parquet(rows: Iterable[PopulationRow], file: BinaryIO) -> None:
     with pq.ParquetWriter(file, schema) as writer:
         for group in _groups(rows):
             columns = zip(*group, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+            ]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
