@@ -53,7 +53,7 @@ SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, codes, rows, compiled, kernels)
 
 # Handing a tuple of sixty columns to each small function cost forty times the work itself:
 # counting references to them, though nothing here is ever allocated, and copying them.
-_OPTIONS: Final = {"_nrt": False}
+_OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
 
 _INTERPRETED: Final = frozenset({"rule_book", "room"})
 
