@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from ledger.events import Recorded, Row
 from ledger.locks import WriteLock
 from ledger.mapper import RowMapper
-from ledger.problems import ReadOnly
+from ledger.problems import LedgerProblem, ReadOnly
 from ledger.storage import connect_reader, connect_writer, storage_problems
 
 _COLUMNS = ", ".join(Recorded._fields)
@@ -42,6 +43,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
+        self._process = os.getpid()
         self._mapper = RowMapper()
 
     # -- writing
@@ -55,6 +57,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         """
         if self.read_only:
             raise ReadOnly(f"{self.path} was opened for reading: nothing was written")
+        self._check_process()
         with storage_problems(self.path), self._lock:
             if self._writer is None:
                 self._writer = connect_writer(self.path)
@@ -73,6 +76,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
 
     def reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
+        self._check_process()
         connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if connection is None:
             connection = self._local.reader = self.new_reader()
@@ -107,6 +111,8 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
 
     def close(self) -> None:
         """Close every connection and let the lock's file go."""
+        if self._process != os.getpid():
+            return  # a forked child must not close what is its parent's
         self._lock.close()
         if self._writer is not None:
             self._writer.close()
@@ -114,6 +120,13 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         while self._readers:
             self._readers.pop().close()
         self._local = threading.local()
+
+    def _check_process(self) -> None:
+        # SQLite's connections and locks do not survive a fork: using one there can lose data.
+        if self._process != os.getpid():
+            raise LedgerProblem(
+                f"{self.path} was opened before this process was forked: open it again here"
+            )
 
     # -- what `eventsourcing` asks of an application recorder
 

@@ -358,3 +358,27 @@ def test_a_process_killed_while_it_makes_a_ledger_leaves_none(
     (during,) = seen
     assert all(name.startswith("a.ledger.new-") for name in during)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.ledger", "a.ledger.lock"]
+
+
+def test_a_ledger_is_not_used_across_a_fork(tmp_path: Path) -> None:
+    """A child opens it anew; one that does not is told, and harms nothing of its parent's."""
+    script = f"""
+import os
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+ledger = Ledger.create({str(tmp_path / "a.ledger")!r}, clock=lambda: 10**15)
+ledger.head()
+if os.fork() == 0:
+    try:
+        ledger.head()
+    except LedgerProblem as problem:
+        print(problem, flush=True)
+    del ledger
+    os._exit(0)
+os.wait()
+print(ledger.head().position)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == (
+        f"{tmp_path}/a.ledger was opened before this process was forked: open it again here\n0\n"
+    )
