@@ -1,0 +1,1 @@
+"""Measure the ledger beside its peers: `python -m benchmarks`, or `make bench`."""
