@@ -223,6 +223,20 @@ class Ledger(Application[str]):
         rows = self.recorder.rows("WHERE source = ? AND id = ?", (source, id))
         return rows[0] if rows else None
 
+    def keys_at(self, positions: Sequence[int]) -> list[str | None]:
+        """Return the key (registration, request or certification) of the event at each position."""
+        found: dict[int, str | None] = {}
+        for start in range(0, len(positions), _CHUNK):
+            some = positions[start : start + _CHUNK]
+            found.update(
+                self.recorder.values(
+                    "SELECT position, key FROM events WHERE position IN "
+                    f"({','.join('?' * len(some))})",
+                    some,
+                )
+            )
+        return [found.get(position) for position in positions]
+
     def candidates(self, upto: int | None = None) -> Iterator[str]:
         """Yield every candidate id once, sorted by code point; those known by `upto` alone."""
         last, end = _between("candidate")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
@@ -73,16 +75,51 @@ WITH RECURSIVE at(position) AS (SELECT {step} UNION ALL SELECT position + {step}
 
 
 def _batches(path: Path, select: str) -> Iterator[pa.RecordBatch]:
+    return (batch.cast(SCHEMA) for batch in _query(path, select))
+
+
+def _query(path: Path, select: str) -> Iterator[pa.RecordBatch]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
         with dbapi.connect(uri) as connection, connection.cursor() as cursor:
             _set_batch_rows(cursor)
             cursor.execute(select)
-            for batch in cursor.fetch_record_batch():
-                yield batch.cast(SCHEMA)
+            yield from cursor.fetch_record_batch()
     except Error as error:
         raise LedgerProblem(f"{path} cannot be read: {error}") from None
 
 
 def _set_batch_rows(cursor: Any) -> None:
     cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": BATCH_ROWS})
+
+
+class Clock(NamedTuple):
+    """When positions were recorded: from first[i] on at recorded_at[i], both rising."""
+
+    first: npt.NDArray[np.int64]
+    recorded_at: npt.NDArray[np.int64]
+
+    def position_at(self, known_at: npt.NDArray[np.int64], upto: int) -> npt.NDArray[np.int64]:
+        """Give for each instant the last position recorded by then, 0 if none."""
+        after = np.searchsorted(self.recorded_at, known_at, side="right")
+        last: npt.NDArray[np.int64] = np.append(self.first, upto + 1)[after] - 1
+        return last
+
+
+def scan_clock(path: Path, upto: int) -> Clock:
+    """Read when every position up to one was recorded, one entry for each transaction.
+
+    Raises LedgerProblem when the file cannot be read.
+    """
+    select = f"SELECT position, recorded_at FROM events WHERE position <= {int(upto)}"
+    first, recorded_at = [], []
+    for batch in _query(path, select):
+        position, instant = batch["position"].to_numpy(), batch["recorded_at"].to_numpy()
+        new = np.append(True, instant[1:] != instant[:-1])
+        first.append(position[new])
+        recorded_at.append(instant[new])
+    if not first:
+        return Clock(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    clock = Clock(np.concatenate(first), np.concatenate(recorded_at))
+    new = np.append(True, clock.recorded_at[1:] != clock.recorded_at[:-1])
+    return Clock(clock.first[new], clock.recorded_at[new])
