@@ -166,18 +166,19 @@ def answer_request(
 def why(found: Sequence[Wrong]) -> str:
     """Say everything that is wrong in one sentence."""
     missing = [wrong.text for wrong in found if wrong.missing]
-    clauses = [f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing"] * bool(missing)
-    clauses += [wrong.text for wrong in found if not wrong.missing]
+    clauses = [wrong.text for wrong in found if not wrong.missing]
+    if missing:
+        clauses.insert(0, f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return "; ".join(clauses) + "."
 
 
 def listed(names: Sequence[str]) -> str:
-    """Enumerate names: `a, b and c`.
+    """Enumerate names: `a, b and c`; `nothing` for none.
 
     >>> listed(["wait", "cap"])
     'wait and cap'
     """
-    *others, last = names
+    *others, last = names or ("nothing",)
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -196,8 +197,10 @@ def grant(
     `time` until before `valid_until`. "The fold does not ask the policy which grants it allows; the
     desk does" (spec section 4). Raises DeskProblem.
     """
+    allowed = () if policy is None else policy.exception.waives
+    chosen = in_order(allowed if waives is None else waives)
     if request.state == "granted":
-        same_terms(request, waives, valid_until)
+        same_terms(request, chosen, valid_until)
         return ()
     if request.state not in ("open", "revoked"):
         raise DeskProblem(f"{decided(request)}: ask for a new exception, under a new request id")
@@ -206,18 +209,17 @@ def grant(
             f"{request.exam} is not in the catalogue, or the policy it follows is not: nothing "
             "says what may be waived"
         )
-    allowed = policy.exception.waives
     if not allowed:
         raise DeskProblem(f"the policy {policy.id} of {request.exam} lets nothing be waived")
-    chosen = allowed if waives is None else tuple(each for each in ALL_WAIVES if each in waives)
-    refused = sorted({*(waives or ())} - {*allowed})
+    refused = [each for each in chosen if each not in allowed]
+    accepted = f"accepted is {listed(in_order(allowed))}"
     if refused:
         raise DeskProblem(
             f"the policy {policy.id} of {request.exam} does not let {listed(refused)} be waived: "
-            f"accepted is {listed(allowed)}"
+            f"{accepted}"
         )
     if not chosen:
-        raise DeskProblem(f"a grant waives something: accepted is {listed(allowed)}")
+        raise DeskProblem(f"a grant waives something: {accepted}")
     if valid_until is not None and valid_until <= time:
         raise DeskProblem(
             f"valid_until {format_instant(valid_until)} is not after the grant, "
@@ -228,33 +230,34 @@ def grant(
             {
                 "request_id": request.request_id,
                 "exam": request.exam,
-                "waives": tuple(each for each in ALL_WAIVES if each in chosen),
+                "waives": chosen,
                 "valid_until": valid_until,
             }
         ),
     )
 
 
-ALL_WAIVES = ("wait", "cap")
+def in_order(waives: Sequence[str]) -> tuple[str, ...]:
+    """Put what is waived in the order of spec section 2, `wait` then `cap`, each once."""
+    return tuple(sorted({*waives}, reverse=True))
 
 
-def same_terms(request: Request, waives: Sequence[str] | None, valid_until: int | None) -> None:
+def same_terms(request: Request, waives: Sequence[str], valid_until: int | None) -> None:
     """Raise DeskProblem, saying what differs, unless a grant was made on these terms."""
     differs = []
-    if waives is not None and {*waives} != {*request.waives}:
-        differs.append(f"waives {listed(request.waives)}, not {listed(sorted({*waives}))}")
-    if valid_until != request.valid_until:
-        differs.append(f"is valid until {until(request.valid_until)}, not {until(valid_until)}")
+    if in_order(request.waives) != waives:
+        differs.append(f"waives {listed(request.waives)}, not {listed(waives)}")
+    if request.valid_until != valid_until:
+        differs.append(f"valid {until(request.valid_until)}, not {until(valid_until)}")
     if differs:
         raise DeskProblem(
-            f"{decided(request)} on other terms: it {' and '.join(differs)}; revoke it to grant "
-            "it anew"
+            f"{decided(request)} on other terms ({'; '.join(differs)}): revoke it to grant it anew"
         )
 
 
 def until(instant: int | None) -> str:
-    """Write the end of a grant."""
-    return "it is revoked" if instant is None else format_instant(instant)
+    """Say how long a grant is valid."""
+    return "without an end" if instant is None else f"until {format_instant(instant)}"
 
 
 def reject(request: Request, *, why: str) -> tuple[ExceptionRejected, ...]:
