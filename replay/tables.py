@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import IO, Any, BinaryIO, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from ledger.instants import format_instant
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-class PopulationRow(NamedTuple):
-    """One candidate and exam; instants are microseconds UTC, None where there is none."""
+Row = tuple[str, str, str, bool, int | None, int, int | None, int | None, str | None]
+"""A row in the order of `COLUMNS`; instants are microseconds UTC, None where there is none."""
 
-    candidate: str
-    exam: str
-    status: str
-    eligible: bool
-    eligible_from: int | None
-    sittings_in_series: int
-    period_ends_at: int | None
-    last_sitting_at: int | None
-    last_outcome: str | None
-
-
-COLUMNS = PopulationRow._fields
-INSTANTS = ("eligible_from", "period_ends_at", "last_sitting_at")
-_ROW_GROUP = 65_536
+COLUMNS = (
+    "candidate",
+    "exam",
+    "status",
+    "eligible",
+    "eligible_from",
+    "sittings_in_series",
+    "period_ends_at",
+    "last_sitting_at",
+    "last_outcome",
+)
 
 
-def write_csv(rows: Iterable[PopulationRow], file: IO[str]) -> None:
+def write_csv(rows: Iterable[Row], file: IO[str]) -> None:
     """Write a header and a line for each row: true/false, empty for null, ``\\n``, few quotes."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(map(_as_text, rows))
 
 
-def _as_text(row: PopulationRow) -> Sequence[object]:
+def _as_text(row: Row) -> Sequence[object]:
     candidate, exam, status, eligible, eligible_from, in_series, period_ends, last_at, last = row
     return (
         candidate,
@@ -52,49 +50,23 @@ def _as_text(row: PopulationRow) -> Sequence[object]:
     )
 
 
-def write_jsonl(rows: Iterable[PopulationRow], file: IO[str]) -> None:
+def write_jsonl(rows: Iterable[Row], file: IO[str]) -> None:
     """Write one JSON object a line, its members in the order of the columns."""
     encode: Callable[[Any], str] = json.JSONEncoder(
         ensure_ascii=False, separators=(",", ":")
     ).encode
     for row in rows:
-        members = row._asdict()
-        for name in INSTANTS:
-            if members[name] is not None:
-                members[name] = format_instant(members[name])
+        members = dict(zip(COLUMNS, row, strict=True))
+        for name in ("eligible_from", "period_ends_at", "last_sitting_at"):
+            instant = members[name]
+            if instant is not None:
+                members[name] = format_instant(cast(int, instant))
         file.write(f"{encode(members)}\n")
 
 
-def write_parquet(rows: Iterable[PopulationRow], file: BinaryIO) -> None:
+def write_parquet(table: pa.Table, file: BinaryIO) -> None:
     """Write Parquet; instants are timestamps of microseconds in UTC."""
-    # Here, since asking about one candidate must not pay for it.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    # Here, since whoever writes text must not pay for it.
+    from pyarrow import parquet
 
-    instant = pa.timestamp("us", "UTC")
-    schema = pa.schema(
-        [
-            pa.field("candidate", pa.string(), nullable=False),
-            pa.field("exam", pa.string(), nullable=False),
-            pa.field("status", pa.string(), nullable=False),
-            pa.field("eligible", pa.bool_(), nullable=False),
-            pa.field("eligible_from", instant),
-            pa.field("sittings_in_series", pa.int32(), nullable=False),
-            pa.field("period_ends_at", instant),
-            pa.field("last_sitting_at", instant),
-            pa.field("last_outcome", pa.string()),
-        ]
-    )
-    with pq.ParquetWriter(file, schema) as writer:
-        for group in _groups(rows):
-            columns = zip(*group, strict=True)
-            arrays = [
-                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
-            ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-
-
-def _groups(rows: Iterable[PopulationRow]) -> Iterator[list[PopulationRow]]:
-    left = iter(rows)
-    while group := list(islice(left, _ROW_GROUP)):
-        yield group
+    parquet.write_table(table, file)

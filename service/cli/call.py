@@ -52,6 +52,14 @@ class Call:
         return Ledger.create(self.path, clock=clock.now, keys=self.keys)
 
 
+def no_candidate(candidate: str, ledger: Ledger) -> CallProblem:
+    """Say that there is nobody of that id."""
+    return CallProblem(
+        f"nothing is recorded of a candidate {candidate!r} in {ledger.path}: `search` finds "
+        "candidates by the beginning of an id"
+    )
+
+
 def call_of(context: typer.Context) -> Call:
     """Give what the call says before its command."""
     call = context.find_root().obj

@@ -31,7 +31,7 @@ def catalogue(
     print_lines: PrintLines = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Announce exams, certifications and policies from a catalogue file.
+    """Announce exams, certifications and policies from a file.
 
     An entry that is recorded as it stands adds nothing; a changed one adds one event. A file with a
     fault is refused whole, with a sentence for each fault.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from replay.desk import Desk, Matter, Told
 
 app = group(
-    "Ask for a retake exception, and grant, reject, revoke or list what was asked.\n\n"
+    "Ask for retake exceptions; grant, reject, revoke, list them.\n\n"
     "Names, e-mail address and description are kept encrypted. Reasons (--reason, --why) and "
     "--actor are kept in clear text: no personal data belongs there."
 )

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from service import clock
-from service.cli.call import call_of
+from service.cli.call import call_of, no_candidate
 from service.cli.options import Format, FormatOption, KnownAt, command, group
 from service.cli.output import put
-from service.cli.problems import DONE, CallProblem
+from service.cli.problems import DONE
 from service.cli.values import known
 
 app = group()
@@ -39,10 +39,10 @@ def history(
     ] = False,
     format: FormatOption = Format.text,
 ) -> int:
-    """Show everything recorded of a candidate, annulled events too.
+    """Show everything recorded of a candidate.
 
-    Text is a table in the order in which things were true; JSON an array of CloudEvents in the
-    order in which they were recorded, personal fields as ciphertext.
+    Annulled events too. Text is a table in the order in which things were true; JSON an array of
+    CloudEvents in the order in which they were recorded, personal fields as ciphertext.
     """
     from ledger.wire import to_cloudevent
     from replay.moment import moment_at
@@ -53,10 +53,7 @@ def history(
         moment = moment_at(ledger, now, known(known_at), now)
         events = ledger.stream(stream, upto=moment.position)
         if not events and not ledger.stream(stream):
-            raise CallProblem(
-                f"nothing is recorded of a candidate {candidate!r} in {ledger.path}: `search` "
-                "finds candidates by the beginning of an id"
-            )
+            raise no_candidate(candidate, ledger)
         revealed = {event.position: ledger.vault.reveal(event) for event in events if clear}
     if format is Format.json:
         lines = [to_cloudevent(event) for event in events]

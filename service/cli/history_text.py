@@ -65,7 +65,7 @@ def said(event: Recorded, data: Mapping[str, Any], annulment: Recorded | None) -
     lines = [text("  ".join(head), BAD if annulment is not None else "")]
     if annulment is not None:
         lines.append(text(f"annulled: {why(annulment)}", BAD))
-    words = "; ".join(f"{name} {value}" for name, value in details(event.type, rest))
+    words = "; ".join(f"{name} {value}".rstrip() for name, value in details(event.type, rest))
     if words:
         lines.append(text(words))
     actor = "" if event.actor is None else f", by {event.actor}"
@@ -86,18 +86,17 @@ def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if value is None or value in ([], ""):
             continue
         label = name.replace("_", " ")
-        if name in EVENT_TYPES[type].personal and isinstance(value, dict):
+        if name == "delivery":
+            yield f"{value} sitting", ""
+        elif name in EVENT_TYPES[type].personal and isinstance(value, dict):
             yield label, SEALED
         elif name in instants:
             yield label, str(value).replace("T", " ").replace("Z", "")
+        elif isinstance(value, bool):
+            yield label, "yes" if value else "no"
         elif isinstance(value, dict):
             yield label, " ".join(map(str, value.values()))
         elif isinstance(value, list):
             yield label, ", ".join(map(str, value))
         else:
-            yield (
-                label,
-                {True: "yes", False: "no"}.get(value, str(value))
-                if isinstance(value, bool)
-                else str(value),
-            )
+            yield label, str(value)

@@ -42,7 +42,7 @@ def import_(
     context: typer.Context,
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="As they are, or .gz or .xz; - is standard input."),
+        typer.Argument(metavar="FILE", help="As they are, or .gz or .xz; - is standard input."),
     ],
     format: Annotated[
         Input, typer.Option("--format", help="auto: by the file's name, else by its first byte.")
@@ -110,7 +110,8 @@ def import_(
         source=source,
         zone=None if zone_name is None else ZoneInfo(zone_name),
         ignore_extra=ignore_extra,
-        actor=actor,
+        # A history says itself who recorded what: filling that in would make it another.
+        actor=None if keep_recorded_at else actor,
     )
     options = Options(
         format=format.value,

@@ -31,7 +31,7 @@ def init(
     ] = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Create an empty ledger, with the shipped policies published in it.
+    """Create an empty ledger, with the shipped policies.
 
     What is there already stays as it is: then nothing is made, and the exit code is 2.
     """

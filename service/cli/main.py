@@ -15,7 +15,7 @@ import typer.main
 
 from service.cli.call import DEFAULT_URL, Call, ledger_path
 from service.cli.output import PROGRAM, put, speak_utf8
-from service.cli.problems import Interrupted, answered
+from service.cli.problems import Interrupted, ReaderGone, answered
 
 COMMANDS: Mapping[str, str] = {
     "init": "service.cli.init",
@@ -73,11 +73,13 @@ class Door(typer.core.TyperGroup):
         return list(COMMANDS)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; take Ctrl-C before Typer does, which would leave without a word."""
+        """Run the command; take Ctrl-C and a broken pipe before Typer does in its own way."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Interrupted from None
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def main(
         self,

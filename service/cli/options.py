@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+import typer.core
 
 Function = TypeVar("Function", bound=Callable[..., int])
 
@@ -45,6 +46,7 @@ Actor = Annotated[
     str,
     typer.Option(
         "--actor",
+        metavar="NAME",
         envvar="ATTEMPT_LEDGER_ACTOR",
         help="Who or what records this; not for personal data.",
     ),
@@ -73,6 +75,35 @@ PrintLines = Annotated[
 ]
 
 
+class Command(typer.core.TyperCommand):
+    """A command whose help writes its words as the docs do: CANDIDATE [EXAM], FILE..."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Give the words of the usage line."""
+        return ["[OPTIONS]", *map(_word, _arguments(self, ctx))]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Lay out the arguments, then the options."""
+        arguments = _arguments(self, ctx)
+        options = [each for each in self.get_params(ctx) if each not in arguments]
+        records = [each.get_help_record(ctx) for each in options]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl([(_word(each), each.help) for each in arguments])
+        with formatter.section("Options"):
+            formatter.write_dl([each for each in records if each is not None])
+
+
+def _arguments(command: typer.core.TyperCommand, ctx: Any) -> list[Any]:
+    return [each for each in command.get_params(ctx) if each.param_type_name == "argument"]
+
+
+def _word(argument: Any) -> str:
+    name = (argument.metavar or argument.name).strip("[]")
+    word = f"{name}{'...' if argument.nargs != 1 else ''}"
+    return word if argument.required else f"[{word}]"
+
+
 def group(help: str | None = None, **settings: Any) -> typer.Typer:
     """Make a Typer app of this house: plain help, no completion of its own, our own errors."""
     return typer.Typer(
@@ -96,7 +127,7 @@ def command(
     def add(function: Function) -> Function:
         shown = "\n".join(f"  {line}" for line in inspect.cleandoc(examples).splitlines())
         text = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{shown}"
-        app.command(name, help=text, **settings)(function)
+        app.command(name, cls=Command, help=text, **settings)(function)
         return function
 
     return add

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 PROGRAM = "attempt-ledger"
 WIDTH = 80
+_FILLED = re.compile(r" +$", re.MULTILINE)
 _WIDEST = 100
 
 
@@ -64,9 +66,28 @@ def console() -> Console:
     """
     from rich.console import Console
 
-    made = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    made.width = min(made.width, _WIDEST) if made.is_terminal else WIDTH
-    return made
+    if sys.stdout.isatty():
+        made = Console(highlight=False, markup=False, emoji=False)
+        made.width = min(made.width, _WIDEST)
+        return made
+    file = cast("IO[str]", _Trimmed())
+    return Console(file=file, highlight=False, markup=False, emoji=False, width=WIDTH)
+
+
+class _Trimmed:
+    """Standard output without the blanks that fill up the lines of a table."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        put(_FILLED.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        return False
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class Written(StrEnum):
     """,
 )
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files, TOML.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy files, TOML.")],
 ) -> int:
     """Say of policy files whether they are sound; needs no ledger.
 
@@ -169,7 +169,7 @@ def publish(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help="Policy files, or names of shipped ones: general, mta-mce, mos."
+            metavar="FILE", help="Policy files, or names of shipped ones: general, mta-mce, mos."
         ),
     ],
     print_lines: PrintLines = False,

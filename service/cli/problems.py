@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -32,6 +31,10 @@ class Interrupted(Exception):
     """Ctrl-C, taken out of the hands of Typer, which would say nothing."""
 
 
+class ReaderGone(Exception):
+    """Nobody reads on, as of ``| head``; taken out of the hands of Typer too."""
+
+
 def answered(call: Callable[[], object]) -> int:
     """Run a call and give its exit code; whatever it raises becomes sentences on standard error.
 
@@ -40,15 +43,15 @@ def answered(call: Callable[[], object]) -> int:
     try:
         returned = call()
         sys.stdout.flush()
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else BAD_CALL
+    except SystemExit as leaving:  # Typer's own completion leaves this way
+        return leaving.code if isinstance(leaving.code, int) else DONE
     except (KeyboardInterrupt, Interrupted):
         say("interrupted: what was recorded so far stands, and the same call completes it")
         return INTERRUPTED
+    except (BrokenPipeError, ReaderGone):
+        _forget_the_reader()
+        return READER_GONE
     except Exception as error:
-        if _reader_is_gone(error):
-            _forget_the_reader()
-            return READER_GONE
         for sentence in sentences(error):
             say(sentence)
         if os.environ.get(DEBUG):
@@ -59,11 +62,11 @@ def answered(call: Callable[[], object]) -> int:
 
 def sentences(error: Exception) -> Iterable[str]:
     """Say what went wrong, for every kind of error there is, each fault one sentence."""
+    # Here, since a call that goes well does without them.
     from policies.schema import PolicyError
+    from replay.moment import UnansweredMoment
 
-    if isinstance(error, PolicyError):
-        return error.problems
-    if isinstance(error, CallProblem | LedgerProblem):
+    if isinstance(error, CallProblem | LedgerProblem | PolicyError | UnansweredMoment):
         return str(error).splitlines()
     if hasattr(error, "format_message"):
         return _usage(error)
@@ -71,8 +74,6 @@ def sentences(error: Exception) -> Iterable[str]:
         return [_of_the_system(error)]
     if isinstance(error, UnicodeError):
         return [f"there is text here that is not UTF-8: {error}"]
-    if type(error).__name__ == "UnansweredMoment":  # not imported: few commands ask anything
-        return [str(error)]
     if isinstance(error, MemoryError):
         return ["there is not enough memory for this"]
     return [
@@ -99,10 +100,6 @@ def _of_the_system(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     reason = reason[:1].lower() + reason[1:]
     return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
-
-
-def _reader_is_gone(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.EPIPE
 
 
 def _forget_the_reader() -> None:

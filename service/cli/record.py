@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import uuid4
 
@@ -49,12 +49,17 @@ def record(
     ],
     fields: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="The event's data; KEY:=JSON for no text."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Its data: KEY=VALUE for text, KEY:=JSON for anything else.",
+        ),
     ] = None,
     time: Time = None,
     id: Annotated[
         str | None,
-        typer.Option("--id", help="With the source, what makes it one event. Default: drawn."),
+        typer.Option(
+            "--id", metavar="ID", help="With the source, what makes it one event. Default: drawn."
+        ),
     ] = None,
     source: Annotated[str, typer.Option("--source", metavar="URN", help="Who says so.")] = SOURCE,
     actor: Actor = ACTOR,
@@ -68,6 +73,7 @@ def record(
     is a conflict: refused, with what differs.
     """
     from ledger.events import Fact, event_class, make_event
+    from ledger.problems import MalformedFact
     from service.cli.outcomes import append_one
     from service.policy_check import fault_of
 
@@ -75,7 +81,10 @@ def record(
     for name in event_class(type).instants:
         if isinstance(data.get(name), str):
             data[name] = whole(data[name])
-    event = make_event(type, data)
+    try:
+        event = make_event(type, data)
+    except MalformedFact as problem:
+        raise CallProblem(f"{problem}{_hint(str(problem), data)}") from None
     at = None if time is None else instant("--time", time)
     with call_of(context).open(to_write=True) as ledger:
         if at is None:
@@ -89,3 +98,11 @@ def record(
         if id is None:
             put_now(f"{fact.id}\n")
         return append_one(ledger, fact)
+
+
+def _hint(problem: str, data: Mapping[str, object]) -> str:
+    """Remind of ``:=`` where text was given for something else."""
+    for key, value in data.items():
+        if value and isinstance(value, str) and f"data.{key} should be" in problem:
+            return f"; to give anything but text write {key}:=JSON"
+    return ""

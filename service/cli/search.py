@@ -27,10 +27,15 @@ _BY = {"registration_id": "registration", "request_id": "request"}
 def search(
     context: typer.Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="How the id begins.")],
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")
+    ] = 20,
     format: FormatOption = Format.text,
 ) -> int:
-    """Find candidates whose id, a registration id or a request id begins with TEXT."""
+    """Find candidates by id, registration id or request id.
+
+    TEXT is how the id begins.
+    """
     with call_of(context).open() as ledger:
         found = ledger.search(text, limit + 1)
     if format is Format.json:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from service import clock
-from service.cli.call import call_of
+from service.cli.call import call_of, no_candidate
 from service.cli.options import AsOf, Format, FormatOption, KnownAt, command, group
 from service.cli.output import put
 from service.cli.problems import DONE, CallProblem
@@ -33,7 +33,7 @@ def standing(
     exam: Annotated[
         str | None,
         typer.Argument(
-            metavar="[EXAM]", help="The exam's code. Left out: every exam with a sitting."
+            metavar="EXAM", help="The exam's code. Left out: every exam with a sitting."
         ),
     ] = None,
     as_of: AsOf = None,
@@ -49,7 +49,7 @@ def standing(
     ] = None,
     format: FormatOption = Format.text,
 ) -> int:
-    """Say whether a candidate may sit an exam, why not, and from when.
+    """Say if a candidate may sit an exam, why not, and from when.
 
     The answer is for one valid time (--as-of) on the knowledge of one system time (--known-at).
     JSON is one object; without EXAM an array of them, sorted by exam.
@@ -68,10 +68,7 @@ def standing(
     show = IN_UTC if shown is None else shown_in(shown, str(zone_name))
     with call_of(context).open() as ledger:
         if not ledger.stream(f"candidate/{candidate}"):
-            raise CallProblem(
-                f"nothing is recorded of a candidate {candidate!r} in {ledger.path}: `search` "
-                "finds candidates by the beginning of an id"
-            )
+            raise no_candidate(candidate, ledger)
         moment = moment_at(ledger, at, moment_known, now)
         asker = Asker(ledger)
         if exam is None:

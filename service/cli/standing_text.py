@@ -52,7 +52,7 @@ def all_standings(
 def in_short(standing: Standing, show: Show) -> Group:
     """Say the verdict and its sentences."""
     line = Text.assemble(
-        (standing.exam, HEAD), "  ", verdict(standing), f" {when(standing, show)}".rstrip()
+        text(standing.exam, HEAD), "  ", verdict(standing), f" {when(standing, show)}".rstrip()
     )
     said = [*standing.reasons, *standing.waived]
     return Group(line, *(Padding(text(reason.text), (0, 0, 0, 2)) for reason in said))
@@ -61,17 +61,17 @@ def in_short(standing: Standing, show: Show) -> Group:
 def verdict(standing: Standing) -> Text:
     """Say eligible or not, and the first reason."""
     if standing.eligible:
-        return Text("Eligible", GOOD)
-    return Text(f"Not eligible: {standing.status.replace('-', ' ')}", BAD)
+        return Text("Eligible, by an exception." if standing.waived else "Eligible.", GOOD)
+    return Text(f"Not eligible: {standing.status.replace('-', ' ')}.", BAD)
 
 
 def when(standing: Standing, show: Show) -> str:
-    """Say from when, or that on present facts there is no such day."""
+    """Say from when, or that on these facts there is no such day."""
     if standing.eligible:
-        return "by an exception." if standing.waived else ""
+        return ""
     if standing.eligible_from is None:
-        return "- on these facts, no day is in sight from which it may be taken."
-    return f"until {show(standing.eligible_from)}."
+        return "On these facts there is no day from which it may be taken."
+    return f"Eligible from {show(standing.eligible_from)}."
 
 
 def reasons(
@@ -94,7 +94,8 @@ def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Table:
     if reason.clause is not None:
         details.append(("rule", f"{reason.clause}{_of(policy, reason.clause, show)}"))
     details += [("event", f"{cause.source} {cause.id}") for cause in reason.because]
-    lines.append(labelled(details))
+    if details:
+        lines.append(labelled(details))
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -160,7 +161,7 @@ def footer(standing: Standing, show: Show) -> Iterator[tuple[str, str]]:
     if policy is not None:
         assumed = ", assumed before its first day" if policy.assumed else ""
         yield "policy", f"{policy.id}, effective from {show(policy.effective_from)}{assumed}"
-        yield "", f"sha256 {policy.sha256}"
+        yield "sha256", policy.sha256
 
 
 def moment_lines(
@@ -168,5 +169,5 @@ def moment_lines(
 ) -> Iterator[tuple[str, str]]:
     """Say which moment was asked about."""
     yield "as of", show(as_of)
-    known = "nothing was" if known_at is None else f"{show(known_at)},"
-    yield "known at", f"{known} position {position}" if known_at is not None else "before any event"
+    known = "before any event" if known_at is None else show(known_at)
+    yield "known at", f"{known}, position {position}"

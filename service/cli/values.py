@@ -24,6 +24,8 @@ def instant(option: str, text: str) -> int:
     try:
         return parse_instant(whole(text))
     except ValueError as error:
+        if _DATE.fullmatch(text):
+            raise CallProblem(f"{option}: {text} is no day of the calendar") from None
         raise CallProblem(f"{option}: {error}, or a date such as 2021-03-15") from None
 
 

@@ -1,0 +1,341 @@
+"""The door itself: which ledger is meant, what is said when something is wrong, and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doorstep import Doorstep
+
+from service.cli import main
+from service.cli.call import ledger_path
+from service.cli.main import COMMANDS
+from service.cli.problems import CallProblem
+
+COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
+READING = (
+    ("search", "C-1"),
+    ("standing", "C-1"),
+    ("history", "C-1"),
+    ("export",),
+    ("replay",),
+    ("policy", "list"),
+    ("policy", "show", "general"),
+)
+WRITING = (
+    ("record", "ExamWentLive", "AZ-104"),
+    ("annul", "urn:vue", "R-1", "--reason", "a slip"),
+    ("import", "results.csv"),
+    ("catalogue", "catalogue.toml"),
+    ("policy", "publish", "general"),
+)
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+    return Doorstep(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///attempts.ledger", "attempts.ledger"),
+        ("sqlite:///data/2021.ledger", "data/2021.ledger"),
+        ("sqlite:////var/lib/attempts.ledger", "/var/lib/attempts.ledger"),
+        ("sqlite:///with%20what?is=there", "with%20what?is=there"),
+    ],
+)
+def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
+    """Three slashes are a path from here, four one from the root; nothing is decoded."""
+    assert ledger_path(url) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("attempts.ledger", "do you mean sqlite:///attempts.ledger?"),
+        ("", "is no URL of a ledger"),
+        ("mysql://host/db", "is no URL of a ledger; accepted is sqlite:///path/to/file"),
+        ("sqlite:", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite://attempts.ledger", "names no file"),
+        ("postgresql://host/db", "this build keeps ledgers in SQLite files only"),
+        ("postgres://me:secret@host/db", "this build keeps ledgers in SQLite files only"),
+    ],
+)
+def test_any_other_url_is_refused_with_what_is_accepted(
+    door: Doorstep, url: str, said: str
+) -> None:
+    """A bare path and another database are no ledger's URL, and no password is repeated."""
+    with pytest.raises(CallProblem, match="accepted is sqlite"):
+        ledger_path(url)
+    sentence = door.wrong("--ledger", url, "export")
+    assert said in sentence
+    assert "secret" not in sentence
+
+
+def test_the_ledger_is_named_by_an_option_else_by_the_environment_else_is_in_the_folder(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--ledger wins over ATTEMPT_LEDGER, which wins over attempts.ledger."""
+    door.done("init")
+    assert (door.folder / "attempts.ledger").exists()
+    monkeypatch.setenv("ATTEMPT_LEDGER", "sqlite:///named.ledger")
+    door.done("init")
+    assert (door.folder / "named.ledger").exists()
+    door.done("--ledger", "sqlite:///given.ledger", "init")
+    assert (door.folder / "given.ledger").exists()
+
+
+@pytest.mark.parametrize("words", READING + WRITING, ids=" ".join)
+def test_without_a_ledger_there_is_one_sentence(door: Doorstep, words: tuple[str, ...]) -> None:
+    """Every command says where it looked; none makes a file."""
+    door.write("results.csv", "candidate_id,exam,registration_id,started_at,outcome\n")
+    door.write("catalogue.toml", "")
+    before = sorted(door.folder.iterdir())
+    assert "there is no ledger at" in door.wrong(*words)
+    assert sorted(door.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", READING + WRITING, ids=" ".join)
+def test_a_file_that_is_no_ledger_is_left_as_it_is(door: Doorstep, words: tuple[str, ...]) -> None:
+    """Neither a text nor somebody else's database is touched."""
+    door.write("results.csv", "candidate_id,exam,registration_id,started_at,outcome\n")
+    door.write("catalogue.toml", "")
+    door.write("attempts.ledger", "no ledger at all\n" * 20)
+    assert "is not a ledger: it was left as it is" in door.wrong(*words)
+    assert (door.folder / "attempts.ledger").read_text() == "no ledger at all\n" * 20
+
+
+def test_a_ledger_of_a_later_release_is_left_to_that_release(door: Doorstep) -> None:
+    """A schema this release does not know is said, by its number."""
+    door.done("init")
+    with sqlite3.connect("attempts.ledger") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert "has schema 99" in door.wrong("export")
+
+
+def test_a_read_only_ledger_is_read_and_not_written(door: Doorstep) -> None:
+    """What only reads asks for no right to write."""
+    door.done("init")
+    as_nobody = _as_nobody(door.folder)
+    for path in (door.folder, *door.folder.iterdir()):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        read = subprocess.run([*as_nobody, COMMAND, "policy", "list"], capture_output=True)
+        assert read.returncode == 0, read.stderr
+        written = subprocess.run(
+            [*as_nobody, COMMAND, "record", "ExamWentLive", "AZ-104"], capture_output=True
+        )
+    finally:
+        door.folder.chmod(0o755)
+    assert written.returncode == 2
+    assert written.stderr.decode().count("\n") == 1
+
+
+def _as_nobody(folder: Path) -> list[str]:
+    """Give the words that take root's rights away, where there are any."""
+    if os.geteuid() != 0:
+        return []
+    for parent in folder.parents:
+        if parent != parent.parent and parent.stat().st_uid == 0:
+            parent.chmod(parent.stat().st_mode | 0o111)
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["standing"], "missing argument 'CANDIDATE'"),
+        (["standing", "C-1", "--as-off", "2021"], "no such option: --as-off"),
+        (["standng", "C-1"], "Did you mean 'standing'?"),
+        (["standing", "C-1", "--format", "xml"], "'xml' is not one of"),
+        (["search", "C-1", "--limit", "0"], "--limit"),
+        (["export", "--after", "-1"], "--after"),
+        (["export", "--ledger", "sqlite:///x"], "it goes before the command"),
+        (["policy", "chekc"], "Did you mean 'check'?"),
+    ],
+)
+def test_words_that_make_no_call_are_answered_with_the_usage(
+    door: Doorstep, words: list[str], said: str
+) -> None:
+    """Exit code 2, what is wrong, how the command is used, and nothing on standard output."""
+    answer = door.call(*words)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert said in answer.err
+    assert "Usage: attempt-ledger" in answer.err
+
+
+def test_no_words_at_all_are_answered_with_the_help(door: Doorstep) -> None:
+    """The help goes to standard error then: nothing was asked for, so there is no data."""
+    answer = door.call()
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "Commands:" in answer.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_with_examples_within_80_columns(
+    door: Doorstep, name: str
+) -> None:
+    """The help of each command, and of each below it, shows how to call it."""
+    command = main.load(name)
+    below = list(getattr(command, "commands", {})) or [""]
+    for sub in below:
+        words = [word for word in (name, sub, "--help") if word]
+        help = door.done(*words)
+        assert "Examples:\n" in help
+        text, _, examples = help.partition("Examples:\n")
+        examples, _, options = examples.partition("\n\n")
+        assert all(len(line) <= 80 for line in (text + options).splitlines())
+        assert f"attempt-ledger {name}" in examples or f" {name} " in examples
+
+
+def test_the_list_of_commands_tells_each_in_a_line(door: Doorstep) -> None:
+    """Every command is there, in the order of the table, and no line is cut short."""
+    listed = door.done("--help").partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert not [line for line in listed if line.endswith("...")]
+
+
+def test_the_release_is_told(door: Doorstep) -> None:
+    """--version gives the distribution's."""
+    assert door.done("--version").startswith("attempt-ledger 0.")
+
+
+def test_an_unexpected_error_is_a_sentence_too(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the program names itself, asks to be reported, and shows no traceback."""
+    door.done("init")
+    monkeypatch.setattr("ledger.ledger.Ledger.read", lambda *_: 1 / 0)
+    sentence = door.wrong("export")
+    assert "ZeroDivisionError" in sentence
+    assert "please report it" in sentence
+
+
+def test_debugging_shows_where_an_unexpected_error_came_from(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ATTEMPT_LEDGER_DEBUG is the one way to see a traceback."""
+    from service.cli.problems import answered
+
+    monkeypatch.setenv("ATTEMPT_LEDGER_DEBUG", "1")
+    assert answered(lambda: 1 / 0) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_said_and_leaves_as_shells_expect(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted: one sentence, exit code 130."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    door.done("init")
+    monkeypatch.setattr("ledger.ledger.Ledger.read", interrupt)
+    answer = door.call("export")
+    assert answer.code == 130
+    assert answer.err.startswith("attempt-ledger: interrupted")
+
+
+def test_a_reader_that_goes_away_is_no_fault(door: Doorstep) -> None:
+    """`export | head -1` gets its line and hears nothing else."""
+    door.done("init")
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} export | head -c 20; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert done.stdout.startswith('{"specversion":"1.0"')
+    assert done.stdout.endswith(("141\n", "0\n"))  # or it was read to its end before that
+    assert done.stderr == ""
+
+
+def test_a_full_disk_below_standard_output_is_said(door: Doorstep) -> None:
+    """What could not be written is no success."""
+    door.done("init")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([COMMAND, "export"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "attempt-ledger: no space left on device\n"
+
+
+def test_a_termination_is_no_traceback(door: Doorstep) -> None:
+    """A process that is told to end just ends."""
+    door.done("init", "--bare")
+    process = subprocess.Popen(
+        [COMMAND, "import", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate()
+    assert b"Traceback" not in err
+
+
+FORBIDDEN = ("numba", "numpy", "pyarrow", "sqlite_utils", "adbc_driver_sqlite", "llvmlite")
+
+
+@pytest.mark.parametrize(
+    "words", [["standing", "C-1", "AZ-104"], ["standing", "C-1", "AZ-104", "--format", "json"]]
+)
+def test_one_question_does_not_pay_for_everybodys(door: Doorstep, words: list[str]) -> None:
+    """`standing` imports no compiler, no columns and no table library."""
+    door.catalogued().failed("R-1", "2021-03-01T09:00:00Z")
+    looked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from service.cli.main import app; import typer.main\n"
+            f"code = typer.main.get_command(app).main({words!r}, standalone_mode=False)\n"
+            "print(code, *sys.modules, file=sys.stderr)",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    code, *modules = looked.stderr.split()
+    assert code == "0", looked.stderr
+    assert "AZ-104" in looked.stdout
+    assert not {module.partition(".")[0] for module in modules} & set(FORBIDDEN)
+    if "json" in words:
+        assert "rich.console" not in modules
+
+
+@pytest.mark.parametrize(
+    ("shell", "settings", "completed"),
+    [
+        ("bash", {"COMP_WORDS": "attempt-ledger stan", "COMP_CWORD": "1"}, "standing"),
+        ("bash", {"COMP_WORDS": "attempt-ledger policy ", "COMP_CWORD": "2"}, "publish"),
+        (
+            "bash",
+            {"COMP_WORDS": "attempt-ledger record ExamAt", "COMP_CWORD": "2"},
+            "ExamAttempted",
+        ),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "attempt-ledger hist"}, "history"),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "attempt-ledger replay --for"}, "--format"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_event_types(
+    door: Doorstep, shell: str, settings: dict[str, str], completed: str
+) -> None:
+    """Completion is Typer's, and knows what is loaded only when it is called."""
+    done = subprocess.run(
+        [COMMAND],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "_ATTEMPT_LEDGER_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            **settings,
+        },
+    )
+    assert completed in done.stdout, done.stderr
