@@ -1,0 +1,258 @@
+"""What differs between two moments: whose standing, and through which events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.events import Recorded
+from policies.dated import version_in_force
+from projections.catalogue import Catalogue, annulments, catalogue_of
+from projections.fold.catalogue import certification_definition, exam_definition
+from projections.fold.codes import NEVER, OUTCOMES, STATUSES
+from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
+from projections.standing import Moment
+from replay.columns.part import Ints, Part
+from replay.columns.snapshot import Columns
+from replay.everyone import Everyone
+from replay.population import (
+    EVERYBODY,
+    INSTANT,
+    SCHEMA,
+    Scope,
+    instants,
+    over_parts,
+    stand,
+    wanted_groups,
+    words,
+)
+
+_STANDING = [field for field in SCHEMA if field.name not in ("candidate", "exam", "eligible")]
+
+CHANGED = pa.schema(
+    [
+        ("candidate", pa.string()),
+        ("exam", pa.string()),
+        *((f"from_{field.name}", field.type) for field in _STANDING),
+        *((f"to_{field.name}", field.type) for field in _STANDING),
+        ("cause", pa.string()),
+        ("events", pa.list_(pa.struct([("source", pa.string()), ("id", pa.string())]))),
+    ]
+)
+"""One row a changed candidate and exam; null where there is no standing at that moment.
+
+`cause` is `events`, then `events` names those visible in exactly one of the two
+moments; else `catalogue` or `policy`, with the entries that changed; else `clock`.
+"""
+
+
+FactsOf: TypeAlias = Callable[[str], list[Recorded]]
+"""Gives one candidate's events."""
+
+
+class Seen(NamedTuple):
+    """The facts and the catalogue that a moment looks at."""
+
+    columns: Columns
+    entries: Sequence[Recorded]
+    """Catalogue events, up to the later moment at least."""
+
+
+def differences(
+    everyone: Everyone, before: Moment, after: Moment, *, scope: Scope = EVERYBODY
+) -> pa.Table:
+    """Give every candidate and exam whose standing differs between two moments.
+
+    A table of `CHANGED`, sorted by candidate and exam. The moments may differ
+    on either axis or on both.
+    """
+    position = max(before.position, after.position)
+    seen = Seen(everyone.columns(position), everyone.ledger.catalogue(0, position))
+
+    def facts(candidate: str) -> list[Recorded]:
+        return everyone.ledger.stream(f"candidate/{candidate}", upto=position)
+
+    return compare(everyone, seen, facts, before, after, scope)
+
+
+def compare(
+    everyone: Everyone,
+    seen: Seen,
+    facts_of: FactsOf,
+    before: Moment,
+    after: Moment,
+    scope: Scope,
+) -> pa.Table:
+    """Compare two moments over the same facts; `facts_of` gives one candidate's events."""
+    columns = seen.columns
+    catalogue = catalogue_of(seen.entries, columns.exams, columns.certifications)
+    kernels = everyone.kernels
+
+    def fold(part: Part, skip: Ints | None) -> pa.Table:
+        wanted = wanted_groups(part, skip, columns, scope)
+        old: Any = stand(part, catalogue, before, kernels, wanted)
+        new: Any = stand(part, catalogue, after, kernels, wanted)
+        there = (old.status >= 0) & (new.status >= 0)
+        changed = old.status != new.status
+        for name in ("eligible_from", "in_series", "period_end", "last_sitting_at", "last_outcome"):
+            changed |= there & (getattr(old, name) != getattr(new, name))
+        rows = np.flatnonzero(changed)
+        return pa.table(
+            [
+                part.candidates.take(pa.array(part.group_candidate[rows])),
+                words(part.group_exam[rows], columns.exams),
+                *standing_columns(old, rows),
+                *standing_columns(new, rows),
+            ],
+            names=CHANGED.names[:-2],
+        )
+
+    table = over_parts(columns, fold, everyone.workers)
+    causes = list(causes_of(table, facts_of, seen.entries, catalogue, before, after))
+    return table.append_column(
+        "cause", pa.array([cause for cause, _ in causes], pa.string())
+    ).append_column(
+        "events",
+        pa.array(
+            [[{"source": row.source, "id": row.id} for row in rows] for _, rows in causes],
+            CHANGED.field("events").type,
+        ),
+    )
+
+
+def standing_columns(stood: Any, rows: Ints) -> list[pa.Array]:
+    """Give one side of the table; null where the group has no standing."""
+    absent = stood.status[rows] < 0
+    return [
+        pa.array(STATUSES, pa.string()).take(pa.array(stood.status[rows], mask=absent)),
+        nulled(instants(stood.eligible_from, rows), absent),
+        pa.array(stood.in_series[rows], mask=absent),
+        nulled(instants(stood.period_end, rows), absent),
+        nulled(instants(stood.last_sitting_at, rows), absent),
+        pa.array(OUTCOMES, pa.string()).take(
+            pa.array(np.where(absent, 0, stood.last_outcome[rows]), mask=absent)
+        ),
+    ]
+
+
+def nulled(column: pa.Array, absent: Ints) -> pa.Array:
+    """Make null what belongs to no standing."""
+    values = column.cast(pa.int64()).fill_null(NEVER).to_numpy()
+    return pa.array(values, mask=absent | (values == NEVER)).cast(INSTANT)
+
+
+def causes_of(
+    table: pa.Table,
+    facts_of: FactsOf,
+    entries: Sequence[Recorded],
+    catalogue: Catalogue,
+    before: Moment,
+    after: Moment,
+) -> Iterator[tuple[str, list[Recorded]]]:
+    """Give the cause of each changed row, and the events that made the difference."""
+    candidate: str | None = None
+    rows: list[Recorded] = []
+    ends: dict[int, int] = {}
+    entry_ends = annulments(entries)
+    moved = {
+        exam: moved_entries(exam, entries, entry_ends, catalogue, before, after)
+        for exam in table["exam"].unique().to_pylist()
+    }
+    for name, exam in zip(table["candidate"].to_pylist(), table["exam"].to_pylist(), strict=True):
+        if name != candidate:
+            candidate, rows = name, facts_of(name)
+            ends = annulments(rows)
+        made = [row for row in rows if bears_on(row, exam) and differs(row, ends, before, after)]
+        if made:
+            yield "events", made
+        elif not moved[exam]:
+            yield "clock", []
+        elif all(row.stream.startswith("policy/") for row in moved[exam]):
+            yield "policy", moved[exam]
+        else:
+            yield "catalogue", moved[exam]
+
+
+def moved_entries(
+    exam: str,
+    entries: Sequence[Recorded],
+    ends: dict[int, int],
+    catalogue: Catalogue,
+    before: Moment,
+    after: Moment,
+) -> list[Recorded]:
+    """Give the catalogue entries about an exam that are known, or hold, at one moment only.
+
+    Entries of the exam, of the certifications that name it, and of the
+    policies it follows.
+    """
+    payloads = {row.position: row.payload() for row in entries if row.annuls is None}
+    policies = {
+        payloads[row.position]["policy"]
+        for row in entries
+        if row.type == "ExamAnnounced" and row.subject == exam
+    }
+
+    def about(row: Recorded) -> bool:
+        if row.type == "CertificationDefined":
+            return exam in payloads[row.position]["exams"]
+        kind, _, subject = row.stream.partition("/")
+        return (kind == "exam" and subject == exam) or (kind == "policy" and subject in policies)
+
+    held = holding(exam, catalogue, before), holding(exam, catalogue, after)
+    return [
+        row
+        for row in entries
+        if row.annuls is None
+        and about(row)
+        and (
+            known(row, ends, before) != known(row, ends, after)
+            or (row.position in held[0]) != (row.position in held[1])
+        )
+    ]
+
+
+def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
+    """Give the positions of the entries that hold for an exam at a moment."""
+    definitions, versions = catalogue.definitions, catalogue.versions
+    held: set[int] = set()
+    definition = exam_definition(definitions, catalogue.exams.get(exam, -1), at.as_of, at.position)
+    if definition >= 0:
+        held.add(definitions.position[definition])
+        policy = definitions.policy[definition]
+        version = version_in_force(
+            versions.effective_from, versions.time, versions.position, versions.annulled,
+            versions.lo[policy], versions.hi[policy], at.as_of, at.position,
+        )  # fmt: skip
+        if version >= 0:
+            held.add(versions.position[version])
+    for certification in catalogue.certifications.values():
+        row = certification_definition(catalogue.defined, certification, at.as_of, at.position)
+        if row >= 0:
+            held.add(catalogue.defined.position[row])
+    return held
+
+
+def bears_on(row: Recorded, exam: str) -> bool:
+    """Tell whether a candidate's event can bear on a standing for an exam."""
+    if row.type in CERTIFICATION_KINDS:
+        return True
+    return row.exam == exam and (row.type in SITTING_KINDS or row.type in GRANT_KINDS)
+
+
+def differs(row: Recorded, ends: dict[int, int], before: Moment, after: Moment) -> bool:
+    """Tell whether an event is visible at exactly one of two moments."""
+    return visible(row, ends, before) != visible(row, ends, after)
+
+
+def visible(row: Recorded, ends: dict[int, int], at: Moment) -> bool:
+    """Tell whether an event is visible: recorded, not annulled, and true by then."""
+    return row.occurred_at <= at.as_of and known(row, ends, at)
+
+
+def known(row: Recorded, ends: dict[int, int], at: Moment) -> bool:
+    """Tell whether an event is known and not known to be annulled."""
+    return row.position <= at.position < ends.get(row.position, NEVER)

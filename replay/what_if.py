@@ -1,0 +1,184 @@
+"""What a draft policy would have done, beside the one in force."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ledger.events import Recorded
+from ledger.models import PolicyPublished
+from projections.catalogue import catalogue_of
+from projections.fold.codes import ELIGIBLE, STATUSES
+from projections.standing import Moment
+from replay.columns.part import Ints, Part
+from replay.everyone import Everyone
+from replay.population import (
+    EVERYBODY,
+    INSTANT,
+    Scope,
+    instants,
+    over_parts,
+    stand,
+    wanted_groups,
+    words,
+)
+from replay.sat import judge
+from replay.violations import with_registrations
+
+SITTINGS = pa.schema(
+    [
+        ("candidate", pa.string()),
+        ("exam", pa.string()),
+        ("registration_id", pa.string()),
+        ("started_at", INSTANT),
+        ("position", pa.int64()),
+        ("change", pa.string()),
+        ("status", pa.string()),
+        ("status_draft", pa.string()),
+    ]
+)
+"""Past sittings that the draft would have `refused` or newly `allowed`."""
+
+STANDINGS = pa.schema(
+    [
+        ("candidate", pa.string()),
+        ("exam", pa.string()),
+        ("status", pa.string()),
+        ("eligible_from", INSTANT),
+        ("status_draft", pa.string()),
+        ("eligible_from_draft", INSTANT),
+    ]
+)
+"""Standings at as_of whose status or eligible_from the draft changes."""
+
+
+class Draft(NamedTuple):
+    """A policy that is not published: its id and its text."""
+
+    id: str
+    toml: str
+
+
+class Compared(NamedTuple):
+    """The population under the policies in force and under the drafts."""
+
+    sittings: pa.Table
+    standings: pa.Table
+    judged: int
+    """How many sittings were judged."""
+    stood: int
+    """How many standings were compared."""
+
+
+def what_if(
+    everyone: Everyone,
+    moment: Moment,
+    drafts: Sequence[Draft],
+    *,
+    since: int | None = None,
+    scope: Scope = EVERYBODY,
+) -> Compared:
+    """Fold everybody at a moment twice: as things are, and with drafts published as well.
+
+    A draft counts as one more version of the policy of its id, later than any
+    published, so from its effective_from on it takes the place of what is in
+    force. Sittings are judged at their start with what is known at the moment;
+    those before `since` are left out. Tables `SITTINGS` and `STANDINGS`,
+    sorted by candidate, exam and start.
+    """
+    columns = everyone.columns(moment.position)
+    published = everyone.ledger.catalogue(0, moment.position)
+    catalogue = everyone.catalogue(columns, moment.position)
+    drafted = catalogue_of(
+        [*published, *(draft_event(draft, moment) for draft in drafts)],
+        columns.exams,
+        columns.certifications,
+    )
+    kernels = everyone.kernels
+    counts: Counter[str] = Counter()
+
+    def fold_sittings(part: Part, skip: Ints | None) -> pa.Table:
+        wanted = wanted_groups(part, skip, columns, scope)
+        now = judge(part, catalogue, moment, kernels, wanted)
+        then = judge(part, drafted, moment, kernels, wanted)
+        start = np.asarray(part.sittings.time)[now.row]
+        past = start >= since if since is not None else np.ones(len(start), dtype=bool)
+        counts["sittings"] += int(past.sum())
+        rows = np.flatnonzero(past & ((now.status == ELIGIBLE) != (then.status == ELIGIBLE)))
+        group = now.group[rows]
+        return pa.table(
+            {
+                "candidate": part.candidates.take(pa.array(part.group_candidate[group])),
+                "exam": words(part.group_exam[group], columns.exams),
+                "started_at": pa.array(start[rows]).cast(INSTANT),
+                "position": pa.array(np.asarray(part.sittings.position)[now.row[rows]]),
+                "change": words((now.status[rows] == ELIGIBLE).astype(np.int8), CHANGES),
+                "status": words(now.status[rows], STATUSES),
+                "status_draft": words(then.status[rows], STATUSES),
+            }
+        )
+
+    def fold_standings(part: Part, skip: Ints | None) -> pa.Table:
+        wanted = wanted_groups(part, skip, columns, scope)
+        now: Any = stand(part, catalogue, moment, kernels, wanted)
+        then: Any = stand(part, drafted, moment, kernels, wanted)
+        there = now.status >= 0
+        counts["standings"] += int(there.sum())
+        changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
+        rows = np.flatnonzero(there & changed)
+        return pa.table(
+            [
+                part.candidates.take(pa.array(part.group_candidate[rows])),
+                words(part.group_exam[rows], columns.exams),
+                words(now.status[rows], STATUSES),
+                instants(now.eligible_from, rows),
+                words(then.status[rows], STATUSES),
+                instants(then.eligible_from, rows),
+            ],
+            schema=STANDINGS,
+        )
+
+    sittings = over_parts(columns, fold_sittings, everyone.workers)
+    standings = over_parts(columns, fold_standings, everyone.workers)
+    return Compared(
+        sittings=with_registrations(everyone, sittings, SITTINGS),
+        standings=standings,
+        judged=counts["sittings"],
+        stood=counts["standings"],
+    )
+
+
+CHANGES = ("allowed", "refused")
+
+
+def draft_event(draft: Draft, moment: Moment) -> Recorded:
+    """Make the event that publishing a draft would make, known at the moment's position."""
+    return Recorded(
+        position=moment.position,
+        recorded_at=0,
+        occurred_at=1 << 61,  # later than whatever is published, so of equal dates the draft holds
+        topic=PolicyPublished.topic,
+        stream=f"policy/{draft.id}",
+        source="draft",
+        id=draft.id,
+        actor=None,
+        exam=None,
+        key=None,
+        flag=None,
+        until=None,
+        annuls=None,
+        data=PolicyPublished(toml=draft.toml).to_json(),
+    )
+
+
+def totals(table: pa.Table, by: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Count a table's rows by some of its columns, the largest first, then by those columns."""
+    counted = table.group_by(list(by)).aggregate([([], "count_all")])
+    order = [("count_all", "descending"), *((name, "ascending") for name in by)]
+    counted = counted.take(pc.sort_indices(counted, sort_keys=order))
+    return list(zip(*(counted[name].to_pylist() for name in (*by, "count_all")), strict=True))
