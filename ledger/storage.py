@@ -109,43 +109,46 @@ def check_file(path: Path) -> None:
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open the one connection that writes: each commit is on the disk when it returns."""
-    connection = _connect(path, "rw")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-    return connection
+    return _connect(
+        path, "rw", "PRAGMA synchronous = FULL", f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}"
+    )
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that reads, on read-only files and folders too."""
-    # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
-    connection = _connect(path, "rw")
-    connection.execute("PRAGMA query_only = ON")
+    look = "SELECT name FROM about LIMIT 1"
     try:
-        connection.execute("SELECT name FROM about LIMIT 1").fetchone()
+        # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
+        return _connect(path, "rw", "PRAGMA query_only = ON", look)
     except sqlite3.OperationalError as error:
-        connection.close()
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
-        # In a folder it may not write, SQLite cannot make the file that readers share. Without
-        # unfinished work beside it, and none to come from us, the file may be read as it lies.
-        wal = Path(f"{path}-wal")
-        if wal.exists() and wal.stat().st_size:
-            raise LedgerProblem(
-                f"{path} cannot be read from a folder that cannot be written while {wal.name} "
-                "stands beside it: let a program that may write there open it once"
-            ) from None
-        connection = _connect(path, "ro&immutable=1")
-    return connection
+    # In a folder it may not write, SQLite cannot make the file that readers share. Without
+    # unfinished work beside it, and none to come from us, the file may be read as it lies.
+    wal = Path(f"{path}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise LedgerProblem(
+            f"{path} cannot be read from a folder that cannot be written while {wal.name} "
+            "stands beside it: let a program that may write there open it once"
+        )
+    return _connect(path, "ro&immutable=1", look)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
+    try:
+        for statement in statements:
+            connection.execute(statement).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextmanager
