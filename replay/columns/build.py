@@ -58,7 +58,7 @@ def build(
 
 
 def _arranged(file: Path, exams: Numbers, certifications: Numbers) -> Part:
-    with ipc.open_stream(file.open("rb")) as stream:
+    with file.open("rb") as opened, ipc.open_stream(opened) as stream:
         facts = stream.read_all()
     file.unlink()
     return arrange(facts, exams, certifications)

@@ -1,0 +1,267 @@
+"""The snapshot beside the ledger: made, brought up to date, and thrown away when in doubt."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crowd import facts, ledger_of
+
+from ledger.ledger import Ledger
+from replay.columns import build, snapshot
+from replay.columns.choose import between, merge, split
+from replay.columns.part import Part, columns_of, read_part, write_part
+from replay.columns.snapshot import Columns, Snapshot, passing
+
+EVENTS = facts()
+
+
+def same(a: Part, b: Part) -> None:
+    """Hold two parts equal, whatever numbers their registrations were given."""
+    assert a.candidates.equals(b.candidates)
+    mine, yours = columns_of(a), columns_of(b)
+    for name in mine:
+        if not name.endswith(".key"):
+            np.testing.assert_array_equal(mine[name], yours[name], err_msg=name)
+    for lo, hi in zip(a.group_lo, a.group_hi, strict=True):
+        np.testing.assert_array_equal(
+            np.unique(a.sittings.key[lo:hi], return_inverse=True)[1][:, None]
+            == np.unique(a.sittings.key[lo:hi], return_inverse=True)[1],
+            np.unique(b.sittings.key[lo:hi], return_inverse=True)[1][:, None]
+            == np.unique(b.sittings.key[lo:hi], return_inverse=True)[1],
+        )
+
+
+def whole(columns: Columns) -> Part:
+    """Put all parts of a snapshot together."""
+    together = columns.base[0]
+    for part in columns.base[1:]:
+        together = merge(together, part)
+    return together if columns.delta is None else merge(together, columns.delta)
+
+
+def renumbered(columns: Columns, like: Columns) -> Part:
+    """Give the whole of a snapshot, its exams and certifications numbered as in another."""
+    part = whole(columns)
+    exam = np.array([like.exams.index(name) for name in columns.exams])
+    held = np.array([like.certifications.index(name) for name in columns.certifications])
+    return part._replace(
+        group_exam=exam[part.group_exam],
+        certifications=part.certifications._replace(
+            exam=exam[part.certifications.exam],  # type: ignore[call-overload]
+            certification=held[part.certifications.certification],  # type: ignore[call-overload]
+        ),
+        grants=part.grants._replace(exam=exam[part.grants.exam]),  # type: ignore[call-overload]
+    )
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the little there is into many parts."""
+    monkeypatch.setattr(build, "PART_ROWS", 60)
+    monkeypatch.setattr(snapshot, "_SMALL", 40)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """Give a ledger of the first 500 events of the example."""
+    return ledger_of(tmp_path / "a.ledger", EVENTS[:500])
+
+
+def test_a_snapshot_holds_what_is_read_straight_from_the_ledger(
+    ledger: Ledger, small_parts: None
+) -> None:
+    """Kept or not, cut or not, the columns are the same."""
+    kept = Snapshot(ledger).columns(500)
+    assert len(kept.base) > 3
+    assert kept.delta is None
+    fresh = passing(ledger, 500)
+    same(whole(kept), renumbered(fresh, kept))
+
+
+def test_candidates_are_sorted_within_and_across_parts(ledger: Ledger, small_parts: None) -> None:
+    """So that the table of the population comes out sorted."""
+    names = [
+        name for part in Snapshot(ledger).columns(500).base for name in part.candidates.to_pylist()
+    ]
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("step", [1, 7, 60, 220])
+def test_a_snapshot_brought_up_to_date_is_a_snapshot_made_anew(
+    ledger: Ledger, small_parts: None, step: int
+) -> None:
+    """Delta upon delta, compacted or rebuilt on the way: always the same columns."""
+    kept = Snapshot(ledger)
+    kept.columns(500)
+    for start in range(500, len(EVENTS), step):
+        ledger.append(EVENTS[start : start + step], keep_recorded_at=True)
+        if step > 1 or start % 10 == 0:
+            kept.columns(ledger.head().position)
+    head = ledger.head().position
+    columns = Snapshot(ledger).columns(head)
+    assert columns.position == head == len(EVENTS)
+    fresh = passing(ledger, head)
+    same(whole(columns), renumbered(fresh, columns))
+
+
+def test_a_small_refresh_rewrites_no_base_part(ledger: Ledger) -> None:
+    """One candidate's new facts are one small file."""
+    kept = Snapshot(ledger)
+    kept.columns(500)
+    folder = Path(f"{ledger.path}.columns")
+    before = {path.name for path in folder.glob("*.arrow")}
+    ledger.append(EVENTS[500:501], keep_recorded_at=True)
+    assert kept.columns(501).delta is not None
+    after = {path.name for path in folder.glob("*.arrow")}
+    assert before < after
+    assert len(after) == len(before) + 1
+
+
+def spoil_a_byte(folder: Path) -> None:
+    """Change one byte in the middle of a part."""
+    path = next(folder.glob("*.arrow"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()  # who has the old file mapped keeps it
+    path.write_bytes(data)
+
+
+def cut_short(folder: Path) -> None:
+    """Lose the end of a part."""
+    path = next(folder.glob("*.arrow"))
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-100])
+
+
+def lose_a_part(folder: Path) -> None:
+    """Lose a part."""
+    next(folder.glob("*.arrow")).unlink()
+
+
+def scribble_in_the_manifest(folder: Path) -> None:
+    """Spoil the manifest."""
+    (folder / "manifest.json").write_text("{")
+
+
+def drop_a_member(folder: Path) -> None:
+    """Leave something out of the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["exams"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage", [spoil_a_byte, cut_short, lose_a_part, scribble_in_the_manifest, drop_a_member]
+)
+def test_damage_is_found_said_and_mended(ledger: Ledger, damage: Callable[[Path], None]) -> None:
+    """A snapshot is never trusted over the ledger."""
+    good = whole(Snapshot(ledger).columns(500))
+    damage(Path(f"{ledger.path}.columns"))
+    said: list[str] = []
+    same(whole(Snapshot(ledger, say=said.append).columns(500)), good)
+    assert len(said) == 1
+    assert "is damaged" in said[0]
+    assert "it is rebuilt" in said[0]
+    said.clear()
+    Snapshot(ledger, say=said.append).columns(500)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("format", 0), ("ledger", "another"), ("schema_version", 0), ("position", 9_999)],
+)
+def test_a_snapshot_of_something_else_is_rebuilt_in_silence(
+    ledger: Ledger, member: str, value: object
+) -> None:
+    """Another format, ledger or schema, or a ledger that was put back: that is no damage."""
+    good = whole(Snapshot(ledger).columns(500))
+    path = Path(f"{ledger.path}.columns") / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {member: value}))
+    said: list[str] = []
+    columns = Snapshot(ledger, say=said.append).columns(500)
+    same(whole(columns), good)
+    assert columns.position == 500
+    assert said == []
+
+
+def test_what_a_dying_process_left_is_swept_away(ledger: Ledger) -> None:
+    """Files that no manifest names are gone after the next refresh."""
+    Snapshot(ledger).columns(500)
+    folder = Path(f"{ledger.path}.columns")
+    (folder / "abandoned.arrow").write_bytes(b"half")
+    (folder / "abandoned.tmp").write_text("{}")
+    ledger.append(EVENTS[500:510], keep_recorded_at=True)
+    Snapshot(ledger).columns(510)
+    assert not list(folder.glob("abandoned*"))
+
+
+REFRESH = """
+import sys
+from ledger.ledger import Ledger
+from replay.columns.snapshot import Snapshot
+ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
+said = []
+columns = Snapshot(ledger, say=said.append).columns(ledger.head().position)
+print(columns.position, sum(len(part.candidates) for part in columns.base), said)
+"""
+
+
+def test_several_processes_refresh_one_snapshot_at_once(ledger: Ledger) -> None:
+    """One makes it, the others wait; all see the same, and nobody takes it for damaged."""
+    alone = passing(ledger, 500)
+    names = sum(len(part.candidates) for part in alone.base)
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", REFRESH, str(ledger.path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    answers = {process.communicate()[0].strip() for process in running}
+    assert answers == {f"500 {names} []"}
+
+
+def test_a_folder_that_cannot_be_made_is_an_os_error(ledger: Ledger) -> None:
+    """Whoever asks goes on without a snapshot."""
+    Path(f"{ledger.path}.columns").write_text("in the way")
+    with pytest.raises(OSError):
+        Snapshot(ledger).columns(500)
+
+
+def test_a_ledger_without_candidates_has_empty_columns(tmp_path: Path) -> None:
+    """Nobody at all is a population too."""
+    with Ledger.create(tmp_path / "empty.ledger", clock=lambda: 1) as ledger:
+        columns = Snapshot(ledger).columns(0)
+        assert [len(part.candidates) for part in columns.base] == [0]
+
+
+def test_a_part_is_read_back_as_it_was_written(ledger: Ledger, tmp_path: Path) -> None:
+    """Write and read are inverse."""
+    part = whole(passing(ledger, 500))
+    write_part(part, tmp_path / "a.arrow")
+    same(read_part(tmp_path / "a.arrow"), part)
+
+
+def test_a_part_taken_apart_and_put_together_is_the_same(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Split and merge lose nobody; between takes exactly who lies there."""
+    part = whole(passing(ledger, 500))
+    monkeypatch.setattr("replay.columns.choose.PART_ROWS", 25)
+    pieces = list(split(part))
+    assert len(pieces) > 5
+    together = pieces[-1]
+    for piece in pieces[:-1]:
+        together = merge(piece, together)
+    same(together, part)
+    names = part.candidates.to_pylist()
+    middle = between(part, names[3], names[9])
+    assert middle.candidates.to_pylist() == names[3:9]
+    same(merge(part, middle), part)
