@@ -36,6 +36,12 @@ class Call:
 
         return Ledger.open(self.path, clock=clock.now, keys=self.keys, read_only=not to_write)
 
+    def check(self) -> None:
+        """Look whether there is a ledger that can be read; raises LedgerProblem."""
+        from ledger.storage import check_file
+
+        check_file(self.path)
+
     @contextmanager
     def open_or_none(self, may_miss: bool) -> Iterator[Ledger | None]:
         """Open the ledger to write or, if it may be missing, to read if there is one."""

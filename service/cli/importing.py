@@ -98,7 +98,7 @@ def import_(
     from ledger.intake.results import CsvSettings
     from ledger.intake.run import Options, import_file
     from ledger.intake.sources import SourceProblem, open_source
-    from service.cli.progress import progress_bar
+    from service.cli.progress import importing
 
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
@@ -125,7 +125,7 @@ def import_(
     with call_of(context).open(to_write=True) as ledger:
         for file in files:
             try:
-                with open_source(file) as opened, progress_bar(opened.name) as progress:
+                with open_source(file) as opened, importing(opened.name) as progress:
                     report: Report = import_file(
                         ledger,
                         opened,

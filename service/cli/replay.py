@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,10 +14,9 @@ from service.cli.call import call_of
 from service.cli.options import AsOf, KnownAt, Output, command, group
 from service.cli.output import bytes_to, say, text_to
 from service.cli.problems import DONE, CallProblem
+from service.cli.progress import counting
 from service.cli.values import instant, known
-
-if TYPE_CHECKING:
-    from replay.tables import PopulationRow
+from service.places import cache_folder
 
 app = group()
 
@@ -66,37 +64,35 @@ def replay(
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
 
+    call = call_of(context)
+    call.check()  # before the compiler is imported: a wrong call is told so at once
+
+    from replay.compiled import digest
+    from replay.everyone import Everyone
     from replay.moment import moment_at
-    from replay.population import population
+    from replay.population import Scope, rows_of
     from replay.tables import write_csv, write_jsonl, write_parquet
 
-    with call_of(context).open() as ledger:
+    cache = cache_folder()
+    if cache is None or not (cache / digest()).is_dir():
+        say("the rules are compiled first, which is kept for the next time")
+    with call.open() as ledger:
         moment = moment_at(ledger, at, moment_known, now)
-        rows = _Counted(population(ledger, moment, exam=exam))
+        with counting("reading", moment.position) as progress:
+            everyone = Everyone(ledger, cache=cache, say=say, progress=progress)
+            table = everyone.population(moment, scope=Scope(exam))
         if written is Table.parquet:
             with bytes_to(output) as file:
-                write_parquet(rows, file)
+                write_parquet(table, file)
         else:
+            write = write_csv if written is Table.csv else write_jsonl
             with text_to(output) as text:
-                (write_csv if written is Table.csv else write_jsonl)(rows, text)
+                write(rows_of(table), text)
     if output is not None:
-        say(f"{output}: {rows.count:,} row{'' if rows.count == 1 else 's'}")
+        say(f"{output}: {table.num_rows:,} row{'' if table.num_rows == 1 else 's'}")
     return DONE
 
 
 def _by_name(output: Path | None) -> Table:
     suffix = "" if output is None else output.suffix.lower().lstrip(".")
     return Table(suffix) if suffix in set(Table) else Table.csv
-
-
-class _Counted:
-    """Rows, counted as they pass."""
-
-    def __init__(self, rows: Iterator[PopulationRow]) -> None:
-        self.count = 0
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[PopulationRow]:
-        for row in self._rows:
-            self.count += 1
-            yield row

@@ -83,9 +83,10 @@ def standing(
         from service.cli.output import console
         from service.cli.standing_text import all_standings, one_standing
 
+        catalogue = asker.catalogue(moment.position)
         if exam is None:
-            page = all_standings(candidate, answers, moment, show)
+            page = all_standings(candidate, answers, catalogue, moment, show)
         else:
-            page = one_standing(answers[0], asker.catalogue(moment.position), show)
+            page = one_standing(answers[0], catalogue, show)
         console().print(page)
     return DONE

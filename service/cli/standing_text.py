@@ -35,7 +35,11 @@ def one_standing(standing: Standing, catalogue: Catalogue, show: Show) -> Group:
 
 
 def all_standings(
-    candidate: str, standings: Sequence[Standing], moment: Moment, show: Show
+    candidate: str,
+    standings: Sequence[Standing],
+    catalogue: Catalogue,
+    moment: Moment,
+    show: Show,
 ) -> Group:
     """Lay out a candidate's standings in short: each verdict and its sentences."""
     asked = labelled(moment_lines(moment.as_of, moment.known_at, moment.position, show))
@@ -44,18 +48,20 @@ def all_standings(
         return page(text(nothing), asked)
     return page(
         text(candidate, HEAD),
-        *(in_short(standing, show) for standing in standings),
+        *(in_short(each, overdue_since(each, catalogue), show) for each in standings),
         asked,
     )
 
 
-def in_short(standing: Standing, show: Show) -> Group:
+def in_short(standing: Standing, overdue: int | None, show: Show) -> Group:
     """Say the verdict and its sentences."""
     line = Text.assemble(
         text(standing.exam, HEAD), "  ", verdict(standing), f" {when(standing, show)}".rstrip()
     )
-    said = [*standing.reasons, *standing.waived]
-    return Group(line, *(Padding(text(reason.text), (0, 0, 0, 2)) for reason in said))
+    said = [reason.text for reason in (*standing.reasons, *standing.waived)]
+    if overdue is not None and any(is_awaited_beta(each) for each in standing.sittings):
+        said.append(f"Taken in beta, result overdue since {show(overdue)}.")
+    return Group(line, *(Padding(text(sentence), (0, 0, 0, 2)) for sentence in said))
 
 
 def verdict(standing: Standing) -> Text:
@@ -134,12 +140,17 @@ def outcome(sitting: Sitting, overdue: int | None, show: Show) -> Text:
     words = sitting.outcome
     if words == "pending":
         words = "result pending"
-        if sitting.delivery == "beta" and overdue is not None:
+        if overdue is not None and is_awaited_beta(sitting):
             words = f"result overdue since {show(overdue)}"
     elif sitting.outcome_at not in (None, sitting.started_at):
         words += f" {show(sitting.outcome_at or 0)}"
     beta = "beta, " if sitting.delivery == "beta" else ""
     return text(f"{beta}{words}", _OUTCOME_STYLES[sitting.outcome])
+
+
+def is_awaited_beta(sitting: Sitting) -> bool:
+    """Tell whether it is a beta sitting whose result has not come."""
+    return sitting.delivery == "beta" and sitting.outcome == "pending"
 
 
 def series(standing: Standing, show: Show) -> str:

@@ -1,0 +1,193 @@
+"""`record`, `annul` and `search`: one event in, taken back, and found again."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doorstep import NOW, Doorstep
+
+ATTEMPT = ("record", "ExamAttempted", "C-1", "exam=AZ-104", "registration_id=R-1", "delivery=live")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+    door = Doorstep(tmp_path, monkeypatch)
+    door.done("init", "--bare")
+    return door
+
+
+def test_an_event_is_recorded_as_it_was_said(door: Doorstep) -> None:
+    """Text by =, anything else by :=, the rest by options; actor and source have defaults."""
+    answer = door.call(
+        "record", "CertEarned", "C-1", "certification=azure", 'exams:=["AZ-104","AZ-500"]',
+        "expires_at=2023-06-01", "--time", "2022-05-01T09:00:00+02:00", "--id", "cert/1",
+        "--actor", "credentials",
+    )  # fmt: skip
+    assert answer == (0, "", "attempt-ledger: CertEarned cert/1 is recorded at position 1\n")
+    (event,) = door.lines("export")
+    assert event == {
+        "specversion": "1.0",
+        "type": "CertEarned",
+        "source": "urn:attempt-ledger:cli",
+        "id": "cert/1",
+        "subject": "C-1",
+        "time": "2022-05-01T07:00:00Z",
+        "recordedtime": NOW,
+        "sequence": "00000000000000000001",
+        "actor": "credentials",
+        "data": {
+            "certification": "azure",
+            "expires_at": "2023-06-01T00:00:00Z",
+            "exams": ["AZ-104", "AZ-500"],
+        },
+    }
+
+
+def test_without_an_id_one_is_drawn_and_printed_for_a_safe_repeat(door: Doorstep) -> None:
+    """The call with that id again is a duplicate, though time has passed and none was given."""
+    drawn = door.done(*ATTEMPT)
+    assert UUID.fullmatch(drawn)
+    door.at("2022-06-01T12:05:00Z")
+    answer = door.call(*ATTEMPT, "--id", drawn.strip())
+    assert answer.code == 0
+    assert "recorded already, at position 1: nothing was changed" in answer.err
+    assert [event["id"] for event in door.lines("export")] == [drawn.strip()]
+
+
+def test_the_id_is_out_before_anything_is_recorded(door: Doorstep) -> None:
+    """Who is cut off by a full disk or a fall of power knows the id to ask with."""
+    (door.folder / "attempts.ledger.lock").write_bytes(b"")
+    with open("attempts.ledger.lock") as lock:
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the ledger cannot be written for now
+        command = str(Path(sys.executable).with_name("attempt-ledger"))
+        process = subprocess.Popen([command, *ATTEMPT], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        drawn = process.stdout.readline()
+        assert door.done("export") == ""
+    process.communicate()
+    assert UUID.fullmatch(drawn)
+    assert [event["id"] for event in door.lines("export")] == [drawn.strip()]
+
+
+def test_another_fact_under_the_same_id_is_refused_with_what_differs(door: Doorstep) -> None:
+    """Exit code 1; what was recorded stands."""
+    door.done(*ATTEMPT, "--id", "R-1/attempted")
+    said = door.refused(*ATTEMPT[:-1], "delivery=beta", "--id", "R-1/attempted")
+    assert "data.delivery (old live, new beta)" in said
+    said = door.refused(*ATTEMPT, "--id", "R-1/attempted", "--time", "2022-05-01")
+    assert "time (old 2022-06-01T12:00:00Z, new 2022-05-01T00:00:00Z)" in said
+    assert len(door.lines("export")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ExamAttempt", "C-1"], "type 'ExamAttempt' is unknown: accepted are ExamAttempted, "),
+        (["ExamWentLive", "AZ-104", "live=1"], "data.live"),
+        (["ExamFailed", "C-1", "exam=AZ-104"], "data.registration_id is missing"),
+        (["ExamFailed", "C-1", "exam=A", "registration_id=R", "score=640"],
+         "data.score should be a number, not '640'; to give anything but text write score:=JSON"),
+        (["ExamFailed", "C-1", "exam=A", "registration_id=R", "score:=64O"],
+         "score:=64O is not JSON"),
+        (["ExamFailed", "C-1", "exam=A", "registration_id=R", "score:=NaN"], "NaN is no number"),
+        (["ExamFailed", "C-1", "exam=A", "exam=B"], "the field exam is given twice"),
+        (["ExamFailed", "C-1", "exam"], "'exam' is no field: write key=value for text"),
+        (["ExamFailed", "C-1", "exam=A", "registration_id="], "should be text that is not empty"),
+        (["ExamWentLive", ""], "subject is empty"),
+        (["ExamWentLive", "AZ\x1b[2J"], "subject"),
+        (["ExamWentLive", "AZ-104", "--source", ""], "source is empty"),
+        (["ExamWentLive", "AZ-104", "--time", "2022-05-01T09:00:00"], "a time without a zone"),
+        (["ExamWentLive", "AZ-104", "--time", "2022-05-01T09:00:00.0000001Z"], "microsecond"),
+        (["ExamWentLive", "AZ-104", "--time", "2022-02-29"], "no day of the calendar"),
+        (["ExamWentLive", "AZ-104", "--time", "yesterday"], "or a date such as 2021-03-15"),
+        (["CertEarned", "C-1", "certification=azure", "expires_at=2023-06-01T00:00:00"],
+         "a time without a zone"),
+        (["PolicyPublished", "ours", "toml=id = 7"], "id = 7"),
+        (["PolicyPublished", "ours", "toml=id = 'theirs'\neffective_from = 2021-01-01T00:00:00Z"],
+         "the policy's id is 'theirs' and its subject 'ours'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_event_is_a_wrong_call(door: Doorstep, words: list[str], said: str) -> None:
+    """One sentence with the field, and nothing is recorded, not even an id printed."""
+    assert said in door.wrong("record", *words)
+    assert door.done("export") == ""
+
+
+def test_a_fact_of_the_future_is_refused(door: Doorstep) -> None:
+    """Five minutes are a clock that differs; more is no fact."""
+    said = door.refused("record", "ExamWentLive", "AZ-104", "--time", "2022-06-01T12:05:01Z")
+    assert "lies more than 5 minutes after its recording" in said
+    door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-06-01T12:05:00Z")
+
+
+def test_a_date_is_its_midnight_in_utc(door: Doorstep) -> None:
+    """As everywhere on the command line."""
+    door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-05-01")
+    assert door.lines("export")[0]["time"] == "2022-05-01T00:00:00Z"
+
+
+def test_an_annulled_event_stays_and_answers_no_more(door: Doorstep) -> None:
+    """The annulment has the event's subject, and an id made from what it annuls."""
+    door.failed("R-1", "2022-05-01T09:00:00Z")
+    answer = door.call("annul", "urn:vue", "R-1/result", "--reason", "another seat")
+    assert answer.code == 0
+    event = door.lines("export")[-1]
+    assert event["subject"] == "C-1"
+    assert event["id"] == "annul/urn:vue/R-1/result"
+    assert event["data"] == {
+        "annuls": {"source": "urn:vue", "id": "R-1/result"},
+        "reason": "another seat",
+    }
+
+
+def test_to_annul_again_changes_nothing(door: Doorstep) -> None:
+    """The same again is done; for another reason it is refused, with the one that stands."""
+    door.failed("R-1", "2022-05-01T09:00:00Z")
+    words = ("annul", "urn:vue", "R-1/result", "--reason")
+    door.done(*words, "another seat")
+    assert "annulled already, at position 3: nothing" in door.call(*words, "another seat").err
+    assert "for another reason: 'another seat'" in door.refused(*words, "a slip")
+    assert len(door.lines("export")) == 3
+
+
+def test_what_is_not_there_cannot_be_annulled(door: Doorstep) -> None:
+    """Nor can an annulment."""
+    assert "there is no event 'R-1/result' of 'urn:vue'" in door.wrong(
+        "annul", "urn:vue", "R-1/result", "--reason", "a slip"
+    )
+    door.sat("R-1", "2022-05-01T09:00:00Z")
+    door.done("annul", "urn:vue", "R-1/attempted", "--reason", "a slip")
+    said = door.refused(
+        "annul", "urn:attempt-ledger:cli", "annul/urn:vue/R-1/attempted", "--reason", "no slip"
+    )
+    assert "append the fact anew under a new id" in said
+
+
+def test_candidates_are_found_by_the_beginning_of_an_id(door: Doorstep) -> None:
+    """Their own, a registration's, a request's; a table for people, objects for programs."""
+    door.sat("R-77", "2022-05-01T09:00:00Z", candidate="C-1001")
+    door.sat("R-78", "2022-05-02T09:00:00Z", candidate="C-1002")
+    assert door.done("search", "C-10") == "C-1001\nC-1002\n"
+    assert door.done("search", "R-7") == "C-1001  registration R-77\nC-1002  registration R-78\n"
+    assert door.json("search", "R-78") == [
+        {"candidate": "C-1002", "by": "registration_id", "value": "R-78"}
+    ]
+
+
+def test_a_search_says_when_there_is_more_or_nothing(door: Doorstep) -> None:
+    """Neither is a fault."""
+    door.sat("R-77", "2022-05-01T09:00:00Z", candidate="C-1001")
+    door.sat("R-78", "2022-05-02T09:00:00Z", candidate="C-1002")
+    answer = door.call("search", "C-", "--limit", "1")
+    assert (answer.code, answer.out) == (0, "C-1001\n")
+    assert "more than these 1" in answer.err
+    answer = door.call("search", "X", "--format", "json")
+    assert (answer.code, answer.out) == (0, "[]\n")
+    assert "begins with 'X'" in answer.err
