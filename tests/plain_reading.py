@@ -1,0 +1,443 @@
+"""The contract's fold, read plainly: slow, with datetimes and lists, one sentence after another.
+
+Written from section 4 of the contract, not from the code, so that the two can be held against
+each other. Instants are microseconds, as in a row; wall clocks are naive datetimes; None is "no
+instant".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from dateutil.relativedelta import relativedelta
+from told import EPOCH, MICROSECOND, at
+
+from ledger.events import Recorded
+from policies.durations import DAYS, MONTHS, TIME, Duration
+from policies.schema import Policy, parse_policy
+
+DAY = 86_400_000_000
+RESULTS = ("ExamPassed", "ExamFailed", "BetaRescored")
+
+
+# --- the wall clock --------------------------------------------------------------------------
+
+
+def wall(instant: int, zone: str) -> datetime:
+    """What a clock of the zone shows."""
+    return (EPOCH + instant * MICROSECOND).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+
+
+def instant(clock: datetime, zone: str) -> int:
+    """When it shows that: skipped, moved forward by the gap; shown twice, the first time."""
+    return (clock.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC) - EPOCH) // MICROSECOND
+
+
+def later(clock: datetime, period: Duration) -> datetime:
+    """Add months (clamped to the month's end) or days on the wall clock."""
+    assert period.unit in (DAYS, MONTHS)
+    if period.unit == MONTHS:
+        return clock + relativedelta(months=period.amount)
+    return clock + timedelta(days=period.amount)
+
+
+def midnight(day: date) -> datetime:
+    """Give 00:00 of a date."""
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall clock
+
+
+def period_end(start: int, period: Duration, zone: str) -> int:
+    """Give 00:00 of the date of `start` plus the period."""
+    return instant(midnight(later(midnight(wall(start, zone)), period)), zone)
+
+
+def window_end(start: int, period: Duration, zone: str) -> int:
+    """Give the same time of day a period after `start`."""
+    return instant(later(wall(start, zone), period), zone)
+
+
+def wait_end(base: int, wait: Duration, policy: Policy) -> int:
+    """Give when a wait that runs from `base` is over, as `wait.days` has it."""
+    if wait.unit == TIME:
+        return base + wait.amount
+    if policy.wait.days == "elapsed":
+        return base + wait.amount * DAY
+    whole = wait.amount if policy.wait.days == "calendar" else wait.amount + 1
+    return period_end(base, Duration(DAYS, whole), policy.wait.zone)
+
+
+def after_live(live_at: int, duration: Duration, policy: Policy) -> int:
+    """Give a duration after an exam went live: 24-hour days, or months of the wall clock."""
+    if duration.unit == MONTHS:
+        return window_end(live_at, duration, policy.wait.zone)
+    return live_at + duration.amount * (DAY if duration.unit == DAYS else 1)
+
+
+# --- what is read ----------------------------------------------------------------------------
+
+
+class Sat(NamedTuple):
+    """A sitting."""
+
+    registration: str
+    start: int
+    end: int
+    position: int
+    beta: bool
+    outcome: str
+    outcome_at: int | None
+
+
+class Dates(NamedTuple):
+    """An exam's dates."""
+
+    beta_opens_at: int | None
+    live_at: int | None
+    retires_at: int | None
+
+
+class Plain(NamedTuple):
+    """A standing, without its words."""
+
+    status: str
+    reasons: list[tuple[str, int | None]]
+    waived: list[tuple[str, int | None]]
+    in_series: int
+    period_ends_at: int | None
+    policy: tuple[str, int, bool] | None
+    expected: list[int]
+    sittings: list[tuple[str, int, str, str, int | None, int | None]]
+    """(registration, start, delivery, outcome, outcome_at, ordinal)."""
+
+
+def by_time(rows: Iterable[Recorded]) -> list[Recorded]:
+    """Sort: later in (time, position) wins wherever one fact replaces another."""
+    return sorted(rows, key=lambda row: (row.occurred_at, row.position))
+
+
+def latest(instants: Iterable[int | None]) -> int | None:
+    """Give the latest; None is open-ended, so the latest of all."""
+    every = list(instants)
+    return None if None in every else max(i for i in every if i is not None)
+
+
+def reached(instant: int | None, t: int) -> bool:
+    """Tell whether a date is known and has come."""
+    return instant is not None and instant <= t
+
+
+class Reading:
+    """One candidate and one exam, over the facts visible at (as_of, known)."""
+
+    def __init__(
+        self, rows: Sequence[Recorded], exam: str, as_of: int, known: int, who: str
+    ) -> None:
+        """Take the rows of the ledger: the catalogue's and any candidates'."""
+        recorded = [row for row in rows if row.position <= known]
+        annulled = {row.annuls for row in recorded}
+        stands = [row for row in recorded if row.position not in annulled and row.annuls is None]
+        self.exam = exam
+        self.catalogue = [row for row in stands if not row.stream.startswith("candidate/")]
+        self.visible = by_time(
+            row for row in stands if row.stream == f"candidate/{who}" and row.occurred_at <= as_of
+        )
+        self.sittings = list(self.read_sittings())
+
+    def of(self, *types: str) -> list[Recorded]:
+        """Give the visible facts of some types, in order."""
+        return [row for row in self.visible if row.type in types]
+
+    def known(self, type: str, subject: str) -> list[Recorded]:
+        """Give the known catalogue entries of a type and subject, in order."""
+        return by_time(r for r in self.catalogue if r.type == type and r.subject == subject)
+
+    def read_sittings(self) -> Iterator[Sat]:
+        """Read the sittings, in (start, position) order."""
+        mine = [r for r in self.of("ExamAttempted", "ResultRevoked", *RESULTS)
+                if r.exam == self.exam]  # fmt: skip
+        sittings = []
+        for registration in {row.key for row in mine}:
+            rows = [row for row in mine if row.key == registration]
+            attempts = [row for row in rows if row.type == "ExamAttempted"]
+            results = [row for row in rows if row.type in RESULTS]
+            if not attempts and not results:
+                continue
+            first = attempts[0] if attempts else results[0]
+            data = first.payload()
+            if attempts:
+                beta, ended = data["delivery"] == "beta", data.get("ended_at")
+            else:
+                beta, ended = first.type == "BetaRescored", None
+            decided = [row for row in rows if row.type != "ExamAttempted"]
+            sittings.append(
+                Sat(
+                    registration=str(registration),
+                    start=first.occurred_at,
+                    end=first.occurred_at if ended is None else at(ended),
+                    position=first.position,
+                    beta=beta,
+                    outcome=outcome_of(decided[-1]) if decided else "pending",
+                    outcome_at=decided[-1].occurred_at if decided else None,
+                )
+            )
+        yield from sorted(sittings, key=lambda sat: (sat.start, sat.position))
+
+    # --- the catalogue at t ---
+
+    def definition(self, type: str, subject: str, t: int) -> dict[str, Any] | None:
+        """Give the entry of the latest time <= t; before the first, the first."""
+        entries = self.known(type, subject)
+        held = [row for row in entries if row.occurred_at <= t]
+        if not held:
+            held = [row for row in entries if row.occurred_at == entries[0].occurred_at]
+        return held[-1].payload() if held else None
+
+    def policy(self, id: str, t: int) -> Policy | None:
+        """Give the version in force at t; before the first, the first."""
+        published = [parse_policy(row.payload()["toml"], id)
+                     for row in self.known("PolicyPublished", id)]  # fmt: skip
+        if not published:
+            return None
+        begun = [policy.effective_from for policy in published if policy.effective_from <= t]
+        start = max(begun) if begun else min(policy.effective_from for policy in published)
+        return [policy for policy in published if policy.effective_from == start][-1]
+
+    def dates(self, announced: dict[str, Any]) -> Dates:
+        """Give the exam's dates, as replaced by what came true."""
+        dates = {name: announced.get(name) for name in Dates._fields}
+        live, gone = self.known("ExamWentLive", self.exam), self.known("ExamRetired", self.exam)
+        read = Dates(**{name: None if d is None else at(d) for name, d in dates.items()})
+        return Dates(
+            read.beta_opens_at,
+            live[-1].occurred_at if live else read.live_at,
+            gone[-1].occurred_at if gone else read.retires_at,
+        )
+
+    # --- free again ---
+
+    def covering_ends(self, t: int, defined_at: int) -> list[int | None]:
+        """Give when each certification earned by t and covering the exam ends; None: never."""
+        ends: list[int | None] = []
+        rows = [r for r in self.of("CertEarned", "CertRenewed", "CertExpired")
+                if r.occurred_at <= t]  # fmt: skip
+        for certification in {row.key for row in rows}:
+            mine = [row for row in rows if row.key == certification]
+            earned = [row for row in mine if row.type != "CertExpired"]
+            if not earned:
+                continue
+            defined = self.definition("CertificationDefined", str(certification), defined_at)
+            covered = set(defined["exams"]) if defined else set()
+            for row in earned:
+                covered |= set(row.payload().get("exams") or ())
+            if self.exam not in covered:
+                continue
+            followed = mine[mine.index(earned[-1]) + 1 :]
+            possible = [row.occurred_at for row in followed]
+            if earned[-1].until is not None:
+                possible.append(earned[-1].until)
+            ends.append(min(possible, default=None))
+        return ends
+
+    def is_free_again(self, sat: Sat, t: int, defined_at: int, policy: Policy) -> bool:
+        """Tell whether a passed sitting is free again at t."""
+        if policy.pass_.retake != "after-expiry":
+            return policy.pass_.retake == "always"
+        ends = self.covering_ends(t, defined_at)
+        return all(reached(end, t) for end in ends) and any(
+            end is not None and end > sat.start for end in ends
+        )
+
+    # --- the standing at t ---
+
+    def standing(self, t: int) -> Plain:
+        """Judge at t, over the visible facts and the catalogue at t."""
+        announced = self.definition("ExamAnnounced", self.exam, t)
+        policy = self.policy(announced["policy"], t) if announced else None
+        if announced is None or policy is None:
+            described = [described_sitting(sat, None) for sat in self.sittings]
+            alone = [("unknown-exam", None)]
+            return Plain("unknown-exam", alone, [], 0, None, None, [], described)
+        dates = self.dates(announced)
+        if reached(dates.live_at, t) or (dates.live_at is None and dates.beta_opens_at is None):
+            phase = "live"
+        else:
+            phase = "beta" if reached(dates.beta_opens_at, t) else "not open"
+
+        counted = [sat for sat in self.sittings if policy.beta.counts or not sat.beta]
+        anchored = [cap for cap in policy.cap if cap.anchor in ("first-sitting", "last-sitting")
+                    and cap.period is not None]  # fmt: skip
+        zone = policy.wait.zone
+        ordinals: list[int] = []
+        period: int | None = None
+        for i, sat in enumerate(counted):
+            opens = self.opens(counted[:i], period, sat.start, t, policy)
+            ordinals.append(1 if opens else ordinals[-1] + 1)
+            if opens:
+                period = None
+            for cap in anchored:
+                assert cap.period is not None
+                if cap.anchor == "first-sitting" and opens:
+                    period = period_end(sat.start, cap.period, zone)
+                if cap.anchor == "last-sitting" and ordinals[-1] >= cap.sittings:
+                    period = period_end(sat.start, cap.period, zone)
+        opens_now = self.opens(counted, period, t, t, policy)
+        in_series = 0 if opens_now else ordinals[-1]
+
+        reasons: list[tuple[str, int | None]] = []
+        expected: list[int] = []
+        if reached(dates.retires_at, t):
+            reasons.append(("retired", None))
+        if phase == "not open":
+            opening = [d for d in (dates.beta_opens_at, dates.live_at) if d is not None]
+            reasons.append(("not-open", min(opening)))
+        if any(sat.outcome == "passed" and not self.is_free_again(sat, t, t, policy)
+               for sat in self.sittings):  # fmt: skip
+            running = [end for end in self.covering_ends(t, t) if not reached(end, t)]
+            ends = running if policy.pass_.retake == "after-expiry" else []
+            reasons.append(("passed", latest(ends) if ends else None))
+        betas = [sat for sat in self.sittings if sat.beta]
+        if phase == "beta" and len(betas) >= policy.beta.sittings:
+            reasons.append(("beta-taken", dates.live_at))
+        overdue: int | None = None
+        if dates.live_at is not None and policy.beta.overdue_after_live is not None:
+            overdue = after_live(dates.live_at, policy.beta.overdue_after_live, policy)
+        pending: list[int | None] = []
+        for sat in self.sittings:
+            if sat.outcome == "pending" and not sat.beta:
+                pending.append(None)
+            elif sat.outcome == "pending" and phase != "beta" and not reached(overdue, t):
+                pending.append(overdue)
+                if dates.live_at is not None:
+                    expected = [after_live(dates.live_at, duration, policy)
+                                for duration in policy.beta.results_after_live or ()]  # fmt: skip
+        if pending:
+            reasons.append(("result-pending", latest(pending)))
+        caps = []
+        for cap in policy.cap:
+            starts = [sat.start for sat in counted]
+            if cap in anchored:
+                if in_series >= cap.sittings and period is not None and t < period:
+                    caps.append(period)
+            elif cap.anchor == "calendar-year":
+                year = wall(t, zone).year
+                if sum(wall(start, zone).year == year for start in starts) >= cap.sittings:
+                    caps.append(instant(midnight(date(year + 1, 1, 1)), zone))
+            elif cap.period is None:
+                if len(starts) >= cap.sittings:
+                    caps.append(None)
+            else:
+                leave = sorted(window_end(start, cap.period, zone) for start in starts)
+                inside = [end for end in leave if end > t]
+                if len(inside) >= cap.sittings:
+                    caps.append(inside[len(inside) - cap.sittings])
+        if caps:
+            reasons.append(("cap-reached", latest(caps)))
+        if counted and counted[-1].outcome != "passed" and policy.wait.after:
+            wait = policy.wait.after[min(ordinals[-1], len(policy.wait.after)) - 1]
+            base = counted[-1].end if policy.wait.from_ == "end" else counted[-1].start
+            until = wait_end(base, wait, policy)
+            if t < until:
+                reasons.append(("waiting", until))
+
+        waives = self.waives(t, counted)
+        waived = [(code, until) for code, until in reasons if code in waives]
+        reasons = [(code, until) for code, until in reasons if code not in waives]
+        numbers = iter(ordinals)
+        return Plain(
+            reasons[0][0] if reasons else "eligible",
+            reasons,
+            waived,
+            in_series,
+            period if in_series else None,
+            (policy.id, policy.effective_from, policy.effective_from > t),
+            expected,
+            [described_sitting(sat, next(numbers) if sat in counted else None)
+             for sat in self.sittings],
+        )  # fmt: skip
+
+    def opens(
+        self, before: Sequence[Sat], period: int | None, start: int, t: int, policy: Policy
+    ) -> bool:
+        """Tell whether a sitting at `start`, after those before it, opens a new series."""
+        if not before or reached(period, start):
+            return True
+        return before[-1].outcome == "passed" and self.is_free_again(before[-1], start, t, policy)
+
+    def waives(self, t: int, counted: Sequence[Sat]) -> set[str]:
+        """Give the codes of the reasons that the active grants waive."""
+        codes: set[str] = set()
+        rows = [r for r in self.of("ExceptionGranted", "ExceptionRevoked") if r.exam == self.exam]
+        for request in {row.key for row in rows}:
+            last = [row for row in rows if row.key == request][-1]
+            if last.type == "ExceptionRevoked" or reached(last.until, t):
+                continue
+            if any(sat.start >= last.occurred_at for sat in counted):
+                continue
+            named = {"wait": "waiting", "cap": "cap-reached"}
+            codes |= {named[word] for word in last.payload()["waives"]}
+        return codes
+
+
+def outcome_of(row: Recorded) -> str:
+    """Say what a result, or its revocation, makes of a sitting."""
+    if row.type == "BetaRescored":
+        return "passed" if row.payload()["passed"] else "failed"
+    return {"ExamPassed": "passed", "ExamFailed": "failed", "ResultRevoked": "revoked"}[row.type]
+
+
+def described_sitting(
+    sat: Sat, ordinal: int | None
+) -> tuple[str, int, str, str, int | None, int | None]:
+    """Describe a sitting as `Plain` does."""
+    delivery = "beta" if sat.beta else "live"
+    return (sat.registration, sat.start, delivery, sat.outcome, sat.outcome_at, ordinal)
+
+
+# --- every instant at which anything could change --------------------------------------------
+
+
+def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
+    """Give every instant at which a standing could change, and many at which none does.
+
+    Of whatever is recorded, by whatever policy: dates, ends, and each rule applied to each sitting.
+    """
+    instants: set[int] = set()
+    policies = [parse_policy(row.payload()["toml"], "") for row in rows
+                if row.type == "PolicyPublished"]  # fmt: skip
+    for row in rows:
+        instants.add(row.occurred_at)
+        if row.until is not None:
+            instants.add(row.until)
+        if row.type == "ExamAnnounced" and row.exam == exam:
+            dates = [row.payload().get(name) for name in Dates._fields]
+            instants |= {at(d) for d in dates if d is not None}
+    lives = [at(row.payload()["live_at"]) for row in rows
+             if row.type == "ExamAnnounced" and row.payload().get("live_at")]  # fmt: skip
+    lives += [row.occurred_at for row in rows if row.type == "ExamWentLive"]
+    starts = [row for row in rows if row.exam == exam and row.stream.startswith("candidate/")]
+    for policy in policies:
+        zone = policy.wait.zone
+        instants.add(policy.effective_from)
+        if policy.beta.overdue_after_live is not None:
+            for live_at in lives:
+                instants.add(after_live(live_at, policy.beta.overdue_after_live, policy))
+        for row in starts:
+            start = row.occurred_at
+            bases = [start] if row.until is None else [start, row.until]
+            instants |= {wait_end(base, w, policy) for base in bases for w in policy.wait.after}
+            for cap in policy.cap:
+                if cap.period is not None:
+                    instants.add(period_end(start, cap.period, zone))
+                    instants.add(window_end(start, cap.period, zone))
+            for year in (0, 1, 2):
+                first = date(wall(start, zone).year + year, 1, 1)
+                instants.add(instant(midnight(first), zone))
+    return sorted(instants)
+
+
+def first_after(instants: Iterable[int], t: int, holds: Any) -> int | None:
+    """Give the first of some rising instants after t of which `holds` is true."""
+    return next((i for i in instants if i > t and holds(i)), None)
