@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -216,15 +216,3 @@ def instants(column: Any, rows: Ints) -> pa.Array:
     """Give instants of some rows, the sentinels as null."""
     values = np.asarray(column)[rows]
     return pa.array(values, mask=(values == NONE) | (values == NEVER)).cast(INSTANT)
-
-
-def rows_of(table: pa.Table, size: int = 65_536) -> Iterator[tuple[Any, ...]]:
-    """Yield a table's rows as tuples, a batch at a time; instants as whole microseconds or None."""
-    for batch in table.to_batches(max_chunksize=size):
-        columns = [
-            column.cast(pa.int64()).to_pylist()
-            if pa.types.is_timestamp(column.type)
-            else column.to_pylist()
-            for column in batch.columns
-        ]
-        yield from zip(*columns, strict=True)

@@ -70,7 +70,7 @@ def replay(
     from replay.compiled import digest
     from replay.everyone import Everyone
     from replay.moment import moment_at
-    from replay.population import Scope, rows_of
+    from replay.population import Scope
     from replay.tables import write_csv, write_jsonl, write_parquet
 
     cache = cache_folder()
@@ -87,7 +87,7 @@ def replay(
         else:
             write = write_csv if written is Table.csv else write_jsonl
             with text_to(output) as text:
-                write(rows_of(table), text)
+                write(table, text)
     if output is not None:
         say(f"{output}: {table.num_rows:,} row{'' if table.num_rows == 1 else 's'}")
     return DONE

@@ -1,0 +1,152 @@
+"""Everybody's standing by the compiled fold, held equal to each candidate's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crowd import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
+
+from ledger.instants import parse_instant
+from ledger.ledger import Ledger
+from projections.standing import Moment
+from replay.columns import build, snapshot
+from replay.everyone import Everyone
+from replay.moment import HEAD, Known, moment_at
+from replay.population import Scope
+from replay.tables import rows_of
+
+EVENTS = facts()
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """Give a ledger of the whole example."""
+    with ledger_of(tmp_path_factory.mktemp("crowd") / "a.ledger", EVENTS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def everyone(ledger: Ledger) -> Everyone:
+    """Ask about everybody of that ledger."""
+    return Everyone(ledger, cache=CACHE)
+
+
+def at(ledger: Ledger, as_of: str, known: Known = HEAD) -> Moment:
+    """Make a moment."""
+    return moment_at(ledger, parse_instant(as_of), known, NOW)
+
+
+@pytest.mark.parametrize("known", [None, 0, 40, 200, 555])
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        "2020-06-01T00:00:00Z",
+        "2021-06-30T00:00:00Z",
+        "2021-10-25T00:00:00Z",
+        "2022-01-01T00:00:00Z",
+        "2022-12-31T23:59:59.999999Z",
+        "2024-02-29T12:00:00Z",
+        "9999-12-31T23:59:59Z",
+    ],
+)
+def test_the_table_is_what_each_candidate_is_told(
+    ledger: Ledger, everyone: Everyone, as_of: str, known: int | None
+) -> None:
+    """Row for row, at instants and positions all over the example."""
+    moment = at(ledger, as_of, HEAD if known is None else Known(position=known))
+    assert list(rows_of(everyone.population(moment))) == list(one_by_one(ledger, moment))
+
+
+def test_a_delta_is_woven_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates old and new, of a snapshot in many parts and with a delta, come out sorted."""
+    monkeypatch.setattr(build, "PART_ROWS", 60)
+    monkeypatch.setattr(snapshot, "_SMALL", 10_000)
+    with ledger_of(tmp_path / "a.ledger", EVENTS[:400]) as ledger:
+        Everyone(ledger, cache=CACHE).columns(400)
+        ledger.append(EVENTS[400:], keep_recorded_at=True)
+        everyone = Everyone(ledger, cache=CACHE)
+        moment = at(ledger, "2023-03-01T00:00:00Z")
+        table = everyone.population(moment)
+        assert everyone.columns(moment.position).delta is not None
+        assert list(rows_of(table)) == list(one_by_one(ledger, moment))
+
+
+def test_one_worker_or_several_and_a_snapshot_or_none_give_the_same(ledger: Ledger) -> None:
+    """The same inputs give the same rows."""
+    moment = at(ledger, "2022-08-01T00:00:00Z")
+    tables = [
+        Everyone(ledger, cache=CACHE, workers=workers, snapshot=kept).population(moment)
+        for workers in (1, 2, 5)
+        for kept in (True, False)
+    ]
+    assert all(table.equals(tables[0]) for table in tables)
+
+
+def test_the_scope_leaves_out_everybody_else(ledger: Ledger, everyone: Everyone) -> None:
+    """An exam, some candidates, or both."""
+    moment = at(ledger, "2022-08-01T00:00:00Z")
+    rows = list(rows_of(everyone.population(moment)))
+    exam = list(rows_of(everyone.population(moment, scope=Scope("AZ-104"))))
+    assert exam
+    assert exam == [row for row in rows if row[1] == "AZ-104"]
+    two = frozenset({"C-1001", "C-1003", "C-nobody"})
+    some = list(rows_of(everyone.population(moment, scope=Scope(None, two))))
+    assert some == [row for row in rows if row[0] in two]
+    assert list(rows_of(everyone.population(moment, scope=Scope("XX-000")))) == []
+
+
+def test_where_no_snapshot_can_be_kept_it_goes_without(tmp_path: Path) -> None:
+    """Said once, and answered all the same."""
+    with ledger_of(tmp_path / "a.ledger", EVENTS[:300]) as ledger:
+        Path(f"{ledger.path}.columns").write_text("in the way")
+        said: list[str] = []
+        moment = at(ledger, "2022-08-01T00:00:00Z")
+        table = Everyone(ledger, cache=CACHE, say=said.append).population(moment)
+        assert list(rows_of(table)) == list(one_by_one(ledger, moment))
+        assert len(said) == 1
+        assert "no snapshot" in said[0]
+
+
+ASK = """
+import sys
+from pathlib import Path
+from ledger.ledger import Ledger
+from replay.everyone import Everyone
+from replay.moment import HEAD, moment_at
+ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
+everyone = Everyone(ledger, cache=Path(sys.argv[2]))
+moment = moment_at(ledger, int(sys.argv[3]), HEAD, 0)
+print(everyone.population(moment)["status"].to_pylist().count("waiting"))
+"""
+
+
+def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None:
+    """Cached code never outlives the rules it was made of: the trap of numba's own cache."""
+    house = tmp_path / "house"
+    for room in ("ledger", "policies", "projections", "replay"):
+        shutil.copytree(ROOT / room, house / room, ignore=shutil.ignore_patterns("__pycache__"))
+    as_of = parse_instant("2021-04-12T00:00:00Z")
+
+    def ask() -> str:
+        arguments = [str(ledger.path), str(tmp_path / "kernels"), str(as_of)]
+        return subprocess.run(
+            [sys.executable, "-c", ASK, *arguments],
+            cwd=house,
+            env=os.environ | {"PYTHONPATH": str(house), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert int(ask()) > 0
+    rules = house / "projections" / "fold" / "reasons.py"
+    text = rules.read_text()
+    assert text.count("return until if t < until else NONE") == 1
+    rules.write_text(text.replace("return until if t < until else NONE", "return NONE"))
+    assert ask() == "0"
