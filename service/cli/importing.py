@@ -45,7 +45,12 @@ def import_(
         typer.Argument(metavar="FILE", help="As they are, or .gz or .xz; - is standard input."),
     ],
     format: Annotated[
-        Input, typer.Option("--format", help="auto: by the file's name, else by its first byte.")
+        Input,
+        typer.Option(
+            "--format",
+            metavar="auto|cloudevents|csv",
+            help="auto: by the file's name, else by its first byte.",
+        ),
     ] = Input.auto,
     source: Annotated[
         str, typer.Option("--source", metavar="URN", help="Of CSV rows that name none.")

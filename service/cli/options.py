@@ -40,7 +40,8 @@ KnownAt = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", help="text for people, json for programs.")
+    Format,
+    typer.Option("--format", metavar="text|json", help="text for people, json for programs."),
 ]
 Actor = Annotated[
     str,

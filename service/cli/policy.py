@@ -136,7 +136,10 @@ def show(
     ] = None,
     known_at: KnownAt = None,
     format: Annotated[
-        Written, typer.Option("--format", help="text in words, toml as it was published.")
+        Written,
+        typer.Option(
+            "--format", metavar="text|toml", help="text in words, toml as it was published."
+        ),
     ] = Written.text,
 ) -> int:
     """Show the version of a policy that is in force on a day, clause by clause."""

@@ -47,7 +47,11 @@ def replay(
     ] = None,
     format: Annotated[
         Table | None,
-        typer.Option("--format", help="Default: by the name of the file, else csv."),
+        typer.Option(
+            "--format",
+            metavar="csv|jsonl|parquet",
+            help="Default: by the name of the file, else csv.",
+        ),
     ] = None,
     output: Output = None,
 ) -> int:

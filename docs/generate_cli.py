@@ -1,0 +1,97 @@
+"""Write docs/cli.md from the command line's own help. `--check` says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from service.cli.main import COMMANDS, app, load
+
+PAGE = Path(__file__).with_name("cli.md")
+
+START = """\
+# The command line
+
+<!-- Written by docs/generate_cli.py from the help of the commands: change it there. -->
+
+Every page below is what `--help` says of the command.
+
+**Which ledger.** `--ledger` stands before the command and takes a URL. What follows `sqlite:///` is
+the path of the file, to the letter: `sqlite:///attempts.ledger` is a file in the working directory,
+`sqlite:////var/lib/attempts.ledger` one with an absolute path. Beside the file lie its lock
+(`.lock`), SQLite's own files (`-wal`, `-shm`), the key file of personal fields (`.keys`; `--keys`
+names another) and, once `replay` was called, columns that it makes anew whenever they are missing
+(`.columns`).
+
+**Instants** are UTC, in RFC 3339: `2021-03-15T09:00:00Z`. A date without a time means its 00:00
+UTC; a time without an offset is refused.
+
+**Exit codes.** Data goes to standard output, everything else to standard error, as UTF-8.
+
+| code | when |
+|---|---|
+| 0 | done |
+| 1 | done, but something was refused, differs or failed to verify; standard error says what |
+| 2 | the call itself was wrong, or could not be carried out; one sentence a fault says why |
+| 130 | interrupted by Ctrl-C |
+| 141 | whoever read the output stopped reading, as in `export \\| head` |
+
+**Environment.** Options win over these.
+
+| variable | what it is |
+|---|---|
+| `ATTEMPT_LEDGER` | the URL of the ledger, for `--ledger` |
+| `ATTEMPT_LEDGER_KEYS` | the key file, for `--keys` |
+| `ATTEMPT_LEDGER_ACTOR` | who records, for `--actor`; the login name is never taken |
+| `ATTEMPT_LEDGER_DEBUG` | set to anything, an unexpected error shows where it came from |
+| `NO_COLOR` | set to anything, text is without colour on a terminal too |
+| `XDG_CACHE_HOME` | where `replay` keeps compiled rules, in `attempt-ledger/`; else `~/.cache` |
+
+**Personal data.** `reason`, `why` and `actor` are kept in clear text for ever: no personal data
+belongs in them. Names, e-mail address and description of a request are encrypted.
+"""
+
+
+def pages() -> Iterator[tuple[str, ...]]:
+    """Give the words of every page: the whole, each command, each command below it."""
+    yield ()
+    for name in COMMANDS:
+        yield (name,)
+        for below in getattr(load(name), "commands", {}):
+            yield (name, below)
+
+
+def page(words: tuple[str, ...]) -> str:
+    """Write one page under its heading."""
+    level = "##" if len(words) < 2 else "###"
+    called = " ".join(("attempt-ledger", *words))
+    told = CliRunner().invoke(app, [*words, "--help"])
+    if told.exit_code != 0:
+        raise SystemExit(f"{called} --help: {told.stderr}")
+    return f"{level} {called}\n\n```text\n{told.stdout.rstrip()}\n```\n"
+
+
+def written() -> str:
+    """Write all of docs/cli.md."""
+    return "\n".join([START, *map(page, pages())])
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` compare it; give the exit code."""
+    if arguments == ["--check"]:
+        if PAGE.read_text(encoding="utf-8") == written():
+            return 0
+        print(f"{PAGE} is not what the help says: run python docs/generate_cli.py", file=sys.stderr)
+        return 1
+    if arguments:
+        print("usage: python docs/generate_cli.py [--check]", file=sys.stderr)
+        return 2
+    PAGE.write_text(written(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
