@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 from ledger.events import Fact
+from ledger.intake.items import Item
 from ledger.intake.report import LINE, PROBLEM
 from ledger.intake.sources import Source
 from ledger.problems import MalformedFact
 from ledger.wire import parse_line
 
 
-class Line(NamedTuple):
-    """One line that is not blank, as it stands in the input: a fact, or why it is none."""
-
-    number: int
-    text: str
-    fact: Fact | None
-    problem: str
+Check = Callable[[Fact], str | None]
+"""Say what is wrong with a fact that `ledger` cannot judge, such as a policy; None if nothing."""
 
 
-def read_lines(source: Source, *, actor: str | None = None) -> Iterator[Line]:
-    """Hand out the lines in order; `actor` is who recorded what names none itself."""
+def read_lines(
+    source: Source, *, actor: str | None = None, check: Check | None = None
+) -> Iterator[Item]:
+    """Hand out every line that is not blank, sound or not, in order; raises BrokenSource.
+
+    `actor` is who recorded what names none itself.
+    """
     for number, text in enumerate(source.lines(), start=1):
         if source.faults and (fault := source.faults.pop(number, None)):
-            yield Line(number, text, None, f"the line {fault}")
+            yield Item(number, text, (), f"the line {fault}")
         elif text and not text.isspace():
             try:
                 fact = parse_line(mended(text) if PROBLEM in text else text)
-            except MalformedFact as problem:
-                yield Line(number, text, None, str(problem))
-            else:
                 if actor is not None and fact.actor is None:
                     fact = fact._replace(actor=actor)
-                yield Line(number, text, fact, "")
+                if check is not None and (wrong := check(fact)):
+                    raise MalformedFact(wrong)
+                yield Item(number, text, (fact.row(),), kept=fact.recorded_at)
+            except MalformedFact as problem:
+                yield Item(number, text, (), str(problem))
 
 
 def mended(text: str) -> str:

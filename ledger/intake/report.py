@@ -45,6 +45,8 @@ class Report:
     """Other things worth saying, none of which makes the import incomplete."""
     stopped: str | None = None
     """Why the import ended before the input did; None when it read all of it."""
+    interrupted: bool = False
+    """It was Ctrl-C that stopped it."""
 
     @property
     def clean(self) -> bool:
@@ -68,7 +70,7 @@ class Report:
         lines += [f"  {example}" for example in self.examples]
         if self.rejected > len(self.examples):
             lines.append(f"  … and {self.rejected - len(self.examples):,} more")
-        if self.rejected:
+        if self.rejected and self.rejects is not None:
             conflicts = f" ({self.conflicts:,} in conflict with what is recorded)"
             lines.append(
                 f"  {_count(self.rejected, 'rejected row')}{conflicts if self.conflicts else ''}: "
@@ -133,6 +135,10 @@ class Rejects:
 
     def csv_row(self, header: Sequence[str], fields: Sequence[str], problem: str) -> None:
         """Add a row of a CSV; a ragged row stays ragged, so that it is refused until mended."""
+        if PROBLEM in header:  # a rejects file, imported and refused again
+            at = header.index(PROBLEM)
+            header = [*header[:at], *header[at + 1 :]]
+            fields = [*fields[:at], *fields[at + 1 :]]
         writer = csv.writer(self, lineterminator="\n")
         width = len(header)
         if self._file is None:
@@ -165,6 +171,11 @@ class Rejects:
             self._file.write(text)
         except OSError as error:
             raise self._unwritable(error) from None
+
+    @property
+    def is_made(self) -> bool:
+        """Say whether there was anything to write."""
+        return self._file is not None
 
     def flush(self) -> None:
         """Hand what was written to the operating system; raises SourceProblem if it will not."""

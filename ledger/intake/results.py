@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from zoneinfo import ZoneInfo
@@ -12,8 +12,11 @@ from pydantic import ValidationError
 
 from ledger.events import BetaRescored, Event, ExamAttempted, ExamFailed, ExamPassed, Fact
 from ledger.instants import format_instant, parse_instant
+from ledger.intake.csv_rows import CsvFile
+from ledger.intake.items import Item
 from ledger.intake.report import PROBLEM
-from ledger.intake.sources import SourceProblem
+from ledger.intake.sources import Source, SourceProblem
+from ledger.problems import MalformedFact
 
 REQUIRED = ("candidate_id", "exam", "registration_id", "started_at", "outcome")
 OPTIONAL = ("ended_at", "delivery", "result_at", "score", "source")
@@ -43,6 +46,30 @@ class CsvSettings:
     ignore_extra: bool = False
     """Pass over columns that are not of a results CSV."""
     actor: str | None = None
+
+
+class ResultsReader:
+    """Read a results CSV: its header at once, then row after row.
+
+    Raises SourceProblem for a header that is not of a results CSV.
+    """
+
+    def __init__(self, source: Source, settings: CsvSettings) -> None:
+        self._file = CsvFile(source)
+        self.header = self._file.header
+        self._rows = ResultRows(self.header, source.name, settings)
+
+    def items(self) -> Iterator[Item]:
+        """Hand out every row, sound or not, in order; raises BrokenSource."""
+        facts = self._rows.facts
+        for line, fields, problem in self._file.rows():
+            if problem:
+                yield Item(line, fields, (), problem)
+                continue
+            try:
+                yield Item(line, fields, [fact.row() for fact in facts(fields)])
+            except (BadRow, MalformedFact) as bad:
+                yield Item(line, fields, (), str(bad))
 
 
 class ResultRows:

@@ -74,6 +74,7 @@ class Source:
         self._closing = raw
         self._raw = _Counted(raw, name)
         self._text = _uncompressed(self._raw, name)
+        self.is_compressed = not isinstance(self._text, io.BufferedReader)
         self._carry = b""
         self._offset = 0  # in the uncompressed bytes, of the next piece
         self._line = 0  # lines in the pieces before it

@@ -1,0 +1,235 @@
+"""Import one input: read, settle in transactions of about 50 ms, set the bad rows aside.
+
+Whatever ends an import, even kill -9, leaves whole transactions; running it again passes over what
+is in and completes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ledger.intake.beside import ResultsBeside, is_worth_it
+from ledger.intake.items import Item
+from ledger.intake.lines import Check, read_lines
+from ledger.intake.report import Rejects, Report, default_rejects
+from ledger.intake.results import CsvSettings, ResultsReader
+from ledger.intake.settle import Lines, Refusal, Results, Settled, Stopwatch
+from ledger.intake.sources import BrokenSource, Source, SourceProblem
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+
+Format: TypeAlias = Literal["auto", "cloudevents", "csv"]
+FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv")
+
+TRANSACTION_SECONDS = 0.05
+"""So that a single append beside an import waits no longer than that."""
+_FEWEST, _FIRST, _MOST = 64, 512, 16_384  # rows in a transaction
+_EXTENSIONS: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "cloudevents",
+    ".ndjson": "cloudevents",
+    ".json": "cloudevents",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call says about its inputs."""
+
+    format: Format = "auto"
+    csv: CsvSettings = field(default_factory=CsvSettings)
+    """How results CSVs are read; `csv.actor` is who recorded the lines that name nobody, too."""
+    corrections: bool = False
+    """Record a changed result as a further one, instead of refusing it."""
+    keep_recorded_at: bool = False
+    """Move a history in: only CloudEvents lines, whose recordedtime is kept."""
+    beside: bool = False
+    """Read large results CSVs in a second process, started anew (``spawn``)."""
+    check: Check | None = None
+    """What the door has against a fact that came as a line, which the ledger cannot judge."""
+    rejects: Path | None = None
+    """Where refused rows go; None: `default_rejects`."""
+
+
+Progress: TypeAlias = Callable[[Report, int, int | None], None]
+"""Told after every transaction: the report so far, bytes read of the input, its size if known."""
+
+
+def format_of(source: Source, format: Format = "auto") -> Format:
+    """Tell the format of an input: the one named, else by its extension, else by its first byte.
+
+    Call it before anything of the input is read. Raises SourceProblem for what is no input.
+    """
+    if format != "auto":
+        return format
+    if source.extension == ".toml":
+        raise SourceProblem(f"{source.name} is TOML: a catalogue goes in with `catalogue`")
+    known = _EXTENSIONS.get(source.extension)
+    if known is not None:
+        return known
+    start = source.first_bytes()[:1]
+    return "cloudevents" if start in (b"", b"{", b"[") else "csv"
+
+
+def import_file(
+    ledger: Ledger,
+    source: Source,
+    options: Options,
+    *,
+    stopwatch: Stopwatch,
+    progress: Progress | None = None,
+    taken: Collection[Path] = (),
+) -> Report:
+    """Import one input and return what became of it.
+
+    `stopwatch` measures transactions (``time.monotonic``); `taken` are the rejects files of other
+    inputs of the same call. An input that breaks off, a store that can take no more, or Ctrl-C
+    ends the import early: `Report.stopped` says why. Raises SourceProblem, with nothing changed,
+    for an input or options that cannot be imported at all.
+    """
+    report = Report(source.name)
+    try:
+        run = _Run(ledger, source, options, report, stopwatch, taken)
+    except BrokenSource as problem:
+        report.stopped = str(problem)
+        return report
+    try:
+        run.go(progress)
+    except LedgerProblem as problem:
+        report.stopped = str(problem)
+    except KeyboardInterrupt:
+        report.interrupted = True
+        report.stopped = "interrupted; run it again to complete it, nothing will be there twice"
+    run.close()
+    return report
+
+
+class _Run:
+    """One import under way."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: Source,
+        options: Options,
+        report: Report,
+        stopwatch: Stopwatch,
+        taken: Collection[Path],
+    ) -> None:
+        self._source = source
+        self._report = report
+        self._keep = options.keep_recorded_at
+        self._size = _FIRST  # rows of a transaction, as it turns out
+        self._header: list[str] | None = None
+        self._beside: ResultsBeside | None = None
+        self._settler: Lines | Results
+        if format_of(source, options.format) == "csv":
+            if self._keep:
+                raise SourceProblem(
+                    f"{source.name} is a CSV, which has no recordedtime to keep: "
+                    "only CloudEvents lines can be moved in"
+                )
+            reader = ResultsReader(source, options.csv)
+            self._header = reader.header
+            if options.beside and is_worth_it(source):
+                self._beside = ResultsBeside(source.name, options.csv)
+                self._items = self._beside.items()
+            else:
+                self._items = reader.items()
+            self._settler = Results(ledger, stopwatch, corrections=options.corrections)
+        else:
+            self._items = read_lines(source, actor=options.csv.actor, check=options.check)
+            self._settler = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
+        extension = ".jsonl" if self._header is None else ".csv"
+        self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
+        if source.path is not None and _are_one(Path(source.path), self._rejects.path):
+            raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
+
+    def go(self, progress: Progress | None) -> None:
+        """Import all of it; raises LedgerProblem for what ends it early."""
+        report = self._report
+        for batch in self._batches():
+            settled = self._settle(batch)
+            if len(batch) >= self._size and settled.seconds > 0:
+                change = min(max(TRANSACTION_SECONDS / settled.seconds, 0.5), 2.0)
+                self._size = int(min(max(self._size * change, _FEWEST), _MOST))
+            if progress is not None:
+                read = (self._beside or self._source).bytes_read
+                progress(report, read, self._source.size)
+            if report.stopped is not None:
+                return
+
+    def close(self) -> None:
+        """End the other process, close the rejects file and say where it is."""
+        if self._beside is not None:
+            self._beside.close()
+        self._rejects.close()
+        if self._rejects.is_made:
+            self._report.rejects = self._rejects.path
+        if self._rejects.kept is not None:
+            self._report.notes.append(
+                f"the rejects file of an earlier run is kept as {self._rejects.kept}"
+            )
+
+    def _batches(self) -> Iterator[list[Item]]:
+        """Cut the items into batches; the last one comes even if the input breaks off after it."""
+        batch: list[Item] = []
+        wanted = self._size
+        try:
+            for item in self._items:
+                batch.append(item)
+                if len(batch) >= wanted or (self._keep and item.problem):
+                    yield batch
+                    batch, wanted = [], self._size
+        except BrokenSource as problem:
+            broken: BrokenSource | None = problem
+        else:
+            broken = None
+        if batch:
+            yield batch
+        if broken is not None:
+            raise broken
+
+    def _settle(self, batch: list[Item]) -> Settled:
+        """Record what is sound of a batch, then set aside what was refused of it, in order."""
+        report = self._report
+        sound = [item for item in batch if not item.problem]
+        settled = self._settler.settle(sound) if sound else Settled()
+        report.read += len(batch)
+        report.recorded += settled.recorded
+        report.duplicates += settled.duplicates
+        report.corrections += settled.corrections
+        report.superseded += settled.superseded
+        if len(sound) == len(batch) and not settled.refused:
+            return settled
+        refused = {sound[index].line: refusal for index, refusal in settled.refused.items()}
+        for item in batch:
+            refusal = Refusal(item.problem, False) if item.problem else refused.get(item.line)
+            if refusal is not None:
+                report.refuse(item.line, refusal.problem, conflict=refusal.conflict)
+                if self._keep:
+                    report.stopped = (
+                        f"line {item.line:,} cannot be taken, and what comes after it would be out "
+                        "of order: mend it in the input and run it again"
+                    )
+                    break
+                self._set_aside(item, refusal.problem)
+        self._rejects.flush()
+        return settled
+
+    def _set_aside(self, item: Item, problem: str) -> None:
+        if isinstance(item.raw, str):
+            self._rejects.json_line(item.raw, problem)
+        else:
+            self._rejects.csv_row(self._header or (), item.raw, problem)
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False

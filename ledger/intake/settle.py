@@ -1,0 +1,235 @@
+"""Decide, under the write lock, what becomes of a batch: recorded, duplicate, corrected, refused.
+
+A results row is taken or refused as a whole: if its result is in conflict, its sitting is not
+recorded either, unless it is in the ledger already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import NamedTuple
+
+from ledger.appending import Appended, Appending, Conflict, Duplicate
+from ledger.events import ExamAttempted, Recorded, Row
+from ledger.instants import format_instant
+from ledger.intake.items import Item
+from ledger.ledger import Ledger
+
+Stopwatch = Callable[[], float]
+"""Tells seconds that only ever go forward, from any beginning."""
+
+
+class Refusal(NamedTuple):
+    """Why a row was refused, and whether because it contradicts what is recorded."""
+
+    problem: str
+    conflict: bool
+
+
+@dataclass
+class Settled:
+    """What became of a batch in its one transaction; the counts are of events."""
+
+    recorded: int = 0
+    duplicates: int = 0
+    corrections: int = 0
+    superseded: int = 0
+    refused: dict[int, Refusal] = field(default_factory=dict)
+    """By index in the batch."""
+    seconds: float = 0.0
+    """How long it held the write lock, without the time it waited for it."""
+
+
+class Lines:
+    """Take each line for itself; with `keep_recorded_at` nothing after the first refused one."""
+
+    def __init__(self, ledger: Ledger, stopwatch: Stopwatch, *, keep_recorded_at: bool) -> None:
+        self._ledger = ledger
+        self._stopwatch = stopwatch
+        self._keep = keep_recorded_at
+
+    def settle(self, batch: Sequence[Item]) -> Settled:
+        """Append a batch of sound lines; raises LedgerProblem, and then nothing of it was."""
+        settled = Settled()
+        rows = [item.rows[0] for item in batch]
+        with self._ledger.appending() as appending:
+            began = self._stopwatch()
+            if self._keep:
+                outcomes = appending.take_kept(rows, [item.kept for item in batch])
+            else:
+                outcomes = appending.take(rows)
+        settled.seconds = self._stopwatch() - began
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, Appended):
+                settled.recorded += 1
+            elif isinstance(outcome, Duplicate):
+                settled.duplicates += 1
+            else:
+                conflict = isinstance(outcome, Conflict)
+                settled.refused[index] = Refusal(outcome.problem, conflict)
+        return settled
+
+
+class Results:
+    """Take each results row as a whole, the sitting with its result."""
+
+    def __init__(self, ledger: Ledger, stopwatch: Stopwatch, *, corrections: bool) -> None:
+        self._ledger = ledger
+        self._stopwatch = stopwatch
+        self._corrections = corrections
+        self._all_new = True  # the last batch was: then this one may well be too
+
+    def settle(self, batch: Sequence[Item]) -> Settled:
+        """Append a batch of sound rows; raises LedgerProblem, and then nothing of it was."""
+        settled = self._optimistic(batch) if self._all_new else None
+        if settled is None:
+            settled = self._careful(batch)
+        self._all_new = not (settled.duplicates or settled.refused)
+        return settled
+
+    def _optimistic(self, batch: Sequence[Item]) -> Settled | None:
+        """Append all of a batch if all of it is new; else change nothing."""
+        rows = list(chain.from_iterable([item.rows for item in batch]))
+        try:
+            with self._ledger.appending() as appending:
+                began = self._stopwatch()
+                if set(map(type, appending.take(rows))) - {Appended}:
+                    raise _NotAllNew
+        except _NotAllNew:
+            return None
+        return Settled(recorded=len(rows), seconds=self._stopwatch() - began)
+
+    def _careful(self, batch: Sequence[Item]) -> Settled:
+        """Look at what the ledger holds of each row before any of it is appended."""
+        with self._ledger.appending() as appending:
+            began = self._stopwatch()
+            desk = _Desk(appending, self._ledger, corrections=self._corrections)
+            for index, item in enumerate(batch):
+                desk.settle(index, item.rows)
+            desk.append()
+        desk.settled.seconds = self._stopwatch() - began
+        return desk.settled
+
+
+class _NotAllNew(Exception):
+    """Some of an optimistic batch is there already, or cannot be taken: roll it back."""
+
+
+class _Desk:
+    """One transaction's decisions; what is to go in is held back and appended together."""
+
+    def __init__(self, appending: Appending, ledger: Ledger, *, corrections: bool) -> None:
+        self.settled = Settled()
+        self._appending = appending
+        self._ledger = ledger
+        self._corrections = corrections
+        self._new: list[Row] = []
+        self._keys: set[tuple[str, str]] = set()  # of the new
+
+    def settle(self, index: int, rows: Sequence[Row]) -> None:
+        """Decide what becomes of one row of the input, the sitting and perhaps its result."""
+        settled = self.settled
+        new: list[Row] = []
+        duplicates = corrections = 0
+        for row in rows:
+            refusal = None
+            if problem := self._appending.future(row):
+                refusal = Refusal(problem, False)
+            elif (stored := self._find(row.source, row.id)) is None:
+                new.append(row)
+            elif not (differs := self._appending.differences(stored, row)) or (
+                row.topic == ExamAttempted.topic and _only_says_more(stored, row)
+            ):
+                duplicates += 1
+                if self._corrections and row.topic != ExamAttempted.topic:
+                    self._note_if_replaced(row.source, f"{row.id}/2")
+            elif self._corrections and _is_of_the_same_sitting(stored, row):
+                correction = self._correction(stored, row)
+                if isinstance(correction, Row):
+                    new.append(correction)
+                    corrections += 1
+                elif correction is None:
+                    duplicates += 1
+                else:
+                    refusal = correction
+            else:
+                refusal = _contradiction(stored, row, differs)
+            if refusal is not None:
+                settled.refused[index] = refusal
+                return
+        settled.duplicates += duplicates
+        settled.corrections += corrections
+        self._new += new
+        self._keys.update((row.source, row.id) for row in new)
+
+    def append(self) -> None:
+        """Append what was held back: all of it is new, and sound."""
+        outcomes = self._appending.take(self._new)
+        assert not set(map(type, outcomes)) - {Appended}
+        self.settled.recorded += len(outcomes)
+        self._new = []
+        self._keys.clear()
+
+    def _find(self, source: str, id: str) -> Recorded | None:
+        if (source, id) in self._keys:
+            self.append()
+        return self._appending.find(source, id)
+
+    def _correction(self, first: Recorded, row: Row) -> Row | Refusal | None:
+        """Return a further result ``…/result/2``, or None if one of the results says the same.
+
+        Not only the latest: a file imported again must add nothing, though a later one corrected
+        what it says.
+        """
+        chain = [first]
+        for number in count(2):
+            further = row._replace(id=f"{row.id}/{number}")
+            stored = self._find(further.source, further.id)
+            if stored is None:
+                break
+            if not self._appending.differences(stored, further):
+                self._note_if_replaced(row.source, f"{row.id}/{number + 1}")
+                return None
+            chain.append(stored)
+        annulled = {event.annuls for event in self._ledger.stream(row.stream)}
+        standing = [event for event in chain if event.position not in annulled]
+        latest = max((event.occurred_at for event in standing), default=row.occurred_at)
+        if row.occurred_at < latest:
+            return Refusal(
+                f"the result at {format_instant(row.occurred_at)} would correct nothing, since the "
+                f"one recorded is of {format_instant(latest)} and the later holds: give result_at "
+                "as the instant of the correction, or annul the recorded one",
+                conflict=True,
+            )
+        return further
+
+    def _note_if_replaced(self, source: str, further: str) -> None:
+        """Count a duplicate that repeats a result which a further one, of that id, corrected."""
+        self.settled.superseded += self._find(source, further) is not None
+
+
+def _only_says_more(stored: Recorded, row: Row) -> bool:
+    """Tell whether an attempt differs only by a field that was absent before (spec section 6)."""
+    new = Recorded(0, 0, *row)
+    if (stored.type, stored.occurred_at, stored.stream) != (new.type, new.occurred_at, new.stream):
+        return False
+    now = new.payload()
+    said = {name: value for name, value in stored.payload().items() if value is not None}
+    return all(now.get(name) == value for name, value in said.items())
+
+
+def _is_of_the_same_sitting(stored: Recorded, row: Row) -> bool:
+    return row.topic != ExamAttempted.topic and (stored.stream, stored.exam, stored.key) == (
+        row.stream,
+        row.exam,
+        row.key,
+    )
+
+
+def _contradiction(stored: Recorded, row: Row, differs: tuple[str, ...]) -> Refusal:
+    remedy = ""
+    if _is_of_the_same_sitting(stored, row):
+        remedy = "; --corrections records it as a further result"
+    return Refusal(Conflict(stored.position, differs).problem + remedy, conflict=True)
