@@ -1,0 +1,112 @@
+"""Run benchmarks and print one table: `python -m benchmarks [NAME…] [--events N] [--runs K]`.
+
+Each bench runs in a process of its own, ours and its peers in turn; medians are compared. The
+table's figures, with every single measurement, go to .benchmarks/results.json too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.measure import FOLDER, HERE, Figure, Options
+from benchmarks.table import lines
+
+BENCHES = {
+    "append": "one durable append at a time",
+    "importing": "import of a results CSV, whole command",
+    "standing": "one candidate's standing, and the whole command",
+    "oulad": "a public data set, if its file is given with --oulad",
+}
+"""Each bench is the module of its name; those of the population want the most time."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is named; exit code 1 if a figure that was asked for is missed."""
+    given = _parser().parse_args(arguments)
+    options = Options(events=given.events, runs=given.runs, oulad=given.oulad)
+    if given.into is not None:
+        return _one(given.names[0], options, given.into)
+    figures: list[Figure] = []
+    failed = []
+    for name in given.names or BENCHES:
+        if name == "oulad" and options.oulad is None:
+            continue
+        print(f"… {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
+        found = _apart(name, arguments)
+        figures += found
+        if not found:
+            failed.append(name)
+    for line in lines(figures):
+        print(line)
+    for name in failed:
+        print(f"{name}: no figure, it failed", file=sys.stderr)
+    _keep(figures, options)
+    return int(bool(failed) or any(figure.reached is False for figure in figures))
+
+
+def _parser() -> argparse.ArgumentParser:
+    named = "\n".join(f"  {name:<12}{what}" for name, what in BENCHES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=(__doc__ or "").split("\n", 1)[0],
+        epilog=f"benches:\n{named}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*BENCHES, []])
+    parser.add_argument("--events", type=int, default=Options.events, help="10,000,000 if not said")
+    parser.add_argument("--runs", type=int, default=Options.runs, help="of which the median is")
+    parser.add_argument("--oulad", type=Path, help="oulad-results.csv.gz")
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def _apart(name: str, arguments: Sequence[str]) -> list[Figure]:
+    """Run one bench in a process of its own, so that none leaves a mark on the next."""
+    into = FOLDER / f"{name}.json"
+    FOLDER.mkdir(exist_ok=True)
+    into.unlink(missing_ok=True)
+    options = [word for word in arguments if word not in BENCHES]
+    command = [sys.executable, "-m", "benchmarks", name, *options, "--into", str(into)]
+    code = subprocess.run(command, cwd=HERE.parent, check=False).returncode
+    if code != 0 or not into.exists():
+        return []
+    return [Figure(**figure) for figure in json.loads(into.read_text())]
+
+
+def _one(name: str, options: Options, into: Path) -> int:
+    bench = import_module(f"benchmarks.{name}")
+    figures = list(bench.figures(options))
+    into.write_text(json.dumps([asdict(figure) for figure in figures]))
+    return 0
+
+
+def _keep(figures: Sequence[Figure], options: Options) -> None:
+    """Keep what was measured, and on what."""
+    on = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "events": options.events,
+        "runs": options.runs,
+    }
+    rows = [
+        {**asdict(figure), "ratio": figure.ratio, "reached": figure.reached} for figure in figures
+    ]
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "results.json").write_text(json.dumps({"on": on, "figures": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""The generated files that are measured on: made once for each size, then kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from benchmarks.measure import FOLDER, HERE, run
+
+SEED = 20210331
+EDITION = 1
+"""Counted up when the generators come to make something else, so that no old file is used."""
+
+
+def ledger_of(events: int, *, plain: bool = False) -> Path:
+    """Give a generated ledger; `plain` holds only live sittings under `general`."""
+    kind = "plain" if plain else "whole"
+    path = FOLDER / f"{kind}-{events}-{SEED}-{EDITION}.ledger"
+    if not path.exists():
+        _say(f"making {path.name}")
+        arguments = ["benchmarks.make_ledger", str(events), path, "--seed", str(SEED)]
+        run(sys.executable, "-m", *arguments, *(["--plain"] if plain else []))
+    return path
+
+
+def results_csv(rows: int) -> Path:
+    """Give a generated results CSV: every row a sitting with its result, two events."""
+    path = FOLDER / f"results-{rows}-{SEED}-{EDITION}.csv"
+    if not path.exists():
+        _say(f"making {path.name}")
+        FOLDER.mkdir(exist_ok=True)
+        draft = path.with_suffix(".draft")
+        made = run(sys.executable, HERE / "make_results.py", str(rows), "--seed", str(SEED))
+        draft.write_text(made.output, encoding="utf-8", newline="\n")
+        os.replace(draft, path)
+    return path
+
+
+def fresh(folder: Path) -> Path:
+    """Give an empty folder, on the disk where the ledgers are."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def copied(ledger: Path, folder: Path) -> Path:
+    """Copy a ledger that a measurement will write to."""
+    copy = folder / ledger.name
+    shutil.copyfile(ledger, copy)
+    return copy
+
+
+def _say(sentence: str) -> None:
+    print(f"… {sentence}", file=sys.stderr, flush=True)

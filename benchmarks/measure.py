@@ -1,0 +1,141 @@
+"""How everything here is measured: alternately, in one run, medians; whole commands as processes.
+
+Only the standard library: a child's peak memory begins with its parent's, so who starts commands
+must be small itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+HERE: Final = Path(__file__).resolve().parent
+FOLDER: Final = HERE.parent / ".benchmarks"
+"""Generated ledgers and files, kept from run to run, and the results."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call asks for. The sizes the issues name are those of 10,000,000 events."""
+
+    events: int = 10_000_000
+    runs: int = 5
+    oulad: Path | None = None
+    scratch: Path = field(default_factory=lambda: FOLDER / "scratch")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. `ours` and `peer` are medians, `all` every single measurement."""
+
+    bench: str
+    what: str
+    unit: str
+    """``/s`` (more is better), ``s`` or ``MB`` (less is better)."""
+    ours: float
+    peer: float | None = None
+    peer_name: str = ""
+    at_least: float | None = None
+    """Asked of ours / peer (of peer / ours where less is better); or of ours, without a peer."""
+    at_most: float | None = None
+    """Asked of ours, or with a peer of ours / peer."""
+    note: str = ""
+    all: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours / peer as rates: above 1 ours does more in the same time."""
+        if self.peer is None or not self.ours or not self.peer:
+            return None
+        if self.at_most is not None:
+            return self.ours / self.peer
+        return self.ours / self.peer if self.unit == "/s" else self.peer / self.ours
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether what was asked is reached; None where nothing is asked."""
+        measured = self.ours if self.peer is None else self.ratio
+        if measured is None or (self.at_least is None and self.at_most is None):
+            return None
+        if self.at_least is not None:
+            return measured >= self.at_least
+        return self.at_most is not None and measured <= self.at_most
+
+
+Side = Callable[[], float]
+"""Does its work once and returns seconds, or a rate: whatever its figure compares."""
+
+
+def alternately(runs: int, *sides: Side, warm_up: int = 1) -> list[list[float]]:
+    """Run the sides in turn, A B A B …, after a warm-up; return each side's measurements."""
+    for _ in range(warm_up):
+        for side in sides:
+            side()
+    measured: list[list[float]] = [[] for _ in sides]
+    for _ in range(runs):
+        for side, results in zip(sides, measured, strict=True):
+            results.append(side())
+    return measured
+
+
+def middle(measured: Sequence[float]) -> float:
+    """Return the median."""
+    return float(median(measured))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time a call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A whole command: how long it took, its peak memory, and what it printed."""
+
+    seconds: float
+    peak_mb: float
+    """Of the largest of its processes, in 1,000,000 bytes."""
+    output: str
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> Ran:
+    """Run a command to its end; raises CalledProcessError unless it exits with 0."""
+    words = [str(word) for word in command]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environment, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    output = process.stdout.read()  # what is run here says little on standard error
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    took = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    process.stderr.close()
+    if process.returncode != 0:
+        sys.stderr.write(errors)
+        raise subprocess.CalledProcessError(process.returncode, words)
+    return Ran(took, usage.ru_maxrss * 1024 / 1e6, output)
+
+
+def python(module: str, *arguments: str | Path) -> Ran:
+    """Run a module of this folder in a process of its own."""
+    return run(sys.executable, "-m", module, *arguments)
+
+
+def attempt_ledger(ledger: Path, *arguments: str | Path, cwd: Path | None = None) -> Ran:
+    """Run the command line on a ledger."""
+    program = Path(sys.executable).with_name("attempt-ledger")
+    return run(program, "--ledger", f"sqlite:///{ledger}", *arguments, cwd=cwd)
