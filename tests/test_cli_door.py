@@ -267,7 +267,7 @@ def test_a_full_disk_below_standard_output_is_said(door: Doorstep) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([COMMAND, "export"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
-    assert done.stderr == "attempt-ledger: no space left on device\n"
+    assert done.stderr == "attempt-ledger: standard output: no space left on device\n"
 
 
 def test_a_termination_is_no_traceback(door: Doorstep) -> None:

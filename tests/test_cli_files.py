@@ -237,6 +237,27 @@ def test_a_history_out_of_order_stops_where_it_is(door: Doorstep) -> None:
     assert [each["id"] for each in door.lines("export")] == ["0", "1", "2"]
 
 
+def test_a_policy_that_comes_as_an_event_is_checked_like_one_from_a_file(door: Doorstep) -> None:
+    """A text with a fault, or under another id, is refused: no answer could be made with it."""
+    door.done("init", "--bare")
+    lines = [
+        json.dumps({
+            "specversion": "1.0", "type": "PolicyPublished", "source": "urn:feed", "id": id,
+            "subject": "ours", "time": "2021-01-01T00:00:00Z", "data": {"toml": toml},
+        })
+        for id, toml in (
+            ("bad", OURS.replace("P7D", "a week")),
+            ("other", OURS.replace("ours", "theirs")),
+            ("good", OURS),
+        )
+    ]  # fmt: skip
+    door.write("policies.jsonl", "\n".join(lines))
+    said = door.refused("import", "policies.jsonl")
+    assert 'line 1: policy ours: wait.after[1] = "a week"' in said
+    assert "line 2: the policy's id is 'theirs' and its subject 'ours'" in said
+    assert [event["id"] for event in door.lines("export")] == ["good"]
+
+
 def test_an_export_begins_after_a_position(door: Doorstep) -> None:
     """To take up where the last one ended; beyond the head there is nothing."""
     door.done("init")

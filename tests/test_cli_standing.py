@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -215,12 +218,24 @@ def test_all_exams_are_told_in_short(door: Doorstep) -> None:
     assert "C-1 has no sitting that is visible then" in nothing
 
 
+@pytest.mark.parametrize(
+    ("settings", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
 def test_colour_is_for_terminals_that_want_it(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: Doorstep, settings: dict[str, str], coloured: bool
 ) -> None:
-    """None when it is no terminal, even if it could do it."""
-    monkeypatch.setenv("TERM", "xterm-256color")
+    """On a terminal, unless NO_COLOR is set; never into a file or a pipe."""
     assert "\x1b" not in door.done("standing", "C-1", "AZ-104")
+    ours, theirs = os.openpty()
+    words = ["standing", "C-1", "AZ-104", "--as-of", "2021-04-12"]
+    environment = {"TERM": "xterm-256color", "PATH": os.environ["PATH"], **settings}
+    command = str(Path(sys.executable).with_name("attempt-ledger"))
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        subprocess.run([command, *words], stdout=theirs, env=environment, check=True)
+        os.close(theirs)
+        page = terminal.read(65_536)
+    assert b"Not eligible" in page
+    assert (b"\x1b[1;31m" in page) == coloured
 
 
 def test_what_is_recorded_cannot_steer_a_terminal(door: Doorstep) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -104,6 +105,7 @@ def import_(
     from ledger.intake.run import Options, import_file
     from ledger.intake.sources import SourceProblem, open_source
     from service.cli.progress import importing
+    from service.policy_check import fault_of
 
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
@@ -123,6 +125,8 @@ def import_(
         csv=settings,
         corrections=corrections,
         keep_recorded_at=keep_recorded_at,
+        beside=(os.cpu_count() or 1) > 1,
+        check=fault_of,
         rejects=rejects,
     )
     code = DONE

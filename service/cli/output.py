@@ -34,17 +34,28 @@ def note(line: str) -> None:
 
 def put(text: str) -> None:
     """Put data on standard output as it is."""
-    sys.stdout.write(text)
+    with to_standard_output():
+        sys.stdout.write(text)
 
 
 def put_now(text: str) -> None:
     """Put data on standard output and see to it that it is out."""
     put(text)
-    sys.stdout.flush()
+    flush()
+
+
+def flush() -> None:
+    """See to it that what was put on standard output is out."""
+    with to_standard_output():
+        sys.stdout.flush()
 
 
 def speak_utf8() -> None:
     """Write UTF-8 whatever the locale says: the same inputs give the same bytes."""
+    if sys.stdout is None:  # closed by the caller, as with >&-
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors=errors)
@@ -91,10 +102,24 @@ class _Trimmed:
 
 
 @contextmanager
+def to_standard_output() -> Iterator[None]:
+    """Name standard output in what the system says of writing to it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+@contextmanager
 def text_to(path: Path | None) -> Iterator[IO[str]]:
     """Open where text goes: standard output, or a file as in `bytes_to`; UTF-8, ``\\n``."""
     if path is None:
-        yield sys.stdout
+        with to_standard_output():
+            yield sys.stdout
         return
     with bytes_to(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="\n", write_through=False)
@@ -115,8 +140,9 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
     names the file.
     """
     if path is None:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
+        with to_standard_output():
+            sys.stdout.flush()
+            yield sys.stdout.buffer
         return
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():

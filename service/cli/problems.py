@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 from ledger.problems import LedgerProblem
-from service.cli.output import say
+from service.cli.output import flush, say
 
 DONE = 0
 REFUSED = 1
@@ -42,11 +42,11 @@ def answered(call: Callable[[], object]) -> int:
     """
     try:
         returned = call()
-        sys.stdout.flush()
+        flush()
     except SystemExit as leaving:  # Typer's own completion leaves this way
         return leaving.code if isinstance(leaving.code, int) else DONE
     except (KeyboardInterrupt, Interrupted):
-        say("interrupted: what was recorded so far stands, and the same call completes it")
+        say("interrupted")
         return INTERRUPTED
     except (BrokenPipeError, ReaderGone):
         _forget_the_reader()
