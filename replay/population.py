@@ -72,6 +72,11 @@ def population(
     return over_parts(columns, fold, workers)
 
 
+def with_status(table: pa.Table, statuses: Sequence[str]) -> pa.Table:
+    """Keep the rows of some statuses."""
+    return table.filter(pc.is_in(table["status"], value_set=pa.array(statuses, pa.string())))
+
+
 def over_parts(
     columns: Columns, fold: Callable[[Part, Ints | None], pa.Table], workers: int
 ) -> pa.Table:

@@ -28,6 +28,10 @@ COMMANDS: Mapping[str, str] = {
     "standing": "service.cli.standing",
     "history": "service.cli.history",
     "replay": "service.cli.replay",
+    "diff": "service.cli.diff",
+    "impact": "service.cli.impact",
+    "violations": "service.cli.violations",
+    "what-if": "service.cli.what_if",
     "export": "service.cli.export",
     "policy": "service.cli.policy",
 }

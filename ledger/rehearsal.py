@@ -1,0 +1,102 @@
+"""What appending would do, found out without recording anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ledger.appending import Appending, Outcome
+from ledger.events import Fact, Recorded, Row
+from ledger.ledger import Ledger
+from ledger.sqlite import Writing
+from ledger.storage import SCHEMA
+from ledger.vault import Vault
+
+
+class Rehearsal(Ledger):
+    """A ledger as it would be: what is appended goes to memory, on top of what is recorded.
+
+    Duplicates, conflicts and refusals are told as the ledger itself would tell them. Personal
+    fields are not sealed, since no key may be made for what is not recorded; nothing of a
+    rehearsal is ever written anywhere.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Rehearse on a ledger, from its head on; it stays the caller's to close."""
+        super().__init__(ledger.path, clock=ledger._clock, keys=ledger.vault.path, read_only=True)
+        self.vault = _Unsealed(ledger.vault.path, lambda: None)
+        self.base = self.head()
+        self._store = sqlite3.connect(":memory:", isolation_level=None)
+        self._store.executescript(SCHEMA)
+
+    @property
+    def rehearsed(self) -> list[Recorded]:
+        """What would have been recorded, by position."""
+        return self._rows("ORDER BY position")
+
+    @contextmanager
+    def appending(self) -> Iterator[Appending]:
+        """Hold one rehearsed transaction open."""
+        self._store.execute("BEGIN")
+        try:
+            writing = _Rehearsed(self._store, self)
+            yield Appending(writing, self.vault, self._clock(), upcasts=self._upcasts)
+        except BaseException:
+            self._store.execute("ROLLBACK")
+            raise
+        self._store.execute("COMMIT")
+
+    def append(
+        self, facts: Sequence[Fact | Row], *, keep_recorded_at: bool = False
+    ) -> list[Outcome]:
+        """Tell what would become of each fact."""
+        rows = [fact if isinstance(fact, Row) else fact.row() for fact in facts]
+        kept = [getattr(fact, "recorded_at", None) for fact in facts]
+        with self.appending() as appending:
+            return appending.take_kept(rows, kept) if keep_recorded_at else appending.take(rows)
+
+    def stream(self, stream: str, *, upto: int | None = None) -> list[Recorded]:
+        """Return the events of one stream, rehearsed ones last."""
+        more = self._rows("WHERE stream = ? ORDER BY position", (stream,))
+        rows = super().stream(stream, upto=upto) + more
+        return rows if upto is None else [row for row in rows if row.position <= upto]
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._store.close()
+        super().close()
+
+    def _rows(self, where: str, parameters: Sequence[object] = ()) -> list[Recorded]:
+        found = self._store.execute(f"SELECT * FROM events {where}", parameters)
+        return [Recorded._make(row) for row in found]
+
+
+class _Rehearsed(Writing):
+    """A transaction that writes to memory and looks into the ledger beneath."""
+
+    def __init__(self, connection: sqlite3.Connection, ledger: Rehearsal) -> None:
+        super().__init__(connection)
+        self._ledger = ledger
+        if not self.position:
+            self.position, self.recorded_at = ledger.base
+
+    def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
+        """Take nothing at once: each key must be looked for in the ledger first."""
+        return 0
+
+    def find(self, source: str, id: str) -> Recorded | None:
+        """Return the row of that key, recorded or rehearsed."""
+        return super().find(source, id) or self._ledger.find(source, id)
+
+    def is_forgotten(self, stream: str) -> bool:
+        """Tell whether a CandidateForgotten is in the stream."""
+        return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))
+
+
+class _Unsealed(Vault):
+    """Leaves personal fields as they are; they bear on no standing."""
+
+    def seal_row(self, row: Row) -> tuple[Row, str] | None:
+        """Give the row back."""
+        return row, "rehearsed"

@@ -1,0 +1,92 @@
+"""What importing some facts would change, found out without recording them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from ledger.events import Recorded
+from ledger.scan import SCHEMA
+from projections.standing import Moment
+from replay.columns.arrange import Numbers, arrange
+from replay.columns.choose import merge
+from replay.columns.snapshot import Columns
+from replay.differences import Seen, compare
+from replay.everyone import Everyone
+from replay.population import Scope
+
+_CANDIDATE = "candidate/"
+
+
+def impact(everyone: Everyone, as_of: int, rehearsed: Sequence[Recorded]) -> pa.Table:
+    """Compare everybody's standing as of an instant with and without rehearsed facts.
+
+    `rehearsed` are events as they would be recorded, at positions after the
+    ledger's last (see `ledger.rehearsal`). A table of `differences.CHANGED`.
+    """
+    head = everyone.ledger.head()
+    after_all = rehearsed[-1].position if rehearsed else head.position
+    streams = {row.stream for row in rehearsed if row.stream.startswith(_CANDIDATE)}
+    facts = {
+        stream.removeprefix(_CANDIDATE): [
+            *everyone.ledger.stream(stream, upto=head.position),
+            *(row for row in rehearsed if row.stream == stream),
+        ]
+        for stream in sorted(streams)
+    }
+    entries = [row for row in rehearsed if not row.stream.startswith(_CANDIDATE)]
+    columns = everyone.columns(head.position)
+    if facts:
+        columns = overlaid(columns, (row for rows in facts.values() for row in rows), after_all)
+    seen = Seen(columns, [*everyone.ledger.catalogue(0, head.position), *entries])
+
+    def facts_of(candidate: str) -> list[Recorded]:
+        found = facts.get(candidate)
+        if found is None:
+            found = everyone.ledger.stream(_CANDIDATE + candidate, upto=head.position)
+        return found
+
+    return compare(
+        everyone,
+        seen,
+        facts_of,
+        Moment(as_of, head.recorded_at, head.position),
+        Moment(as_of, None, after_all),
+        Scope() if entries else Scope(candidates=frozenset(facts)),
+    )
+
+
+def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Columns:
+    """Lay all the facts of some candidates over columns, in memory alone."""
+    exams, certifications = Numbers(columns.exams), Numbers(columns.certifications)
+    new = arrange(as_scanned(rows), exams, certifications)
+    return Columns(
+        position=position,
+        base=columns.base,
+        delta=new if columns.delta is None else merge(columns.delta, new),
+        exams=tuple(exams.names()),
+        certifications=tuple(certifications.names()),
+    )
+
+
+def as_scanned(rows: Iterable[Recorded]) -> pa.Table:
+    """Lay events out as `ledger.scan` reads them."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "position": row.position,
+                "occurred_at": row.occurred_at,
+                "topic": row.topic,
+                "candidate": row.subject,
+                "exam": row.exam or "",
+                "key": row.key or "",
+                "flag": row.flag,
+                "until": row.until,
+                "annuls": row.annuls,
+                "data": row.data if row.exam is None else "",
+            }
+            for row in rows
+        ],
+        schema=SCHEMA,
+    )

@@ -1,0 +1,63 @@
+"""`violations`: sittings taken while not eligible."""
+
+from __future__ import annotations
+
+import typer
+
+from service import clock
+from service.cli.call import call_of
+from service.cli.everybody import (
+    CandidateFile,
+    ExamOption,
+    NoSnapshot,
+    TableFormat,
+    check_format,
+    everybody,
+    scope_of,
+    write_table,
+)
+from service.cli.options import AsOf, KnownAt, Output, command, group
+from service.cli.problems import DONE
+from service.cli.values import instant, known
+
+app = group()
+
+
+@command(
+    app,
+    "violations",
+    examples="""
+    attempt-ledger violations
+    attempt-ledger violations --exam AZ-104 --format jsonl
+    attempt-ledger violations --as-of 2023-01-01 --output violations-2022.csv
+    """,
+)
+def violations(
+    context: typer.Context,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    exam: ExamOption = None,
+    candidates: CandidateFile = None,
+    no_snapshot: NoSnapshot = False,
+    format: TableFormat = None,
+    output: Output = None,
+) -> int:
+    """List every sitting that was taken while not eligible.
+
+    Each sitting is judged at its start, without itself, twice: with what was known then
+    (status_then; empty where the exam or its policy was not yet known) and with what is known now
+    (status_now, eligible_from_now, and how many seconds too early it was). waived_then and
+    waived_now tell whether a grant waived a reason.
+    """
+    check_format(format, output)
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    moment_known = known(known_at)
+
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.moment import moment_at
+        from replay.violations import violations as found
+
+        moment = moment_at(everyone.ledger, at, moment_known, now)
+        write_table(found(everyone, moment, scope=scope_of(exam, candidates)), format, output)
+    return DONE
