@@ -62,11 +62,11 @@ def read_policy(toml: str) -> tuple[Policy, Rules]:
 
 
 def annulments(rows: Iterable[Recorded]) -> dict[int, int]:
-    """Map each annulled position to the position of its first annulment."""
+    """Map each annulled position to the position of its first annulment; rows in any order."""
     found: dict[int, int] = {}
     for row in rows:
         if row.annuls is not None:
-            found.setdefault(row.annuls, row.position)
+            found[row.annuls] = min(row.position, found.get(row.annuls, NEVER))
     return found
 
 
