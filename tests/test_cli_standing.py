@@ -98,7 +98,6 @@ def test_known_at_is_an_instant_a_date_or_a_position(door: Doorstep) -> None:
         (["C-1", "--known-at", "@x"], "'@x' is no position: write one such as @42"),
         (["C-1", "--zone", "Europe/Berln"], 'such as "Europe/Berlin"'),
         (["C-1", "--zone", "../etc/passwd"], "--zone"),
-        (["C-1", "--zone", "Europe/Berlin", "--format", "json"], "instants in JSON are UTC"),
     ],
 )
 def test_what_cannot_be_asked_is_said(door: Doorstep, words: list[str], said: str) -> None:
@@ -149,6 +148,18 @@ def test_text_tells_verdict_why_sittings_and_what_it_was_computed_from(door: Doo
     digest = door.json("standing", "C-1", "AZ-104")["policy"]["sha256"]
     assert page == f"{WAITING}sha256       {digest}\n"
     assert all(len(line) <= 80 and line == line.rstrip() for line in page.splitlines())
+
+
+def test_a_zone_moves_in_json_the_sentences_alone(door: Doorstep) -> None:
+    """Instants in JSON are UTC; what a candidate reads is on the clock asked for."""
+    call = ("standing", "C-1", "AZ-104", "--as-of", "2021-04-12", "--format", "json")
+    plain = json.loads(door.done(*call))
+    zoned = json.loads(door.done(*call, "--zone", "Asia/Kolkata"))
+    assert "Asia/Kolkata" in zoned["reasons"][0]["text"]
+    for answer in (plain, zoned):
+        for reason in answer["reasons"]:
+            del reason["text"]
+    assert plain == zoned
 
 
 def test_a_zone_moves_every_instant_of_the_text(door: Doorstep) -> None:

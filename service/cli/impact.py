@@ -71,7 +71,7 @@ def impact(
     format: TableFormat = None,
     output: Output = None,
 ) -> int:
-    """List whose standing would change if files were imported, recording nothing.
+    """List what importing files would change, recording nothing.
 
     One row a candidate and exam, as of --as-of, with the standing as it is (from_…), as it would
     be (to_…), and the events that would make the difference. Rows that the import would refuse

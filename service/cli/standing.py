@@ -10,7 +10,7 @@ from service import clock
 from service.cli.call import call_of, no_candidate
 from service.cli.options import AsOf, Format, FormatOption, KnownAt, command, group
 from service.cli.output import put
-from service.cli.problems import DONE, CallProblem
+from service.cli.problems import DONE
 from service.cli.values import instant, known, zone
 
 app = group()
@@ -43,8 +43,8 @@ def standing(
         typer.Option(
             "--zone",
             metavar="ZONE",
-            help="Show instants on this zone's clock, such as Europe/Berlin. Text only: JSON is "
-            "UTC. Default: UTC.",
+            help="Write instants on this zone's clock, such as Europe/Berlin; in JSON those in "
+            "sentences alone. Default: UTC.",
         ),
     ] = None,
     format: FormatOption = Format.text,
@@ -54,8 +54,6 @@ def standing(
     The answer is for one valid time (--as-of) on the knowledge of one system time (--known-at).
     JSON is one object; without EXAM an array of them, sorted by exam.
     """
-    if zone_name is not None and format is Format.json:
-        raise CallProblem("--zone goes with --format text: instants in JSON are UTC")
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)

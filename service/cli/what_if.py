@@ -71,7 +71,7 @@ def what_if(
         ),
     ] = None,
 ) -> int:
-    """Say what draft policies would have done, beside those in force.
+    """Say what draft policies would have done.
 
     A draft counts as one more version of the policy of its id: from its effective_from on it takes
     the place of what is in force. Every past sitting is judged at its start under both, with what
