@@ -99,18 +99,20 @@ class ResultsBeside:
 
 def _read(path: str, settings: CsvSettings, sending: Connection) -> None:
     """Read the file and send its rows: all that the other process does."""
-    with suppress(BrokenPipeError), open_source(path) as source:
-        problem = ""
-        items = ResultsReader(source, settings).items()
+    bytes_read, ended_by = 0, ""
+    with suppress(BrokenPipeError):  # nobody is there any more to read for
         try:
-            while some := [
-                (line, list(raw), list(map(tuple, rows)), problem)
-                for line, raw, rows, problem, _ in islice(items, _ITEMS_SENT)
-            ]:
-                _send(sending, _Message(some, source.bytes_read, False, ""))
-        except LedgerProblem as broken:
-            problem = str(broken)
-        _send(sending, _Message([], source.bytes_read, True, problem))
+            with open_source(path) as source:
+                items = ResultsReader(source, settings).items()
+                while some := [
+                    (line, list(raw), list(map(tuple, rows)), problem)
+                    for line, raw, rows, problem, _ in islice(items, _ITEMS_SENT)
+                ]:
+                    bytes_read = source.bytes_read
+                    _send(sending, _Message(some, bytes_read, False, ""))
+        except LedgerProblem as problem:
+            ended_by = str(problem)
+        _send(sending, _Message([], bytes_read, True, ended_by))
 
 
 def _send(sending: Connection, message: _Message) -> None:

@@ -12,7 +12,6 @@ from ledger.intake.sources import Source
 from ledger.problems import MalformedFact
 from ledger.wire import parse_line
 
-
 Check = Callable[[Fact], str | None]
 """Say what is wrong with a fact that `ledger` cannot judge, such as a policy; None if nothing."""
 

@@ -68,8 +68,14 @@ class ResultsReader:
                 continue
             try:
                 yield Item(line, fields, [fact.row() for fact in facts(fields)])
-            except (BadRow, MalformedFact) as bad:
+            except BadRow as bad:
                 yield Item(line, fields, (), str(bad))
+            except MalformedFact as malformed:
+                # In the words of the file: the columns have other names than the attributes.
+                problem = str(malformed)
+                if problem.startswith("subject "):
+                    problem = f"candidate_id {problem.removeprefix('subject ')}"
+                yield Item(line, fields, (), problem)
 
 
 class ResultRows:
@@ -159,8 +165,9 @@ class ResultRows:
             )
         except ValidationError as error:
             # Everything else was looked at above.
-            column = error.errors(include_url=False)[0]["loc"][0]
-            raise BadRow(f"{column} holds a control character") from None
+            column = str(error.errors(include_url=False)[0]["loc"][0])
+            value = exam if column == "exam" else registration
+            raise BadRow(f"{column} {value!r} holds a control character") from None
 
 
 def _check_header(header: Sequence[str], name: str, ignore_extra: bool) -> None:

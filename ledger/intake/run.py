@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ledger.intake.beside import ResultsBeside, is_worth_it
 from ledger.intake.items import Item
 from ledger.intake.lines import Check, read_lines
 from ledger.intake.report import Rejects, Report, default_rejects
@@ -22,12 +21,16 @@ from ledger.intake.sources import BrokenSource, Source, SourceProblem
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 
+if TYPE_CHECKING:
+    from ledger.intake.beside import ResultsBeside
+
 Format: TypeAlias = Literal["auto", "cloudevents", "csv"]
 FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv")
 
 TRANSACTION_SECONDS = 0.05
 """So that a single append beside an import waits no longer than that."""
 _FEWEST, _FIRST, _MOST = 64, 512, 16_384  # rows in a transaction
+_HEAVY = 8 << 20  # characters in a transaction: lines may be a megabyte long
 _EXTENSIONS: dict[str, Format] = {
     ".csv": "csv",
     ".jsonl": "cloudevents",
@@ -104,7 +107,8 @@ def import_file(
     except KeyboardInterrupt:
         report.interrupted = True
         report.stopped = "interrupted; run it again to complete it, nothing will be there twice"
-    run.close()
+    finally:
+        run.close()
     return report
 
 
@@ -135,11 +139,14 @@ class _Run:
                 )
             reader = ResultsReader(source, options.csv)
             self._header = reader.header
-            if options.beside and is_worth_it(source):
-                self._beside = ResultsBeside(source.name, options.csv)
-                self._items = self._beside.items()
-            else:
-                self._items = reader.items()
+            self._items = reader.items()
+            if options.beside:
+                # Most imports are small, and need not pay for loading multiprocessing.
+                from ledger.intake.beside import ResultsBeside, is_worth_it
+
+                if is_worth_it(source):
+                    self._beside = ResultsBeside(source.name, options.csv)
+                    self._items = self._beside.items()
             self._settler = Results(ledger, stopwatch, corrections=options.corrections)
         else:
             self._items = read_lines(source, actor=options.csv.actor, check=options.check)
@@ -167,24 +174,30 @@ class _Run:
         """End the other process, close the rejects file and say where it is."""
         if self._beside is not None:
             self._beside.close()
-        self._rejects.close()
+        report = self._report
+        try:
+            self._rejects.close()
+        except SourceProblem as problem:
+            report.stopped = str(problem)
         if self._rejects.is_made:
-            self._report.rejects = self._rejects.path
+            report.rejects = self._rejects.path
         if self._rejects.kept is not None:
-            self._report.notes.append(
+            report.notes.append(
                 f"the rejects file of an earlier run is kept as {self._rejects.kept}"
             )
 
     def _batches(self) -> Iterator[list[Item]]:
         """Cut the items into batches; the last one comes even if the input breaks off after it."""
         batch: list[Item] = []
-        wanted = self._size
+        wanted, weight = self._size, 0
         try:
             for item in self._items:
                 batch.append(item)
-                if len(batch) >= wanted or (self._keep and item.problem):
+                raw = item.raw
+                weight += len(raw) if isinstance(raw, str) else sum(map(len, raw))
+                if len(batch) >= wanted or weight >= _HEAVY or (self._keep and item.problem):
                     yield batch
-                    batch, wanted = [], self._size
+                    batch, wanted, weight = [], self._size, 0
         except BrokenSource as problem:
             broken: BrokenSource | None = problem
         else:
@@ -207,7 +220,7 @@ class _Run:
         if len(sound) == len(batch) and not settled.refused:
             return settled
         refused = {sound[index].line: refusal for index, refusal in settled.refused.items()}
-        for item in batch:
+        for index, item in enumerate(batch):
             refusal = Refusal(item.problem, False) if item.problem else refused.get(item.line)
             if refusal is not None:
                 report.refuse(item.line, refusal.problem, conflict=refusal.conflict)
@@ -216,6 +229,7 @@ class _Run:
                         f"line {item.line:,} cannot be taken, and what comes after it would be out "
                         "of order: mend it in the input and run it again"
                     )
+                    report.read -= len(batch) - index - 1
                     break
                 self._set_aside(item, refusal.problem)
         self._rejects.flush()
