@@ -28,7 +28,7 @@ def read_lines(
             yield Item(number, text, (), f"the line {fault}")
         elif text and not text.isspace():
             try:
-                fact = parse_line(mended(text) if PROBLEM in text else text)
+                fact = parse_line(mended(text) if PROBLEM in text else text.rstrip())
                 if actor is not None and fact.actor is None:
                     fact = fact._replace(actor=actor)
                 if check is not None and (wrong := check(fact)):
