@@ -49,6 +49,8 @@ class Catalogue(NamedTuple):
     rules: RuleBook
     unreadable: Sequence[tuple[Recorded, PolicyError]]
     """Published policies that do not parse: no version, and said so where they matter."""
+    unreadable_annulled: Sequence[int]
+    """By unreadable policy: the position of its annulment, NEVER when there is none."""
 
 
 @lru_cache(maxsize=256)
@@ -189,6 +191,7 @@ def catalogue_of(
         published=published,
         rules=rule_book(version.rules for version in published),
         unreadable=unreadable,
+        unreadable_annulled=ends(row for row, _ in unreadable),
     )
 
 

@@ -151,8 +151,10 @@ def unknown_exam(scene: Scene) -> Reason:
     policy = str(entry.payload()["policy"])
     unreadable = [
         str(problem)
-        for row, problem in catalogue.unreadable
-        if row.subject == policy and row.position <= q.known
+        for (row, problem), annulled in zip(
+            catalogue.unreadable, catalogue.unreadable_annulled, strict=True
+        )
+        if row.subject == policy and row.position <= q.known < annulled
     ]
     text = sentences.unknown_exam(scene.exam, policy, unreadable[-1] if unreadable else None)
     return reason(UNKNOWN_EXAM, NEVER, None, text, (entry,))
