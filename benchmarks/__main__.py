@@ -25,6 +25,12 @@ BENCHES = {
     "append": "one durable append at a time",
     "importing": "import of a results CSV, whole command",
     "standing": "one candidate's standing, and the whole command",
+    "population": "everybody's standing from the snapshot, beside DuckDB and aggregates",
+    "cold": "everybody's standing with no snapshot there",
+    "what_if": "a draft policy over everybody",
+    "refresh": "the snapshot after a thousand new events",
+    "memory": "peak memory of a whole replay",
+    "scaling": "a tenth, three tenths and all of the events",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
-FOLDER: Final = HERE.parent / ".benchmarks"
+FOLDER: Final = Path(os.environ.get("BENCHMARKS_FOLDER") or HERE.parent / ".benchmarks")
 """Generated ledgers and files, kept from run to run, and the results."""
 
 

@@ -22,14 +22,12 @@ def lines(figures: Sequence[Figure]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
         if number == 0:
             yield "  ".join("-" * width for width in widths)
-    notes = [
-        f"{figure.what}{f' beside {figure.peer_name}' if figure.peer_name else ''}: {figure.note}"
-        for figure in figures
-        if figure.note
-    ]
+    notes = {figure.note: figure for figure in reversed(figures) if figure.note}
     if notes:
         yield ""
-        yield from dict.fromkeys(notes)
+    for note, figure in reversed(notes.items()):
+        beside = f" beside {figure.peer_name}" if figure.peer_name else ""
+        yield f"{figure.what}{beside}: {note}"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -49,8 +47,8 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 def _asked(figure: Figure) -> str:
     unit = "" if figure.peer is not None else f" {figure.unit}"
     if figure.at_least is not None:
-        return f"≥ {figure.at_least:,g}{unit}"
-    return "" if figure.at_most is None else f"≤ {figure.at_most:,g}{unit}"
+        return f"≥ {figure.at_least:,}{unit}"
+    return "" if figure.at_most is None else f"≤ {figure.at_most:,}{unit}"
 
 
 def quantity(value: float, unit: str) -> str:

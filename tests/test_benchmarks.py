@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from crowd import CACHE, ROOT
 
 from benchmarks.make_ledger import make
+from benchmarks.peers.in_sql import InSql, write_facts
+from benchmarks.population import agree, asked_at
+from benchmarks.table import quantity
 from ledger.events import EVENTS
+from ledger.instants import DAY
 from ledger.ledger import Appended, Ledger
 from ledger.wire import parse_line, to_cloudevent
+from projections.standing import Moment
+from replay.everyone import Everyone
 
 NOW = 1_800_000_000_000_000  # 2027: later than anything that is made
 
@@ -74,3 +85,50 @@ def test_histories_hold_every_kind_of_event_but_erasure_in_believable_shares(
     candidates = len({row.stream for row in rows if row.stream.startswith("candidate/")})
     assert 4 < kinds["ExamAttempted"] / candidates < 6
     assert 9 < len(rows) / candidates < 12
+
+
+def test_the_peer_in_sql_says_the_same_of_everybody_at_many_moments(tmp_path: Path) -> None:
+    """DuckDB and the compiled fold agree on every row: both run the same course."""
+    make(12_000, tmp_path / "plain.ledger", plain=True)
+    candidates, exams = write_facts(tmp_path / "plain.ledger", tmp_path / "facts.parquet")
+    with opened(tmp_path / "plain.ledger") as ledger:
+        everyone = Everyone(ledger, cache=CACHE)
+        head = ledger.head()
+        statuses: Counter[str] = Counter()
+        for days_ago in range(0, 1_900, 240):
+            as_of = head.recorded_at - days_ago * DAY
+            for position in {head.position, head.position - 2_000, ledger.position_at(as_of)}:
+                moment = Moment(as_of, None, position)
+                ours = everyone.population(moment)
+                asked = asked_at(ledger, moment)
+                theirs = InSql(tmp_path / "facts.parquet", exams, asked, threads=1)()
+                agree(ours, theirs, candidates, exams)
+                statuses.update(ours["status"].to_pylist())
+    assert set(statuses) == {
+        *("eligible", "passed", "waiting", "cap-reached", "result-pending", "retired"),
+    }
+
+
+def test_the_table_says_of_every_figure_whether_it_is_reached(tmp_path: Path) -> None:
+    """`python -m benchmarks` measures, prints, keeps the figures as JSON, and its code tells."""
+    command = [sys.executable, "-m", "benchmarks", "append", "importing", "standing"]
+    ran = subprocess.run(
+        [*command, "--events", "2000", "--runs", "1"],
+        cwd=ROOT,
+        env={**os.environ, "BENCHMARKS_FOLDER": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    kept = json.loads((tmp_path / "results.json").read_text())["figures"]
+    assert {figure["bench"] for figure in kept} == {"append", "importing", "standing"}
+    assert ran.returncode == int(any(figure["reached"] is False for figure in kept))
+    for figure in kept:
+        (line,) = [
+            line
+            for line in ran.stdout.splitlines()
+            if line.startswith(figure["what"]) and quantity(figure["ours"], figure["unit"]) in line
+            and (not figure["peer"] or quantity(figure["peer"], figure["unit"]) in line)
+        ]  # fmt: skip
+        reached = {True: "yes", False: "NO", None: ""}[figure["reached"]]
+        assert line.endswith(reached)
