@@ -1,0 +1,1 @@
+"""What it means: facts folded into standings, with every why."""

@@ -1,0 +1,103 @@
+"""The house keeps its directions: who may import whom, and who may look at a clock."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+ALLOWED = {
+    "ledger": {"ledger"},
+    "policies": {"policies"},
+    "projections": {"projections", "ledger", "policies"},
+    "replay": {"replay", "projections", "ledger", "policies"},
+    "service": {"service", "replay", "projections", "ledger", "policies"},
+}
+"""Which rooms each may import: service → replay → projections → {ledger, policies}."""
+
+CLOCKS = {
+    ("time", "time"),
+    ("time", "time_ns"),
+    ("time", "monotonic"),
+    ("time", "perf_counter"),
+    ("datetime", "now"),
+    ("datetime", "utcnow"),
+    ("datetime", "today"),
+    ("date", "today"),
+    ("os", "environ"),
+    ("os", "getenv"),
+}
+"""What only a door may read: a clock, or an environment variable."""
+
+SHIELDED = {Path("ledger/__init__.py")}
+"""Takes a library's own variables out of its sight while it is imported, and reads none."""
+
+
+LONG = {"ledger/transparency/verify_proof.py"}
+"""May be long: it is handed to an auditor as one file that needs nothing else of ours."""
+
+
+def modules(room: str) -> list[Path]:
+    """Give every module of a room."""
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Give the line and the top-level package of each import of a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield node.lineno, name.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import hides its room"
+            yield node.lineno, (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_imports_run_one_way(room: str) -> None:
+    """A wrong arrow is named with its line."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {package}"
+        for path in modules(room)
+        for line, package in imported(path)
+        if package in ALLOWED and package not in ALLOWED[room]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", [room for room in ALLOWED if room != "service"])
+def test_nobody_below_the_door_reads_a_clock_or_the_environment(room: str) -> None:
+    """Instants and settings are arguments."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno} reads {node.value.id}.{node.attr}"
+        for path in modules(room)
+        if path.relative_to(ROOT) not in SHIELDED
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in CLOCKS
+    ]
+    assert wrong == []
+
+
+def test_a_module_is_readable_in_one_sitting() -> None:
+    """About 200 lines, rarely 400."""
+    long = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for room in ALLOWED
+        for path in modules(room)
+    }
+    assert {name: lines for name, lines in long.items() if lines > 400 and name not in LONG} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    """One idea each, in its first line."""
+    for room in ALLOWED:
+        for path in modules(room):
+            text = path.read_text(encoding="utf-8")
+            if text.strip():
+                assert ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} does not say"
