@@ -14,7 +14,7 @@ from typing import Any, Self
 from ledger.instants import format_instant, parse_instant
 from ledger.intake.report import Report
 from ledger.intake.results import CsvSettings
-from ledger.intake.run import Options, import_file
+from ledger.intake.run import Options, Progress, import_file
 from ledger.intake.sources import open_source
 from ledger.ledger import Ledger
 
@@ -41,6 +41,7 @@ class Place:
         name: str = "results.csv",
         *,
         csv: CsvSettings | None = None,
+        progress: Progress | None = None,
         **options: Any,
     ) -> Report:
         """Write a file and import it."""
@@ -48,7 +49,9 @@ class Place:
         (self.folder / name).write_bytes(data)
         chosen = replace(Options(rejects=self.rejects, csv=csv or CsvSettings()), **options)
         with open_source(str(self.folder / name)) as source:
-            return import_file(self.ledger, source, chosen, stopwatch=lambda: next(self._ticks))
+            return import_file(
+                self.ledger, source, chosen, stopwatch=lambda: next(self._ticks), progress=progress
+            )
 
     def rows(self, *rows: str, **options: Any) -> Report:
         """Import results rows under the whole header."""

@@ -163,7 +163,7 @@ class _Run:
             settled = self._settle(batch)
             if len(batch) >= self._size and settled.seconds > 0:
                 change = min(max(TRANSACTION_SECONDS / settled.seconds, 0.5), 2.0)
-                self._size = int(min(max(self._size * change, _FEWEST), _MOST))
+                self._size = round(min(max(self._size * change, _FEWEST), _MOST))
             if progress is not None:
                 read = (self._beside or self._source).bytes_read
                 progress(report, read, self._source.size)

@@ -1,0 +1,60 @@
+"""Import a file into a ledger in a process of its own, saying on standard output how far it is.
+
+    python intake_worker.py LEDGER FILE REJECTS [beside] [limit=BYTES] [pause=N] [kill-reader]
+
+Prints a line with the rows read after each transaction, all of 512 rows, and at the end the report
+as JSON. After transaction N it pauses until it is ended.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+from taking_in import NOW
+
+from ledger.intake import beside
+from ledger.intake.report import Report
+from ledger.intake.run import Options, import_file
+from ledger.intake.sources import open_source
+from ledger.ledger import Ledger
+
+
+def main() -> None:
+    path, file, rejects, *words = sys.argv[1:]
+    beside.WORTH_BYTES = 0
+    for word in words:
+        if word.startswith("limit="):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            limit = int(word.removeprefix("limit="))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    pauses = [int(word.removeprefix("pause=")) for word in words if word.startswith("pause=")]
+    transactions = count(1)
+    ticks = count()
+
+    def told(report: Report, done: int, size: int | None) -> None:
+        readers = [child.pid for child in multiprocessing.active_children()]
+        print(report.read, *readers, flush=True)
+        if next(transactions) in pauses:
+            sys.stdin.read()
+        if "kill-reader" in words:
+            for pid in readers:
+                os.kill(pid or 0, signal.SIGKILL)
+
+    options = Options(rejects=Path(rejects), beside="beside" in words)
+    with Ledger.open(path, clock=lambda: NOW) as ledger, open_source(file) as source:
+        report = import_file(
+            ledger, source, options, stopwatch=lambda: next(ticks) * 0.05, progress=told
+        )
+    print(json.dumps({**report.as_dict(), "interrupted": report.interrupted}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
