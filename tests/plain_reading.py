@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from told import EPOCH, MICROSECOND, at
 
 from ledger.events import Recorded
 from policies.durations import DAYS, MONTHS, TIME, Duration
-from policies.schema import Policy, parse_policy
+from policies.schema import Policy, PolicyError, parse_policy
 
 DAY = 86_400_000_000
 RESULTS = ("ExamPassed", "ExamFailed", "BetaRescored")
@@ -70,10 +71,10 @@ def wait_end(base: int, wait: Duration, policy: Policy) -> int:
 
 
 def after_live(live_at: int, duration: Duration, policy: Policy) -> int:
-    """Give a duration after an exam went live: 24-hour days, or months of the wall clock."""
-    if duration.unit == MONTHS:
-        return window_end(live_at, duration, policy.wait.zone)
-    return live_at + duration.amount * (DAY if duration.unit == DAYS else 1)
+    """Give a duration after an exam went live: days and months are of the policy's wall clock."""
+    if duration.unit == TIME:
+        return live_at + duration.amount
+    return window_end(live_at, duration, policy.wait.zone)
 
 
 # --- what is read ----------------------------------------------------------------------------
@@ -122,6 +123,21 @@ def latest(instants: Iterable[int | None]) -> int | None:
     """Give the latest; None is open-ended, so the latest of all."""
     every = list(instants)
     return None if None in every else max(i for i in every if i is not None)
+
+
+@lru_cache(maxsize=1024)
+def policy_or_none(toml: str) -> Policy | None:
+    """Read a published policy; None if it is none."""
+    try:
+        return parse_policy(toml, "")
+    except PolicyError:
+        return None
+
+
+def policies_of(rows: Iterable[Recorded]) -> list[Policy]:
+    """Read published policies, in the order of the rows; what does not parse is none."""
+    read = (policy_or_none(row.payload()["toml"]) for row in rows)
+    return [policy for policy in read if policy is not None]
 
 
 def reached(instant: int | None, t: int) -> bool:
@@ -197,8 +213,7 @@ class Reading:
 
     def policy(self, id: str, t: int) -> Policy | None:
         """Give the version in force at t; before the first, the first."""
-        published = [parse_policy(row.payload()["toml"], id)
-                     for row in self.known("PolicyPublished", id)]  # fmt: skip
+        published = policies_of(self.known("PolicyPublished", id))
         if not published:
             return None
         begun = [policy.effective_from for policy in published if policy.effective_from <= t]
@@ -405,8 +420,7 @@ def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
     Of whatever is recorded, by whatever policy: dates, ends, and each rule applied to each sitting.
     """
     instants: set[int] = set()
-    policies = [parse_policy(row.payload()["toml"], "") for row in rows
-                if row.type == "PolicyPublished"]  # fmt: skip
+    policies = policies_of(row for row in rows if row.type == "PolicyPublished")
     for row in rows:
         instants.add(row.occurred_at)
         if row.until is not None:

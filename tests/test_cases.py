@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
-from plain_reading import Reading, boundaries, first_after
+from plain_reading import Reading, boundaries, first_after, policies_of
 from story import CANDIDATE, SHIPPED, Asked, Given, line_of
 from story import policy as published
 from told import at
@@ -33,7 +33,6 @@ from policies.schema import (
     PassTable,
     Policy,
     WaitTable,
-    parse_policy,
 )
 from projections.answers import Standing
 from projections.fold.codes import STATUSES
@@ -205,9 +204,8 @@ def test_every_event_type_is_told() -> None:
 
 def test_every_policy_key_and_value_is_told() -> None:
     """Each key of each table is set to something else than its default, each choice is made."""
-    texts = {row.payload()["toml"] for case in CASES for row in case.given.rows
-             if row.type == "PolicyPublished"}  # fmt: skip
-    policies = [parse_policy(text, "") for text in texts]
+    rows = (row for case in CASES for row in case.given.rows if row.type == "PolicyPublished")
+    policies = policies_of({row.data: row for row in rows}.values())
     tables: dict[type, list[Any]] = {
         Policy: policies,
         WaitTable: [policy.wait for policy in policies],
