@@ -1,0 +1,80 @@
+"""Files that are there whole or not at all, and on the disk when the call returns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+_AT_ONCE = 32
+_FEW = 4
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it there, durably; raises OSError."""
+    replace_all({path: content})
+
+
+def replace_all(files: Mapping[Path, bytes]) -> None:
+    """Write many files, each whole or not at all; all are durable when this returns.
+
+    Makes folders where there are none. Only one process at a time may write to a place. Raises
+    OSError; then some are written and some not.
+    """
+    folders = {path.parent for path in files}
+    made = set[Path]()
+    for folder in folders:
+        made |= _make(folder)
+    drafts = {path.with_name(f".{path.name}.new"): path for path in files}
+    descriptors: list[int] = []
+    try:
+        for draft, path in drafts.items():
+            descriptors.append(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
+            _write(descriptors[-1], files[path])
+        _sync(descriptors)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    for draft, path in drafts.items():
+        os.replace(draft, path)
+    for folder in folders | made:
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make(folder: Path) -> set[Path]:
+    """Make a folder and those above it; give the folders whose names changed by that."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+    return {each.parent for each in missing}
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _sync(descriptors: Collection[int]) -> None:
+    if len(descriptors) <= _FEW:
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+        return
+    # One after another each waits for the disk; together the file system writes them in one go.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(os.fsync, descriptors):
+            pass
