@@ -29,19 +29,11 @@ from projections.fold.walk import (
 )
 
 
-class Held(NamedTuple):
-    """Until when a reason holds, and how many sittings cause it."""
-
-    until: int
-    causes: int
-
-
 class Capped(NamedTuple):
     """The used cap that ends last, and the first instant at which any cap may change."""
 
     until: int
     cap: int
-    causes: int
     next_change: int
 
 
@@ -57,29 +49,26 @@ def not_open(dates: Dates, phase: int) -> int:
     return dates.live_at if dates.live_at < dates.beta_opens_at else dates.beta_opens_at
 
 
-def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> Held:
+def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> int:
     """Hold while a sitting, beta or live, is passed and not free again.
 
     Until "the latest end of the covering certifications running at A, null if
     none runs or one never ends".
     """
-    causes = 0
     for i in range(n):
         if sittings.outcome[i] == PASSED and not free_again(sittings.start[i], cover, rules.retake):
-            causes += 1
-    if causes == 0:
-        return Held(NONE, 0)
-    return Held(NEVER if cover.running_until == NONE else cover.running_until, causes)
+            return NEVER if cover.running_until == NONE else cover.running_until
+    return NONE
 
 
-def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int) -> Held:
+def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int) -> int:
     """Hold until live_at while X is in beta and the beta sittings allowed are used."""
     if phase != IN_BETA:
-        return Held(NONE, 0)
+        return NONE
     taken = 0
     for i in range(n):
         taken += sittings.beta[i]
-    return Held(dates.live_at, taken) if taken >= rules.beta_sittings else Held(NONE, 0)
+    return dates.live_at if taken >= rules.beta_sittings else NONE
 
 
 def overdue_from(rules: Rules, dates: Dates) -> int:
@@ -93,13 +82,13 @@ def overdue_from(rules: Rules, dates: Dates) -> int:
 
 def result_pending(
     rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int, t: int
-) -> Held:
+) -> int:
     """Hold while a live sitting has no result, or a beta sitting has none and X is not in beta.
 
     Open-ended; for a beta sitting until live_at plus overdue_after_live. Of
     several the latest.
     """
-    until, causes = NONE, 0
+    until = NONE
     for i in range(n):
         if sittings.outcome[i] != PENDING:
             continue
@@ -109,11 +98,9 @@ def result_pending(
             continue
         else:
             ends = overdue_from(rules, dates)
-        if ends > t:
-            causes += 1
-            if ends > until:
-                until = ends
-    return Held(until, causes)
+        if ends > t and ends > until:
+            until = ends
+    return until
 
 
 def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
@@ -136,8 +123,8 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
             inside += 1
     next_change = following if inside > 0 else NEVER
     if inside < allowed:
-        return Capped(NONE, -1, 0, next_change)
-    return Capped(following, c, inside, next_change)
+        return Capped(NONE, -1, next_change)
+    return Capped(following, c, next_change)
 
 
 def rolling_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
@@ -168,8 +155,8 @@ def rolling_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Cap
     next_change = sittings.window[0] if inside > 0 else NEVER
     allowed = rules.cap_sittings[c]
     if inside < allowed:
-        return Capped(NONE, -1, 0, next_change)
-    return Capped(sittings.window[inside - allowed], c, inside, next_change)
+        return Capped(NONE, -1, next_change)
+    return Capped(sittings.window[inside - allowed], c, next_change)
 
 
 def cap_reached(
@@ -180,19 +167,19 @@ def cap_reached(
     First-sitting or last-sitting: "sittings_in_series >= sittings and A < the
     period's end".
     """
-    until, cap, causes, next_change = NONE, -1, 0, NEVER
+    until, cap, next_change = NONE, -1, NEVER
     for c in range(len(rules.cap_anchor)):
         if rules.cap_anchor[c] in (ROLLING, CALENDAR_YEAR, FOR_LIFE):
             used = window_cap(rules, sittings, n, c, t)
         elif in_series >= rules.cap_sittings[c] and t < walked.period_end:
-            used = Capped(walked.period_end, c, in_series, NEVER)
+            used = Capped(walked.period_end, c, NEVER)
         else:
-            used = Capped(NONE, -1, 0, NEVER)
+            used = Capped(NONE, -1, NEVER)
         if used.next_change < next_change:
             next_change = used.next_change
         if used.until > until:
-            until, cap, causes = used.until, used.cap, used.causes
-    return Capped(until, cap, causes, next_change)
+            until, cap = used.until, used.cap
+    return Capped(until, cap, next_change)
 
 
 def wait_entry(rules: Rules, ordinal: int) -> int:

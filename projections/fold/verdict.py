@@ -69,13 +69,6 @@ class Verdict(NamedTuple):
     """The reasons that an active grant waives, as bits (WAIVES_WAIT, WAIVES_CAP)."""
     cap: int
     """The cap that `cap_reached` speaks of, -1 when none."""
-    passes: int
-    """This and the next three: how many facts cause the reason of the name."""
-    betas: int
-    pending: int
-    capped: int
-    covered_by: int
-    """The certification row that `passed` ends with, -1 when none."""
     in_series: int
     period_end: int
     """NONE when there is none."""
@@ -84,7 +77,7 @@ class Verdict(NamedTuple):
 UNKNOWN_VERDICT = Verdict(
     UNKNOWN_EXAM, -1, -1, 0,
     NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-    0, -1, 0, 0, 0, 0, -1, 0, NONE,
+    0, -1, 0, NONE,
 )  # fmt: skip
 """An exam, or its policy, that is not in the catalogue: the only reason then."""
 
@@ -174,9 +167,9 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     )
     in_series = in_series_at(walked, free, t)
     stage = phase(dates, t)
-    passes = passed(rules, sittings, n, cover)
-    betas = beta_taken(rules, sittings, n, dates, stage)
-    pending = result_pending(rules, sittings, n, dates, stage, t)
+    stands = passed(rules, sittings, n, cover)
+    taken = beta_taken(rules, sittings, n, dates, stage)
+    awaited = result_pending(rules, sittings, n, dates, stage, t)
     capped = cap_reached(rules, sittings, n, walked, in_series, t)
     waits = waiting(rules, sittings, walked, t)
     waiver = waiver_at(facts, q, t, sittings, n)
@@ -188,18 +181,15 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
         horizon = earlier(horizon, walked.period_end)
     if waits != NONE:
         horizon = earlier(horizon, waits)
-    if pending.causes > 0 and t < overdue_from(rules, dates):
+    if awaited != NONE and t < overdue_from(rules, dates):
         horizon = earlier(horizon, overdue_from(rules, dates))
 
-    blocking = (
-        gone, closed, passes.until, betas.until, pending.until, capped.until, waits
-    )  # fmt: skip
+    blocking = gone, closed, stands, taken, awaited, capped.until, waits
     period_end = walked.period_end if in_series > 0 and walked.period_end != NEVER else NONE
     verdict = Verdict(
         status_of(blocking, waiver.waives), setting.definition, setting.version, setting.assumed,
-        gone, closed, passes.until, betas.until, pending.until, capped.until, waits,
-        waiver.waives, capped.cap, passes.causes, betas.causes, pending.causes, capped.causes,
-        cover.row if passes.causes > 0 else -1, in_series, period_end,
+        gone, closed, stands, taken, awaited, capped.until, waits,
+        waiver.waives, capped.cap, in_series, period_end,
     )  # fmt: skip
     return Judged(verdict, horizon)
 
