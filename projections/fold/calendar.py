@@ -156,8 +156,15 @@ def on_from(
 def year_around(
     instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> tuple[int, int]:
-    """Give the first instant of the wall-clock year of `instant`, and of the next one."""
+    """Give the first instant of the year of `instant` in a zone, and of the next one.
+
+    A year begins at 00:00 of 1 January, of two the first. (So the hour of New
+    Year's Eve that America/Phoenix had again after it, in 1944, is in the new year.)
+    """
     year, _, _ = civil(wall(instant, zone_from, zone_offset) // DAY)
     first = of_wall(day_number(year, 1, 1) * DAY, zone_from, zone_offset)
     following = of_wall(day_number(year + 1, 1, 1) * DAY, zone_from, zone_offset)
+    if following <= instant:
+        first = following
+        following = of_wall(day_number(year + 2, 1, 1) * DAY, zone_from, zone_offset)
     return first, within_time(following)
