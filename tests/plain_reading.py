@@ -60,6 +60,17 @@ def window_end(start: int, period: Duration, zone: str) -> int:
     return instant(later(wall(start, zone), period), zone)
 
 
+def new_year(year: int, zone: str) -> int:
+    """Give 00:00 of 1 January."""
+    return instant(datetime(year, 1, 1), zone)  # noqa: DTZ001 - a wall clock
+
+
+def year_of(moment: int, zone: str) -> int:
+    """Give the year that has begun by then and not ended."""
+    year = wall(moment, zone).year
+    return year + 1 if new_year(year + 1, zone) <= moment else year
+
+
 def wait_end(base: int, wait: Duration, policy: Policy) -> int:
     """Give when a wait that runs from `base` is over, as `wait.days` has it."""
     if wait.unit == TIME:
@@ -337,9 +348,9 @@ class Reading:
                 if in_series >= cap.sittings and period is not None and t < period:
                     caps.append(period)
             elif cap.anchor == "calendar-year":
-                year = wall(t, zone).year
-                if sum(wall(start, zone).year == year for start in starts) >= cap.sittings:
-                    caps.append(instant(midnight(date(year + 1, 1, 1)), zone))
+                year = year_of(t, zone)
+                if sum(year_of(start, zone) == year for start in starts) >= cap.sittings:
+                    caps.append(new_year(year + 1, zone))
             elif cap.period is None:
                 if len(starts) >= cap.sittings:
                     caps.append(None)
@@ -446,9 +457,8 @@ def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
                 if cap.period is not None:
                     instants.add(period_end(start, cap.period, zone))
                     instants.add(window_end(start, cap.period, zone))
-            for year in (0, 1, 2):
-                first = date(wall(start, zone).year + year, 1, 1)
-                instants.add(instant(midnight(first), zone))
+            this_year = year_of(start, zone)
+            instants |= {new_year(this_year + more, zone) for more in (0, 1, 2)}
     return sorted(instants)
 
 
