@@ -8,6 +8,7 @@ from pathlib import Path
 from ledger.events import Fact
 from ledger.ledger import Ledger
 from ledger.wire import parse_line
+from projections.answers import Standing
 from projections.standing import Moment
 from replay.ask import Asker
 
@@ -34,16 +35,20 @@ def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[object, ...]]:
     """Give the population's rows as the interpreted fold of each candidate gives them."""
     asker = Asker(ledger)
     for candidate in ledger.candidates(moment.position):
-        for standing in asker.standings(candidate, moment):
-            last = standing.sittings[-1]
-            yield (
-                candidate,
-                standing.exam,
-                standing.status,
-                standing.eligible,
-                standing.eligible_from,
-                standing.sittings_in_series,
-                standing.period_ends_at,
-                last.started_at,
-                last.outcome,
-            )
+        yield from map(row_of, asker.standings(candidate, moment))
+
+
+def row_of(standing: Standing) -> tuple[object, ...]:
+    """Give the row of the population's table that a standing makes."""
+    last = standing.sittings[-1]
+    return (
+        standing.candidate,
+        standing.exam,
+        standing.status,
+        standing.eligible,
+        standing.eligible_from,
+        standing.sittings_in_series,
+        standing.period_ends_at,
+        last.started_at,
+        last.outcome,
+    )

@@ -1,0 +1,243 @@
+"""The compiled fold over columns says of everybody what the interpreted fold says of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from crowd import CACHE, one_by_one, row_of
+from hypothesis import HealthCheck, given, settings
+from strategies import randomness, world
+from throng import Told, questions, seeded_worlds, throng
+
+from ledger.events import EVENT_TYPES
+from ledger.ledger import Ledger
+from policies.durations import DAYS, MONTHS, TIME
+from policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
+from projections.answers import Standing
+from projections.catalogue import Catalogue
+from projections.fold.codes import OUTCOMES, STATUSES
+from projections.standing import Moment
+from replay.ask import Asker
+from replay.columns import build, snapshot
+from replay.columns.snapshot import Columns
+from replay.everyone import Everyone
+from replay.population import Scope, as_columns, population
+from replay.tables import rows_of
+
+WORLDS, PEOPLE, QUESTIONS = 650, 5, 5
+ENOUGH = 100
+
+
+def as_arrays(catalogue: Catalogue) -> Catalogue:
+    """Lay the catalogue out as columns once, rather than anew for each question."""
+    return catalogue._replace(
+        definitions=as_columns(catalogue.definitions),
+        milestones=as_columns(catalogue.milestones),
+        defined=as_columns(catalogue.defined),
+        versions=as_columns(catalogue.versions),
+        rules=as_columns(catalogue.rules),
+    )
+
+
+class Both:
+    """Asks both folds about the same candidates at the same moment."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        head = ledger.head().position
+        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        self.asker = Asker(ledger)
+        self.columns: Columns = everyone.columns(head)
+        self.kernels = everyone.kernels
+        self.catalogue = as_arrays(everyone.catalogue(self.columns, head))
+        self.policies = {
+            version.policy.sha256: version.policy
+            for version in self.asker.catalogue(head).published
+        }
+
+    def agree(self, names: Iterable[str], moment: Moment) -> list[Standing]:
+        """Hold the rows of some candidates equal, and give the standings they came from."""
+        names = sorted(names)
+        standings = [each for who in names for each in self.asker.standings(who, moment)]
+        table = population(
+            self.columns,
+            self.catalogue,
+            moment,
+            self.kernels,
+            scope=Scope(candidates=frozenset(names)),
+        )
+        assert list(rows_of(table)) == [row_of(standing) for standing in standings], moment
+        return standings
+
+
+# --- what is met on the way ------------------------------------------------------------------
+
+
+def of_policy(policy: Policy) -> Iterator[str]:
+    """Name the keys and values of a policy."""
+    wait, beta = policy.wait, policy.beta
+    yield f"wait.from = {wait.from_}"
+    yield f"wait.days = {wait.days}"
+    yield f"wait.zone: {'UTC' if wait.zone == 'UTC' else 'with daylight saving time'}"
+    yield f"wait.after: {min(len(wait.after), 2)}"
+    yield from {f"wait.after: {UNITS[each.unit]}" for each in wait.after}
+    yield f"cap: {min(len(policy.cap), 2)}"
+    for cap in policy.cap:
+        yield "cap for life" if cap.for_life else f"cap.anchor = {cap.anchor}"
+        yield from {f"cap.period: {UNITS[period.unit]}" for period in [cap.period] if period}
+    yield f"pass.retake = {policy.pass_.retake}"
+    yield f"beta.sittings: {min(beta.sittings, 2)}"
+    yield f"beta.counts = {beta.counts}"
+    yield f"beta.results_after_live: {'some' if beta.results_after_live else 'none'}"
+    overdue = beta.overdue_after_live
+    yield f"beta.overdue_after_live: {UNITS[overdue.unit] if overdue else 'none'}"
+    yield f"exception: {'some' if policy.exception.waives else 'none'}"
+
+
+UNITS = {TIME: "time", DAYS: "days", MONTHS: "months"}
+
+
+def choices(table: type, key: str) -> Iterator[str]:
+    """Give the words that a key of a policy accepts."""
+    field: Any = table.model_fields[key]  # type: ignore[attr-defined]
+    yield from field.annotation.__args__
+
+
+def to_be_met() -> list[str]:
+    """Name everything that must occur often: it follows from the schema, not from the generator."""
+    return [
+        *(f"event {type}" for type in EVENT_TYPES),
+        *(f"status {status}" for status in STATUSES),
+        *(f"reason {code}" for code in STATUSES[1:]),
+        *(f"outcome {outcome}" for outcome in OUTCOMES),
+        "waived waiting",
+        "waived cap-reached",
+        *(f"wait.from = {word}" for word in choices(WaitTable, "from_")),
+        *(f"wait.days = {word}" for word in choices(WaitTable, "days")),
+        *(f"wait.zone: {kind}" for kind in ("UTC", "with daylight saving time")),
+        *(f"wait.after: {entries}" for entries in (0, 1, 2, "time", "days")),
+        *(f"cap: {caps}" for caps in (0, 1, 2)),
+        *(f"cap.anchor = {word}" for word in choices(Cap, "anchor")),
+        "cap for life",
+        "cap.period: days",
+        "cap.period: months",
+        *(f"pass.retake = {word}" for word in choices(PassTable, "retake")),
+        *(f"beta.sittings: {allowed}" for allowed in (0, 1, 2)),
+        "beta.counts = False",
+        "beta.counts = True",
+        *(f"beta.results_after_live: {kind}" for kind in ("none", "some")),
+        *(f"beta.overdue_after_live: {kind}" for kind in ("none", *UNITS.values())),
+        *(f"exception: {kind}" for kind in ("none", "some")),
+        "policy assumed",
+        "not all known",
+        "ahead of the last fact",
+    ]
+
+
+def test_every_table_of_a_policy_is_counted() -> None:
+    """A key that is new in the schema is not forgotten here."""
+    policy = {"id", "title", "source", "effective_from"}  # say nothing of any sitting
+    tables = {"wait": WaitTable, "cap": Cap, "pass_": PassTable, "beta": BetaTable}
+    assert set(Policy.model_fields) == policy | set(tables) | {"exception"}
+    keys = {
+        f"{table.rstrip('_')}.{field.alias or name}"
+        for table, schema in tables.items()
+        for name, field in schema.model_fields.items()
+    }
+    assert {key for key in keys if not any(key in met for met in to_be_met())} == {"cap.sittings"}
+
+
+def counted(both: Both, moment: Moment, standings: Iterable[Standing], told: Told) -> Counter[str]:
+    """Count what occurs in the rows that were compared."""
+    seen: Counter[str] = Counter()
+    for standing in standings:
+        seen[f"status {standing.status}"] += 1
+        seen.update(f"reason {reason.code}" for reason in standing.reasons)
+        seen.update(f"waived {reason.code}" for reason in standing.waived)
+        seen[f"outcome {standing.sittings[-1].outcome}"] += 1
+        seen["not all known"] += moment.position < told.positions[-1]
+        seen["ahead of the last fact"] += moment.as_of > max(
+            row.occurred_at for row in told.world.rows
+        )
+        if standing.policy is not None:
+            seen["policy assumed"] += standing.policy.assumed
+            seen.update(of_policy(both.policies[standing.policy.sha256]))
+    return seen
+
+
+def in_columns(cells: list[str], across: int = 3) -> Iterator[str]:
+    """Lay cells out in columns, to be read downwards."""
+    down = -(-len(cells) // across)
+    for i in range(down):
+        yield "".join(f"{cell:<46}" for cell in cells[i::down]).rstrip()
+
+
+# --- the laws --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, list[Told]]]:
+    """Give a ledger of thousands of candidates under hundreds of policies."""
+    path = tmp_path_factory.mktemp("throng") / "a.ledger"
+    ledger, told = throng(path, seeded_worlds(WORLDS, PEOPLE), Random(1))
+    with ledger:
+        yield ledger, told
+
+
+def test_thousands_of_candidates_are_told_the_same_by_both_folds(
+    crowded: tuple[Ledger, list[Told]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row for row, each world at instants and positions of its own; nothing of the rules is rare.
+
+    Every event type is in the ledger, and every policy key and reason code in the rows compared,
+    at least a hundred times.
+    """
+    ledger, every = crowded
+    both, random = Both(ledger), Random(2)
+    seen = Counter(f"event {row.type}" for row in ledger.read())
+    rows = 0
+    for told in every:
+        for asked in questions(told, random, QUESTIONS):
+            moment = Moment(asked.as_of, None, asked.known)
+            standings = both.agree(told.names, moment)
+            rows += len(standings)
+            seen += counted(both, moment, standings, told)
+    with capsys.disabled():
+        print(f"\n{rows:,} rows of {WORLDS * PEOPLE:,} candidates, the same by both folds:")
+        print("\n".join(in_columns([f"{n:>6,} {name}" for name, n in sorted(seen.items())])))
+    assert {name: seen[name] for name in to_be_met() if seen[name] < ENOUGH} == {}
+
+
+def test_all_of_them_come_out_sorted_from_parts_and_a_delta(
+    crowded: tuple[Ledger, list[Told]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot in many parts, brought up to date: one table, whoever's facts lie where."""
+    ledger, _ = crowded
+    monkeypatch.setattr(build, "PART_ROWS", 4_000)
+    monkeypatch.setattr(snapshot, "_SMALL", 10_000)
+    head = ledger.head().position
+    Everyone(ledger, cache=CACHE).columns(head - 800)
+    everyone = Everyone(ledger, cache=CACHE)
+    columns = everyone.columns(head)
+    assert len(columns.base) > 5
+    assert columns.delta is not None
+    assert 100 < len(columns.delta.candidates) < 2_000
+    moment = Moment(1_640_000_000_000_000, None, head)
+    assert list(rows_of(everyone.population(moment))) == list(one_by_one(ledger, moment))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@given(randomness())
+def test_whatever_the_world_both_folds_say_the_same(random: Random) -> None:
+    """Any policies, catalogue and histories, in a file of their own, asked on every boundary."""
+    with TemporaryDirectory() as folder:
+        ledger, [told] = throng(Path(folder) / "a.ledger", [world(random, 3)], random)
+        with ledger:
+            both = Both(ledger)
+            for asked in questions(told, random, 4):
+                both.agree(told.names, Moment(asked.as_of, None, asked.known))
