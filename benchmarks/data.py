@@ -32,8 +32,8 @@ def results_csv(rows: int) -> Path:
         _say(f"making {path.name}")
         FOLDER.mkdir(exist_ok=True)
         draft = path.with_suffix(".draft")
-        made = run(sys.executable, HERE / "make_results.py", str(rows), "--seed", str(SEED))
-        draft.write_text(made.output, encoding="utf-8", newline="\n")
+        program = HERE / "make_results.py"
+        run(sys.executable, program, str(rows), "--seed", str(SEED), into=draft)
         os.replace(draft, path)
     return path
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import IO, Final
 
 HERE: Final = Path(__file__).resolve().parent
 FOLDER: Final = Path(os.environ.get("BENCHMARKS_FOLDER") or HERE.parent / ".benchmarks")
@@ -107,27 +108,35 @@ class Ran:
     output: str
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> Ran:
-    """Run a command to its end; raises CalledProcessError unless it exits with 0."""
+def run(*command: str | Path, cwd: Path | None = None, into: Path | None = None) -> Ran:
+    """Run a command to its end; raises CalledProcessError unless it exits with 0.
+
+    `into` takes what it prints, if that is much: held here, it would count as a child's memory.
+    """
     words = [str(word) for word in command]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environment, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    output = process.stdout.read()  # what is run here says little on standard error
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    took = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    process.stderr.close()
+    with (
+        tempfile.TemporaryFile("w+") as errors_file,
+        open(into, "w+") if into else tempfile.TemporaryFile("w+") as output_file,
+    ):
+        process = subprocess.Popen(
+            words, stdout=output_file, stderr=errors_file, cwd=cwd, env=environment
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output = "" if into else _read(output_file)
+        errors = _read(errors_file)
     if process.returncode != 0:
         sys.stderr.write(errors)
         raise subprocess.CalledProcessError(process.returncode, words)
     return Ran(took, usage.ru_maxrss * 1024 / 1e6, output)
+
+
+def _read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def python(module: str, *arguments: str | Path) -> Ran:
