@@ -234,6 +234,7 @@ def pending_beta(scene: Scene, s: int) -> str:
         scene.policy,
         scene.dates.live_at,
         expected(scene),
+        scene.dates.live_at <= scene.t,
         scene.show,
     )
 

@@ -89,7 +89,7 @@ def passed(exam: str, at: int, retake: str, running_until: int, show: Show) -> s
 
 
 def beta_result(exam: str, at: int, policy: Policy, live_at: int, expected: tuple[int, ...],
-                show: Show) -> str:  # fmt: skip
+                live: bool, show: Show) -> str:  # fmt: skip
     """Say that a beta result is pending and when it usually comes; never that it failed."""
     said = f"You took {exam} in beta on {show(at)}; the result is pending"
     usual = policy.beta.results_after_live
@@ -99,7 +99,7 @@ def beta_result(exam: str, at: int, policy: Policy, live_at: int, expected: tupl
         return f"{said}. The live date is not known yet."
     if expected:
         return f"{said}: expected between {show(expected[0])} and {show(expected[1])}."
-    return f"{said}. The exam goes live on {show(live_at)}."
+    return f"{said}. The exam {'went' if live else 'goes'} live on {show(live_at)}."
 
 
 def beta_taken(exam: str, policy: Policy, pending: str | None) -> str:
