@@ -23,8 +23,9 @@ Every page below is what `--help` says of the command.
 the path of the file, to the letter: `sqlite:///attempts.ledger` is a file in the working directory,
 `sqlite:////var/lib/attempts.ledger` one with an absolute path. Beside the file lie its lock
 (`.lock`), SQLite's own files (`-wal`, `-shm`), the key file of personal fields (`.keys`; `--keys`
-names another) and, once `replay` was called, columns that it makes anew whenever they are missing
-(`.columns`).
+names another), the transparency log (`.tlog`), the key that signs it (`.signing-key`;
+`--signing-key` names another) with the last checkpoint it signed (`.signing-key.last`) and, once
+`replay` was called, columns that it makes anew whenever they are missing (`.columns`).
 
 **Instants** are UTC, in RFC 3339: `2021-03-15T09:00:00Z`. A date without a time means its 00:00
 UTC; a time without an offset is refused.
@@ -45,6 +46,7 @@ UTC; a time without an offset is refused.
 |---|---|
 | `ATTEMPT_LEDGER` | the URL of the ledger, for `--ledger` |
 | `ATTEMPT_LEDGER_KEYS` | the key file, for `--keys` |
+| `ATTEMPT_LEDGER_SIGNING_KEY` | the key that signs checkpoints, for `--signing-key` |
 | `ATTEMPT_LEDGER_ACTOR` | who records, for `--actor`; the login name is never taken |
 | `ATTEMPT_LEDGER_DEBUG` | set to anything, an unexpected error shows where it came from |
 | `NO_COLOR` | set to anything, text is without colour on a terminal too |

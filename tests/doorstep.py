@@ -14,7 +14,13 @@ from service import clock
 from service.cli.main import app
 
 NOW = "2022-06-01T12:00:00Z"
-SETTINGS = ("ATTEMPT_LEDGER", "ATTEMPT_LEDGER_KEYS", "ATTEMPT_LEDGER_ACTOR", "ATTEMPT_LEDGER_DEBUG")
+SETTINGS = (
+    "ATTEMPT_LEDGER",
+    "ATTEMPT_LEDGER_KEYS",
+    "ATTEMPT_LEDGER_SIGNING_KEY",
+    "ATTEMPT_LEDGER_ACTOR",
+    "ATTEMPT_LEDGER_DEBUG",
+)
 
 
 class Answer(NamedTuple):

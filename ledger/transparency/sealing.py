@@ -43,14 +43,20 @@ class Sealed(NamedTuple):
     checkpoint: Checkpoint
 
 
+def check_unused(place: Place) -> None:
+    """Raise LogProblem where a log, or a signing key, is there already."""
+    for path, what in ((place.verifier_key, "log"), (place.checkpoint, "log"), (place.key, "key")):
+        if os.path.lexists(path):
+            raise LogProblem(
+                f"{path} is there already, of the {what} of another ledger: move it away first"
+            )
+
+
 def make_key(place: Place, ledger_id: str) -> SigningKey:
     """Make the signing key of a new log, and its folder; raises SigningKeyProblem, LogProblem."""
-    if place.folder.exists() and any(place.folder.iterdir()):
-        raise LogProblem(
-            f"{place.folder} is there already, the log of another ledger: move it away first"
-        )
-    key = create_key(place.key, origin_of(ledger_id))
-    with _log_problems(place):
+    with _writing(place):
+        check_unused(place)
+        key = create_key(place.key, origin_of(ledger_id))
         replace(place.verifier_key, f"{key.verifier}\n".encode())
     return key
 

@@ -1,4 +1,4 @@
-"""What a call says before its command: which ledger is meant, and which key file."""
+"""What a call says before its command: which ledger is meant, and which keys."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from service import clock
 from service.cli.problems import CallProblem
+from service.cli.sealing import check_unused, make_key_for, seal_after
 
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
@@ -25,16 +26,30 @@ _ACCEPTED = (
 
 @dataclass(frozen=True)
 class Call:
-    """The ledger and the key file that a call is about."""
+    """The ledger and the keys that a call is about."""
 
     path: Path
     keys: Path | None = None
+    signing_key: Path | None = None
 
-    def open(self, *, to_write: bool = False) -> Ledger:
-        """Open the ledger, for reading unless `to_write`; raises LedgerProblem."""
+    @contextmanager
+    def open(self, *, to_write: bool = False) -> Iterator[Ledger]:
+        """Open the ledger, for reading unless `to_write`; raises LedgerProblem.
+
+        What was written is sealed at the end, whatever ended it.
+        """
         from ledger.ledger import Ledger
 
-        return Ledger.open(self.path, clock=clock.now, keys=self.keys, read_only=not to_write)
+        with Ledger.open(
+            self.path, clock=clock.now, keys=self.keys, read_only=not to_write
+        ) as ledger:
+            if not to_write:
+                yield ledger
+                return
+            try:
+                yield ledger
+            finally:
+                seal_after(ledger, self.signing_key)
 
     def check(self) -> None:
         """Look whether there is a ledger that can be read; raises LedgerProblem."""
@@ -51,11 +66,19 @@ class Call:
         with self.open(to_write=not may_miss) as ledger:
             yield ledger
 
-    def create(self) -> Ledger:
-        """Make the ledger, empty; raises LedgerProblem if something is there already."""
+    @contextmanager
+    def create(self) -> Iterator[Ledger]:
+        """Make the ledger, empty, and its signing key; what is written is sealed at the end.
+
+        Raises LedgerProblem if something is there already.
+        """
         from ledger.ledger import Ledger
 
-        return Ledger.create(self.path, clock=clock.now, keys=self.keys)
+        check_unused(self.path, self.signing_key)
+        with Ledger.create(self.path, clock=clock.now, keys=self.keys) as ledger:
+            make_key_for(ledger, self.signing_key)
+            yield ledger
+            seal_after(ledger, self.signing_key)
 
 
 def no_candidate(candidate: str, ledger: Ledger) -> CallProblem:

@@ -34,6 +34,11 @@ COMMANDS: Mapping[str, str] = {
     "what-if": "service.cli.what_if",
     "export": "service.cli.export",
     "policy": "service.cli.policy",
+    "seal": "service.cli.seal",
+    "checkpoint": "service.cli.checkpoint",
+    "prove": "service.cli.prove",
+    "verify": "service.cli.verify",
+    "verify-proof": "service.cli.verify_proof",
 }
 """Each command and the module whose `app` it is, in the order of the help.
 
@@ -137,6 +142,16 @@ def door(
             help="The key file of personal fields. Default: the ledger's own name with .keys.",
         ),
     ] = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--signing-key",
+            metavar="FILE",
+            envvar="ATTEMPT_LEDGER_SIGNING_KEY",
+            help="The private key that signs checkpoints. Default: the ledger's own name with "
+            ".signing-key.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Say which release."),
@@ -149,7 +164,7 @@ def door(
 
     Instants are UTC; a date without a time means 00:00 UTC.
     """
-    context.obj = Call(ledger_path(ledger), keys)
+    context.obj = Call(ledger_path(ledger), keys, signing_key)
 
 
 def run() -> None:

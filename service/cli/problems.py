@@ -88,7 +88,7 @@ def _usage(error: Exception) -> Iterable[str]:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         return [said.rstrip()]
-    if any(f": {name}" in said for name in ("--ledger", "--keys")):
+    if any(f": {name}" in said for name in ("--ledger", "--keys", "--signing-key")):
         said = f"{said.rstrip('.')}: it goes before the command"
     lines = [said[:1].lower() + said[1:]]
     if context is not None:

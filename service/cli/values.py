@@ -41,11 +41,16 @@ def known(text: str | None) -> Known:
     if text is None:
         return HEAD
     if text.startswith("@"):
-        match = _POSITION.fullmatch(text)
-        if match is None:
-            raise CallProblem(f"--known-at: {text!r} is no position: write one such as @42")
-        return Known(position=int(match[1]))
+        return Known(position=position("--known-at", text))
     return Known(instant=instant("--known-at", text))
+
+
+def position(option: str, text: str) -> int:
+    """Read a position such as ``@42``; raises CallProblem."""
+    match = _POSITION.fullmatch(text)
+    if match is None:
+        raise CallProblem(f"{option}: {text!r} is no position: write one such as @42")
+    return int(match[1])
 
 
 def zone(name: str) -> tzinfo:

@@ -1,0 +1,106 @@
+"""`seal`: sign what was appended, once or all the while."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.call import call_of
+from service.cli.options import command, group
+from service.cli.output import say
+from service.cli.problems import DONE, REFUSED
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from ledger.transparency.place import Place
+
+app = group()
+EVERY_SECONDS = 0.5
+"""How long `--follow` lets events gather: with the sealing itself less than a second."""
+
+
+@command(
+    app,
+    "seal",
+    examples="""
+    attempt-ledger seal
+    attempt-ledger --signing-key /secure/attempts.signing-key seal --follow
+    attempt-ledger seal --new-key
+    """,
+)
+def seal(
+    context: typer.Context,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on sealing, at most a second behind, until Ctrl-C.")
+    ] = False,
+    new_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-key",
+            help="Make a signing key where there is none: for a ledger without one, or whose key "
+            "was lost. Whoever checks proofs needs the new verifier key.",
+        ),
+    ] = False,
+) -> int:
+    """Hash what was appended, and sign a new checkpoint.
+
+    What came since the last checkpoint is hashed. Commands that write seal before they end; this
+    one is for what else writes, and for what could not be sealed then. Nothing is signed that
+    contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
+    """
+    from ledger.transparency.place import place_of
+    from ledger.transparency.problems import Inconsistent
+    from service.cli.sealing import seal_now
+
+    call = call_of(context)
+    with call.open() as ledger:
+        place = place_of(ledger.path, call.signing_key)
+        try:
+            if new_key:
+                _make_key(ledger, place)
+            if follow:
+                return _follow(ledger, place)
+            sealed = seal_now(ledger, place, ledger.head().position)
+        except Inconsistent as problem:
+            say(str(problem))
+            return REFUSED
+    more = sealed.checkpoint.size - sealed.before
+    say(f"{ledger.path} is sealed up to position {sealed.checkpoint.size:,}, {more:,} of them now")
+    return DONE
+
+
+def _make_key(ledger: Ledger, place: Place) -> None:
+    from ledger.transparency.sealing import make_key, renew_key
+
+    make = renew_key if place.checkpoint.exists() else make_key
+    key = make(place, str(ledger.about("ledger")))
+    say(f"{place.key} is made; its verifier key is {key.verifier}")
+
+
+def _follow(ledger: Ledger, place: Place) -> int:
+    """Seal whenever somebody has written; what hinders is said once, and tried again."""
+    from ledger.problems import LedgerProblem
+    from ledger.transparency.problems import Inconsistent, SigningKeyProblem
+    from service.cli.sealing import seal_now
+
+    connection = ledger.recorder.new_reader()
+    seen, said = None, ""
+    try:
+        while True:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                try:
+                    seal_now(ledger, place, ledger.head().position)
+                    seen, said = version, ""
+                except (Inconsistent, SigningKeyProblem):
+                    raise
+                except LedgerProblem as problem:
+                    if said != (said := str(problem)):
+                        say(f"not sealed, and tried again: {problem}")
+            time.sleep(EVERY_SECONDS)
+    except KeyboardInterrupt:
+        return DONE
+    finally:
+        ledger.recorder.close_reader(connection)

@@ -1,0 +1,68 @@
+"""Every command that writes seals before it ends; what goes wrong with that is said, no more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.cli.output import say
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from ledger.transparency.place import Place
+    from ledger.transparency.sealing import Sealed
+
+
+def seal_after(ledger: Ledger, signing_key: Path | None) -> None:
+    """Seal what was appended, if anything was; never fails.
+
+    The events stand whether they are sealed or not: whatever hinders is one sentence, and the next
+    sealing makes up for it.
+    """
+    from ledger.problems import LedgerProblem
+    from ledger.transparency.place import place_of, sealed_size
+
+    try:
+        place = place_of(ledger.path, signing_key)
+        head = ledger.head().position
+        if head != sealed_size(place) or not place.checkpoint.exists():
+            seal_now(ledger, place, head)
+    except LedgerProblem as problem:
+        say(f"what is recorded stands, but is not sealed: {problem}")
+
+
+def seal_now(ledger: Ledger, place: Place, head: int) -> Sealed:
+    """Seal up to a position, with a bar on a terminal; raises LedgerProblem."""
+    from ledger.transparency.place import sealed_size
+    from ledger.transparency.sealing import seal
+    from service.cli.progress import counting
+
+    with counting("sealing", max(0, head - sealed_size(place))) as told:
+        return seal(place, str(ledger.about("ledger")), head, processes=processes(), told=told)
+
+
+def processes() -> int:
+    """Tell how many processes hash: as many as there are cores for us, at most two."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+def check_unused(ledger: Path, signing_key: Path | None) -> None:
+    """Raise LogProblem where a new ledger would lie beside the log or key of another."""
+    from ledger.transparency.place import place_of
+    from ledger.transparency.sealing import check_unused
+
+    if not os.path.lexists(ledger):
+        check_unused(place_of(ledger, signing_key))
+
+
+def make_key_for(ledger: Ledger, signing_key: Path | None) -> None:
+    """Make the signing key of a new ledger; never fails."""
+    from ledger.problems import LedgerProblem
+    from ledger.transparency.place import place_of
+    from ledger.transparency.sealing import make_key
+
+    try:
+        make_key(place_of(ledger.path, signing_key), str(ledger.about("ledger")))
+    except LedgerProblem as problem:
+        say(f"the ledger is made, but cannot be sealed: {problem}")
