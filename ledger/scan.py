@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 
+from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
 
 # The driver settles each column's type by its first batch, where all may be null: so texts are
@@ -20,6 +22,16 @@ from ledger.problems import LedgerProblem
 _SELECT = """
 SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, coalesce(exam, '') AS exam,
   coalesce(key, '') AS key, flag, until, annuls, iif(exam IS NULL, data, '') AS data
+FROM events
+"""
+
+# Views tell when each was known, too, and what was said of exceptions; no personal field of it.
+_PERSONAL = ", ".join(f"'$.{name}'" for name in sorted(ExceptionRequested.personal))
+_RECORDED = f"""
+SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, coalesce(exam, '') AS exam,
+  coalesce(key, '') AS key, flag, until, annuls, recorded_at,
+  iif(exam IS NULL, data, iif(topic >= 'Exception' AND topic < 'Exceptioo',
+    json_remove(data, {_PERSONAL}), '')) AS data
 FROM events
 """
 
@@ -44,6 +56,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+RECORDED_SCHEMA = SCHEMA.insert(9, pa.field("recorded_at", pa.int64()))
+"""What `scan_recorded` gives: the facts, and when the ledger took them."""
+
 BATCH_ROWS = 65_536
 
 
@@ -62,6 +77,19 @@ def scan_touched(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
     yield from _batches(path, f"{_SELECT} WHERE +position <= {int(upto)} AND stream IN ({new})")
 
 
+def scan_recorded(path: Path, upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield the facts of candidates up to a position, by position, as `RECORDED_SCHEMA`."""
+    select = _RECORDED + _NEW.format(after=0, upto=int(upto))
+    return (batch.cast(RECORDED_SCHEMA) for batch in _query(path, select))
+
+
+def scan_candidates(path: Path, candidates: Sequence[str], upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield all facts of some candidates up to a position, in any order, as `RECORDED_SCHEMA`."""
+    named = json.dumps([f"candidate/{name}" for name in candidates])
+    select = f"{_RECORDED} WHERE +position <= ? AND stream IN (SELECT value FROM json_each(?))"
+    return (batch.cast(RECORDED_SCHEMA) for batch in _query(path, select, (int(upto), named)))
+
+
 def sample_candidates(path: Path, upto: int, count: int) -> list[str]:
     """Give the candidates of about `count` facts spread evenly over the ledger, sorted."""
     step = max(1, upto // max(1, count))
@@ -78,12 +106,14 @@ def _batches(path: Path, select: str) -> Iterator[pa.RecordBatch]:
     return (batch.cast(SCHEMA) for batch in _query(path, select))
 
 
-def _query(path: Path, select: str) -> Iterator[pa.RecordBatch]:
+def _query(
+    path: Path, select: str, parameters: tuple[int | str, ...] = ()
+) -> Iterator[pa.RecordBatch]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
         with dbapi.connect(uri) as connection, connection.cursor() as cursor:
             _set_batch_rows(cursor)
-            cursor.execute(select)
+            cursor.execute(select, parameters or None)
             yield from cursor.fetch_record_batch()
     except Error as error:
         raise LedgerProblem(f"{path} cannot be read: {error}") from None

@@ -76,6 +76,18 @@ class Kernels(NamedTuple):
 
     stand_all: Callable[..., None]
     judge_sittings: Callable[..., int]
+    stand_each: Callable[..., None]
+    stretch_all: Callable[..., tuple[int, int]]
+    number_sittings: Callable[..., int]
+
+
+_HELPERS: Final[tuple[Callable[..., Any], ...]] = (
+    kernels.question,
+    kernels.next_fact,
+    kernels.first_sitting,
+    kernels.same_stretch,
+)
+"""What the loops share among themselves."""
 
 
 @lru_cache(maxsize=4)
@@ -86,13 +98,13 @@ def kernels_in(cache: Path | None) -> Kernels:
     code is stale, and after an edit of a rule went on with the old one. So
     the folder is named by a digest of everything that is compiled.
     """
-    for function in (*fold_functions(), kernels.question):
+    for function in (*fold_functions(), *_HELPERS):
         register_jitable(**_OPTIONS, forceinline=True)(function)
     keep = cache is not None and _usable(cache / digest())
     if cache is not None and keep:
         setattr(numba.config, "CACHE_DIR", str(cache / digest()))  # noqa: B010 (made at run time)
     compile_ = numba.njit(nogil=True, cache=keep, **_OPTIONS)
-    return Kernels(compile_(kernels.stand_all), compile_(kernels.judge_sittings))
+    return Kernels(*(compile_(getattr(kernels, name)) for name in Kernels._fields))
 
 
 def digest() -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from projections.fold.codes import NONE
+from policies.book import rules_at
+from projections.fold.codes import ELIGIBLE, NEVER, NONE, RESULT_REVOKED
 from projections.fold.rows import Facts, Question, SittingRows, Sittings
 from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible, verdict_at
+from projections.fold.verdict import first_eligible, setting_at, verdict_at
+from projections.fold.walk import walk
 
 
 class Groups(NamedTuple):
@@ -46,6 +48,39 @@ class Sat(NamedTuple):
     status: list[int]
     eligible_from: list[int]
     waived: list[int]
+
+
+class Stretches(NamedTuple):
+    """Stretches of time in which nothing of a group's standing changes, in order; parallel."""
+
+    group: list[int]
+    valid_from: list[int]
+    valid_to: list[int]
+    """Exclusive; NEVER for the last."""
+    status: list[int]
+    eligible_from: list[int]
+    in_series: list[int]
+    period_end: list[int]
+    last_sitting_at: list[int]
+    last_outcome: list[int]
+
+
+class Numbered(NamedTuple):
+    """Each sitting as it is known, by sitting row; in (start, position) order within a group."""
+
+    row: list[int]
+    """The row that opened it."""
+    group: list[int]
+    number: list[int]
+    """Which sitting of its group it is, from 1."""
+    start: list[int]
+    end: list[int]
+    beta: list[int]
+    outcome: list[int]
+    outcome_row: list[int]
+    """The row that decided it, -1 while pending."""
+    ordinal: list[int]
+    """Its place in its series by the policy in force at its start; 0 when not counted."""
 
 
 def question(groups: Groups, g: int, as_of: int, known: int) -> Question:
@@ -139,5 +174,191 @@ def judge_sittings(
             out.eligible_from[at] = NONE
             if ahead == 1:
                 out.eligible_from[at] = first_eligible(facts, q, scratch, n, judged)
+            at += 1
+    return at
+
+
+def stand_each(
+    rows: SittingRows,
+    groups: Groups,
+    facts: Facts,
+    group: Sequence[int],
+    as_of: Sequence[int],
+    known: Sequence[int],
+    scratch: Sittings,
+    status: list[int],
+    eligible_from: list[int],
+) -> None:
+    """Give the status and eligible_from of each (group, as_of, known); status -1 where none is.
+
+    A group of -1 is none. The three sequences and the last two are parallel.
+    """
+    for i in range(len(group)):
+        g = group[i]
+        status[i], eligible_from[i] = -1, NONE
+        if g < 0:
+            continue
+        q = question(groups, g, as_of[i], known[i])
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of[i], known[i], -1, scratch)
+        if n == 0:
+            continue
+        judged = verdict_at(facts, q, scratch, n, as_of[i])
+        status[i] = judged.verdict.status
+        eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+
+
+def next_fact(
+    rows: SittingRows, groups: Groups, g: int, facts: Facts, q: Question, after: int
+) -> int:
+    """Give the first instant after one at which a fact that may bear on a group becomes true.
+
+    Its own sittings, its candidate's certifications and its grants, as known at `q.known`;
+    NEVER if there is none.
+    """
+    first, known = NEVER, q.known
+    for i in range(groups.lo[g], groups.hi[g]):
+        if rows.time[i] > after and rows.position[i] <= known < rows.annulled[i]:
+            first = rows.time[i]
+            break
+    held = facts.certifications
+    for i in range(q.certifications_lo, q.certifications_hi):
+        if held.time[i] >= first:
+            break
+        if held.time[i] > after and held.position[i] <= known < held.annulled[i]:
+            first = held.time[i]
+    grants = facts.grants
+    for i in range(q.grants_lo, q.grants_hi):
+        if grants.time[i] >= first:
+            break
+        if (
+            grants.time[i] > after
+            and grants.exam[i] == q.exam
+            and grants.position[i] <= known < grants.annulled[i]
+        ):
+            first = grants.time[i]
+    return first
+
+
+def first_sitting(rows: SittingRows, lo: int, hi: int, known: int) -> int:
+    """Give the first instant at which a sitting is visible, NEVER if none ever is.
+
+    A revocation alone is no sitting (spec section 4).
+    """
+    for i in range(lo, hi):
+        if rows.kind[i] != RESULT_REVOKED and rows.position[i] <= known < rows.annulled[i]:
+            return rows.time[i]
+    return NEVER
+
+
+def same_stretch(out: Stretches, one: int, other: int) -> bool:
+    """Tell whether two stretches say the same."""
+    return (
+        out.status[one] == out.status[other]
+        and out.eligible_from[one] == out.eligible_from[other]
+        and out.in_series[one] == out.in_series[other]
+        and out.period_end[one] == out.period_end[other]
+        and out.last_sitting_at[one] == out.last_sitting_at[other]
+        and out.last_outcome[one] == out.last_outcome[other]
+    )
+
+
+def stretch_all(
+    rows: SittingRows,
+    groups: Groups,
+    facts: Facts,
+    first: int,
+    end: int,
+    known: int,
+    scratch: Sittings,
+    room: int,
+    out: Stretches,
+) -> tuple[int, int]:
+    """Cut the valid time of groups first to end into stretches, on what is known at `known`.
+
+    From the first sitting on, at each fact and, in between, at each instant where the clock alone
+    may change something, everything is judged; a stretch begins where anything differs. Returns
+    the group it did not come to any more, as `out` has room for so many, and how many were written.
+    """
+    at = 0
+    for g in range(first, end):
+        begin = at
+        fact = first_sitting(rows, groups.lo[g], groups.hi[g], known)
+        while fact != NEVER:
+            q = question(groups, g, fact, known)
+            n = gather(rows, groups.lo[g], groups.hi[g], fact, known, -1, scratch)
+            following = next_fact(rows, groups, g, facts, q, fact)
+            t, asked, eligible_from = fact, 0, NONE
+            while t < following:
+                if at == room:
+                    return g, begin
+                judged = verdict_at(facts, q, scratch, n, t)
+                verdict = judged.verdict
+                # Over the same facts eligible_from stays what it is until that instant comes.
+                if verdict.status == ELIGIBLE:
+                    asked, eligible_from = 0, NONE
+                elif asked == 0:
+                    asked, eligible_from = 1, first_eligible(facts, q, scratch, n, judged)
+                out.group[at] = g
+                out.valid_from[at] = t
+                out.status[at] = verdict.status
+                out.eligible_from[at] = eligible_from
+                out.in_series[at] = verdict.in_series
+                out.period_end[at] = verdict.period_end
+                out.last_sitting_at[at] = scratch.start[n - 1]
+                out.last_outcome[at] = scratch.outcome[n - 1]
+                if at == begin or not same_stretch(out, at - 1, at):
+                    if at > begin:
+                        out.valid_to[at - 1] = t
+                    at += 1
+                t = judged.horizon
+            fact = following
+        if at > begin:
+            out.valid_to[at - 1] = NEVER
+    return end, at
+
+
+def number_sittings(
+    rows: SittingRows,
+    groups: Groups,
+    facts: Facts,
+    wanted: Sequence[int],
+    first: int,
+    end: int,
+    as_of: int,
+    known: int,
+    sat: Sittings,
+    scratch: Sittings,
+    out: Numbered,
+) -> int:
+    """Describe every sitting visible at (as_of, known), in the order of `judge_sittings`.
+
+    The ordinal is the one it had when it began, itself among the sittings. Returns how many.
+    """
+    at = 0
+    for g in range(first, end):
+        if wanted[g] == 0:
+            continue
+        lo, hi = groups.lo[g], groups.hi[g]
+        there = gather(rows, lo, hi, as_of, known, -1, sat)
+        for s in range(there):
+            start = sat.start[s]
+            q = question(groups, g, start, known)
+            ordinal = 0
+            setting = setting_at(facts, q, start)
+            if setting.version >= 0:
+                n = gather(rows, lo, hi, start, known, -1, scratch)
+                walk(facts, q, rules_at(facts.rules, setting.version), scratch, n, start)
+                for k in range(n):
+                    if scratch.key[k] == sat.key[s]:
+                        ordinal = scratch.ordinal[k]
+            out.row[at] = sat.opened_by[s]
+            out.group[at] = g
+            out.number[at] = s + 1
+            out.start[at] = start
+            out.end[at] = sat.end[s]
+            out.beta[at] = sat.beta[s]
+            out.outcome[at] = sat.outcome[s]
+            out.outcome_row[at] = sat.outcome_row[s]
+            out.ordinal[at] = ordinal
             at += 1
     return at

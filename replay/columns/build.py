@@ -75,10 +75,11 @@ def spread(
     bounds: Sequence[str],
     files: Sequence[Path],
     progress: Progress,
+    schema: pa.Schema = SCHEMA,
 ) -> None:
     """Write each fact to the file of its piece: file i holds candidates before bounds[i]."""
     with ExitStack() as stack:
-        writers = [stack.enter_context(ipc.new_stream(str(file), SCHEMA)) for file in files]
+        writers = [stack.enter_context(ipc.new_stream(str(file), schema)) for file in files]
         for batch in batches:
             piece = np.zeros(batch.num_rows, dtype=np.int32)
             for bound in bounds:

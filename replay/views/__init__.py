@@ -1,0 +1,1 @@
+"""Keeping the views: facts folded into their tables, followed as they come, and built anew."""

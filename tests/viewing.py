@@ -1,0 +1,115 @@
+"""What the tests of the views share: facts without a file, tables held against the fold itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from crowd import CACHE
+
+from ledger.events import Recorded
+from ledger.scan import RECORDED_SCHEMA
+from projections.catalogue import catalogue_of
+from projections.fold.codes import NEVER
+from projections.history import history_of
+from projections.standing import Moment, standing_of
+from replay.compiled import kernels_in
+from replay.views.fold import Folded, Folder
+from replay.views.given import USUAL, Late
+
+KERNELS = kernels_in(CACHE)
+
+
+def facts_of(rows: Iterable[Recorded]) -> pa.Table:
+    """Lay out candidates' events as `ledger.scan.scan_recorded` gives them."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "position": row.position,
+                "occurred_at": row.occurred_at,
+                "topic": row.topic,
+                "candidate": row.subject,
+                "exam": row.exam or "",
+                "key": row.key or "",
+                "flag": row.flag,
+                "until": row.until,
+                "annuls": row.annuls,
+                "recorded_at": row.recorded_at,
+                "data": row.data if row.exam is None or row.type.startswith("Exception") else "",
+            }
+            for row in rows
+            if row.stream.startswith("candidate/")
+        ],
+        schema=RECORDED_SCHEMA,
+    )
+
+
+def is_of_catalogue(row: Recorded) -> bool:
+    """Tell an event of the catalogue from a candidate's."""
+    return not row.stream.startswith("candidate/")
+
+
+def fold(rows: Sequence[Recorded], late: Late = USUAL) -> Folded:
+    """Fold a whole history into the views' tables."""
+    folder = Folder(KERNELS, late)
+    folder.learn([row for row in rows if is_of_catalogue(row)])
+    return folder.fold(facts_of(rows), rows[-1].position if rows else 0)
+
+
+def as_of(standings: pa.Table, instant: int) -> list[tuple[Any, ...]]:
+    """Ask the timeline about everybody: rows as the population's table has them."""
+    return [
+        (
+            row["candidate"],
+            row["exam"],
+            row["status"],
+            bool(row["eligible"]),
+            row["eligible_from"],
+            row["sittings_in_series"],
+            row["period_ends_at"],
+            row["last_sitting_at"],
+            row["last_outcome"],
+        )
+        for row in standings.to_pylist()
+        if row["valid_from"] <= instant < row["valid_to"]
+    ]
+
+
+def told(rows: Sequence[Recorded], instant: int, position: int = NEVER) -> list[tuple[Any, ...]]:
+    """Ask the interpreted fold about everybody, one by one."""
+    known = [row for row in rows if row.position <= position]
+    catalogue = catalogue_of([row for row in known if is_of_catalogue(row)])
+    people: dict[str, list[Recorded]] = {}
+    for row in known:
+        if not is_of_catalogue(row):
+            people.setdefault(row.subject, []).append(row)
+    moment = Moment(instant, None, known[-1].position if known else 0)
+    found = []
+    for who in sorted(people):
+        history = history_of(people[who], catalogue)
+        for exam in sorted(history.runs):
+            standing = standing_of(who, exam, history, catalogue, moment)
+            if not standing.sittings:
+                continue
+            last = standing.sittings[-1]
+            found.append(
+                (
+                    who,
+                    exam,
+                    standing.status,
+                    standing.eligible,
+                    standing.eligible_from,
+                    standing.sittings_in_series,
+                    standing.period_ends_at,
+                    last.started_at,
+                    last.outcome,
+                )
+            )
+    return found
+
+
+def beside(ledger: Path) -> Path:
+    """Name the file of a ledger's views."""
+    return Path(f"{ledger}.views")
