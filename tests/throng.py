@@ -99,7 +99,21 @@ def seeded_worlds(count: int, people: int) -> list[World]:
 
 
 def questions(told: Told, random: Random, count: int) -> Iterator[Asking]:
-    """Ask about a world so many times; `known` is a position of the ledger."""
+    """Ask about a world so many times; `known` is a position of the ledger.
+
+    Often right where a fact ends (a grant, a certification, a sitting), and right before or after
+    the ledger learns of an annulment.
+    """
+    rows = told.world.rows
+    ends: dict[str, list[int]] = {"any": [rows[-1].occurred_at]}
+    for row in rows:
+        if row.until is not None:
+            ends.setdefault(row.type, []).append(row.until)
+    learns = [n for row in rows if row.annuls is not None for n in (row.position - 1, row.position)]
     for _ in range(count):
         asked = asking(random, told.world)
+        if random.random() < 0.3:
+            asked = asked._replace(as_of=random.choice(ends[random.choice([*ends])]))
+        if learns and random.random() < 0.2:
+            asked = asked._replace(known=random.choice(learns))
         yield asked._replace(known=told.position(asked.known))
