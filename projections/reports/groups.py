@@ -1,0 +1,100 @@
+"""Rows put into groups and counted: what every report does with its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from projections.reports.inputs import INSTANT, Period
+
+DAY = 86_400_000_000
+HOUR = 3_600_000_000
+
+
+def within(table: pa.Table, column: str, period: Period) -> pa.Table:
+    """Keep the rows whose instant lies in the period: its start inclusive, its end exclusive."""
+    if period.start is not None:
+        table = table.filter(pc.greater_equal(table[column], _scalar(period.start)))
+    if period.end is not None:
+        table = table.filter(pc.less(table[column], _scalar(period.end)))
+    return table
+
+
+def _scalar(instant: int) -> pa.Scalar:
+    return pa.scalar(instant, pa.int64()).cast(INSTANT)
+
+
+def micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Give the instants of a column as microseconds; it must have no null."""
+    values: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return values
+
+
+def months(column: pa.ChunkedArray) -> pa.Array:
+    """Give the month of each instant in UTC, as `2021-03`; null stays null."""
+    values = column.cast(pa.int64()).fill_null(0).to_numpy()
+    texts = np.datetime_as_string(values.astype("datetime64[us]").astype("datetime64[M]"))
+    there = pc.is_valid(column).to_numpy()
+    return pa.array(texts, pa.string(), mask=~there) if len(texts) else pa.array([], pa.string())
+
+
+def groups(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    """Yield each combination of values, sorted by code point, nulls last, and its rows in order."""
+    if not table.num_rows:
+        return
+    # A stable sort: the order of the input is part of what a digest is made of.
+    place = table.append_column("\0", pa.array(np.arange(table.num_rows)))
+    order = [*((name, "ascending") for name in by), ("\0", "ascending")]
+    table = place.sort_by(order).drop_columns("\0")
+    new = np.zeros(table.num_rows, dtype=bool)
+    new[0] = True
+    for name in by:
+        codes = table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        numbers = codes.indices.to_numpy()
+        new[1:] |= numbers[1:] != numbers[:-1]
+    starts = np.flatnonzero(new).tolist()
+    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        key = tuple(table[name][start].as_py() for name in by)
+        yield key, table.slice(start, end - start)
+
+
+def counts(column: pa.ChunkedArray) -> dict[Any, int]:
+    """Count each value of a column."""
+    return {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}
+
+
+def share(part: int, whole: int) -> float | None:
+    """Give a part of a whole, rounded to four decimals; None of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def percent(part: int, whole: int) -> str:
+    """Write a part of a whole for people."""
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def median(values: npt.NDArray[np.int64], unit: int) -> float | None:
+    """Give the middle of some lengths of time, in a unit, rounded to two decimals; None of none."""
+    return round(float(np.median(values)) / unit, 2) if len(values) else None
+
+
+def quantile(values: npt.NDArray[np.int64], q: float, unit: int) -> float | None:
+    """Give the least length of time that a share `q` of all do not exceed, in a unit."""
+    if not len(values):
+        return None
+    return round(float(np.quantile(values, q, method="inverted_cdf")) / unit, 2)
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """Write a count and its noun: `1 sitting`, `1,204 sittings`."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
+def total(table: pa.Table, column: str) -> int:
+    """Add up a column of counts."""
+    return int(pc.sum(table[column]).as_py() or 0)
