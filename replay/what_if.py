@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -73,6 +72,8 @@ class Compared(NamedTuple):
     """How many sittings were judged."""
     stood: int
     """How many standings were compared."""
+    idle: tuple[str, ...]
+    """Drafts of policies that no exam follows, by id: they change nothing."""
 
 
 def what_if(
@@ -95,12 +96,13 @@ def what_if(
     published = everyone.ledger.catalogue(0, moment.position)
     catalogue = everyone.catalogue(columns, moment.position)
     drafted = catalogue_of(
-        [*published, *(draft_event(draft, moment) for draft in drafts)],
+        [*published, *drafted_events(drafts)],
         columns.exams,
         columns.certifications,
     )
     kernels = everyone.kernels
-    counts: Counter[str] = Counter()
+    judged: list[int] = []
+    stood: list[int] = []
 
     def fold_sittings(part: Part, skip: Ints | None) -> pa.Table:
         wanted = wanted_groups(part, skip, columns, scope)
@@ -108,7 +110,7 @@ def what_if(
         then = judge(part, drafted, moment, kernels, wanted)
         start = np.asarray(part.sittings.time)[now.row]
         past = start >= since if since is not None else np.ones(len(start), dtype=bool)
-        counts["sittings"] += int(past.sum())
+        judged.append(int(past.sum()))
         rows = np.flatnonzero(past & ((now.status == ELIGIBLE) != (then.status == ELIGIBLE)))
         group = now.group[rows]
         return pa.table(
@@ -128,7 +130,7 @@ def what_if(
         now: Any = stand(part, catalogue, moment, kernels, wanted)
         then: Any = stand(part, drafted, moment, kernels, wanted)
         there = now.status >= 0
-        counts["standings"] += int(there.sum())
+        stood.append(int(there.sum()))
         changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
         rows = np.flatnonzero(there & changed)
         return pa.table(
@@ -148,18 +150,32 @@ def what_if(
     return Compared(
         sittings=with_registrations(everyone, sittings, SITTINGS),
         standings=standings,
-        judged=counts["sittings"],
-        stood=counts["standings"],
+        judged=sum(judged),
+        stood=sum(stood),
+        idle=tuple(draft.id for draft in drafts if draft.id not in followed(published)),
     )
 
 
 CHANGES = ("allowed", "refused")
 
 
-def draft_event(draft: Draft, moment: Moment) -> Recorded:
-    """Make the event that publishing a draft would make, known at the moment's position."""
+def followed(entries: Sequence[Recorded]) -> set[str]:
+    """Give the policies that exams follow, by any of their entries."""
+    return {row.payload()["policy"] for row in entries if row.type == "ExamAnnounced"}
+
+
+def drafted_events(drafts: Sequence[Draft]) -> list[Recorded]:
+    """Make the events that publishing drafts would make, known from the beginning.
+
+    Their positions lie before the first, rising, so that none is anybody else's.
+    """
+    return [draft_event(draft, number) for number, draft in enumerate(drafts, 1 - len(drafts))]
+
+
+def draft_event(draft: Draft, position: int) -> Recorded:
+    """Make the event that publishing a draft would make."""
     return Recorded(
-        position=moment.position,
+        position=position,
         recorded_at=0,
         occurred_at=1 << 61,  # later than whatever is published, so of equal dates the draft holds
         topic=PolicyPublished.topic,

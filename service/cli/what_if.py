@@ -20,7 +20,7 @@ from service.cli.everybody import (
     write_table,
 )
 from service.cli.options import AsOf, KnownAt, command, group
-from service.cli.output import put
+from service.cli.output import put, say
 from service.cli.problems import DONE, CallProblem
 from service.cli.values import instant, known
 
@@ -98,6 +98,11 @@ def what_if(
             [draft for draft, _ in drafts],
             since=start,
             scope=scope_of(exam, candidates),
+        )
+    for id in compared.idle:
+        say(
+            f"no exam follows a policy {id!r}, so its draft changes nothing: a draft has the id of "
+            "the policy in whose place it is tried"
         )
     if sittings is not None:
         write_table(compared.sittings, None, sittings)
