@@ -25,7 +25,7 @@ class Judgement(NamedTuple):
     eligible_from: Ints
     """Microseconds UTC; NONE when eligible, NEVER when it never is, or was not asked."""
     waived: Ints
-    """What an active grant waived at its start, as bits."""
+    """The reasons that an active grant waived at its start, as bits."""
 
 
 def judge(

@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
     cap_reached: int
     waiting: int
     waived: int
-    """The reasons that an active grant waives, as bits (WAIVES_WAIT, WAIVES_CAP)."""
+    """What active grants waive, whether it holds or not, as bits (WAIVES_WAIT, WAIVES_CAP)."""
     cap: int
     """The cap that `cap_reached` speaks of, -1 when none."""
     in_series: int
@@ -145,6 +145,16 @@ def status_of(blocking: tuple[int, int, int, int, int, int, int], waived: int) -
             continue
         return status
     return ELIGIBLE
+
+
+def waived_of(verdict: Verdict) -> int:
+    """Give the reasons that hold and that an active grant waives, as bits."""
+    held = 0
+    if verdict.waiting != NONE:
+        held |= WAIVES_WAIT
+    if verdict.cap_reached != NONE:
+        held |= WAIVES_CAP
+    return verdict.waived & held
 
 
 def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) -> Judged:
