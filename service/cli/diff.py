@@ -71,7 +71,7 @@ def diff(
     now = clock.now()
     first = now if as_of is None else instant("--as-of", as_of)
     second = first if to_as_of is None else instant("--to-as-of", to_as_of)
-    known_first, known_second = known(known_at), known(to_known_at)
+    known_first, known_second = known(known_at), known(to_known_at, "--to-known-at")
     if second < first:
         raise CallProblem("--to-as-of lies before --as-of: give the earlier instant first")
 

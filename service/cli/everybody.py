@@ -74,7 +74,8 @@ def scope_of(exam: str | None, candidates: Path | None) -> Scope:
     if candidates is None:
         return Scope(exam)
     try:
-        lines = candidates.read_text(encoding="utf-8").splitlines()
+        # With or without a byte order mark; ids may hold what Python too takes for a line's end.
+        lines = candidates.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeError:
         raise CallProblem(f"{candidates} is not UTF-8: accepted is one candidate a line") from None
     return Scope(exam, frozenset(line.strip() for line in lines if line.strip()))

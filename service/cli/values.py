@@ -34,15 +34,15 @@ def whole(text: str) -> str:
     return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
 
 
-def known(text: str | None) -> Known:
+def known(text: str | None, option: str = "--known-at") -> Known:
     """Read a known_at: an instant, a date, ``@42`` for a position, None for the head."""
     from replay.moment import HEAD, Known
 
     if text is None:
         return HEAD
     if text.startswith("@"):
-        return Known(position=position("--known-at", text))
-    return Known(instant=instant("--known-at", text))
+        return Known(position=position(option, text))
+    return Known(instant=instant(option, text))
 
 
 def position(option: str, text: str) -> int:
