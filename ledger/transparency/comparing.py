@@ -65,20 +65,27 @@ def compare(place: Place, first: int, last: int, size: int) -> Compared:
 
 
 def other_nodes(tree: Tree, begin: int, tops: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Find nodes that the log holds otherwise than the rows say: (level, index), lowest first.
+    """Find nodes that the log holds otherwise than the rows say, or not at all: (level, index).
 
-    `tops` are the nodes (8, begin) … hashed from rows. Raises TileMissing.
+    `tops` are the nodes (8, begin) … hashed from rows. Lowest first.
     """
     level, hashes, start = LEVELS, list(tops), begin
     while hashes:
         for index, hash in enumerate(hashes, start):
-            if tree.node(level, index) != hash:
+            if _node_or_none(tree, level, index) != hash:
                 yield level, index
         lead = -start % WIDTH  # up to the first node above that lies wholly over them
         start = (start + lead) // WIDTH
         whole = range(lead, len(hashes) - WIDTH + 1, WIDTH)
         hashes = [merkle.top(hashes[at : at + WIDTH]) for at in whole]
         level += LEVELS
+
+
+def _node_or_none(tree: Tree, level: int, index: int) -> bytes | None:
+    try:
+        return tree.node(level, index)
+    except TileMissing:
+        return None
 
 
 def is_signed(tree: Tree, root: bytes, tile: int) -> bool:

@@ -77,12 +77,13 @@ def _what(row: Recorded, leaves: dict[int, bytes], near: Sequence[Recorded]) -> 
     for column, value in _guesses(row, near):
         if leaf_hash_or_none(row._replace(**{column: value})) == leaf:
             return f"was changed: its {column} was {_shown(column, value)} when it was sealed"
+    said = "was changed after it was sealed, or another event was put in its place"
     for neighbour in near:
         if neighbour.position == row.position - 1 and _later(neighbour, row):
-            return "was changed: it was recorded before the position before it"
+            return f"{said}; its recorded_at lies before that of position {neighbour.position}"
         if neighbour.position == row.position + 1 and _later(row, neighbour):
-            return "was changed: it was recorded after the position after it"
-    return "was changed after it was sealed, or another event was put in its place"
+            return f"{said}; its recorded_at lies after that of position {neighbour.position}"
+    return said
 
 
 def _guesses(row: Recorded, near: Sequence[Recorded]) -> Iterator[tuple[str, Any]]:

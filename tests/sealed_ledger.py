@@ -1,0 +1,109 @@
+"""A sealed ledger for the tests of the transparency log, and what is done to copies of it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ledger_facts import NINE, SetClock, attempted, sample
+
+from ledger.events import Fact
+from ledger.ledger import Ledger
+from ledger.transparency.place import Place, need_verifier_key, place_of
+from ledger.transparency.sealing import Sealed, make_key, seal
+from ledger.transparency.verify import Verdict, verify
+from ledger.transparency.verify_proof import VerifierKey
+
+NAME = "a.ledger"
+SIZE = 600
+"""Two full tiles and a part of one."""
+BATCH = 25
+
+
+def history(first: int, last: int) -> list[Fact]:
+    """Give facts, of seven candidates in turn: sittings and failures, every tenth a request."""
+    facts = []
+    for number in range(first, last + 1):
+        candidate = f"C-{number % 7}"
+        time = NINE + number * 1_000_000
+        if number % 10 == 0:
+            fact = sample("ExceptionRequested", f"Q-{number}", full=True, time=time)
+            facts.append(fact._replace(subject=candidate))
+        elif number % 2:
+            facts.append(attempted(number, candidate=candidate, time=time))
+        else:
+            fact = sample("ExamFailed", f"R-{number}/result", time=time, score=number)
+            facts.append(fact._replace(subject=candidate, actor=None if number % 4 else "feed"))
+    return facts
+
+
+def append(ledger: Ledger, facts: Sequence[Fact]) -> None:
+    """Append facts, some in each transaction."""
+    for start in range(0, len(facts), BATCH):
+        ledger.append(facts[start : start + BATCH])
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Open the ledger of a folder, or make it with its signing key."""
+    path = folder / NAME
+    enter = Ledger.open if path.exists() else Ledger.create
+    with enter(path, clock=SetClock()) as ledger:
+        if enter == Ledger.create:
+            make_key(place_of(path), str(ledger.about("ledger")))
+        yield ledger
+
+
+def sealed(ledger: Ledger, **settings: int) -> Sealed:
+    """Seal all of a ledger."""
+    place = place_of(ledger.path)
+    return seal(place, str(ledger.about("ledger")), ledger.head().position, **settings)
+
+
+def make(folder: Path, size: int = SIZE) -> Path:
+    """Make a sealed ledger in a folder."""
+    folder.mkdir(exist_ok=True)
+    with opened(folder) as ledger:
+        append(ledger, history(1, size))
+        sealed(ledger)
+    return folder
+
+
+def copied(folder: Path, to: Path) -> Path:
+    """Copy a ledger with all that lies beside it."""
+    shutil.copytree(folder, to)
+    return to
+
+
+def place_in(folder: Path) -> Place:
+    """Tell where the log of the ledger in a folder lies."""
+    return place_of(folder / NAME)
+
+
+def key_in(folder: Path) -> VerifierKey:
+    """Give the verifier key of the ledger in a folder."""
+    return need_verifier_key(place_in(folder))
+
+
+def verified(folder: Path, *, key: VerifierKey | None = None, **settings: object) -> Verdict:
+    """Verify the ledger in a folder."""
+    return verify(place_in(folder), key or key_in(folder), **settings)  # type: ignore[arg-type]
+
+
+def said(verdict: Verdict) -> list[str]:
+    """Give the sentences of what was found."""
+    return [finding.sentence for finding in verdict.findings]
+
+
+def meddle(*statements: str) -> Callable[[Path], None]:
+    """Give an attack: SQL on the ledger's file, past the ledger."""
+
+    def attack(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / NAME, isolation_level=None)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return attack
