@@ -46,13 +46,8 @@ def readable(db: Database) -> None:
 def indexes(db: Database) -> None:
     """Make the indexes."""
     for table in TABLES:
-        for columns in table.indexes:
-            stored(db, table).create_index(columns, index_name=index_name(table, columns))
-
-
-def index_name(table: Table, columns: object) -> str:
-    """Name an index after its table and columns."""
-    return "_by_".join((table.name, "_".join(columns)))  # type: ignore[arg-type]
+        for name, columns in table.indexes.items():
+            stored(db, table).create_index(columns, index_name=f"{table.name}_{name}")
 
 
 def stored(db: Database, table: Table) -> Stored:

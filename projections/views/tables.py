@@ -56,7 +56,8 @@ class Table(NamedTuple):
     key: Sequence[str]
     refers: Mapping[str, str] = {}
     """Columns that name a row of another table, whose key has the same name as the column."""
-    indexes: Sequence[Sequence[str]] = ()
+    indexes: Mapping[str, Sequence[str]] = {}
+    """What is indexed for which question."""
     by_candidate: bool = True
     """Whether a candidate's rows are replaced when something new is known of the candidate."""
 
@@ -107,7 +108,7 @@ EXAMS = Table(
         ),
     ),
     key=("exam",),
-    indexes=(("stale",),),
+    indexes={"stale": ("stale",)},
     by_candidate=False,
 )
 
@@ -179,7 +180,12 @@ SITTINGS = Table(
     ),
     key=("candidate", "exam", "registration_id"),
     refers={"exam": "exams"},
-    indexes=(("exam", "started_at"), ("started_at",), ("outcome", "delivery"), ("position",)),
+    indexes={
+        "of_exam": ("exam", "started_at"),
+        "started": ("started_at",),
+        "by_outcome": ("outcome", "delivery"),
+        "at_position": ("position",),
+    },
 )
 
 STANDINGS = Table(
@@ -206,7 +212,23 @@ STANDINGS = Table(
     ),
     key=("candidate", "exam", "valid_from"),
     refers={"exam": "exams"},
-    indexes=(("exam", "status", "valid_to", "valid_from"), ("valid_to", "valid_from")),
+    indexes={
+        "waiting_list": ("exam", "status", "valid_to", "valid_from"),
+        # Every column: everybody as of a date is read from here alone, one row after the other.
+        "as_of": (
+            "valid_to",
+            "valid_from",
+            "candidate",
+            "exam",
+            "status",
+            "eligible",
+            "eligible_from",
+            "sittings_in_series",
+            "period_ends_at",
+            "last_sitting_at",
+            "last_outcome",
+        ),
+    },
 )
 
 EXCEPTIONS = Table(
@@ -231,7 +253,7 @@ EXCEPTIONS = Table(
     ),
     key=("candidate", "exam", "request_id"),
     refers={"exam": "exams"},
-    indexes=(("decision", "requested_at"), ("exam", "decision")),
+    indexes={"decided": ("decision", "requested_at"), "of_exam": ("exam", "decision")},
 )
 
 CERTIFICATIONS = Table(
@@ -248,7 +270,7 @@ CERTIFICATIONS = Table(
         Column("ends_at", Kind.instant, "the earlier of the two: when it ends", "never ends"),
     ),
     key=("candidate", "certification"),
-    indexes=(("certification", "ends_at"), ("ends_at",)),
+    indexes={"of_certification": ("certification", "ends_at"), "ending": ("ends_at",)},
 )
 
 CORRECTIONS = Table(
@@ -283,7 +305,7 @@ CORRECTIONS = Table(
     ),
     key=("position", "number"),
     refers={"exam": "exams"},
-    indexes=(("candidate", "exam"), ("known_at",), ("true_at",)),
+    indexes={"of_candidate": ("candidate", "exam"), "known": ("known_at",), "true": ("true_at",)},
     by_candidate=False,
 )
 
@@ -308,7 +330,7 @@ PROBLEMS = Table(
     ),
     key=("kind", "position"),
     refers={"exam": "exams"},
-    indexes=(("candidate",), ("exam", "kind"), ("at",)),
+    indexes={"of_candidate": ("candidate",), "of_exam": ("exam", "kind"), "at": ("at",)},
 )
 
 TABLES: Final[tuple[Table, ...]] = (
