@@ -31,6 +31,7 @@ BENCHES = {
     "refresh": "the snapshot after a thousand new events",
     "memory": "peak memory of a whole replay",
     "scaling": "a tenth, three tenths and all of the events",
+    "feed": "the feed to a file, whole command, and one that waits",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from pydantic_core import from_json
 
-from ledger.events import Fact, Recorded, event_class, make_event
+from ledger.events import EVENTS, Fact, Recorded, Sealed, event_class, make_event
 from ledger.instants import format_instant, parse_instant
 from ledger.problems import MalformedFact
 from ledger.upcast import UPCASTS, Upcasts
@@ -97,16 +98,55 @@ def to_cloudevent(recorded: Recorded) -> str:
     (just before `data`) when the schema version is 1. The data goes out as it is stored: personal
     fields as ciphertext.
     """
-    type_, _, version = recorded.topic.partition(":")
-    actor = "" if recorded.actor is None else f',"actor":{quoted(recorded.actor)}'
+    return next(to_cloudevents((recorded,)))
+
+
+def to_cloudevents(events: Iterable[Recorded]) -> Iterator[str]:
+    """Write recorded events as `to_cloudevent` does, what neighbours have in common but once."""
+    parts: dict[str, tuple[str, str]] = {}
+    known_at, known = None, ""
+    for event in events:
+        position, recorded_at, time, topic, stream, source, id, actor, _, _, _, _, _, data = event
+        if topic not in parts:
+            parts[topic] = _parts_of(topic)
+        opening, schema = parts[topic]
+        if recorded_at != known_at:  # one for all of a transaction
+            known_at, known = recorded_at, format_instant(recorded_at)
+        by = "" if actor is None else f',"actor":{quoted(actor)}'
+        yield (
+            f'{opening}{quoted(source)},"id":{quoted(id)}'
+            f',"subject":{quoted(stream[stream.index("/") + 1 :])}'
+            f',"time":"{format_instant(time)}","recordedtime":"{known}"'
+            f',"sequence":"{position:020d}"{by}{schema},"data":{data}}}'
+        )
+
+
+def without_personal(recorded: Recorded) -> Recorded:
+    """Leave out its personal fields, ciphertext and all; the rest of the data stays as it is."""
+    if recorded.type not in _PERSONAL:
+        return recorded
+    # Of an older schema version a personal field may have had another name, but it is sealed.
+    data: dict[str, Any] = from_json(recorded.data)
+    kept = {
+        name: value
+        for name, value in data.items()
+        if name not in _PERSONAL[recorded.type] and not _is_sealed(value)
+    }
+    return recorded if len(kept) == len(data) else recorded._replace(data=_compact(kept))
+
+
+def _parts_of(topic: str) -> tuple[str, str]:
+    """Write what all events of a topic have in common: their beginning, and their dataschema."""
+    type_, _, version = topic.partition(":")
     schema = "" if version == "1" else f',"dataschema":"urn:attempt-ledger:{type_}:{version}"'
-    return (
-        f'{{"specversion":"1.0","type":"{type_}","source":{quoted(recorded.source)}'
-        f',"id":{quoted(recorded.id)},"subject":{quoted(recorded.subject)}'
-        f',"time":"{format_instant(recorded.occurred_at)}"'
-        f',"recordedtime":"{format_instant(recorded.recorded_at)}"'
-        f',"sequence":"{recorded.position:020d}"{actor}{schema},"data":{recorded.data}}}'
-    )
+    return f'{{"specversion":"1.0","type":"{type_}","source":', schema
+
+
+_PERSONAL = {event.type: event.personal for event in EVENTS if event.personal}
+
+
+def _is_sealed(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == Sealed.model_fields.keys()
 
 
 def _read_object(line: str | bytes) -> dict[str, Any]:

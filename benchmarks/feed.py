@@ -1,0 +1,74 @@
+"""The feed to a file, whole command: lines, batches, one type; and what a feed that waits costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.data import fresh, ledger_of
+from benchmarks.measure import Figure, Options, alternately, attempt_ledger, middle
+
+_ASKED_RATE = 100_000
+_IDLE_SECONDS = 5.0
+
+
+def figures(options: Options) -> Iterator[Figure]:
+    """Write the whole ledger, a fifth as many events as are asked for, to a file."""
+    events = max(100, options.events // 5)
+    ledger = ledger_of(events)
+    folder = fresh(options.scratch / "feed")
+    peaks: list[float] = []
+
+    def fed(*words: str) -> float:
+        ran = attempt_ledger(ledger, "feed", *words, "--output", folder / "feed.jsonl")
+        peaks.append(ran.peak_mb)
+        return events / ran.seconds
+
+    lines, batches, chosen = alternately(
+        min(options.runs, 3),
+        lambda: fed(),
+        lambda: fed("--batch", "500"),
+        lambda: fed("--type", "ExamPassed"),
+        warm_up=0,
+    )
+    what = f"feed of {events:,} events to a file"
+    yield Figure("feed", what, "/s", middle(lines), at_least=_ASKED_RATE, all={"ours": lines})
+    yield Figure(
+        "feed", "the same in batches of 500", "/s", middle(batches), at_least=_ASKED_RATE,
+        all={"ours": batches},
+    )  # fmt: skip
+    yield Figure(
+        "feed", "the same, one type of them", "/s", middle(chosen), all={"ours": chosen},
+        note="events read, of which about a quarter are written",
+    )  # fmt: skip
+    yield Figure("feed", "peak memory of a feed", "MB", max(peaks), all={"ours": peaks})
+    busy = _idle(ledger, events, folder / "idle.jsonl")
+    yield Figure(
+        "feed", f"processor time of a feed that waits for {_IDLE_SECONDS:.0f} s", "s", busy,
+        all={"ours": [busy]},
+    )  # fmt: skip
+
+
+def _idle(ledger: Path, events: int, output: Path) -> float:
+    """Follow from the head, where nothing comes, and measure what that takes."""
+    program = Path(sys.executable).with_name("attempt-ledger")
+    words = ["feed", "--after", str(events), "--follow", "--output", str(output)]
+    with subprocess.Popen([program, "--ledger", f"sqlite:///{ledger}", *words]) as process:
+        while not output.exists():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        before = _spent(process.pid)
+        time.sleep(_IDLE_SECONDS)
+        spent = _spent(process.pid) - before
+        process.terminate()
+    return spent
+
+
+def _spent(process: int) -> float:
+    """Give the processor time of a process, user and system, in seconds."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
