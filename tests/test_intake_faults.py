@@ -53,6 +53,7 @@ def worker(place: Place, *words: str, name: str = "results.csv") -> subprocess.P
         [sys.executable, WORKER, place.ledger.path, file, f"{place.rejects}-{len(words)}", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(WORKER.parents[1])},
         text=True,
     )
 
