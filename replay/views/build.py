@@ -89,10 +89,12 @@ def build(
             f"going on with {draft}: {min(plan.done, len(plan.bounds) + 1)} of "
             f"{len(plan.bounds) + 1} pieces are done"
         )
-    if plan.done <= len(plan.bounds):
+    pieces = len(plan.bounds) + 1
+    if plan.done <= pieces:
         folder = Folder(kernels(), late)
         folder.learn(ledger.catalogue(0, plan.position))
-        _fill(ledger, draft, plan, folder, progress)
+        if plan.done < pieces:
+            _fill(ledger, draft, plan, folder, progress)
         _finish(ledger, draft, plan, folder)
 
 

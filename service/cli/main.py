@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "what-if": "service.cli.what_if",
     "project": "service.cli.project",
     "rebuild": "service.cli.rebuild",
+    "project": "service.cli.project",
+    "rebuild": "service.cli.rebuild",
     "export": "service.cli.export",
     "feed": "service.cli.feed",
     "policy": "service.cli.policy",
