@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from story import SHIPPED, Line, recorded
 
 from ledger.events import Fact
 from ledger.ledger import Ledger
@@ -11,6 +16,8 @@ from ledger.wire import parse_line
 from projections.answers import Standing
 from projections.standing import Moment
 from replay.ask import Asker
+from replay.everyone import Everyone
+from replay.tables import rows_of
 
 ROOT = Path(__file__).parent.parent
 HISTORY = ROOT / "examples" / "history.jsonl"
@@ -29,6 +36,43 @@ def ledger_of(path: Path, some: list[Fact]) -> Ledger:
     ledger = Ledger.create(path, clock=lambda: NOW)
     ledger.append(some, keep_recorded_at=True)
     return ledger
+
+
+def ledger_told(path: Path, lines: Sequence[Line]) -> Ledger:
+    """Make a ledger of a story's lines, after the shipped policies, each recorded when it says."""
+    rows = recorded([*SHIPPED, *lines])
+    return ledger_of(path, [row.fact() for row in rows])
+
+
+class Crowd:
+    """Makes ledgers of stories, to be asked about everybody in them; closes them in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open = ExitStack()
+        self._made = 0
+
+    def __enter__(self) -> Crowd:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def told(self, *lines: Line) -> Everyone:
+        """Record a story and ask about everybody in it."""
+        self._made += 1
+        ledger = ledger_told(self._folder / f"{self._made}.ledger", lines)
+        return Everyone(self._open.enter_context(ledger), cache=CACHE, snapshot=False)
+
+
+def head_of(everyone: Everyone) -> int:
+    """Give the last position of the ledger asked about."""
+    return everyone.ledger.head().position
+
+
+def dicts(table: pa.Table) -> list[dict[str, Any]]:
+    """Give a table's rows by the names of its columns, instants as microseconds."""
+    return [dict(zip(table.schema.names, row, strict=True)) for row in rows_of(table)]
 
 
 def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[object, ...]]:

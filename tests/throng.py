@@ -70,15 +70,29 @@ def mixed(random: Random, lengths: Sequence[int]) -> list[int]:
     return order
 
 
-def throng(path: Path, worlds: Sequence[World], random: Random) -> tuple[Ledger, list[Told]]:
-    """Put worlds into one new ledger, their events mixed."""
+def by_record(worlds: Sequence[World]) -> list[int]:
+    """Give the numbers of worlds in the order in which their events were recorded."""
+    stamps = [
+        (row.recorded_at, row.position, number)
+        for number, world in enumerate(worlds)
+        for row in world.rows
+    ]
+    return [number for _, _, number in sorted(stamps)]
+
+
+def throng(path: Path, worlds: Sequence[World], random: Random | None) -> tuple[Ledger, list[Told]]:
+    """Put worlds into one new ledger: their events mixed, and all recorded long afterwards.
+
+    Without `random` each event comes, and keeps its instant, as it was recorded in its world.
+    """
     marks = [f"-{number}" if len(worlds) > 1 else "" for number in range(len(worlds))]
-    order = mixed(random, [len(world.rows) for world in worlds])
+    lengths = [len(world.rows) for world in worlds]
+    order = mixed(random, lengths) if random else by_record(worlds)
     rows: list[Iterator[Recorded]] = [iter(world.rows) for world in worlds]
     facts = [renamed(next(rows[number]), marks[number]) for number in order]
     ledger = Ledger.create(path, clock=lambda: NOW)
     for start in range(0, len(facts), BATCH):
-        outcomes = ledger.append(facts[start : start + BATCH])
+        outcomes = ledger.append(facts[start : start + BATCH], keep_recorded_at=not random)
         assert {type(outcome) for outcome in outcomes} == {Appended}
     positions: list[list[int]] = [[] for _ in worlds]
     for position, number in enumerate(order, 1):
