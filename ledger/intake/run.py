@@ -131,7 +131,12 @@ class _Run:
         self._header: list[str] | None = None
         self._beside: ResultsBeside | None = None
         self._settler: Lines | Results
-        if format_of(source, options.format) == "csv":
+        is_csv = format_of(source, options.format) == "csv"
+        extension = ".csv" if is_csv else ".jsonl"
+        self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
+        if source.path is not None and _are_one(Path(source.path), self._rejects.path):
+            raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
+        if is_csv:
             if self._keep:
                 raise SourceProblem(
                     f"{source.name} is a CSV, which has no recordedtime to keep: "
@@ -139,6 +144,7 @@ class _Run:
                 )
             reader = ResultsReader(source, options.csv)
             self._header = reader.header
+            self._settler = Results(ledger, stopwatch, corrections=options.corrections)
             self._items = reader.items()
             if options.beside:
                 # Most imports are small, and need not pay for loading multiprocessing.
@@ -147,14 +153,9 @@ class _Run:
                 if is_worth_it(source):
                     self._beside = ResultsBeside(source.name, options.csv)
                     self._items = self._beside.items()
-            self._settler = Results(ledger, stopwatch, corrections=options.corrections)
         else:
             self._items = read_lines(source, actor=options.csv.actor, check=options.check)
             self._settler = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
-        extension = ".jsonl" if self._header is None else ".csv"
-        self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
-        if source.path is not None and _are_one(Path(source.path), self._rejects.path):
-            raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
 
     def go(self, progress: Progress | None) -> None:
         """Import all of it; raises LedgerProblem for what ends it early."""
