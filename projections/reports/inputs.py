@@ -209,3 +209,14 @@ TABLES: Final = {
     "corrections": CORRECTIONS,
 }
 """The tables by name, as `export --table` knows them."""
+
+KEYS: Final = {
+    "sittings": ("candidate", "exam", "registration_id"),
+    "standings": ("candidate", "exam"),
+    "exams": ("exam",),
+    "exceptions": ("candidate", "exam", "request_id"),
+    "certifications": ("candidate", "certification"),
+    "violations": ("position",),
+    "corrections": ("position",),
+}
+"""The columns that tell one row of a table from another."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.drawing import WIDTH, axis, data, upright
+from projections.reports.drawing import COLOURS, WIDTH, axis, data, upright
 from projections.reports.groups import (
     DAY,
     counts,
@@ -86,23 +86,19 @@ def picture(table: pa.Table) -> Any:
     """Draw the middle time between sittings beside the wait."""
     import altair as alt
 
-    columns = ["exam", "ordinal", "retakes", "wait_days", "days_median", "days_p90"]
-    base = alt.Chart(data(table, columns)).encode(y=upright("exam", "", "nominal"))
+    columns = ["sitting", "retakes", "wait_days", "days_median", "days_p90"]
+    names = [f"{row['exam']} · {row['ordinal']}" for row in table.to_pylist()]
+    named = table.append_column("sitting", pa.array(names, TEXT))
+    base = alt.Chart(data(named, columns)).encode(
+        y=upright("sitting", "exam · sitting of the series", "nominal", sort=names)
+    )
     span = base.mark_rule(color="#9fb6cc", strokeWidth=3).encode(
-        x=axis("days_median", "days between sittings, start to start: middle to nine in ten"),
+        x=axis("days_median", "days, start to start: the middle to nine in ten (red: the wait)"),
         x2="days_p90",
     )
-    middle = base.mark_point(filled=True, size=70, color="#2f5d8c").encode(x="days_median:Q")
-    wait = base.mark_tick(color="#b5493f", thickness=3, size=14).encode(x="wait_days:Q")
-    return (
-        alt.layer(span, middle, wait)
-        .properties(width=WIDTH, height=alt.Step(18))
-        .facet(
-            row=alt.Row("ordinal:O", title="sitting of the series (red: the wait)"),
-            data=base.data,
-        )
-        .resolve_scale(y="independent")
-    )
+    middle = base.mark_point(filled=True, size=70, color=COLOURS[0]).encode(x="days_median:Q")
+    wait = base.mark_tick(color=COLOURS[3], thickness=3, size=14).encode(x="wait_days:Q")
+    return alt.layer(span, middle, wait).properties(width=WIDTH, height=alt.Step(18))
 
 
 REPORT = Report(

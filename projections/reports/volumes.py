@@ -79,7 +79,8 @@ def picture(table: pa.Table) -> Any:
     """Draw the sittings of each month, and how often they were passed."""
     import altair as alt
 
-    month = axis("month", "month (UTC)", "ordinal")
+    every = sorted(counts(table["month"]))
+    month = axis("month", "month (UTC)", "ordinal", scale=alt.Scale(domain=every))
     columns = ["month", "exam", "sitting", "sittings", "passed", "failed"]
     volume = bars(
         table, month, upright("sum(sittings)", "sittings"), colour("sitting", "sitting", KINDS),

@@ -1,0 +1,223 @@
+"""Checking a receipt: everything computed again, and compared with the receipt and the file.
+
+The file is compared with what the ledger says, never with what the receipt says of it: whoever
+changes a file can change the receipt beside it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from ledger.instants import format_instant
+from ledger.wire import to_cloudevent
+from projections.reports.inputs import KEYS
+from replay.everyone import Everyone
+from replay.files.forms import PICTURE, rows_of, write
+from replay.moment import recorded_at
+from replay.outputs import Output, Unknown, compute, receipt_of_events
+from replay.receipts import Receipt, ReceiptProblem
+from replay.rows_apart import apart, lines_apart, shortened
+
+HERE = "by the ledger"
+THERE = "in the file"
+_DRAWN = ("html", f"{PICTURE}svg", f"{PICTURE}png", f"{PICTURE}html")
+
+
+class Checked(NamedTuple):
+    """What a check found: what differs, and what is worth knowing though nothing does."""
+
+    differs: list[str]
+    notes: list[str]
+    output: Output | None
+    """What was computed again; None for events, or when nothing could be."""
+
+
+def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Checked:
+    """Compute again what a file's receipt says, and compare both with it.
+
+    Raises ReceiptProblem for a receipt of something this program does not know, OSError for a file
+    that cannot be read.
+    """
+    ledger = everyone.ledger
+    head = ledger.head()
+    if receipt.position > head.position:
+        return Checked(
+            [
+                f"the receipt is of position {receipt.position}, which this ledger has not "
+                f"reached: its last is {head.position}"
+            ],
+            [],
+            None,
+        )
+    if receipt.of == "events":
+        return events_checked(everyone, path, receipt, program)
+    try:
+        output = compute(
+            everyone, receipt.of, receipt.name, receipt.moment, receipt.parameters,
+            form=receipt.form, basis=receipt.basis, program=receipt.program,
+        )  # fmt: skip
+    except Unknown as problem:
+        raise ReceiptProblem(f"{path} cannot be checked: {problem}") from None
+    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, output.receipt)]
+    notes = other_program(receipt, program)
+    with path.open("rb") as file:
+        if receipt.form.startswith(PICTURE):
+            found, noted = picture_checked(file, output, receipt)
+        else:
+            found, noted = rows_checked(file, output, receipt)
+    return Checked([*differs, *found], [*notes, *noted], output)
+
+
+def known_as_said(everyone: Everyone, receipt: Receipt) -> list[str]:
+    """Compare what a receipt says of its known_at with its position and its basis."""
+    ledger, known_at = everyone.ledger, receipt.known_at
+    if receipt.position == 0 or known_at is None:
+        return []
+    found = []
+    if known_at != recorded_at(ledger, receipt.position):
+        position = ledger.position_at(known_at)
+        if position != receipt.position:
+            found.append(
+                f"known_at {format_instant(known_at)} is position {position} of this ledger, and "
+                f"the receipt says {receipt.position}"
+            )
+    end = receipt.parameters.end if receipt.parameters.end is not None else receipt.as_of
+    if receipt.basis == "as-published" and known_at != end:
+        found.append("the receipt says as published, and its known_at is not the period's end")
+    return found
+
+
+def told_otherwise(receipt: Receipt, again: Receipt) -> list[str]:
+    """Compare a receipt with the one that is computed again, member by member."""
+    found = []
+    if receipt.event != again.event:
+        found.append(
+            f"position {receipt.position} of this ledger is {_event(again)}, and the receipt says "
+            f"{_event(receipt)}: this is another ledger, or its history was rewritten"
+        )
+    if receipt.policies != again.policies:
+        found += policies_apart(receipt, again)
+    if receipt.columns != again.columns:
+        found.append("the receipt names other columns than are computed")
+    if receipt.sha256 != again.sha256:
+        found.append(
+            f"computed again the rows have another digest: sha256 {again.sha256} "
+            f"({again.rows:,} rows), and the receipt says {receipt.sha256} ({receipt.rows:,} rows)"
+        )
+    elif receipt.rows != again.rows:
+        found.append(f"the receipt counts {receipt.rows:,} rows, and there are {again.rows:,}")
+    return found
+
+
+def policies_apart(receipt: Receipt, again: Receipt) -> list[str]:
+    """Say which policy versions are known in one of two receipts only."""
+    ours, theirs = set(again.policies), set(receipt.policies)
+    return [
+        f"policy {each.id} from {format_instant(each.effective_from)} (position {each.position}, "
+        f"sha256 {each.sha256[:12]}…) is known {where} only"
+        for where, some in ((HERE, ours - theirs), ("by the receipt", theirs - ours))
+        for each in sorted(some, key=lambda each: (each.id, each.position))
+    ] or ["the receipt names the same policies in another order"]
+
+
+def other_program(receipt: Receipt, program: str) -> list[str]:
+    """Say that another program, or another version, made the receipt."""
+    if receipt.program == program:
+        return []
+    return [f"made by {receipt.program}; checked by {program}"]
+
+
+def _event(receipt: Receipt) -> str:
+    return f"{receipt.event.source} {receipt.event.id}" if receipt.event else "nothing"
+
+
+def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> tuple[list[str], list[str]]:
+    """Compare the rows in a file with those computed again, in the form it was written in."""
+    with tempfile.TemporaryFile() as again:
+        write(output._replace(receipt=receipt), again)
+        if same_bytes(file, again):
+            return [], []
+        ours = list(rows_of(again, receipt.form))
+        try:
+            theirs = list(rows_of(file, receipt.form))
+        except ValueError as error:
+            return [f"the file is no {receipt.form}: {error}"], []
+    words: dict[str, Any] = {"here": HERE, "there": THERE}
+    if receipt.form == "text":
+        return shortened(lines_apart(ours, theirs, **words).sentences), []
+    found = apart(ours, theirs, key_of(output), **words).sentences
+    if found or receipt.form in ("parquet", "xlsx"):
+        return shortened(found), []
+    if receipt.form in _DRAWN:
+        return [], ["the rows are the same; the page around them is written otherwise here"]
+    return [], ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
+
+
+def key_of(output: Output) -> tuple[str, ...]:
+    """Give the columns that tell one row of an output from another."""
+    report = output.report
+    return tuple(report.key) if report is not None else KEYS[output.receipt.name]
+
+
+def picture_checked(
+    file: BinaryIO, output: Output, receipt: Receipt
+) -> tuple[list[str], list[str]]:
+    """Compare a picture with one drawn again, or with its digest where that comes out otherwise."""
+    with tempfile.TemporaryFile() as again:
+        write(output, again)
+        if same_bytes(file, again):
+            return [], []
+    file.seek(0)
+    if hashlib.sha256(file.read()).hexdigest() != receipt.file_sha256:
+        return ["the picture is not the one that the receipt is of"], []
+    return [], ["the picture is as its receipt says; drawn here it comes out a little otherwise"]
+
+
+def same_bytes(one: BinaryIO, other: BinaryIO) -> bool:
+    """Tell whether two files hold the same."""
+    one.seek(0)
+    other.seek(0)
+    while True:
+        first, second = one.read(1 << 20), other.read(1 << 20)
+        if first != second:
+            return False
+        if not first:
+            return True
+
+
+def events_checked(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Checked:
+    """Compare an export of events, line by line, with the ledger's."""
+    after, ledger = receipt.parameters.after or 0, everyone.ledger
+    again = receipt_of_events(ledger, after, receipt.position, program=program)
+    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, again)]
+    found: list[str] = []
+    with path.open("rb") as file:
+        position = after
+        for row in ledger.read(after, receipt.position):
+            position = row.position
+            ours, theirs = to_cloudevent(row), file.readline().decode("utf-8", "replace")
+            if theirs != f"{ours}\n":
+                found.append(line_apart(position - after, ours, theirs.rstrip("\n")))
+        if rest := sum(1 for _ in file):
+            found.append(f"{rest:,} more lines are {THERE} than {HERE}, after position {position}")
+    return Checked([*differs, *shortened(found)], other_program(receipt, program), None)
+
+
+def line_apart(number: int, ours: str, theirs: str) -> str:
+    """Say how a line of events differs from the ledger's event of its place."""
+    told: dict[str, Any] = json.loads(ours)
+    event = f"{told['source']} {told['id']} (position {int(told['sequence'])})"
+    if not theirs:
+        return f"line {number}: {event} is missing {THERE}"
+    try:
+        said = json.loads(theirs)
+        members = sorted(k for k in {*told, *said} if told.get(k) != said.get(k))
+    except (ValueError, TypeError):
+        return f"line {number} is no event; {HERE} it is {event}"
+    if {"source", "id"} & set(members):
+        return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {event}"
+    return f"line {number}, {event}: {', '.join(members) or 'its spelling'} differs"

@@ -1,0 +1,93 @@
+"""Reports as plain text: a heading, a sentence, a table, and where it all comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+
+from ledger.instants import format_instant
+from replay.outputs import Output
+from replay.receipts import SAID, Receipt
+from replay.tables import instant_texts
+
+_GAP = "  "
+
+
+def heading(receipt: Receipt) -> str:
+    """Say of which period, as of when and as known when, and which of the two that is."""
+    parts = [SAID[receipt.basis]]
+    start, end = receipt.parameters.start, receipt.parameters.end
+    if start is not None or end is not None:
+        bounds = [f"from {short(start)}"] if start is not None else []
+        bounds += [f"to {short(end)}"] if end is not None else []
+        parts.append(" ".join(bounds))
+    if receipt.parameters.exam is not None:
+        parts.append(f"exam {receipt.parameters.exam}")
+    if receipt.as_of is not None:
+        parts.append(f"as of {short(receipt.as_of)}")
+    known = "nothing known" if receipt.known_at is None else f"known at {short(receipt.known_at)}"
+    parts.append(f"{known} (position {receipt.position})")
+    return ", ".join(parts)
+
+
+def short(instant: int) -> str:
+    """Write an instant, at midnight as a date alone."""
+    return format_instant(instant).removesuffix("T00:00:00Z")
+
+
+def write_text(output: Output, file: IO[str]) -> None:
+    """Write a report as text, the same whatever terminal it is for."""
+    report, receipt = output.report, output.receipt
+    assert report is not None
+    file.write(f"{report.title}\n{heading(receipt)}\n\n{report.line(output.table)}\n\n")
+    if output.table.num_rows:
+        for line in laid_out(output.table):
+            file.write(f"{line}\n")
+        file.write("\n")
+    plural = "" if receipt.rows == 1 else "s"
+    file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def laid_out(table: pa.Table) -> Iterator[str]:
+    """Yield the lines of a table; a heading stands one word above another, numbers to the right."""
+    columns = [_cells(column) for column in table.columns]
+    heads = [name.split("_") for name in table.schema.names]
+    left = [pa.types.is_string(f.type) or pa.types.is_timestamp(f.type) for f in table.schema]
+    tall = max(map(len, heads))
+    heads = [[""] * (tall - len(words)) + words for words in heads]
+    widths = [max(map(len, [*words, *cells])) for words, cells in zip(heads, columns, strict=True)]
+
+    def line(cells: Any) -> str:
+        return _GAP.join(
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(cells, widths, left, strict=True)
+        ).rstrip()
+
+    for level in zip(*heads, strict=True):
+        yield line(level)
+    yield _GAP.join("-" * width for width in widths)
+    for row in zip(*columns, strict=True):
+        yield line(row)
+
+
+def _cells(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_timestamp(column.type):
+        texts = instant_texts(column.combine_chunks()).to_pylist()
+        return ["-" if text is None else text.removesuffix("T00:00:00Z") for text in texts]
+    return [_cell(value) for value in column.to_pylist()]
+
+
+def _cell(value: object) -> str:
+    """Write a value on one line, with nothing in it that steers a terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value)
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -1,0 +1,186 @@
+"""Receipts: what an output was computed from, so that anyone can compute it again.
+
+docs/receipts.md documents the JSON form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+from pydantic import ConfigDict, ValidationError
+
+from ledger.fields import Instant
+from ledger.ledger import Ledger
+from projections.answers import Answer, Cause
+from projections.catalogue import Catalogue
+from projections.reports.inputs import Period
+from projections.standing import Moment
+from replay.tables import write_jsonl
+
+Basis: TypeAlias = Literal["as-published", "restated", "known-at"]
+"""as-published: known_at is the end of the period. restated: everything known. Else known-at."""
+
+Form: TypeAlias = Literal[
+    "text", "csv", "jsonl", "parquet", "xlsx", "html", "cloudevents",
+    "picture.svg", "picture.png", "picture.html",
+]  # fmt: skip
+
+SAID: dict[Basis, str] = {
+    "as-published": "as published",
+    "restated": "restated",
+    "known-at": "as known then",
+}
+"""How a basis is said to people."""
+
+
+class ReceiptProblem(Exception):
+    """There is no receipt, or none that can be read; str() is one sentence."""
+
+
+class Parameters(Answer):
+    """What was asked for, besides the moment; null for what was not said."""
+
+    start: Instant | None = None
+    """The period's start, inclusive."""
+    end: Instant | None = None
+    """The period's end, exclusive."""
+    exam: str | None = None
+    after: int | None = None
+    """Of events: the position they begin after."""
+
+    @property
+    def period(self) -> Period:
+        """The period."""
+        return Period(self.start, self.end)
+
+
+class PolicyUsed(Answer):
+    """A policy version that was known."""
+
+    id: str
+    effective_from: Instant
+    position: int
+    sha256: str
+    """The digest of its TOML."""
+
+
+class Receipt(Answer):
+    """What an output is, what it was computed from, and the digest of its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    receipt: Literal[1] = 1
+    """The version of this form."""
+    of: Literal["report", "table", "events"]
+    name: str
+    form: Form
+    """How its file is written."""
+    basis: Basis
+    ledger: str
+    """The ledger's own id."""
+    position: int
+    event: Cause | None
+    """The event at that position; null for position 0."""
+    as_of: Instant | None
+    """Null for events, which are of every instant."""
+    known_at: Instant | None
+    """The instant asked for, else when the position was recorded; null for position 0."""
+    parameters: Parameters
+    policies: tuple[PolicyUsed, ...]
+    """Every policy version known at the position and not annulled, by id and position."""
+    program: str
+    """Name and version of what computed it, and of what drew its picture."""
+    columns: tuple[str, ...]
+    """`name: type`, in order, in Arrow's words; none for events."""
+    rows: int
+    sha256: str
+    """The digest of the rows as JSON Lines, to the letter of spec section 5."""
+    file_sha256: str | None = None
+    """Of a picture: the digest of its file, which cannot be read back."""
+
+    @property
+    def moment(self) -> Moment:
+        """The moment it was computed at."""
+        return Moment(self.as_of or 0, self.known_at, self.position)
+
+    def to_json(self) -> str:
+        """Write the receipt as JSON, one member a line, with a line end."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def read_receipt(text: str | bytes, where: str) -> Receipt:
+    """Read a receipt from JSON; raises ReceiptProblem."""
+    try:
+        return Receipt.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        member = ".".join(map(str, first["loc"])) or "the text"
+        raise ReceiptProblem(
+            f"{where} is no receipt of this program: {member}: {first['msg']}"
+        ) from None
+
+
+def digest_of(table: pa.Table) -> str:
+    """Give the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
+    summed = Summing()
+    write_jsonl(table, summed)
+    return summed.hexdigest()
+
+
+class Summing(io.TextIOBase):
+    """A text file that keeps nothing but the digest of what is written to it, as UTF-8."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self._summed = hashlib.sha256()
+
+    def write(self, text: str) -> int:
+        """Add text to the sum."""
+        self._summed.update(text.encode())
+        return len(text)
+
+    def hexdigest(self) -> str:
+        """Give the digest so far."""
+        return self._summed.hexdigest()
+
+
+def columns_of(table: pa.Table) -> tuple[str, ...]:
+    """Name a table's columns and their types."""
+    return tuple(f"{field.name}: {field.type}" for field in table.schema)
+
+
+def policies_of(catalogue: Catalogue, position: int) -> tuple[PolicyUsed, ...]:
+    """Give the policy versions that are known at a position, and not annulled by then."""
+    versions = catalogue.versions
+    used = [
+        PolicyUsed(
+            id=version.policy.id,
+            effective_from=version.policy.effective_from,
+            position=version.event.position,
+            sha256=version.policy.sha256,
+        )
+        for row, version in enumerate(catalogue.published)
+        if versions.position[row] <= position < versions.annulled[row]
+    ]
+    return tuple(sorted(used, key=lambda each: (each.id, each.position)))
+
+
+def event_at(ledger: Ledger, position: int) -> Cause | None:
+    """Name the event at a position; None for none."""
+    for row in ledger.read(position - 1, position) if position else ():
+        return Cause(source=row.source, id=row.id)
+    return None
+
+
+def combined(lines: Iterable[str]) -> tuple[str, int]:
+    """Give the SHA-256 of some lines, each with its line end, and how many they are."""
+    summed, count = hashlib.sha256(), 0
+    for line in lines:
+        summed.update(line.encode() + b"\n")
+        count += 1
+    return summed.hexdigest(), count

@@ -1,0 +1,141 @@
+"""Outputs on their way out: to standard output or a file, each with its receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.output import PROGRAM, bytes_to, say
+from service.cli.problems import CallProblem
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from projections.standing import Moment
+    from replay.moment import Known
+    from replay.outputs import Output
+    from replay.receipts import Form, Receipt
+
+ReceiptFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--receipt",
+        metavar="FILE",
+        help="Write the receipt here. Default: inside parquet, xlsx and html; beside other files, "
+        "as FILE.receipt.json.",
+    ),
+]
+_BINARY = frozenset({"parquet", "xlsx"})
+
+
+def program_of(form: Form) -> str:
+    """Name this program and, where there is a picture in a form, what draws it, with versions."""
+    from importlib.metadata import version
+
+    named = f"{PROGRAM} {version(PROGRAM)}"
+    if form == "html" or form.startswith("picture."):
+        from replay.files.pictures import drawn_by
+
+        return f"{named}, {drawn_by()}"
+    return named
+
+
+def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) -> str:
+    """Tell the form from the option, else from the name of the file, else the first accepted."""
+    suffix = "" if output is None else output.suffix.lower().lstrip(".")
+    form = format or {"txt": "text"}.get(suffix, suffix)
+    if form not in accepted:
+        form = accepted[0]
+    if form in _BINARY and output is None and sys.stdout.isatty():
+        raise CallProblem(f"{form} is no text for a terminal: give --output FILE")
+    return form
+
+
+def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
+    """Write an output where it was asked for, its receipt inside or beside it."""
+    from replay.files.forms import INSIDE, write
+    from replay.files.problems import CannotWrite
+
+    receipt = output.receipt
+    inside = receipt.form in INSIDE
+    place = receipt_place(path, receipt_path, inside=inside)
+    try:
+        with bytes_to(path) as file:
+            write(output, file)
+            if place is not None:
+                put_receipt(receipt, place)
+    except CannotWrite as problem:
+        raise CallProblem(str(problem)) from None
+    if path is not None:
+        plural = "" if receipt.rows == 1 else "s"
+        kept = "" if place is None else f"; receipt in {place}"
+        say(f"{path}: {receipt.rows:,} row{plural}{'; receipt inside' if inside else kept}")
+    elif place is None and not inside and receipt.form != "text":
+        say_receipt(receipt)
+
+
+def say_receipt(receipt: Receipt) -> None:
+    """Tell a receipt in one sentence, where nothing else carries it."""
+    from replay.files.plain import heading
+
+    say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
+
+
+def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
+    """Tell where a receipt goes, None for nowhere but inside."""
+    from replay.files.forms import beside
+
+    if asked is not None:
+        return asked
+    if inside or path is None or (path.exists() and not path.is_file()):
+        return None
+    return beside(path)
+
+
+def put_receipt(receipt: Receipt, place: Path) -> None:
+    """Write a receipt as a file; raises OSError."""
+    with bytes_to(place) as file:
+        file.write(receipt.to_json().encode())
+
+
+def deliver_picture(output: Output, path: Path) -> None:
+    """Draw a report into a file, its receipt beside it; raises OSError."""
+    from replay.files.forms import beside
+    from replay.files.pictures import draw
+
+    kind = path.suffix.lower().lstrip(".")
+    picture = draw(output, kind)
+    update = {
+        "form": f"picture.{kind}",
+        "program": program_of(f"picture.{kind}"),  # type: ignore[arg-type]
+        "file_sha256": hashlib.sha256(picture).hexdigest(),
+    }
+    receipt = output.receipt.model_copy(update=update)
+    with bytes_to(path) as file:
+        file.write(picture)
+        put_receipt(receipt, beside(path))
+    say(f"{path}: drawn; receipt in {beside(path)}")
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse the name of a picture that says no kind we draw."""
+    if path is not None and path.suffix.lower() not in (".svg", ".png", ".html"):
+        raise CallProblem(f"--chart {path}: accepted are files named .svg, .png and .html")
+
+
+def moment_of(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
+    """Resolve the two axes; refuse a known_at at which the ledger knew nothing."""
+    from ledger.instants import format_instant
+    from replay.moment import moment_at
+
+    moment = moment_at(ledger, as_of, known, now)
+    if moment.position == 0 and ledger.head().position > 0:
+        first = next(iter(ledger.read(0, 1))).recorded_at
+        raise CallProblem(
+            "nothing was known then: the ledger's first event was recorded at "
+            f"{format_instant(first)}; give a later --known-at, or --restated for what is known now"
+        )
+    return moment

@@ -1,0 +1,118 @@
+"""`receipt`: what an output was computed from, and whether it comes out the same again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.call import call_of
+from service.cli.delivering import program_of
+from service.cli.everybody import NoSnapshot, everybody
+from service.cli.options import command, group
+from service.cli.output import note, put, say
+from service.cli.problems import DONE, REFUSED, CallProblem
+
+if TYPE_CHECKING:
+    from replay.everyone import Everyone
+    from replay.outputs import Output
+    from replay.receipts import Receipt
+
+app = group("Show the receipt of a report or an export, or compute it again.")
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="The report or export; its receipt is inside or beside it."
+    ),
+]
+
+
+@command(
+    app,
+    "show",
+    examples="""
+    attempt-ledger receipt show volumes.parquet
+    """,
+)
+def show(context: typer.Context, file: File) -> int:
+    """Write a file's receipt as JSON."""
+    put(receipt_of(file).to_json())
+    return DONE
+
+
+@command(
+    app,
+    "check",
+    examples="""
+    attempt-ledger receipt check march.xlsx
+    attempt-ledger receipt check march.csv --restated
+    """,
+)
+def check(
+    context: typer.Context,
+    file: File,
+    restated: Annotated[
+        bool,
+        typer.Option(
+            "--restated",
+            help="Compare with what is known now too, and name the events that changed it.",
+        ),
+    ] = False,
+    no_snapshot: NoSnapshot = False,
+) -> int:
+    """Compute a report or an export again, and compare it with the file and its receipt.
+
+    Exit code 0: it comes out the same, whatever was recorded since. 1: something differs, and
+    standard error says what.
+    """
+    receipt = receipt_of(file)
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.checking import check as checked
+        from replay.files.plain import heading
+        from replay.receipts import ReceiptProblem
+
+        try:
+            found = checked(everyone, file, receipt, program_of(receipt.form))
+        except ReceiptProblem as problem:
+            raise CallProblem(str(problem)) from None
+        for sentence in found.notes:
+            say(sentence)
+        for sentence in found.differs:
+            say(f"differs: {sentence}")
+        if found.differs:
+            return REFUSED
+        put(
+            f"{file}: the same. {heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}\n"
+        )
+        if restated and found.output is not None:
+            return since(everyone, found.output)
+    return DONE
+
+
+def since(everyone: Everyone, output: Output) -> int:
+    """Say what has become of an output on the latest knowledge; gives the exit code."""
+    from replay.restating import restated as compared
+
+    found = compared(everyone, output)
+    if not found.differs:
+        put("Restated with what is known now it is the same.\n")
+        return DONE
+    for sentence in found.differs:
+        say(f"restated: {sentence}")
+    say("recorded since, and bearing on it:" if found.events else "no event bears on it")
+    for line in found.events:
+        note(f"  {line}")
+    return REFUSED
+
+
+def receipt_of(file: Path) -> Receipt:
+    """Find the receipt of a file; raises CallProblem."""
+    from replay.files.forms import find_receipt
+    from replay.receipts import ReceiptProblem
+
+    try:
+        return find_receipt(file)
+    except ReceiptProblem as problem:
+        raise CallProblem(str(problem)) from None
