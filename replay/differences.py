@@ -53,6 +53,10 @@ FactsOf: TypeAlias = Callable[[str], list[Recorded]]
 """Gives one candidate's events."""
 
 
+Told: TypeAlias = tuple[Recorded, dict[str, Any]]
+"""An entry of the catalogue and its payload."""
+
+
 class Seen(NamedTuple):
     """The facts and the catalogue that a moment looks at."""
 
@@ -157,15 +161,22 @@ def causes_of(
     rows: list[Recorded] = []
     ends: dict[int, int] = {}
     entry_ends = annulments(entries)
+    told = [(row, row.payload()) for row in entries if row.annuls is None]
+    exams = table["exam"].unique().to_pylist()
+    covering = {exam: certifications_of(exam, told) for exam in exams}
     moved = {
-        exam: moved_entries(exam, entries, entry_ends, catalogue, before, after)
-        for exam in table["exam"].unique().to_pylist()
+        exam: moved_entries(exam, told, covering[exam], entry_ends, catalogue, before, after)
+        for exam in exams
     }
     for name, exam in zip(table["candidate"].to_pylist(), table["exam"].to_pylist(), strict=True):
         if name != candidate:
             candidate, rows = name, facts_of(name)
             ends = annulments(rows)
-        made = [row for row in rows if bears_on(row, exam) and differs(row, ends, before, after)]
+        made = [
+            row
+            for row in rows
+            if differs(row, ends, before, after) and bears_on(row, exam, covering[exam], rows)
+        ]
         if made:
             yield "events", made
         elif not moved[exam]:
@@ -178,7 +189,8 @@ def causes_of(
 
 def moved_entries(
     exam: str,
-    entries: Sequence[Recorded],
+    told: Sequence[Told],
+    covering: set[str],
     ends: dict[int, int],
     catalogue: Catalogue,
     before: Moment,
@@ -186,28 +198,24 @@ def moved_entries(
 ) -> list[Recorded]:
     """Give the catalogue entries about an exam that are known, or hold, at one moment only.
 
-    Entries of the exam, of the certifications that name it, and of the
-    policies it follows.
+    Entries of the exam, of the certifications that ever name it (`covering`),
+    and of the policies it ever follows.
     """
-    payloads = {row.position: row.payload() for row in entries if row.annuls is None}
     policies = {
-        payloads[row.position]["policy"]
-        for row in entries
-        if row.type == "ExamAnnounced" and row.subject == exam
+        data["policy"] for row, data in told if row.type == "ExamAnnounced" and row.subject == exam
     }
 
+    named = {"exam": {exam}, "policy": policies, "certification": covering}
+
     def about(row: Recorded) -> bool:
-        if row.type == "CertificationDefined":
-            return exam in payloads[row.position]["exams"]
         kind, _, subject = row.stream.partition("/")
-        return (kind == "exam" and subject == exam) or (kind == "policy" and subject in policies)
+        return subject in named[kind]
 
     held = holding(exam, catalogue, before), holding(exam, catalogue, after)
     return [
         row
-        for row in entries
-        if row.annuls is None
-        and about(row)
+        for row, _ in told
+        if about(row)
         and (
             known(row, ends, before) != known(row, ends, after)
             or (row.position in held[0]) != (row.position in held[1])
@@ -236,11 +244,33 @@ def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
     return held
 
 
-def bears_on(row: Recorded, exam: str) -> bool:
-    """Tell whether a candidate's event can bear on a standing for an exam."""
+def certifications_of(exam: str, told: Sequence[Told]) -> set[str]:
+    """Give the certifications that name an exam in any of their entries."""
+    return {
+        row.subject
+        for row, data in told
+        if row.type == "CertificationDefined" and exam in data["exams"]
+    }
+
+
+def bears_on(row: Recorded, exam: str, covering: set[str], rows: Sequence[Recorded]) -> bool:
+    """Tell whether a candidate's event can bear on a standing for an exam.
+
+    A certification's can if the catalogue (`covering`) or any of the
+    candidate's own `rows` says that it covers the exam.
+    """
     if row.type in CERTIFICATION_KINDS:
-        return True
+        return row.key in covering or any(
+            other.key == row.key and '"exams"' in other.data and names(other, exam)
+            for other in rows
+            if other.type in CERTIFICATION_KINDS
+        )
     return row.exam == exam and (row.type in SITTING_KINDS or row.type in GRANT_KINDS)
+
+
+def names(row: Recorded, exam: str) -> bool:
+    """Tell whether an event about a certification names the exam itself."""
+    return exam in (row.payload().get("exams") or ())
 
 
 def differs(row: Recorded, ends: dict[int, int], before: Moment, after: Moment) -> bool:
