@@ -81,7 +81,7 @@ def renew_key(place: Place, ledger_id: str) -> SigningKey:
         key = create_key(place.key, origin_of(ledger_id))
         keys = "".join(f"{each}\n" for each in (*old_keys, key.verifier))
         replace(place.verifier_key, keys.encode())
-        _sign(place, key, Checkpoint(key.verifier.name, old.size, old.root))
+        _publish(place, key, Checkpoint(key.verifier.name, old.size, old.root))
         return key
 
 
@@ -115,8 +115,9 @@ def seal(
                 rebuild(place, last, Crew(last.size, processes), told or _nobody)
             for older in known:
                 _check_continues(place, older, last)
-            if head > last.size or read_note(place.checkpoint) is None:
+            if head > last.size:
                 return Sealed(last.size, _extend(place, key, last, head, crew, told or _nobody))
+            _publish(place, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
 
 
@@ -161,15 +162,17 @@ def _extend(
     grow(place, last.size, head, crew, told)
     checkpoint = Checkpoint(key.verifier.name, head, Tree(place.tiles, head).root())
     _check_continues(place, last, checkpoint)
-    _sign(place, key, checkpoint)
+    _publish(place, key, checkpoint)
     drop_partial(place.tiles, last.size, head)
     return checkpoint
 
 
-def _sign(place: Place, key: SigningKey, checkpoint: Checkpoint) -> None:
+def _publish(place: Place, key: SigningKey, checkpoint: Checkpoint) -> None:
     note = key.sign_checkpoint(checkpoint)
-    keep_last_signed(place.key, note)
-    replace(place.checkpoint, note)
+    if note != last_signed(place):
+        keep_last_signed(place.key, note)
+    if note != read_note(place.checkpoint):
+        replace(place.checkpoint, note)
 
 
 def _nobody(more: int) -> None:
