@@ -58,7 +58,7 @@ class ExportFormat(StrEnum):
     attempt-ledger export --after 1200 | gzip > since-1200.jsonl.gz
     attempt-ledger --ledger sqlite:///copy.ledger init --bare
     attempt-ledger --ledger sqlite:///copy.ledger import --keep-recorded-at history.jsonl
-    attempt-ledger export --table sittings --as-of 2023-04-01 --output sittings.xlsx
+    attempt-ledger export --table sittings --output sittings.xlsx
     """,
 )
 def export(
@@ -84,9 +84,9 @@ def export(
     receipt: ReceiptFile = None,
     no_snapshot: NoSnapshot = False,
 ) -> int:
-    """Write the ledger's events as CloudEvents JSON, one a line; or a table.
+    """Write the ledger's events as CloudEvents JSON, or a table.
 
-    Personal fields go out as ciphertext. Imported into a bare ledger with --keep-recorded-at the
+    Events go out one a line, in the order of the ledger. Personal fields go out as ciphertext. Imported into a bare ledger with --keep-recorded-at the
     lines give the same ledger; its personal fields open with a copy of the key file.
 
     A table (--table) is computed from the ledger at (--as-of, --known-at). As CSV its texts are

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from replay.outputs import Output
     from replay.receipts import Receipt
 
-app = group("Show the receipt of a report or an export, or compute it again.")
+app = group("Show the receipt of an output, or compute it again.")
 
 File = Annotated[
     Path,
@@ -62,9 +62,9 @@ def check(
     ] = False,
     no_snapshot: NoSnapshot = False,
 ) -> int:
-    """Compute a report or an export again, and compare it with the file and its receipt.
+    """Compute an output again, and compare it with the file.
 
-    Exit code 0: it comes out the same, whatever was recorded since. 1: something differs, and
+    Exit code 0: file and receipt come out the same, whatever was recorded since. 1: something differs, and
     standard error says what.
     """
     receipt = receipt_of(file)
