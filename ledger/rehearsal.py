@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ledger.appending import Appending, Outcome
-from ledger.events import Fact, Recorded, Row
+from ledger.appending import Appending
+from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.sqlite import Writing
 from ledger.storage import SCHEMA
@@ -46,15 +46,6 @@ class Rehearsal(Ledger):
             self._store.execute("ROLLBACK")
             raise
         self._store.execute("COMMIT")
-
-    def append(
-        self, facts: Sequence[Fact | Row], *, keep_recorded_at: bool = False
-    ) -> list[Outcome]:
-        """Tell what would become of each fact."""
-        rows = [fact if isinstance(fact, Row) else fact.row() for fact in facts]
-        kept = [getattr(fact, "recorded_at", None) for fact in facts]
-        with self.appending() as appending:
-            return appending.take_kept(rows, kept) if keep_recorded_at else appending.take(rows)
 
     def stream(self, stream: str, *, upto: int | None = None) -> list[Recorded]:
         """Return the events of one stream, rehearsed ones last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -23,38 +23,54 @@ def impact(everyone: Everyone, as_of: int, rehearsed: Sequence[Recorded]) -> pa.
     """Compare everybody's standing as of an instant with and without rehearsed facts.
 
     `rehearsed` are events as they would be recorded, at positions after the
-    ledger's last (see `ledger.rehearsal`). A table of `differences.CHANGED`.
+    ledger's last (see `ledger.rehearsal`); what others recorded since comes
+    before them. A table of `differences.CHANGED`.
     """
     head = everyone.ledger.head()
-    after_all = rehearsed[-1].position if rehearsed else head.position
+    columns = everyone.columns(head.position)
+    here = columns.position  # the head, or what others have recorded just now
+    rehearsed = list(moved_behind(here, rehearsed))
+    after_all = rehearsed[-1].position if rehearsed else here
     streams = {row.stream for row in rehearsed if row.stream.startswith(_CANDIDATE)}
     facts = {
         stream.removeprefix(_CANDIDATE): [
-            *everyone.ledger.stream(stream, upto=head.position),
+            *everyone.ledger.stream(stream, upto=here),
             *(row for row in rehearsed if row.stream == stream),
         ]
         for stream in sorted(streams)
     }
     entries = [row for row in rehearsed if not row.stream.startswith(_CANDIDATE)]
-    columns = everyone.columns(head.position)
     if facts:
         columns = overlaid(columns, (row for rows in facts.values() for row in rows), after_all)
-    seen = Seen(columns, [*everyone.ledger.catalogue(0, head.position), *entries])
+    seen = Seen(columns, [*everyone.ledger.catalogue(0, here), *entries])
 
     def facts_of(candidate: str) -> list[Recorded]:
         found = facts.get(candidate)
         if found is None:
-            found = everyone.ledger.stream(_CANDIDATE + candidate, upto=head.position)
+            found = everyone.ledger.stream(_CANDIDATE + candidate, upto=here)
         return found
 
     return compare(
         everyone,
         seen,
         facts_of,
-        Moment(as_of, head.recorded_at, head.position),
+        Moment(as_of, None, here),
         Moment(as_of, None, after_all),
         Scope() if entries else Scope(candidates=frozenset(facts)),
     )
+
+
+def moved_behind(position: int, rehearsed: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Yield rehearsed events at the positions after one, whatever they were rehearsed after."""
+    if not rehearsed:
+        return
+    first = rehearsed[0].position
+    by = position + 1 - first
+    for row in rehearsed:
+        annuls = row.annuls
+        if annuls is not None and annuls >= first:
+            annuls += by
+        yield row._replace(position=row.position + by, annuls=annuls)
 
 
 def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Columns:

@@ -22,7 +22,7 @@ from service.cli.everybody import (
 )
 from service.cli.importing import Input
 from service.cli.options import AsOf, Output, command, group
-from service.cli.output import say
+from service.cli.output import note, say
 from service.cli.problems import DONE, REFUSED
 from service.cli.values import instant, zone
 
@@ -80,6 +80,7 @@ def impact(
     from ledger.intake.results import CsvSettings
     from ledger.intake.run import Options
     from ledger.rehearsal import Rehearsal
+    from service.policy_check import fault_of
 
     check_format(format, output)
     now = clock.now()
@@ -95,7 +96,13 @@ def impact(
         everyone = stack.enter_context(everybody(call_of(context), no_snapshot=no_snapshot))
         rehearsal = stack.enter_context(Rehearsal(everyone.ledger))
         aside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rejects"
-        options = Options(format=input.value, csv=settings, corrections=corrections, rejects=aside)
+        options = Options(
+            format=input.value,
+            csv=settings,
+            corrections=corrections,
+            check=fault_of,
+            rejects=aside,
+        )
         became = [rehearsed(rehearsal, file, options) for file in files]
 
         from replay.impact import impact as found
@@ -105,18 +112,25 @@ def impact(
 
 
 def rehearsed(rehearsal: Rehearsal, file: str, options: Options) -> bool:
-    """Rehearse the import of one file; say what would become of it, and tell if all is clean."""
-    from ledger.intake.run import import_file
-    from ledger.intake.sources import SourceProblem, open_source
+    """Rehearse the import of one file; say what would become of it, and tell if all is clean.
 
-    try:
-        with open_source(file) as opened:
-            report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
-    except SourceProblem as problem:
-        say(str(problem))
-        return False
+    Raises SourceProblem for a file that cannot be imported at all: what the others would change is
+    not what was asked.
+    """
+    from ledger.intake.run import import_file
+    from ledger.intake.sources import open_source
+
+    with open_source(file) as opened:
+        report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    report.rejects = None  # thrown away with the rest
+    _, *more = report.summary()
     say(
-        f"{file}: would record {report.recorded:,} events, skip {report.duplicates:,} duplicates, "
+        f"{file}: would record {report.recorded:,} event{'' if report.recorded == 1 else 's'}, "
+        f"skip {report.duplicates:,} duplicate{'' if report.duplicates == 1 else 's'}, "
         f"reject {report.rejected:,}"
     )
+    for line in more:
+        note(line)
     return report.clean
