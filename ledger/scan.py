@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -16,6 +16,9 @@ from adbc_driver_sqlite import dbapi
 
 from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
 
 # The driver settles each column's type by its first batch, where all may be null: so texts are
 # never null. `data` is read only where it may hold what no column does: a certification's exams.
@@ -83,11 +86,38 @@ def scan_recorded(path: Path, upto: int) -> Iterator[pa.RecordBatch]:
     return (batch.cast(RECORDED_SCHEMA) for batch in _query(path, select))
 
 
-def scan_candidates(path: Path, candidates: Sequence[str], upto: int) -> Iterator[pa.RecordBatch]:
-    """Yield all facts of some candidates up to a position, in any order, as `RECORDED_SCHEMA`."""
+def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.Table:
+    """Give all facts of some candidates up to a position, by position, as `RECORDED_SCHEMA`.
+
+    Through the ledger's own connection: the driver brings an SQLite of its own, and a process that
+    closes a file lets go of every lock it holds on it (POSIX), those of the other SQLite too. A
+    follower, which reads again and again beside writers, cannot have that.
+    """
     named = json.dumps([f"candidate/{name}" for name in candidates])
-    select = f"{_RECORDED} WHERE +position <= ? AND stream IN (SELECT value FROM json_each(?))"
-    return (batch.cast(RECORDED_SCHEMA) for batch in _query(path, select, (int(upto), named)))
+    rows = ledger.recorder.values(
+        f"{_RECORDED} WHERE stream IN (SELECT value FROM json_each(?)) AND +position <= ? "
+        "ORDER BY position",
+        (named, upto),
+    )
+    return pa.Table.from_batches([_recorded(rows)])
+
+
+def read_recorded(ledger: Ledger, upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield what `scan_recorded` does, through the ledger's own connection: for small ones."""
+    for after in range(0, upto, BATCH_ROWS):
+        some = _NEW.format(after=after, upto=min(after + BATCH_ROWS, upto))
+        yield _recorded(ledger.recorder.values(f"{_RECORDED} {some} ORDER BY position"))
+
+
+def _recorded(rows: list[Any]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [()] * len(RECORDED_SCHEMA)
+    return pa.record_batch(
+        [
+            pa.array(column, field.type)
+            for column, field in zip(columns, RECORDED_SCHEMA, strict=True)
+        ],
+        schema=RECORDED_SCHEMA,
+    )
 
 
 def sample_candidates(path: Path, upto: int, count: int) -> list[str]:
@@ -106,14 +136,12 @@ def _batches(path: Path, select: str) -> Iterator[pa.RecordBatch]:
     return (batch.cast(SCHEMA) for batch in _query(path, select))
 
 
-def _query(
-    path: Path, select: str, parameters: tuple[int | str, ...] = ()
-) -> Iterator[pa.RecordBatch]:
+def _query(path: Path, select: str) -> Iterator[pa.RecordBatch]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
         with dbapi.connect(uri) as connection, connection.cursor() as cursor:
             _set_batch_rows(cursor)
-            cursor.execute(select, parameters or None)
+            cursor.execute(select)
             yield from cursor.fetch_record_batch()
     except Error as error:
         raise LedgerProblem(f"{path} cannot be read: {error}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,18 @@ import pyarrow as pa
 from crowd import CACHE
 
 from ledger.events import Recorded
+from ledger.instants import MAX_INSTANT
+from ledger.ledger import Appended, Ledger
 from ledger.scan import RECORDED_SCHEMA
 from projections.catalogue import catalogue_of
 from projections.fold.codes import NEVER
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from replay.compiled import kernels_in
+from replay.views.compare import differences, reading
 from replay.views.fold import Folded, Folder
 from replay.views.given import USUAL, Late
+from replay.views.keep import Ways, keeper
 
 KERNELS = kernels_in(CACHE)
 
@@ -113,3 +119,50 @@ def told(rows: Sequence[Recorded], instant: int, position: int = NEVER) -> list[
 def beside(ledger: Path) -> Path:
     """Name the file of a ledger's views."""
     return Path(f"{ledger}.views")
+
+
+def ledger_from(path: Path, rows: Sequence[Recorded]) -> Ledger:
+    """Make a ledger of rows, at their positions and recorded when they were."""
+    ledger = Ledger.create(path, clock=lambda: MAX_INSTANT)
+    record(ledger, rows)
+    return ledger
+
+
+def record(ledger: Ledger, rows: Sequence[Recorded]) -> None:
+    """Record more rows, as they were recorded."""
+    outcomes = ledger.append([row.fact() for row in rows], keep_recorded_at=True)
+    assert all(isinstance(outcome, Appended) for outcome in outcomes)
+    assert len(outcomes) == len(rows)
+
+
+def ways(said: list[str] | None = None, **more: Any) -> Ways:
+    """Compile as the tests do, and hear what is said."""
+    return Ways(lambda: KERNELS, (lambda sentence: None) if said is None else said.append, **more)
+
+
+def project(ledger: Ledger, path: Path, said: list[str] | None = None) -> int:
+    """Bring views up to the ledger; give the position they stand for."""
+    with keeper(ledger, path, ways(said)) as kept:
+        kept.catch_up()
+        return kept.position
+
+
+def built_anew(ledger: Ledger, path: Path) -> Path:
+    """Build views of all of a ledger, from nothing."""
+    path.unlink(missing_ok=True)
+    project(ledger, path)
+    return path
+
+
+def apart(live: Path, rebuilt: Path) -> list[str]:
+    """List what differs between two files of views."""
+    with reading(live) as connection:
+        return [str(difference) for difference in differences(connection, rebuilt)]
+
+
+def table(path: Path, name: str, where: str = "true") -> list[dict[str, Any]]:
+    """Read a table, or a readable view, of a file of views."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        found = connection.execute(f"SELECT * FROM {name} WHERE {where}")
+        return [dict(row) for row in found]

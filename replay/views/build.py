@@ -7,34 +7,30 @@ folded and goes in with a note that it is done, in one transaction.
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, StoreFull
-from ledger.scan import RECORDED_SCHEMA, sample_candidates, scan_recorded
+from ledger.storage import storage_problems
 from projections.views.schema import INDEXES
 from projections.views.tables import EXAMS, TABLES
-from replay.columns.build import bounds_of, read_ahead, spread
 from replay.compiled import Kernels
 from replay.views.fold import Folded, Folder
 from replay.views.given import Late
+from replay.views.pieces import cuts, lay_aside
 from replay.views.store import OtherViews, Stand, Views, looked_at
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
-_SAMPLES_A_PIECE = 256
-
 # Further behind than this, all is built anew: reading everything once is cheaper.
 _FAR = 100_000
 _FAR_SHARE = 0.2
@@ -128,12 +124,17 @@ def remove(path: Path) -> None:
     """Delete a file of views and what SQLite keeps beside it."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+    shutil.rmtree(_pieces_of(path), ignore_errors=True)
+
+
+def _pieces_of(draft: Path) -> Path:
+    """Name the folder in which a build lays its facts aside."""
+    return Path(f"{draft}.pieces")
 
 
 def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
     pieces = -(-plan.position // PIECE)
-    sample = sample_candidates(ledger.path, plan.position, pieces * _SAMPLES_A_PIECE)
-    plan = plan._replace(bounds=tuple(bounds_of(sample, pieces)))
+    plan = plan._replace(bounds=cuts(ledger, plan.position, pieces))
     with Views(draft, wal=False) as views:
         views.make_tables(stop_before=INDEXES)
         with views.writing():
@@ -154,15 +155,16 @@ def _fill(
     """Fold the pieces that are not in yet, the next one while one goes in."""
     bounds = plan.bounds[plan.done :]
     after = plan.bounds[plan.done - 1] if plan.done else None
+    pieces = _pieces_of(draft)
+    shutil.rmtree(pieces, ignore_errors=True)  # of one that was killed
     with (
         progress(2 * plan.position) as told,
-        tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder_name,
+        storage_problems(pieces),
         ThreadPoolExecutor(1) as pool,
     ):
-        files = [Path(folder_name) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
-        facts = scan_recorded(ledger.path, plan.position)
-        batches = read_ahead(facts if after is None else _from(facts, after))
-        spread(batches, bounds, files, told, RECORDED_SCHEMA)
+        pieces.mkdir()
+        files = [pieces / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
+        lay_aside(ledger, plan.position, after, bounds, files, told)
         ahead = pool.submit(_folded, files[0], folder, plan.position)
         for n, _ in enumerate(files):
             folded, count = ahead.result()
@@ -170,11 +172,7 @@ def _fill(
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
             _ingest(draft, folded, plan.done + n + 1)
             told(count)
-
-
-def _from(batches: Iterator[pa.RecordBatch], first: str) -> Iterator[pa.RecordBatch]:
-    """Leave out the candidates before one: their pieces are done."""
-    return (batch.filter(pc.greater_equal(batch["candidate"], first)) for batch in batches)
+    shutil.rmtree(pieces, ignore_errors=True)
 
 
 def _folded(file: Path, folder: Folder, position: int) -> tuple[Folded, int]:
@@ -210,7 +208,8 @@ def _bulk(path: Path) -> Iterator[Any]:
     except Error as error:
         if "full" in str(error).lower():
             raise StoreFull(f"the disk of {path} is full: nothing was written") from None
-        raise LedgerProblem(f"{path} cannot be written: {error}") from None
+        said = str(error).splitlines()[0]
+        raise LedgerProblem(f"{path} cannot be written: {said}") from None
 
 
 def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:

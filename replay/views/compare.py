@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -15,7 +14,7 @@ from adbc_driver_sqlite import dbapi
 
 from ledger.problems import LedgerProblem
 from projections.views.tables import POSITION, TABLES, Kind, Table
-from replay.views.store import Stand
+from replay.views.store import Stand, reading_uri
 
 _BATCH_ROWS = 65_536
 _ABSENT = chr(1)  # no text of ours holds it; a column whose first texts are all null has no type
@@ -70,7 +69,7 @@ def differences(live: Any, rebuilt: Path) -> Iterator[Difference]:
 def reading(path: Path) -> Iterator[Any]:
     """Open a file of views to read in one snapshot, which begins with the first thing read."""
     try:
-        with dbapi.connect(f"file:{quote(str(path.absolute()))}?mode=ro") as connection:
+        with dbapi.connect(reading_uri(path)) as connection:
             yield connection
     except Error as error:
         raise LedgerProblem(f"{path} cannot be read: {error}") from None

@@ -68,9 +68,8 @@ class Folder:
     def fold(self, facts: pa.Table, position: int, after: int = 0) -> Folded:
         """Fold all facts of some candidates up to a position; corrections only those after one.
 
-        `facts` is of `ledger.scan.RECORDED_SCHEMA`, in any order.
+        `facts` is of `ledger.scan.RECORDED_SCHEMA`, by position.
         """
-        facts = facts.sort_by("position") if facts.num_rows else facts
         part = arrange(facts, self._exams, self._certifications)
         if len(self._exams.names()) > len(self._catalogue.exams) or (
             len(self._certifications.names()) > len(self._catalogue.certifications)

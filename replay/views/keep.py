@@ -9,11 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from ledger.events import Recorded
 from ledger.ledger import Ledger
-from ledger.scan import RECORDED_SCHEMA, scan_candidates
+from ledger.scan import read_candidates
 from replay.compiled import Kernels
 from replay.views.build import build, draft_of, far_behind, finished, remove
 from replay.views.fold import Folded, Folder
@@ -110,8 +108,7 @@ class Keeper:
         self.position = position
 
     def _fold(self, candidates: Sequence[str], position: int) -> Folded:
-        batches = scan_candidates(self._ledger.path, candidates, position)
-        facts = pa.Table.from_batches(batches, RECORDED_SCHEMA)
+        facts = read_candidates(self._ledger, candidates, position)
         return self.folder.fold(facts, position, self.position)
 
     def refold(self, upto: int | None = None) -> None:

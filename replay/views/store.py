@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,15 @@ class Stand(NamedTuple):
     recorded_at: int | None
     late: int
     very_late: int
+
+
+def reading_uri(path: Path) -> str:
+    """Name a file of views to SQLite for reading alone.
+
+    Where it may be, it is opened to write: a reader that may not leaves SQLite's files beside it.
+    """
+    mode = "rw" if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK) else "ro"
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
 
 class OtherViews(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -13,6 +12,7 @@ from adbc_driver_sqlite import dbapi
 from ledger.problems import LedgerProblem
 from projections.views.tables import OPEN
 from replay.population import SCHEMA
+from replay.views.store import reading_uri
 
 _SELECT = f"SELECT {', '.join(SCHEMA.names)} FROM standings WHERE valid_from <= ? AND "
 _FOR_EVER, _UNTIL_THEN = f"valid_to = {OPEN}", f"valid_to > ? AND valid_to < {OPEN}"
@@ -39,9 +39,8 @@ def standings_as_of(
 
 
 def _read(path: Path, select: str, parameters: list[int | str]) -> pa.Table:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
-        with dbapi.connect(uri) as connection, connection.cursor() as cursor:
+        with dbapi.connect(reading_uri(path)) as connection, connection.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _BATCH_ROWS})
             cursor.execute(select, tuple(parameters))
             table = cursor.fetch_arrow_table()
