@@ -8,21 +8,16 @@ from typing import NamedTuple
 
 from ledger.problems import LedgerProblem
 from ledger.transparency import merkle
+from ledger.transparency.checkpoints import compared_with, signed_before, verified_before
 from ledger.transparency.comparing import Compared, compare, other_nodes
 from ledger.transparency.crew import Crew
 from ledger.transparency.diagnosis import explained
 from ledger.transparency.files import replace
 from ledger.transparency.growing import Told, pieces
 from ledger.transparency.inspection import Finding, inspect, of_positions
-from ledger.transparency.place import Place, last_signed, read_note
-from ledger.transparency.signing import last_signed_path
+from ledger.transparency.place import Place
 from ledger.transparency.tiles import LEVELS, WIDTH, TileMissing, Tree, tile_name, width_in
-from ledger.transparency.verify_proof import (
-    Checkpoint,
-    ProofProblem,
-    VerifierKey,
-    open_checkpoint,
-)
+from ledger.transparency.verify_proof import Checkpoint, VerifierKey
 
 
 class Verdict(NamedTuple):
@@ -56,7 +51,7 @@ def verify(
     A ledger or log that cannot be read is a finding too.
     """
     findings: list[Finding] = []
-    signed = _signed(place, key, findings)
+    signed = signed_before(place, key, findings)
     try:
         seen = inspect(place.ledger, 0 if signed is None else signed.checkpoint.size)
     except LedgerProblem as problem:
@@ -67,118 +62,15 @@ def verify(
     checkpoint = signed.checkpoint
     tree = Tree(place.tiles, checkpoint.size)
     if against is not None:
-        findings += _against(tree, key, against, checkpoint, seen.head)
+        findings += compared_with(tree, key, against, checkpoint, seen.head)
     after = 0
     if not full and against is None:
-        after = _verified_before(place, key, tree, findings)
+        after = verified_before(place, key, tree, findings)
     findings += _rows(place, tree, checkpoint, after, seen.head, processes, told)
     if not findings:
         with suppress(OSError):  # a place that may only be read is verified from the start again
             replace(place.verified, signed.note)
     return Verdict(checkpoint, after, seen.head, sorted(findings, key=_by_position))
-
-
-class _Signed(NamedTuple):
-    checkpoint: Checkpoint
-    note: bytes
-
-
-def _signed(place: Place, key: VerifierKey, findings: list[Finding]) -> _Signed | None:
-    """Return the checkpoint to compare with: the log's, or else the copy beside the key."""
-    found: list[_Signed] = []
-    for path, note in (
-        (place.checkpoint, read_note(place.checkpoint)),
-        (last_signed_path(place.key), _copy(place)),
-    ):
-        if note is None:
-            continue
-        try:
-            found.append(_Signed(open_checkpoint(note, key), note))
-        except ProofProblem as problem:
-            findings.append(Finding(None, f"{path}: {problem}"))
-    if read_note(place.checkpoint) is None:
-        findings.append(
-            Finding(None, f"there is no {place.checkpoint}: never sealed, or it was removed")
-        )
-    if not found:
-        return None
-    first = found[0]
-    for other in found[1:]:
-        if other.checkpoint.size > first.checkpoint.size:
-            findings.append(
-                Finding(
-                    None,
-                    f"the log was set back: its checkpoint is of {first.checkpoint.size} events, "
-                    f"but one of {other.checkpoint.size} was signed",
-                )
-            )
-        elif other.checkpoint.size == first.checkpoint.size and other != first:
-            size = first.checkpoint.size
-            findings.append(Finding(None, f"the log was forked: two of {size} events were signed"))
-    return first
-
-
-def _copy(place: Place) -> bytes | None:
-    with suppress(Exception):  # the signer's place need not be open to who verifies
-        return last_signed(place)
-    return None
-
-
-def _against(
-    tree: Tree, key: VerifierKey, note: bytes, own: Checkpoint, head: int
-) -> list[Finding]:
-    """Compare the log with a checkpoint that an outsider kept."""
-    try:
-        kept = open_checkpoint(note, key)
-    except ProofProblem as problem:
-        return [Finding(None, f"the checkpoint to compare with fails: {problem}")]
-    if kept.size > head:
-        return [
-            Finding(
-                head + 1,
-                f"the checkpoint to compare with is of {kept.size} events, this ledger ends at "
-                f"position {head}: it was cut off, or is an old copy put back",
-            )
-        ]
-    if kept.size > own.size:
-        return [
-            Finding(
-                own.size + 1,
-                f"the checkpoint to compare with is of {kept.size} events, this log only of "
-                f"{own.size}: it is an old copy put back",
-            )
-        ]
-    with suppress(TileMissing):
-        if tree.root_at(kept.size) == kept.root:
-            return []
-    return [
-        Finding(
-            None,
-            f"the log was forked or rewritten: its first {kept.size} events are not those of the "
-            f"checkpoint to compare with (it differs somewhere in positions 1 to {kept.size})",
-        )
-    ]
-
-
-def _verified_before(place: Place, key: VerifierKey, tree: Tree, findings: list[Finding]) -> int:
-    """Return the size of the log that was verified last, if this log continues it."""
-    note = read_note(place.verified)
-    if note is None:
-        return 0
-    try:
-        before = open_checkpoint(note, key)
-    except ProofProblem:
-        return 0  # of another key, or spoilt: then all is verified anew
-    with suppress(TileMissing):
-        if before.size <= tree.size and tree.root_at(before.size) == before.root:
-            return before.size
-    findings.append(
-        Finding(
-            None,
-            f"the log does not continue the one of {before.size} events that was verified last",
-        )
-    )
-    return 0
 
 
 def _rows(

@@ -66,7 +66,7 @@ def prove(
             if between is None:
                 proof = prove_event(place, key, _event(ledger, event or []))
             else:
-                old, new = (_size(word, key) for word in between)
+                old, new = sorted(_size(word, key) for word in between)
                 proof = prove_between(place, key, (old, new))
         except Unprovable as problem:
             say(str(problem))
