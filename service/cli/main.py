@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "service.cli.report",
     "receipt": "service.cli.receipt",
     "feed": "service.cli.feed",
+    "explore": "service.cli.explore",
     "policy": "service.cli.policy",
     "seal": "service.cli.seal",
     "checkpoint": "service.cli.checkpoint",
