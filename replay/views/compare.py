@@ -70,9 +70,11 @@ def reading(path: Path) -> Iterator[Any]:
     """Open a file of views to read in one snapshot, which begins with the first thing read."""
     try:
         with dbapi.connect(reading_uri(path)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout = 60000").fetchall()
             yield connection
     except Error as error:
-        raise LedgerProblem(f"{path} cannot be read: {error}") from None
+        raise LedgerProblem(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def stand_in(connection: Any) -> Stand | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,46 +50,53 @@ def lay_aside(
         _spread(read_recorded(ledger, upto), first, bounds, files, told)
         return
     # In a process of its own: it reads with an SQLite other than this process has the ledger open
-    # with, and closing the file there would let go of our locks (see `read_candidates`).
-    context = get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    arguments = (ledger.path, upto, first, tuple(bounds), tuple(files), sending)
-    process = context.Process(target=_apart, args=arguments, daemon=True)
-    process.start()
-    sending.close()
-    try:
-        while (said := _received(receiving, ledger.path)) is not None:
-            told(said)
-    finally:
-        process.terminate()
-        process.join()
+    # with, and closing the file there would let go of our locks (see `read_candidates`). Not by
+    # multiprocessing, which would run the caller's own script again.
+    asked = {
+        "path": str(ledger.path),
+        "upto": upto,
+        "first": first,
+        "bounds": list(bounds),
+        "files": [str(file) for file in files],
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(asked))
+            process.stdin.close()
+            for line in process.stdout:
+                said = json.loads(line)
+                if said is None:
+                    return
+                if isinstance(said, str):
+                    raise LedgerProblem(said)
+                told(said)
+            raise LedgerProblem(
+                f"the process that reads {ledger.path} ended before its time: try again"
+            )
+        finally:
+            process.kill()
 
 
-def _received(receiving: Connection, path: Path) -> int | None:
-    try:
-        said: int | str | None = receiving.recv()
-    except EOFError:
-        said = f"the process that reads {path} ended before its time: try again"
-    if isinstance(said, str):
-        raise LedgerProblem(said)
-    return said
-
-
-def _apart(
-    path: Path,
-    upto: int,
-    first: str | None,
-    bounds: Sequence[str],
-    files: Sequence[Path],
-    sending: Connection,
-) -> None:
+def main() -> None:
+    """Lay aside what standard input asks for; count on standard output, then null or a sentence."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it, and ends this process
+
+    def say(said: int | str | None) -> None:
+        print(json.dumps(said), flush=True)
+
+    asked = json.load(sys.stdin)
+    files = [Path(file) for file in asked["files"]]
+    facts = read_ahead(scan_recorded(Path(asked["path"]), asked["upto"]))
     try:
-        _spread(read_ahead(scan_recorded(path, upto)), first, bounds, files, sending.send)
+        _spread(facts, asked["first"], asked["bounds"], files, say)
     except LedgerProblem as problem:
-        sending.send(str(problem))
+        say(str(problem))
     else:
-        sending.send(None)
+        say(None)
 
 
 def _spread(
@@ -107,3 +114,7 @@ def _spread(
         raise LedgerProblem(
             f"{files[0].parent} cannot be written: {error.strerror or error}"
         ) from None
+
+
+if __name__ == "__main__":
+    main()

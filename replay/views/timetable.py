@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from adbc_driver_manager import Error
@@ -14,36 +17,59 @@ from projections.views.tables import OPEN
 from replay.population import SCHEMA
 from replay.views.store import reading_uri
 
-_SELECT = f"SELECT {', '.join(SCHEMA.names)} FROM standings WHERE valid_from <= ? AND "
-_FOR_EVER, _UNTIL_THEN = f"valid_to = {OPEN}", f"valid_to > ? AND valid_to < {OPEN}"
+_SELECT = f"SELECT {', '.join(SCHEMA.names)} FROM standings WHERE "
 _BATCH_ROWS = 65_536
 
 
 def standings_as_of(
-    path: Path, as_of: int, *, exam: str | None = None, status: str | None = None
+    path: Path, as_of: int, *, exam: str | None = None, status: str | None = None, workers: int = 2
 ) -> pa.Table:
     """Give everybody's standing as of an instant, on the knowledge that the views stand for.
 
     A table of `replay.population.SCHEMA`, in no order; `exam` and `status` leave out others.
     Raises LedgerProblem when the file cannot be read.
     """
-    also = "".join(f" AND {name} = ?" for name in ("exam", "status") if locals()[name] is not None)
-    given = [value for value in (exam, status) if value is not None]
-    if exam is not None and status is not None:
-        return _read(path, f"{_SELECT}valid_to > ?{also}", [as_of, as_of, *given])
-    # What has no end is about half of it: so two halves are read at once.
-    with ThreadPoolExecutor(2) as pool:
-        for_ever = pool.submit(_read, path, _SELECT + _FOR_EVER + also, [as_of, *given])
-        ending = _read(path, _SELECT + _UNTIL_THEN + also, [as_of, as_of, *given])
-        return pa.concat_tables([for_ever.result(), ending])
+    named = {"exam": exam, "status": status}
+    given = {name: value for name, value in named.items() if value is not None}
+    also = "".join(f" AND {name} = ?" for name in given)
+    values = tuple(given.values())
+    if len(given) == len(named):  # few: one look into the index of waiting lists
+        some = f"valid_from <= ? AND valid_to > ?{also}"
+        return _read(path, some, (as_of, as_of, *values))
+    # Most of them have no end. Those are read in two parts, so that two threads share the work.
+    middle = _middle(path, as_of)
+    parts: list[tuple[str, tuple[Any, ...]]] = [
+        (f"valid_to = {OPEN} AND valid_from <= ?{also}", (middle, *values)),
+        (
+            f"valid_to = {OPEN} AND valid_from > ? AND valid_from <= ?{also}",
+            (middle, as_of, *values),
+        ),
+        (f"valid_to > ? AND valid_to < {OPEN} AND valid_from <= ?{also}", (as_of, as_of, *values)),
+    ]
+    with ThreadPoolExecutor(workers) as pool:
+        return pa.concat_tables(pool.map(lambda part: _read(path, *part), parts))
 
 
-def _read(path: Path, select: str, parameters: list[int | str]) -> pa.Table:
+def _middle(path: Path, as_of: int) -> int:
+    """Give an instant about which the stretches without end, begun by `as_of`, may be halved."""
+    with _cursor(path) as cursor:
+        cursor.execute(f"SELECT min(valid_from) FROM standings WHERE valid_to = {OPEN}")
+        (first,) = cursor.fetchone()
+    return as_of if first is None else (first + as_of) // 2
+
+
+def _read(path: Path, where: str, parameters: tuple[int | str, ...]) -> pa.Table:
+    with _cursor(path) as cursor:
+        cursor.execute(_SELECT + where, parameters)
+        return cursor.fetch_arrow_table().cast(SCHEMA)
+
+
+@contextmanager
+def _cursor(path: Path) -> Iterator[Any]:
     try:
         with dbapi.connect(reading_uri(path)) as connection, connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 60000").fetchall()
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _BATCH_ROWS})
-            cursor.execute(select, tuple(parameters))
-            table = cursor.fetch_arrow_table()
+            yield cursor
     except Error as error:
-        raise LedgerProblem(f"{path} cannot be read: {error}") from None
-    return table.cast(SCHEMA)
+        raise LedgerProblem(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
