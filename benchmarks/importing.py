@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from shutil import rmtree
 
 from benchmarks.data import fresh, results_csv
 from benchmarks.measure import Figure, Options, Ran, alternately, attempt_ledger, middle, python
@@ -94,5 +95,8 @@ def _rate(ran: Ran, events: int) -> float:
 
 def _gone(path: Path) -> Path:
     for each in path.parent.glob(f"{path.name}*"):
-        each.unlink()
+        if each.is_dir():  # the log that `init` began
+            rmtree(each)
+        else:
+            each.unlink()
     return path
