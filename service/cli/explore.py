@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,8 +77,8 @@ def explore(
 
 def _sources(call: Call, path: Path) -> Sources:
     """Look at what there is: views of this release, and their ledger if it is at hand."""
-    from replay.views.store import OtherViews, Views, looked_at
-    from service.explore.connection import Sources
+    from replay.views.store import OtherViews, looked_at
+    from service.explore.connection import Sources, connected
 
     try:
         there = looked_at(path)
@@ -86,15 +86,15 @@ def _sources(call: Call, path: Path) -> Sources:
         raise CallProblem(f"{path} holds views {other}: `project` builds them anew") from None
     if not there:
         raise CallProblem(f"there are no views at {path}: `project` makes them")
-    with Views(path, wal=False, read_only=True) as views:
-        stand = views.stand()
+    with closing(connected(Sources(path, None), clock.now)) as connection:
+        stand = connection.execute("SELECT ledger FROM position").fetchone()
     if stand is None:
         raise CallProblem(f"the views at {path} are not finished: `project` goes on with them")
     if not call.path.exists():
         say(f"there is no ledger at {call.path}: who recorded what is left empty")
         return Sources(path, None)
     with call.open() as ledger:
-        if ledger.about("ledger") == stand.ledger:
+        if ledger.about("ledger") == stand[0]:
             return Sources(path, ledger.path)
     say(f"{path} is of another ledger than {call.path}: who recorded what is left empty")
     return Sources(path, None)

@@ -1,0 +1,731 @@
+"""The views explored: a real server, asked over HTTP; each question answered as Python answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote, urlencode
+from urllib.request import urlopen
+
+import pytest
+from crowd import CACHE, NOW, ROOT, facts, ledger_of
+from doorstep import Doorstep
+from viewing import beside, project
+
+from ledger.events import ExamAttempted, Fact, Recorded
+from ledger.instants import DAY, format_instant, parse_instant
+from ledger.ledger import Ledger
+from projections.answers import Sitting, Standing
+from projections.exceptions import requests_of
+from projections.standing import Moment
+from projections.views.readable import readable_name
+from projections.views.tables import TABLES, Kind
+from replay.ask import Asker
+from replay.everyone import Everyone
+from replay.tables import rows_of
+from replay.violations import violations
+from service.explore.connection import Sources, connected
+from service.explore.metadata import FACETS, metadata
+from service.explore.questions import QUESTIONS
+
+COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
+REVOCATIONS = ("ResultRevoked", "ExceptionRevoked")
+Rows = list[dict[str, Any]]
+
+
+class Explored:
+    """A ledger, its views, and where they are served."""
+
+    def __init__(self, ledger: Ledger, address: str) -> None:
+        self.ledger = ledger
+        self.address = address
+        self.asker = Asker(ledger)
+        self.head = ledger.head().position
+        self.events = {row.position: row for row in ledger.read()}
+
+    def get(self, path: str, **words: str) -> tuple[int, str]:
+        """Ask for a page; give its status and text."""
+        asked = f"{self.address}{path}{'?' if words else ''}{urlencode(words)}"
+        try:
+            with urlopen(asked, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def ask(self, question: str, **words: str) -> Rows:
+        """Ask a question, as a program does."""
+        status, text = self.get(f"/{question}.json", _shape="array", **words)
+        assert status == 200, text
+        rows: Rows = json.loads(text)
+        return rows
+
+    def standings(self, as_of: int) -> list[Standing]:
+        """Ask Python about everybody."""
+        moment = Moment(as_of, None, self.head)
+        found = (self.asker.standings(who, moment) for who in self.ledger.candidates())
+        return [standing for some in found for standing in some]
+
+    def standing(self, candidate: str, exam: str, as_of: int, position: int) -> Standing | None:
+        """Ask Python about one, None if nothing is visible."""
+        found = self.asker.standing(candidate, exam, Moment(as_of, None, position))
+        return found if found.sittings else None
+
+    def annuls(self, row: Recorded) -> Recorded:
+        """Give the event that one annuls, else itself."""
+        return row if row.annuls is None else self.events[row.annuls]
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
+    """Serve the example's views on a port that is free; stop it as a person does."""
+    path = tmp_path_factory.mktemp("explored") / "attempts.ledger"
+    with ledger_of(path, facts()) as ledger:
+        project(ledger, beside(path))
+        words = ["--ledger", f"sqlite:///{path}", "explore", "--port", "0"]
+        server = subprocess.Popen([COMMAND, *words], stderr=subprocess.PIPE, text=True)
+        assert server.stderr is not None
+        try:
+            said = server.stderr.readline()
+            (address,) = re.findall(r" is at (http://127\.0\.0\.1:\d+/views) until Ctrl-C", said)
+            yield Explored(ledger, address)
+            server.send_signal(signal.SIGINT)
+            assert server.wait(30) == 0
+            assert server.stderr.read() == ""  # nothing that was asked made a noise
+        finally:
+            server.kill()
+            server.wait()
+            server.stderr.close()
+    assert not Path(f"{beside(path)}-wal").exists()
+
+
+def printed(instant: int | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+# -- every question, as Python answers it
+
+
+def waiting(it: Explored, day: str, exam: str) -> Rows:
+    return sorted(
+        (
+            {
+                "candidate": each.candidate,
+                "exam": each.exam,
+                "eligible_from": printed(each.eligible_from),
+                "sittings_in_series": each.sittings_in_series,
+                "last_sitting_at": printed(each.sittings[-1].started_at),
+                "last_outcome": each.sittings[-1].outcome,
+            }
+            for each in it.standings(parse_instant(day))
+            if each.status == "waiting" and exam in ("", each.exam)
+        ),
+        key=lambda row: (row["exam"], row["candidate"]),
+    )
+
+
+def corrected(it: Explored, since: str, until: str) -> Rows:
+    found = []
+    for row in it.events.values():
+        about = it.annuls(row)
+        late = row.recorded_at - row.occurred_at >= DAY
+        if row.annuls is None and row.type not in REVOCATIONS and not late:
+            continue
+        assert about.exam is not None  # what bears on several exams, or none, is not in the example
+        ways = [(about.occurred_at, row.position - 1), (about.occurred_at, row.position)]
+        ways += [(row.recorded_at, row.position - 1), (row.recorded_at, row.position)]
+        was, now, before, after = (
+            it.standing(row.subject, about.exam, as_of, position) for as_of, position in ways
+        )
+        line = {
+            "position": row.position,
+            "known_at": printed(row.recorded_at),
+            "recorded_by": row.actor,
+            "kind": "annulment" if row.annuls else
+            "revocation" if row.type in REVOCATIONS else "late",
+            "type": about.type,
+            "candidate": row.subject,
+            "exam": about.exam,
+            "key": about.key,
+            "true_at": printed(about.occurred_at),
+            "was_status": was and was.status,
+            "is_status": now and now.status,
+            "was_eligible_from": printed(was and was.eligible_from),
+            "is_eligible_from": printed(now and now.eligible_from),
+            "told_before": before and before.status,
+            "told_after": after and after.status,
+        }  # fmt: skip
+        pairs = (("was_status", "is_status"), ("was_eligible_from", "is_eligible_from"),
+                 ("told_before", "told_after"))  # fmt: skip
+        if any(line[one] != line[other] for one, other in pairs) and within(
+            row.recorded_at, since, until
+        ):
+            found.append(line)
+    return found
+
+
+def within(instant: int, since: str, until: str) -> bool:
+    return (not since or instant >= parse_instant(since)) and (
+        not until or instant < parse_instant(until)
+    )
+
+
+def late(it: Explored, days: str) -> Rows:
+    least = max(float(days or 0) * DAY, DAY)
+    rows = [
+        row
+        for row in it.events.values()
+        if row.annuls is None and row.recorded_at - row.occurred_at >= least
+    ]
+    rows.sort(key=lambda row: (row.occurred_at - row.recorded_at, row.position))
+    return [
+        {
+            "position": row.position,
+            "type": row.type,
+            "candidate": row.subject,
+            "exam": row.exam,
+            "key": row.key,
+            "true_at": printed(row.occurred_at),
+            "known_at": printed(row.recorded_at),
+            "days_late": round((row.recorded_at - row.occurred_at) / DAY, 1),
+            "recorded_by": row.actor,
+        }
+        for row in rows
+    ]
+
+
+def exceptions_decided(it: Explored, since: str, until: str) -> Rows:
+    moment, found = Moment(NOW, None, it.head), []
+    for who in it.ledger.candidates():
+        rows = it.ledger.stream(f"candidate/{who}")
+        for each in requests_of(who, rows, it.asker.catalogue(it.head), moment):
+            events = [it.ledger.find(cause.source, cause.id) for cause in each.events]
+            decided = [e for e in events if e is not None and e.type != "ExceptionRequested"]
+            if not decided or not within(decided[-1].occurred_at, since, until):
+                continue
+            used = each.used_by and next(
+                sitting
+                for sitting in it.asker.standing(who, each.exam, moment).sittings
+                if sitting.registration_id == each.used_by
+            )
+            last = decided[-1]
+            assert each.requested_at is not None
+            decision = last.type.removeprefix("Exception").lower()
+            found.append(
+                {
+                    "candidate": who,
+                    "exam": each.exam,
+                    "request_id": each.request_id,
+                    "decision": decision,
+                    "decided_by": last.actor,
+                    "decided_at": printed(last.occurred_at),
+                    "requested_at": printed(each.requested_at),
+                    "days_taken": round((last.occurred_at - each.requested_at) / DAY, 1),
+                    "reason": each.reason,
+                    "waives": " ".join(each.waives) or None,
+                    "valid_until": printed(each.valid_until),
+                    "used_at": printed(used.started_at) if isinstance(used, Sitting) else None,
+                    "used_by": each.used_by,
+                    "missing": ",".join(each.missing) or None,
+                    "why": each.why,
+                }
+            )
+    return sorted(found, key=lambda row: (row["decided_at"], row["candidate"]))
+
+
+def certifications_ending(it: Explored, month: str) -> Rows:
+    held: dict[tuple[str, str], list[Recorded]] = {}
+    titles = {}
+    for row in it.events.values():
+        if row.type == "CertificationDefined":
+            titles[row.subject] = row.payload()["title"]
+        elif row.type.startswith("Cert"):
+            held.setdefault((row.subject, str(row.key)), []).append(row)
+    found = []
+    for (who, certification), rows in held.items():
+        rows.sort(key=lambda row: (row.occurred_at, row.position))
+        earned = [row for row in rows if row.type != "CertExpired"]
+        ends = [earned[-1].until, *(
+            row.occurred_at for row in rows[rows.index(earned[-1]) :] if row.type == "CertExpired"
+        )]  # fmt: skip
+        end = min((instant for instant in ends if instant is not None), default=None)
+        if end is not None and format_instant(end).startswith(month):
+            line = {
+                "candidate": who,
+                "certification": certification,
+                "title": titles[certification],
+                "ends_at": printed(end),
+                "earned_at": printed(earned[0].occurred_at),
+                "renewals": len(earned) - 1,
+            }
+            found.append((end, who, certification, line))
+    return [line for *_, line in sorted(found, key=lambda each: each[:3])]
+
+
+def not_eligible(it: Explored, since: str, until: str, exam: str) -> Rows:
+    table = violations(Everyone(it.ledger, cache=CACHE, snapshot=False), Moment(NOW, None, it.head))
+    found = []
+    for row in (dict(zip(table.schema.names, row, strict=True)) for row in rows_of(table)):
+        if row["status_now"] == "eligible" or exam not in ("", row["exam"]):
+            continue
+        if not within(row["started_at"], since, until):
+            continue
+        standing = it.asker.standing(row["candidate"], row["exam"], Moment(NOW, None, it.head))
+        (sitting,) = (
+            each for each in standing.sittings if each.registration_id == row["registration_id"]
+        )
+        at_the_time = it.asker.standing(
+            row["candidate"], row["exam"], Moment(row["started_at"], None, it.head)
+        )
+        found.append(
+            {
+                "candidate": row["candidate"],
+                "exam": row["exam"],
+                "registration_id": row["registration_id"],
+                "started_at": printed(row["started_at"]),
+                "delivery": sitting.delivery,
+                "status": row["status_now"],
+                "eligible_from": printed(row["eligible_from_now"]),
+                "ordinal": at_the_time.sittings[-1].ordinal,
+                "outcome": sitting.outcome,
+                "position": row["position"],
+            }
+        )
+    return sorted(found, key=lambda row: (row["started_at"], row["position"]))
+
+
+def pending_betas(it: Explored, day: str, exam: str) -> Rows:
+    at, found = parse_instant(day), []
+    for each in it.standings(NOW):
+        live_at = live_of(it, each.exam)
+        for sitting in each.sittings:
+            if (sitting.delivery, sitting.outcome) != ("beta", "pending"):
+                continue
+            if sitting.started_at > at or exam not in ("", each.exam):
+                continue
+            live = live_at is not None and live_at <= at
+            found.append(
+                {
+                    "candidate": each.candidate,
+                    "exam": each.exam,
+                    "registration_id": sitting.registration_id,
+                    "started_at": printed(sitting.started_at),
+                    "age_days": round((at - sitting.started_at) / DAY, 1),
+                    "live_at": printed(live_at),
+                    "days_since_live": round((at - (live_at or 0)) / DAY, 1) if live else None,
+                }
+            )
+    return sorted(found, key=lambda row: (row["started_at"], row["candidate"]))
+
+
+def live_of(it: Explored, exam: str) -> int | None:
+    rows = [row for row in it.events.values() if row.exam == exam]
+    went = [row.occurred_at for row in rows if row.type == "ExamWentLive"]
+    told = [row.payload().get("live_at") for row in rows if row.type == "ExamAnnounced"]
+    return went[-1] if went else parse_instant(told[-1]) if told and told[-1] else None
+
+
+def policy_in_force(it: Explored, day: str) -> Rows:
+    moment = Moment(parse_instant(day), None, it.head)
+    exams: dict[str, list[str]] = {}
+    for row in it.events.values():
+        if row.type == "ExamAnnounced":
+            exams.setdefault(row.payload()["policy"], []).append(row.subject)
+    found = []
+    for policy in sorted(exams):
+        named = sorted(set(exams[policy]))
+        used = it.asker.standing("nobody", named[0], moment).policy
+        assert used is not None
+        (published,) = (
+            row for row in it.events.values() if row.type == "PolicyPublished" and
+            row.subject == policy and f"effective_from = {printed(used.effective_from)}"
+            in row.payload()["toml"]
+        )  # fmt: skip
+        toml = published.payload()["toml"]
+        found.append(
+            {
+                "policy": used.id,
+                "title": re.findall(r'^title = "(.*)"', toml, re.MULTILINE)[0],
+                "effective_from": printed(used.effective_from),
+                "assumed": int(used.assumed),
+                "source": re.findall(r'^source = "(.*)"', toml, re.MULTILINE)[0],
+                "sha256": used.sha256,
+                "position": published.position,
+                "exams": ", ".join(named),
+            }
+        )
+    return found
+
+
+def timeline(it: Explored, candidate: str, exam: str) -> Rows:
+    """Walk from change to change, as the answers themselves say when the next one is."""
+    found: Rows = []
+    last = it.standings(NOW)
+    for name in sorted({each.exam for each in last if each.candidate == candidate}):
+        if exam not in ("", name):
+            continue
+        rows = it.ledger.stream(f"candidate/{candidate}")
+        instants = {row.occurred_at for row in rows}
+        at: int | None = min(
+            sitting.started_at
+            for each in last
+            if (each.candidate, each.exam) == (candidate, name)
+            for sitting in each.sittings
+        )
+        stretches: Rows = []
+        while at is not None:
+            each = it.asker.standing(candidate, name, Moment(at, None, it.head))
+            line = {
+                "exam": name,
+                "valid_from": printed(at),
+                "valid_to": None,
+                "status": each.status,
+                "eligible_from": printed(each.eligible_from),
+                "sittings_in_series": each.sittings_in_series,
+                "period_ends_at": printed(each.period_ends_at),
+                "last_sitting_at": printed(each.sittings[-1].started_at),
+                "last_outcome": each.sittings[-1].outcome,
+            }
+            if not stretches or any(
+                line[key] != stretches[-1][key] for key in line if not key.startswith("valid")
+            ):
+                if stretches:
+                    stretches[-1]["valid_to"] = line["valid_from"]
+                stretches.append(line)
+            later = [instant for instant in instants if instant > at]
+            later += [] if each.next_change_at is None else [each.next_change_at]
+            at = min(later, default=None)
+        found += stretches
+    return found
+
+
+def annulled(it: Explored, since: str, until: str) -> Rows:
+    return [
+        {
+            "position": row.position,
+            "annulled_at": printed(row.recorded_at),
+            "annulled_by": row.actor,
+            "reason": row.payload()["reason"],
+            "annuls": row.annuls,
+            "type": about.type,
+            "subject": about.subject,
+            "exam": about.exam,
+            "key": about.key,
+            "true_at": printed(about.occurred_at),
+            "recorded_at": printed(about.recorded_at),
+            "recorded_by": about.actor,
+            "source": about.source,
+            "id": about.id,
+        }
+        for row in it.events.values()
+        for about in [it.annuls(row)]
+        if row.annuls is not None and within(row.recorded_at, since, until)
+    ]
+
+
+def how_far(it: Explored) -> Rows:
+    head = it.ledger.head()
+    return [
+        {
+            "position": head.position,
+            "recorded_at": printed(head.recorded_at),
+            "events_behind": 0,
+            "stale_exams": None,
+            "ledger": it.ledger.about("ledger"),
+        }
+    ]
+
+
+ASKED: list[tuple[Callable[..., Rows], dict[str, str], int]] = [
+    (waiting, {"day": "2021-04-12T00:00:00Z", "exam": ""}, 1),
+    (waiting, {"day": "2022-05-20T12:00:00Z", "exam": ""}, 1),
+    (waiting, {"day": "2021-04-12T00:00:00Z", "exam": "AZ-104"}, 1),
+    (waiting, {"day": "2021-04-12T00:00:00Z", "exam": "AZ-900"}, 0),
+    (corrected, {"from": "", "to": ""}, 25),
+    (corrected, {"from": "2022-03-01T00:00:00Z", "to": "2022-04-01T00:00:00Z"}, 1),
+    (late, {"days": ""}, 25),
+    (late, {"days": "0.01"}, 25),
+    (late, {"days": "6.5"}, 1),
+    (exceptions_decided, {"from": "", "to": ""}, 3),
+    (exceptions_decided, {"from": "2022-01-01T00:00:00Z", "to": "2022-12-31T00:00:00Z"}, 1),
+    (certifications_ending, {"month": "2023-09"}, 2),
+    (certifications_ending, {"month": "2022-12"}, 1),
+    (not_eligible, {"from": "", "to": "", "exam": ""}, 3),
+    (not_eligible, {"from": "2021-03-01T00:00:00Z", "to": "", "exam": "98-361"}, 1),
+    (pending_betas, {"day": "2022-04-20T12:00:00Z", "exam": ""}, 1),
+    (pending_betas, {"day": "2022-06-20T00:00:00Z", "exam": "SC-100"}, 2),
+    (policy_in_force, {"day": "2020-01-01T00:00:00Z"}, 3),
+    (policy_in_force, {"day": "2021-03-31T00:00:00Z"}, 3),
+    (timeline, {"candidate": "C-1001", "exam": ""}, 5),
+    (timeline, {"candidate": "C-1011", "exam": "98-361"}, 5),
+    (timeline, {"candidate": "C-1004", "exam": ""}, 3),
+    (annulled, {"from": "", "to": ""}, 1),
+    (annulled, {"from": "2022-03-18T00:00:00Z", "to": ""}, 0),
+    (how_far, {}, 1),
+]
+"""Each question, what is filled in, and how many rows there are at least: 0 is none."""
+
+
+@pytest.mark.parametrize(("answer", "words", "least"), ASKED)
+def test_each_question_is_answered_as_python_answers_it(
+    explored: Explored, answer: Callable[..., Rows], words: dict[str, str], least: int
+) -> None:
+    """Row for row, in order, from the events and the fold alone."""
+    found = explored.ask(answer.__name__, **words)
+    assert found == answer(explored, *words.values())
+    assert len(found) >= least
+    assert bool(found) == bool(least)
+
+
+def test_every_question_is_asked_here_and_is_on_the_page(explored: Explored) -> None:
+    """Ten questions, and how far the answers go; docs/explore.md has the same table."""
+    names = [each.name for each in QUESTIONS]
+    assert len(names) == 11
+    assert set(names) == {answer.__name__ for answer, *_ in ASKED}
+    page = (ROOT / "docs" / "explore.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `/views/{each.name}` | {each.title} | {', '.join(each.asks)} |".replace("|  |", "| |")
+        for each in QUESTIONS
+    ]
+    assert "\n".join(rows) in page
+    _, text = explored.get("")
+    for each in QUESTIONS:
+        assert each.title.replace("'", "&#39;") in text
+
+
+@pytest.mark.parametrize("each", QUESTIONS, ids=[each.name for each in QUESTIONS])
+def test_every_question_has_a_page_with_its_words_and_fields(explored: Explored, each: Any) -> None:
+    """Nothing filled in is a question too: of now, and of everything."""
+    status, text = explored.get(f"/{each.name}")
+    assert status == 200
+    assert each.title.replace("'", "&#39;") in text
+    assert re.findall(r'<label for="qp\d+">(\w+)</label>', text) == list(each.asks)
+    assert set(re.findall(r":([a-z]+)\b", each.sql)) == set(each.asks)
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("waiting", {"day": "yesterday"}),
+        ("waiting", {"day": "2021-02-30"}),
+        ("corrected", {"from": "2021-03-15T09:00:00"}),
+        ("certifications_ending", {"month": "July"}),
+    ],
+)
+def test_a_day_that_is_none_is_said(
+    explored: Explored, question: str, words: dict[str, str]
+) -> None:
+    """One sentence that says what would be accepted, not an empty table."""
+    for form in ("", ".json"):
+        status, text = explored.get(f"/{question}{form}", **words)
+        assert status == 400
+        assert "an instant is asked for here: " in text
+
+
+# -- what the tables say of themselves
+
+
+@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+def test_every_table_says_what_it_is_and_what_its_columns_mean(
+    explored: Explored, table: Any
+) -> None:
+    """From the definition of the table alone, and so does its readable sister."""
+    for name in (table.name, readable_name(table)):
+        status, text = explored.get(f"/{name}")
+        assert status == 200
+        said = plain(text)
+        assert plain(table.says) in said
+        for column in table.columns:
+            assert plain(f"<dt>{column.name}</dt> <dd>{column.says} (") in said
+            assert column.null in said
+    assert "facets timed out" not in text.lower()
+
+
+def plain(text: str) -> str:
+    for entity, letter in (("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&#34;", '"')):
+        text = text.replace(entity, letter)
+    return re.sub(r"\s+", " ", re.sub(r"</?\w[^>]*>", " ", text))
+
+
+def test_titles_units_and_facets_are_of_columns_that_there_are() -> None:
+    """Every table is described, and every column's unit is said."""
+    described = metadata("attempts.views")["databases"]["views"]["tables"]
+    for table in TABLES:
+        assert set(FACETS.get(table.name, ())) <= set(table.names)
+        assert described[table.name]["facets"] == list(FACETS.get(table.name, ()))
+        for column in table.columns:
+            says = described[table.name]["columns"][column.name]
+            assert ("microseconds since 1970" in says) == (column.kind is Kind.instant)
+    assert set(FACETS) <= {table.name for table in TABLES}
+
+
+def test_facets_count_and_instants_are_printed_in_pages_and_numbers_in_data(
+    explored: Explored,
+) -> None:
+    """A person reads dates; a program sorts and subtracts."""
+    _, text = explored.get("/standings", candidate="C-1001")
+    assert '<span title="1617699600000000">2021-04-06T09:00:00Z</span>' in text
+    assert "for ever</span>" in text
+    _, data = explored.get("/standings.json", candidate="C-1001", _shape="array")
+    assert json.loads(data)[0]["valid_from"] == parse_instant("2021-04-06T09:00:00Z")
+    _, data = explored.get("/sittings.json", _size="0")
+    facets = json.loads(data)["facet_results"]
+    assert {each["value"]: each["count"] for each in facets["delivery"]["results"]} == {
+        "live": 258, "beta": 17,
+    }  # fmt: skip
+
+
+# -- only reading
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM sittings",
+        "SELECT data FROM ledger.events",
+        "SELECT (SELECT data FROM ledger.events LIMIT 1)",
+        "SELECT json_extract(data, '$.email') FROM ledger.events",
+        "ATTACH 'other.sqlite' AS other",
+        "PRAGMA query_only = OFF",
+        "PRAGMA user_version = 9",
+        "WITH gone AS (SELECT 1) DELETE FROM sittings",
+        "SELECT load_extension('x')",
+    ],
+)
+def test_nothing_can_be_changed_nor_what_events_say_be_read(explored: Explored, sql: str) -> None:
+    """By the page, or, were the page fooled, by the connection itself."""
+    assert explored.get("", sql=sql)[0] == 400
+    path = explored.ledger.path
+    with closing(connected(Sources(beside(path), path), lambda: NOW)) as connection:
+        with pytest.raises(sqlite3.Error, match=r"not authorized|prohibited"):
+            connection.execute(sql)
+        who = "SELECT actor, reason FROM facts WHERE annuls IS NOT NULL"
+        assert connection.execute(who).fetchall() == [
+            ("exam-desk", "the score report of another seat was sent for this registration")
+        ]
+
+
+def test_there_is_no_other_database_and_no_file_to_take_away(explored: Explored) -> None:
+    """The views alone; not the file in the middle of being written."""
+    with urlopen(explored.address.removesuffix("/views") + "/.json") as answer:
+        assert list(json.load(answer)) == ["views"]
+    assert explored.get(".db")[0] == 403
+
+
+# -- views that go on meanwhile, and calls that are wrong
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+    return Doorstep(tmp_path, monkeypatch)
+
+
+def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: Doorstep) -> None:
+    """One statement is one state; the next one a newer. Who reads does not stop who writes."""
+    path = door.folder / "attempts.ledger"
+    sat = ExamAttempted(exam="AZ-104", registration_id="N-1", delivery="live")
+    with ledger_of(path, facts()) as ledger:
+        project(ledger, beside(path))
+        sources = Sources(beside(path), path)
+        with closing(connected(sources, lambda: NOW)) as connection:
+            reading = connection.execute("SELECT candidate FROM sittings")
+            first = reading.fetchone()
+            ledger.append([Fact("urn:new", "N-1/attempted", "C-1", NOW - 1, sat)])
+            project(ledger, beside(path))
+            assert len([first, *reading]) == 275
+            (count,) = connection.execute("SELECT count(*) FROM sittings").fetchone()
+            (behind,) = connection.execute(
+                "SELECT (SELECT max(position) FROM facts) - position FROM position"
+            ).fetchone()
+            assert (count, behind) == (276, 0)
+
+
+def test_without_its_ledger_nobody_is_named(door: Doorstep) -> None:
+    """The rest of the answers is the same. An instant that is left empty is now."""
+    path = door.folder / "attempts.ledger"
+    with ledger_of(path, facts()) as ledger:
+        project(ledger, beside(path))
+    with closing(connected(Sources(beside(path), None), lambda: NOW)) as connection:
+        assert connection.execute("SELECT count(*), max(actor) FROM facts").fetchone() == (0, None)
+        (annulled,) = (each for each in QUESTIONS if each.name == "annulled")
+        (row,) = connection.execute(annulled.sql, {"from": "", "to": ""}).fetchall()
+        assert row[:3] == (352, "2022-03-17T08:50:41.207733Z", None)
+        asked = "SELECT micros(''), micros('1970-01-02'), micros(7), micros(NULL), instant(NULL)"
+        assert connection.execute(asked).fetchone() == (NOW, DAY, 7, None, None)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up the right to write everywhere, if we have it."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_views_in_a_folder_that_cannot_be_written_are_explored_too() -> None:
+    """As of a backup, or another user's: with their facts, and nothing is left beside them."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "attempts.ledger"
+        with ledger_of(path, facts()) as ledger:
+            project(ledger, beside(path))
+        folder.chmod(0o555)
+        before = sorted(folder.iterdir())
+        sources = Sources(beside(path), path)
+        with as_nobody(), closing(connected(sources, lambda: NOW)) as connection:
+            asked = "SELECT (SELECT count(*) FROM facts), (SELECT position FROM position)"
+            assert connection.execute(asked).fetchone() == (720, 720)
+        assert sorted(folder.iterdir()) == before
+        folder.chmod(0o755)
+
+
+def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No views, views of another release, no views at all, a port that is taken, no Datasette."""
+    door.done("init")
+    path = door.folder / "attempts.ledger.views"
+    assert door.wrong("explore") == f"there are no views at {path}: `project` makes them"
+    door.write("attempts.ledger.views", "notes")
+    assert "is no file of views: it was left as it is" in door.wrong("explore")
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"PRAGMA application_id = {0x41745677}")
+        other.execute("PRAGMA user_version = 99")
+        other.execute("CREATE TABLE position (position)")
+    assert "`project` builds them anew" in door.wrong("explore")
+    path.unlink()
+    with Ledger.open("attempts.ledger", clock=lambda: NOW) as ledger:
+        project(ledger, path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        sentence = door.wrong("explore", "--port", str(taken.getsockname()[1]))
+    assert "cannot be listened on: " in sentence
+    monkeypatch.setattr("service.cli.explore.find_spec", lambda name: None)
+    assert door.wrong("explore") == (
+        "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
+    )
+
+
+def test_the_address_of_the_page_works(explored: Explored) -> None:
+    """The call of curl in docs/explore.md, and the SQL."""
+    page = (ROOT / "docs" / "explore.md").read_text(encoding="utf-8")
+    (address,) = re.findall(r"curl 'http://127.0.0.1:8001/views(.*)'", page)
+    with urlopen(explored.address + address) as answer:
+        assert [row["candidate"] for row in json.load(answer)] == ["C-1001"]
+    (sql,) = re.findall(r"```sql\n(.*?)\n```", page, re.DOTALL)
+    assert explored.get(f".json?_shape=array&sql={quote(sql)}")[0] == 200
