@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from ledger.models import PolicyPublished
-from projections.catalogue import catalogue_of
-from projections.fold.codes import ELIGIBLE, STATUSES
+from projections.catalogue import Catalogue, catalogue_of
+from projections.fold.catalogue import next_start
+from projections.fold.codes import ELIGIBLE, NEVER, STATUSES
 from projections.standing import Moment
 from replay.columns.part import Ints, Part
 from replay.everyone import Everyone
@@ -74,6 +75,8 @@ class Compared(NamedTuple):
     """How many standings were compared."""
     idle: tuple[str, ...]
     """Drafts of policies that no exam follows, by id: they change nothing."""
+    until: tuple[int | None, ...]
+    """For each draft when a published version takes over from it, None if none does."""
 
 
 def what_if(
@@ -86,11 +89,11 @@ def what_if(
 ) -> Compared:
     """Fold everybody at a moment twice: as things are, and with drafts published as well.
 
-    A draft counts as one more version of the policy of its id, later than any
-    published, so from its effective_from on it takes the place of what is in
-    force. Sittings are judged at their start with what is known at the moment;
-    those before `since` are left out. Tables `SITTINGS` and `STANDINGS`,
-    sorted by candidate, exam and start.
+    A draft counts as one more version of the policy of its id: from its
+    effective_from on it takes the place of what is in force, also of a version
+    of the same day, until that of a later day. Sittings are judged at their
+    start with what is known at the moment; those before `since` are left out.
+    Tables `SITTINGS` and `STANDINGS`, sorted by candidate, exam and start.
     """
     columns = everyone.columns(moment.position)
     published = everyone.ledger.catalogue(0, moment.position)
@@ -152,6 +155,7 @@ def what_if(
         standings=standings,
         judged=sum(judged),
         stood=sum(stood),
+        until=tuple(taken_over(drafted, moment, n) for n in draft_positions(drafts)),
         idle=tuple(draft.id for draft in drafts if draft.id not in followed(published)),
     )
 
@@ -167,9 +171,31 @@ def followed(entries: Sequence[Recorded]) -> set[str]:
 def drafted_events(drafts: Sequence[Draft]) -> list[Recorded]:
     """Make the events that publishing drafts would make, known from the beginning.
 
-    Their positions lie before the first, rising, so that none is anybody else's.
+    Of positions that nobody else has.
     """
-    return [draft_event(draft, number) for number, draft in enumerate(drafts, 1 - len(drafts))]
+    return [draft_event(draft, n) for draft, n in zip(drafts, draft_positions(drafts), strict=True)]
+
+
+def draft_positions(drafts: Sequence[Draft]) -> range:
+    """Give each draft a position of its own, before the first."""
+    return range(1 - len(drafts), 1)
+
+
+def taken_over(drafted: Catalogue, moment: Moment, position: int) -> int | None:
+    """Give when a published version takes over from the draft at a position, None if none does."""
+    versions = drafted.versions
+    draft = versions.position.index(position)
+    policy = drafted.policies[drafted.published[draft].policy.id]
+    first = next_start(
+        versions.effective_from,
+        versions.position,
+        versions.annulled,
+        versions.lo[policy],
+        versions.hi[policy],
+        versions.effective_from[draft],
+        moment.position,
+    )
+    return None if first == NEVER else first
 
 
 def draft_event(draft: Draft, position: int) -> Recorded:

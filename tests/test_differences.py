@@ -390,7 +390,7 @@ def seen_at(rows: list[Recorded], moment: Moment) -> set[int]:
     """Give the positions of the events visible at a moment."""
     so_far = [row for row in rows if row.position <= moment.position]
     gone = {row.annuls for row in so_far}
-    return {row.position for row in so_far if row.occurred_at <= moment.as_of} - gone  # type: ignore[operator]
+    return {row.position for row in so_far if row.occurred_at <= moment.as_of} - gone
 
 
 def assert_differs(everyone: Everyone, before: Moment, after: Moment) -> Counter[str]:

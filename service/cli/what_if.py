@@ -74,8 +74,9 @@ def what_if(
     """Say what draft policies would have done.
 
     A draft counts as one more version of the policy of its id: from its effective_from on it takes
-    the place of what is in force. Every past sitting is judged at its start under both, with what
-    is known; then everybody's standing at --as-of. The summary goes to standard output.
+    the place of what is in force, until a version of a later day does. Every past sitting is judged
+    at its start under both, with what is known; then everybody's standing at --as-of. The summary
+    goes to standard output.
     """
     check_format(None, sittings)
     check_format(None, standings)
@@ -129,8 +130,10 @@ def summary(
     from ledger.instants import format_instant
     from replay.what_if import totals
 
-    for policy in drafts:
+    for policy, until in zip(drafts, compared.until, strict=True):
         yield f"Draft of {policy.id}, effective from {format_instant(policy.effective_from)}"
+        if until is not None:
+            yield f"  until {format_instant(until)}, from when another version is in force"
     changed = dict(totals(compared.sittings, ["change"]))
     window = f" since {format_instant(since)}" if since is not None else ""
     yield ""
