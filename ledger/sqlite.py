@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
@@ -244,8 +245,12 @@ class Writing:
         self.connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
 
 
+_make: Callable[[Any], Recorded] = partial(tuple.__new__, Recorded)
+"""`Recorded._make` without its look at the length, which SQLite answers for: half the time."""
+
+
 def _recorded(rows: sqlite3.Cursor) -> list[Recorded]:
-    return list(map(Recorded._make, rows))
+    return list(map(_make, rows))
 
 
 def _or_last(position: int | None) -> int:

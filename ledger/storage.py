@@ -43,6 +43,8 @@ bisected and has no index; position is given as max + 1 under the write lock, so
 # A lock is only ever waited for behind a foreign tool: ours queue on the side file first.
 _BUSY_SECONDS = 60.0
 _WRITER_CACHE_KIB = 32 * 1024
+# Room for the upper pages of the indexes of a large ledger: a candidate's events lie far apart.
+_READER_CACHE_KIB = 16 * 1024
 # Under an import nearly every page of an index is written again within a few transactions: four
 # times SQLite's default spares a sixth of its time, and the file to recover from stays at 16 MB.
 _CHECKPOINT_PAGES = 4_000

@@ -325,7 +325,7 @@ def waiting(scene: Scene) -> Reason:
     ordinal = scene.sittings.ordinal[last]
     at = scene.sittings.end[last] if wait.from_ == "end" else scene.sittings.start[last]
     length = wait.after[reasons.wait_entry(scene.rules, ordinal)]
-    text = sentences.waiting(scene.exam, ordinal, at, length, until, scene.show)
+    text = sentences.waiting(ordinal, at, length, until, scene.show)
     clause = clauses.wait_clause(ordinal, len(wait.after))
     return reason(WAITING, until, clause, text, (scene.opened(last),))
 

@@ -54,9 +54,15 @@ class History(NamedTuple):
     facts: Facts
 
 
-def history_of(rows: Sequence[Recorded], catalogue: Catalogue) -> History:
-    """Lay out one candidate's events, in any order, against a catalogue."""
+def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None = None) -> History:
+    """Lay out one candidate's events, in any order, against a catalogue.
+
+    With `exam`, sittings and exceptions of other exams, which do not bear on
+    it, are left out.
+    """
     annulled = annulments(rows)
+    if exam is not None:
+        rows = [row for row in rows if row.exam == exam or row.exam is None]
     sitting: list[tuple[int, Recorded]] = []
     certified: list[tuple[int, Recorded]] = []
     granted: list[tuple[int, Recorded]] = []
@@ -68,7 +74,8 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue) -> History:
             certified.append((kind, row))
         elif (kind := GRANT_KINDS.get(type)) is not None:
             granted.append((kind, row))
-    sitting.sort(key=lambda pair: pair[1].exam or "")
+    if exam is None:
+        sitting.sort(key=lambda pair: pair[1].exam or "")
     sitting_events = [row for _, row in sitting]
     grant_events = [row for _, row in granted]
     certifications, defined = certification_rows(certified, annulled, catalogue)
@@ -114,6 +121,9 @@ def sitting_rows(
     )
 
 
+NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
+
+
 def certification_rows(
     certified: Sequence[tuple[int, Recorded]], annulled: dict[int, int], catalogue: Catalogue
 ) -> tuple[CertificationRows, CertificationDefinitions]:
@@ -122,6 +132,8 @@ def certification_rows(
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are given back, as wide as needed.
     """
+    if not certified:
+        return NO_CERTIFICATIONS, catalogue.defined
     number = dict(catalogue.certifications)
     exam: list[int] = []
     exam_lo: list[int] = []

@@ -84,7 +84,8 @@ def passed(exam: str, at: int, retake: str, running_until: int, show: Show) -> s
     if running_until == NEVER:
         return f"{start}, and your certification does not expire, so it cannot be taken again."
     return (
-        f"{start}; it can be taken again once your certification expires, on {show(running_until)}."
+        f"{start}; it cannot be taken again before your certification expires, on "
+        f"{show(running_until)}."
     )
 
 
@@ -123,25 +124,28 @@ def cap_reached(exam: str, cap: Cap, count: int, since: int, until: int, show: S
     start = f"You have taken {exam} {times(count)}"
     allowed = f"the most allowed is {cap.sittings}"
     if cap.anchor == "calendar-year":
-        return f"{start} this calendar year; {allowed}. It can be taken again from {show(until)}."
+        return f"{start} this calendar year; {allowed}, until {show(until)}."
     if cap.period is None:
         return f"{start} in all; {allowed}."
     period = say_duration(cap.period)
-    again = f"It can be taken again from {show(until)}."
     if cap.anchor == "rolling":
-        return f"{start} within {period}; {allowed}. {again}"
+        return f"{start} within {period}; {allowed}, until {show(until)}."
     if cap.anchor == "last-sitting":
-        return f"{start}; {allowed}, then none for {period} from the last. {again}"
+        return f"{start}; {allowed}, then none for {period} from the last, until {show(until)}."
     return (
-        f"{start} in the {period} that began with the sitting of {show(since)}; {allowed}. {again}"
+        f"{start} in the {period} that began with the sitting of {show(since)}; {allowed}, "
+        f"until {show(until)}."
     )
 
 
-def waiting(exam: str, ordinal: int, at: int, wait: Duration, until: int, show: Show) -> str:
-    """Say how long the wait after a sitting is, and from when the exam can be taken again."""
+def waiting(ordinal: int, at: int, wait: Duration, until: int, show: Show) -> str:
+    """Say how long the wait after a sitting is, and until when.
+
+    Not that the exam may be taken then: another reason may stand beside this one.
+    """
     return (
         f"After your {ordinal_word(ordinal)} sitting, on {show(at)}, the wait is "
-        f"{say_duration(wait)}: {exam} can be taken again from {show(until)}."
+        f"{say_duration(wait)}, until {show(until)}."
     )
 
 

@@ -97,10 +97,13 @@ def next_change(scene: Scene, judged: Judged, content: Content) -> int:
 
     `eligible_from` need not be compared: it changes only where the status does.
     """
+    verdict = judged.verdict
     while judged.horizon != NEVER:
         t = judged.horizon
         judged = verdict_at(scene.history.facts, scene.q, scene.sittings, scene.n, t)
-        if content_of(scene._replace(t=t, verdict=judged.verdict)) != content:
+        # Most often the verdict tells; where it does not, another event may still be the cause.
+        same = judged.verdict._replace(definition=verdict.definition) == verdict
+        if not same or content_of(scene._replace(t=t, verdict=judged.verdict)) != content:
             return t
     return NEVER
 

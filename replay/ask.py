@@ -35,10 +35,10 @@ class Asker:
                 self._catalogue = catalogue_of(self._entries)
         return self._catalogue
 
-    def history(self, candidate: str, position: int) -> History:
-        """Lay out what is recorded of a candidate up to `position`."""
+    def history(self, candidate: str, position: int, exam: str | None = None) -> History:
+        """Lay out what is recorded of a candidate up to `position`, for one exam or for all."""
         rows = self._ledger.stream(f"candidate/{candidate}", upto=position)
-        return history_of(rows, self.catalogue(position))
+        return history_of(rows, self.catalogue(position), exam)
 
     def standing(
         self, candidate: str, exam: str, moment: Moment, *, show: Show = IN_UTC
@@ -48,7 +48,7 @@ class Asker:
         A candidate of whom nothing is visible is answered like anybody who has
         never sat the exam. `show` writes the instants in sentences.
         """
-        history = self.history(candidate, moment.position)
+        history = self.history(candidate, moment.position, exam)
         return standing_of(candidate, exam, history, self.catalogue(moment.position), moment, show)
 
     def standings(

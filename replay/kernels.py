@@ -13,7 +13,7 @@ from policies.book import rules_at
 from projections.fold.codes import ELIGIBLE, NEVER, NONE, RESULT_REVOKED
 from projections.fold.rows import Facts, Question, SittingRows, Sittings
 from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible, setting_at, verdict_at, waived_of
+from projections.fold.verdict import first_eligible, setting_at, verdict_at
 from projections.fold.walk import walk
 
 
@@ -170,7 +170,7 @@ def judge_sittings(
             out.row[at] = opened_by
             out.group[at] = g
             out.status[at] = judged.verdict.status
-            out.waived[at] = waived_of(judged.verdict)
+            out.waived[at] = judged.verdict.waived
             out.eligible_from[at] = NONE
             if ahead == 1:
                 out.eligible_from[at] = first_eligible(facts, q, scratch, n, judged)

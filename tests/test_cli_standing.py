@@ -123,8 +123,8 @@ C-1, AZ-104
 Not eligible: waiting. Eligible from 2021-04-22 13:30 UTC.
 
 Why
-  waiting  After your 2nd sitting, on 2021-04-08 13:30 UTC, the wait is 14 days:
-           AZ-104 can be taken again from 2021-04-22 13:30 UTC.
+  waiting  After your 2nd sitting, on 2021-04-08 13:30 UTC, the wait is 14 days,
+           until 2021-04-22 13:30 UTC.
            until  2021-04-22 13:30 UTC
            rule   wait.after[2] of general, effective from 2021-03-31 00:00 UTC
            event  urn:vue R-2/attempted

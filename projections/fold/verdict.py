@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
     cap_reached: int
     waiting: int
     waived: int
-    """What active grants waive, whether it holds or not, as bits (WAIVES_WAIT, WAIVES_CAP)."""
+    """The reasons that hold and that an active grant waives, as bits (WAIVES_WAIT, WAIVES_CAP)."""
     cap: int
     """The cap that `cap_reached` speaks of, -1 when none."""
     in_series: int
@@ -147,14 +147,10 @@ def status_of(blocking: tuple[int, int, int, int, int, int, int], waived: int) -
     return ELIGIBLE
 
 
-def waived_of(verdict: Verdict) -> int:
-    """Give the reasons that hold and that an active grant waives, as bits."""
-    held = 0
-    if verdict.waiting != NONE:
-        held |= WAIVES_WAIT
-    if verdict.cap_reached != NONE:
-        held |= WAIVES_CAP
-    return verdict.waived & held
+def waived_of(waives: int, capped: int, waits: int) -> int:
+    """Keep of what active grants waive the reasons that hold, as bits."""
+    held = (WAIVES_CAP if capped != NONE else 0) | (WAIVES_WAIT if waits != NONE else 0)
+    return waives & held
 
 
 def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) -> Judged:
@@ -183,6 +179,7 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     capped = cap_reached(rules, sittings, n, walked, in_series, t)
     waits = waiting(rules, sittings, walked, t)
     waiver = waiver_at(facts, q, t, sittings, n)
+    waived = waived_of(waiver.waives, capped.until, waits)
     gone, closed = retired(dates, t), not_open(dates, stage)
 
     horizon = earlier(earlier(setting.until, cover.next_end), waiver.next_end)
@@ -197,9 +194,9 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     blocking = gone, closed, stands, taken, awaited, capped.until, waits
     period_end = walked.period_end if in_series > 0 and walked.period_end != NEVER else NONE
     verdict = Verdict(
-        status_of(blocking, waiver.waives), setting.definition, setting.version, setting.assumed,
+        status_of(blocking, waived), setting.definition, setting.version, setting.assumed,
         gone, closed, stands, taken, awaited, capped.until, waits,
-        waiver.waives, capped.cap, in_series, period_end,
+        waived, capped.cap, in_series, period_end,
     )  # fmt: skip
     return Judged(verdict, horizon)
 
