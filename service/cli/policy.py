@@ -251,7 +251,11 @@ def _published(context: typer.Context, known_at: str | None) -> _Published:
         if version.event.position <= position < end
     ]
     versions.sort(key=lambda v: (v.policy.id, v.policy.effective_from, v.event.position))
-    unreadable = [each for each in catalogue.unreadable if each[0].position <= position]
+    unreadable = [
+        each
+        for each, end in zip(catalogue.unreadable, catalogue.unreadable_annulled, strict=True)
+        if each[0].position <= position < end
+    ]
     return _Published(versions, unreadable)
 
 
