@@ -77,9 +77,20 @@ def write_workbook(table: pa.Table, title: str, receipt: str, file: BinaryIO) ->
 
 
 def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the first sheet as texts, the header first; raises ValueError."""
+    """Yield the rows of the first sheet as texts, the header first; raises ValueError.
+
+    All are as wide as the header: a spreadsheet leaves out the empty cells at a row's end, or adds
+    some, and rows below that hold nothing.
+    """
+    width = 0
     for row in _rows(file, 0):
-        yield tuple("" if value is None else _text(value) for value in row)
+        cells = ["" if value is None else _text(value) for value in row]
+        if not any(cells):
+            continue
+        while len(cells) > width and not cells[-1]:
+            cells.pop()
+        width = width or len(cells)
+        yield (*cells, *[""] * (width - len(cells)))
 
 
 def receipt_of_workbook(file: BinaryIO) -> str | None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -63,10 +67,10 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
     inside = receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
     try:
-        with bytes_to(path) as file:
+        with both(path, place) as (file, aside):
             write(output, file)
-            if place is not None:
-                put_receipt(receipt, place)
+            if aside is not None:
+                aside.write(receipt.to_json().encode())
     except CannotWrite as problem:
         raise CallProblem(str(problem)) from None
     if path is not None:
@@ -95,10 +99,28 @@ def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Pat
     return beside(path)
 
 
-def put_receipt(receipt: Receipt, place: Path) -> None:
-    """Write a receipt as a file; raises OSError."""
-    with bytes_to(place) as file:
-        file.write(receipt.to_json().encode())
+@contextmanager
+def both(path: Path | None, place: Path | None) -> Iterator[tuple[BinaryIO, BinaryIO | None]]:
+    """Open where an output goes and where its receipt goes, if it goes anywhere; raises OSError.
+
+    Both are on the disk before either takes its place, so that a full disk leaves the two that were
+    there, and never one of each.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(bytes_to(path))
+        aside = None if place is None else stack.enter_context(bytes_to(place))
+        yield file, aside
+        if aside is not None:
+            settle(aside)
+            if path is not None:
+                settle(file)
+
+
+def settle(file: BinaryIO) -> None:
+    """See to it that a regular file's bytes are on the disk."""
+    file.flush()
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        os.fsync(file.fileno())
 
 
 def deliver_picture(output: Output, path: Path) -> None:
@@ -114,9 +136,10 @@ def deliver_picture(output: Output, path: Path) -> None:
         "file_sha256": hashlib.sha256(picture).hexdigest(),
     }
     receipt = output.receipt.model_copy(update=update)
-    with bytes_to(path) as file:
+    with both(path, beside(path)) as (file, aside):
         file.write(picture)
-        put_receipt(receipt, beside(path))
+        assert aside is not None
+        aside.write(receipt.to_json().encode())
     say(f"{path}: drawn; receipt in {beside(path)}")
 
 

@@ -13,16 +13,16 @@ from service import clock
 from service.cli.call import Call, call_of
 from service.cli.delivering import (
     ReceiptFile,
+    both,
     deliver,
     form_of,
     moment_of,
     program_of,
-    put_receipt,
     receipt_place,
 )
 from service.cli.everybody import ExamOption, NoSnapshot, everybody
 from service.cli.options import AsOf, KnownAt, Output, command, group
-from service.cli.output import say, text_to
+from service.cli.output import say
 from service.cli.problems import DONE, CallProblem
 from service.cli.values import instant, known
 
@@ -71,7 +71,12 @@ def export(
     ] = 0,
     table: Annotated[
         Exported | None,
-        typer.Option("--table", help="A table at a moment instead of the events."),
+        typer.Option(
+            "--table",
+            metavar="TABLE",
+            help="A table at a moment instead of the events: sittings, standings, exams, "
+            "exceptions, certifications, violations or corrections.",
+        ),
     ] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -86,8 +91,9 @@ def export(
 ) -> int:
     """Write the ledger's events as CloudEvents JSON, or a table.
 
-    Events go out one a line, in the order of the ledger. Personal fields go out as ciphertext. Imported into a bare ledger with --keep-recorded-at the
-    lines give the same ledger; its personal fields open with a copy of the key file.
+    Events go out one a line, in the order of the ledger. Personal fields go out as ciphertext.
+    Imported into a bare ledger with --keep-recorded-at the lines give the same ledger; its personal
+    fields open with a copy of the key file.
 
     A table (--table) is computed from the ledger at (--as-of, --known-at). As CSV its texts are
     made safe for spreadsheets: before = + - @, a tab or a carriage return at their beginning stands
@@ -133,18 +139,18 @@ def events(call: Call, after: int, output: Path | None, asked: Path | None) -> i
 
     count, summed = 0, hashlib.sha256()
     place = receipt_place(output, asked, inside=False)
-    with call.open() as ledger, text_to(output) as file:
+    with call.open() as ledger, both(output, place) as (file, aside):
         head = ledger.head().position
         for event in ledger.read(after, head):
-            line = f"{to_cloudevent(event)}\n"
+            line = f"{to_cloudevent(event)}\n".encode()
             file.write(line)
-            summed.update(line.encode())
+            summed.update(line)
             count += 1
-        if place is not None:
+        if aside is not None:
             receipt = receipt_of_lines(
                 ledger, after, head, summed.hexdigest(), count, program=program_of("cloudevents")
             )
-            put_receipt(receipt, place)
+            aside.write(receipt.to_json().encode())
     if output is not None:
         kept = "" if place is None else f"; receipt in {place}"
         say(f"{output}: {count:,} event{'' if count == 1 else 's'}{kept}")

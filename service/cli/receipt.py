@@ -64,8 +64,8 @@ def check(
 ) -> int:
     """Compute an output again, and compare it with the file.
 
-    Exit code 0: file and receipt come out the same, whatever was recorded since. 1: something differs, and
-    standard error says what.
+    Exit code 0: file and receipt come out the same, whatever was recorded since. 1: something
+    differs, and standard error says what.
     """
     receipt = receipt_of(file)
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
@@ -83,9 +83,8 @@ def check(
             say(f"differs: {sentence}")
         if found.differs:
             return REFUSED
-        put(
-            f"{file}: the same. {heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}\n"
-        )
+        digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
+        put(f"{file}: the same. {heading(receipt)}: {digest}\n")
         if restated and found.output is not None:
             return since(everyone, found.output)
     return DONE

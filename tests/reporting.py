@@ -1,0 +1,146 @@
+"""A month at a test centre, told line by line, and reports of it at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import story
+from crowd import CACHE, NOW
+from story import (
+    Line,
+    annulled,
+    attempted,
+    beta,
+    certification,
+    earned,
+    exam,
+    failed,
+    granted,
+    passed,
+    rejected,
+    renewed,
+    requested,
+    result,
+    withdrawn,
+)
+from told import When, at
+
+from ledger.ledger import Appended, Ledger
+from projections.reports.inputs import Period
+from projections.reports.shelf import REPORTS
+from projections.standing import Moment
+from replay.everyone import Everyone
+from replay.inputs import InputsAt
+from replay.moment import HEAD, Known, moment_at
+
+MARCH = ("2021-03-01", "2021-04-01")
+
+CATALOGUE: tuple[Line, ...] = (
+    exam("AZ-104"),
+    exam("AZ-700", beta_opens="2021-02-01", live="2021-04-20"),
+    certification("admin", exams=["AZ-104"]),
+)
+
+# C-1 fails twice, then comes back six days later instead of fourteen and passes; C-2's result stays
+# away; C-3 sits a beta; C-4 fails on the last day of the month.
+IN_MARCH: tuple[Line, ...] = (
+    failed("AZ-104", on="2021-03-01T09:00Z", reg="R-1"),
+    failed("AZ-104", on="2021-03-03T09:00Z", reg="R-2"),
+    requested("AZ-104", on="2021-03-04T09:00Z", reg="R-2", request="X-1"),
+    rejected("AZ-104", on="2021-03-04T09:00Z", request="X-1", missing=["email"]),
+    passed("AZ-104", on="2021-03-09T09:00Z", reg="R-3"),
+    earned("admin", on="2021-03-09T12:00Z", expires="2022-03-09"),
+    earned("admin", on="2021-03-15", expires="2021-04-15", who="C-9"),
+    attempted("AZ-104", on="2021-03-20T09:00Z", reg="R-4", who="C-2"),
+    beta("AZ-700", on="2021-03-22T00:00Z", reg="R-5", who="C-3"),
+    renewed("admin", on="2021-03-25", expires="2022-04-15", who="C-9"),
+    failed("AZ-104", on="2021-03-31T12:00Z", reg="R-6", who="C-4"),
+    requested("AZ-104", on="2021-03-31T13:00Z", reg="R-6", request="X-2", who="C-4"),
+    requested(
+        "AZ-104", on="2021-03-31T14:00Z", reg="R-6", request="X-3", who="C-4", reason="power-cut"
+    ),
+)
+
+# What was learned in April of March: C-2's result at last, and that C-4 had passed after all.
+IN_APRIL: tuple[Line, ...] = (
+    granted("AZ-104", on="2021-04-01T13:00Z", request="X-2", who="C-4"),
+    withdrawn("AZ-104", on="2021-04-01T20:00Z", request="X-2", who="C-4"),
+    result("AZ-104", reg="R-4", on="2021-03-20T10:00Z", passed=True, who="C-2").recorded(
+        "2021-04-02T10:00Z"
+    ),
+    annulled("R-6/result", on="2021-04-03T08:00Z", subject="C-4"),
+    result("AZ-104", reg="R-6", on="2021-03-31T12:30Z", passed=True, who="C-4").recorded(
+        "2021-04-03T09:00Z"
+    ),
+)
+
+STORY = (*CATALOGUE, *IN_MARCH, *IN_APRIL)
+
+
+def written(path: Path, lines: Sequence[Line] = STORY) -> Ledger:
+    """Make a ledger of a story, after the shipped policies; it keeps when each was recorded."""
+    ledger = Ledger.create(path, clock=lambda: NOW)
+    tell(ledger, lines)
+    return ledger
+
+
+def tell(ledger: Ledger, lines: Sequence[Line], before: Sequence[Line] = ()) -> None:
+    """Record lines of a story that goes on from `before`."""
+    rows = story.recorded([*story.SHIPPED, *before, *lines])
+    new = rows[ledger.head().position :]
+    facts = [row.fact()._replace(recorded_at=row.recorded_at) for row in new]
+    outcomes = ledger.append(facts, keep_recorded_at=True)
+    assert {type(outcome) for outcome in outcomes} == {Appended}
+
+
+def everyone(ledger: Ledger) -> Everyone:
+    """Ask about everybody, with compiled code that all tests share."""
+    return Everyone(ledger, cache=CACHE, snapshot=False)
+
+
+def known(when: When | None) -> Known:
+    """Know what was recorded by an instant; by default everything."""
+    return HEAD if when is None else Known(instant=at(when))
+
+
+def moment(ledger: Ledger, as_of: When, known_at: When | None = None) -> Moment:
+    """Make a moment."""
+    return moment_at(ledger, at(as_of), known(known_at), NOW)
+
+
+def inputs(
+    asked: Everyone,
+    as_of: When = MARCH[1],
+    known_at: When | None = None,
+    period: tuple[When | None, When | None] = MARCH,
+    exam: str | None = None,
+) -> InputsAt:
+    """Give the inputs of a report."""
+    start, end = (None if bound is None else at(bound) for bound in period)
+    return InputsAt(asked, moment(asked.ledger, as_of, known_at), Period(start, end), exam)
+
+
+def made(name: str, given: InputsAt) -> list[dict[str, Any]]:
+    """Give the rows of a report, instants as text."""
+    table = REPORTS[name].make(given)
+    assert table.schema == REPORTS[name].schema
+    return plainly(table)
+
+
+def plainly(table: pa.Table) -> list[dict[str, Any]]:
+    """Give rows with their instants as RFC 3339 text, seconds only where they are not zero."""
+    return [
+        {
+            name: f"{value:%Y-%m-%dT%H:%M}Z" if hasattr(value, "tzinfo") else value
+            for name, value in row.items()
+        }
+        for row in table.to_pylist()
+    ]
+
+
+def cut(rows: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    """Keep some columns of rows."""
+    return [tuple(row[name] for name in names) for row in rows]

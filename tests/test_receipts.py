@@ -1,0 +1,457 @@
+"""A receipt computes its output again: the same for ever, or it says what differs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from openpyxl import load_workbook
+from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, everyone, inputs, tell, written
+from story import attempted, failed, policy
+
+from ledger.ledger import Ledger
+from policies.shipped import shipped
+from projections.reports.inputs import TABLES
+from projections.reports.shelf import REPORTS
+from replay.checking import Checked, check
+from replay.files.forms import INSIDE, beside, find_receipt, write
+from replay.files.sheets import guarded
+from replay.outputs import Output, compute, receipt_of_events
+from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, digest_of
+
+PROGRAM = "attempt-ledger 0, as tested"
+FORMS: tuple[Form, ...] = ("text", "csv", "jsonl", "parquet", "xlsx", "html")
+PICTURES: tuple[Form, ...] = ("picture.svg", "picture.png")
+TABLE_FORMS: tuple[Form, ...] = ("csv", "jsonl", "parquet", "xlsx")
+
+
+def made(
+    ledger: Ledger,
+    name: str = "volumes",
+    form: Form = "csv",
+    basis: Basis = "as-published",
+    of: Any = "report",
+) -> Output:
+    """Compute an output of March."""
+    asked = inputs(everyone(ledger), known_at=MARCH[1] if basis == "as-published" else None)
+    parameters = Parameters(start=asked.period.start, end=asked.period.end)
+    return compute(
+        everyone(ledger), of, name, asked.moment, parameters,
+        form=form, basis=basis, program=PROGRAM,
+    )  # fmt: skip
+
+
+def put(output: Output, path: Path) -> Path:
+    """Write an output, and its receipt beside it where it is not inside."""
+    with path.open("wb") as file:
+        write(output, file)
+    if output.receipt.form not in INSIDE:
+        beside(path).write_text(output.receipt.to_json())
+    return path
+
+
+def checked(ledger: Ledger, path: Path) -> Checked:
+    """Check a file in the way of a process that has only the ledger and the file."""
+    return check(everyone(ledger), path, find_receipt(path), PROGRAM)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Any:
+    """Give the ledger of a month."""
+    with written(tmp_path / "a.ledger") as made:
+        yield made
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_in_every_form_comes_out_the_same(
+    ledger: Ledger, tmp_path: Path, name: str, form: Form
+) -> None:
+    """From the ledger and the file alone."""
+    path = put(made(ledger, name, form), tmp_path / f"out.{form}")
+    assert checked(ledger, path)[:2] == ([], [])
+
+
+@pytest.mark.parametrize("form", TABLE_FORMS)
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_in_every_form_comes_out_the_same(
+    ledger: Ledger, tmp_path: Path, name: str, form: Form
+) -> None:
+    """Exports have receipts too."""
+    path = put(made(ledger, name, form, of="table"), tmp_path / f"out.{form}")
+    assert checked(ledger, path)[:2] == ([], [])
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "html"])
+@pytest.mark.parametrize("basis", ["as-published", "restated"])
+def test_what_is_recorded_later_does_not_disturb_a_receipt(
+    tmp_path: Path, form: Form, basis: Basis
+) -> None:
+    """It is of a position: restated means restated then."""
+    told = (*CATALOGUE, *IN_MARCH)
+    with written(tmp_path / "a.ledger", told) as ledger:
+        path = put(made(ledger, form=form, basis=basis), tmp_path / f"out.{form}")
+        tell(ledger, IN_APRIL, before=told)
+        assert checked(ledger, path)[:2] == ([], [])
+
+
+def test_a_receipt_says_what_it_was_computed_from(ledger: Ledger) -> None:
+    """Position, event, both instants, policies with digest, program, and the digest of its rows."""
+    receipt = made(ledger).receipt
+    said = json.loads(receipt.to_json())
+    assert said["receipt"] == 1
+    assert (said["of"], said["name"], said["basis"]) == ("report", "volumes", "as-published")
+    assert (said["as_of"], said["known_at"]) == ("2021-04-01T00:00:00Z", "2021-04-01T00:00:00Z")
+    assert said["parameters"] == {
+        "start": "2021-03-01T00:00:00Z", "end": "2021-04-01T00:00:00Z", "exam": None, "after": None,
+    }  # fmt: skip
+    assert said["position"] == ledger.position_at(receipt.moment.as_of)
+    assert said["event"] == {"source": "urn:test", "id": "X-3/requested"}
+    assert [each["id"] for each in said["policies"]] == sorted(id for id, _ in shipped())
+    assert said["program"] == PROGRAM
+    assert said["rows"] == 3
+    assert Receipt.model_validate_json(receipt.to_json()) == receipt
+
+
+def test_the_digest_is_of_the_rows_as_json_lines(ledger: Ledger) -> None:
+    """So that any other program can compute it: SHA-256 of the bytes of the .jsonl."""
+    import hashlib
+
+    output, file = made(ledger, form="jsonl"), io.BytesIO()
+    write(output, file)
+    assert hashlib.sha256(file.getvalue()).hexdigest() == output.receipt.sha256
+    assert digest_of(output.table.slice(0, 0)) == hashlib.sha256().hexdigest()
+
+
+# -- files that were changed
+
+
+def changed_csv(path: Path) -> None:
+    """Make a number another."""
+    path.write_text(path.read_text().replace("first,3,0,2,1", "first,3,1,1,1"))
+
+
+def changed_jsonl(path: Path) -> None:
+    """Make a number another."""
+    path.write_text(path.read_text().replace('"passed":0,"failed":2', '"passed":1,"failed":1'))
+
+
+def changed_text(path: Path) -> None:
+    """Make a number another."""
+    path.write_text(path.read_text().replace("       0       2", "       1       1"))
+
+
+def changed_html(path: Path) -> None:
+    """Make a number another."""
+    cell = '<td class="n">{}</td>'
+    was, now = (cell.format(a) + cell.format(b) for a, b in ((0, 2), (1, 1)))
+    path.write_text(path.read_text().replace(was, now))
+
+
+def changed_parquet(path: Path) -> None:
+    """Make a number another, and keep the receipt."""
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[0] |= {"passed": 1, "failed": 1}
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+
+
+def changed_xlsx(path: Path) -> None:
+    """Make a number another, as a person with a spreadsheet would."""
+    book = load_workbook(path)
+    sheet = book.worksheets[0]
+    sheet["E2"], sheet["F2"] = 1, 1
+    book.save(path)
+
+
+CHANGES: dict[Form, Callable[[Path], None]] = {
+    "csv": changed_csv,
+    "jsonl": changed_jsonl,
+    "text": changed_text,
+    "html": changed_html,
+    "parquet": changed_parquet,
+    "xlsx": changed_xlsx,
+}
+
+
+@pytest.mark.parametrize("form", CHANGES)
+def test_a_changed_number_is_found_and_named(ledger: Ledger, tmp_path: Path, form: Form) -> None:
+    """By the row's own key and column, with what the ledger says."""
+    path = put(made(ledger, form=form), tmp_path / f"out.{form}")
+    before = path.read_bytes()
+    CHANGES[form](path)
+    assert path.read_bytes() != before
+    differs = checked(ledger, path).differs
+    assert len(differs) == 1, differs
+    (said,) = differs
+    if form == "text":
+        assert said.startswith("line 9 is '2021-03  AZ-104  first")
+    else:
+        assert said == (
+            "month 2021-03, exam AZ-104, sitting first: passed is 1 in the file, 0 by the ledger; "
+            "failed is 1 in the file, 2 by the ledger"
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: lines[:-1], "exam AZ-700, sitting uncounted: missing in the file"),
+        (lambda lines: [*lines, "2021-04,X,first,1,1,0,0,0,1"], "sitting first: only in the file"),
+        (lambda lines: [lines[0], *lines[:0:-1]], "the rows are in another order in the file"),
+        (lambda lines: [*lines, lines[-1]], "there 2 times in the file"),
+        (lambda lines: [lines[0].replace("failed", "lost"), *lines[1:]], "the columns are"),
+        (lambda lines: [*lines[:-1], lines[-1] + ",7"], "the cells differ"),
+        (lambda lines: [], "missing in the file"),
+    ],
+)
+def test_rows_that_are_missing_added_moved_or_renamed_are_found(
+    ledger: Ledger, tmp_path: Path, change: Callable[[list[str]], list[str]], said: str
+) -> None:
+    """Whatever was done to the rows."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    path.write_text("\n".join(change(path.read_text().splitlines())))
+    differs = checked(ledger, path).differs
+    assert said in "; ".join(differs)
+
+
+def test_a_csv_saved_by_a_spreadsheet_is_the_same_and_said_to_be_written_otherwise(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Quotes and line ends are no difference."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    rows = list(csv.reader(path.read_text().splitlines()))
+    with path.open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    found = checked(ledger, path)
+    assert found.differs == []
+    assert "written otherwise" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [
+        ("sha256", "0" * 64, "computed again the rows have another digest"),
+        ("rows", 4, "the receipt counts 4 rows, and there are 3"),
+        ("position", 14, "position 14 of this ledger is urn:test"),
+        ("position", 9999, "which this ledger has not reached"),
+        ("known_at", "2021-04-02T12:00:00Z", "is position"),
+        ("basis", "restated", None),
+        ("as_of", "2021-03-20T00:00:00Z", "another digest"),
+        ("policies", [], "policy general from"),
+        ("event", {"source": "urn:x", "id": "y"}, "this is another ledger"),
+        ("columns", ["a: int64"], "the receipt names other columns"),
+    ],
+)
+def test_a_receipt_that_was_changed_is_found(
+    ledger: Ledger, tmp_path: Path, member: str, value: Any, said: str | None
+) -> None:
+    """Each member is held against the ledger; which of two words for one position is no lie."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    receipt = json.loads(beside(path).read_text())
+    beside(path).write_text(json.dumps(receipt | {member: value}))
+    differs = checked(ledger, path).differs
+    assert (said in "; ".join(differs)) if said else differs == []
+
+
+def test_what_says_as_published_must_have_been_known_at_the_periods_end(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A restated report cannot pass for the one that was published."""
+    output = made(ledger, basis="restated")
+    passing = output.receipt.model_copy(update={"basis": "as-published"})
+    path = put(output._replace(receipt=passing), tmp_path / "out.csv")
+    assert checked(ledger, path).differs == [
+        "the receipt says as published, and its known_at is not the period's end"
+    ]
+
+
+def test_another_ledger_says_so(tmp_path: Path) -> None:
+    """The same policies, another history: event, digest and rows all tell."""
+    with written(tmp_path / "a.ledger") as ledger:
+        path = put(made(ledger), tmp_path / "out.csv")
+    other = (
+        *CATALOGUE,
+        *(failed("AZ-104", on=f"2021-03-{n:02}", who=f"D-{n}") for n in range(1, 30)),
+    )
+    with written(tmp_path / "b.ledger", other) as ledger:
+        differs = "; ".join(checked(ledger, path).differs)
+    assert "this is another ledger, or its history was rewritten" in differs
+    assert "another digest" in differs
+    assert "exam AZ-104, sitting first: " in differs
+
+
+def test_a_ledger_moved_elsewhere_says_the_same(tmp_path: Path) -> None:
+    """What is exported and imported is the same history, and a receipt holds for it."""
+    with written(tmp_path / "a.ledger") as ledger:
+        path = put(made(ledger, form="parquet"), tmp_path / "out.parquet")
+    with written(tmp_path / "b.ledger") as copy:
+        assert checked(copy, path)[:2] == ([], [])
+
+
+def test_another_version_of_the_program_is_said_and_is_no_difference(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """As long as the rows come out the same."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    found = check(everyone(ledger), path, find_receipt(path), "attempt-ledger 2")
+    assert found[:2] == ([], [f"made by {PROGRAM}; checked by attempt-ledger 2"])
+
+
+# -- pictures
+
+
+@pytest.mark.parametrize("form", PICTURES)
+def test_a_picture_comes_out_the_same_and_a_changed_one_is_found(
+    ledger: Ledger, tmp_path: Path, form: Form
+) -> None:
+    """It is drawn again from the rows that its receipt is of."""
+    path = put(made(ledger, form=form), tmp_path / "out")
+    assert checked(ledger, path)[:2] == ([], [])
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert checked(ledger, path).differs == ["the picture is not the one that the receipt is of"]
+
+
+# -- events
+
+
+def test_an_export_of_events_comes_out_the_same_and_a_changed_line_is_named(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """By its event and the members that differ."""
+    from ledger.wire import to_cloudevent
+
+    path = tmp_path / "events.jsonl"
+    lines = [to_cloudevent(row) for row in ledger.read(3)]
+    head = ledger.head().position
+    path.write_text("".join(f"{line}\n" for line in lines))
+    receipt = receipt_of_events(ledger, 3, head, program=PROGRAM)
+    beside(path).write_text(receipt.to_json())
+    tell(ledger, [attempted("AZ-104", on="2021-05-01", reg="R-9")], before=STORY)
+    assert checked(ledger, path)[:2] == ([], [])
+
+    place = next(n for n, line in enumerate(lines) if '"R-3/result"' in line)
+    path.write_text(
+        path.read_text().replace(lines[place], lines[place].replace("Passed", "Failed"))
+    )
+    (said,) = checked(ledger, path).differs
+    assert said == (f"line {place + 1}, urn:test R-3/result (position {place + 4}): type differs")
+    path.write_text("".join(f"{line}\n" for line in lines[:-1]))
+    assert "is missing in the file" in checked(ledger, path).differs[0]
+    path.write_text("".join(f"{line}\n" for line in [*lines, "more"]))
+    assert "1 more lines are in the file" in checked(ledger, path).differs[0]
+
+
+# -- receipts that are not there, or not receipts
+
+
+def test_a_file_without_a_receipt_says_where_one_was_looked_for(tmp_path: Path) -> None:
+    """Inside and beside."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n")
+    with pytest.raises(ReceiptProblem, match=r"there is no rows\.csv\.receipt\.json beside it"):
+        find_receipt(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"receipt":2}', '{"receipt":1,"more":1}'])
+def test_a_receipt_that_is_none_is_said(tmp_path: Path, text: str) -> None:
+    """With the member that is wrong."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n")
+    beside(path).write_text(text)
+    with pytest.raises(ReceiptProblem, match=r"rows\.csv\.receipt\.json is no receipt"):
+        find_receipt(path)
+
+
+@pytest.mark.parametrize("start", [b"PAR1", b"PK\x03\x04"])
+def test_a_torn_file_is_said(tmp_path: Path, start: bytes) -> None:
+    """Not a traceback."""
+    path = tmp_path / "torn"
+    path.write_bytes(start + b"\0" * 40)
+    with pytest.raises(ReceiptProblem, match="cannot be read: it is no whole"):
+        find_receipt(path)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "html"])
+def test_a_file_that_became_something_else_differs(
+    ledger: Ledger, tmp_path: Path, form: Form
+) -> None:
+    """A file that is not of its form is a difference, said in a sentence."""
+    output = made(ledger, form=form)
+    path = put(output, tmp_path / f"out.{form}")
+    beside(path).write_text(output.receipt.to_json())
+    path.write_bytes(b"\xff\xfe\0nonsense\n[1]\n")
+    assert checked(ledger, path).differs
+
+
+# -- what is safe to open
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_text_that_would_be_a_formula_is_guarded(start: str) -> None:
+    """Numbers keep their sign; texts that look like formulas are shown and not run."""
+    table = pa.table({"text": [f"{start}1+1", f"a{start}1", None, ""], "number": [-1, 2, -3, None]})
+    safe = guarded(table)
+    assert safe["text"].to_pylist() == [f"'{start}1+1", f"a{start}1", None, ""]
+    assert safe["number"] == table["number"]
+
+
+def test_a_dangerous_candidate_is_a_text_in_every_form(tmp_path: Path) -> None:
+    """In a workbook it is no formula, in a CSV it is guarded, elsewhere it is as it is."""
+    who = '=HYPERLINK("http://x","y")'
+    told = (*CATALOGUE, failed("AZ-104", on="2021-03-01T09:00Z", reg="+1", who=who))
+    with written(tmp_path / "a.ledger", told) as ledger:
+        for form in TABLE_FORMS:
+            path = put(made(ledger, "sittings", form, of="table"), tmp_path / f"out.{form}")
+            assert checked(ledger, path)[:2] == ([], [])
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert (rows[0]["candidate"], rows[0]["registration_id"]) == (f"'{who}", "'+1")
+    assert pq.read_table(tmp_path / "out.parquet")["candidate"].to_pylist() == [who]
+    cell = load_workbook(tmp_path / "out.xlsx").worksheets[0]["A2"]
+    assert (cell.value, cell.data_type) == (who, "s")
+    with zipfile.ZipFile(tmp_path / "out.xlsx") as book:
+        assert b"<f>" not in book.read("xl/worksheets/sheet1.xml")
+
+
+def test_parquet_has_timestamps_and_a_workbook_dates(ledger: Ledger, tmp_path: Path) -> None:
+    """Microseconds in UTC; dates that sort and subtract; numbers that add up."""
+    put(made(ledger, "sittings", "parquet", of="table"), tmp_path / "a.parquet")
+    schema = pq.read_schema(tmp_path / "a.parquet")
+    assert schema.field("started_at").type == pa.timestamp("us", tz="UTC")
+    put(made(ledger, "sittings", "xlsx", of="table"), tmp_path / "a.xlsx")
+    sheet = load_workbook(tmp_path / "a.xlsx").worksheets[0]
+    head = [cell.value for cell in sheet[1]]
+    row = dict(zip(head, sheet[2], strict=True))
+    assert row["started_at"].is_date
+    assert f"{row['started_at'].value:%Y-%m-%dT%H:%M}" == "2021-03-01T09:00"
+    assert row["number"].value == 1
+
+
+def test_a_page_and_a_picture_fetch_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    """No address but those that name a language of XML."""
+    import re
+
+    for form in ("html", "picture.svg"):
+        text = put(made(ledger, form=form), tmp_path / "out").read_text()  # type: ignore[arg-type]
+        found = set(re.findall(r"(?:https?:)?//[\w./-]+", text))
+        assert found <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}, found
+    page = (tmp_path / "out").read_text()
+    assert "<svg" in page
+
+
+def test_a_later_policy_version_is_told_from_the_one_a_receipt_names(tmp_path: Path) -> None:
+    """A receipt names the versions known at its position, and no later one."""
+    text = dict(shipped())["general"].replace("2021-03-31T00:00:00Z", "2022-03-31T00:00:00Z")
+    with written(tmp_path / "a.ledger") as ledger:
+        path = put(made(ledger), tmp_path / "out.csv")
+        tell(ledger, [policy(text, on="2022-01-01")], before=STORY)
+        assert checked(ledger, path)[:2] == ([], [])
+        assert len(made(ledger, basis="restated").receipt.policies) == len(shipped()) + 1
