@@ -32,6 +32,7 @@ BENCHES = {
     "memory": "peak memory of a whole replay",
     "scaling": "a tenth, three tenths and all of the events",
     "feed": "the feed to a file, whole command, and one that waits",
+    "views": "views built, followed, and asked as of a date, on at most 2,000,000 events",
     "transparency": "sealing, verifying and proving, and appends with sealing beside them",
     "oulad": "a public data set, if its file is given with --oulad",
 }
