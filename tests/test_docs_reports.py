@@ -1,0 +1,37 @@
+"""The pages about reports and receipts say what the program does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+from replay.receipts import Basis, Form, Receipt
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_about_reports_is_up_to_date() -> None:
+    """docs/reports.md is written from the reports, by docs/generate_reports.py."""
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "generate_reports.py"), "--check"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_about_receipts_names_every_member_in_order() -> None:
+    """Each member of the JSON form has its line."""
+    page = (DOCS / "receipts.md").read_text()
+    table = page.partition("| member | what it is |")[2].partition("\n\n")[0]
+    named = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert named == list(Receipt.model_fields)
+
+
+def test_the_page_about_receipts_names_every_form_and_basis() -> None:
+    """Each word that a receipt may hold is explained."""
+    page = (DOCS / "receipts.md").read_text()
+    for word in (*get_args(Form), *get_args(Basis)):
+        assert f"`{word}`" in page
