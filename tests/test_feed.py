@@ -252,6 +252,19 @@ def test_a_file_that_is_no_feed_of_this_ledger_is_left_alone(
     assert (door.folder / "feed.jsonl").read_text() == content
 
 
+@pytest.mark.parametrize("words", ["", "--follow"])
+def test_a_disk_that_fills_is_said_and_what_is_there_is_gone_on_with(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """The file is named. Without --follow nothing is left; with it, half a line at most."""
+    call = f"ulimit -f 100; exec {COMMAND} feed {words} --output feed.jsonl"
+    done = subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "attempt-ledger: feed.jsonl: file too large\n")
+    assert (door.folder / "feed.jsonl").exists() == bool(words)
+    followed(door, monkeypatch)
+    assert (door.folder / "feed.jsonl").read_text() == door.done("export")
+
+
 # -- processes: whoever leaves, and however
 
 

@@ -27,7 +27,7 @@ def adding_to(path: Path, ledger: Ledger) -> Iterator[tuple[BinaryIO, int]]:
 
     Half a line, left by a feed that was killed, is cut off. Raises NotThisFeed, and changes
     nothing, for a file whose last line is no event of this ledger, or that another feed writes;
-    OSError if the file cannot be opened.
+    OSError, which names the file, if it cannot be opened or written.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     with os.fdopen(descriptor, "r+b") as file:
@@ -39,7 +39,10 @@ def adding_to(path: Path, ledger: Ledger) -> Iterator[tuple[BinaryIO, int]]:
         position = _position(line, path, ledger)
         file.truncate(end)
         file.seek(end)
-        yield file, position
+        try:
+            yield file, position
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
 
 
 def _last_line(file: BinaryIO) -> tuple[int, bytes]:
