@@ -27,6 +27,10 @@ class Judgement(NamedTuple):
     waived: Ints
     """The reasons that an active grant waived at its start, as bits."""
 
+    def only(self, kept: Ints) -> Judgement:
+        """Keep some of the sittings: those whose mask is true."""
+        return Judgement(*(column[kept] for column in self))
+
 
 def judge(
     part: Part,

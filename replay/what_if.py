@@ -106,14 +106,19 @@ def what_if(
     kernels = everyone.kernels
     judged: list[int] = []
     stood: list[int] = []
+    touched = exams_under(drafted, {draft.id for draft in drafts})
 
     def fold_sittings(part: Part, skip: Ints | None) -> pa.Table:
         wanted = wanted_groups(part, skip, columns, scope)
+        under = np.isin(part.group_exam, touched)
         now = judge(part, catalogue, moment, kernels, wanted)
-        then = judge(part, drafted, moment, kernels, wanted)
         start = np.asarray(part.sittings.time)[now.row]
         past = start >= since if since is not None else np.ones(len(start), dtype=bool)
         judged.append(int(past.sum()))
+        # Under a draft only where it could make a difference: the rest was judged once for all.
+        then = judge(part, drafted, moment, kernels, wanted * under)
+        changes = under[now.group]
+        now, start, past = now.only(changes), start[changes], past[changes]
         rows = np.flatnonzero(past & ((now.status == ELIGIBLE) != (then.status == ELIGIBLE)))
         group = now.group[rows]
         return pa.table(
@@ -130,10 +135,11 @@ def what_if(
 
     def fold_standings(part: Part, skip: Ints | None) -> pa.Table:
         wanted = wanted_groups(part, skip, columns, scope)
+        under = np.isin(part.group_exam, touched)
         now: Any = stand(part, catalogue, moment, kernels, wanted)
-        then: Any = stand(part, drafted, moment, kernels, wanted)
-        there = now.status >= 0
-        stood.append(int(there.sum()))
+        then: Any = stand(part, drafted, moment, kernels, wanted * under)
+        stood.append(int((now.status >= 0).sum()))
+        there = under & (now.status >= 0)
         changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
         rows = np.flatnonzero(there & changed)
         return pa.table(
@@ -166,6 +172,17 @@ CHANGES = ("allowed", "refused")
 def followed(entries: Sequence[Recorded]) -> set[str]:
     """Give the policies that exams follow, by any of their entries."""
     return {row.payload()["policy"] for row in entries if row.type == "ExamAnnounced"}
+
+
+def exams_under(catalogue: Catalogue, policies: set[str]) -> list[int]:
+    """Give the exams that follow one of these policies by any of their entries."""
+    numbers = {catalogue.policies[policy] for policy in policies}
+    definitions = catalogue.definitions
+    return [
+        exam
+        for exam in catalogue.exams.values()
+        if numbers & set(definitions.policy[definitions.lo[exam] : definitions.hi[exam]])
+    ]
 
 
 def drafted_events(drafts: Sequence[Draft]) -> list[Recorded]:
