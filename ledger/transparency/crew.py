@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ class Crew:
             from multiprocessing import get_context
 
             # Not forked: a child must have neither our threads' locks nor SQLite's files.
-            self._pool = ProcessPoolExecutor(
-                self._processes, mp_context=get_context("spawn"), initializer=_heed_no_interrupt
-            )
-        return self._pool.map(_call, ((work, job) for job in jobs))
+            self._pool = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))
+        with no_interrupt():  # which starts the processes
+            return self._pool.map(_call, ((work, job) for job in jobs))
 
     def __enter__(self) -> Crew:
         return self
@@ -44,8 +44,14 @@ class Crew:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _heed_no_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: they are ended by the one that started them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _call(job: tuple[Callable[..., Result], tuple[Any, ...]]) -> Result:

@@ -105,6 +105,7 @@ def import_(
     from ledger.intake.run import Options, import_file
     from ledger.intake.sources import SourceProblem, open_source
     from service.cli.progress import importing
+    from service.cli.sealing import sealing_beside
     from service.policy_check import fault_of
 
     if rejects is not None and len(files) > 1:
@@ -131,7 +132,11 @@ def import_(
     )
     code = DONE
     taken: set[Path] = set()
-    with call_of(context).open(to_write=True) as ledger:
+    call = call_of(context)
+    with (
+        call.open(to_write=True) as ledger,
+        sealing_beside(ledger, call.signing_key, files),
+    ):
         for file in files:
             try:
                 with open_source(file) as opened, importing(opened.name) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +15,10 @@ from service.cli.problems import DONE, REFUSED
 
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
+    from ledger.problems import LedgerProblem
     from ledger.transparency.place import Place
 
 app = group()
-EVERY_SECONDS = 0.5
-"""How long `--follow` lets events gather: with the sealing itself less than a second."""
 
 
 @command(
@@ -81,26 +81,21 @@ def _make_key(ledger: Ledger, place: Place) -> None:
 
 def _follow(ledger: Ledger, place: Place) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    from ledger.problems import LedgerProblem
-    from ledger.transparency.problems import Inconsistent, SigningKeyProblem
+    from ledger.transparency.following import EVERY_SECONDS, follow
     from service.cli.sealing import seal_now
 
-    connection = ledger.recorder.new_reader()
-    seen, said = None, ""
-    try:
-        while True:
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-            if version != seen:
-                try:
-                    seal_now(ledger, place, ledger.head().position)
-                    seen, said = version, ""
-                except (Inconsistent, SigningKeyProblem):
-                    raise
-                except LedgerProblem as problem:
-                    if said != (said := str(problem)):
-                        say(f"not sealed, and tried again: {problem}")
-            time.sleep(EVERY_SECONDS)
-    except KeyboardInterrupt:
-        return DONE
-    finally:
-        ledger.recorder.close_reader(connection)
+    said: set[str] = set()
+
+    def wait() -> bool:
+        time.sleep(EVERY_SECONDS)
+        return False
+
+    def troubled(problem: LedgerProblem) -> None:
+        if str(problem) not in said:
+            said.add(str(problem))
+            say(f"not sealed, and tried again: {problem}")
+
+    with suppress(KeyboardInterrupt):
+        seal_now(ledger, place, ledger.head().position)  # many at once, with a bar
+        follow(place, str(ledger.about("ledger")), wait=wait, troubled=troubled)
+    return DONE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,27 @@ def seal_now(ledger: Ledger, place: Place, head: int) -> Sealed:
 
     with counting("sealing", max(0, head - sealed_size(place))) as told:
         return seal(place, str(ledger.about("ledger")), head, processes=processes(), told=told)
+
+
+@contextmanager
+def sealing_beside(
+    ledger: Ledger, signing_key: Path | None, files: Iterable[str]
+) -> Iterator[None]:
+    """Seal in another process while the body imports, if the files are large enough to be worth it.
+
+    Otherwise, and for what is left, `seal_after` does.
+    """
+    from ledger.intake.beside import WORTH_BYTES
+    from ledger.transparency.following import SealingBeside
+    from ledger.transparency.place import place_of
+
+    place = place_of(ledger.path, signing_key)
+    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+    if size < WORTH_BYTES or processes() < 2 or not place.key.exists():
+        yield
+        return
+    with SealingBeside(place, str(ledger.about("ledger"))):
+        yield
 
 
 def processes() -> int:
