@@ -1,0 +1,112 @@
+"""Write docs/tables.md from the views' tables. `--check` says whether it is up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from projections.views.readable import readable_name
+from projections.views.tables import OPEN, TABLES, Kind, Table
+
+PAGE = Path(__file__).with_name("tables.md")
+
+START = f"""\
+# The tables of the views
+
+<!-- Written by docs/generate_tables.py from projections/views/tables.py: change it there. -->
+
+`attempt-ledger project` folds the ledger into an SQLite file of its own, by default the ledger's
+name with `.views`. It may be deleted at any time: `project` makes it again, and `rebuild` holds it
+against one built from nothing. `project --follow` keeps it a fraction of a second behind.
+
+- **Latest knowledge.** Tables tell what is known at the position in `position`. What was known at
+  another time is `replay --known-at` to answer. Rows and position change in one transaction.
+- **Instants** are whole microseconds since 1970-01-01T00:00Z, so that they sort and subtract. Each
+  table has a view beside it, such as `standings_readable`, that prints them as RFC 3339.
+- **As of a date** everybody's standing is one indexed query, for an instant `T` in microseconds:
+
+  ```sql
+  SELECT * FROM standings WHERE valid_from <= :T AND valid_to > :T
+  ```
+
+  A stretch without end has the valid_to {OPEN} (the year 10000), so no null is in the way.
+- **Stale exams.** When the catalogue or a policy changes, the rows of the exams it bears on are
+  folded again. Until that is done `exams.stale` is 1, and their rows say what held before:
+
+  ```sql
+  SELECT exam FROM exams WHERE stale
+  ```
+- **No personal field** is in any table, encrypted or not.
+- One process at a time keeps a file; anybody may read it meanwhile.
+"""
+
+
+def page(table: Table) -> str:
+    """Write what there is to say of one table."""
+    return "\n".join(
+        [
+            f"## {table.name}",
+            "",
+            table.says,
+            "",
+            f"- Key: {_named(table.key)}; readable: `{readable_name(table)}`.",
+            *_references(table),
+            *_indexes(table),
+            "",
+            "| column | type | what it says | null |",
+            "|---|---|---|---|",
+            *(
+                f"| `{column.name}` | {_type(column.kind)} | {column.says} | {column.null} |"
+                for column in table.columns
+            ),
+            "",
+        ]
+    )
+
+
+def _type(kind: Kind) -> str:
+    return {Kind.instant: "instant, INTEGER", Kind.truth: "0 or 1, INTEGER"}.get(
+        kind, "TEXT" if kind is Kind.text else "INTEGER"
+    )
+
+
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
+
+
+def _references(table: Table) -> Iterator[str]:
+    for column, other in table.refers.items():
+        yield f"- `{column}` refers to `{other}`."
+
+
+def _indexes(table: Table) -> Iterator[str]:
+    for name, columns in table.indexes.items():
+        everything = set(columns) == set(table.names)
+        listed = (
+            _named(columns[:2]) + ", then every other column" if everything else _named(columns)
+        )
+        yield f"- Index `{table.name}_{name}`: {listed}."
+
+
+def written() -> str:
+    """Write all of docs/tables.md."""
+    return "\n".join([START, *map(page, TABLES)])
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` compare it; give the exit code."""
+    if arguments == ["--check"]:
+        if PAGE.read_text(encoding="utf-8") == written():
+            return 0
+        print(f"{PAGE} is not of this schema: run python docs/generate_tables.py", file=sys.stderr)
+        return 1
+    if arguments:
+        print("usage: python docs/generate_tables.py [--check]", file=sys.stderr)
+        return 2
+    PAGE.write_text(written(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
