@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ def figures(options: Options) -> Iterator[Figure]:
     )  # fmt: skip
     yield Figure("feed", "peak memory of a feed", "MB", max(peaks), all={"ours": peaks})
     busy = _idle(ledger, events, folder / "idle.jsonl")
+    shutil.rmtree(folder)
     yield Figure(
         "feed", f"processor time of a feed that waits for {_IDLE_SECONDS:.0f} s", "s", busy,
         all={"ours": [busy]},
