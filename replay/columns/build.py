@@ -26,6 +26,7 @@ Progress = Callable[[int], None]
 
 _SAMPLES_A_PART = 256
 _READ_AHEAD = 4
+_SORTED_AT_ONCE = 4  # each holds a part in memory, several times over
 
 
 def build(
@@ -47,6 +48,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
         spread(read_ahead(scan(path, 0, upto)), bounds, files, progress)
+        workers = min(workers, _SORTED_AT_ONCE)
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Part]] = deque()
             for file in files:

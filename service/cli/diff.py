@@ -13,6 +13,7 @@ from service.cli.everybody import (
     ExamOption,
     NoSnapshot,
     TableFormat,
+    candidates_in,
     check_format,
     everybody,
     scope_of,
@@ -73,7 +74,9 @@ def diff(
     second = first if to_as_of is None else instant("--to-as-of", to_as_of)
     known_first, known_second = known(known_at), known(to_known_at, "--to-known-at")
     if second < first:
-        raise CallProblem("--to-as-of lies before --as-of: give the earlier instant first")
+        earlier = "now, which --as-of is unless it is given" if as_of is None else "--as-of"
+        raise CallProblem(f"--to-as-of lies before {earlier}: give the earlier instant first")
+    named = candidates_in(candidates)
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
         from replay.differences import differences
@@ -82,7 +85,7 @@ def diff(
         before = moment_at(everyone.ledger, first, known_first, now)
         after = moment_at(everyone.ledger, second, known_second, now)
         check_order(everyone.ledger, before, after)
-        table = differences(everyone, before, after, scope=scope_of(exam, candidates))
+        table = differences(everyone, before, after, scope=scope_of(everyone, exam, named))
         write_table(table, format, output)
     if not table.num_rows:
         return DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,24 +62,50 @@ def everybody(call: Call, *, no_snapshot: bool = False) -> Iterator[Everyone]:
     from replay.everyone import Everyone
 
     cache = cache_folder()
-    if cache is None or not (cache / digest()).is_dir():
+    if cache is None:
+        say("the rules are compiled first: there is no folder to keep that in for the next time")
+    elif not (cache / digest()).is_dir():
         say("the rules are compiled first, which is kept for the next time")
     with call.open() as ledger, counting("reading", ledger.head().position) as progress:
-        yield Everyone(ledger, cache=cache, snapshot=not no_snapshot, say=say, progress=progress)
+        yield Everyone(
+            ledger,
+            cache=cache,
+            snapshot=not no_snapshot,
+            workers=cores(),
+            say=say,
+            progress=progress,
+        )
 
 
-def scope_of(exam: str | None, candidates: Path | None) -> Scope:
-    """Make the scope that the options name; raises OSError for a file that cannot be read."""
-    from replay.population import Scope
+def cores() -> int:
+    """Count the cores that everybody may be folded on."""
+    return os.cpu_count() or 1
 
-    if candidates is None:
-        return Scope(exam)
+
+def candidates_in(path: Path | None) -> frozenset[str] | None:
+    """Read the candidates of a file, one a line; None without a file.
+
+    Raises OSError for a file that cannot be read, CallProblem for one that is not UTF-8.
+    """
+    if path is None:
+        return None
     try:
         # With or without a byte order mark; ids may hold what Python too takes for a line's end.
-        lines = candidates.read_text(encoding="utf-8-sig").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeError:
-        raise CallProblem(f"{candidates} is not UTF-8: accepted is one candidate a line") from None
-    return Scope(exam, frozenset(line.strip() for line in lines if line.strip()))
+        raise CallProblem(f"{path} is not UTF-8: accepted is one candidate a line") from None
+    return frozenset(line.strip() for line in lines if line.strip())
+
+
+def scope_of(everyone: Everyone, exam: str | None, candidates: frozenset[str] | None) -> Scope:
+    """Make the scope that the options name; say so if nobody ever heard of the exam."""
+    from replay.population import Scope
+
+    if exam is not None and not everyone.ledger.stream(f"exam/{exam}"):
+        columns = everyone.columns(everyone.ledger.head().position)
+        if exam not in columns.exams:
+            say(f"nothing is recorded of an exam {exam!r}")
+    return Scope(exam, candidates)
 
 
 def write_table(table: pa.Table, format: Table | None, output: Path | None) -> None:

@@ -13,6 +13,7 @@ from service.cli.everybody import (
     ExamOption,
     NoSnapshot,
     TableFormat,
+    candidates_in,
     check_format,
     everybody,
     scope_of,
@@ -63,13 +64,14 @@ def replay(
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
+    named = candidates_in(candidates)
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
         from replay.moment import moment_at
         from replay.population import with_status
 
         moment = moment_at(everyone.ledger, at, moment_known, now)
-        table = everyone.population(moment, scope=scope_of(exam, candidates))
+        table = everyone.population(moment, scope=scope_of(everyone, exam, named))
         if statuses:
             table = with_status(table, statuses)
         write_table(table, format, output)

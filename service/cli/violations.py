@@ -11,6 +11,7 @@ from service.cli.everybody import (
     ExamOption,
     NoSnapshot,
     TableFormat,
+    candidates_in,
     check_format,
     everybody,
     scope_of,
@@ -53,11 +54,13 @@ def violations(
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
+    named = candidates_in(candidates)
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
         from replay.moment import moment_at
         from replay.violations import violations as found
 
         moment = moment_at(everyone.ledger, at, moment_known, now)
-        write_table(found(everyone, moment, scope=scope_of(exam, candidates)), format, output)
+        table = found(everyone, moment, scope=scope_of(everyone, exam, named))
+        write_table(table, format, output)
     return DONE

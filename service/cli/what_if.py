@@ -14,6 +14,7 @@ from service.cli.everybody import (
     CandidateFile,
     ExamOption,
     NoSnapshot,
+    candidates_in,
     check_format,
     everybody,
     scope_of,
@@ -86,6 +87,7 @@ def what_if(
     if start is not None and start > at:
         raise CallProblem("--since lies after --as-of: no sitting could be judged")
     moment_known = known(known_at)
+    named = candidates_in(candidates)
     drafts = [read_draft(path) for path in policies]
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
@@ -98,7 +100,7 @@ def what_if(
             moment,
             [draft for draft, _ in drafts],
             since=start,
-            scope=scope_of(exam, candidates),
+            scope=scope_of(everyone, exam, named),
         )
     for id in compared.idle:
         say(
