@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.drawing import axis, bars, colour, upright
+from projections.reports.drawing import bars, colour, month_axis, upright
 from projections.reports.groups import (
     DAY,
+    every_month,
     groups,
     many,
     median,
@@ -85,7 +86,7 @@ def picture(table: pa.Table) -> Any:
     """Draw the corrections of each month."""
     return bars(
         table,
-        axis("month", "month in which it was true (UTC)", "ordinal"),
+        month_axis(every_month(table["month"]), "month in which it was true (UTC)"),
         upright("sum(facts)", "facts"),
         colour("kind", "kind", KINDS),
         ["month", "kind", "type", "facts"],

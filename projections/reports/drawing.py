@@ -36,6 +36,13 @@ def bars(table: pa.Table, x: Any, y: Any, colour: Any, columns: list[str]) -> An
     return drawn.properties(width=WIDTH, height=height)
 
 
+def month_axis(months: list[str], title: str = "month (UTC)") -> Any:
+    """Name an axis of months across, each of them whether anything is in it or not."""
+    import altair as alt
+
+    return axis("month", title, "ordinal", scale=alt.Scale(domain=months))
+
+
 def colour(field: str, title: str, order: list[str] | None = None) -> Any:
     """Tell values apart by colour, with a legend."""
     import altair as alt

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.groups import groups, many, months, total, within
+from projections.reports.drawing import bars, colour, month_axis, upright
+from projections.reports.groups import every_month, groups, many, months, total, within
 from projections.reports.inputs import INSTANT, TEXT, WHOLE, Column, Inputs
 from projections.reports.report import Report, rows
 
@@ -55,7 +55,7 @@ def picture(table: pa.Table) -> Any:
     """Draw how many end in each month."""
     return bars(
         table,
-        axis("month", "month (UTC)", "ordinal"),
+        month_axis(every_month(table["month"])),
         upright("sum(expiring)", "certifications ending"),
         colour("certification", "certification"),
         ["month", "certification", "expiring"],

@@ -98,3 +98,11 @@ def many(count: int, one: str, more: str | None = None) -> str:
 def total(table: pa.Table, column: str) -> int:
     """Add up a column of counts."""
     return int(pc.sum(table[column]).as_py() or 0)
+
+
+def every_month(texts: pa.ChunkedArray) -> list[str]:
+    """Give every month from the first to the last of some: a picture leaves no gap."""
+    if not len(texts):
+        return []
+    bounds = np.array([min(texts.to_pylist()), max(texts.to_pylist())], dtype="datetime64[M]")
+    return [str(month) for month in np.arange(bounds[0], bounds[1] + 1)]

@@ -8,8 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.groups import HOUR, counts, groups, many, median, months, total, within
+from projections.reports.drawing import bars, colour, month_axis, upright
+from projections.reports.groups import (
+    HOUR,
+    counts,
+    every_month,
+    groups,
+    many,
+    median,
+    months,
+    total,
+    within,
+)
 from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
 from projections.reports.report import Report, rows
 
@@ -70,7 +80,7 @@ def picture(table: pa.Table) -> Any:
     """Draw the violations of each month, by what blocked them."""
     return bars(
         table,
-        axis("month", "month (UTC)", "ordinal"),
+        month_axis(every_month(table["month"])),
         upright("sum(sittings)", "sittings while not eligible"),
         colour("status", "blocked by", sorted(counts(table["status"]))),
         ["month", "status", "found", "sittings"],

@@ -7,8 +7,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.drawing import WIDTH, axis, bars, colour, upright
-from projections.reports.groups import counts, groups, many, months, percent, share, total, within
+from projections.reports.drawing import WIDTH, bars, colour, month_axis, upright
+from projections.reports.groups import (
+    counts,
+    every_month,
+    groups,
+    many,
+    months,
+    percent,
+    share,
+    total,
+    within,
+)
 from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
 from projections.reports.report import Report, rows
 
@@ -79,8 +89,7 @@ def picture(table: pa.Table) -> Any:
     """Draw the sittings of each month, and how often they were passed."""
     import altair as alt
 
-    every = sorted(counts(table["month"]))
-    month = axis("month", "month (UTC)", "ordinal", scale=alt.Scale(domain=every))
+    month = month_axis(every_month(table["month"]))
     columns = ["month", "exam", "sitting", "sittings", "passed", "failed"]
     volume = bars(
         table, month, upright("sum(sittings)", "sittings"), colour("sitting", "sitting", KINDS),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -14,66 +13,82 @@ from replay.files.problems import CannotWrite
 
 MOST_ROWS = 1_048_575
 """What a sheet holds below its header."""
+LONGEST = 32_767
+"""How many characters a cell holds."""
 RECEIPT = "receipt"
-FIRST = datetime(1900, 3, 1)  # noqa: DTZ001 - a sheet knows no zones
+FIRST = datetime(1900, 3, 1, tzinfo=UTC)
 """Before it, what Excel takes for a day is not the day it is: it believes in a 29 February 1900."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_MADE = datetime(2000, 1, 1)  # noqa: DTZ001 - what a workbook says of when it was made has no zone
 _INSTANT = "yyyy-mm-dd hh:mm:ss"
 _WIDEST = 40
+_BATCH = 8192
 
 
 def write_workbook(table: pa.Table, title: str, receipt: str, file: BinaryIO) -> None:
-    """Write a table and its receipt (JSON), row by row.
+    """Write a table and its receipt (JSON), row by row; the same rows give the same bytes.
 
     Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
-    as texts. Raises CannotWrite for more rows than a sheet has.
+    as texts. Raises CannotWrite for what a sheet has no room for.
     """
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Font
+    from xlsxwriter import Workbook
 
     if table.num_rows > MOST_ROWS:
         raise CannotWrite(
             f"a sheet holds {MOST_ROWS:,} rows, and these are {table.num_rows:,}: accepted are "
             "csv, jsonl and parquet"
         )
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet(title)
-    sheet.freeze_panes = "A2"
-    for n, field in enumerate(table.schema):
-        letter = chr(ord("A") + n)
-        shown = 20 if pa.types.is_timestamp(field.type) else len(field.name) + 2
-        sheet.column_dimensions[letter].width = min(max(shown, 12), _WIDEST)
+    with Workbook(file, {"constant_memory": True}) as book:
+        book.set_properties({"created": _MADE})
+        sheet = book.add_worksheet(title)
+        sheet.freeze_panes(1, 0)
+        date = book.add_format({"num_format": _INSTANT, "align": "left"})
+        bold = book.add_format({"bold": True})
+        for n, field in enumerate(table.schema):
+            shown = 20 if pa.types.is_timestamp(field.type) else len(field.name) + 2
+            sheet.set_column(n, n, min(max(shown, 12), _WIDEST))
+        for n, name in enumerate(table.schema.names):
+            sheet.write_string(0, n, name, bold)
+        writers = [_writer(sheet, field.type, date) for field in table.schema]
+        row = 0
+        for batch in table.to_batches(max_chunksize=_BATCH):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                row += 1
+                for n, value in enumerate(values):
+                    if value is not None:
+                        writers[n](row, n, value)
+        told = book.add_worksheet(RECEIPT)
+        told.set_column(0, 0, 100)
+        for n, line in enumerate(receipt.splitlines()):
+            told.write_string(n, 0, line)
 
-    def cell(value: Any) -> Any:
-        if isinstance(value, datetime):
-            value = value.replace(tzinfo=None)
-            if value < FIRST:
-                return f"{value.isoformat()}Z"
-            made = WriteOnlyCell(sheet, value)
-            made.number_format = _INSTANT
-            return made
-        if isinstance(value, str):
-            value = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], value)
-            if value.startswith("="):
-                made = WriteOnlyCell(sheet, value)
-                made.data_type = "s"
-                return made
-        return value
 
-    head = [WriteOnlyCell(sheet, name) for name in table.schema.names]
-    for each in head:
-        each.font = Font(bold=True)
-    sheet.append(head)
-    for batch in table.to_batches(max_chunksize=8192):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            sheet.append([cell(value) for value in row])
-    told = book.create_sheet(RECEIPT)
-    told.column_dimensions["A"].width = 100
-    for line in receipt.splitlines():
-        told.append([line])
-    book.save(file)
+def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any], object]:
+    """Give what writes a value of a type into a cell."""
+
+    def text(row: int, column: int, value: str) -> None:
+        if len(value) > LONGEST:
+            raise CannotWrite(
+                f"a cell holds {LONGEST:,} characters, and {value[:20]!r}… has {len(value):,}: "
+                "accepted are csv, jsonl and parquet"
+            )
+        sheet.write_string(row, column, value)
+
+    def instant(row: int, column: int, value: datetime) -> None:
+        if value < FIRST:
+            sheet.write_string(row, column, value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        else:
+            sheet.write_datetime(row, column, value.replace(tzinfo=None), date)
+
+    if pa.types.is_timestamp(kind):
+        return instant
+    if pa.types.is_boolean(kind):
+        writer: Callable[[int, int, Any], object] = sheet.write_boolean
+        return writer
+    if pa.types.is_string(kind):
+        return text
+    number: Callable[[int, int, Any], object] = sheet.write_number
+    return number
 
 
 def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
