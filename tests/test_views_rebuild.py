@@ -97,6 +97,20 @@ def test_without_live_views_there_is_nothing_to_compare_with(
     assert table(path, "position")[0]["position"] == HEAD
 
 
+@pytest.mark.parametrize("where", [100, 5000, 200_000])
+def test_damaged_views_are_made_anew(
+    ledger: Ledger, live: Path, tmp_path: Path, where: int
+) -> None:
+    """Wherever the damage is: rebuild does not stumble over what it is to mend."""
+    with live.open("r+b") as file:
+        file.seek(where)
+        file.write(b"\xff" * 60_000)
+    said: list[str] = []
+    assert rebuild(ledger, live, ways(said), print) is None
+    assert "damaged: there is nothing to compare with" in said[0]
+    assert apart(live, built_anew(ledger, tmp_path / "anew.views")) == []
+
+
 def test_beside_a_follower_it_may_be_checked_but_not_rebuilt(ledger: Ledger, live: Path) -> None:
     """The follower goes on with its file."""
     with keeper(ledger, live, ways()):

@@ -18,7 +18,7 @@ from replay.views.fold import Folded, Folder
 from replay.views.given import USUAL, Late
 from replay.views.lock import keeping
 from replay.views.stale import stale_by
-from replay.views.store import OtherViews, Stand, Views, differs, looked_at
+from replay.views.store import DamagedViews, OtherViews, Stand, Views, differs, looked_at
 
 CHUNK = 4096
 """At most so many events are taken up in one transaction."""
@@ -183,8 +183,11 @@ def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = Fals
             return ""
     except OtherViews as problem:
         return str(problem)
-    with Views(path, read_only=True) as views:
-        stand = views.stand()
+    try:
+        with Views(path, read_only=True) as views:
+            stand = views.stand()
+    except DamagedViews:
+        return "damaged"
     other = differs(stand, ledger.about("ledger") or "", head, late)
     if other is not None:
         return other
@@ -219,24 +222,24 @@ def swap_in(path: Path) -> None:
     """
     draft = draft_of(path)
     finished(draft)
-    if replaceable(path):
-        with Views(draft, wal=False) as new, Views(path) as live, live._problems():
-            new.connection.backup(live.connection)
-        with Views(path) as live:
-            live.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if is_sound(path):
+        with Views(draft, wal=False) as new, Views(path) as live:
+            live.become(new)
     else:
         remove(path)
         os.replace(draft, path)
     remove(draft)
 
 
-def replaceable(path: Path) -> bool:
-    """Tell whether there is a database of views at `path` that SQLite can write to."""
+def is_sound(path: Path) -> bool:
+    """Tell whether there are views at `path`, of whatever version, that SQLite can read."""
     try:
-        there = looked_at(path)
+        if not looked_at(path):
+            return False
     except OtherViews:
-        there = True
-    if not there:
+        pass
+    try:
+        with Views(path, read_only=True) as views:
+            return views.is_sound()
+    except DamagedViews:
         return False
-    with Views(path, read_only=True) as views:
-        return views.select("PRAGMA quick_check(1)") == [("ok",)]

@@ -11,7 +11,7 @@ from ledger.problems import LedgerProblem
 from replay.views.build import draft_of, remove
 from replay.views.compare import Difference, differences, reading, stale_in, stand_in
 from replay.views.given import USUAL, Late
-from replay.views.keep import Keeper, Ways, built, swap_in, why_anew
+from replay.views.keep import Keeper, Ways, built, is_sound, swap_in, why_anew
 from replay.views.lock import keeping
 from replay.views.store import Views
 
@@ -37,6 +37,8 @@ def rebuild(
     """
     with keeping(path):
         reason = why_anew(ledger, path, late, however_far=True)
+        if reason is None and not is_sound(path):
+            reason = "damaged"
         if reason is not None:
             if reason:
                 ways.say(f"the views in {path} are {reason}: there is nothing to compare with")

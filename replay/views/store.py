@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlite_utils import Database
 
-from ledger.problems import LedgerProblem
+from ledger.problems import LedgerProblem, NotALedger
 from ledger.storage import storage_problems
 from projections.views.schema import migrations
 from projections.views.tables import APPLICATION_ID, EXAMS, POSITION, TABLES, VERSION, Table
@@ -70,6 +70,10 @@ def looked_at(path: Path) -> bool:
     return True
 
 
+class DamagedViews(LedgerProblem):
+    """A file of views that SQLite cannot read."""
+
+
 class Views:
     """A file of views, open. Whoever writes must hold its lock (`replay.views.lock`)."""
 
@@ -110,8 +114,11 @@ class Views:
     @contextmanager
     def _problems(self) -> Iterator[None]:
         """Turn what SQLite raises into one sentence about the file."""
-        with storage_problems(self.path):
-            yield
+        try:
+            with storage_problems(self.path):
+                yield
+        except NotALedger as problem:
+            raise DamagedViews(f"{self.path} is damaged: rebuild makes it anew") from problem
 
     # -- the schema
 
@@ -120,7 +127,20 @@ class Views:
         with self._problems():
             migrations.apply(self.db, stop_before=stop_before)
 
+    def become(self, other: Views) -> None:
+        """Take the whole content of another file in the place of this one's, in one transaction."""
+        with self._problems():
+            other.connection.backup(self.connection)
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     # -- reading
+
+    def is_sound(self) -> bool:
+        """Tell whether SQLite can read all of it."""
+        try:
+            return self.select("PRAGMA quick_check(1)") == [("ok",)]
+        except DamagedViews:
+            return False
 
     def stand(self) -> Stand | None:
         """Say of which ledger it is and how far; None for a file not begun."""
