@@ -73,15 +73,16 @@ def line(table: pa.Table) -> str:
     if not table.num_rows:
         return "No sitting began in this period."
 
-    def rate(kind: str) -> str:
+    rates = []
+    for kind, named in zip(KINDS, ("first sittings", "retakes", "uncounted ones"), strict=True):
         some = table.filter(pc.equal(table["sitting"], kind))
         passed = total(some, "passed")
-        return percent(passed, passed + total(some, "failed"))
-
+        if decided := passed + total(some, "failed"):
+            rates.append(f"{percent(passed, decided)} of {named}")
     exams = pc.count_distinct(table["exam"]).as_py()
     return (
         f"{many(total(table, 'sittings'), 'sitting')} of {many(exams, 'exam')}; passed of those "
-        f"decided: {rate('first')} of first sittings, {rate('retake')} of retakes."
+        f"decided: {', '.join(rates) or 'none is'}."
     )
 
 

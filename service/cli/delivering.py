@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -141,6 +142,18 @@ def deliver_picture(output: Output, path: Path) -> None:
         assert aside is not None
         aside.write(receipt.to_json().encode())
     say(f"{path}: drawn; receipt in {beside(path)}")
+
+
+def check_places(*paths: Path | None) -> None:
+    """Refuse a file that has no place to be in before anything is computed; raises OSError."""
+    for path in paths:
+        if path is None or (path.exists() and not path.is_file()):
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def check_picture(path: Path | None) -> None:

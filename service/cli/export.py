@@ -14,6 +14,7 @@ from service.cli.call import Call, call_of
 from service.cli.delivering import (
     ReceiptFile,
     both,
+    check_places,
     deliver,
     form_of,
     moment_of,
@@ -111,6 +112,7 @@ def export(
     if exam is not None and table is Exported.certifications:
         raise CallProblem("certifications are of no single exam: leave out --exam")
     form = form_of(tuple(ExportFormat), format, output)
+    check_places(output, receipt)
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)

@@ -11,7 +11,7 @@ from service.cli.call import call_of
 from service.cli.delivering import program_of
 from service.cli.everybody import NoSnapshot, everybody
 from service.cli.options import command, group
-from service.cli.output import note, put, say
+from service.cli.output import clean, note, put, say
 from service.cli.problems import DONE, REFUSED, CallProblem
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def check(
         if found.differs:
             return REFUSED
         digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
-        put(f"{file}: the same. {heading(receipt)}: {digest}\n")
+        put(f"{clean(f'{file}: the same. {heading(receipt)}: {digest}')}\n")
         if restated and found.output is not None:
             return since(everyone, found.output)
     return DONE

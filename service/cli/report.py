@@ -14,6 +14,7 @@ from service.cli.call import call_of
 from service.cli.delivering import (
     ReceiptFile,
     check_picture,
+    check_places,
     deliver,
     deliver_picture,
     form_of,
@@ -113,6 +114,7 @@ def report(
         return listed()
     form = form_of(tuple(ReportFormat), format, output)
     check_picture(chart)
+    check_places(output, chart, receipt)
     now = clock.now()
     asked = parameters_of(report_named(name), start, end, exam)
     at = as_of_of(as_of, asked.end, now)

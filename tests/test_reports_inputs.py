@@ -1,0 +1,202 @@
+"""What reports are made of, held equal to what each candidate is told one by one."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from crowd import CACHE, NOW, facts, ledger_of
+from reporting import CATALOGUE, everyone, inputs, written
+from story import earned, expired, failed, passed, policy, renewed, requested
+from told import at
+
+from ledger.ledger import Ledger
+from ledger.models import ExceptionRequested
+from policies.shipped import shipped
+from projections.catalogue import Catalogue, catalogue_of
+from projections.exceptions import requests_of
+from projections.reports.inputs import KEYS, TABLES, Period, schema_of
+from projections.reports.shelf import REPORTS
+from projections.standing import Moment
+from replay.ask import Asker
+from replay.everyone import Everyone
+from replay.inputs import InputsAt
+from replay.moment import Known, moment_at
+from replay.outputs import table_named
+from replay.tables import rows_of, write_jsonl
+
+EVENTS = facts()
+MOMENTS = [
+    (as_of, known)
+    for as_of in ("2021-06-30", "2021-10-25", "2022-04-01", "2023-07-01")
+    for known in (0, 40, 333, len(EVENTS))
+]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+    """Ask about everybody of the example."""
+    with ledger_of(tmp_path_factory.mktemp("crowd") / "a.ledger", EVENTS) as ledger:
+        yield Everyone(ledger, cache=CACHE, snapshot=False)
+
+
+def given(asked: Everyone, as_of: str, known: int) -> InputsAt:
+    """Give the inputs at a moment."""
+    moment = moment_at(asked.ledger, at(as_of), Known(position=known), NOW)
+    return InputsAt(asked, moment, Period())
+
+
+def standings(ledger: Ledger, moment: Moment) -> Iterator[Any]:
+    """Give each standing by the interpreted fold."""
+    asker = Asker(ledger)
+    for candidate in ledger.candidates(moment.position):
+        yield from asker.standings(candidate, moment)
+
+
+@pytest.mark.parametrize(("as_of", "known"), MOMENTS)
+def test_sittings_are_those_that_each_candidate_is_told(
+    asked: Everyone, as_of: str, known: int
+) -> None:
+    """Start, delivery, outcome and when it came, in the order of the answer."""
+    made = given(asked, as_of, known)
+    names = ("candidate", "exam", "started_at", "delivery", "outcome", "outcome_at", "number")
+    table = table_named("sittings", made, asked)
+    assert list(rows_of(table.select(["registration_id", *names]))) == [
+        (
+            sitting.registration_id, told.candidate, told.exam, sitting.started_at,
+            sitting.delivery, sitting.outcome, sitting.outcome_at, number,
+        )
+        for told in standings(asked.ledger, made.moment)
+        for number, sitting in enumerate(told.sittings, 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("as_of", "known"), MOMENTS)
+def test_the_blocked_are_those_who_are_told_so(asked: Everyone, as_of: str, known: int) -> None:
+    """Counted by exam and first reason."""
+    made = given(asked, as_of, known)
+    counted = Counter(
+        (told.exam, told.status)
+        for told in standings(asked.ledger, made.moment)
+        if not told.eligible
+    )
+    rows = REPORTS["blocked"].make(made).select(["exam", "reason", "candidates"])
+    assert {(exam, reason): count for exam, reason, count in rows_of(rows)} == counted
+
+
+@pytest.mark.parametrize(("as_of", "known"), MOMENTS)
+def test_exceptions_are_what_the_desk_says_of_them(asked: Everyone, as_of: str, known: int) -> None:
+    """A grant that was used or has run out was granted all the same."""
+    made = given(asked, as_of, known)
+    catalogue: Catalogue = catalogue_of(asked.ledger.catalogue())
+    told = [
+        (
+            each.candidate, each.exam, each.request_id,
+            "granted" if each.state in ("used", "expired") else each.state,
+            each.registration_id, each.reason, each.requested_at,
+        )
+        for candidate in asked.ledger.candidates()
+        for each in requests_of(
+            candidate, asked.ledger.stream(f"candidate/{candidate}"), catalogue, made.moment
+        )
+    ]  # fmt: skip
+    names = ("candidate", "exam", "request_id", "decision", "registration_id", "reason")
+    rows = rows_of(made.exceptions.select([*names, "requested_at"]))
+    assert list(rows) == sorted(told, key=lambda row: row[:3])
+
+
+def test_a_wait_is_the_one_that_a_violation_is_measured_by(asked: Everyone) -> None:
+    """Who sat while waiting might have sat from when the wait ended."""
+    made = given(asked, "2023-07-01", len(EVENTS))
+    broken = made.violations.filter(pc.equal(made.violations["status_now"], "waiting"))
+    waits = dict(rows_of(made.sittings.select(["position", "wait_until"])))
+    told = list(rows_of(broken.select(["position", "eligible_from_now"])))
+    assert told
+    assert [waits[position] for position, _ in told] == [free for _, free in told]
+
+
+def test_a_sittings_wait_is_by_the_policy_in_force_at_its_start(tmp_path: Path) -> None:
+    """A version that asks for three days from June on; calendar days count from midnight."""
+    text = dict(shipped())["general"]
+    later = text.replace("2021-03-31T00:00:00Z", "2021-06-01T00:00:00Z").replace(
+        '"PT24H"', '"P3D"'
+    ).replace('days = "elapsed"', 'days = "calendar"')  # fmt: skip
+    told = (
+        *CATALOGUE,
+        policy(later, on="2021-05-01"),
+        failed("AZ-104", on="2021-05-01T09:00Z", reg="R-1"),
+        failed("AZ-104", on="2021-05-10T09:00Z", reg="R-2"),
+        failed("AZ-104", on="2021-06-01T09:00Z", reg="R-3", who="C-2"),
+        failed("AZ-104", on="2021-06-10T09:00Z", reg="R-4", who="C-2"),
+        passed("AZ-104", on="2021-05-31T09:00Z", reg="R-5", who="C-3"),
+        failed("AZ-104", on="2021-06-10T09:00Z", reg="R-6", who="C-3"),
+    )
+    with written(tmp_path / "a.ledger", told) as ledger:
+        made = inputs(everyone(ledger), "2021-07-01", period=(None, None))
+        waits = [wait for (wait,) in rows_of(made.sittings.select(["wait_until"]))]
+    assert waits == [None, at("2021-05-02T09:00Z"), None, at("2021-06-04"), None, None]
+
+
+def test_a_certification_ends_as_its_last_facts_say(tmp_path: Path) -> None:
+    """At expires_at of the last, at a later CertExpired if that is earlier, or never."""
+    told = (
+        earned("a", on="2021-01-01", expires="2022-01-01"),
+        renewed("a", on="2021-06-01", expires="2023-01-01"),
+        earned("b", on="2021-01-02", expires="2022-01-02"),
+        expired("b", on="2021-06-02"),
+        earned("c", on="2021-01-03"),
+        expired("d", on="2021-01-04"),
+        earned("b", on="2021-07-01", expires="2021-12-31", who="C-2"),
+    )
+    with written(tmp_path / "a.ledger", told) as ledger:
+        made = inputs(everyone(ledger), "2021-08-01", period=(None, None))
+        assert list(rows_of(made.certifications)) == [
+            ("C-1", "a", at("2021-01-01"), at("2021-06-01"), 1, at("2023-01-01")),
+            ("C-1", "b", at("2021-01-02"), at("2021-01-02"), 0, at("2021-06-02")),
+            ("C-1", "c", at("2021-01-03"), at("2021-01-03"), 0, None),
+            ("C-2", "b", at("2021-07-01"), at("2021-07-01"), 0, at("2021-12-31")),
+        ]
+
+
+def test_columns_extended_after_the_first_question_give_the_same(tmp_path: Path) -> None:
+    """A snapshot with a delta, and none at all, are one."""
+    with ledger_of(tmp_path / "a.ledger", EVENTS[:500]) as ledger:
+        kept = Everyone(ledger, cache=CACHE)
+        kept.columns(ledger.head().position)
+        ledger.append(EVENTS[500:], keep_recorded_at=True)
+        plain = Everyone(ledger, cache=CACHE, snapshot=False)
+        again = Everyone(ledger, cache=CACHE)
+        for name in TABLES:
+            one, other = (given(each, "2023-07-01", len(EVENTS)) for each in (plain, again))
+            assert getattr(one, name) == getattr(other, name), name
+
+
+def test_no_personal_field_is_in_any_table(tmp_path: Path) -> None:
+    """Neither as a column nor in one."""
+    personal = {name: f"{name} of Ada" for name in ExceptionRequested.personal}
+    told = (
+        *CATALOGUE,
+        failed("AZ-104", on="2021-03-01T09:00Z", reg="R-1"),
+        requested("AZ-104", on="2021-03-02", reg="R-1", **personal),
+    )
+    with written(tmp_path / "a.ledger", told) as ledger:
+        made = inputs(everyone(ledger))
+        for name in TABLES:
+            text = io.StringIO()
+            write_jsonl(getattr(made, name), text)
+            assert "Ada" not in text.getvalue()
+            assert "ciphertext" not in text.getvalue()
+            assert not set(schema_of(TABLES[name]).names) & set(personal)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_tables_key_tells_its_rows_apart(asked: Everyone, name: str) -> None:
+    """A check names rows by it."""
+    table = table_named(name, given(asked, "2023-07-01", len(EVENTS)), asked)
+    keys = list(rows_of(table.select(list(KEYS[name]))))
+    assert len(keys) == len(set(keys)) > 0
