@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from policies.schema import PolicyError
     from projections.catalogue import Version
 
-app = group("Check policy files, publish them, and see which are in force.")
+app = group("Check and publish policies; see which are in force.")
 
 _LAST = 1 << 62
 

@@ -32,7 +32,7 @@ def project(
     ] = False,
     views: ViewsFile = None,
 ) -> int:
-    """Bring the views up to the ledger: tables for reports and explorers.
+    """Bring the views up to the ledger.
 
     They are an SQLite file of their own, which may be deleted at any time: sittings, standings (a
     timeline: everybody as of any date), corrections, problems, exceptions, certifications, exams,

@@ -37,7 +37,7 @@ def rebuild(
     ] = False,
     views: ViewsFile = None,
 ) -> int:
-    """Build the views from nothing beside those there are, compare, and swap them in.
+    """Build the views anew, compare them, and swap them in.
 
     Each row that differs is written to standard output, the first hundred of them; then the exit
     code is 1. They are compared at the position where the views are, put in their place in one
