@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,14 @@ _SECOND = 1_000_000
 _QUOTED = '[,"\r\n]'
 
 
-def write_csv(table: pa.Table, file: IO[str]) -> None:
+class Written(Protocol):
+    """Whatever takes text: a file, or what only sums it up."""
+
+    def write(self, text: str, /) -> object:
+        """Take some more."""
+
+
+def write_csv(table: pa.Table, file: Written) -> None:
     """Write a header and a line for each row.
 
     `true`/`false`, empty for null, ``\\n`` line ends, no quotes where none are
@@ -35,7 +42,7 @@ def write_csv(table: pa.Table, file: IO[str]) -> None:
         file.write("\n".join(lines.to_pylist()) + "\n")
 
 
-def write_jsonl(table: pa.Table, file: IO[str]) -> None:
+def write_jsonl(table: pa.Table, file: Written) -> None:
     """Write one JSON object a line, its members in the order of the columns; instants as text."""
     encode: Callable[[Any], str] = json.JSONEncoder(
         ensure_ascii=False, separators=(",", ":")
