@@ -50,6 +50,27 @@ class Sat(NamedTuple):
     waived: list[int]
 
 
+class Questions(NamedTuple):
+    """Questions about groups, each with a moment of its own; parallel."""
+
+    group: Sequence[int]
+    """-1 for none: then the answer's status is -1."""
+    as_of: Sequence[int]
+    known: Sequence[int]
+    without: Sequence[int]
+    """A registration to leave out, -1 for none."""
+
+
+class Answers(NamedTuple):
+    """The answer to each question; parallel."""
+
+    status: list[int]
+    eligible_from: list[int]
+    waived: list[int]
+    sittings: list[int]
+    """How many sittings were visible."""
+
+
 class Stretches(NamedTuple):
     """Stretches of time in which nothing of a group's standing changes, in order; parallel."""
 
@@ -182,29 +203,23 @@ def stand_each(
     rows: SittingRows,
     groups: Groups,
     facts: Facts,
-    group: Sequence[int],
-    as_of: Sequence[int],
-    known: Sequence[int],
+    asked: Questions,
     scratch: Sittings,
-    status: list[int],
-    eligible_from: list[int],
+    out: Answers,
 ) -> None:
-    """Give the status and eligible_from of each (group, as_of, known); status -1 where none is.
-
-    A group of -1 is none. The three sequences and the last two are parallel.
-    """
-    for i in range(len(group)):
-        g = group[i]
-        status[i], eligible_from[i] = -1, NONE
+    """Answer each question on its own, about any group at any (as_of, known)."""
+    for i in range(len(asked.group)):
+        g, as_of, known = asked.group[i], asked.as_of[i], asked.known[i]
+        out.status[i], out.eligible_from[i], out.waived[i], out.sittings[i] = -1, NONE, 0, 0
         if g < 0:
             continue
-        q = question(groups, g, as_of[i], known[i])
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of[i], known[i], -1, scratch)
-        if n == 0:
-            continue
-        judged = verdict_at(facts, q, scratch, n, as_of[i])
-        status[i] = judged.verdict.status
-        eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+        q = question(groups, g, as_of, known)
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, asked.without[i], scratch)
+        judged = verdict_at(facts, q, scratch, n, as_of)
+        out.status[i] = judged.verdict.status
+        out.waived[i] = judged.verdict.waived
+        out.sittings[i] = n
+        out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
 
 
 def next_fact(

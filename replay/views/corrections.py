@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from projections.history import CERTIFICATION_KINDS
 from projections.views.tables import CORRECTIONS
 from replay.columns.choose import offsets, ranges
 from replay.columns.part import Ints
-from replay.views.given import NO_ROW, Given, Late, instants, rows_of, table_of, words
+from replay.views.given import NO_ROW, Given, Late, answers, instants, rows_of, table_of, words
 
 KINDS: Final = ("annulment", "revocation", "late")
 ANNULMENT, REVOCATION, LATE = range(3)
@@ -127,20 +127,9 @@ def _exams(given: Given, group: Ints) -> Ints:
 
 def _stand(given: Given, group: Ints, as_of: Ints, known: Ints) -> tuple[Ints, Ints]:
     """Give the status (-1: none) and eligible_from of each group, as of and as known then."""
-    status: Any = np.empty(len(group), dtype=np.int64)
-    eligible_from: Any = np.empty(len(group), dtype=np.int64)
-    given.setting.kernels.stand_each(
-        given.part.sittings,
-        given.groups,
-        given.facts,
-        group.astype(np.int64),
-        as_of.astype(np.int64),
-        known.astype(np.int64),
-        given.scratch(),
-        status,
-        eligible_from,
-    )
-    return status, eligible_from
+    stood = answers(given, group, as_of, known, np.full(len(group), -1))
+    there = stood.sittings > 0
+    return np.where(there, stood.status, -1), np.where(there, stood.eligible_from, NONE)
 
 
 def _kept(position: Ints, wanted: Ints) -> Ints:

@@ -19,7 +19,7 @@ from projections.views.tables import OPEN, Kind, Table
 from replay.columns.arrange import Numbers
 from replay.columns.part import Ints, Part
 from replay.compiled import Kernels
-from replay.kernels import Groups
+from replay.kernels import Answers, Groups, Questions
 from replay.population import facts_of, groups_of, scratch_for
 
 NO_ROW = -1
@@ -162,6 +162,32 @@ class Given:
             return said
         type, _, version = topic.partition(":")
         return upcast(type, int(version), EVENT_TYPES[type].version, said, UPCASTS)
+
+
+class Answered(NamedTuple):
+    """What the fold says of groups, each asked at a moment of its own; parallel columns."""
+
+    status: Ints
+    eligible_from: Ints
+    waived: Ints
+    sittings: Ints
+
+
+def answers(given: Given, group: Ints, as_of: Ints, known: Ints, without: Ints) -> Answered:
+    """Ask about groups (-1: none), each as of and as known then, without a registration (or -1)."""
+    asked: Any = [
+        np.ascontiguousarray(column, dtype=np.int64) for column in (group, as_of, known, without)
+    ]
+    found: Any = [np.empty(len(group), dtype=np.int64) for _ in Answers._fields]
+    given.setting.kernels.stand_each(
+        given.part.sittings,
+        given.groups,
+        given.facts,
+        Questions(*asked),
+        given.scratch(),
+        Answers(*found),
+    )
+    return Answered(*found)
 
 
 def words(numbers: Ints, names: list[str] | tuple[str, ...]) -> pa.Array:

@@ -11,8 +11,8 @@ from projections.fold.codes import LAST, OUTCOMES, WAIVES_CAP, WAIVES_WAIT
 from projections.fold.codes import STATUSES as STATUS_WORDS
 from projections.views.tables import SITTINGS
 from replay.columns.part import Ints
-from replay.kernels import Numbered, Sat
-from replay.views.given import Given, instants, table_of, words
+from replay.kernels import Numbered
+from replay.views.given import Given, answers, instants, table_of, words
 
 _WAIVED = ("wait", "cap", "wait cap")
 assert (WAIVES_WAIT, WAIVES_CAP) == (1, 2)  # bits: minus one they number the words
@@ -42,9 +42,8 @@ def sat(given: Given) -> Sittings:
     part, setting = given.part, given.setting
     size, groups = len(part.sittings.kind), len(part.group_exam)
     wanted = np.ones(groups, dtype=np.int8)
-    kernels = setting.kernels
     told: Any = Numbered(*(np.empty(size, dtype=np.int64) for _ in Numbered._fields))  # type: ignore[arg-type]
-    count = kernels.number_sittings(
+    count = setting.kernels.number_sittings(
         part.sittings,
         given.groups,
         given.facts,
@@ -57,31 +56,12 @@ def sat(given: Given) -> Sittings:
         given.scratch(),
         told,
     )
-    judged: Any = Sat(
-        row=np.empty(size, dtype=np.int64),  # type: ignore[arg-type]
-        group=np.empty(size, dtype=np.int64),  # type: ignore[arg-type]
-        status=np.empty(size, dtype=np.int8),  # type: ignore[arg-type]
-        eligible_from=np.empty(size, dtype=np.int64),  # type: ignore[arg-type]
-        waived=np.empty(size, dtype=np.int8),  # type: ignore[arg-type]
-    )
-    kernels.judge_sittings(
-        part.sittings,
-        given.groups,
-        given.facts,
-        wanted,
-        0,
-        groups,
-        LAST,
-        setting.position,
-        np.empty(0, dtype=np.int64),
-        1,
-        given.scratch(),
-        given.scratch(),
-        judged,
-        0,
-    )
-    columns: list[Ints] = [*told, judged.status, judged.eligible_from, judged.waived]
-    return Sittings(*(column[:count] for column in columns))
+    numbered: list[Ints] = [column[:count] for column in told]
+    row, group, start = numbered[0], numbered[1], numbered[3]
+    without = np.asarray(part.sittings.key)[row]
+    judged = answers(given, group, start, np.full(count, setting.position), without)
+    columns = (*numbered, judged.status, judged.eligible_from, judged.waived)
+    return Sittings._make(columns)
 
 
 def sittings(given: Given, found: Sittings) -> pa.Table:
