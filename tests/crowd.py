@@ -22,8 +22,12 @@ from replay.tables import rows_of
 ROOT = Path(__file__).parent.parent
 HISTORY = ROOT / "examples" / "history.jsonl"
 NOW = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z, after everything in the example
-CACHE = ROOT / ".pytest_cache" / "kernels"
-"""Compiled code is shared by all tests and runs: it is named by a digest of its sources."""
+CACHE_HOME = ROOT / ".pytest_cache"
+CACHE = CACHE_HOME / "attempt-ledger"
+"""Compiled code is shared by all tests and runs: it is named by a digest of its sources.
+
+Commands run as processes of their own find it too, with XDG_CACHE_HOME=CACHE_HOME.
+"""
 
 
 def facts() -> list[Fact]:

@@ -10,11 +10,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from crowd import CACHE, facts, ledger_of
+from crowd import CACHE, CACHE_HOME, facts, ledger_of
 from doorstep import Doorstep
 
 from projections.fold.codes import STATUSES
@@ -55,13 +54,12 @@ def rows_in(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def outside(door: Doorstep, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+WITH_CACHE = {**os.environ, "XDG_CACHE_HOME": str(CACHE_HOME)}
+
+
+def outside(*words: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a process of its own, with the compiled code that tests share."""
-    cache = door.folder / "cache"
-    cache.mkdir(exist_ok=True)
-    (cache / "attempt-ledger").symlink_to(CACHE, target_is_directory=True)
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    return subprocess.run([COMMAND, *words], env=environment, capture_output=True, **more)
+    return subprocess.run([COMMAND, *words], env=WITH_CACHE, capture_output=True)
 
 
 # --- what every command shares ---------------------------------------------------------------
@@ -120,7 +118,7 @@ def test_every_format_says_the_same(door: Doorstep, name: str) -> None:
 
 def test_parquet_goes_through_a_pipe(door: Doorstep) -> None:
     """To a program that reads it; the bytes are those of the file."""
-    done = outside(door, *EVERY["replay"], "--format", "parquet")
+    done = outside(*EVERY["replay"], "--format", "parquet")
     assert (done.returncode, done.stderr) == (0, b"")
     assert pq.read_table(io.BytesIO(done.stdout)).schema.equals(SCHEMA)
     door.done(*EVERY["replay"], "--output", "a.parquet")
@@ -130,11 +128,9 @@ def test_parquet_goes_through_a_pipe(door: Doorstep) -> None:
 @pytest.mark.parametrize("name", ["replay", "diff", "violations"])
 def test_a_reader_that_goes_away_is_no_error(door: Doorstep, name: str) -> None:
     """As in `| head`: no traceback, and what shells report of such a program."""
-    cache = {"XDG_CACHE_HOME": str(door.folder)}
-    (door.folder / "attempt-ledger").symlink_to(CACHE, target_is_directory=True)
     with subprocess.Popen(
         [COMMAND, *EVERY[name]],
-        env={**os.environ, **cache},
+        env=WITH_CACHE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as running:
