@@ -47,7 +47,7 @@ def numbered(
         scratch_for(part),
         out,
     )
-    return Numbered(*(column[:count] for column in out))
+    return Numbered(*(getattr(out, name)[:count] for name in Numbered._fields))
 
 
 def counted_before(group: Ints, ordinal: Ints) -> Ints:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from typing import IO, Annotated, Literal, Self, TypeAlias, cast, get_args
 
 import pyarrow as pa
-from pydantic import ConfigDict, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ledger.fields import Instant
 from ledger.ledger import Ledger
@@ -41,6 +41,16 @@ class ReceiptProblem(Exception):
     """There is no receipt, or none that can be read; str() is one sentence."""
 
 
+Position: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 62)]
+
+_FORMS: dict[str, frozenset[str]] = {
+    "report": frozenset(get_args(Form)) - {"cloudevents"},
+    "table": frozenset({"csv", "jsonl", "parquet", "xlsx"}),
+    "events": frozenset({"cloudevents"}),
+}
+"""The forms that each kind of output has."""
+
+
 class Parameters(Answer):
     """What was asked for, besides the moment; null for what was not said."""
 
@@ -49,7 +59,7 @@ class Parameters(Answer):
     end: Instant | None = None
     """The period's end, exclusive."""
     exam: str | None = None
-    after: int | None = None
+    after: Position | None = None
     """Of events: the position they begin after."""
 
     @property
@@ -71,8 +81,6 @@ class PolicyUsed(Answer):
 class Receipt(Answer):
     """What an output is, what it was computed from, and the digest of its rows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     receipt: Literal[1] = 1
     """The version of this form."""
     of: Literal["report", "table", "events"]
@@ -82,7 +90,7 @@ class Receipt(Answer):
     basis: Basis
     ledger: str
     """The ledger's own id."""
-    position: int
+    position: Position
     event: Cause | None
     """The event at that position; null for position 0."""
     as_of: Instant | None
@@ -101,6 +109,14 @@ class Receipt(Answer):
     """The digest of the rows as JSON Lines, to the letter of spec section 5."""
     file_sha256: str | None = None
     """Of a picture: the digest of its file, which cannot be read back."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.form not in _FORMS[self.of]:
+            raise ValueError(f"there is no {self.of} in the form {self.form}")
+        if (self.as_of is None) != (self.of == "events"):
+            raise ValueError("as_of is null for events, and for nothing else")
+        return self
 
     @property
     def moment(self) -> Moment:
@@ -127,7 +143,7 @@ def read_receipt(text: str | bytes, where: str) -> Receipt:
 def digest_of(table: pa.Table) -> str:
     """Give the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
     summed = Summing()
-    write_jsonl(table, summed)
+    write_jsonl(table, cast("IO[str]", summed))
     return summed.hexdigest()
 
 

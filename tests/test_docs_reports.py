@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
+
+import pytest
+from crowd import CACHE, HISTORY
+from doorstep import Doorstep
 
 from replay.receipts import Basis, Form, Receipt
 
@@ -35,3 +41,21 @@ def test_the_page_about_receipts_names_every_form_and_basis() -> None:
     page = (DOCS / "receipts.md").read_text()
     for word in (*get_args(Form), *get_args(Basis)):
         assert f"`{word}`" in page
+
+
+def test_the_page_about_receipts_shows_what_the_program_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the example's ledger; … stands for anything."""
+    monkeypatch.setattr("service.cli.everybody.cache_folder", lambda: CACHE)
+    door = Doorstep(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
+    door.done("init", "--bare")
+    door.done("import", "--keep-recorded-at", str(HISTORY))
+    block = (DOCS / "receipts.md").read_text().partition("```console\n")[2].partition("```")[0]
+    calls = block.split("$ attempt-ledger ")[1:]
+    assert len(calls) == 3
+    for call in calls:
+        words, shown = call.split("\n", 1)
+        answer = door.call(*shlex.split(words))
+        pattern = re.escape(shown).replace("…", ".*")
+        assert re.fullmatch(pattern, answer.out + answer.err), answer

@@ -361,6 +361,30 @@ def test_a_file_without_a_receipt_says_where_one_was_looked_for(tmp_path: Path) 
         find_receipt(path)
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("form", "cloudevents"),
+        ("form", "gif"),
+        ("of", "table"),
+        ("as_of", None),
+        ("as_of", "2021-03-20T00:00:00"),
+        ("position", -1),
+        ("position", 1 << 62),
+        ("receipt", 2),
+        ("more", 1),
+    ],
+)
+def test_a_receipt_that_cannot_be_is_said(
+    ledger: Ledger, tmp_path: Path, member: str, value: Any
+) -> None:
+    """A receipt comes from a file that anyone may have written."""
+    path = put(made(ledger, form="text"), tmp_path / "out.txt")
+    beside(path).write_text(json.dumps(json.loads(beside(path).read_text()) | {member: value}))
+    with pytest.raises(ReceiptProblem, match=r"out\.txt\.receipt\.json is no receipt"):
+        find_receipt(path)
+
+
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"receipt":2}', '{"receipt":1,"more":1}'])
 def test_a_receipt_that_is_none_is_said(tmp_path: Path, text: str) -> None:
     """With the member that is wrong."""

@@ -176,6 +176,21 @@ def test_columns_extended_after_the_first_question_give_the_same(tmp_path: Path)
             assert getattr(one, name) == getattr(other, name), name
 
 
+@pytest.mark.parametrize("known", [0, 40, 333, 600])
+def test_what_is_known_at_a_position_is_what_a_ledger_that_ends_there_says(
+    asked: Everyone, tmp_path: Path, known: int
+) -> None:
+    """Nothing recorded after it shines through, in any table and any report."""
+    with ledger_of(tmp_path / "then.ledger", EVENTS[:known]) as ledger:
+        ended = Everyone(ledger, cache=CACHE, snapshot=False)
+        for as_of in ("2021-10-25", "2023-07-01"):
+            then, now = (given(each, as_of, known) for each in (ended, asked))
+            for name in TABLES:
+                assert table_named(name, now, asked) == table_named(name, then, ended), name
+            for report in REPORTS.values():
+                assert report.make(now) == report.make(then), report.name
+
+
 def test_no_personal_field_is_in_any_table(tmp_path: Path) -> None:
     """Neither as a column nor in one."""
     personal = {name: f"{name} of Ada" for name in ExceptionRequested.personal}

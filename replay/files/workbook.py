@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -119,7 +120,9 @@ def _rows(file: BinaryIO, sheet: int | str) -> Iterator[tuple[Any, ...]]:
 
     file.seek(0)
     try:
-        book = load_workbook(file, read_only=True, data_only=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles that other programs leave out
+            book = load_workbook(file, read_only=True, data_only=False)
         names = book.sheetnames
         name = names[sheet] if isinstance(sheet, int) else sheet
         if name in names:
