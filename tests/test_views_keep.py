@@ -142,6 +142,36 @@ def test_while_an_exam_is_folded_again_it_is_marked_stale(tmp_path: Path) -> Non
         assert apart(path, built_anew(ledger, tmp_path / "anew.views")) == []
 
 
+def test_what_comes_while_folding_again_is_taken_up_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events of candidates, and another change of the catalogue, which begins it anew."""
+    monkeypatch.setattr(keep, "CANDIDATES", 2)
+    path, coming = tmp_path / "live.views", iter(EVENTS[600:])
+
+    with ledger_of(tmp_path / "a.ledger", EVENTS[:600]) as ledger:
+        project(ledger, path)
+        positions: list[int] = []
+
+        @contextmanager
+        def appending(what: str, total: int) -> Iterator[Callable[[int], None]]:
+            def told(more: int) -> None:
+                if what == "folding again":
+                    positions.append(table(path, "position")[0]["position"])
+                    some = [fact for _, fact in zip(range(30), coming, strict=False)]
+                    ledger.append(some, keep_recorded_at=True)
+
+            yield told
+
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE exams SET stale = 1")
+        with keeper(ledger, path, ways(bar=appending)) as kept:
+            kept.follow(lambda: kept.position == ledger.head().position, interval=0.001)
+        assert len(set(positions)) > 3
+        assert table(path, "exams", "stale") == []
+        assert apart(path, built_anew(ledger, tmp_path / "anew.views")) == []
+
+
 def test_one_that_died_while_folding_again_is_gone_on_with(ledger: Ledger, tmp_path: Path) -> None:
     """What is marked stale is folded by the next that comes, though no event has."""
     live = built_anew(ledger, tmp_path / "live.views")

@@ -66,7 +66,7 @@ class Keeper:
         if self.position < last:
             with self._ways.bar("taking up", last - self.position) as told:
                 self._take_up(last, told)
-        self.refold(last)
+        self.refold(upto)
 
     def follow(self, stop: Callable[[], bool], interval: float = 0.02) -> None:
         """Catch up, then take up events as they come until `stop` says so."""
