@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crowd import facts, ledger_of
+from crowd import NOW, facts, ledger_of
 
 from ledger.ledger import Ledger
 from replay.columns import build, snapshot
@@ -176,7 +176,13 @@ def test_damage_is_found_said_and_mended(ledger: Ledger, damage: Callable[[Path]
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [("format", 0), ("ledger", "another"), ("schema_version", 0), ("position", 9_999)],
+    [
+        ("format", 0),
+        ("ledger", "another"),
+        ("schema_version", 0),
+        ("position", 9_999),
+        ("last", [0, "urn:other", "R-1"]),
+    ],
 )
 def test_a_snapshot_of_something_else_is_rebuilt_in_silence(
     ledger: Ledger, member: str, value: object
@@ -190,6 +196,25 @@ def test_a_snapshot_of_something_else_is_rebuilt_in_silence(
     same(whole(columns), good)
     assert columns.position == 500
     assert said == []
+
+
+def test_a_ledger_put_back_and_written_on_is_read_anew(tmp_path: Path) -> None:
+    """As many events as the snapshot has seen, and other ones: of the same ledger all the same."""
+    path = tmp_path / "a.ledger"
+    ledger_of(path, EVENTS[:400]).close()
+    copy = path.read_bytes()
+    with Ledger.open(path, clock=lambda: NOW) as ledger:
+        ledger.append(EVENTS[400:500], keep_recorded_at=True)
+        Snapshot(ledger).columns(500)
+    path.write_bytes(copy)
+    with Ledger.open(path, clock=lambda: NOW) as ledger:
+        ledger.append(EVENTS[500:], keep_recorded_at=True)
+        head = ledger.head().position
+        said: list[str] = []
+        columns = Snapshot(ledger, say=said.append).columns(head)
+        fresh = passing(ledger, head)
+        same(whole(columns), renumbered(fresh, columns))
+        assert said == []
 
 
 def test_what_a_dying_process_left_is_swept_away(ledger: Ledger) -> None:

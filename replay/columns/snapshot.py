@@ -28,7 +28,7 @@ from replay.columns.build import Progress, build
 from replay.columns.choose import between, merge, split
 from replay.columns.part import Part, read_part, write_part
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever what a part file means changes; other formats are rebuilt."""
 
 Say = Callable[[str], None]
@@ -52,13 +52,17 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What the snapshot stands for: rebuilt when format, ledger or schema is another."""
+    """What the snapshot stands for: rebuilt when format, ledger or schema is another.
+
+    `last` is the event at `position`: a ledger put back from a copy and written on has another.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int
     ledger: str
     schema_version: int
     position: int
+    last: tuple[int, str, str] | None
     base: tuple[Entry, ...]
     delta: Entry | None
     exams: tuple[str, ...]
@@ -182,7 +186,15 @@ class Snapshot:
         except (ValueError, KeyError, TypeError, ValidationError):
             raise Damaged("its manifest cannot be read") from None
         stands = (manifest.ledger, manifest.schema_version) == (self._id(), SCHEMA_VERSION)
-        return manifest if stands and manifest.position <= self._ledger.head().position else None
+        if not stands or manifest.position > self._ledger.head().position:
+            return None
+        return manifest if manifest.last == self._event_at(manifest.position) else None
+
+    def _event_at(self, position: int) -> tuple[int, str, str] | None:
+        """Tell the event at a position from any other: its recorded_at, source and id."""
+        for row in self._ledger.read(position - 1, position):
+            return row.recorded_at, row.source, row.id
+        return None
 
     def _id(self) -> str:
         return self._ledger.about("ledger") or ""
@@ -228,6 +240,7 @@ class Snapshot:
             ledger=self._id(),
             schema_version=SCHEMA_VERSION,
             position=position,
+            last=self._event_at(position),
             base=tuple(entry for entry in base if entry.rows) or tuple(base[:1]),
             delta=delta,
             exams=tuple(exams.names()),
