@@ -103,6 +103,17 @@ def test_every_command_that_writes_seals_before_it_ends(door: Doorstep) -> None:
     assert "as they were signed" in door.done("verify", "--full")
 
 
+def test_a_large_import_is_sealed_beside(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process of its own, and to the last event when the call ends."""
+    monkeypatch.setattr("ledger.intake.beside.WORTH_BYTES", 1)
+    door.done("init", "--bare")
+    rows = "".join(f"C-{n},AZ-104,R-{n},2021-04-06T09:00:00Z,fail\n" for n in range(2000))
+    door.write("big.csv", f"candidate_id,exam,registration_id,started_at,outcome\n{rows}")
+    answer = door.call("import", "big.csv")
+    assert answer.err.count("\n") == 1, answer.err
+    assert door.done("verify") == "positions 1 to 4,000 are as they were signed\n"
+
+
 def test_what_cannot_be_sealed_is_recorded_all_the_same(door: Doorstep) -> None:
     """A warning, and exit code 0; sealing later makes up for it, with a new key if need be."""
     door.done("init")

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -23,6 +24,7 @@ from sealed_ledger import (
     history,
     key_in,
     make,
+    meddle,
     opened,
     place_in,
     said,
@@ -32,7 +34,8 @@ from sealed_ledger import (
 
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
-from ledger.transparency import crew, files
+from ledger.problems import LedgerProblem
+from ledger.transparency import crew, files, following
 from ledger.transparency.leaf import COLUMNS, leaf_hash_or_none, leaf_record
 from ledger.transparency.place import place_of, sealed_size
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
@@ -381,3 +384,65 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         with pytest.raises(LogProblem, match=r"b\.ledger\.tlog"):
             sealed(ledger)
         assert ledger.head().position == 3
+
+
+# -- following
+
+
+def test_following_seals_in_steps_and_looks_again_only_when_somebody_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some at a time, so that who says to end waits for no more; nothing while nothing comes."""
+    monkeypatch.setattr(following, "_MOST", 100)
+    with opened(tmp_path) as ledger:
+        append(ledger, history(1, 250))
+        place = place_in(tmp_path)
+        looks: list[tuple[float, int]] = []
+
+        def wait(seconds: float) -> bool:
+            looks.append((seconds, sealed_size(place)))
+            if len(looks) == 4:
+                append(ledger, history(251, 260))
+            return len(looks) == 6
+
+        following.follow(place, str(ledger.about("ledger")), wait=wait, troubled=pytest.fail)
+    rest = following.EVERY_SECONDS
+    assert looks == [(0, 100), (0, 200), (rest, 250), (rest, 250), (rest, 260), (rest, 260)]
+
+
+def test_following_tells_what_hinders_and_tries_again(tmp_path: Path) -> None:
+    """A log that cannot be written may be written later; a wrong key or history ends it."""
+    with opened(tmp_path) as ledger:
+        append(ledger, history(1, 3))
+        place, id = place_in(tmp_path), str(ledger.about("ledger"))
+        (place.folder / "tile").write_bytes(b"")
+        told: list[LedgerProblem] = []
+
+        def wait(seconds: float) -> bool:
+            if len(told) == 2 and (place.folder / "tile").is_file():
+                (place.folder / "tile").unlink()
+            return sealed_size(place) == 3
+
+        following.follow(place, id, wait=wait, troubled=told.append)
+        assert [type(each) for each in told] == [LogProblem, LogProblem]
+        meddle("DELETE FROM events WHERE position = 3")(tmp_path)
+        with pytest.raises(Inconsistent, match="ends at position 2"):
+            following.follow(place, id, wait=wait, troubled=told.append)
+
+
+def test_a_process_beside_seals_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """It finishes what it is at; without a key it ends quietly, for the last sealing to say so."""
+    with opened(tmp_path) as ledger:
+        append(ledger, history(1, 300))
+        place, id = place_in(tmp_path), str(ledger.about("ledger"))
+        with following.SealingBeside(place, id):
+            for _ in range(600):
+                if sealed_size(place) == 300:
+                    break
+                time.sleep(0.05)
+        assert sealed_size(place) == 300
+        place.key.unlink()
+        with following.SealingBeside(place, id):
+            append(ledger, history(301, 310))
+        assert sealed_size(place) == 300
+    assert said(verified(tmp_path)) == []

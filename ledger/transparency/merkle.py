@@ -6,6 +6,7 @@ A node (level, index) is the hash over the leaves index · 2^level up to (index 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from typing import TypeAlias
 
 from ledger.transparency.verify_proof import EMPTY_ROOT, node_hash
@@ -59,7 +60,10 @@ def consistency_path(old: int, size: int, nodes: Nodes) -> list[bytes]:
 def above(hashes: Sequence[bytes]) -> list[bytes]:
     """Return the nodes over pairs of nodes; one left over at the end is left out."""
     pairs: Iterator[bytes] = iter(hashes)
-    return [node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)]
+    # What node_hash does, without the call: this is a third of what a leaf costs.
+    return [
+        sha256(b"\1" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)
+    ]
 
 
 def top(hashes: Sequence[bytes]) -> bytes:

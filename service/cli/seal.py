@@ -81,13 +81,13 @@ def _make_key(ledger: Ledger, place: Place) -> None:
 
 def _follow(ledger: Ledger, place: Place) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    from ledger.transparency.following import EVERY_SECONDS, follow
+    from ledger.transparency.following import follow
     from service.cli.sealing import seal_now
 
     said: set[str] = set()
 
-    def wait() -> bool:
-        time.sleep(EVERY_SECONDS)
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
         return False
 
     def troubled(problem: LedgerProblem) -> None:
