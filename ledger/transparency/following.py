@@ -22,7 +22,7 @@ from ledger.transparency.sealing import seal
 
 EVERY_SECONDS = 0.5
 """How long events may gather: with the sealing itself less than a second."""
-_MOST = 1 << 16  # sealed in one go, so that whoever says to end waits for no more
+_MOST = 1 << 14  # sealed in one go: who says to end, or seals too, waits for no more
 _NICE = 10
 
 

@@ -92,7 +92,16 @@ def need_verifier_key(place: Place) -> VerifierKey:
 
 def sealed_size(place: Place) -> int:
     """Tell how many events the last checkpoint says are sealed, without checking it; 0 if none."""
-    lines = (read_note(place.checkpoint) or b"").split(b"\n", 2)
+    return _size(place.checkpoint)
+
+
+def verified_size(place: Place) -> int:
+    """Tell how many events the last verification says it found in order, without checking it."""
+    return _size(place.verified)
+
+
+def _size(path: Path) -> int:
+    lines = (read_note(path) or b"").split(b"\n", 2)
     return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else 0
 
 

@@ -61,7 +61,7 @@ def verify(
     nothing ended. Exit code 1: something was changed, moved, put in or taken out, and standard
     error says what, and at which position.
     """
-    from ledger.transparency.place import place_of, sealed_size
+    from ledger.transparency.place import place_of, sealed_size, verified_size
     from ledger.transparency.verify import verify
     from service.cli.progress import counting
     from service.cli.sealing import processes
@@ -71,7 +71,10 @@ def verify(
     place = place_of(call.path, call.signing_key)
     verifier = key_of(key, place)
     note = None if against is None else against.read_bytes()
-    with counting("verifying", sealed_size(place)) as told:
+    rows = sealed_size(place)
+    if not full and note is None:
+        rows = max(0, rows - verified_size(place))
+    with counting("verifying", rows) as told:
         verdict = verify(place, verifier, full=full, against=note, processes=processes(), told=told)
     return _told(verdict)
 
