@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from projections.views.tables import OPEN, Kind, Table
+from projections.views.tables import OPEN, Column, Kind, Table
 
 
 def readable_name(table: Table) -> str:
@@ -16,7 +16,7 @@ def readable_select(table: Table) -> str:
     An instant without end is null, like one that is not known.
     """
     columns = [
-        f'{_printed(column.name)} AS "{column.name}"'
+        f'{_printed(column)} AS "{column.name}"'
         if column.kind is Kind.instant
         else f'"{column.name}"'
         for column in table.columns
@@ -24,11 +24,16 @@ def readable_select(table: Table) -> str:
     return f'SELECT {", ".join(columns)} FROM "{table.name}"'
 
 
-def _printed(name: str) -> str:
-    """Write the expression that prints an instant, six decimals only where they are not zero."""
-    name = f'"{name}"'
+def _printed(column: Column) -> str:
+    """Write the expression that prints an instant, six decimals only where they are not zero.
+
+    Short, since SQLite reads all of them whenever the file is opened.
+    """
+    name = f'"{column.name}"'
+    micros = f"{name}%1000000"
     # SQLite divides towards zero: before 1970 the microseconds would count backwards.
-    micros = f"(({name} % 1000000 + 1000000) % 1000000)"
-    seconds = f"strftime('%Y-%m-%dT%H:%M:%S', ({name} - {micros}) / 1000000, 'unixepoch')"
-    fraction = f"CASE {micros} WHEN 0 THEN '' ELSE printf('.%06d', {micros}) END"
-    return f"CASE WHEN {name} < {OPEN} THEN {seconds} || {fraction} || 'Z' END"
+    text = (
+        f"strftime('%Y-%m-%dT%H:%M:%S',{name}/1000000-({micros}<0),'unixepoch')"
+        f"||iif({micros},printf('.%06d',({micros}+1000000)%1000000),'')||'Z'"
+    )
+    return f"iif({name}<{OPEN},{text},NULL)" if column.name == "valid_to" else text

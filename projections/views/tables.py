@@ -213,7 +213,14 @@ STANDINGS = Table(
     key=("candidate", "exam", "valid_from"),
     refers={"exam": "exams"},
     indexes={
-        "waiting_list": ("exam", "status", "valid_to", "valid_from"),
+        "waiting_list": (
+            "exam",
+            "status",
+            "valid_to",
+            "valid_from",
+            "candidate",
+            "eligible_from",
+        ),
         # Every column: everybody as of a date is read from here alone, one row after the other.
         "as_of": (
             "valid_to",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 
@@ -17,7 +18,8 @@ from projections.views.tables import OPEN
 from replay.population import SCHEMA
 from replay.views.store import reading_uri
 
-_SELECT = f"SELECT {', '.join(SCHEMA.names)} FROM standings WHERE "
+_READ = [name for name in SCHEMA.names if name != "eligible"]  # which the status says
+_SELECT = f"SELECT {', '.join(_READ)} FROM standings WHERE "
 _BATCH_ROWS = 65_536
 
 
@@ -61,7 +63,9 @@ def _middle(path: Path, as_of: int) -> int:
 def _read(path: Path, where: str, parameters: tuple[int | str, ...]) -> pa.Table:
     with _cursor(path) as cursor:
         cursor.execute(_SELECT + where, parameters)
-        return cursor.fetch_arrow_table().cast(SCHEMA)
+        table = cursor.fetch_arrow_table()
+    eligible = pc.equal(table["status"].cast(pa.string()), "eligible")
+    return table.append_column("eligible", eligible).select(SCHEMA.names).cast(SCHEMA)
 
 
 @contextmanager
