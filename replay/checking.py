@@ -9,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ledger.instants import format_instant
 from ledger.wire import to_cloudevent
 from projections.reports.inputs import KEYS
+from replay.bearing import of_rows, told
 from replay.everyone import Everyone
 from replay.files.forms import PICTURE, rows_of, write
 from replay.moment import recorded_at
 from replay.outputs import Output, Unknown, compute, receipt_of_events
 from replay.receipts import Receipt, ReceiptProblem
-from replay.rows_apart import apart, lines_apart, shortened
+from replay.rows_apart import MOST, apart, lines_apart, shortened
 
 HERE = "by the ledger"
 THERE = "in the file"
-_DRAWN = ("html", f"{PICTURE}svg", f"{PICTURE}png", f"{PICTURE}html")
 
 
 class Checked(NamedTuple):
@@ -32,8 +34,10 @@ class Checked(NamedTuple):
 
     differs: list[str]
     notes: list[str]
-    output: Output | None
+    output: Output | None = None
     """What was computed again; None for events, or when nothing could be."""
+    events: Sequence[str] = ()
+    """The ledger's events of rows that differ, where a row is about one candidate."""
 
 
 def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Checked:
@@ -51,7 +55,6 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
                 f"reached: its last is {head.position}"
             ],
             [],
-            None,
         )
     if receipt.of == "events":
         return events_checked(everyone, path, receipt, program)
@@ -66,10 +69,30 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
     notes = other_program(receipt, program)
     with path.open("rb") as file:
         if receipt.form.startswith(PICTURE):
-            found, noted = picture_checked(file, output, receipt)
+            found = picture_checked(file, output, receipt)
         else:
-            found, noted = rows_checked(file, output, receipt)
-    return Checked([*differs, *found], [*notes, *noted], output)
+            found = rows_checked(file, output, receipt)
+    events = islice(of_rows(ledger, receipt, found.rows), MOST)
+    return Checked(
+        [*differs, *shortened(found.sentences)],
+        [*notes, *found.notes],
+        output,
+        [told(event) for event in events],
+    )
+
+
+class Compared(NamedTuple):
+    """How a file compares with what was computed again."""
+
+    sentences: list[str]
+    """What differs."""
+    notes: list[str]
+    """What is written otherwise, and is no difference."""
+    rows: list[dict[str, str]]
+    """The rows that differ."""
+
+
+SAME = Compared([], [], [])
 
 
 def known_as_said(everyone: Everyone, receipt: Receipt) -> list[str]:
@@ -135,26 +158,27 @@ def _event(receipt: Receipt) -> str:
     return f"{receipt.event.source} {receipt.event.id}" if receipt.event else "nothing"
 
 
-def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> tuple[list[str], list[str]]:
+def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
     """Compare the rows in a file with those computed again, in the form it was written in."""
     with tempfile.TemporaryFile() as again:
         write(output._replace(receipt=receipt), again)
         if same_bytes(file, again):
-            return [], []
+            return SAME
         ours = list(rows_of(again, receipt.form))
         try:
             theirs = list(rows_of(file, receipt.form))
         except ValueError as error:
-            return [f"the file is no {receipt.form}: {error}"], []
+            return Compared([f"the file is no {receipt.form}: {error}"], [], [])
     words: dict[str, Any] = {"here": HERE, "there": THERE}
     if receipt.form == "text":
-        return shortened(lines_apart(ours, theirs, **words).sentences), []
-    found = apart(ours, theirs, key_of(output), **words).sentences
-    if found or receipt.form in ("parquet", "xlsx"):
-        return shortened(found), []
-    if receipt.form in _DRAWN:
-        return [], ["the rows are the same; the page around them is written otherwise here"]
-    return [], ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
+        return Compared(lines_apart(ours, theirs, **words).sentences, [], [])
+    found = apart(ours, theirs, key_of(output), **words)
+    notes = []
+    if not found.sentences and receipt.form == "html":
+        notes = ["the rows are the same; the page around them is written otherwise here"]
+    elif not found.sentences and receipt.form in ("csv", "jsonl"):
+        notes = ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
+    return Compared(found.sentences, notes, found.rows)
 
 
 def key_of(output: Output) -> tuple[str, ...]:
@@ -163,18 +187,17 @@ def key_of(output: Output) -> tuple[str, ...]:
     return tuple(report.key) if report is not None else KEYS[output.receipt.name]
 
 
-def picture_checked(
-    file: BinaryIO, output: Output, receipt: Receipt
-) -> tuple[list[str], list[str]]:
+def picture_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
     """Compare a picture with one drawn again, or with its digest where that comes out otherwise."""
     with tempfile.TemporaryFile() as again:
         write(output, again)
         if same_bytes(file, again):
-            return [], []
+            return SAME
     file.seek(0)
     if hashlib.sha256(file.read()).hexdigest() != receipt.file_sha256:
-        return ["the picture is not the one that the receipt is of"], []
-    return [], ["the picture is as its receipt says; drawn here it comes out a little otherwise"]
+        return Compared(["the picture is not the one that the receipt is of"], [], [])
+    note = "the picture is as its receipt says; drawn here it comes out a little otherwise"
+    return Compared([], [note], [])
 
 
 def same_bytes(one: BinaryIO, other: BinaryIO) -> bool:
@@ -204,20 +227,20 @@ def events_checked(everyone: Everyone, path: Path, receipt: Receipt, program: st
                 found.append(line_apart(position - after, ours, theirs.rstrip("\n")))
         if rest := sum(1 for _ in file):
             found.append(f"{rest:,} more lines are {THERE} than {HERE}, after position {position}")
-    return Checked([*differs, *shortened(found)], other_program(receipt, program), None)
+    return Checked([*differs, *shortened(found)], other_program(receipt, program))
 
 
 def line_apart(number: int, ours: str, theirs: str) -> str:
     """Say how a line of events differs from the ledger's event of its place."""
-    told: dict[str, Any] = json.loads(ours)
-    event = f"{told['source']} {told['id']} (position {int(told['sequence'])})"
+    event: dict[str, Any] = json.loads(ours)
+    named = f"{event['source']} {event['id']} (position {int(event['sequence'])})"
     if not theirs:
-        return f"line {number}: {event} is missing {THERE}"
+        return f"line {number}: {named} is missing {THERE}"
     try:
         said = json.loads(theirs)
-        members = sorted(k for k in {*told, *said} if told.get(k) != said.get(k))
+        members = sorted(k for k in {*event, *said} if event.get(k) != said.get(k))
     except (ValueError, TypeError):
-        return f"line {number} is no event; {HERE} it is {event}"
+        return f"line {number} is no event; {HERE} it is {named}"
     if {"source", "id"} & set(members):
-        return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {event}"
-    return f"line {number}, {event}: {', '.join(members) or 'its spelling'} differs"
+        return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {named}"
+    return f"line {number}, {named}: {', '.join(members) or 'its spelling'} differs"

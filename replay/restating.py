@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ledger.events import Recorded
-from ledger.instants import format_instant
 from projections.standing import Moment
+from replay.bearing import since, told
 from replay.checking import key_of
 from replay.everyone import Everyone
 from replay.files.forms import rows_of, write
 from replay.outputs import Output, compute
 from replay.rows_apart import Row, apart, shortened
-
-_OF = {
-    "retakes": ("Exam", "Beta", "Result"),
-    "volumes": ("Exam", "Beta", "Result"),
-    "sittings": ("Exam", "Beta", "Result"),
-    "betas": ("Exam", "Beta", "Result"),
-    "exceptions": ("Exception",),
-    "expiring": ("Cert",),
-    "certifications": ("Cert",),
-}
-"""How the types of candidates' events begin that can bear on each; on others all of them can."""
 
 
 class Restated(NamedTuple):
@@ -48,7 +35,7 @@ def restated(everyone: Everyone, before: Output) -> Restated:
     found = apart(
         rows_in(after), rows_in(before), key_of(before), here="restated", there="as it was"
     )
-    events = [told(row) for row in since(everyone, before, head.position, found.rows)]
+    events = [told(row) for row in since(everyone.ledger, receipt, head.position, found.rows)]
     return Restated(shortened(found.sentences), shortened(events))
 
 
@@ -58,47 +45,3 @@ def rows_in(output: Output) -> list[Row]:
     with tempfile.TemporaryFile() as file:
         write(output._replace(receipt=receipt), file)
         return list(rows_of(file, "jsonl"))
-
-
-def since(
-    everyone: Everyone, before: Output, upto: int, rows: list[dict[str, str]]
-) -> Iterator[Recorded]:
-    """Yield the events recorded since that bear on rows which differ, by position.
-
-    An annulment bears on what it annuls. Catalogue and policy events may bear on any.
-    """
-    receipt = before.receipt
-    by: dict[str, set[str]] = {
-        name: {row[name] for row in rows if name in row}
-        for name in ("candidate", "exam", "certification")
-    }
-    kinds = _OF.get(receipt.name)
-    for row in everyone.ledger.read(receipt.position, upto):
-        about = row
-        if row.annuls is not None:
-            about = next(iter(everyone.ledger.read(row.annuls - 1, row.annuls)))
-        if about.occurred_at > (receipt.as_of or 0) and row.annuls is None:
-            continue
-        if not about.stream.startswith("candidate/"):
-            if about.exam is None or not by["exam"] or about.exam in by["exam"]:
-                yield row
-            continue
-        if kinds is not None and not about.type.startswith(kinds):
-            continue
-        if by["candidate"] and about.subject not in by["candidate"]:
-            continue
-        certified = about.type.startswith("Cert")
-        if about.exam is not None and by["exam"] and about.exam not in by["exam"]:
-            continue
-        if certified and by["certification"] and about.key not in by["certification"]:
-            continue
-        yield row
-
-
-def told(row: Recorded) -> str:
-    """Say what an event is, of whom, when it was true and when it was recorded."""
-    stream: Any = row.stream.replace("/", " ", 1)
-    return (
-        f"@{row.position} {row.type} {row.source} {row.id} of {stream}, true "
-        f"{format_instant(row.occurred_at)}, recorded {format_instant(row.recorded_at)}"
-    )

@@ -306,6 +306,32 @@ def test_another_version_of_the_program_is_said_and_is_no_difference(
     assert found[:2] == ([], [f"made by {PROGRAM}; checked by attempt-ledger 2"])
 
 
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize(
+    ("table", "was", "now", "events"),
+    [
+        ("sittings", "passed", "failed", ["R-3/attempted", "R-3/result"]),
+        ("exceptions", "lab-crash", "no reason", ["X-1/requested", "X-1/rejected"]),
+        ("certifications", "admin", "other", ["admin/CertEarned"]),
+    ],
+)
+def test_a_changed_row_about_a_candidate_is_told_with_the_events_it_is_made_of(
+    ledger: Ledger, tmp_path: Path, form: Form, table: str, was: str, now: str, events: list[str]
+) -> None:
+    """So that whoever looks into it knows where to look."""
+    path = put(made(ledger, table, form, of="table"), tmp_path / f"out.{form}")
+    if form == "csv":
+        path.write_text(path.read_text().replace(was, now, 1))
+    else:
+        book = load_workbook(path)
+        cells = (cell for row in book.worksheets[0].iter_rows(min_row=2) for cell in row)
+        next(cell for cell in cells if cell.value == was).value = now
+        book.save(path)
+    found = checked(ledger, path)
+    assert found.differs
+    assert [line.split(" ")[3] for line in found.events] == events
+
+
 # -- pictures
 
 

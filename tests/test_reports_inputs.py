@@ -76,6 +76,21 @@ def test_sittings_are_those_that_each_candidate_is_told(
     ]  # fmt: skip
 
 
+def test_an_ordinal_is_the_one_a_candidate_was_told_when_the_sitting_began(
+    asked: Everyone,
+) -> None:
+    """By the policy in force at its start: a later version makes no first sitting a retake."""
+    made = given(asked, "2023-07-01", len(EVENTS))
+    asker = Asker(asked.ledger)
+    names = ("candidate", "exam", "registration_id", "started_at", "ordinal")
+    rows = list(rows_of(table_named("sittings", made, asked).select(list(names))))
+    for candidate, exam, registration, start, ordinal in rows:
+        then = asker.standing(candidate, exam, Moment(start, None, made.moment.position))
+        told = {sitting.registration_id: sitting.ordinal for sitting in then.sittings}
+        assert told[registration] == ordinal, (candidate, exam, registration)
+    assert {ordinal for *_, ordinal in rows} > {None, 1, 2, 3}
+
+
 @pytest.mark.parametrize(("as_of", "known"), MOMENTS)
 def test_the_blocked_are_those_who_are_told_so(asked: Everyone, as_of: str, known: int) -> None:
     """Counted by exam and first reason."""

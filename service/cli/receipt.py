@@ -81,6 +81,10 @@ def check(
             say(sentence)
         for sentence in found.differs:
             say(f"differs: {sentence}")
+        if found.events:
+            say("the ledger's events of what differs:")
+        for line in found.events:
+            note(f"  {line}")
         if found.differs:
             return REFUSED
         digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
