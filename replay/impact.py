@@ -31,15 +31,16 @@ def impact(everyone: Everyone, as_of: int, rehearsed: Sequence[Recorded]) -> pa.
     here = columns.position  # the head, or what others have recorded just now
     rehearsed = list(moved_behind(here, rehearsed))
     after_all = rehearsed[-1].position if rehearsed else here
-    streams = {row.stream for row in rehearsed if row.stream.startswith(_CANDIDATE)}
-    facts = {
-        stream.removeprefix(_CANDIDATE): [
-            *everyone.ledger.stream(stream, upto=here),
-            *(row for row in rehearsed if row.stream == stream),
-        ]
-        for stream in sorted(streams)
-    }
-    entries = [row for row in rehearsed if not row.stream.startswith(_CANDIDATE)]
+    facts: dict[str, list[Recorded]] = {}
+    entries: list[Recorded] = []
+    for row in rehearsed:
+        if not row.stream.startswith(_CANDIDATE):
+            entries.append(row)
+            continue
+        candidate = row.stream.removeprefix(_CANDIDATE)
+        if candidate not in facts:
+            facts[candidate] = everyone.ledger.stream(row.stream, upto=here)
+        facts[candidate].append(row)
     if facts:
         columns = overlaid(columns, (row for rows in facts.values() for row in rows), after_all)
     seen = Seen(columns, [*everyone.ledger.catalogue(0, here), *entries])
