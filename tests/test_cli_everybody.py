@@ -465,6 +465,15 @@ def test_a_draft_is_needed(door: Doorstep) -> None:
     assert "--policy" in answer.err
 
 
+def test_two_tables_do_not_go_into_one_file(door: Doorstep) -> None:
+    """The second would have taken the place of the first."""
+    door.write("draft.toml", DRAFT)
+    words = ("--sittings", "a.csv", "--standings", "a.csv")
+    assert door.wrong("what-if", "--policy", "draft.toml", *words) == (
+        "--sittings and --standings name one file: each table needs its own"
+    )
+
+
 def test_since_must_not_lie_after_as_of(door: Doorstep) -> None:
     """No sitting could be judged."""
     door.write("draft.toml", DRAFT)
