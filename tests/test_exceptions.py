@@ -30,6 +30,7 @@ from told import When, at
 from projections.answers import Cause
 from projections.exceptions import STATES, Request, policy_at, requests_of
 from projections.fold.codes import WAIVES_CAP, WAIVES_WAIT
+from projections.fold.grants import waiver_at
 from projections.fold.rows import Question, room
 from projections.fold.sittings import gather
 from projections.fold.verdict import verdict_at
@@ -309,7 +310,8 @@ def test_what_is_granted_is_what_the_fold_waives(lines: list[Line], day: str) ->
     )
     sittings = room(hi - lo)
     n = gather(history.sittings, lo, hi, q.as_of, q.known, -1, sittings)
-    waived = verdict_at(history.facts, q, sittings, n, q.as_of).verdict.waived
+    verdict_at(history.facts, q, sittings, n, q.as_of)  # gives the ordinals
+    waived = waiver_at(history.facts, q, q.as_of, sittings, n).waives
 
     bits = {"wait": WAIVES_WAIT, "cap": WAIVES_CAP}
     told = 0
