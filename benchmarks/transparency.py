@@ -97,7 +97,8 @@ def figures(options: Options) -> Iterator[Figure]:
             beside.append(float(len(proof) - len(to_cloudevent(event).encode())))
         yield Figure(
             "transparency", "a proof", "ms", 1000 * middle(took), at_most=20,
-            note=f"the slowest of {_PROOFS} took {1000 * max(took):.1f} ms", all={"ours": [1000 * each for each in took]},
+            note=f"the slowest of {_PROOFS} took {1000 * max(took):.1f} ms",
+            all={"ours": [1000 * each for each in took]},
         )  # fmt: skip
         yield Figure("transparency", "a proof beside its event", "bytes", max(beside), at_most=2048)
         assert sealed_size(place) == events
