@@ -139,6 +139,7 @@ def test_what_others_record_meanwhile_comes_first(crowd: Crowd) -> None:
         exam("X", live="2022-01-01", on="2021-04-01"),  # an entry: then everybody is compared
         failed("X", on="2021-04-03", reg="R-2"),
         annulled("R-2/attempted", on="2021-04-05"),
+        annulled("R-2/result", on="2021-04-05"),
     )
     mine[0] = mine[0]._replace(id="exam/X/2")
     with Rehearsal(ledger) as rehearsal:
