@@ -587,6 +587,27 @@ def test_a_proof_cut_off_anywhere_or_longer_is_found(original: Path) -> None:
                 check_proof(proof + more, key)
 
 
+def test_a_proof_with_its_lines_otherwise_is_found(original: Path) -> None:
+    """A line left out, twice, exchanged with the next, or nonsense: one sentence."""
+    key = key_in(original)
+    with opened(original) as ledger:
+        (event,) = ledger.read(309, 310)
+    place = place_in(original)
+    for proof in (prove_event(place, key, event), prove_between(place, key, (100, 300))):
+        lines = proof.split(b"\n")
+        for n, line in enumerate(lines[:-1]):
+            for other in ([], [line, line], [b""], [b"x"], [b"[" * 100_000], [b"\xff"], [b"\r"]):
+                changed = b"\n".join([*lines[:n], *other, *lines[n + 1 :]])
+                signed_twice = other == [line, line] and n == len(lines) - 2  # says no more
+                if changed != proof and not signed_twice:
+                    with pytest.raises(ProofProblem):
+                        check_proof(changed, key)
+            if lines[n + 1] != line:
+                swapped = [*lines[:n], lines[n + 1], line, *lines[n + 2 :]]
+                with pytest.raises(ProofProblem):
+                    check_proof(b"\n".join(swapped), key)
+
+
 def test_a_proof_of_one_event_is_none_of_another(original: Path) -> None:
     """Neither the record nor the data can be exchanged for that of another proved event."""
     key = key_in(original)

@@ -326,6 +326,8 @@ def _check_consistency(lines: list[str], key: VerifierKey) -> Proved:
         words = lines[at].split(" ")
         if len(words) != 3 or not _NUMBER.fullmatch(words[1]):
             raise ProofProblem(f"line {at + 1} should read «tree», a size and a root")
+        if trees and int(words[1]) <= trees[-1][0]:
+            raise ProofProblem(f"the tree of line {at + 1} is no larger than the one before it")
         trees.append((int(words[1]), hash_of(words[2], f"the root of line {at + 1}")))
         path = []
         at += 1
@@ -348,7 +350,7 @@ def _check_consistency(lines: list[str], key: VerifierKey) -> Proved:
 def _leaf(line: str) -> dict[str, Any]:
     try:
         leaf = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         leaf = None
     if (
         not isinstance(leaf, dict)
