@@ -61,7 +61,7 @@ class _Given(NamedTuple):
     def in_time(self, kind: Ints) -> Ints:
         """Give the rows that have a kind, sorted by candidate, time and position."""
         rows = np.flatnonzero(kind >= 0)
-        return rows[np.lexsort((self.position[rows], self.time[rows], self.candidate[rows]))]
+        return rows[np.lexsort((self.time[rows], self.candidate[rows]))]
 
     def offsets(self, candidate: Ints) -> Ints:
         """Give where each candidate's run begins, and after the last where it ends."""
@@ -79,6 +79,7 @@ class _Given(NamedTuple):
 
 def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
     """Make a part of all the facts of some candidates, as `ledger.scan` gives them."""
+    facts = by_position(facts)
     encoded = _encoded(facts["candidate"])
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(max(len(order), 1), dtype=np.int32)
@@ -96,6 +97,17 @@ def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
     )
     columns = _sittings(given) | _certifications(given) | _grants(given)
     return part_of(encoded.dictionary.take(pa.array(order)), columns)
+
+
+def by_position(facts: pa.Table) -> pa.Table:
+    """Give facts in the order of their positions, as a scan of the ledger gives them already.
+
+    Every sort after this one keeps that order where times are equal.
+    """
+    position = facts["position"].to_numpy()
+    if (position[1:] > position[:-1]).all():
+        return facts
+    return facts.take(pa.array(np.argsort(position)))
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -141,10 +153,12 @@ def _sittings(given: _Given) -> dict[str, Ints]:
     by_code: Ints = np.empty(len(names), dtype=np.int32)
     by_code[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     exam = by_code[_indices(encoded)]
-    order = np.lexsort((given.position[rows], given.time[rows], exam, given.candidate[rows]))
+    order = np.lexsort(
+        (given.time[rows], given.candidate[rows].astype(np.int64) * len(names) + exam)
+    )
     number = given.exams.of(names)[_indices(encoded)][order]
     rows, exam = rows[order], exam[order]
-    taken = given.facts.take(pa.array(rows))
+    taken = given.facts.select(["key", "flag", "until"]).take(pa.array(rows))
 
     candidate = given.candidate[rows]
     first = np.ones(len(rows), dtype=bool)
