@@ -350,6 +350,9 @@ def test_a_lost_key_is_followed_by_a_new_one(tmp_path: Path) -> None:
         assert check_proof(proof, old).checkpoint.root
         with pytest.raises(ProofProblem, match="not signed with the key"):
             check_proof(proof, new)
+        place.key.unlink()  # as after a crash before the new key was written
+        assert renew_key(place, id).verifier != new
+        assert said(verified(tmp_path, full=True)) == []
         place.key.unlink()
         place.checkpoint.write_bytes(place.checkpoint.read_bytes().replace(b"302", b"301"))
         with pytest.raises(Inconsistent, match="no new key is made"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -19,10 +19,11 @@ from ledger.transparency.place import Place, last_signed, origin_of, read_note
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.transparency.signing import (
     SigningKey,
-    create_key,
+    check_no_key,
     keep_last_signed,
     last_signed_path,
     read_key,
+    write_key,
 )
 from ledger.transparency.tiles import TileMissing, Tree
 from ledger.transparency.verify_proof import (
@@ -56,7 +57,8 @@ def make_key(place: Place, ledger_id: str) -> SigningKey:
     """Make the signing key of a new log, and its folder; raises SigningKeyProblem, LogProblem."""
     with _writing(place):
         check_unused(place)
-        key = create_key(place.key, origin_of(ledger_id))
+        key = SigningKey.generate(origin_of(ledger_id))
+        write_key(place.key, key)
         replace(place.verifier_key, f"{key.verifier}\n".encode())
     return key
 
@@ -68,21 +70,31 @@ def renew_key(place: Place, ledger_id: str) -> SigningKey:
     beside it. Outsiders must be given the new one. Raises LogProblem.
     """
     with _writing(place):
+        check_no_key(place.key)
         old_keys = (read_note(place.verifier_key) or b"").decode(errors="replace").split()
         note = read_note(place.checkpoint)
         if not old_keys or note is None:
             raise LogProblem(
                 f"{place.folder} has no checkpoint and verifier key that a new key could continue"
             )
-        try:
-            old = open_checkpoint(note, parse_vkey(old_keys[-1]))
-        except ProofProblem as problem:
-            raise Inconsistent(f"no new key is made, {place.checkpoint} fails: {problem}") from None
-        key = create_key(place.key, origin_of(ledger_id))
+        old = _of_any(note, old_keys, place)
+        key = SigningKey.generate(origin_of(ledger_id))
         keys = "".join(f"{each}\n" for each in (*old_keys, key.verifier))
         replace(place.verifier_key, keys.encode())
         _publish(place, key, Checkpoint(key.verifier.name, old.size, old.root))
+        write_key(place.key, key)  # last: after a crash before it the same call makes another
         return key
+
+
+def _of_any(note: bytes, keys: Sequence[str], place: Place) -> Checkpoint:
+    """Read a checkpoint that one of the verifier keys signed, tried from the last; Inconsistent."""
+    why = ""
+    for text in reversed(keys):
+        try:
+            return open_checkpoint(note, parse_vkey(text))
+        except ProofProblem as problem:
+            why = why or str(problem)
+    raise Inconsistent(f"no new key is made, {place.checkpoint} fails: {why}")
 
 
 def seal(
@@ -112,7 +124,8 @@ def seal(
             )
         with Crew(head - last.size, processes) as crew:
             if not _is_whole(place, last):
-                rebuild(place, last, Crew(last.size, processes), told or _nobody)
+                with Crew(last.size, processes) as larger:
+                    rebuild(place, last, larger, told or _nobody)
             for older in known:
                 _check_continues(place, older, last)
             if head > last.size:

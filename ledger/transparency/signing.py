@@ -77,9 +77,8 @@ class SigningKey:
         return self.sign(checkpoint.text())
 
 
-def create_key(path: Path, name: str) -> SigningKey:
+def write_key(path: Path, key: SigningKey) -> None:
     """Make a key file that only its owner may read; raises SigningKeyProblem if one is there."""
-    key = SigningKey.generate(name)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -93,12 +92,21 @@ def create_key(path: Path, name: str) -> SigningKey:
             raise
         sync_folder(path.parent)
     except FileExistsError:
-        raise SigningKeyProblem(f"{path} is already there: it was left as it is") from None
+        raise _there(path) from None
     except OSError as error:
         raise SigningKeyProblem(
             f"the signing key {path} cannot be made: {error.strerror}"
         ) from None
-    return key
+
+
+def check_no_key(path: Path) -> None:
+    """Raise SigningKeyProblem if there is a key, or anything else."""
+    if os.path.lexists(path):
+        raise _there(path)
+
+
+def _there(path: Path) -> SigningKeyProblem:
+    return SigningKeyProblem(f"{path} is already there: it was left as it is")
 
 
 def read_key(path: Path) -> SigningKey:

@@ -321,7 +321,9 @@ def _check_event(lines: list[str], key: VerifierKey) -> Proved:
 
 def _check_consistency(lines: list[str], key: VerifierKey) -> Proved:
     """Trees, each followed by its consistency proof to the next, then the signed one."""
-    at, trees, paths = 1, [], []
+    at = 1
+    trees: list[tuple[int, bytes]] = []
+    paths: list[list[bytes]] = []
     while lines[at : at + 1] and lines[at].startswith("tree "):
         words = lines[at].split(" ")
         if len(words) != 3 or not _NUMBER.fullmatch(words[1]):
