@@ -68,7 +68,7 @@ class Keeper:
                 self._take_up(last, told)
         self.refold(upto)
 
-    def follow(self, stop: Callable[[], bool], interval: float = 0.02) -> None:
+    def follow(self, stop: Callable[[], bool], interval: float = 0.05) -> None:
         """Catch up, then take up events as they come until `stop` says so."""
         self.catch_up()
         for rows in self._ledger.follow(self.position, interval=interval, stop=stop):
