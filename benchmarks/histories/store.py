@@ -33,8 +33,9 @@ def fill(path: Path, batches: Iterator[pa.RecordBatch], ledger_id: str) -> None:
     _insert(draft, batches)
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
+        # SQLite sorts with helpers only what outgrows its cache: a small one halves the time.
         connection.execute("PRAGMA threads = 2")
-        connection.execute("PRAGMA cache_size = -400000")
+        connection.execute("PRAGMA cache_size = -16000")
         for statement in indexes:
             connection.execute(statement)
         connection.execute("PRAGMA journal_mode = WAL")
