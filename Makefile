@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench drill clean
 
 setup: $(READY)
 
@@ -25,6 +25,10 @@ check: $(READY)
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# All of them (about ten minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
+drill: $(READY)
+	$(BIN)/python -m drills $(DRILL)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(BENCH)

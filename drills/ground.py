@@ -1,0 +1,38 @@
+"""What drills stand on: a ledger with its signing key, made-up facts, and the real program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ledger.events import ExamAttempted, Fact
+from ledger.ledger import Ledger
+from ledger.transparency.place import place_of
+from ledger.transparency.sealing import make_key
+from service import clock
+
+PROGRAM = Path(sys.executable).with_name("attempt-ledger")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def new_ledger(folder: Path, name: str = "a.ledger") -> Path:
+    """Make an empty ledger and its signing key; return its path."""
+    path = folder / name
+    with Ledger.create(path, clock=clock.now) as ledger:
+        make_key(place_of(path), str(ledger.about("ledger")))
+    return path
+
+
+def command(ledger: Path, *words: str | Path) -> list[str]:
+    """Give the words of a call of the real program."""
+    return [str(word) for word in (PROGRAM, "--ledger", f"sqlite:///{ledger}", *words)]
+
+
+def sitting(writer: str, number: int) -> Fact:
+    """Make the nth sitting that a writer tells of: a fact of its own, the same whenever asked."""
+    registration = f"{writer}-{number:06d}"
+    event = ExamAttempted(exam="AZ-104", registration_id=registration, delivery="live")
+    time = 1_600_000_000_000_000 + number * 60_000_000
+    return Fact(
+        f"urn:{writer}", f"{registration}/attempted", f"C-{number // 5:06d}", time, event, "drill"
+    )

@@ -1,0 +1,92 @@
+"""What every drill ends with: is the ledger whole, and is everything acknowledged in it, once?"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+from ledger.transparency.inspection import Finding
+from ledger.transparency.place import need_verifier_key, place_of
+from ledger.transparency.sealing import seal
+from ledger.transparency.verify import verify
+from service import clock
+
+Key: TypeAlias = tuple[str, str]
+"""(source, id) of an event."""
+Acknowledged: TypeAlias = Mapping[Key, int]
+"""The position that a writer was told for each event."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is there at the end."""
+
+    stored: int
+    lost: int
+    """Acknowledged, and not at the position that was told."""
+    doubled: int
+    """Rows beyond the first of each (source, id)."""
+    problems: tuple[str, ...]
+    """One sentence each."""
+
+
+def examine(path: Path, acknowledged: Acknowledged) -> Whole:
+    """Seal what is there, verify all of it, and count it against what was acknowledged.
+
+    The table is read itself, not its indexes: an index could hide a row, or a second one.
+    """
+    problems: list[str] = []
+    try:
+        problems += _unsealed(path)
+        problems += (finding.sentence for finding in _verified(path))
+        rows, damage = _rows(path)
+    except (LedgerProblem, sqlite3.Error) as problem:
+        return Whole(0, len(acknowledged), 0, (*problems, str(problem)))
+    problems += damage
+    problems += _in_disorder(rows)
+    there: dict[Key, int] = {}
+    for position, _, source, id in rows:
+        there.setdefault((source, id), position)
+    lost = sum(there.get(key) != position for key, position in acknowledged.items())
+    return Whole(len(rows), lost, len(rows) - len(there), tuple(problems))
+
+
+def _unsealed(path: Path) -> Iterator[str]:
+    with Ledger.open(path, clock=clock.now) as ledger:
+        try:
+            seal(place_of(path), str(ledger.about("ledger")), ledger.head().position)
+        except LedgerProblem as problem:
+            yield f"it cannot be sealed: {problem}"
+
+
+def _verified(path: Path) -> Iterator[Finding]:
+    place = place_of(path)
+    verdict = verify(place, need_verifier_key(place), full=True)
+    yield from verdict.findings
+
+
+def _rows(path: Path) -> tuple[list[tuple[int, int, str, str]], list[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        answers = [str(each) for (each,) in connection.execute("PRAGMA integrity_check")]
+        rows = connection.execute(
+            "SELECT position, recorded_at, source, id FROM events NOT INDEXED ORDER BY position"
+        ).fetchall()
+    return rows, [f"integrity_check: {each}" for each in answers if each != "ok"]
+
+
+def _in_disorder(rows: list[tuple[int, int, str, str]]) -> Iterator[str]:
+    before = None
+    for expected, (position, recorded_at, *_) in enumerate(rows, 1):
+        if position != expected:
+            yield f"position {expected} is missing: the next is {position}"
+            return
+        if before is not None and recorded_at < before:
+            yield f"recorded_at falls at position {position}"
+            return
+        before = recorded_at
