@@ -7,6 +7,7 @@ acknowledged against those that are there. Exit code 1 if anything was lost, dou
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ DRILLS = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is named; exit code 1 if anything was lost, doubled or found wrong."""
+    # In the background of a script this process ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     given = _parser().parse_args(arguments)
     results: list[Timed] = []
     failed = False

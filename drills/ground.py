@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from ledger.events import ExamAttempted, Fact
+from ledger.events import ExamAnnounced, ExamAttempted, Fact
+from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.transparency.place import place_of
 from ledger.transparency.sealing import make_key
+from policies.shipped import shipped
 from service import clock
 
 PROGRAM = Path(sys.executable).with_name("attempt-ledger")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def new_ledger(folder: Path, name: str = "a.ledger") -> Path:
-    """Make an empty ledger and its signing key; return its path."""
+def new_ledger(folder: Path, name: str = "a.ledger", *, catalogue: bool = False) -> Path:
+    """Make an empty ledger and its signing key; return its path.
+
+    With a `catalogue` it knows the shipped policies and one exam.
+    """
     path = folder / name
     with Ledger.create(path, clock=clock.now) as ledger:
         make_key(place_of(path), str(ledger.about("ledger")))
+        if catalogue:
+            published = policy_facts(shipped(), known=ledger.stream, now=clock.now()).facts
+            exam = ExamAnnounced(title="Microsoft Azure Administrator", policy="general")
+            ledger.append([*published, Fact("urn:drill", "exam", "AZ-104", 0, exam, "drill")])
     return path
 
 
 def command(ledger: Path, *words: str | Path) -> list[str]:
     """Give the words of a call of the real program."""
     return [str(word) for word in (PROGRAM, "--ledger", f"sqlite:///{ledger}", *words)]
+
+
+def surroundings() -> dict[str, str]:
+    """Give the environment in which processes find our modules."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def sitting(writer: str, number: int) -> Fact:

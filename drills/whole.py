@@ -19,8 +19,8 @@ from service import clock
 
 Key: TypeAlias = tuple[str, str]
 """(source, id) of an event."""
-Acknowledged: TypeAlias = Mapping[Key, int]
-"""The position that a writer was told for each event."""
+Acknowledged: TypeAlias = Mapping[Key, int | None]
+"""The position that a writer was told for each event; None if it was told just that it is in."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Whole:
 
     stored: int
     lost: int
-    """Acknowledged, and not at the position that was told."""
+    """Acknowledged, and not there, or not at the position that was told."""
     doubled: int
     """Rows beyond the first of each (source, id)."""
     problems: tuple[str, ...]
@@ -53,7 +53,10 @@ def examine(path: Path, acknowledged: Acknowledged) -> Whole:
     there: dict[Key, int] = {}
     for position, _, source, id in rows:
         there.setdefault((source, id), position)
-    lost = sum(there.get(key) != position for key, position in acknowledged.items())
+    lost = sum(
+        key not in there or position not in (None, there[key])
+        for key, position in acknowledged.items()
+    )
     return Whole(len(rows), lost, len(rows) - len(there), tuple(problems))
 
 
