@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, str] = {
     "prove": "service.cli.prove",
     "verify": "service.cli.verify",
     "verify-proof": "service.cli.verify_proof",
+    "doctor": "service.cli.doctor",
+    "backup": "service.cli.backup",
 }
 """Each command and the module whose `app` it is, in the order of the help.
 

@@ -1,0 +1,78 @@
+"""Is a copy what was signed, and is its file sound? Asked before it is given a name."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from ledger.backup.copying import Snapshot, Told
+from ledger.problems import LedgerProblem
+from ledger.storage import connect_reader, storage_problems
+from ledger.transparency.inspection import inspect
+from ledger.transparency.leaf import COLUMNS
+from ledger.transparency.place import Place
+from ledger.transparency.verify import verify
+from ledger.transparency.verify_proof import VerifierKey
+
+_MOST = 20
+_ROWS = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
+_AT_ONCE = 4096
+
+
+def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told) -> list[str]:
+    """Say what is wrong with a copy's file, its log, and with either beside the other.
+
+    Every event is hashed anew and held against the log, which is held against its checkpoint, as
+    `verify --full` does; meanwhile SQLite looks at every page and index. Without a `key` there is
+    no log, and only the file is looked at. Sentences; none: it is all sound.
+    """
+    try:
+        with (
+            storage_problems(place.ledger),
+            closing(connect_reader(place.ledger)) as connection,
+            ThreadPoolExecutor(1) as beside,
+        ):
+            of_the_file = beside.submit(_integrity, connection)
+            try:
+                if key is None:
+                    findings = inspect(place.ledger, 0).findings
+                else:
+                    findings = list(
+                        verify(place, key, full=True, processes=processes, told=told).findings
+                    )
+                    # A note for who verifies where it lies: the copy is to lie elsewhere.
+                    place.verified.unlink(missing_ok=True)
+                file_findings = of_the_file.result()
+            except BaseException:
+                connection.interrupt()
+                raise
+    except LedgerProblem as problem:
+        return [str(problem)]
+    sentences = [finding.sentence for finding in findings]
+    more = [f"and {len(sentences) - _MOST} more findings"] if len(sentences) > _MOST else []
+    return [*sentences[:_MOST], *more, *file_findings]
+
+
+def differing(source: Snapshot, copy: Path, after: int) -> int | None:
+    """Compare the rows after a position with those of the ledger; give the first that differs."""
+    with storage_problems(copy), closing(connect_reader(copy)) as connection:
+        for first in range(after + 1, source.head + 1, _AT_ONCE):
+            some = (first, min(first + _AT_ONCE - 1, source.head))
+            theirs = source.connection.execute(_ROWS, some).fetchall()
+            ours = connection.execute(_ROWS, some).fetchall()
+            if theirs != ours:
+                same = (one == other for one, other in zip(theirs, ours, strict=False))
+                return first + next((n for n, is_same in enumerate(same) if not is_same), len(ours))
+    return None
+
+
+def _integrity(connection: sqlite3.Connection) -> list[str]:
+    """Have SQLite look at the whole file: pages, rows, indexes."""
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({_MOST})").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [f"SQLite cannot read the file: {error}"]
+    lines = [line for (text,) in rows for line in str(text).splitlines() if text != "ok"]
+    return [f"SQLite finds the file damaged: {line}" for line in lines if not line.startswith("*")]
