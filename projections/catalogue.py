@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from ledger.events import Recorded
@@ -66,15 +67,19 @@ def read_policy(toml: str) -> tuple[Policy, Rules]:
 def annulments(rows: Iterable[Recorded]) -> dict[int, int]:
     """Map each annulled position to the position of its first annulment; rows in any order."""
     found: dict[int, int] = {}
-    for row in rows:
-        if row.annuls is not None:
-            found[row.annuls] = min(row.position, found.get(row.annuls, NEVER))
+    for annuls, position in [(row.annuls, row.position) for row in rows if row.annuls is not None]:
+        found[annuls] = min(position, found.get(annuls, NEVER))
     return found
+
+
+_TIME_AND_POSITION = itemgetter(
+    Recorded._fields.index("occurred_at"), Recorded._fields.index("position")
+)
 
 
 def in_time(rows: Iterable[Recorded]) -> list[Recorded]:
     """Sort rows by (time, position): the later wins wherever one fact replaces another."""
-    return sorted(rows, key=lambda row: (row.occurred_at, row.position))
+    return sorted(rows, key=_TIME_AND_POSITION)
 
 
 def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:

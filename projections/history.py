@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any, Final, NamedTuple
 
 from ledger.events import Recorded
-from projections.catalogue import Catalogue, annulments, in_time, runs
+from projections.catalogue import Catalogue, annulments, in_time
 from projections.fold.codes import (
     ATTEMPTED,
     EXPIRED,
@@ -63,40 +65,26 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     annulled = annulments(rows)
     if exam is not None:
         rows = [row for row in rows if row.exam == exam or row.exam is None]
-    sitting: list[tuple[int, Recorded]] = []
-    certified: list[tuple[int, Recorded]] = []
-    granted: list[tuple[int, Recorded]] = []
+    sitting: list[Recorded] = []
+    certified: list[Recorded] = []
+    granted: list[Recorded] = []
+    parts = sitting, certified, granted
     for row in in_time(rows):
-        type = row.topic[: row.topic.index(":")]
-        if (kind := SITTING_KINDS.get(type)) is not None:
-            sitting.append((kind, row))
-        elif (kind := CERTIFICATION_KINDS.get(type)) is not None:
-            certified.append((kind, row))
-        elif (kind := GRANT_KINDS.get(type)) is not None:
-            granted.append((kind, row))
+        part, _ = part_and_kind(row.topic)
+        if part >= 0:
+            parts[part].append(row)
     if exam is None:
-        sitting.sort(key=lambda pair: pair[1].exam or "")
-    sitting_events = [row for _, row in sitting]
-    grant_events = [row for _, row in granted]
+        sitting.sort(key=lambda row: row.exam or "")
     certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
-        sittings=sitting_rows([kind for kind, _ in sitting], sitting_events, annulled),
-        sitting_events=sitting_events,
-        runs=exam_runs(sitting_events),
-        certification_events=[row for _, row in certified],
-        grant_events=grant_events,
+        sittings=sitting_rows(sitting, annulled),
+        sitting_events=sitting,
+        runs=exam_runs(sitting),
+        certification_events=certified,
+        grant_events=granted,
         facts=Facts(
             certifications=certifications,
-            grants=GrantRows(
-                kind=[kind for kind, _ in granted],
-                time=[row.occurred_at for row in grant_events],
-                position=[row.position for row in grant_events],
-                annulled=[annulled.get(row.position, NEVER) for row in grant_events],
-                exam=[catalogue.exams.get(row.exam or "", -1) for row in grant_events],
-                key=numbered([row.key or "" for row in grant_events]),
-                waives=[row.flag or 0 for row in grant_events],
-                until=[NEVER if row.until is None else row.until for row in grant_events],
-            ),
+            grants=grant_rows(granted, annulled, catalogue),
             exams=catalogue.definitions,
             milestones=catalogue.milestones,
             defined=defined,
@@ -106,39 +94,92 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     )
 
 
-def sitting_rows(
-    kinds: list[int], rows: Sequence[Recorded], annulled: dict[int, int]
-) -> SittingRows:
+@cache
+def part_and_kind(topic: str) -> tuple[int, int]:
+    """Tell which rows an event belongs to (0 sittings, 1 certifications, 2 grants), and as what.
+
+    (-1, -1) when it bears on no standing. The topics there are, are few.
+    """
+    type = topic.partition(":")[0]
+    for part, kinds in enumerate((SITTING_KINDS, CERTIFICATION_KINDS, GRANT_KINDS)):
+        if type in kinds:
+            return part, kinds[type]
+    return -1, -1
+
+
+def kinds_of(topics: Sequence[str]) -> list[int]:
+    """Give the kinds of events that all belong to the same rows."""
+    return [part_and_kind(topic)[1] for topic in topics]
+
+
+def columns_of(rows: Sequence[Recorded]) -> Any:
+    """Give the columns of some rows, at least one, by the names of their fields."""
+    return Recorded._make(zip(*rows, strict=True))
+
+
+def ends_of(positions: Sequence[int], annulled: Mapping[int, int]) -> list[int]:
+    """Give for each position that of its annulment, NEVER when there is none."""
+    if not annulled:
+        return [NEVER] * len(positions)
+    return [annulled.get(position, NEVER) for position in positions]
+
+
+NO_SITTINGS: Final = SittingRows([], [], [], [], [], [], [])
+NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
+NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])
+
+
+def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> SittingRows:
     """Lay out the rows of sittings, already sorted by (exam, time, position)."""
+    if not rows:
+        return NO_SITTINGS
+    columns = columns_of(rows)
     return SittingRows(
-        kind=kinds,
-        time=[row.occurred_at for row in rows],
-        position=[row.position for row in rows],
-        annulled=[annulled.get(row.position, NEVER) for row in rows],
-        key=numbered([row.key or "" for row in rows]),
-        flag=[row.flag or 0 for row in rows],
-        until=[NONE if row.until is None else row.until for row in rows],
+        kind=kinds_of(columns.topic),
+        time=columns.occurred_at,
+        position=columns.position,
+        annulled=ends_of(columns.position, annulled),
+        key=numbered(columns.key),
+        flag=[flag or 0 for flag in columns.flag],
+        until=[NONE if until is None else until for until in columns.until],
     )
 
 
-NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
+def grant_rows(
+    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
+) -> GrantRows:
+    """Lay out the rows of exceptions, already sorted by (time, position)."""
+    if not rows:
+        return NO_GRANTS
+    columns = columns_of(rows)
+    return GrantRows(
+        kind=kinds_of(columns.topic),
+        time=columns.occurred_at,
+        position=columns.position,
+        annulled=ends_of(columns.position, annulled),
+        exam=[catalogue.exams.get(exam, -1) for exam in columns.exam],
+        key=numbered(columns.key),
+        waives=[flag or 0 for flag in columns.flag],
+        until=[NEVER if until is None else until for until in columns.until],
+    )
 
 
 def certification_rows(
-    certified: Sequence[tuple[int, Recorded]], annulled: dict[int, int], catalogue: Catalogue
+    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> tuple[CertificationRows, CertificationDefinitions]:
-    """Lay out the rows of certifications.
+    """Lay out the rows of certifications, already sorted by (time, position).
 
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are given back, as wide as needed.
     """
-    if not certified:
+    if not rows:
         return NO_CERTIFICATIONS, catalogue.defined
+    columns = columns_of(rows)
     number = dict(catalogue.certifications)
     exam: list[int] = []
     exam_lo: list[int] = []
     exam_hi: list[int] = []
-    for _, row in certified:
+    for row in rows:
         number.setdefault(row.key or "", len(number))
         exam_lo.append(len(exam))
         if '"exams"' in row.data:
@@ -148,29 +189,31 @@ def certification_rows(
     defined = catalogue.defined
     if more:
         defined = defined._replace(lo=[*defined.lo, *more], hi=[*defined.hi, *more])
-    rows = [row for _, row in certified]
     return CertificationRows(
-        kind=[kind for kind, _ in certified],
-        time=[row.occurred_at for row in rows],
-        position=[row.position for row in rows],
-        annulled=[annulled.get(row.position, NEVER) for row in rows],
+        kind=kinds_of(columns.topic),
+        time=columns.occurred_at,
+        position=columns.position,
+        annulled=ends_of(columns.position, annulled),
         certification=[number[row.key or ""] for row in rows],
-        until=[NEVER if row.until is None else row.until for row in rows],
+        until=[NEVER if until is None else until for until in columns.until],
         exam_lo=exam_lo,
         exam_hi=exam_hi,
         exam=exam,
     ), defined
 
 
-def numbered(names: Sequence[str]) -> list[int]:
+def numbered(names: Sequence[str | None]) -> list[int]:
     """Number names in the order in which they first come; equal names get equal numbers."""
-    numbers: dict[str, int] = {}
+    numbers: dict[str | None, int] = {}
     return [numbers.setdefault(name, len(numbers)) for name in names]
 
 
 def exam_runs(rows: Sequence[Recorded]) -> dict[str, tuple[int, int]]:
-    """Give the run of each exam in rows sorted by exam."""
-    names = [row.exam or "" for row in rows]
-    order = list(dict.fromkeys(names))
-    lo, hi = runs(len(order), numbered(names))
-    return {name: (lo[i], hi[i]) for i, name in enumerate(order)}
+    """Give the run (lo, hi) of each exam in rows sorted by exam."""
+    found: dict[str, tuple[int, int]] = {}
+    lo = 0
+    for exam, run in groupby(rows, key=lambda row: row.exam or ""):
+        hi = lo + sum(1 for _ in run)
+        found[exam] = lo, hi
+        lo = hi
+    return found

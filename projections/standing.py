@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from projections.answers import PolicyUsed, Reason, Sitting, Standing
+from projections.answers import PolicyUsed, Standing
 from projections.catalogue import Catalogue
 from projections.explain import Scene, reasons_of
 from projections.fold.codes import ELIGIBLE, NEVER, NONE, OUTCOMES, PENDING, STATUSES
@@ -26,16 +26,11 @@ class Moment(NamedTuple):
     """The last position that is known."""
 
 
-class Content(NamedTuple):
-    """All of a standing that can change while nothing new becomes visible."""
+Content: TypeAlias = dict[str, Any]
+"""All of a standing that can change while nothing new becomes visible, by its field names.
 
-    status: str
-    sittings_in_series: int
-    period_ends_at: int | None
-    policy: PolicyUsed | None
-    reasons: tuple[Reason, ...]
-    waived: tuple[Reason, ...]
-    sittings: tuple[Sitting, ...]
+Not yet models: the answer is made of it, nested, by one call, in half the time of making each.
+"""
 
 
 def standing_of(
@@ -75,15 +70,9 @@ def standing_of(
         known_at=moment.known_at,
         position=moment.position,
         eligible=judged.verdict.status == ELIGIBLE,
-        status=content.status,
         eligible_from=instant_or_null(eligible_from),
         next_change_at=instant_or_null(next_change(scene, judged, content)),
-        sittings_in_series=content.sittings_in_series,
-        period_ends_at=content.period_ends_at,
-        policy=content.policy,
-        reasons=content.reasons,
-        waived=content.waived,
-        sittings=content.sittings,
+        **content,
     )
 
 
@@ -112,15 +101,15 @@ def content_of(scene: Scene) -> Content:
     """Turn a verdict into everything of its standing but the instants ahead."""
     verdict = scene.verdict
     blocking, waived = reasons_of(scene)
-    return Content(
-        status=STATUSES[verdict.status],
-        sittings_in_series=verdict.in_series,
-        period_ends_at=instant_or_null(verdict.period_end),
-        policy=policy_used(scene),
-        reasons=blocking,
-        waived=waived,
-        sittings=tuple(sitting(scene, s) for s in range(scene.n)),
-    )
+    return {
+        "status": STATUSES[verdict.status],
+        "sittings_in_series": verdict.in_series,
+        "period_ends_at": instant_or_null(verdict.period_end),
+        "policy": policy_used(scene),
+        "reasons": blocking,
+        "waived": waived,
+        "sittings": sittings_said(scene),
+    }
 
 
 def policy_used(scene: Scene) -> PolicyUsed | None:
@@ -136,16 +125,25 @@ def policy_used(scene: Scene) -> PolicyUsed | None:
     )
 
 
-def sitting(scene: Scene, s: int) -> Sitting:
-    """Describe one sitting."""
-    sittings = scene.sittings
-    ordinal = sittings.ordinal[s] if scene.verdict.version >= 0 else 0
-    return Sitting(
-        registration_id=scene.opened(s).key or "",
-        started_at=sittings.start[s],
-        delivery="beta" if sittings.beta[s] else "live",
-        outcome=OUTCOMES[sittings.outcome[s]],
-        outcome_at=None if sittings.outcome[s] == PENDING else scene.decided(s).occurred_at,
-        ordinal=ordinal or None,
-        counted=ordinal > 0,
-    )
+def sittings_said(scene: Scene) -> list[dict[str, Any]]:
+    """Describe every sitting, as `Sitting` has it."""
+    rows, events = scene.sittings, scene.history.sitting_events
+    known = scene.verdict.version >= 0
+    said = []
+    for s in range(scene.n):
+        ordinal = rows.ordinal[s] if known else 0
+        outcome = rows.outcome[s]
+        said.append(
+            {
+                "registration_id": events[rows.opened_by[s]].key or "",
+                "started_at": rows.start[s],
+                "delivery": "beta" if rows.beta[s] else "live",
+                "outcome": OUTCOMES[outcome],
+                "outcome_at": (
+                    None if outcome == PENDING else events[rows.outcome_row[s]].occurred_at
+                ),
+                "ordinal": ordinal or None,
+                "counted": ordinal > 0,
+            }
+        )
+    return said
