@@ -260,6 +260,32 @@ def test_a_crash_at_any_write_leaves_a_log_that_the_next_sealing_completes(
     assert number > 15
 
 
+def test_a_crash_while_the_key_is_made_leaves_no_half_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each write, sync and link in turn: the next call makes it, or it is there."""
+    for number in range(1, 100):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        with Ledger.create(folder / NAME, clock=SetClock()) as ledger:
+            place, id = place_in(folder), str(ledger.about("ledger"))
+            with monkeypatch.context() as patched:
+                steps = Steps(number)
+                for name in ("fsync", "replace", "link"):
+                    patched.setattr(files.os, name, steps.to(getattr(os, name)))
+                with suppress(Crash):
+                    make_key(place, id)
+            if not place.key.exists():
+                make_key(place, id)
+            append(ledger, history(1, 3))
+            assert sealed(ledger).checkpoint.size == 3
+        assert said(verified(folder, full=True)) == []
+        assert not [path.name for path in folder.iterdir() if path.name.endswith(".new")]
+        if not steps.crashed:
+            break
+    assert number > 5
+
+
 def test_sealers_and_writers_at_once_come_to_one_log(tmp_path: Path) -> None:
     """Several processes sealing while others append: none fails, and the log holds."""
     with opened(tmp_path) as ledger:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ledger.transparency.crew import Crew
-from ledger.transparency.files import replace
+from ledger.transparency.files import replace, sync_folder
 from ledger.transparency.growing import Told, drop_partial, grow, rebuild
 from ledger.transparency.place import Place, last_signed, origin_of, read_note
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
@@ -115,6 +115,8 @@ def seal(
                 f"{place.key} signs for {key.verifier.name}, not for this ledger's log "
                 f"{origin_of(ledger_id)}: put that one's back, or name it with --signing-key"
             )
+        if not place.verifier_key.exists():  # where a crash came after the key was made
+            replace(place.verifier_key, f"{key.verifier}\n".encode())
         known = _known(place, key)
         last = known[-1]
         if head < last.size:
@@ -196,7 +198,9 @@ def _nobody(more: int) -> None:
 def _writing(place: Place) -> Iterator[None]:
     """Be the only one that writes this log; raises LogProblem when it cannot be written."""
     with _log_problems(place):
-        place.folder.mkdir(exist_ok=True)
+        if not place.folder.is_dir():
+            place.folder.mkdir(exist_ok=True)
+            sync_folder(place.folder.parent)
         descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

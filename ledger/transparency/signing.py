@@ -78,18 +78,24 @@ class SigningKey:
 
 
 def write_key(path: Path, key: SigningKey) -> None:
-    """Make a key file that only its owner may read; raises SigningKeyProblem if one is there."""
+    """Make a key file that only its owner may read; raises SigningKeyProblem if one is there.
+
+    It is written beside its place and linked there, so that a crash leaves no half of a key, which
+    the next attempt would have to leave as it is.
+    """
+    draft = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(f"{key.to_text()}\n".encode())
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
+            os.link(draft, path)
+        finally:
             with suppress(OSError):
-                path.unlink()
-            raise
+                draft.unlink()
         sync_folder(path.parent)
     except FileExistsError:
         raise _there(path) from None
