@@ -8,12 +8,17 @@ from itertools import repeat
 from operator import itemgetter, le
 from typing import Any, TypeAlias, cast
 
+from pydantic_core import from_json
+
 from ledger.compare import differences
-from ledger.events import EVENTS, EventAnnulled, Recorded, Row, make_event
+from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
+from ledger.keyring import KEY_FILE, Keyring
+from ledger.personal import PERSONAL_TYPES, plain_fields
 from ledger.sqlite import Writing
 from ledger.upcast import UPCASTS, Upcasts
-from ledger.vault import PERSONAL_TYPES, Vault, plain_fields
+
+__all__ = ["KEY_FILE", "Appended", "Appending", "Conflict", "Duplicate", "Outcome", "Refused"]
 
 AHEAD = 5 * 60 * SECOND
 """How far a fact's time may lie after its recording: clocks differ a little, facts do not."""
@@ -62,21 +67,19 @@ Outcome: TypeAlias = Appended | Duplicate | Conflict | Refused
 _PLAIN_TOPICS = frozenset(
     event.topic
     for event in EVENTS
-    if event.type not in PERSONAL_TYPES and event is not EventAnnulled
+    if event.type not in PERSONAL_TYPES and event not in (EventAnnulled, CandidateForgotten)
 )
-
-KEY_FILE = "key file"
-"""The name under which a ledger remembers the id of its key file."""
+_PERSONAL = tuple(f"{type}:" for type in PERSONAL_TYPES)
 
 
 class Appending:
     """The rules of one append transaction; `now` is the clock, read under the write lock."""
 
     def __init__(
-        self, writing: Writing, vault: Vault, now: int, *, upcasts: Upcasts = UPCASTS
+        self, writing: Writing, keyring: Keyring, now: int, *, upcasts: Upcasts = UPCASTS
     ) -> None:
         self._writing = writing
-        self._vault = vault
+        self.keyring = keyring
         self._now = now
         self._upcasts = upcasts
         self._last = writing.recorded_at if writing.position else MIN_INSTANT
@@ -154,11 +157,13 @@ class Appending:
         if keep and (problem := self._out_of_order(row, kept)):
             return Refused(problem)
         assert recorded_at is not None
-        if plain_fields(row):
+        if row.topic.startswith(_PERSONAL):
             sealed = self._seal(row)
             if isinstance(sealed, Refused):
                 return sealed
             row = sealed
+        elif row.topic.startswith(_FORGOTTEN):
+            self.keyring.destroy(row.stream.partition("/")[2])
         self._last = recorded_at
         return Appended(self._writing.insert_one(recorded_at, row))
 
@@ -198,25 +203,28 @@ class Appending:
         return row._replace(stream=target.stream, annuls=target.position)
 
     def _seal(self, row: Row) -> Row | Refused:
+        data = from_json(row.data)
+        fields = plain_fields(row.topic, data)
+        if not fields:
+            return row
+        if not self._writing.is_forgotten(row.stream):
+            sealed = self.keyring.seal(row, data, fields)
+            if sealed is not None:
+                return sealed
         subject = row.stream.partition("/")[2]
-        sealed = None if self._writing.is_forgotten(row.stream) else self._vault.seal_row(row)
-        if sealed is None:
-            return Refused(
-                f"candidate {subject!r} was forgotten: "
-                f"{', '.join(f'data.{name}' for name in plain_fields(row))} cannot be taken"
-            )
-        row, key_file = sealed
-        if self._writing.about(KEY_FILE) is None:
-            self._writing.remember(KEY_FILE, key_file)
-        return row
+        return Refused(
+            f"candidate {subject!r} was forgotten: "
+            f"{', '.join(f'data.{name}' for name in fields)} cannot be taken"
+        )
 
     def _same_secret(self, stored: Recorded, field: str, old: Any, new: Any) -> bool:
-        return self._writing.is_forgotten(stored.stream) or self._vault.same_secret(
+        return self._writing.is_forgotten(stored.stream) or self.keyring.same_secret(
             stored, field, old, new
         )
 
 
 _ANNULMENT = f"{EventAnnulled.type}:"
+_FORGOTTEN = f"{CandidateForgotten.type}:"
 _OCCURRED_AT: Callable[[Row], int] = itemgetter(Row._fields.index("occurred_at"))
 _TOPIC: Callable[[Row], str] = itemgetter(Row._fields.index("topic"))
 

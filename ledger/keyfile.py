@@ -2,112 +2,345 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from ledger.problems import KeyFileProblem
+from ledger.problems import KeyFileProblem, NotALedger
 from ledger.storage import make_file, storage_problems
 
-APPLICATION_ID = 0x41744C6B  # "AtLk"
-KEY_BYTES = 32
+APPLICATION_ID: Final = 0x41744C6B  # "AtLk"
+KEY_BYTES: Final = 32
 
-# secure_delete overwrites what is deleted; EXTRA makes the end of the journal durable too, so that
-# a key, once acknowledged, cannot be rolled back by a power cut after its event was committed.
-_SCHEMA = """
+_REGISTER: Final = """
+CREATE TABLE IF NOT EXISTS erasures (
+  candidate TEXT PRIMARY KEY, position INTEGER NOT NULL, reason TEXT NOT NULL, actor TEXT,
+  at INTEGER NOT NULL
+) STRICT
+"""
+_BACKUPS: Final = """
+CREATE TABLE IF NOT EXISTS backups (at INTEGER NOT NULL, until INTEGER NOT NULL, file TEXT NOT NULL)
+STRICT
+"""
+_ID: Final = "SELECT value FROM about WHERE name = 'id'"
+_SCHEMA: Final = f"""
 PRAGMA secure_delete = ON;
 PRAGMA synchronous = EXTRA;
 BEGIN;
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE keys (candidate TEXT PRIMARY KEY, key BLOB) STRICT;
+{_REGISTER};
+{_BACKUPS};
 """
 
 
-def create_key_file(path: Path) -> None:
-    """Make an empty key file that only its owner may read, with an id of its own."""
+class Erasure(NamedTuple):
+    """A line of the register: why and when a candidate's key was destroyed."""
+
+    candidate: str
+    position: int
+    """Where its CandidateForgotten was to stand; what the ledger says wins."""
+    reason: str
+    actor: str | None
+    at: int
+    """Microseconds."""
+
+
+class KeyBackup(NamedTuple):
+    """A copy of the key file that was made, and until when it may be used; microseconds."""
+
+    at: int
+    until: int
+    file: str
+
+
+def create_key_file(path: Path, id: str | None = None) -> None:
+    """Make an empty key file that only its owner may read, with an id of its own, or this one."""
     make_file(
         path,
         f"{_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-        f"INSERT INTO about VALUES ('id', '{secrets.token_hex(16)}'); COMMIT;",
+        f"INSERT INTO about VALUES ('id', '{id or secrets.token_hex(16)}'); COMMIT;",
         mode=0o600,
     )
 
 
-@contextmanager
-def open_key_file(path: Path, remembered: str | None) -> Iterator[KeyFile]:
-    """Open the key file at `path`; raises KeyFileProblem if it is not the one `remembered`.
+class KeyPlace:
+    """Where a key file lies: opened when it is needed, and kept open as long as it lies there.
 
-    It is opened anew for each use: a connection kept open to a file that was moved away would
-    write keys where nobody finds them again.
+    A connection to a file that was moved away would write keys where nobody finds them again. So
+    at each use the open file is compared with the one that lies there, and once more after a write.
     """
-    with storage_problems(path), closing(_connect(path)) as connection:
-        keys = KeyFile(path, connection)
-        if remembered is not None and keys.id != remembered:
-            raise KeyFileProblem(
-                f"{path} is another ledger's key file ({keys.id[:8]}…), this ledger's is "
-                f"{remembered[:8]}…: put that one back, or name it"
-            )
-        yield keys
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open: KeyFile | None = None
+        self._process = os.getpid()
+
+    def key_file(self, remembered: str | None) -> KeyFile | None:
+        """Return the key file; None if there is none and none is `remembered`.
+
+        Raises KeyFileProblem if it is missing, or is not the one `remembered` by its id.
+        """
+        with key_problems(self.path):
+            found = _identity(self.path)
+            if found is None:
+                self.close()
+                if remembered is None:
+                    return None
+                raise KeyFileProblem(
+                    f"the key file {self.path} is missing: put it back, or name the one this "
+                    "ledger was written with; nothing was changed"
+                )
+            if self._open is None or self._open.identity != found:
+                self.close()
+                self._open = KeyFile(self.path)
+            keys = self._open
+            keys.check_id(remembered)
+            return keys
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self._open is not None and self._process == os.getpid():
+            self._open.close()
+        self._open = None
 
 
 class KeyFile:
-    """An open key file. A candidate without a row never had a key; a NULL key was destroyed."""
+    """An open key file. A candidate without a row never had a key; a NULL key was destroyed.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    What is written is durable after `commit`, not before.
+    """
+
+    def __init__(self, path: Path, *, mark: int = APPLICATION_ID) -> None:
+        """Open the file at `path`; raises KeyFileProblem if its mark is another."""
         self.path = path
-        self._connection = connection
-        self.id = str(connection.execute("SELECT value FROM about WHERE name = 'id'").fetchone()[0])
+        self.identity = _identity(path)
+        with key_problems(path):
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=60,
+                check_same_thread=False,
+            )
+            try:
+                (found,) = self._connection.execute("PRAGMA application_id").fetchone()
+                if found != mark:
+                    raise _no_key_file(path)
+                # Overwrite what is deleted; make the end of the journal durable too, so that a key
+                # cannot be taken back by a power cut after its event was committed.
+                for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
+                    self._connection.execute(f"PRAGMA {setting}").fetchall()
+                self.id = self._id()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; what is not committed is taken back."""
+        self._connection.close()
+
+    def check_id(self, remembered: str | None) -> None:
+        """Raise KeyFileProblem unless this is the key file that is remembered, if any is."""
+        self.id = self._id()
+        if remembered is not None and self.id != remembered:
+            raise KeyFileProblem(
+                f"{self.path} is another ledger's key file ({self.id[:8]}…), this ledger's is "
+                f"{remembered[:8]}…: put that one back, or name it"
+            )
+
+    def _id(self) -> str:
+        try:
+            found = self._connection.execute(_ID).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            found = None
+        if found is None:
+            raise _no_key_file(self.path)
+        return str(found[0])
+
+    # -- keys
+
+    def look_up(self, candidate: str) -> tuple[bytes | None, bool]:
+        """Return the candidate's key, and whether it was destroyed."""
+        found = self._connection.execute(
+            "SELECT key FROM keys WHERE candidate = ?", (candidate,)
+        ).fetchone()
+        return (None, False) if found is None else (found[0], found[0] is None)
 
     def key(self, candidate: str) -> bytes | None:
         """Return the candidate's key; None if there is none, or none any more."""
-        found = self._connection.execute(
-            "SELECT key FROM keys WHERE candidate = ?", (candidate,)
-        ).fetchone()
-        return None if found is None else found[0]
+        return self.look_up(candidate)[0]
 
     def is_destroyed(self, candidate: str) -> bool:
-        """Tell whether the candidate had a key that was destroyed."""
-        found = self._connection.execute(
-            "SELECT key FROM keys WHERE candidate = ?", (candidate,)
-        ).fetchone()
-        return found is not None and found[0] is None
+        """Tell whether the candidate's key was destroyed."""
+        return self.look_up(candidate)[1]
 
-    def make_key(self, candidate: str) -> bytes:
-        """Draw the candidate's first key, durable when this returns; or return the one there is."""
+    def keep(self, candidate: str, key: bytes | None = None) -> bytes:
+        """Keep the candidate's first key, a new one unless it is given; or return the one there is.
+
+        Raises KeyFileProblem if it was destroyed.
+        """
+        self._begin()
         self._connection.execute(
             "INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING",
-            (candidate, secrets.token_bytes(KEY_BYTES)),
+            (candidate, key or secrets.token_bytes(KEY_BYTES)),
         )
-        key = self.key(candidate)
-        if key is None:
+        kept = self.key(candidate)
+        if kept is None:
             raise KeyFileProblem(f"the key of {candidate} in {self.path} was destroyed")
-        return key
+        return kept
+
+    def destroy(self, candidate: str) -> bool:
+        """Destroy the candidate's key, for ever: none is drawn again. Tell whether there was one.
+
+        What is left is the candidate's id. A key destroyed before stays so, and nothing is written.
+        """
+        key, destroyed = self.look_up(candidate)
+        if destroyed:
+            return False
+        self._begin()
+        if key is not None:
+            # Of the same length first, so that SQLite writes over the key where it stands.
+            self._connection.execute(
+                "UPDATE keys SET key = zeroblob(length(key)) WHERE candidate = ?", (candidate,)
+            )
+        self._connection.execute(
+            "INSERT INTO keys VALUES (?, NULL) ON CONFLICT (candidate) DO UPDATE SET key = NULL",
+            (candidate,),
+        )
+        return key is not None
+
+    def candidates(self) -> Iterator[tuple[str, bool]]:
+        """Yield every candidate that is named, sorted, and whether there is a key (still)."""
+        rows = self._connection.execute(
+            "SELECT candidate, key IS NOT NULL FROM keys ORDER BY candidate"
+        ).fetchall()
+        return ((candidate, bool(there)) for candidate, there in rows)
+
+    # -- the register of erasures, and of backups
+
+    def register(self, erasure: Erasure) -> None:
+        """Keep why a candidate was forgotten; what was said first stands, but for the position."""
+        self._begin()
+        self._connection.execute(_REGISTER)  # a file of an earlier release has none
+        self._connection.execute(
+            "INSERT INTO erasures VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET position = excluded.position",
+            erasure,
+        )
+
+    def erasures(self, candidate: str | None = None) -> list[Erasure]:
+        """Return the register, sorted by candidate, or a candidate's line of it."""
+        if not self._has("erasures"):
+            return []
+        return [
+            Erasure._make(row)
+            for row in self._connection.execute(
+                "SELECT * FROM erasures WHERE ?1 IS NULL OR candidate = ?1 ORDER BY candidate",
+                (candidate,),
+            )
+        ]
+
+    def note_backup(self, backup: KeyBackup) -> None:
+        """Remember that a copy was made."""
+        self._begin()
+        self._connection.execute(_BACKUPS)
+        self._connection.execute("INSERT INTO backups VALUES (?, ?, ?)", backup)
+
+    def backups(self) -> list[KeyBackup]:
+        """Return the copies that were made, the first first."""
+        if not self._has("backups"):
+            return []
+        rows = self._connection.execute("SELECT * FROM backups ORDER BY at, until")
+        return [KeyBackup._make(row) for row in rows]
+
+    def _has(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()
+        return found is not None
+
+    # -- transactions
+
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make durable what was written, leaving nothing of what it replaced.
+
+        SQLite commits by removing its journal, which holds the pages as they were, keys and all:
+        so the file without a name is written over. Raises KeyFileProblem if the key file was moved
+        away meanwhile.
+        """
+        if not self._connection.in_transaction:
+            return
+        journal = _journal(self.path)
+        try:
+            self._connection.execute("COMMIT")
+            if journal is not None:
+                _overwrite(journal)
+        finally:
+            if journal is not None:
+                os.close(journal)
+        if _identity(self.path) != self.identity:
+            raise KeyFileProblem(
+                f"the key file {self.path} was moved away while it was written: nothing was "
+                "recorded, put it back"
+            )
+
+    def rollback(self) -> None:
+        """Take back what was written since the last commit."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def copy_to(self, connection: sqlite3.Connection) -> None:
+        """Copy the whole file, as it is at one moment, into an open database."""
+        self._connection.backup(connection)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+@contextmanager
+def key_problems(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into one sentence about the key file."""
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        with storage_problems(path):
+            yield
+    except NotALedger:
+        raise _no_key_file(path) from None
+
+
+def _no_key_file(path: Path) -> KeyFileProblem:
+    return KeyFileProblem(f"{path} is not a key file, or is damaged: it was left as it is")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell one file from another that comes to its place; None if there is none."""
+    try:
+        found = os.stat(path)
     except FileNotFoundError:
-        raise KeyFileProblem(
-            f"the key file {path} is missing: put it back, or name the one this ledger was written "
-            "with; nothing was changed"
-        ) from None
+        return None
     except OSError as error:
         raise KeyFileProblem(f"the key file {path} cannot be read: {error.strerror}") from None
-    mark = int.from_bytes(header[68:72], "big")
-    if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
-        raise KeyFileProblem(f"{path} is not a key file: it was left as it is")
-    connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, isolation_level=None, timeout=60
-    )
-    try:
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA synchronous = EXTRA")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return found.st_dev, found.st_ino
+
+
+def _journal(path: Path) -> int | None:
+    with suppress(OSError):
+        return os.open(f"{os.path.realpath(path)}-journal", os.O_WRONLY | os.O_CLOEXEC)
+    return None
+
+
+def _overwrite(descriptor: int) -> None:
+    """Write zeros over a file, as far as its file system writes in place; it may have no room."""
+    with suppress(OSError):
+        left = os.fstat(descriptor).st_size
+        while left > 0:
+            left -= os.write(descriptor, bytes(min(left, 1 << 20)))
+        os.fsync(descriptor)

@@ -13,19 +13,12 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, Mapper
 from eventsourcing.utils import Environment, EnvType
 
-from ledger.appending import (
-    KEY_FILE,
-    Appended,
-    Appending,
-    Conflict,
-    Duplicate,
-    Outcome,
-    Refused,
-)
+from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
 from ledger.events import Fact, Recorded, Row
+from ledger.keyring import KEY_FILE
 from ledger.mapper import RowMapper
 from ledger.problems import MalformedFact
-from ledger.sqlite import SQLiteLedgerRecorder
+from ledger.sqlite import FORGOTTEN, SQLiteLedgerRecorder
 from ledger.storage import check_file, create_file, storage_problems
 from ledger.upcast import UPCASTS, Upcasts
 from ledger.vault import Vault
@@ -93,6 +86,7 @@ class Ledger(Application[str]):
         self.vault = Vault(
             Path(f"{self.path}.keys") if keys is None else Path(keys),
             lambda: self.about(KEY_FILE),
+            self.is_forgotten,
         )
         self._clock = clock
         self._upcasts = upcasts
@@ -160,8 +154,8 @@ class Ledger(Application[str]):
         Commits durably at the end; rolls back if the body raises, so that nothing was changed.
         Meanwhile nobody else can append. Raises LedgerProblem as `append` does.
         """
-        with self.recorder.writing() as writing:
-            yield Appending(writing, self.vault, self._clock(), upcasts=self._upcasts)
+        with self.recorder.writing() as writing, self.vault.keyring(writing) as keyring:
+            yield Appending(writing, keyring, self._clock(), upcasts=self._upcasts)
 
     def head(self) -> Head:
         """Return the last position and its recorded_at; (0, 0) when the ledger is empty."""
@@ -250,6 +244,14 @@ class Ledger(Application[str]):
                     yield stream[len("candidate/") :]
             last = streams[-1][0]
 
+    def is_forgotten(self, candidate: str) -> bool:
+        """Tell whether the candidate's data was erased: no annulment brings it back."""
+        return bool(
+            self.recorder.values(
+                f"SELECT 1 FROM events WHERE {FORGOTTEN}", (f"candidate/{candidate}",)
+            )
+        )
+
     def search(self, text: str, limit: int = 20) -> list[Found]:
         """Return candidates whose id, a registration id or a request id begins with `text`.
 
@@ -310,6 +312,7 @@ class Ledger(Application[str]):
     def close(self) -> None:
         """Close the file. What was appended is durable without it."""
         super().close()
+        self.vault.close()
         self.recorder.close()
 
     # -- how `eventsourcing` is set up

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 from ledger.appending import Appending
 from ledger.events import Recorded, Row
+from ledger.keyfile import KeyPlace
+from ledger.keyring import Keyring
 from ledger.ledger import Ledger
 from ledger.sqlite import Writing
 from ledger.storage import SCHEMA
-from ledger.vault import Vault
 
 
 class Rehearsal(Ledger):
@@ -25,7 +27,6 @@ class Rehearsal(Ledger):
     def __init__(self, ledger: Ledger) -> None:
         """Rehearse on a ledger, from its head on; it stays the caller's to close."""
         super().__init__(ledger.path, clock=ledger._clock, keys=ledger.vault.path, read_only=True)
-        self.vault = _Unsealed(ledger.vault.path, lambda: None)
         self.base = self.head()
         self._store = sqlite3.connect(":memory:", isolation_level=None)
         self._store.executescript(SCHEMA)
@@ -41,7 +42,9 @@ class Rehearsal(Ledger):
         self._store.execute("BEGIN")
         try:
             writing = _Rehearsed(self._store, self)
-            yield Appending(writing, self.vault, self._clock(), upcasts=self._upcasts)
+            with closing(KeyPlace(self.vault.path)) as place:
+                keyring = _Unsealing(place, writing)
+                yield Appending(writing, keyring, self._clock(), upcasts=self._upcasts)
         except BaseException:
             self._store.execute("ROLLBACK")
             raise
@@ -85,9 +88,13 @@ class _Rehearsed(Writing):
         return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))
 
 
-class _Unsealed(Vault):
-    """Leaves personal fields as they are; they bear on no standing."""
+class _Unsealing(Keyring):
+    """Leaves personal fields as they are, which bear on no standing, and every key alone."""
 
-    def seal_row(self, row: Row) -> tuple[Row, str] | None:
+    def seal(self, row: Row, data: dict[str, Any], fields: Sequence[str]) -> Row:
         """Give the row back."""
-        return row, "rehearsed"
+        return row
+
+    def destroy(self, candidate: str) -> bool:
+        """Destroy nothing."""
+        return False

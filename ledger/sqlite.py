@@ -25,6 +25,10 @@ from ledger.storage import connect_reader, connect_writer, storage_problems
 _COLUMNS = ", ".join(Recorded._fields)
 _SELECT = f"SELECT {_COLUMNS} FROM events "
 _INSERT = f"INSERT INTO events VALUES ({', '.join('?' * len(Recorded._fields))})"
+FORGOTTEN = (
+    "stream = ? AND topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;' LIMIT 1"
+)
+"""Selects, of a stream, what says that its candidate was forgotten, of whatever version."""
 _HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
 
 
@@ -227,9 +231,7 @@ class Writing:
     def is_forgotten(self, stream: str) -> bool:
         """Tell whether a CandidateForgotten, of any version, is in the stream."""
         found = self.connection.execute(
-            "SELECT 1 FROM events WHERE stream = ? "
-            "AND topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;' LIMIT 1",
-            (stream,),
+            f"SELECT 1 FROM events WHERE {FORGOTTEN}", (stream,)
         ).fetchone()
         return found is not None
 

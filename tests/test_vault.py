@@ -20,8 +20,8 @@ from ledger_facts import FULL, GOLDEN, MINIMAL, SetClock, a_ledger, exported, ki
 
 from ledger.events import EVENTS, ExceptionRequested, Fact
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
+from ledger.personal import associated_data, opens, seal, tag
 from ledger.problems import KeyFileProblem
-from ledger.vault import associated_data, seal, tag, unseal
 from ledger.wire import parse_line
 
 PERSONAL = ("first_name", "last_name", "email", "description")
@@ -141,7 +141,7 @@ def test_a_golden_ciphertext_still_opens() -> None:
     data = json.loads(fact.event.to_json())
     for name, value in CLEAR.items():
         place = associated_data(fact.subject, fact.source, fact.id, name)
-        assert unseal(KEY, place, data[name]) == value
+        assert opens(KEY, place, data[name]) == value
         assert tag(KEY, place, value) == data[name]["hmac"]
 
 
@@ -158,7 +158,7 @@ def test_any_text_comes_back(text: str) -> None:
     """Empty, long, of any script."""
     place = associated_data("C-1", "urn:vue", "Q-1", "description")
     sealed = seal(KEY, place, text)
-    assert unseal(KEY, place, sealed) == text
+    assert opens(KEY, place, sealed) == text
     assert seal(KEY, place, text)["hmac"] == sealed["hmac"]
     assert seal(KEY, place, text)["ciphertext"] != sealed["ciphertext"]
 
@@ -175,7 +175,7 @@ def test_any_text_comes_back(text: str) -> None:
 def test_a_value_moved_elsewhere_does_not_open(place: tuple[str, str, str, str]) -> None:
     """Nobody can pass off one candidate's ciphertext as another's."""
     sealed = seal(KEY, associated_data("C-1", "urn:vue", "Q-1", "email"), "zoe@example.org")
-    assert unseal(KEY, associated_data(*place), sealed) is None
+    assert opens(KEY, associated_data(*place), sealed) is None
     assert tag(KEY, associated_data(*place), "zoe@example.org") != sealed["hmac"]
 
 
