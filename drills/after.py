@@ -1,0 +1,146 @@
+"""Is a ledger sound that is opened after its disk was disturbed, and does it go on?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drills.ground import sitting
+from drills.life import LEDGER, asked, personal
+from drills.whole import Whole, examine
+from ledger.events import CandidateForgotten, Recorded
+from ledger.ledger import Appended, Ledger
+from ledger.problems import LedgerProblem
+from ledger.transparency.place import Place, need_verifier_key, place_of
+from ledger.transparency.sealing import make_key, renew_key
+from ledger.transparency.verify import verify
+from service import clock
+from service.cli.sealing import check_unused
+
+_MOST_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Told:
+    """What had been acknowledged when the disk was disturbed."""
+
+    position: int = 0
+    """Everything up to it is in; 0: not even the ledger."""
+    checkpoint: bytes | None = None
+    """The last one that was given away."""
+    forgotten: frozenset[str] = frozenset()
+    """Whose data was erased."""
+
+    def and_then(self, line: str) -> Told:
+        """Add a line of what was acknowledged (see `drills.life`)."""
+        more = json.loads(line)
+        checkpoint = more.get("checkpoint")
+        return Told(
+            max(self.position, more.get("position", 0)),
+            checkpoint.encode() if checkpoint else self.checkpoint,
+            self.forgotten | ({more["forgotten"]} if "forgotten" in more else set()),
+        )
+
+
+def rows_of(folder: Path) -> list[Recorded]:
+    """Read every event of a ledger."""
+    with Ledger.open(folder / LEDGER, clock=clock.now, read_only=True) as ledger:
+        return list(ledger.read())
+
+
+def few(problems: Sequence[str]) -> list[str]:
+    """Tell the first problems of many: one fault shows in hundreds of states."""
+    if len(problems) <= _MOST_TOLD:
+        return list(problems)
+    return [*problems[:_MOST_TOLD], f"and {len(problems) - _MOST_TOLD:,} more"]
+
+
+def after(folder: Path, told: Told, history: Sequence[Recorded]) -> Whole:
+    """Open what is there, compare it with what was appended, go on, seal and verify.
+
+    `history` is every event that was ever appended: what is there must be the beginning of it.
+    """
+    path = folder / LEDGER
+    problems: list[str] = []
+    try:
+        if not path.exists() and not told.position:
+            check_unused(path, None)
+            Ledger.create(path, clock=clock.now).close()
+        with Ledger.open(path, clock=clock.now) as ledger:
+            rows = list(ledger.read())
+            problems += _compared(rows, told, history)
+            problems += _personal(ledger, rows, told, history)
+            problems += _going_on(ledger)
+            _with_a_key(ledger, told)
+        acknowledged = {(row.source, row.id): row.position for row in history[: told.position]}
+        whole = examine(path, acknowledged)
+        if told.checkpoint is not None:
+            problems += _against(place_of(path), told.checkpoint)
+    except Exception as problem:  # whatever it is, the one who finds such a disk would see it
+        kind = "" if isinstance(problem, LedgerProblem) else f"{type(problem).__name__}: "
+        return Whole(0, told.position, 0, (*problems, f"{kind}{problem}"))
+    return Whole(whole.stored, whole.lost, whole.doubled, (*problems, *whole.problems))
+
+
+def _compared(rows: Sequence[Recorded], told: Told, history: Sequence[Recorded]) -> Iterator[str]:
+    if len(rows) < told.position:
+        yield f"it ends at position {len(rows)}, and {told.position} were acknowledged"
+    for row, appended in zip(rows, history, strict=False):
+        if row != appended:
+            yield f"position {row.position} is {row}, and what was appended is {appended}"
+            return
+    if len(rows) > len(history):
+        yield f"position {len(history) + 1} was never appended"
+
+
+def _personal(
+    ledger: Ledger, rows: Sequence[Recorded], told: Told, history: Sequence[Recorded]
+) -> Iterator[str]:
+    """Compare what opens with what was sealed: everybody's, but for those who were forgotten."""
+    forgotten = told.forgotten | _forgotten(rows)
+    for row in rows:
+        if not row.source.startswith("urn:desk"):
+            continue
+        expected = personal(int(row.subject.removeprefix("C-")))
+        shown = ledger.vault.reveal(row)
+        opens = {name: shown[name] for name in expected if name in shown}
+        if row.subject in forgotten:
+            if opens or ledger.vault.key(row.subject) is not None:
+                yield f"{row.subject} was forgotten, and position {row.position} opens again"
+        elif opens != expected and not (
+            # Cut off after the key was destroyed, and before that was recorded.
+            row.subject in _forgotten(history) and ledger.vault.is_destroyed(row.subject)
+        ):
+            yield f"position {row.position} opens as {opens}, and {expected} was sealed"
+
+
+def _forgotten(rows: Sequence[Recorded]) -> frozenset[str]:
+    return frozenset(row.subject for row in rows if row.type == CandidateForgotten.type)
+
+
+def _going_on(ledger: Ledger) -> Iterator[str]:
+    """Append what comes next: with personal fields, and without."""
+    head = ledger.head().position
+    facts = [sitting("after", 1), asked(1_000_000)]
+    outcomes = ledger.append(facts)
+    if outcomes != [Appended(head + 1), Appended(head + 2)]:
+        yield f"what was appended afterwards came to {outcomes}"
+    opened = ledger.vault.reveal(next(iter(ledger.read(head + 1))))
+    if not personal(1_000_000).items() <= opened.items():
+        yield f"what was sealed afterwards opens as {opened}"
+
+
+def _with_a_key(ledger: Ledger, told: Told) -> None:
+    """Make the signing key that a beginning which was cut off had not come to."""
+    place = place_of(ledger.path)
+    if told.position or place.key.exists():
+        return
+    make = renew_key if place.checkpoint.exists() else make_key
+    make(place, str(ledger.about("ledger")))
+
+
+def _against(place: Place, checkpoint: bytes) -> Iterator[str]:
+    verdict = verify(place, need_verifier_key(place), against=checkpoint)
+    yield from (f"--against: {finding.sentence}" for finding in verdict.findings)
