@@ -59,19 +59,21 @@ def back_up(place: Place, target: Path, seal: Seal, ways: Ways) -> BackedUp:
     Raises Unsound when anything is wrong with it, Inconsistent when sealing would contradict what
     was signed, LedgerProblem for what hinders; then nothing has that name.
     """
-    with drafting(target) as draft, _sealed_snapshot(place, seal) as (source, log, hindered):
+    with drafting(target) as draft:
         copy = draft.place
-        with ways.bar("copying", source.pages) as told:
-            copy_file(source, copy.ledger, target, told)
-            if log is not None:
-                copy_log(place, copy, log.checkpoint.size, log.note, log.keys)
-        sealed = 0 if log is None else log.checkpoint.size
+        with _sealed_snapshot(place, seal) as (source, log, hindered):
+            with ways.bar("copying", source.pages) as told:
+                copy_file(source, copy.ledger, target, told)
+            sealed = 0 if log is None else log.checkpoint.size
+            different = differing(source, copy.ledger, sealed)
+        # The ledger itself is let go: its write-ahead log can be cleaned up again.
+        if log is not None:
+            copy_log(place, copy, sealed, log.note, log.keys)
         with ways.bar("verifying", sealed) as told:
-            findings = unsound(
-                copy, None if log is None else log.key, processes=ways.processes, told=told
-            )
-        if not findings and (position := differing(source, copy.ledger, sealed)) is not None:
-            findings = [f"position {position} was not copied as it is in {place.ledger}"]
+            key = None if log is None else log.key
+            findings = unsound(copy, key, processes=ways.processes, told=told)
+        if different is not None:
+            findings.append(f"position {different} was not copied as it is in {place.ledger}")
         if findings:
             raise Unsound([each.replace(str(copy.ledger), str(target)) for each in findings])
         draft.publish()

@@ -35,7 +35,7 @@ def backup(
         Path, typer.Argument(metavar="FILE", help="The copy; beside it comes FILE.tlog, its log.")
     ],
 ) -> int:
-    """Copy the ledger to FILE, while others go on writing, and verify the copy.
+    """Copy the ledger, verified, while others go on writing.
 
     Every event that was recorded when it begins is in it, with the transparency log up to there.
     Each is hashed again from the copy before the copy gets its name: FILE is a whole and verified
