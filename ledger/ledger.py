@@ -99,9 +99,21 @@ class Ledger(Application[str]):
         clock: Clock,
         keys: str | os.PathLike[str] | None = None,
         upcasts: Upcasts = UPCASTS,
+        first: Sequence[Fact] = (),
     ) -> Ledger:
-        """Make an empty ledger and open it; raises LedgerProblem if something is there already."""
-        create_file(Path(os.path.realpath(path)))
+        """Make a ledger and open it; raises LedgerProblem if something is there already.
+
+        It is empty, or holds the facts that are `first`: with all of them, or it is not there.
+        """
+
+        place = Path(os.path.realpath(path))
+
+        def begin(draft: Path) -> None:
+            own = f"{place}.keys" if keys is None else keys
+            with cls(draft, clock=clock, keys=own, upcasts=upcasts) as ledger:
+                ledger.append(first)
+
+        create_file(place, begin if first else None)
         return cls(path, clock=clock, keys=keys, upcasts=upcasts)
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -50,18 +50,28 @@ _READER_CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 4_000
 
 
-def create_file(path: Path) -> None:
-    """Make an empty ledger at `path`, wholly or not at all; LedgerProblem if one is there."""
+def create_file(path: Path, begin: Callable[[Path], None] | None = None) -> None:
+    """Make a ledger at `path`, wholly or not at all; LedgerProblem if one is there.
+
+    `begin` writes what is in it from the beginning, into the draft whose path it is given.
+    """
     make_file(
         path,
         f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA}"
         f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {SCHEMA_VERSION};"
         f"INSERT INTO about VALUES ('ledger', '{secrets.token_hex(16)}'); COMMIT;",
+        begin=begin,
     )
 
 
-def make_file(path: Path, script: str, *, mode: int = 0o666) -> None:
+def make_file(
+    path: Path,
+    script: str,
+    *,
+    mode: int = 0o666,
+    begin: Callable[[Path], None] | None = None,
+) -> None:
     """Make an SQLite file by a script; raises LedgerProblem if something is there already.
 
     It is made beside its place and then linked there, so that a process killed in between leaves
@@ -75,14 +85,16 @@ def make_file(path: Path, script: str, *, mode: int = 0o666) -> None:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
             with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
                 connection.executescript(script)
+            if begin is not None:
+                begin(draft)
             os.link(draft, path)
             _sync_folder(path.parent)
     except FileExistsError:
         raise LedgerProblem(f"{path} is already there: nothing was changed") from None
     finally:
-        for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+        for ending in ("", "-wal", "-shm", ".lock"):
             with suppress(OSError):
-                leftover.unlink()
+                Path(f"{draft}{ending}").unlink()
 
 
 def check_file(path: Path) -> None:

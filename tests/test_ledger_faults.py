@@ -340,10 +340,11 @@ assert dict(os.environ) == before and "TZINFO_TOPIC" in before or len(sys.argv) 
     assert outputs[0] == outputs[1] != ""
 
 
+@pytest.mark.parametrize("first", [[], [sample("ExamFailed", "F"), sample("ExamPassed", "P")]])
 def test_a_process_killed_while_it_makes_a_ledger_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: list[Fact]
 ) -> None:
-    """It is made beside its place: until it is whole, nothing stands there."""
+    """It is made beside its place: until it is whole, with what is first, nothing stands there."""
     seen: list[list[str]] = []
     link = os.link
 
@@ -352,9 +353,10 @@ def test_a_process_killed_while_it_makes_a_ledger_leaves_none(
         link(source, target)
 
     monkeypatch.setattr(os, "link", look)
-    with Ledger.create(tmp_path / "a.ledger", clock=SetClock()) as ledger:
+    with Ledger.create(tmp_path / "a.ledger", clock=SetClock(), first=first) as ledger:
+        assert [row.type for row in ledger.read()] == [fact.event.type for fact in first]
         ledger.append([sample("ExamPassed")])
-        assert len(exported(ledger)) == 1
+        assert len(exported(ledger)) == 1 + len(first)
     (during,) = seen
     assert all(name.startswith("a.ledger.new-") for name in during)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.ledger", "a.ledger.lock"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from service.cli.problems import CallProblem
 from service.cli.sealing import check_unused, make_key_for, seal_after
 
 if TYPE_CHECKING:
+    from ledger.events import Fact
     from ledger.ledger import Ledger
 
 DEFAULT_URL = "sqlite:///attempts.ledger"
@@ -67,15 +68,16 @@ class Call:
             yield ledger
 
     @contextmanager
-    def create(self) -> Iterator[Ledger]:
-        """Make the ledger, empty, and its signing key; what is written is sealed at the end.
+    def create(self, first: Sequence[Fact] = ()) -> Iterator[Ledger]:
+        """Make the ledger, with the facts that are `first` in it, and its signing key.
 
-        Raises LedgerProblem if something is there already.
+        Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
+        the end. Raises LedgerProblem if something is there already.
         """
         from ledger.ledger import Ledger
 
         check_unused(self.path, self.signing_key)
-        with Ledger.create(self.path, clock=clock.now, keys=self.keys) as ledger:
+        with Ledger.create(self.path, clock=clock.now, keys=self.keys, first=first) as ledger:
             make_key_for(ledger, self.signing_key)
             yield ledger
             seal_after(ledger, self.signing_key)

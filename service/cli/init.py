@@ -38,12 +38,9 @@ def init(
     from ledger.intake.catalogue import policy_facts
     from policies.shipped import shipped
 
-    with call_of(context).create() as ledger:
-        policies = "" if bare else " with the policies"
-        if not bare:
-            texts = shipped()
-            entries = policy_facts(texts, known=ledger.stream, now=clock.now(), actor=actor)
-            ledger.append(entries.facts)
-            policies += f" {', '.join(id for id, _ in texts)}"
-        say(f"{ledger.path} is made{policies or ', bare'}")
+    texts = () if bare else shipped()
+    entries = policy_facts(texts, known=lambda stream: [], now=clock.now(), actor=actor)
+    with call_of(context).create(entries.facts) as ledger:
+        policies = ", ".join(id for id, _ in texts)
+        say(f"{ledger.path} is made{f' with the policies {policies}' if policies else ', bare'}")
     return DONE
