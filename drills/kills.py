@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from drills.beginnings import begin_again
 from drills.followers import Followers
 from drills.ground import command, new_ledger
 from drills.needs import Tool
-from drills.processes import Process, Writer, left_behind, until
+from drills.processes import Process, Writer, left_behind, merged, until
 from drills.report import Finding, Options
 from drills.whole import Key, examine
 from drills.worker import BEGIN, EMAIL, MINUTE
@@ -26,20 +27,31 @@ NEEDS: tuple[Tool, ...] = ()
 
 ALL_AT_ONCE = 12
 """Every so many kills all processes are killed together, as when the machine is out of memory."""
+ROWS, MANY_ROWS, LONG_FILE = 5_000, 80_000, 3
+"""Rows of an imported file, and of the one whose import has other processes seal and read beside."""
 SHARES = {"one": 5, "many": 5, "import": 4, "seal": 3, "project": 2, "feed": 1}
 """How often each is killed."""
 
 
 def run(options: Options) -> Iterator[Finding]:
-    """Kill and start again, then count."""
-    kills = options.size(120, 14)
+    """Kill and start again, then count; then ledgers that are killed while they are made."""
     drill = _Drill(options)
     try:
         drill.start()
-        drill.go_on_until(kills)
+        drill.go_on_until(options.size(120, 14))
         yield drill.ended()
     finally:
         drill.stop()
+    ledgers = options.size(60, 4)
+    begun = begin_again(options.scratch, ledgers, random.Random(options.seed))
+    yield Finding(
+        "kills",
+        f"{begun.kills} kills -9 while {ledgers} ledgers are made",
+        begun.acknowledged,
+        begun.lost,
+        begun.doubled,
+        tuple(begun.problems),
+    )
 
 
 class _Drill:
@@ -53,7 +65,7 @@ class _Drill:
             Writer(self.folder, self.ledger, "one", "--sizes", "1"),
             Writer(self.folder, self.ledger, "many", "--sizes", "1,30,2,400"),
         ]
-        self.importer = Importer(self.folder, self.ledger, options.size(80_000, 20_000))
+        self.importer = Importer(self.folder, self.ledger)
         self.followers = Followers(self.folder, self.ledger)
         self.killed: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -92,7 +104,7 @@ class _Drill:
         if isinstance(process, Importer):
             if process.code() is not None:
                 process.go_on()
-            time.sleep(self.dice.uniform(0.1, 1.2))
+            time.sleep(self.dice.uniform(0.2, 0.8))
             return
         before = process.marks()
         until(lambda: process.marks() != before or process.code() is not None, 2.0, interval=0.0002)
@@ -118,20 +130,17 @@ class _Drill:
         """End all of them, let the followers come to the head, and count."""
         for writer in self.writers:
             self._kill(writer.name)
-            writer.read()
         self.importer.wait()
         self.importer.taken()
         if self.importer.code():
             self.problems.append(f"import ends with {self.importer.code()}: {self.importer.said()}")
         self.problems += self.followers.problems()
-        acknowledged: dict[Key, int | None] = dict(self.importer.acknowledged)
-        for writer in self.writers:
-            acknowledged |= writer.acknowledged
+        told, contradictions = merged(self.writers)
+        acknowledged = {**told, **self.importer.acknowledged}
         whole = examine(self.ledger, acknowledged)
-        self.problems += whole.problems
+        self.problems += (*contradictions, *whole.problems)
         self.problems += _unread(self.ledger)
         self.problems += left_behind(self.folder)
-        self.problems += _leftovers(self.folder)
         each = ", ".join(f"{name} {self.killed[name]}" for name in self.processes)
         return Finding(
             "kills",
@@ -152,7 +161,7 @@ class _Drill:
 class Importer(Process):
     """The real `import`, of one file after another; a file is repeated until it is all in."""
 
-    def __init__(self, folder: Path, ledger: Path, rows: int) -> None:
+    def __init__(self, folder: Path, ledger: Path) -> None:
         super().__init__(
             folder, "import", command(ledger, "import", "--actor", "drill"),
             signs=[Path(f"{ledger}-wal")],
@@ -160,7 +169,6 @@ class Importer(Process):
         self.acknowledged: dict[Key, None] = {}
         self.files = 0
         self._folder = folder
-        self._rows = rows
 
     def start(self, *more: str | Path) -> None:
         """Import the file that is due."""
@@ -180,11 +188,11 @@ class Importer(Process):
             self.files += 1
 
     def _numbers(self) -> range:
-        """Give the rows of the present file: most are short, every third is long."""
+        """Give the rows of the present file: all are short, but for one."""
         return range(self.files * 1_000_000, self.files * 1_000_000 + self._length())
 
     def _length(self) -> int:
-        return self._rows if self.files % 3 == 2 else self._rows // 10
+        return MANY_ROWS if self.files == LONG_FILE else ROWS
 
     def _file(self) -> Path:
         file = self._folder / f"results-{self.files}.csv"
@@ -213,9 +221,3 @@ def _unread(path: Path) -> Iterator[str]:
         for (answer,) in connection.execute("PRAGMA integrity_check"):
             if answer != "ok":
                 yield f"integrity_check of the key file: {answer}"
-
-
-def _leftovers(folder: Path) -> Iterator[str]:
-    """Name what kills left lying about, besides a draft that the next writing replaces."""
-    print(sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if "tile" not in str(p)))
-    yield from ()

@@ -122,7 +122,7 @@ class Writer(Process):
         *words: str,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        command = [sys.executable, "-m", "drills.worker", ledger, name, *words]
+        command = [sys.executable, "-m", "drills.worker", str(ledger), name, *words]
         super().__init__(folder, name, command, environment=environment)
         self.acknowledged: dict[Key, int] = {}
         self.waits: list[int] = []
@@ -152,6 +152,20 @@ class Writer(Process):
             for each in told:
                 id, _, position = each.rpartition("=")
                 self.acknowledged[SOURCE, id] = int(position)
+
+
+def merged(writers: Sequence[Writer]) -> tuple[dict[Key, int], list[str]]:
+    """Put together what writers were told; and say where they were not told the same."""
+    told: dict[Key, int] = {}
+    contradictions = []
+    for writer in writers:
+        writer.read()
+        for key, position in writer.acknowledged.items():
+            if told.setdefault(key, position) != position:
+                contradictions.append(
+                    f"{key[1]} is said to be at position {told[key]}, and at {position}"
+                )
+    return told, contradictions
 
 
 def until(done: Callable[[], bool], seconds: float = LONG, *, interval: float = 0.005) -> bool:
