@@ -170,6 +170,19 @@ class Snapshot:
             for piece in split(merge(part, newer)):
                 yield self._write(piece)
 
+    def reached(self) -> int | None:
+        """Tell up to which position it is, None if there is none to go on from; reads no part.
+
+        Raises Damaged when its manifest, or a part that it names, is not there to be read.
+        """
+        manifest = self._manifest()
+        if manifest is None:
+            return None
+        for entry in (*manifest.base, *([manifest.delta] if manifest.delta else [])):
+            if not (self._folder / entry.file).is_file():
+                raise Damaged(f"{entry.file} is missing")
+        return manifest.position
+
     # -- files
 
     def _manifest(self) -> Manifest | None:

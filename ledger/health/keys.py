@@ -1,0 +1,68 @@
+"""Whether the keys of personal fields are where they should be, and only there. Reads, no more."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from ledger.keyfile import APPLICATION_ID
+from ledger.ledger import Ledger
+from ledger.problems import KeyFileProblem
+from ledger.storage import storage_problems
+
+# Of any schema version; the range is what `Writing.is_forgotten` looks for.
+_FORGOTTEN = "topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
+
+
+class Keys(NamedTuple):
+    """What a key file holds, against what the ledger says of it."""
+
+    id: str
+    candidates: int
+    """How many candidates have a key."""
+    damaged: bool
+    came_back: tuple[str, ...]
+    """Candidates who were forgotten, by the ledger, and have a key all the same; sorted."""
+    only_here: tuple[str, ...]
+    """Candidates whose key was destroyed, while the ledger does not say they were forgotten."""
+
+
+def keys_of(ledger: Ledger, path: Path) -> Keys:
+    """Look into a key file; raises KeyFileProblem or LedgerProblem where it does not read."""
+    with _opened(path) as connection:
+        (id,) = connection.execute("SELECT value FROM about WHERE name = 'id'").fetchone()
+        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        rows = connection.execute("SELECT candidate, key NOTNULL FROM keys")
+        held = {candidate: bool(there) for candidate, there in rows}
+    forgotten = {
+        stream.partition("/")[2]
+        for (stream,) in ledger.recorder.values(
+            f"SELECT DISTINCT stream FROM events NOT INDEXED WHERE {_FORGOTTEN}"
+        )
+    }
+    return Keys(
+        str(id),
+        sum(held.values()),
+        sound != "ok",
+        tuple(sorted(name for name in forgotten if held.get(name))),
+        tuple(sorted(name for name, there in held.items() if not there and name not in forgotten)),
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a key file for reading alone, on read-only media too."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise KeyFileProblem(f"the key file {path} cannot be read: {error.strerror}") from None
+    if header[:16] != b"SQLite format 3\0" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
+        raise KeyFileProblem(f"{path} is not a key file")
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    with storage_problems(path), closing(sqlite3.connect(uri, uri=True)) as connection:
+        yield connection
