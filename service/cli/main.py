@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, str] = {
     "record": "service.cli.record",
     "annul": "service.cli.annul",
     "exception": "service.cli.exception",
+    "forget": "service.cli.forget",
+    "keys": "service.cli.keys",
     "search": "service.cli.search",
     "standing": "service.cli.standing",
     "history": "service.cli.history",
@@ -47,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "verify-proof": "service.cli.verify_proof",
     "doctor": "service.cli.doctor",
     "backup": "service.cli.backup",
+    "restore": "service.cli.restore",
 }
 """Each command and the module whose `app` it is, in the order of the help.
 

@@ -1,0 +1,168 @@
+"""Put a ledger back from a backup: copied, and held against every checkpoint there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.backup.backing_up import Ways
+from ledger.backup.checking import unsound
+from ledger.backup.copying import copy_file, set_journal, snapshot
+from ledger.backup.draft import Draft
+from ledger.backup.log import copy_log
+from ledger.backup.problems import BackupProblem, Stale, Unsound
+from ledger.storage import check_file
+from ledger.transparency.crew import Crew
+from ledger.transparency.files import replace
+from ledger.transparency.growing import drop_partial, grow
+from ledger.transparency.place import Place, need_verifier_key, place_of, read_note
+from ledger.transparency.problems import Inconsistent
+from ledger.transparency.tiles import Tree
+from ledger.transparency.verify_proof import (
+    Checkpoint,
+    ProofProblem,
+    VerifierKey,
+    open_checkpoint,
+)
+
+
+class Kept(NamedTuple):
+    """A checkpoint that was kept elsewhere than in the backup."""
+
+    where: Path
+    note: bytes
+
+
+class Restored(NamedTuple):
+    """What was put back."""
+
+    head: int
+    """The last position; 0: an empty ledger."""
+    checkpoint: Checkpoint
+    """The largest checkpoint that it was verified against; it is the new log's."""
+    stale: tuple[str, ...]
+    """What was signed and is not in it, a sentence each; only if that was accepted."""
+
+
+def verifier_of(backup: Path) -> VerifierKey:
+    """Return the verifier key beside a backup; raises LogProblem, BackupProblem if there is none.
+
+    Whoever has put a backup together could have put a key of theirs beside it: one from elsewhere
+    is better.
+    """
+    check_file(backup)
+    place = place_of(backup)
+    if not place.verifier_key.is_file():
+        raise _without_log(place)
+    return need_verifier_key(place)
+
+
+def restore(
+    backup: Path,
+    draft: Draft,
+    key: VerifierKey,
+    kept: Sequence[Kept],
+    ways: Ways,
+    *,
+    stale_ok: bool = False,
+) -> Restored:
+    """Copy a backup and its log into a draft, and verify all of it; `finish` gives it its name.
+
+    Every event is hashed and held against the log and checkpoint of the backup, the log against
+    each checkpoint in `kept`. One of those that is larger than the backup's own, while the backup
+    has the events, takes its place. A backup without a log needs one: its log is made anew.
+
+    Raises Unsound when anything is not as it was signed; Stale when events that were signed are
+    missing from the backup, unless `stale_ok`; LedgerProblem for what hinders.
+    """
+    check_file(backup)
+    source, copy = place_of(backup), draft.place
+    own = read_note(source.checkpoint)
+    if own is None and not kept:
+        raise _without_log(source)
+    largest = None if own is None else _opened(own, key, source.checkpoint)
+    others = [(_opened(each.note, key, each.where), each) for each in kept]
+    with snapshot(backup) as held, ways.bar("copying", held.pages) as told:
+        copy_file(held, copy.ledger, draft.target, told)
+        head = held.head
+    if own is not None and largest is not None:
+        keys = read_note(source.verifier_key) or b""
+        if keys.decode(errors="replace").split()[-1:] != [str(key)]:
+            keys = f"{key}\n".encode()
+        copy_log(source, copy, largest.size, own, keys)
+    with ways.bar("verifying", head) as told:
+        of_log = None if largest is None else key
+        findings = unsound(copy, of_log, processes=ways.processes, told=told)
+    if findings:
+        raise Unsound([each.replace(str(copy.ledger), str(backup)) for each in findings])
+    if largest is None:
+        replace(copy.verifier_key, f"{key}\n".encode())
+    stale = []
+    for checkpoint, each in sorted(others, key=lambda other: other[0].size):
+        if checkpoint.size > head:
+            stale.append(_missing(backup, head, checkpoint.size, each.where))
+        else:
+            _hold_against(copy, backup, largest, checkpoint, each, ways)
+            if largest is None or checkpoint.size > largest.size:
+                largest = checkpoint
+    if stale and (largest is None or not stale_ok):
+        raise Stale("\n".join(stale))
+    assert largest is not None
+    return Restored(head, largest, tuple(stale))
+
+
+def finish(draft: Draft) -> None:
+    """Make the draft a ledger that is written to, under its name; raises BackupProblem."""
+    set_journal(draft.place.ledger, "wal")
+    draft.publish()
+
+
+def _hold_against(
+    copy: Place,
+    backup: Path,
+    own: Checkpoint | None,
+    checkpoint: Checkpoint,
+    kept: Kept,
+    ways: Ways,
+) -> None:
+    """Compare a log, made longer from the rows if need be, with a checkpoint; raises Unsound."""
+    size = 0 if own is None else own.size
+    try:
+        if checkpoint.size > size:
+            more = checkpoint.size - size
+            with Crew(more, ways.processes) as crew, ways.bar("hashing", more) as told:
+                grow(copy, size, checkpoint.size, crew, told)
+        tree = Tree(copy.tiles, max(size, checkpoint.size))
+        if tree.root_at(checkpoint.size) != checkpoint.root:
+            raise Inconsistent(
+                f"{backup} was forked or rewritten: its first {checkpoint.size} events are not "
+                f"those of {kept.where}"
+            )
+    except Inconsistent as problem:
+        raise Unsound([str(problem).removeprefix("nothing is signed: ")]) from None
+    if checkpoint.size > size or own is None:
+        replace(copy.checkpoint, kept.note)
+        drop_partial(copy.tiles, size, checkpoint.size)
+
+
+def _without_log(place: Place) -> BackupProblem:
+    return BackupProblem(
+        f"{place.ledger} cannot be verified, it has no log beside it ({place.folder}): name the "
+        "log's verifier key (--key) and a checkpoint that was kept elsewhere (--against)"
+    )
+
+
+def _opened(note: bytes, key: VerifierKey, where: Path) -> Checkpoint:
+    try:
+        return open_checkpoint(note, key)
+    except ProofProblem as problem:
+        raise Unsound([f"{where}: {problem}"]) from None
+
+
+def _missing(backup: Path, head: int, size: int, where: Path) -> str:
+    gone = f"position {size} is" if head + 1 == size else f"positions {head + 1} to {size} are"
+    return (
+        f"{backup} ends at position {head}, but {where} was signed over {size} events: {gone} "
+        "missing from it"
+    )
