@@ -28,7 +28,7 @@ NEEDS: tuple[Tool, ...] = ()
 ALL_AT_ONCE = 12
 """Every so many kills all processes are killed together, as when the machine is out of memory."""
 ROWS, MANY_ROWS, LONG_FILE = 5_000, 80_000, 3
-"""Rows of an imported file, and of the one whose import has other processes seal and read beside."""
+"""Rows of an imported file, and of the one whose import has others seal and read beside it."""
 SHARES = {"one": 5, "many": 5, "import": 4, "seal": 3, "project": 2, "feed": 1}
 """How often each is killed."""
 
@@ -84,14 +84,14 @@ class _Drill:
 
     def go_on_until(self, kills: int) -> None:
         """Kill one after another, and all at once now and then; start each again."""
-        rounds = 0
+        rounds, victims = 0, self._victims()
         while (total := self.killed.total()) < kills and not self.problems:
             rounds += 1
             if rounds % ALL_AT_ONCE == 0:
                 time.sleep(self.dice.uniform(0.1, 0.5))
                 names = list(self.processes)
             else:
-                names = self.dice.choices(list(SHARES), list(SHARES.values()))
+                names = [next(victims)]
                 self._await_moment(self.processes[names[0]])
             for name in names:
                 self._kill(name)
@@ -99,11 +99,18 @@ class _Drill:
                 self._start_again(name)
             assert self.killed.total() > total or rounds < 10 * kills, "nothing can be killed"
 
+    def _victims(self) -> Iterator[str]:
+        """Give each name once, then all of them by their shares, over and over; shuffled."""
+        deck = list(SHARES)
+        while True:
+            self.dice.shuffle(deck)
+            yield from deck
+            deck = [name for name, share in SHARES.items() for _ in range(share)]
+
     def _await_moment(self, process: Process) -> None:
         """Wait until a process is seen at work, and then a moment more, of chance."""
         if isinstance(process, Importer):
-            if process.code() is not None:
-                process.go_on()
+            process.go_on()
             time.sleep(self.dice.uniform(0.2, 0.8))
             return
         before = process.marks()
@@ -176,8 +183,9 @@ class Importer(Process):
 
     def go_on(self) -> None:
         """Import the next file, or this one again if it was killed on the way."""
-        self.taken()
-        self.start()
+        if self.code() is not None:
+            self.taken()
+            self.start()
 
     def taken(self) -> None:
         """Take note of what is acknowledged when an import has ended well."""
