@@ -11,8 +11,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from ledger.batches import few
 from ledger.models import ExceptionRequested
-from ledger.scan import _query
 
 NO_END: Final = 1 << 62
 """The `until` of what has none."""
@@ -92,5 +92,5 @@ def scan_corrections(path: Path, upto: int, late: int) -> pa.Table:
 
 
 def _table(path: Path, select: str, schema: pa.Schema) -> pa.Table:
-    batches = (batch.cast(schema) for batch in _query(path, select))
+    batches = (batch.cast(schema) for batch in few(path, select))
     return pa.Table.from_batches(batches, schema).sort_by("position")

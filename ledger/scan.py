@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from adbc_driver_manager import Error
-from adbc_driver_sqlite import dbapi
 
+from ledger.batches import few, many
 from ledger.models import ExceptionRequested
-from ledger.problems import LedgerProblem
 
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
@@ -62,36 +59,37 @@ SCHEMA = pa.schema(
 RECORDED_SCHEMA = SCHEMA.insert(9, pa.field("recorded_at", pa.int64()))
 """What `scan_recorded` gives: the facts, and when the ledger took them."""
 
-BATCH_ROWS = 65_536
+
+# So many new facts are worth a reader apart: their candidates have some twenty each.
+_FEW = 20_000
 
 
 def scan(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
     """Yield the facts of candidates after one position and up to another, by position.
 
-    Batches of `SCHEMA`, at most BATCH_ROWS rows each; instants in microseconds.
+    Batches of `SCHEMA`; instants in microseconds.
     Raises LedgerProblem when the file cannot be read.
     """
-    yield from _batches(path, _SELECT + _NEW.format(after=int(after), upto=int(upto)))
+    return _facts(many(path, _SELECT + _NEW.format(after=int(after), upto=int(upto))))
 
 
 def scan_touched(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
     """Yield all facts up to `upto` of the candidates who have one after `after`, in any order."""
     new = "SELECT stream FROM events" + _NEW.format(after=int(after), upto=int(upto))
-    yield from _batches(path, f"{_SELECT} WHERE +position <= {int(upto)} AND stream IN ({new})")
+    read = few if upto - after < _FEW else many
+    return _facts(read(path, f"{_SELECT} WHERE +position <= {int(upto)} AND stream IN ({new})"))
 
 
 def scan_recorded(path: Path, upto: int) -> Iterator[pa.RecordBatch]:
     """Yield the facts of candidates up to a position, by position, as `RECORDED_SCHEMA`."""
     select = _RECORDED + _NEW.format(after=0, upto=int(upto))
-    return (batch.cast(RECORDED_SCHEMA) for batch in _query(path, select))
+    return (batch.cast(RECORDED_SCHEMA) for batch in many(path, select))
 
 
 def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.Table:
     """Give all facts of some candidates up to a position, by position, as `RECORDED_SCHEMA`.
 
-    Through the ledger's own connection: the driver brings an SQLite of its own, and a process that
-    closes a file lets go of every lock it holds on it (POSIX), those of the other SQLite too. A
-    follower, which reads again and again beside writers, cannot have that.
+    Through the ledger's own connection: a follower reads again and again.
     """
     named = json.dumps([f"candidate/{name}" for name in candidates])
     rows = ledger.recorder.values(
@@ -99,19 +97,8 @@ def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.
         "ORDER BY position",
         (named, upto),
     )
-    return pa.Table.from_batches([_recorded(rows)])
-
-
-def read_recorded(ledger: Ledger, upto: int) -> Iterator[pa.RecordBatch]:
-    """Yield what `scan_recorded` does, through the ledger's own connection: for small ones."""
-    for after in range(0, upto, BATCH_ROWS):
-        some = _NEW.format(after=after, upto=min(after + BATCH_ROWS, upto))
-        yield _recorded(ledger.recorder.values(f"{_RECORDED} {some} ORDER BY position"))
-
-
-def _recorded(rows: list[Any]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) or [()] * len(RECORDED_SCHEMA)
-    return pa.record_batch(
+    return pa.table(
         [
             pa.array(column, field.type)
             for column, field in zip(columns, RECORDED_SCHEMA, strict=True)
@@ -128,27 +115,12 @@ WITH RECURSIVE at(position) AS (SELECT {step} UNION ALL SELECT position + {step}
   WHERE position + {step} <= {int(upto)})
 {_SELECT} WHERE position IN at AND +stream >= 'candidate/' AND +stream < 'candidate0'
 """
-    found = [batch["candidate"].to_pylist() for batch in _batches(path, every)]
+    found = [batch["candidate"].to_pylist() for batch in few(path, every)]
     return sorted(name for names in found for name in names)
 
 
-def _batches(path: Path, select: str) -> Iterator[pa.RecordBatch]:
-    return (batch.cast(SCHEMA) for batch in _query(path, select))
-
-
-def _query(path: Path, select: str) -> Iterator[pa.RecordBatch]:
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    try:
-        with dbapi.connect(uri) as connection, connection.cursor() as cursor:
-            _set_batch_rows(cursor)
-            cursor.execute(select)
-            yield from cursor.fetch_record_batch()
-    except Error as error:
-        raise LedgerProblem(f"{path} cannot be read: {error}") from None
-
-
-def _set_batch_rows(cursor: Any) -> None:
-    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": BATCH_ROWS})
+def _facts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return (batch.cast(SCHEMA) for batch in batches)
 
 
 class Clock(NamedTuple):
@@ -171,7 +143,7 @@ def scan_clock(path: Path, upto: int) -> Clock:
     """
     select = f"SELECT position, recorded_at FROM events WHERE position <= {int(upto)}"
     first, recorded_at = [], []
-    for batch in _query(path, select):
+    for batch in many(path, select):
         position, instant = batch["position"].to_numpy(), batch["recorded_at"].to_numpy()
         new = np.append(True, instant[1:] != instant[:-1])
         first.append(position[new])

@@ -14,10 +14,11 @@ from crowd import facts, ledger_of
 from strategies import world
 from viewing import apart, beside, built_anew, ledger_from, project, record, table, ways
 
+from ledger import batches
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from projections.views.tables import VERSION
-from replay.views import build, keep, pieces
+from replay.views import build, keep
 from replay.views.keep import keeper
 from replay.views.lock import BeingKept
 from replay.views.store import Views
@@ -74,7 +75,7 @@ def test_pieces_and_chunks_of_any_size_give_the_same(
     """Built in many pieces, kept in many transactions."""
     once = built_anew(ledger, tmp_path / "once.views")
     monkeypatch.setattr(build, "PIECE", 60)
-    monkeypatch.setattr(pieces, "SMALL", 0)  # so that another process reads
+    monkeypatch.setattr(batches, "_WORTH_BYTES", 0)  # so that another process reads
     monkeypatch.setattr(keep, "CHUNK", 7)
     monkeypatch.setattr(keep, "CANDIDATES", 3)
     assert apart(built_anew(ledger, tmp_path / "pieces.views"), once) == []
