@@ -15,6 +15,7 @@ from ledger.problems import KeyFileProblem, NotALedger
 from ledger.storage import make_file, storage_problems
 
 APPLICATION_ID: Final = 0x41744C6B  # "AtLk"
+BACKUP_ID: Final = 0x41744C42  # "AtLB": a backup is never taken for a key file
 KEY_BYTES: Final = 32
 
 _REGISTER: Final = """
@@ -27,10 +28,8 @@ _BACKUPS: Final = """
 CREATE TABLE IF NOT EXISTS backups (at INTEGER NOT NULL, until INTEGER NOT NULL, file TEXT NOT NULL)
 STRICT
 """
-_ID: Final = "SELECT value FROM about WHERE name = 'id'"
+_ABOUT: Final = "SELECT value FROM about WHERE name = ?"
 _SCHEMA: Final = f"""
-PRAGMA secure_delete = ON;
-PRAGMA synchronous = EXTRA;
 BEGIN;
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE keys (candidate TEXT PRIMARY KEY, key BLOB) STRICT;
@@ -69,45 +68,23 @@ def create_key_file(path: Path, id: str | None = None) -> None:
     )
 
 
-class KeyPlace:
-    """Where a key file lies: opened when it is needed, and kept open as long as it lies there.
+def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
+    """Make a backup of a key file at `path`, which says of itself that it is one, and until when.
 
-    A connection to a file that was moved away would write keys where nobody finds them again. So
-    at each use the open file is compared with the one that lies there, and once more after a write.
+    Raises LedgerProblem if something is there already.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open: KeyFile | None = None
-        self._process = os.getpid()
-
-    def key_file(self, remembered: str | None) -> KeyFile | None:
-        """Return the key file; None if there is none and none is `remembered`.
-
-        Raises KeyFileProblem if it is missing, or is not the one `remembered` by its id.
-        """
-        with key_problems(self.path):
-            found = _identity(self.path)
-            if found is None:
-                self.close()
-                if remembered is None:
-                    return None
-                raise KeyFileProblem(
-                    f"the key file {self.path} is missing: put it back, or name the one this "
-                    "ledger was written with; nothing was changed"
-                )
-            if self._open is None or self._open.identity != found:
-                self.close()
-                self._open = KeyFile(self.path)
-            keys = self._open
-            keys.check_id(remembered)
-            return keys
-
-    def close(self) -> None:
-        """Close the file, if it is open."""
-        if self._open is not None and self._process == os.getpid():
-            self._open.close()
-        self._open = None
+    source = str(keys.path.absolute()).replace("'", "''")
+    make_file(
+        path,
+        f"ATTACH '{source}' AS keys_now; {_SCHEMA} PRAGMA application_id = {BACKUP_ID};"
+        + "".join(
+            f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
+            for table in ("about", "keys", "erasures", "backups")
+        )
+        + f"INSERT INTO about VALUES ('backup at', '{backup.at}'), ('backup until', "
+        f"'{backup.until}'); COMMIT; DETACH keys_now;",
+        mode=0o600,
+    )
 
 
 class KeyFile:
@@ -119,7 +96,9 @@ class KeyFile:
     def __init__(self, path: Path, *, mark: int = APPLICATION_ID) -> None:
         """Open the file at `path`; raises KeyFileProblem if its mark is another."""
         self.path = path
-        self.identity = _identity(path)
+        self.identity = identity_of(path)
+        if self.identity is None:
+            raise KeyFileProblem(f"there is no file {path}")
         with key_problems(path):
             self._connection = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -131,7 +110,7 @@ class KeyFile:
             try:
                 (found,) = self._connection.execute("PRAGMA application_id").fetchone()
                 if found != mark:
-                    raise _no_key_file(path)
+                    raise _no_key_file(path, found, mark)
                 # Overwrite what is deleted; make the end of the journal durable too, so that a key
                 # cannot be taken back by a power cut after its event was committed.
                 for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
@@ -156,14 +135,19 @@ class KeyFile:
 
     def _id(self) -> str:
         try:
-            found = self._connection.execute(_ID).fetchone()
+            found = self.about("id")
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
             found = None
         if found is None:
             raise _no_key_file(self.path)
-        return str(found[0])
+        return found
+
+    def about(self, name: str) -> str | None:
+        """Return what the file says of itself under a name."""
+        found = self._connection.execute(_ABOUT, (name,)).fetchone()
+        return None if found is None else str(found[0])
 
     # -- keys
 
@@ -217,19 +201,24 @@ class KeyFile:
         )
         return key is not None
 
-    def candidates(self) -> Iterator[tuple[str, bool]]:
-        """Yield every candidate that is named, sorted, and whether there is a key (still)."""
-        rows = self._connection.execute(
+    def candidates(self) -> list[tuple[str, bool]]:
+        """Return every candidate that is named, sorted, and whether there is a key (still)."""
+        return self._connection.execute(
             "SELECT candidate, key IS NOT NULL FROM keys ORDER BY candidate"
         ).fetchall()
-        return ((candidate, bool(there)) for candidate, there in rows)
+
+    def with_keys(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every candidate that has a key, and the key."""
+        return iter(
+            self._connection.execute("SELECT candidate, key FROM keys WHERE key IS NOT NULL")
+        )
 
     # -- the register of erasures, and of backups
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten; what was said first stands, but for the position."""
         self._begin()
-        self._connection.execute(_REGISTER)  # a file of an earlier release has none
+        self._complete()
         self._connection.execute(
             "INSERT INTO erasures VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET position = excluded.position",
@@ -251,7 +240,7 @@ class KeyFile:
     def note_backup(self, backup: KeyBackup) -> None:
         """Remember that a copy was made."""
         self._begin()
-        self._connection.execute(_BACKUPS)
+        self._complete()
         self._connection.execute("INSERT INTO backups VALUES (?, ?, ?)", backup)
 
     def backups(self) -> list[KeyBackup]:
@@ -260,6 +249,11 @@ class KeyFile:
             return []
         rows = self._connection.execute("SELECT * FROM backups ORDER BY at, until")
         return [KeyBackup._make(row) for row in rows]
+
+    def _complete(self) -> None:
+        """Make the tables that a file of an earlier release has not."""
+        self._connection.execute(_REGISTER)
+        self._connection.execute(_BACKUPS)
 
     def _has(self, table: str) -> bool:
         found = self._connection.execute(
@@ -290,7 +284,7 @@ class KeyFile:
         finally:
             if journal is not None:
                 os.close(journal)
-        if _identity(self.path) != self.identity:
+        if identity_of(self.path) != self.identity:
             raise KeyFileProblem(
                 f"the key file {self.path} was moved away while it was written: nothing was "
                 "recorded, put it back"
@@ -300,10 +294,6 @@ class KeyFile:
         """Take back what was written since the last commit."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-    def copy_to(self, connection: sqlite3.Connection) -> None:
-        """Copy the whole file, as it is at one moment, into an open database."""
-        self._connection.backup(connection)
 
 
 @contextmanager
@@ -316,11 +306,15 @@ def key_problems(path: Path) -> Iterator[None]:
         raise _no_key_file(path) from None
 
 
-def _no_key_file(path: Path) -> KeyFileProblem:
+def _no_key_file(path: Path, found: int = 0, wanted: int = APPLICATION_ID) -> KeyFileProblem:
+    if wanted == BACKUP_ID:
+        return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
+    if found == BACKUP_ID:
+        return KeyFileProblem(f"{path} is a backup of keys: put them back with `keys restore`")
     return KeyFileProblem(f"{path} is not a key file, or is damaged: it was left as it is")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> tuple[int, int] | None:
     """Tell one file from another that comes to its place; None if there is none."""
     try:
         found = os.stat(path)

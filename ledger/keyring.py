@@ -8,7 +8,8 @@ from json import JSONEncoder
 from typing import Any, Final
 
 from ledger.events import Recorded, Row
-from ledger.keyfile import Erasure, KeyFile, KeyPlace, create_key_file, key_problems
+from ledger.keyfile import Erasure, KeyFile, create_key_file, key_problems
+from ledger.keyplace import KeyPlace
 from ledger.personal import Sealer, associated_data, tag
 from ledger.sqlite import Writing
 
@@ -95,19 +96,18 @@ class Keyring:
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten, in the key file, which is made if there is none."""
-        keys = self._made()
+        keys = self.adopt()
         with key_problems(self._place.path):
             keys.destroy(erasure.candidate)
             keys.register(erasure)
-        self._remember(keys)
 
     def file(self) -> KeyFile | None:
         """Return the open key file, for what else is done with it; None if there is none."""
         return self._found()
 
-    def adopt(self, id: str) -> KeyFile:
-        """Return the open key file; one of that id is made if there is none."""
-        keys = self._made(id)
+    def adopt(self) -> KeyFile:
+        """Return the open key file, which is this ledger's from now on; made if there is none."""
+        keys = self._made()
         self._remember(keys)
         return keys
 
@@ -127,10 +127,10 @@ class Keyring:
             self._keys = self._place.key_file(self._writing.about(KEY_FILE))
         return self._keys
 
-    def _made(self, id: str | None = None) -> KeyFile:
+    def _made(self) -> KeyFile:
         keys = self._found()
         if keys is None:
-            create_key_file(self._place.path, id)
+            create_key_file(self._place.path)
             keys = self._found()
             assert keys is not None
         return keys

@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.appending import Appending
 from ledger.events import Recorded, Row
-from ledger.keyfile import KeyPlace
+from ledger.keyplace import KeyPlace
 from ledger.keyring import Keyring
 from ledger.ledger import Ledger
 from ledger.sqlite import Writing

@@ -9,7 +9,8 @@ from threading import Lock
 from typing import Any, Final
 
 from ledger.events import Recorded
-from ledger.keyfile import KeyFile, KeyPlace, key_problems
+from ledger.keyfile import KeyFile, key_problems
+from ledger.keyplace import KeyPlace
 from ledger.keyring import Keyring
 from ledger.personal import associated_data, opens, sealed_fields
 from ledger.problems import KeyFileProblem

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.appending import Appending
 from ledger.events import EVENT_TYPES, Event, ExceptionRequested, Fact, Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
+from ledger.vault import ERASED
 from policies.schema import Policy
 from projections.catalogue import annulments
 from projections.exception_rules import (
@@ -147,19 +148,19 @@ class Desk:
         for name in names:
             yield from requests_of(name, self._rows(name, moment.position), catalogue, moment)
 
-    def clear(self, request: Request) -> dict[str, str]:
-        """Return a request's personal fields in clear text, without those that were erased.
+    def clear(self, request: Request) -> dict[str, str | Mapping[str, bool]]:
+        """Return a request's personal fields in clear text, and `ERASED` for those erased.
 
         Raises KeyFileProblem when the key file is missing or another.
         """
         asked = [self._ledger.find(cause.source, cause.id) for cause in request.events]
         for row in reversed(asked):
             if row is not None and row.type == REQUESTED:
-                data = self._ledger.vault.reveal(row)
+                data = self._ledger.vault.reveal(row, erased=ERASED)
                 return {
                     name: data[name]
                     for name in ExceptionRequested.model_fields
-                    if name in ExceptionRequested.personal and isinstance(data.get(name), str)
+                    if name in ExceptionRequested.personal and data.get(name) is not None
                 }
         return {}
 

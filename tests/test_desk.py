@@ -476,7 +476,7 @@ def test_everybodys_requests_are_listed_by_candidate(
 def test_personal_fields_are_told_in_clear_only_when_asked_for(
     desk: Desk, ledger: Ledger, tmp_path: Path
 ) -> None:
-    """With the candidate's key; nothing once that is destroyed, and a sentence without the file."""
+    """With the candidate's key; erased once that is destroyed, and a sentence without the file."""
     request = desk.request(WHO, asked(), now=NOW).request
     personal = {name: LETTER[name] for name in ("first_name", "last_name", "email", "description")}
     assert desk.clear(request) == personal
@@ -487,7 +487,7 @@ def test_personal_fields_are_told_in_clear_only_when_asked_for(
     with sqlite3.connect(ledger.vault.path) as keys:
         keys.execute("UPDATE keys SET key = NULL")
     keys.close()
-    assert desk.clear(request) == {}
+    assert desk.clear(request) == dict.fromkeys(personal, {"erased": True})
     ledger.vault.path.unlink()
     with pytest.raises(KeyFileProblem, match="is missing"):
         desk.clear(request)

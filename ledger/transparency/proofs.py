@@ -1,18 +1,23 @@
-"""Proofs as files that stand alone: of one event, and of one log continuing another."""
+"""Proofs as files that stand alone: of one event, of an erasure, of one log continuing another."""
 
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.events import Recorded
 from ledger.transparency.leaf import leaf_hash_or_none, leaf_record
 from ledger.transparency.place import Place, need_checkpoint
 from ledger.transparency.problems import LogProblem, NotSealed
+from ledger.transparency.signing import SigningKey
 from ledger.transparency.tiles import Tree
 from ledger.transparency.verify_proof import (
     CONSISTENCY_PROOF,
+    ERASURE,
+    ERASURE_NAMES,
     EVENT_PROOF,
     TLOG_PROOF,
     Checkpoint,
@@ -71,6 +76,22 @@ def prove_event(place: Place, key: VerifierKey, event: Recorded) -> bytes:
         head.note.decode(),
     ]
     return _checked("\n".join(lines), key)
+
+
+def certify_erasure(
+    place: Place, signing: SigningKey, said: Mapping[str, Any], event: Recorded
+) -> bytes:
+    """Return a certificate of erasure: a statement, signed, and the proof of its event.
+
+    `said` has the members of `ERASURE_NAMES`; `event` is the CandidateForgotten. Raises NotSealed
+    when no checkpoint covers that yet, Unprovable when the ledger is not the one that was signed.
+    """
+    line = json.dumps(
+        {name: said[name] for name in ERASURE_NAMES}, ensure_ascii=False, separators=(",", ":")
+    )
+    note = signing.sign(f"{ERASURE}\n{line}\n")
+    proof = prove_event(place, signing.verifier, event)
+    return _checked(f"{note.decode()}\n{proof.decode()}", signing.verifier)
 
 
 def prove_between(place: Place, key: VerifierKey, sizes: tuple[int, int]) -> bytes:

@@ -3,13 +3,15 @@
 
     python verify_proof.py FILE --key VKEY [--against CHECKPOINT-FILE]
 
-FILE is what `attempt-ledger prove` wrote, VKEY the log's verifier key (or a file that holds it),
-got from somebody you trust, not from beside the proof. With --against the proof must also fit a
-checkpoint that you kept. Exit code 0: it holds. 1: it does not, and standard error says why. 2: the
-call itself was wrong. Neither the ledger nor any other file of the program is needed.
+FILE is what `attempt-ledger prove` wrote, or `forget --certificate`. VKEY is the log's verifier key
+(or a file that holds it), got from somebody you trust, not from beside the proof. With --against
+the proof must also fit a checkpoint that you kept. Exit code 0: it holds. 1: it does not, and
+standard error says why. 2: the call itself was wrong. Neither the ledger nor any other file of the
+program is needed.
 
 The formats are the public ones of https://c2sp.org (signed-note, tlog-checkpoint, tlog-proof), the
-hashing that of RFC 6962; `docs/transparency.md` says how an event becomes a leaf.
+hashing that of RFC 6962; `docs/transparency.md` says how an event becomes a leaf, and
+`docs/erasure.md` what a certificate of erasure says.
 """
 
 from __future__ import annotations
@@ -28,15 +30,21 @@ from typing import Any, NamedTuple
 
 EVENT_PROOF = "attempt-ledger proof v1"
 CONSISTENCY_PROOF = "attempt-ledger consistency v1"
+ERASURE = "attempt-ledger erasure v1"
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 ED25519 = 1
-"""The first lines of the two kinds of proof and of a C2SP one; the signature type of a note."""
+"""The first lines of the three kinds of proof and of a C2SP one; the signature type of a note."""
 
 LEAF_NAMES = (
     "v", "position", "recorded_at", "occurred_at", "topic", "stream", "source", "id", "actor",
     "exam", "key", "flag", "until", "annuls", "data_sha256",
 )  # fmt: skip
 """The members of a leaf record, version 1, in order."""
+
+ERASURE_NAMES = (
+    "log", "candidate", "position", "reason", "actor", "at", "erased", "key_backups",
+)  # fmt: skip
+"""The members of a statement of erasure, version 1, in order."""
 
 _DASH = "\N{EM DASH} "
 _MOST_SIGNATURES = 64
@@ -167,42 +175,42 @@ def parse_vkey(text: str) -> VerifierKey:
     return VerifierKey(name, bytes.fromhex(id), raw[1:])
 
 
-def open_note(note: bytes, key: VerifierKey) -> str:
-    """Return the text of a note that the key signed; raises ProofProblem."""
+def open_note(note: bytes, key: VerifierKey, what: str = "the checkpoint") -> str:
+    """Return the text of a note that the key signed; raises ProofProblem, which says of what."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
         whole = note.decode()
     except UnicodeDecodeError:
-        raise ProofProblem("the checkpoint is not UTF-8") from None
+        raise ProofProblem(f"{what} is not UTF-8") from None
     text, gap, signatures = whole.rpartition("\n\n")
     if not gap or not whole.endswith("\n") or _CONTROL.search(whole):
-        raise ProofProblem("the checkpoint is no signed note")
+        raise ProofProblem(f"{what} is no signed note")
     text += "\n"
     lines = signatures[:-1].split("\n")
     if len(lines) > _MOST_SIGNATURES:
-        raise ProofProblem(f"the checkpoint has more than {_MOST_SIGNATURES} signatures")
+        raise ProofProblem(f"{what} has more than {_MOST_SIGNATURES} signatures")
     signed = False
     for line in lines:
         name, space, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or not space or not _NAME.fullmatch(name):
-            raise ProofProblem("the checkpoint has a line among its signatures that is none")
-        raw = from_base64(encoded, "a signature of the checkpoint")
+            raise ProofProblem(f"{what} has a line among its signatures that is none")
+        raw = from_base64(encoded, f"a signature of {what}")
         if len(raw) < 5:
-            raise ProofProblem("a signature of the checkpoint is cut off")
+            raise ProofProblem(f"a signature of {what} is cut off")
         if (name, raw[:4]) != (key.name, key.id):
             continue  # another's, such as a witness's
         try:
             Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
         except InvalidSignature:
             raise ProofProblem(
-                f"the signature of {key.name} under the checkpoint does not hold: the checkpoint "
-                "was changed after it was signed"
+                f"the signature of {key.name} under {what} does not hold: {what} was changed after "
+                "it was signed"
             ) from None
         signed = True
     if not signed:
-        raise ProofProblem(f"the checkpoint is not signed with the key {key.name}+{key.id.hex()}")
+        raise ProofProblem(f"{what} is not signed with the key {key.name}+{key.id.hex()}")
     return text
 
 
@@ -255,7 +263,7 @@ def hash_of(text: str, what: str) -> bytes:
     return raw
 
 
-# -- the two kinds of proof
+# -- the three kinds of proof
 
 
 class Proved(NamedTuple):
@@ -268,6 +276,8 @@ class Proved(NamedTuple):
     """The leaf record of the event; empty of a consistency proof."""
     data: str
     """The event's data, as it is stored."""
+    erasure: dict[str, Any] | None = None
+    """What a certificate of erasure says; the leaf is that of its CandidateForgotten."""
 
 
 def check_proof(proof: bytes, key: VerifierKey, kept: Checkpoint | None = None) -> Proved:
@@ -283,9 +293,12 @@ def check_proof(proof: bytes, key: VerifierKey, kept: Checkpoint | None = None) 
         proved = _check_event(lines, key)
     elif lines[0] == CONSISTENCY_PROOF:
         proved = _check_consistency(lines, key)
+    elif lines[0] == ERASURE:
+        proved = _check_erasure(lines, key)
     else:
         raise ProofProblem(
-            f"this is no proof: its first line should be «{EVENT_PROOF}» or «{CONSISTENCY_PROOF}»"
+            f"this is no proof: its first line should be «{EVENT_PROOF}», «{CONSISTENCY_PROOF}» or "
+            f"«{ERASURE}»"
         )
     if kept is not None:
         _check_kept(proved, kept)
@@ -349,13 +362,50 @@ def _check_consistency(lines: list[str], key: VerifierKey) -> Proved:
     return Proved(checkpoint, trees, {}, "")
 
 
-def _leaf(line: str) -> dict[str, Any]:
+def _check_erasure(lines: list[str], key: VerifierKey) -> Proved:
+    """A statement as a signed note, an empty line, and the proof of its CandidateForgotten."""
+    if len(lines) < 5 or lines[2] != "" or "" not in lines[3:]:
+        raise ProofProblem("the certificate is cut off before the proof of its event")
+    end = lines.index("", 3)
+    note = "\n".join(lines[:end]) + "\n"
+    open_note(note.encode(), key, "the statement")
+    said = _members(lines[1])
+    if said is None or tuple(said) != ERASURE_NAMES:
+        raise ProofProblem("the second line is no statement of erasure of version 1")
+    if lines[end + 1 : end + 2] != [EVENT_PROOF]:
+        raise ProofProblem(f"after the statement should come «{EVENT_PROOF}»")
+    proved = _check_event(lines[end + 1 :], key)
+    leaf = proved.leaf
+    if not leaf["topic"].startswith("CandidateForgotten:"):
+        raise ProofProblem(
+            f"position {leaf['position']}: the event proved is {leaf['topic']}, not the "
+            "CandidateForgotten of the statement"
+        )
+    for what, stated, found in (
+        ("position", said["position"], leaf["position"]),
+        ("candidate", f"candidate/{said['candidate']}", leaf["stream"]),
+        ("log", said["log"], proved.checkpoint.origin),
+    ):
+        if stated != found:
+            raise ProofProblem(
+                f"position {leaf['position']}: the statement's {what} is not that of the event "
+                "proved"
+            )
+    return proved._replace(erasure=said)
+
+
+def _members(line: str) -> dict[str, Any] | None:
     try:
-        leaf = json.loads(line)
+        members = json.loads(line)
     except (ValueError, RecursionError):
-        leaf = None
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def _leaf(line: str) -> dict[str, Any]:
+    leaf = _members(line)
     if (
-        not isinstance(leaf, dict)
+        leaf is None
         or tuple(leaf) != LEAF_NAMES
         or leaf["v"] != 1
         or type(leaf["position"]) is not int
@@ -409,6 +459,8 @@ def told(proved: Proved) -> str:
     if proved.trees:
         sizes = " → ".join(f"{size:,}" for size in (*(s for s, _ in proved.trees), checkpoint.size))
         return _table([("continues", sizes), *log])
+    if proved.erasure is not None:
+        return _table([*_erasure_rows(proved.erasure), *log])
     leaf = proved.leaf
     type_, _, version = leaf["topic"].partition(":")
     rows = [
@@ -423,6 +475,23 @@ def told(proved: Proved) -> str:
         ("data", proved.data),
     ]
     return _table([*rows, *log])
+
+
+def _erasure_rows(said: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say what a certificate of erasure says."""
+    rows = [
+        ("erased", f"what was personal of candidate {said['candidate']}"),
+        ("position", f"{said['position']:,}"),
+        ("at", said["at"]),
+        ("reason", "-" if said["reason"] is None else said["reason"]),
+        ("actor", "-" if said["actor"] is None else said["actor"]),
+    ]
+    for event in said["erased"]:
+        fields = ", ".join(event["fields"])
+        rows.append(("event", f"{event['position']:,}  {event['source']} {event['id']}: {fields}"))
+    for backup in said["key_backups"]:
+        rows.append(("key backup", f"of {backup['at']}, to be used before {backup['until']}"))
+    return rows
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -42,8 +42,10 @@ def history(
     """Show everything recorded of a candidate.
 
     Annulled events too. Text is a table in the order in which things were true; JSON an array of
-    CloudEvents in the order in which they were recorded, personal fields as ciphertext.
+    CloudEvents in the order in which they were recorded, personal fields as ciphertext. Where
+    those of a forgotten candidate would be shown it says `erased`: {"erased": true} in JSON.
     """
+    from ledger.vault import ERASED
     from ledger.wire import to_cloudevent
     from replay.moment import moment_at
 
@@ -54,7 +56,10 @@ def history(
         events = ledger.stream(stream, upto=moment.position)
         if not events and not ledger.stream(stream):
             raise no_candidate(candidate, ledger)
-        revealed = {event.position: ledger.vault.reveal(event) for event in events if clear}
+        show = clear or (format is Format.text and ledger.is_forgotten(candidate))
+        revealed = {
+            event.position: ledger.vault.reveal(event, erased=ERASED) for event in events if show
+        }
     if format is Format.json:
         lines = [to_cloudevent(event) for event in events]
         if clear:

@@ -19,6 +19,7 @@ from service.cli.standing_text import moment_lines
 _SUBJECTS = ("exam", "certification")
 _KEYS = ("registration_id", "request_id")
 SEALED = "sealed"
+ERASED = "erased"
 
 
 def history_page(
@@ -80,7 +81,10 @@ def why(annulment: Recorded) -> str:
 
 
 def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give the fields of the data as words; a personal one that was not revealed is `sealed`."""
+    """Give the fields of the data as words; a personal one that was not revealed is `sealed`.
+
+    One that nobody can read any more is `erased`.
+    """
     instants = EVENT_TYPES[type].instants
     for name, value in data.items():
         if value is None or value in ([], ""):
@@ -89,7 +93,7 @@ def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if name == "delivery":
             yield f"{value} sitting", ""
         elif name in EVENT_TYPES[type].personal and isinstance(value, dict):
-            yield label, SEALED
+            yield label, ERASED if value.get("erased") else SEALED
         elif name in instants:
             yield label, str(value).replace("T", " ").replace("Z", "")
         elif isinstance(value, bool):

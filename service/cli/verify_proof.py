@@ -22,11 +22,12 @@ app = group()
     examples="""
     attempt-ledger verify-proof R-77.proof --key log.vkey
     attempt-ledger verify-proof 2022-to-2023.proof --against kept-2022.checkpoint
+    attempt-ledger verify-proof C-1001.erasure --key log.vkey
     """,
 )
 def verify_proof(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `prove` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `prove` or `forget` wrote.")],
     key: Key = None,
     against: Annotated[
         Path | None,

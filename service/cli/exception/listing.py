@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,7 @@ from service.cli.values import instant, known
 
 if TYPE_CHECKING:
     from projections.exceptions import Request
+    from service.cli.exception.text import Clear
 
 app = group()
 
@@ -64,7 +65,8 @@ def list_(
     """List requests, and what became of each.
 
     They are sorted by candidate, the oldest first of each. JSON is an array of objects. Personal
-    fields are left out unless --clear asks for them.
+    fields are left out unless --clear asks for them; of a forgotten candidate each is then shown as
+    erased, {"erased": true} in JSON.
     """
     if is_open and state is not None:
         raise CallProblem("--open and --state ask for different things: give one of them")
@@ -92,7 +94,7 @@ def list_(
     return DONE
 
 
-def _put_json(chosen: Iterable[tuple[Request, Mapping[str, str]]]) -> None:
+def _put_json(chosen: Iterable[tuple[Request, Clear]]) -> None:
     before = "["
     for request, clear in chosen:
         answer = request.model_dump(mode="json") | ({"clear": dict(clear)} if clear else {})
@@ -101,7 +103,7 @@ def _put_json(chosen: Iterable[tuple[Request, Mapping[str, str]]]) -> None:
     put("[]\n" if before == "[" else "]\n")
 
 
-def _put_text(chosen: Iterable[tuple[Request, Mapping[str, str]]]) -> None:
+def _put_text(chosen: Iterable[tuple[Request, Clear]]) -> None:
     from projections.sentences import IN_UTC
     from service.cli.exception.text import requests_page
     from service.cli.output import console

@@ -15,8 +15,8 @@ from service.cli.pages import BAD, GOOD, HEAD, QUIET, WAIT, block, labelled, tex
 
 _STYLES = {"open": WAIT, "rejected": BAD, "granted": GOOD, "revoked": BAD}
 
-Clear = Mapping[str, str]
-"""Personal fields in clear text; empty unless they were asked for."""
+Clear = Mapping[str, str | Mapping[str, bool]]
+"""Personal fields in clear text, or that they were erased; empty unless they were asked for."""
 
 
 def requests_page(candidate: str, told: Sequence[tuple[Request, Clear]], show: Show) -> Group:
@@ -56,6 +56,7 @@ def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, s
         yield "used by", request.used_by
     if request.why is not None:
         yield "why", request.why
-    yield from clear.items()
+    for name, value in clear.items():
+        yield name, value if isinstance(value, str) else "erased"
     for cause in request.events:
         yield "event", f"{cause.source} {cause.id}"

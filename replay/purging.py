@@ -1,0 +1,84 @@
+"""Throw away what was derived from a ledger, when a candidate was forgotten.
+
+Views and columns hold no personal field, whatever was recorded. They are thrown away all the same:
+then nobody needs to believe that, of a file that an earlier release may have made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+from replay.views.build import draft_of, remove
+from replay.views.lock import BeingKept, keeping
+from replay.views.store import OtherViews, Views, looked_at
+
+
+class Purged(NamedTuple):
+    """What became of what was derived."""
+
+    removed: tuple[Path, ...]
+    emptied: tuple[Path, ...]
+    """Followed by another process just now: it stays, without its free pages and its log."""
+    left: tuple[str, ...]
+    """What could not be thrown away, and why: a sentence each."""
+
+
+def purge(ledger: Ledger, views: Path) -> Purged:
+    """Remove the snapshot of columns beside a ledger, and a file of views; both are made anew.
+
+    Whoever is reading them goes on with what was open. Never fails: what stays is told.
+    """
+    removed: list[Path] = []
+    emptied: list[Path] = []
+    left: list[str] = []
+    columns = Path(f"{ledger.path}.columns")
+    for path, throw_away in ((columns, _remove_columns), (views, _remove_views)):
+        try:
+            if throw_away(path):
+                removed.append(path)
+        except BeingKept:
+            emptied.append(path)
+        except LedgerProblem as problem:
+            left.append(str(problem))
+        except OSError as error:
+            left.append(f"{path} cannot be removed: {error.strerror}")
+    return Purged(tuple(removed), tuple(emptied), tuple(left))
+
+
+def _remove_columns(folder: Path) -> bool:
+    """Remove all that is in the folder but its lock, which others may wait for."""
+    if not folder.is_dir():
+        return False
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        parts = [path for path in folder.iterdir() if path.name != "lock"]
+        for path in parts:
+            path.unlink(missing_ok=True)
+    return bool(parts)
+
+
+def _remove_views(path: Path) -> bool:
+    """Remove a file of views, what SQLite keeps beside it, and drafts of it; True if there were.
+
+    Raises BeingKept if a process follows it, with the file emptied of all that is not in its
+    tables; LedgerProblem for what is no file of views, which is left.
+    """
+    drafts = (draft_of(path), Path(f"{path}.check"))
+    if not any(each.exists() for each in (path, *drafts)):
+        return False
+    with suppress(OtherViews):  # of another release, and ours
+        looked_at(path)
+    try:
+        with keeping(path):
+            for each in (path, *drafts):
+                remove(each)
+    except BeingKept:
+        with Views(path) as views:
+            views.compact()
+        raise
+    return True
