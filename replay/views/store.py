@@ -171,13 +171,13 @@ class Views:
     def candidates_of(self, exams: Iterable[str]) -> list[str]:
         """Give every candidate with a sitting, standing or exception of one of some exams."""
         named = json.dumps(sorted(exams))
-        some = "exam IN (SELECT value FROM json_each(?1))"
+        some = "exam IN (SELECT value FROM json_each(?))"
         return [
             candidate
             for (candidate,) in self.select(
                 f"SELECT candidate FROM sittings WHERE {some} "
                 f"UNION SELECT candidate FROM exceptions WHERE {some} ORDER BY 1",
-                (named,),
+                (named, named),
             )
         ]
 
