@@ -127,7 +127,7 @@ def _lock(folder: Path) -> int:
             folder.mkdir(mode=0o700)
         path = folder / _LOCK
         try:
-            if not path.exists() and any(folder.iterdir()):
+            if not folder.is_dir() or (not path.exists() and any(folder.iterdir())):
                 raise BackupProblem(f"{folder} is there, and not of ours: move it away first")
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
