@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from ledger import open_files
 from ledger.problems import LedgerProblem, NewerSchema, NoLedger, NotALedger, ReadOnly, StoreFull
 
 APPLICATION_ID = 0x41744C67  # "AtLg", in the file's header: what tells a ledger from other files
@@ -103,8 +104,7 @@ def check_file(path: Path) -> None:
     Looks at the file's header alone, so that a file which is not ours is never touched.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        header = open_files.header(path)
     except FileNotFoundError:
         raise NoLedger(
             f"there is no ledger at {path}: name another file, or make one with init"
@@ -113,15 +113,30 @@ def check_file(path: Path) -> None:
         raise NotALedger(f"{path} is a folder, not a ledger") from None
     except OSError as error:
         raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
-    mark = int.from_bytes(header[68:72], "big")
-    if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
+    mark, schema = _marks(path) if header is None else _marks_in(header)
+    if mark != APPLICATION_ID:
         raise NotALedger(f"{path} is not a ledger: it was left as it is")
-    schema = int.from_bytes(header[60:64], "big")
     if schema > SCHEMA_VERSION:
         raise NewerSchema(
             f"{path} has schema {schema}, this release knows {SCHEMA_VERSION}: "
             "open it with a later release"
         )
+
+
+def _marks_in(header: bytes) -> tuple[int, int]:
+    if header[:16] != b"SQLite format 3\0":
+        return 0, 0
+    return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+
+
+def _marks(path: Path) -> tuple[int, int]:
+    """Ask for the same through SQLite: the file is open here, and so was looked at before."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        ((mark,), (schema,)) = (
+            connection.execute(f"PRAGMA {name}").fetchone()
+            for name in ("application_id", "user_version")
+        )
+    return mark, schema
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -156,9 +171,9 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    connection = open_files.connect(
+        path,
         f"file:{quote(str(path.absolute()))}?mode={mode}",
-        uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,

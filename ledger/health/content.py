@@ -23,7 +23,7 @@ class Settings(NamedTuple):
 
 
 def settings(path: Path) -> Settings:
-    """Ask what is in force when we write; the file's own mode where we may not write it.
+    """Ask what is in force when we write; or when we read, where we may not write.
 
     Writes nothing. Raises LedgerProblem when the file cannot be opened.
     """
@@ -39,12 +39,6 @@ def settings(path: Path) -> Settings:
             (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
             options = {each for (each,) in connection.execute("PRAGMA compile_options")}
     return Settings(journal, synchronous, bool(options & {"NO_SYNC", "DISABLE_DIRSYNC"}))
-
-
-def is_in_wal_mode(path: Path) -> bool:
-    """Tell by its header whether a file has a write-ahead log; raises OSError."""
-    with path.open("rb") as file:
-        return file.read(20)[18:20] == b"\x02\x02"
 
 
 def damages(connection: sqlite3.Connection, *, full: bool) -> list[str]:

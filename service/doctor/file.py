@@ -151,14 +151,14 @@ def wal(patient: Patient) -> Iterator[Finding]:
 
 def durability(patient: Patient) -> Iterator[Finding]:
     """Is a commit on the disk when it returns?"""
-    if not content.is_in_wal_mode(patient.path):
+    settings = content.settings(patient.path)
+    if settings.journal != "wal":
         yield found(
             "not-wal",
             f"{patient.path} has no write-ahead log: readers and writers keep each other waiting",
             f"stop what uses it, then: sqlite3 {patient.path} 'PRAGMA journal_mode = WAL'",
         )
         return
-    settings = content.settings(patient.path)
     if settings.synchronous < 2 or settings.unsynced:
         yield found(
             "not-synced",
