@@ -115,7 +115,13 @@ def well(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
         for number in range(99):
             door.sat(f"R-0{number}", "2021-04-01T09:00:00Z", candidate=f"C-{number}")
-        for words in (("project",), ("replay",), ("verify", "--full"), ("backup", "b.ledger")):
+        for words in (
+            ("project",),
+            ("replay",),
+            ("verify", "--full"),
+            ("backup", "b.ledger"),
+            ("keys", "backup", "b.keys"),
+        ):
             door.done(*words)
     return folder
 
@@ -130,6 +136,8 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(disk, "MOUNTS", folder / "mountinfo")
     mounted("ext4", folder)
     sick = Sick(Doorstep(folder, monkeypatch), monkeypatch)
+    for copy in (f"{LEDGER}.keys", f"{KEPT}/{LEDGER}.keys"):
+        sick.sql(f"UPDATE backups SET file = '{folder / 'b.keys'}'", file=copy)
     yield sick
     for ledger in sick.open:
         ledger.close()
@@ -448,6 +456,18 @@ CASES = (
         an_old_ledger_came_back,
         "the key of C-1 was destroyed, but the ledger does not say so",
         lambda sick: sick.door.done("forget", "C-1", "--reason", "asked"),
+    ),
+    Case(
+        "no-key-backup",
+        lambda sick: (sick.later(31 * DAY), os.unlink("b.keys")),
+        "there is no backup of the keys of 1 candidates that may be used",
+        lambda sick: sick.door.done("keys", "backup", "new.keys"),
+    ),
+    Case(
+        "key-backup-kept",
+        lambda sick: sick.later(31 * DAY),
+        "b.keys was to be used before 2022-07-01T12:00:00Z, and is still there",
+        lambda sick: os.unlink("b.keys"),
     ),
     Case(
         "views-damaged",

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ledger.keyfile import APPLICATION_ID
+from ledger.erasure.again import forgotten_in
+from ledger.keyfile import APPLICATION_ID, KeyBackup
 from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem
 from ledger.storage import storage_problems
-
-# Of any schema version; the range is what `Writing.is_forgotten` looks for.
-_FORGOTTEN = "topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
 
 
 class Keys(NamedTuple):
@@ -29,6 +27,8 @@ class Keys(NamedTuple):
     """Candidates who were forgotten, by the ledger, and have a key all the same; sorted."""
     only_here: tuple[str, ...]
     """Candidates whose key was destroyed, while the ledger does not say they were forgotten."""
+    backups: tuple[KeyBackup, ...]
+    """The copies that were made of it, the first first."""
 
 
 def keys_of(ledger: Ledger, path: Path) -> Keys:
@@ -38,19 +38,23 @@ def keys_of(ledger: Ledger, path: Path) -> Keys:
         (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         rows = connection.execute("SELECT candidate, key NOTNULL FROM keys")
         held = {candidate: bool(there) for candidate, there in rows}
-    forgotten = {
-        stream.partition("/")[2]
-        for (stream,) in ledger.recorder.values(
-            f"SELECT DISTINCT stream FROM events NOT INDEXED WHERE {_FORGOTTEN}"
-        )
-    }
+        backups = _backups(connection)
+    forgotten = forgotten_in(ledger)
     return Keys(
         str(id),
         sum(held.values()),
         sound != "ok",
         tuple(sorted(name for name in forgotten if held.get(name))),
         tuple(sorted(name for name, there in held.items() if not there and name not in forgotten)),
+        backups,
     )
+
+
+def _backups(connection: sqlite3.Connection) -> tuple[KeyBackup, ...]:
+    """Give the register of copies; none in a file of a release that kept none."""
+    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'backups'").fetchone()
+    rows = connection.execute("SELECT * FROM backups ORDER BY at, until") if there else ()
+    return tuple(KeyBackup._make(row) for row in rows)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from service.doctor import derived, file, surroundings, trust
+from service.doctor import derived, file, keys, surroundings, trust
 from service.doctor.findings import Finding, State, found
 from service.doctor.patient import Patient
 
@@ -40,7 +40,8 @@ CHECKS: Final = (
     Named("signing-key", trust.signing_key),
     Named("verification", trust.verification),
     Named("backup", trust.backup),
-    Named("keys", trust.keys),
+    Named("keys", keys.keys),
+    Named("key-backup", keys.key_backup),
     Named("views", derived.views),
     Named("snapshot", derived.snapshot),
 )

@@ -79,6 +79,8 @@ CODES: Final[Mapping[str, tuple[str, State]]] = {
     "key-file-open": ("keys", WRONG),
     "key-came-back": ("keys", WRONG),
     "forgotten-elsewhere": ("keys", WRONG),
+    "no-key-backup": ("key-backup", WARNING),
+    "key-backup-kept": ("key-backup", WARNING),
     "views-damaged": ("views", WRONG),
     "views-of-another": ("views", WARNING),
     "views-behind": ("views", WARNING),
