@@ -121,8 +121,18 @@ class Appending:
         return differences(stored, row, same_secret=self._same_secret, upcasts=self._upcasts)
 
     def future(self, row: Row) -> str | None:
-        """Return the problem of a row that lies too far after its recording, now; else None."""
-        return _future(row, self._recorded_at)
+        """Return the problem of a row that lies too far after its recording, now; else None.
+
+        When the clock is behind what was recorded last, the row may well be right, and the clock is
+        what must be set.
+        """
+        problem = _future(row, self._recorded_at)
+        if problem is not None and self._now < self._recorded_at - SECOND:
+            return (
+                f"{problem}; but the clock of this machine is behind, it says "
+                f"{format_instant(self._now)}: set it first, then this can be recorded"
+            )
+        return problem
 
     def _insert(self, recorded_at: Iterator[int], rows: Sequence[Row]) -> Iterator[Appended]:
         first = self._writing.position + 1

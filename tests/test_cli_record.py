@@ -127,6 +127,19 @@ def test_a_fact_of_the_future_is_refused(door: Doorstep) -> None:
     door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-06-01T12:05:00Z")
 
 
+def test_a_clock_that_jumped_back_is_said(door: Doorstep) -> None:
+    """What is recorded then may have a wrong time; a little difference is none."""
+    door.failed("R-1", "2022-05-01T09:00:00Z")
+    door.at("2022-06-01T11:56:00Z").failed("R-2", "2022-05-01T09:00:00Z")
+    assert "clock" not in door.call("record", "ExamWentLive", "AZ-104").err
+    answer = door.at("2022-05-30T12:00:00Z").call("record", "ExamWentLive", "AZ-204")
+    assert answer.code == 0
+    assert (
+        "the clock of this machine is behind: it says 2022-05-30T12:00:00Z, and the last event was "
+        "recorded at 2022-06-01T12:00:00"
+    ) in answer.err
+
+
 def test_a_date_is_its_midnight_in_utc(door: Doorstep) -> None:
     """As everywhere on the command line."""
     door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-05-01")

@@ -23,10 +23,11 @@ from ledger_facts import (
 
 from ledger.compare import differences
 from ledger.events import EVENT_TYPES, Fact, Row
-from ledger.instants import SECOND, format_instant
+from ledger.instants import DAY, SECOND, format_instant
 from ledger.ledger import Appended, Conflict, Duplicate, Head, Ledger, Refused
 
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 
 
 @pytest.fixture
@@ -164,6 +165,25 @@ def test_a_time_may_lie_five_minutes_ahead(ledger: Ledger, ahead: int, taken: bo
         assert "more than 5 minutes after its recording" in outcome.problem
         assert format_instant(NOW) in outcome.problem
         assert ledger.head().position == 0
+
+
+def test_a_fact_that_is_refused_because_the_clock_is_behind_says_so(tmp_path: Path) -> None:
+    """A clock that jumped back makes true facts look like the future: it is what must be set."""
+    clock = SetClock(NOW)
+    with a_ledger(tmp_path, clock=clock) as ledger:
+        ledger.append([attempted(1)])
+        clock.now = NOW - 2 * DAY
+        true = attempted(2, time=NOW + HOUR)
+        assert kinds(ledger.append([attempted(3, time=NOW + MINUTE)])) == ["Appended"]
+        (outcome,) = ledger.append([true])
+        assert outcome == Refused(
+            "time 2021-04-01T01:00:00Z lies more than 5 minutes after its recording, "
+            "2021-04-01T00:00:00.000002Z: what is still to come goes into a date field; but the "
+            "clock of this machine is behind, it says 2021-03-30T00:00:00Z: set it first, then "
+            "this can be recorded"
+        )
+        clock.now = NOW + HOUR
+        assert ledger.append([true]) == [Appended(3)]
 
 
 def test_a_fact_from_the_future_does_not_hold_back_the_others(ledger: Ledger) -> None:

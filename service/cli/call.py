@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from service import clock
+from service.cli.output import say
 from service.cli.problems import CallProblem
 from service.cli.sealing import check_unused, make_key_for, seal_after
 
@@ -47,6 +48,7 @@ class Call:
             if not to_write:
                 yield ledger
                 return
+            _tell_of_clock(ledger)
             try:
                 yield ledger
             finally:
@@ -81,6 +83,19 @@ class Call:
             make_key_for(ledger, self.signing_key)
             yield ledger
             seal_after(ledger, self.signing_key)
+
+
+def _tell_of_clock(ledger: Ledger) -> None:
+    """Say so when the clock is behind what was recorded last: a time that is not given is wrong."""
+    from ledger.appending import AHEAD
+    from ledger.instants import format_instant
+
+    now, last = clock.now(), ledger.head().recorded_at
+    if now < last - AHEAD:
+        say(
+            f"the clock of this machine is behind: it says {format_instant(now)}, and the last "
+            f"event was recorded at {format_instant(last)}; set it, `doctor` says more"
+        )
 
 
 def no_candidate(candidate: str, ledger: Ledger) -> CallProblem:
