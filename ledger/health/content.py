@@ -23,21 +23,33 @@ class Settings(NamedTuple):
 
 
 def settings(path: Path) -> Settings:
-    """Ask what is in force when we write; or when we read, where we may not write.
+    """Ask what is in force when we write; where we may not, what would be by the file itself.
 
     Writes nothing. Raises LedgerProblem when the file cannot be opened.
     """
     with storage_problems(path):
-        connection = connect_writer(path)
         try:
-            connection.execute("SELECT name FROM about LIMIT 1").fetchall()
-        except sqlite3.OperationalError:
-            connection.close()
-            connection = connect_reader(path)
-        with closing(connection):
-            (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-            (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-            options = {each for (each,) in connection.execute("PRAGMA compile_options")}
+            with closing(connect_writer(path)) as connection:
+                return _in_force(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
+        with closing(connect_reader(path)) as connection:
+            found = _in_force(connection)
+        # Read as it lies, nothing is said of its log. Nobody's locks are lost by opening the file:
+        # who may not write beside it holds none.
+        with path.open("rb") as file:
+            return found._replace(journal="wal" if file.read(20)[18:] == b"\2\2" else found.journal)
+
+
+def _in_force(connection: sqlite3.Connection) -> Settings:
+    connection.execute("SELECT name FROM about LIMIT 1").fetchall()
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    options = {each for (each,) in connection.execute("PRAGMA compile_options")}
     return Settings(journal, synchronous, bool(options & {"NO_SYNC", "DISABLE_DIRSYNC"}))
 
 

@@ -116,4 +116,13 @@ def everyone_may_write(path: Path) -> bool:
 
 def may_write(path: Path) -> bool:
     """Tell whether this process may write a file, or make it where it is not there."""
-    return os.access(path if path.exists() else path.parent, os.W_OK)
+    return _may(path if path.exists() else path.parent, os.W_OK)
+
+
+def may_read(path: Path) -> bool:
+    """Tell whether this process may read a file."""
+    return _may(path, os.R_OK)
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

@@ -34,6 +34,7 @@ class KeyState(NamedTuple):
     """How the signing key fits the log; each sentence None if there is nothing to say."""
 
     missing: bool
+    """Or not to be read by this account, as where it is kept apart."""
     unusable: str | None
     other: str | None
     """It is not the key whose verifier key lies with the log."""
@@ -68,7 +69,7 @@ def seal_state(place: Place) -> SealState:
 
 def key_state(place: Place, checkpoint: Checkpoint | None) -> KeyState:
     """See how the signing key fits the log and its last checkpoint; never raises LogProblem."""
-    if not os.path.exists(place.key):  # nor may be seen
+    if not os.access(place.key, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return KeyState(True, None, None, None, None)
     try:
         signer = read_key(place.key)

@@ -28,6 +28,9 @@ def keys(patient: Patient) -> Iterator[Finding]:
             "put it back, name it with --keys, or `keys restore` a backup of it",
         )
         return
+    if not disk.may_read(path):
+        yield fine("keys", f"{path} is there; this account may not look into it")
+        return
     try:
         held = keys_of(patient.opened, path)
     except LedgerProblem as problem:
@@ -91,7 +94,7 @@ def _forget(candidates: tuple[str, ...]) -> str:
 def key_backup(patient: Patient) -> Iterator[Finding]:
     """Is there a copy of the keys that may be used, and none that should be gone by now?"""
     path = patient.keys
-    if not path.exists():
+    if not path.exists() or not disk.may_read(path):
         return
     try:
         held = keys_of(patient.opened, path)
