@@ -88,14 +88,28 @@ def make_file(
                 connection.executescript(script)
             if begin is not None:
                 begin(draft)
+            _settle(draft)
             os.link(draft, path)
-            _sync_folder(path.parent)
+            try:
+                _sync_folder(path.parent)
+            except OSError:
+                path.unlink()
+                raise
     except FileExistsError:
         raise LedgerProblem(f"{path} is already there: nothing was changed") from None
     finally:
         for ending in ("", "-wal", "-shm", ".lock"):
             with suppress(OSError):
                 Path(f"{draft}{ending}").unlink()
+
+
+def _settle(draft: Path) -> None:
+    """See to it that all of a draft is in its one file: raises sqlite3.Error if it cannot be.
+
+    Closing it brings in what stands in the write-ahead log, and does not say if that failed.
+    """
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def check_file(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
+from ledger import storage
 from ledger.events import Fact
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import (
@@ -117,6 +119,23 @@ def test_a_ledger_is_not_made_where_there_is_no_folder(tmp_path: Path) -> None:
     ):
         Ledger.create(tmp_path / "nowhere" / "b.ledger", clock=SetClock())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_whose_name_cannot_be_made_durable_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and the next call makes it."""
+
+    def broken(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "b.ledger"
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "_sync_folder", broken)
+        with pytest.raises(LedgerProblem, match="cannot be written: Input/output error"):
+            Ledger.create(path, clock=SetClock())
+        assert list(tmp_path.iterdir()) == []
+    Ledger.create(path, clock=SetClock()).close()
 
 
 # -- read-only
