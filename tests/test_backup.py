@@ -396,7 +396,7 @@ def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
 
 
 def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep) -> None:
-    """Three while two append without a pause: each whole, sealed, and a part of the next."""
+    """Three while two append without a pause: each whole, sealed, a part of the next; put back."""
     acknowledged: set[str] = set()
     writers = [
         subprocess.Popen(
@@ -428,3 +428,11 @@ def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep
             writer.kill()
             writer.communicate()
     assert rows_of(LEDGER)[: len(before)] == before
+    for name in (".keys", ".signing-key"):  # as kept elsewhere, and put back first
+        shutil.copy(f"{LEDGER}{name}", f"new{name}")
+    done = outside("restore", "b3", "new")
+    assert done.returncode == 0, done.stderr
+    assert rows_of("new") == before
+    with Ledger.open("new", clock=SetClock(), read_only=True) as ledger:
+        requests = [row for row in ledger.read() if row.type == "ExceptionRequested"]
+        assert {ledger.vault.reveal(row)["email"] for row in requests} == {"zoe@example.org"}

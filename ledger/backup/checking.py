@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 from ledger.backup.copying import Snapshot, Told
 from ledger.problems import LedgerProblem
 from ledger.storage import connect_reader, storage_problems
-from ledger.transparency.inspection import inspect
+from ledger.transparency.inspection import Finding, inspect
 from ledger.transparency.leaf import COLUMNS
-from ledger.transparency.place import Place
+from ledger.transparency.place import Place, origin_of
 from ledger.transparency.verify import verify
 from ledger.transparency.verify_proof import VerifierKey
 
@@ -45,6 +46,8 @@ def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told
                     # A note for who verifies where it lies: the copy is to lie elsewhere.
                     place.verified.unlink(missing_ok=True)
                 file_findings = of_the_file.result()
+                if key is not None and not findings and not file_findings:
+                    findings += _of_another(connection, place, key)
             except BaseException:
                 connection.interrupt()
                 raise
@@ -53,6 +56,17 @@ def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told
     sentences = [finding.sentence for finding in findings]
     more = [f"and {len(sentences) - _MOST} more findings"] if len(sentences) > _MOST else []
     return [*sentences[:_MOST], *more, *file_findings]
+
+
+def _of_another(
+    connection: sqlite3.Connection, place: Place, key: VerifierKey
+) -> Iterator[Finding]:
+    """Find that a ledger's own id, which is in no event, is not that of its log."""
+    for (id,) in connection.execute("SELECT value FROM about WHERE name = 'ledger'"):
+        if origin_of(id) != key.name:
+            yield Finding(
+                None, f"{place.ledger} says it is {origin_of(id)}, its log is of {key.name}"
+            )
 
 
 def differing(source: Snapshot, copy: Path, after: int) -> int | None:

@@ -77,6 +77,8 @@ def forget_again_in(call: Call, draft: Draft) -> None:
     keys = keys_of(call)
     with Ledger.open(draft.place.ledger, clock=clock.now, keys=keys) as ledger:
         if keys.exists():
+            with ledger.vault.reading():
+                pass  # or it is another's
             gone = destroy_again(ledger)
             if gone:
                 say(f"destroyed again, the keys of {len(gone):,} who were forgotten")
