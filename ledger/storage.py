@@ -233,6 +233,11 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
             )
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return NotALedger(f"{path} is damaged or not a ledger: {error}")
+        case sqlite3.SQLITE_IOERR:
+            return LedgerProblem(
+                f"the disk of {path} fails ({error}): repeat the call once it works, nothing will "
+                "be there twice"
+            )
         case _:
             return LedgerProblem(f"{path}: {error}")
 

@@ -371,7 +371,7 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
     for megabytes in (0.04, size * 0.95):  # the first has room for what readers share
         done = with_files_of(megabytes, "backup", "b")
         assert done.returncode == 2
-        assert done.stderr == "attempt-ledger: b: disk I/O error\n"
+        assert done.stderr.startswith("attempt-ledger: the disk of b fails (disk I/O error): ")
         assert names(door.folder, "b") == set()
     door.done("backup", "b")
 
