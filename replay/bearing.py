@@ -31,6 +31,9 @@ def since(
     An annulment bears on what it annuls. Catalogue and policy events may bear on any.
     """
     rows = list(rows)
+    if receipt.of == "audit":
+        yield from _about_the_same(ledger, receipt, upto, rows)
+        return
     by: dict[str, set[str]] = {
         name: {row[name] for row in rows if name in row}
         for name in ("candidate", "exam", "certification")
@@ -58,6 +61,16 @@ def since(
         yield row
 
 
+def _about_the_same(
+    ledger: Ledger, receipt: Receipt, upto: int, rows: Iterable[Mapping[str, str]]
+) -> Iterator[Recorded]:
+    """Yield the events recorded since of those whom an audit's rows are about."""
+    asked = receipt.parameters.audit
+    subjects = {row.get("subject", row.get("candidate")) for row in rows}
+    subjects.add(None if asked is None else asked.candidate)
+    yield from (row for row in ledger.read(receipt.position, upto) if row.subject in subjects)
+
+
 def told(row: Recorded) -> str:
     """Say what an event is, of whom, when it was true and when it was recorded."""
     stream = row.stream.replace("/", " ", 1)
@@ -75,6 +88,9 @@ def of_rows(
     What a changed file is to be held against. Rows that many candidates' events went into have too
     many to name.
     """
+    if receipt.of == "audit":
+        yield from _at(ledger, receipt, rows)
+        return
     seen: set[int] = set()
     for row in rows:
         for event in ledger.stream(f"candidate/{row.get('candidate', '')}", upto=receipt.position):
@@ -83,6 +99,14 @@ def of_rows(
                 continue
             seen.add(event.position)
             yield event
+
+
+def _at(ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]) -> Iterator[Recorded]:
+    """Yield the events that an audit's rows are about, each once, by position."""
+    named = (row.get("position", "") for row in rows)
+    for position in sorted({int(text) for text in named if text.isascii() and text.isdigit()}):
+        if 0 < position <= receipt.position:
+            yield from ledger.read(position - 1, position)
 
 
 def _is_of(event: Recorded, row: Mapping[str, str]) -> bool:

@@ -65,13 +65,14 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
         )  # fmt: skip
     except Unknown as problem:
         raise ReceiptProblem(f"{path} cannot be checked: {problem}") from None
-    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, output.receipt)]
     notes = other_program(receipt, program)
     with path.open("rb") as file:
         if receipt.form.startswith(PICTURE):
             found = picture_checked(file, output, receipt)
         else:
             found = rows_checked(file, output, receipt)
+    # After the rows, so that those which are made while they are read are made once.
+    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, output.settled)]
     events = islice(of_rows(ledger, receipt, found.rows), MOST)
     return Checked(
         [*differs, *shortened(found.sentences)],
@@ -176,15 +177,15 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
     notes = []
     if not found.sentences and receipt.form == "html":
         notes = ["the rows are the same; the page around them is written otherwise here"]
-    elif not found.sentences and receipt.form in ("csv", "jsonl"):
+    elif not found.sentences and receipt.form in ("csv", "json", "jsonl"):
         notes = ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
     return Compared(found.sentences, notes, found.rows)
 
 
 def key_of(output: Output) -> tuple[str, ...]:
     """Give the columns that tell one row of an output from another."""
-    report = output.report
-    return tuple(report.key) if report is not None else KEYS[output.receipt.name]
+    described = output.report or output.query
+    return tuple(described.key) if described is not None else KEYS[output.receipt.name]
 
 
 def picture_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:

@@ -1,4 +1,4 @@
-"""Outputs: a report or a table computed at a moment, with the receipt that it leaves with."""
+"""Outputs: a report, a table or an audit computed at a moment, with the receipt it leaves with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import pyarrow as pa
 
 from ledger.ledger import Ledger
 from ledger.wire import to_cloudevent
+from projections.audit.conditions import Conditions
+from projections.audit.query import Query
 from projections.catalogue import catalogue_of
 from projections.reports.inputs import TABLES, Inputs
 from projections.reports.report import Report
 from projections.reports.shelf import REPORTS
 from projections.standing import Moment
+from replay.audit.asked import Asked, Progress
+from replay.audit.shelf import AUDITS, NEEDED
 from replay.everyone import Everyone
 from replay.inputs import InputsAt
 from replay.receipts import (
@@ -26,27 +30,42 @@ from replay.receipts import (
     event_at,
     policies_of,
 )
+from replay.rows import Rows
 
 
 class Output(NamedTuple):
     """A table and its receipt."""
 
-    table: pa.Table
+    table: pa.Table | Rows
     receipt: Receipt
+    """Without count and digest where the table is read only now: `settled` has them."""
+
+    @property
+    def settled(self) -> Receipt:
+        """The whole receipt; rows that nobody has read to their end yet are read for it."""
+        if not isinstance(self.table, Rows):
+            return self.receipt
+        known = {"rows": self.table.num_rows, "sha256": self.table.sha256}
+        return self.receipt.model_copy(update=known)
 
     @property
     def report(self) -> Report | None:
         """The report it is of, None for a table."""
         return REPORTS[self.receipt.name] if self.receipt.of == "report" else None
 
+    @property
+    def query(self) -> Query | None:
+        """The audit query it is of, None for anything else."""
+        return AUDITS[self.receipt.name].query if self.receipt.of == "audit" else None
+
 
 class Unknown(Exception):
-    """There is no such report or table; str() is one sentence."""
+    """There is no such report, table or audit; str() is one sentence."""
 
 
 def compute(
     everyone: Everyone,
-    of: Literal["report", "table"],
+    of: Literal["report", "table", "audit"],
     name: str,
     moment: Moment,
     parameters: Parameters,
@@ -55,10 +74,15 @@ def compute(
     basis: Basis,
     program: str,
 ) -> Output:
-    """Compute a report or a table at a moment; raises Unknown.
+    """Compute a report, a table or an audit at a moment; raises Unknown.
 
     The same moment and parameters give the same rows, whatever was recorded since.
     """
+    if of == "audit":
+        return audited(
+            everyone.ledger, name, moment, parameters.audit or Conditions(),
+            form=form, basis=basis, program=program,
+        )  # fmt: skip
     if name not in (REPORTS if of == "report" else TABLES):
         raise Unknown(f"there is no {of} {name!r}")
     inputs = InputsAt(everyone, moment, parameters.period, parameters.exam)
@@ -81,6 +105,52 @@ def compute(
             columns=columns_of(table),
             rows=table.num_rows,
             sha256=digest_of(table),
+        ),
+    )
+
+
+def audited(
+    ledger: Ledger,
+    name: str,
+    moment: Moment,
+    conditions: Conditions,
+    *,
+    form: Form,
+    basis: Basis,
+    program: str,
+    progress: Progress = lambda positions: None,
+) -> Output:
+    """Ask an audit query as known at a moment's position; raises Unknown.
+
+    No row is made before it is read.
+    """
+    if name not in AUDITS:
+        raise Unknown(f"there is no audit {name!r}")
+    audit = AUDITS[name]
+    if more := sorted(conditions.said - audit.query.takes):
+        raise Unknown(f"audit {name} has no condition {', '.join(more)}")
+    if (needed := NEEDED.get(name)) is not None and needed not in conditions.said:
+        raise Unknown(f"audit {name} needs the condition {needed}")
+    position = moment.position
+    rows = audit.rows(Asked(ledger, position, conditions, progress))
+    return Output(
+        rows,
+        Receipt(
+            of="audit",
+            name=name,
+            form=form,
+            basis=basis,
+            ledger=id_of(ledger),
+            position=position,
+            event=event_at(ledger, position),
+            as_of=None,
+            known_at=moment.known_at,
+            parameters=Parameters(audit=conditions),
+            policies=policies_of(catalogue_of(ledger.catalogue(0, position)), position),
+            program=program,
+            columns=columns_of(rows),
+            rows=0,
+            sha256="",
         ),
     )
 

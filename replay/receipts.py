@@ -8,24 +8,31 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
-from typing import IO, Annotated, Literal, Self, TypeAlias, cast, get_args
+from typing import IO, Annotated, Any, Literal, Self, TypeAlias, cast, get_args
 
 import pyarrow as pa
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from ledger.fields import Instant
 from ledger.ledger import Ledger
 from projections.answers import Answer, Cause
+from projections.audit.conditions import Conditions
 from projections.catalogue import Catalogue
 from projections.reports.inputs import Period
 from projections.standing import Moment
-from replay.tables import write_jsonl
+from replay.tables import Batched, write_jsonl
 
 Basis: TypeAlias = Literal["as-published", "restated", "known-at"]
 """as-published: known_at is the end of the period. restated: everything known. Else known-at."""
 
 Form: TypeAlias = Literal[
-    "text", "csv", "jsonl", "parquet", "xlsx", "html", "cloudevents",
+    "text", "csv", "json", "jsonl", "parquet", "xlsx", "html", "cloudevents",
     "picture.svg", "picture.png", "picture.html",
 ]  # fmt: skip
 
@@ -44,8 +51,9 @@ class ReceiptProblem(Exception):
 Position: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 _FORMS: dict[str, frozenset[str]] = {
-    "report": frozenset(get_args(Form)) - {"cloudevents"},
+    "report": frozenset(get_args(Form)) - {"cloudevents", "json"},
     "table": frozenset({"csv", "jsonl", "parquet", "xlsx"}),
+    "audit": frozenset({"text", "csv", "json", "jsonl", "parquet", "xlsx"}),
     "events": frozenset({"cloudevents"}),
 }
 """The forms that each kind of output has."""
@@ -61,11 +69,20 @@ class Parameters(Answer):
     exam: str | None = None
     after: Position | None = None
     """Of events: the position they begin after."""
+    audit: Conditions | None = None
+    """Of an audit, which has no other; of anything else it is left out."""
 
     @property
     def period(self) -> Period:
         """The period."""
         return Period(self.start, self.end)
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if self.audit is None:
+            del written["audit"]
+        return written
 
 
 class PolicyUsed(Answer):
@@ -83,7 +100,7 @@ class Receipt(Answer):
 
     receipt: Literal[1] = 1
     """The version of this form."""
-    of: Literal["report", "table", "events"]
+    of: Literal["report", "table", "events", "audit"]
     name: str
     form: Form
     """How its file is written."""
@@ -94,7 +111,7 @@ class Receipt(Answer):
     event: Cause | None
     """The event at that position; null for position 0."""
     as_of: Instant | None
-    """Null for events, which are of every instant."""
+    """Null for events and audits, which are of every instant."""
     known_at: Instant | None
     """The instant asked for, else when the position was recorded; null for position 0."""
     parameters: Parameters
@@ -114,8 +131,10 @@ class Receipt(Answer):
     def _of_one_kind(self) -> Self:
         if self.form not in _FORMS[self.of]:
             raise ValueError(f"there is no {self.of} in the form {self.form}")
-        if (self.as_of is None) != (self.of == "events"):
-            raise ValueError("as_of is null for events, and for nothing else")
+        if (self.as_of is None) != (self.of in ("events", "audit")):
+            raise ValueError("as_of is null for events and audits, and for nothing else")
+        if (self.parameters.audit is None) != (self.of != "audit"):
+            raise ValueError("an audit has its conditions in parameters.audit, nothing else has")
         return self
 
     @property
@@ -165,7 +184,7 @@ class Summing(io.TextIOBase):
         return self._summed.hexdigest()
 
 
-def columns_of(table: pa.Table) -> tuple[str, ...]:
+def columns_of(table: Batched) -> tuple[str, ...]:
     """Name a table's columns and their types."""
     return tuple(f"{field.name}: {field.type}" for field in table.schema)
 

@@ -24,13 +24,13 @@ class Restated(NamedTuple):
 def restated(everyone: Everyone, before: Output) -> Restated:
     """Compare an output with the same one on the latest knowledge."""
     head = everyone.ledger.head()
-    receipt = before.receipt
+    receipt = before.settled
     moment = Moment(receipt.as_of or 0, head.recorded_at, head.position)
     after = compute(
-        everyone, "report" if receipt.of == "report" else "table", receipt.name, moment,
+        everyone, "table" if receipt.of == "events" else receipt.of, receipt.name, moment,
         receipt.parameters, form="jsonl", basis="restated", program=receipt.program,
     )  # fmt: skip
-    if after.receipt.sha256 == receipt.sha256:
+    if after.settled.sha256 == receipt.sha256:
         return Restated([], [])
     found = apart(
         rows_in(after), rows_in(before), key_of(before), here="restated", there="as it was"

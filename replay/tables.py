@@ -1,11 +1,10 @@
-"""Arrow tables as files: CSV, JSON Lines, Parquet, to the letter of spec section 5."""
+"""Arrow tables as files: CSV, JSON, JSON Lines, Parquet, to the letter of spec section 5."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +12,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _BATCH = 65_536
+"""Rows that are written at once."""
 _SECOND = 1_000_000
+_ESCAPED = r'["\\\x00-\x1f]'
+"""What JSON writes otherwise in a text."""
 _QUOTED = '[,"\r\n]'
+
+
+class Batched(Protocol):
+    """Whatever gives rows a batch at a time: a table, or `replay.rows.Rows`."""
+
+    schema: pa.Schema
+
+    def to_batches(self, max_chunksize: int) -> Iterable[pa.RecordBatch]:
+        """Yield its rows, at most so many at a time."""
 
 
 class Written(Protocol):
@@ -24,8 +35,15 @@ class Written(Protocol):
         """Take some more."""
 
 
-def write_csv(table: pa.Table, file: Written) -> None:
-    """Write a header and a line for each row.
+Made: TypeAlias = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def _as_it_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
+
+
+def write_csv(table: Batched, file: Written, made: Made = _as_it_is) -> None:
+    """Write a header and a line for each row; `made` has a look at each batch before.
 
     `true`/`false`, empty for null, ``\\n`` line ends, no quotes where none are
     needed; instants as `2021-03-15T09:00:00Z`; a list of events as
@@ -35,31 +53,55 @@ def write_csv(table: pa.Table, file: Written) -> None:
     for batch in table.to_batches(max_chunksize=_BATCH):
         if not batch.num_rows:  # a part in which nobody was asked about
             continue
-        columns = [_quoted(_texts(column)) for column in batch.columns]
+        columns = [_quoted(_texts(column)) for column in made(batch).columns]
         lines = pc.binary_join_element_wise(
             *columns, ",", null_handling="replace", null_replacement=""
         )
         file.write("\n".join(lines.to_pylist()) + "\n")
 
 
-def write_jsonl(table: pa.Table, file: Written) -> None:
+def write_jsonl(table: Batched, file: Written) -> None:
     """Write one JSON object a line, its members in the order of the columns; instants as text."""
-    encode: Callable[[Any], str] = json.JSONEncoder(
-        ensure_ascii=False, separators=(",", ":")
-    ).encode
-    names = table.schema.names
     for batch in table.to_batches(max_chunksize=_BATCH):
-        lines = io.StringIO()
-        for row in zip(*(_values(column) for column in batch.columns), strict=True):
-            lines.write(encode(dict(zip(names, row, strict=True))))
-            lines.write("\n")
-        file.write(lines.getvalue())
+        file.write(json_lines(batch))
+
+
+def json_lines(batch: pa.RecordBatch) -> str:
+    """Write a batch as JSON objects, each with its line end."""
+    if not batch.num_rows:
+        return ""
+    pieces: list[pa.Array | str] = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        pieces += [f"{',' if pieces else '{'}{_encode(name)}:", _json(column)]
+    lines = pc.binary_join_element_wise(*pieces, "}\n", "")
+    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    return str(pc.binary_join(whole, "")[0])
+
+
+def write_json(table: Batched, file: Written) -> None:
+    """Write a JSON array of the same objects, one a line."""
+    before = "[\n"
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        if batch.num_rows:
+            file.write(before + json_lines(batch)[:-1].replace("\n", ",\n"))
+            before = ",\n"
+    file.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def write_parquet(table: pa.Table, file: BinaryIO) -> None:
     """Write Parquet; instants are timestamps of microseconds in UTC."""
     with pq.ParquetWriter(file, table.schema) as writer:
         writer.write_table(table, row_group_size=_BATCH * 16)
+
+
+def write_parquet_of(
+    rows: Batched, file: BinaryIO, inside: Callable[[], Mapping[bytes, str]]
+) -> None:
+    """Write rows as Parquet as they come, and into its metadata what is known after the last."""
+    with pq.ParquetWriter(file, rows.schema) as writer:
+        for batch in rows.to_batches(max_chunksize=_BATCH):
+            writer.write_batch(batch)
+        writer.add_key_value_metadata(dict(inside()))
 
 
 def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
@@ -109,8 +151,24 @@ def _quoted(column: pa.Array) -> pa.Array:
     return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
-def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type):
-        column = instant_texts(column)
-    values: list[Any] = column.to_pylist()
-    return values
+def _json(column: pa.Array) -> pa.Array:
+    """Write each value as JSON."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or _is_plain_text(column):
+        written = instant_texts(column) if pa.types.is_timestamp(kind) else column
+        written = pc.binary_join_element_wise('"', written, '"', "")
+    elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        written = column.cast(pa.string())
+    else:
+        return pa.array([_encode(value) for value in column.to_pylist()], pa.string())
+    return written.fill_null("null")
+
+
+def _is_plain_text(column: pa.Array) -> bool:
+    """Tell whether a column holds texts of which none has anything to be escaped."""
+    if not pa.types.is_string(column.type):
+        return False
+    return not pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py()
+
+
+_encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

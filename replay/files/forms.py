@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 
 from replay.files.page import read_page, receipt_of_page, write_page
 from replay.files.pictures import draw
-from replay.files.plain import write_text
+from replay.files.plain import write_text, write_told
 from replay.files.sheets import read_csv, write_safe_csv
 from replay.files.workbook import read_workbook, receipt_of_workbook, write_workbook
 from replay.outputs import Output
 from replay.receipts import Form, Receipt, ReceiptProblem, read_receipt
-from replay.tables import write_jsonl, write_parquet
+from replay.rows import Rows
+from replay.tables import write_json, write_jsonl, write_parquet, write_parquet_of
 
 INSIDE: Final = frozenset({"parquet", "xlsx", "html"})
 """Forms that carry their receipt inside; beside others lies `<file>.receipt.json`."""
@@ -35,12 +36,17 @@ def beside(path: Path) -> Path:
 
 
 def write(output: Output, file: BinaryIO) -> None:
-    """Write an output in the form that its receipt names; raises CannotWrite."""
+    """Write an output in the form that its receipt names; raises CannotWrite.
+
+    Rows that are made while they are read are read once, and never held.
+    """
     form, table, receipt = output.receipt.form, output.table, output.receipt
-    if form == "parquet":
-        write_parquet(table.replace_schema_metadata({MEMBER: receipt.to_json()}), file)
+    if form == "parquet" and isinstance(table, Rows):
+        write_parquet_of(table, file, lambda: {MEMBER: output.settled.to_json()})
+    elif form == "parquet":
+        write_parquet(table.replace_schema_metadata({MEMBER: receipt.to_json()}), file)  # type: ignore[union-attr]
     elif form == "xlsx":
-        write_workbook(table, receipt.name, receipt.to_json(), file)
+        write_workbook(table, receipt.name, lambda: output.settled.to_json(), file)
     elif form.startswith(PICTURE):
         file.write(draw(output, form.removeprefix(PICTURE)))
     else:
@@ -50,8 +56,12 @@ def write(output: Output, file: BinaryIO) -> None:
                 write_safe_csv(table, text)
             elif form == "jsonl":
                 write_jsonl(table, text)
+            elif form == "json":
+                write_json(table, text)
             elif form == "html":
                 write_page(output, text)
+            elif output.query is not None:
+                write_told(output, output.query, text)
             else:
                 write_text(output, text)
             text.flush()
@@ -83,7 +93,7 @@ def _inside(file: BinaryIO) -> str | bytes | None:
     """Give the receipt inside a file, None where its form has none."""
     start = file.read(4096)
     if start.startswith(b"PAR1"):
-        return (_parquet(file).schema_arrow.metadata or {}).get(MEMBER)
+        return (_parquet(file).metadata.metadata or {}).get(MEMBER)
     if start.startswith(b"PK\x03\x04"):
         return receipt_of_workbook(file)
     if start[:15].lower() == b"<!doctype html>":
@@ -114,6 +124,8 @@ def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
         yield from read_page(file)
     elif form == "jsonl":
         yield from _objects(file)
+    elif form == "json":
+        yield from _objects(_elements(file))
     elif form == "parquet":
         parquet = _parquet(file)
         yield tuple(parquet.schema_arrow.names)
@@ -130,17 +142,25 @@ def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
             yield (raw.decode("utf-8", "replace").rstrip("\n"),)
 
 
-def _objects(file: BinaryIO) -> Iterator[tuple[str, ...]]:
+def _elements(file: BinaryIO) -> Iterator[str]:
+    """Yield the elements of a JSON array, however it is laid out."""
+    said = json.load(file)
+    if not isinstance(said, list):
+        raise ValueError("it is no JSON array")
+    yield from map(json.dumps, said)
+
+
+def _objects(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
     names: tuple[str, ...] | None = None
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(lines, 1):
         said = json.loads(line)
         if not isinstance(said, dict):
-            raise ValueError(f"line {number} is no JSON object")
+            raise ValueError(f"row {number} is no JSON object")
         if names is None:
             names = tuple(said)
             yield names
         if tuple(said) != names:
-            raise ValueError(f"line {number} has other members than the first")
+            raise ValueError(f"row {number} has other members than the first")
         yield tuple(map(_value, said.values()))
 
 

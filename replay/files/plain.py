@@ -8,16 +8,21 @@ from typing import IO, Any
 import pyarrow as pa
 
 from ledger.instants import format_instant
+from policies.durations import parse_duration, say_duration
+from projections.audit.conditions import Conditions
+from projections.audit.query import Query
 from replay.outputs import Output
 from replay.receipts import SAID, Receipt
 from replay.tables import instant_texts
 
 _GAP = "  "
+_BATCH = 8192
 
 
 def heading(receipt: Receipt) -> str:
     """Say of which period, as of when and as known when, and which of the two that is."""
-    parts = [SAID[receipt.basis]]
+    asked = receipt.parameters.audit
+    parts = [SAID[receipt.basis]] if asked is None else list(conditions(asked))
     start, end = receipt.parameters.start, receipt.parameters.end
     if start is not None or end is not None:
         bounds = [f"from {short(start)}"] if start is not None else []
@@ -30,6 +35,27 @@ def heading(receipt: Receipt) -> str:
     known = "nothing known" if receipt.known_at is None else f"known at {short(receipt.known_at)}"
     parts.append(f"{known} (position {receipt.position})")
     return ", ".join(parts)
+
+
+def conditions(asked: Conditions) -> Iterator[str]:
+    """Say what an audit is about, one condition after the other."""
+    for name in ("candidate", "subject", "exam", "actor", "source"):
+        if (said := getattr(asked, name)) is not None:
+            yield f"{name} {said}"
+    if asked.types:
+        yield f"type {' or '.join(asked.types)}"
+    for name, start, end in (
+        ("recorded", asked.recorded_from, asked.recorded_to),
+        ("true", asked.valid_from, asked.valid_to),
+    ):
+        bounds = [f"from {short(start)}"] if start is not None else []
+        bounds += [f"to {short(end)}"] if end is not None else []
+        if bounds:
+            yield " ".join([name, *bounds])
+    if asked.by is not None:
+        yield f"more than {say_duration(parse_duration(asked.by))} late"
+    if asked.changes:
+        yield "with what they changed"
 
 
 def short(instant: int) -> str:
@@ -48,6 +74,27 @@ def write_text(output: Output, file: IO[str]) -> None:
         file.write("\n")
     plural = "" if receipt.rows == 1 else "s"
     file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def write_told(output: Output, query: Query, file: IO[str]) -> None:
+    """Write an audit as text, row by row; how many there are is known at the end."""
+    file.write(f"{query.title}\n{_plain(heading(output.receipt))}\n\n")
+    for batch in output.table.to_batches(max_chunksize=_BATCH):
+        for row in with_texts(batch).to_pylist():
+            first, *more = map(_plain, query.told(row))
+            file.write("\n".join([first, *(f"    {line}" for line in more), "\n"]))
+    receipt = output.settled
+    plural = "" if receipt.rows == 1 else "s"
+    file.write(f"{query.line(output.table.tally)}\n\n")
+    file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write a batch's instants as texts."""
+    for n, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type):
+            batch = batch.set_column(n, field.name, instant_texts(batch.column(n)))
+    return batch
 
 
 def laid_out(table: pa.Table) -> Iterator[str]:
@@ -89,5 +136,8 @@ def _cell(value: object) -> str:
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     if isinstance(value, int):
         return f"{value:,}"
-    text = str(value)
+    return _plain(str(value))
+
+
+def _plain(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from replay.files.problems import CannotWrite
+from replay.tables import Batched
 
 MOST_ROWS = 1_048_575
 """What a sheet holds below its header."""
@@ -26,19 +27,14 @@ _WIDEST = 40
 _BATCH = 8192
 
 
-def write_workbook(table: pa.Table, title: str, receipt: str, file: BinaryIO) -> None:
-    """Write a table and its receipt (JSON), row by row; the same rows give the same bytes.
+def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file: BinaryIO) -> None:
+    """Write a table and then its receipt (JSON), row by row; the same rows give the same bytes.
 
     Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
     as texts. Raises CannotWrite for what a sheet has no room for.
     """
     from xlsxwriter import Workbook
 
-    if table.num_rows > MOST_ROWS:
-        raise CannotWrite(
-            f"a sheet holds {MOST_ROWS:,} rows, and these are {table.num_rows:,}: accepted are "
-            "csv, jsonl and parquet"
-        )
     with Workbook(file, {"constant_memory": True}) as book:
         book.set_properties({"created": _MADE})
         sheet = book.add_worksheet(title)
@@ -53,6 +49,11 @@ def write_workbook(table: pa.Table, title: str, receipt: str, file: BinaryIO) ->
         writers = [_writer(sheet, field.type, date) for field in table.schema]
         row = 0
         for batch in table.to_batches(max_chunksize=_BATCH):
+            if row + batch.num_rows > MOST_ROWS:
+                raise CannotWrite(
+                    f"a sheet holds {MOST_ROWS:,} rows, and these are more: accepted are csv, "
+                    "jsonl and parquet"
+                )
             for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 row += 1
                 for n, value in enumerate(values):
@@ -60,7 +61,7 @@ def write_workbook(table: pa.Table, title: str, receipt: str, file: BinaryIO) ->
                         writers[n](row, n, value)
         told = book.add_worksheet(RECEIPT)
         told.set_column(0, 0, 100)
-        for n, line in enumerate(receipt.splitlines()):
+        for n, line in enumerate(receipt().splitlines()):
             told.write_string(n, 0, line)
 
 

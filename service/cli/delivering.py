@@ -64,16 +64,16 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
     from replay.files.forms import INSIDE, write
     from replay.files.problems import CannotWrite
 
-    receipt = output.receipt
-    inside = receipt.form in INSIDE
+    inside = output.receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
     try:
         with both(path, place) as (file, aside):
             write(output, file)
             if aside is not None:
-                aside.write(receipt.to_json().encode())
+                aside.write(output.settled.to_json().encode())
     except CannotWrite as problem:
         raise CallProblem(str(problem)) from None
+    receipt = output.settled
     if path is not None:
         plural = "" if receipt.rows == 1 else "s"
         kept = "" if place is None else f"; receipt in {place}"

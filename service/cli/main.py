@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "receipt": "service.cli.receipt",
     "feed": "service.cli.feed",
     "explore": "service.cli.explore",
+    "audit": "service.cli.audit",
     "policy": "service.cli.policy",
     "seal": "service.cli.seal",
     "checkpoint": "service.cli.checkpoint",

@@ -1,0 +1,1 @@
+"""What auditors ask: who recorded what, when, on which facts, and what it changed."""

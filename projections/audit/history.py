@@ -1,0 +1,156 @@
+"""`audit history`: a candidate's events, each with what it changed in the standing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ledger.events import Recorded
+from projections.audit.changes import Seen, Told
+from projections.audit.event_columns import (
+    ACTOR,
+    ANNULLED_BY,
+    ANNULS,
+    ID,
+    KEY,
+    POSITION,
+    RECORDED_AT,
+    SOURCE,
+    TRUE_AT,
+    TYPE,
+)
+from projections.audit.events import marks
+from projections.audit.public import public_data
+from projections.audit.query import Query, by, counted
+from projections.reports.groups import many
+from projections.reports.inputs import INSTANT, TEXT, TRUTH, WHOLE, Column
+
+_SIDES: Final = (("before", "without the event"), ("after", "with it"))
+_NO_EXAM: Final = "it changed no exam's standing"
+_SHOWN: Final = (
+    Column("status", TEXT, "eligible, or the first reason that blocks", _NO_EXAM),
+    Column("reasons", TEXT, "every reason that blocks, with a blank between", "none"),
+    Column("waived", TEXT, "the reasons that an exception waives", "none"),
+    Column("eligible_from", INSTANT, "the first instant that is eligible", "eligible, or never"),
+    Column("sittings_in_series", WHOLE, "the last ordinal", _NO_EXAM),
+    Column("period_ends_at", INSTANT, "the end of the current period", "there is none"),
+    Column(
+        "outcome", TEXT, "of the sitting that the event is about, else of the last", "no sitting"
+    ),
+)
+
+COLUMNS: Final = (
+    POSITION, RECORDED_AT, TRUE_AT, TYPE, KEY, SOURCE, ID, ACTOR, ANNULS, ANNULLED_BY,
+    Column("data", TEXT, "what it says, as JSON; personal fields sealed or erased"),
+    Column("as_of", INSTANT, "when the two standings are of: when it was recorded"),
+    Column("exam", TEXT, "the exam whose standing they are", _NO_EXAM),
+    Column("changed", TRUTH, "whether anything of the following differs"),
+    *(
+        Column(f"{column.name}_{side}", column.type, f"{said}: {column.says}", column.null)
+        for column in _SHOWN
+        for side, said in _SIDES
+    ),
+)  # fmt: skip
+
+
+def rows_of(
+    told: Told, row: Recorded, annulled_by: int | None, *, exam: str | None, erased: bool
+) -> Iterator[dict[str, Any]]:
+    """Lay out one event: a row for each exam whose standing it changed, and for its own exam.
+
+    The standings are as of when the event was recorded (or was true, if that was a little later):
+    what the answer of that day was, and what the event made of it.
+    """
+    about = told.about(row)
+    as_of = max(row.recorded_at, row.occurred_at)
+    said = {
+        "position": row.position,
+        "recorded_at": row.recorded_at,
+        "true_at": row.occurred_at,
+        "type": row.type,
+        "key": about.key,
+        "source": row.source,
+        "id": row.id,
+        "actor": row.actor,
+        "annuls": row.annuls,
+        "annulled_by": annulled_by,
+        "data": public_data(row, erased=erased),
+        "as_of": as_of,
+        "changed": False,
+    }
+    some = False
+    for name in told.exams(row):
+        if exam not in (None, name):
+            continue
+        _, before, after = told.change(row, name, as_of)
+        if before == after and name != about.exam:
+            continue
+        some = True
+        yield said | sides(before, after) | {"exam": name, "changed": before != after}
+    if not some:
+        yield said
+
+
+def sides(before: Seen, after: Seen) -> dict[str, Any]:
+    """Put two standings beside each other, column by column."""
+    return {
+        f"{name}_{side}": value
+        for side, seen in zip(("before", "after"), (before, after), strict=True)
+        for name, value in seen._asdict().items()
+    }
+
+
+def tally(rows: pa.RecordBatch) -> Counter[str]:
+    """Count the events and the changes."""
+    events = Counter(f"@{position}" for position in rows["position"].to_pylist())
+    return events + Counter(changes=counted(rows["changed"]))
+
+
+def line(tally: Counter[str]) -> str:
+    """Say how many events there are, and how many changes they made."""
+    events = len([name for name in tally if name.startswith("@")])
+    if not events:
+        return "Nothing was recorded by then."
+    return f"{many(events, 'event')}; {many(tally['changes'], 'change')} of a standing."
+
+
+def told(row: Mapping[str, Any]) -> Iterator[str]:
+    """Write an event, and below it what it changed."""
+    yield "  ".join(filter(None, [f"@{row['position']}", row["type"], row["exam"], row["key"]]))
+    yield f"true from {row['true_at']}, recorded {row['recorded_at']}{by(row['actor'])}"
+    yield f"{row['source']} {row['id']}{marks(row)}"
+    yield row["data"]
+    if row["exam"] is not None:
+        yield f"{row['exam']}: {'; '.join(differences(row)) or 'nothing changed'}"
+
+
+def differences(row: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is another with the event than without."""
+    for column in _SHOWN:
+        before, after = (row[f"{column.name}_{side}"] for side, _ in _SIDES)
+        if before != after:
+            yield f"{column.name.replace('_', ' ')} {shown(before)} → {shown(after)}"
+
+
+def shown(value: object) -> str:
+    """Write one side of a difference."""
+    return "-" if value is None else str(value)
+
+
+QUERY: Final = Query(
+    name="history",
+    title="Annotated history",
+    says="One row for each event of a candidate and each exam whose standing it changed, and for "
+    "its own exam also where nothing changed; by position, then exam. An event that is about no "
+    "exam and changed nothing has one row. The standings are as of when the event was recorded (or "
+    "true, if later): once as known just before it, once with it.",
+    takes=frozenset({"candidate", "exam"}),
+    columns=COLUMNS,
+    key=("position", "exam"),
+    tally=tally,
+    line=line,
+    told=told,
+)

@@ -1,0 +1,81 @@
+"""Rows that are made while they are read: a table that need not fit into memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from replay.receipts import Summing
+from replay.tables import json_lines
+
+_BATCH = 65_536
+
+Batches: TypeAlias = Callable[[], Iterator[pa.RecordBatch]]
+"""Makes the rows anew each time it is called: the same ones."""
+Tally: TypeAlias = Callable[[pa.RecordBatch], "Counter[str]"]
+"""Counts whatever is to be said of some rows; what it gives is added up."""
+
+
+class Rows:
+    """A table of which a batch at a time is there; it has as much of `pyarrow.Table` as is needed.
+
+    Counted, tallied and summed up the first time that somebody reads it to the end; whoever asks
+    for any of that before has it read through once.
+    """
+
+    def __init__(self, schema: pa.Schema, batches: Batches, tally: Tally) -> None:
+        """Take how the rows are made; none is made yet."""
+        self.schema = schema
+        self._batches = batches
+        self._tally = tally
+        self._sums: _Sums | None = None
+
+    def to_batches(self, max_chunksize: int = _BATCH) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, at most so many at a time."""
+        sums = _Sums() if self._sums is None else None
+        for batch in self._batches():
+            for start in range(0, batch.num_rows, max_chunksize):
+                some = batch.slice(start, max_chunksize)
+                if sums is not None:
+                    sums.take(some, self._tally)
+                yield some
+        self._sums = self._sums or sums
+
+    @property
+    def num_rows(self) -> int:
+        """How many there are."""
+        return self._summed().rows
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the rows as JSON Lines."""
+        return self._summed().digest.hexdigest()
+
+    @property
+    def tally(self) -> Counter[str]:
+        """What was counted of them."""
+        return self._summed().tally
+
+    def _summed(self) -> _Sums:
+        if self._sums is None:
+            for _ in self.to_batches():
+                pass
+        assert self._sums is not None
+        return self._sums
+
+
+class _Sums:
+    """What is known of rows that were read so far."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.digest = Summing()
+        self.tally: Counter[str] = Counter()
+
+    def take(self, batch: pa.RecordBatch, tally: Tally) -> None:
+        self.rows += batch.num_rows
+        self.digest.write(json_lines(batch))
+        self.tally.update(tally(batch))
