@@ -34,6 +34,8 @@ BENCHES = {
     "feed": "the feed to a file, whole command, and one that waits",
     "views": "views built, followed, and asked as of a date, on at most 2,000,000 events",
     "transparency": "sealing, verifying and proving, and appends with sealing beside them",
+    "encryption": "what an encrypted field adds to an append",
+    "backup": "backup and restore, and a writer beside them",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

@@ -6,12 +6,13 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from ledger.problems import KeyFileProblem, NotALedger
+from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
 from ledger.storage import make_file, storage_problems
 
 APPLICATION_ID: Final = 0x41744C6B  # "AtLk"
@@ -100,6 +101,7 @@ class KeyFile:
         if self.identity is None:
             raise KeyFileProblem(f"there is no file {path}")
         with key_problems(path):
+            self._before = 0
             self._connection = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode=rw",
                 uri=True,
@@ -171,7 +173,7 @@ class KeyFile:
 
         Raises KeyFileProblem if it was destroyed.
         """
-        self._begin()
+        self.begin()
         self._connection.execute(
             "INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING",
             (candidate, key or secrets.token_bytes(KEY_BYTES)),
@@ -189,7 +191,7 @@ class KeyFile:
         key, destroyed = self.look_up(candidate)
         if destroyed:
             return False
-        self._begin()
+        self.begin()
         if key is not None:
             # Of the same length first, so that SQLite writes over the key where it stands.
             self._connection.execute(
@@ -217,7 +219,7 @@ class KeyFile:
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten; what was said first stands, but for the position."""
-        self._begin()
+        self.begin()
         self._complete()
         self._connection.execute(
             "INSERT INTO erasures VALUES (?, ?, ?, ?, ?) "
@@ -232,14 +234,14 @@ class KeyFile:
         return [
             Erasure._make(row)
             for row in self._connection.execute(
-                "SELECT * FROM erasures WHERE ?1 IS NULL OR candidate = ?1 ORDER BY candidate",
-                (candidate,),
+                "SELECT * FROM erasures WHERE ? IS NULL OR candidate = ? ORDER BY candidate",
+                (candidate, candidate),
             )
         ]
 
     def note_backup(self, backup: KeyBackup) -> None:
         """Remember that a copy was made."""
-        self._begin()
+        self.begin()
         self._complete()
         self._connection.execute("INSERT INTO backups VALUES (?, ?, ?)", backup)
 
@@ -263,9 +265,14 @@ class KeyFile:
 
     # -- transactions
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Begin a transaction, which sees the file as it is now; ended by `commit` or `rollback`.
+
+        To be begun only by who holds the ledger's write lock: then nobody else writes meanwhile.
+        """
         if not self._connection.in_transaction:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN")
+            self._before = self._connection.total_changes
 
     def commit(self) -> None:
         """Make durable what was written, leaving nothing of what it replaced.
@@ -275,6 +282,9 @@ class KeyFile:
         away meanwhile.
         """
         if not self._connection.in_transaction:
+            return
+        if self._connection.total_changes == self._before:
+            self._connection.execute("COMMIT")
             return
         journal = _journal(self.path)
         try:
@@ -296,14 +306,34 @@ class KeyFile:
             self._connection.execute("ROLLBACK")
 
 
-@contextmanager
-def key_problems(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into one sentence about the key file."""
-    try:
-        with storage_problems(path):
-            yield
-    except NotALedger:
-        raise _no_key_file(path) from None
+class key_problems:  # noqa: N801 - used as a word of a with statement, as `storage_problems` is
+    """Turn what SQLite raises into one sentence about the key file.
+
+    A class, since a generator costs as much here as encrypting a field does.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise KeyFileProblem, or another LedgerProblem, for what went wrong with the file."""
+        if error is None or isinstance(error, LedgerProblem):
+            return
+        try:
+            with storage_problems(self._path):
+                raise error
+        except NotALedger:
+            raise _no_key_file(self._path) from None
 
 
 def _no_key_file(path: Path, found: int = 0, wanted: int = APPLICATION_ID) -> KeyFileProblem:

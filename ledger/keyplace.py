@@ -21,10 +21,11 @@ class KeyPlace:
         self._open: KeyFile | None = None
         self._process = os.getpid()
 
-    def key_file(self, remembered: str | None) -> KeyFile | None:
+    def key_file(self, remembered: str | None, *, begun: bool = False) -> KeyFile | None:
         """Return the key file; None if there is none and none is `remembered`.
 
-        Raises KeyFileProblem if it is missing, or is not the one `remembered` by its id.
+        With a transaction `begun`, if that is asked for. Raises KeyFileProblem if it is missing, or
+        is not the one `remembered` by its id.
         """
         with key_problems(self.path):
             found = identity_of(self.path)
@@ -40,7 +41,13 @@ class KeyPlace:
                 self.close()
                 self._open = KeyFile(self.path)
             keys = self._open
-            keys.check_id(remembered)
+            try:
+                if begun:
+                    keys.begin()
+                keys.check_id(remembered)
+            except BaseException:
+                keys.rollback()
+                raise
             return keys
 
     def close(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from json import JSONEncoder
+from types import TracebackType
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from ledger.events import Recorded, Row
 from ledger.keyfile import Erasure, KeyFile, create_key_file, key_problems
@@ -16,14 +18,13 @@ from ledger.sqlite import Writing
 KEY_FILE: Final = "key file"
 """The name under which a ledger remembers the id of its key file."""
 
-_compact = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
 
 class Keyring:
     """What one append transaction does with keys; made by `Vault.keyring`, under the write lock.
 
-    The key file is opened when the first key is needed. `commit` comes before the ledger's own: a
-    key is durable before the event that needs it, and destroyed before the event that says so. A
+    A context manager: what is done is durable at the end, and taken back if the body raises. The
+    key file is opened when the first key is needed. That end comes before the ledger's own: a key
+    is durable before the event that needs it, and destroyed before the event that says so. A
     crash in between leaves a key that nothing was encrypted with, or a key destroyed without its
     event, which `ledger.erasure.forgetting.forget` completes.
     """
@@ -32,7 +33,27 @@ class Keyring:
         self._place = place
         self._writing = writing
         self._keys: KeyFile | None = None
+        self._is_known = False
         self._sealers: dict[str, Sealer] = {}
+
+    def __enter__(self) -> Keyring:
+        """Begin; nothing is opened yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit, or roll back."""
+        if self._keys is None:
+            return
+        try:
+            if error is None:
+                self.commit()
+        finally:
+            self._keys.rollback()
 
     def seal(self, row: Row, data: dict[str, Any], fields: Sequence[str]) -> Row | None:
         """Return the row with some fields of its data encrypted; makes the first key if need be.
@@ -46,7 +67,7 @@ class Keyring:
         for name in fields:
             place = associated_data(subject, row.source, row.id, name)
             data[name] = sealer.seal(place, data[name])
-        return row._replace(data=_compact(data))
+        return row._replace(data=to_json(data).decode())
 
     def _sealer(self, subject: str) -> Sealer | None:
         keys = self._made()
@@ -117,14 +138,11 @@ class Keyring:
             with key_problems(self._place.path):
                 self._keys.commit()
 
-    def rollback(self) -> None:
-        """Take back what was not committed."""
-        if self._keys is not None:
-            self._keys.rollback()
-
     def _found(self) -> KeyFile | None:
         if self._keys is None:
-            self._keys = self._place.key_file(self._writing.about(KEY_FILE))
+            remembered = self._writing.about(KEY_FILE)
+            self._keys = self._place.key_file(remembered, begun=True)
+            self._is_known = remembered is not None
         return self._keys
 
     def _made(self) -> KeyFile:
@@ -136,5 +154,6 @@ class Keyring:
         return keys
 
     def _remember(self, keys: KeyFile) -> None:
-        if self._writing.about(KEY_FILE) is None:
+        if not self._is_known:
             self._writing.remember(KEY_FILE, keys.id)
+            self._is_known = True

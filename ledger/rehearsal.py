@@ -10,10 +10,11 @@ from typing import Any
 from ledger.appending import Appending
 from ledger.events import Recorded, Row
 from ledger.keyplace import KeyPlace
-from ledger.keyring import Keyring
+from ledger.keyring import KEY_FILE, Keyring
 from ledger.ledger import Ledger
 from ledger.sqlite import Writing
 from ledger.storage import SCHEMA
+from ledger.vault import Vault
 
 
 class Rehearsal(Ledger):
@@ -27,6 +28,8 @@ class Rehearsal(Ledger):
     def __init__(self, ledger: Ledger) -> None:
         """Rehearse on a ledger, from its head on; it stays the caller's to close."""
         super().__init__(ledger.path, clock=ledger._clock, keys=ledger.vault.path, read_only=True)
+        # By the ledger's word, not its own: a rehearsal is closed at its last use, by its user.
+        self.vault = Vault(ledger.vault.path, lambda: ledger.about(KEY_FILE), ledger.is_forgotten)
         self.base = self.head()
         self._store = sqlite3.connect(":memory:", isolation_level=None)
         self._store.executescript(SCHEMA)

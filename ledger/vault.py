@@ -43,19 +43,9 @@ class Vault:
         self._writing = KeyPlace(path)
         self._readers = Lock()
 
-    @contextmanager
-    def keyring(self, writing: Writing) -> Iterator[Keyring]:
-        """Hold the keys for one append transaction; what is done with them is durable at the end.
-
-        Taken back if the body raises.
-        """
-        keyring = Keyring(self._writing, writing)
-        try:
-            yield keyring
-            keyring.commit()
-        except BaseException:
-            keyring.rollback()
-            raise
+    def keyring(self, writing: Writing) -> Keyring:
+        """Give the keys for one append transaction: a context manager."""
+        return Keyring(self._writing, writing)
 
     def reveal(
         self, recorded: Recorded, *, erased: Mapping[str, Any] | None = None
