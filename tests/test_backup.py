@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -32,13 +31,12 @@ from backing import (
 )
 from doorstep import Doorstep
 from ledger_facts import SetClock, attempted
+from workers import start, told
 
 from ledger.backup.backing_up import Ways, back_up
 from ledger.backup.note import Note, last_backup, note_path
 from ledger.ledger import Ledger
 from ledger.transparency.place import place_of, sealed_size
-
-WORKER = Path(__file__).parent / "ledger_worker.py"
 
 
 @pytest.fixture
@@ -398,14 +396,7 @@ def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
 def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep) -> None:
     """Three while two append without a pause: each whole, sealed, a part of the next; put back."""
     acknowledged: set[str] = set()
-    writers = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), LEDGER, name, "forever", "3"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("one", "two")
-    ]
+    writers = [start(LEDGER, name, "forever", 3) for name in ("one", "two")]
     follower = subprocess.Popen([COMMAND, "seal", "--follow"], env=ENVIRONMENT)
     try:
         before: list[tuple[object, ...]] = []
@@ -413,7 +404,7 @@ def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep
             for writer in writers:
                 assert writer.stdout is not None
                 for _ in range(3):
-                    acknowledged.update(writer.stdout.readline().split())
+                    acknowledged |= told(writer.stdout.readline())
             done = outside("backup", name)
             assert (done.returncode, done.stdout) == (0, ""), done.stderr
             rows = rows_of(name)

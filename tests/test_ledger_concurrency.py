@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from itertools import pairwise
@@ -13,19 +11,11 @@ from pathlib import Path
 
 import pytest
 from ledger_facts import SetClock, a_ledger, attempted
+from workers import start, told
 
 from ledger.ledger import Ledger
 
-WORKER = Path(__file__).parent / "ledger_worker.py"
 WORKERS = 16
-
-
-def start(path: Path, name: str, batches: int | str, size: int) -> subprocess.Popen[str]:
-    """Start a process that appends to the ledger at `path`."""
-    command = [sys.executable, str(WORKER), str(path), name, str(batches), str(size)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.cwd()
-    )
 
 
 def assert_whole(ledger: Ledger, acknowledged: set[str]) -> None:
@@ -55,7 +45,7 @@ def test_sixteen_processes_write_at_once_and_none_sees_an_error(tmp_path: Path) 
         for worker in workers:
             out, err = worker.communicate()
             assert (worker.returncode, err) == (0, "")
-            acknowledged.update(out.split())
+            acknowledged |= told(out)
         followed.extend(row.position for row in ledger.read(after=len(followed)))
         assert followed == list(range(1, ledger.head().position + 1))
         assert_whole(ledger, acknowledged)
@@ -76,12 +66,12 @@ def test_a_process_killed_while_it_writes_loses_nothing_acknowledged(
             worker = start(ledger.path, "w", "forever", size)
             assert worker.stdout is not None
             for _ in range(5):
-                acknowledged.update(worker.stdout.readline().split())
+                acknowledged |= told(worker.stdout.readline())
             worker.send_signal(signal.SIGKILL)
             out, err = worker.communicate()
             assert (worker.returncode, err) == (-signal.SIGKILL, "")
             # The last line may be cut where the process was: it was not acknowledged whole.
-            acknowledged.update(" ".join(out.split("\n")[:-1]).split())
+            acknowledged |= told(" ".join(out.split("\n")[:-1]))
             assert_whole(ledger, acknowledged)
         ledger.append([attempted(1)])
         assert_whole(ledger, acknowledged)
