@@ -96,7 +96,7 @@ def build(
 
 def finished(draft: Path) -> None:
     """Take the note of how it was built out of a draft: then it is a file of views."""
-    with Views(draft, wal=False) as views:
+    with Views(draft, wal=False) as views, views.writing():
         views.db.execute("DROP TABLE IF EXISTS _plan")
 
 
