@@ -71,7 +71,7 @@ def after(folder: Path, told: Told, history: Sequence[Recorded]) -> Whole:
         with Ledger.open(path, clock=clock.now) as ledger:
             rows = list(ledger.read())
             problems += _compared(rows, told, history)
-            problems += _personal(ledger, rows, told, history)
+            problems += opened_wrongly(ledger, rows, told.forgotten, history)
             problems += _going_on(ledger)
             _with_a_key(ledger, told)
         acknowledged = {(row.source, row.id): row.position for row in history[: told.position]}
@@ -95,11 +95,11 @@ def _compared(rows: Sequence[Recorded], told: Told, history: Sequence[Recorded])
         yield f"position {len(history) + 1} was never appended"
 
 
-def _personal(
-    ledger: Ledger, rows: Sequence[Recorded], told: Told, history: Sequence[Recorded]
+def opened_wrongly(
+    ledger: Ledger, rows: Sequence[Recorded], told: frozenset[str], history: Sequence[Recorded]
 ) -> Iterator[str]:
     """Compare what opens with what was sealed: everybody's, but for those who were forgotten."""
-    forgotten = told.forgotten | _forgotten(rows)
+    forgotten = told | _forgotten(rows)
     for row in rows:
         if not row.source.startswith("urn:desk"):
             continue
