@@ -112,6 +112,7 @@ class Keyring:
         keys = self._found()
         if keys is None:
             return False
+        self._remember(keys)
         with key_problems(self._place.path):
             return keys.destroy(candidate)
 
