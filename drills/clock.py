@@ -114,7 +114,7 @@ class _Drill:
                 self._go_through(part, pipe)
                 heads.append(self._rows()[-1][0])
                 if part == self.jump.behind:
-                    self._ask(heads)
+                    self._ask(heads[-self.records :])
                     self._look()
         if self.importer.wait() == 0:
             for n in range(self.rows):

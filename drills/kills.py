@@ -38,11 +38,11 @@ def run(options: Options) -> Iterator[Finding]:
     drill = _Drill(options)
     try:
         drill.start()
-        drill.go_on_until(options.size(120, 14))
+        drill.go_on_until(options.size(120, 9))
         yield drill.ended()
     finally:
         drill.stop()
-    ledgers = options.size(60, 4)
+    ledgers = options.size(60, 3)
     begun = begin_again(options.scratch, ledgers, random.Random(options.seed))
     yield Finding(
         "kills",

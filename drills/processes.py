@@ -41,6 +41,8 @@ class Process:
 
     def start(self, *more: str | Path) -> None:
         """Start it, with more words for this time alone; its output is added to."""
+        if self._process is not None:
+            self._end()
         with self.output.open("ab") as output, self.errors.open("ab") as errors:
             self._process = subprocess.Popen(
                 [*self.words, *map(str, more)],
