@@ -23,7 +23,7 @@ from erasing import (
     keys_in,
     request,
 )
-from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds, sample
+from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
 from ledger.erasure.again import destroy_again, forget_again, forgotten_elsewhere
 from ledger.erasure.forgetting import SOURCE, ErasedEvent, Forgotten, NothingRecorded, forget

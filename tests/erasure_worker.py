@@ -1,0 +1,94 @@
+"""Processes that forget candidates and are killed, for the tests of erasure.
+
+erasure_worker.py lines TEMPLATE OUT    forget WHO in copies of a folder, each killed one line
+                                        of the program later than the one before it
+erasure_worker.py forget PATH FIRST     forget C-FIRST, C-FIRST+1 …; print each when it is done
+erasure_worker.py write PATH            encrypt something of everybody, again and again
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from erasing import WHO, request
+
+from ledger.erasure.forgetting import forget
+from ledger.ledger import Ledger
+
+WATCHED = ("keyfile", "keyring", "keyplace", "appending", "sqlite", "forgetting", "vault")
+"""The modules that forgetting goes through."""
+STEP = 3
+"""So many of their lines lie between one kill and the next."""
+
+
+def clock() -> int:
+    """Tell the time."""
+    return time.time_ns() // 1000
+
+
+def kill_each(template: Path, out: Path) -> None:
+    """Print how many copies there are: the last one was not killed."""
+    for n in count(1):
+        shutil.copytree(template, out / str(n))
+        child = os.fork()
+        if child == 0:
+            forget_until(out / str(n) / "a.ledger", n * STEP)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 0:
+            print(n)
+            return
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+
+
+def forget_until(path: Path, last: int) -> None:
+    """Forget WHO, and die at the line of the given number, if there are so many."""
+    seen = 0
+
+    def look(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal seen
+        if Path(frame.f_code.co_filename).stem not in WATCHED:
+            return None
+        if event == "line":
+            seen += 1
+            if seen == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return look
+
+    with Ledger.open(path, clock=clock) as ledger:
+        sys.settrace(look)
+        forget(ledger, WHO, reason="ticket 4711", actor="desk", time=clock())
+        sys.settrace(None)
+
+
+def forget_all(path: Path, first: int) -> None:
+    """Forget one candidate after another."""
+    with Ledger.open(path, clock=clock) as ledger:
+        for n in count(first):
+            forget(ledger, f"C-{n}", reason="ticket", actor="desk", time=clock())
+            print(n, flush=True)
+
+
+def write(path: Path) -> None:
+    """Append a request of each of many candidates, whatever comes of it."""
+    with Ledger.open(path, clock=clock) as ledger:
+        for n in count(10_000):
+            ledger.append([request(n, candidate=f"C-{n % 400}")])
+
+
+if __name__ == "__main__":
+    what, *words = sys.argv[1:]
+    if what == "lines":
+        kill_each(Path(words[0]), Path(words[1]))
+    elif what == "forget":
+        forget_all(Path(words[0]), int(words[1]))
+    else:
+        write(Path(words[0]))
