@@ -9,6 +9,11 @@ from typing import NamedTuple
 
 from ledger.storage import SCHEMA, connect_reader, storage_problems
 
+_SEQ = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)"
+_LOCK = "CREATE TABLE _litestream_lock (id INTEGER)"
+_OF_OTHERS = {("table", "_litestream_seq", _SEQ), ("table", "_litestream_lock", _LOCK)}
+"""What Litestream, which replicates SQLite files, puts into each; nothing of a ledger reads it."""
+
 
 class Finding(NamedTuple):
     """One thing that is wrong."""
@@ -85,6 +90,6 @@ def _definition(connection: sqlite3.Connection) -> list[Finding]:
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(SCHEMA)
         ours = set(fresh.execute(ask))
-    theirs = set(connection.execute(ask))
+    theirs = set(connection.execute(ask)) - _OF_OTHERS
     names = sorted({f"{type} {name}" for type, name, _ in ours ^ theirs})
     return [Finding(None, f"the file's {name} is not as the ledger defines it") for name in names]
