@@ -35,7 +35,7 @@ from ledger.models import (
     event_class,
     make_event,
 )
-from ledger.problems import MalformedFact
+from ledger.problems import LedgerProblem, MalformedFact
 from ledger.upcast import UPCASTS, Upcasts, upcast
 
 __all__ = [
@@ -199,12 +199,26 @@ class Recorded(NamedTuple):
         """The position, which is `eventsourcing`'s version here: unique in any stream."""
         return self.position
 
+    def stored(self) -> dict[str, Any]:
+        """Return the data as JSON values, of the schema version it was recorded in.
+
+        Raises LedgerProblem for data that is no JSON any more.
+        """
+        try:
+            data: dict[str, Any] = from_json(self.data)
+        except (TypeError, ValueError):
+            raise LedgerProblem(
+                f"position {self.position} does not read, its data is damaged: `verify` says more"
+            ) from None
+        return data
+
     def payload(self, upcasts: Upcasts = UPCASTS) -> dict[str, Any]:
         """Return the data as JSON values, brought up to the current schema version.
 
-        Raises MalformedFact for a type or version this release does not know.
+        Raises MalformedFact for a type or version this release does not know, and LedgerProblem for
+        data that is no JSON any more.
         """
-        data: dict[str, Any] = from_json(self.data)
+        data = self.stored()
         if self.topic in BY_TOPIC:
             return data
         current = event_class(self.type).version

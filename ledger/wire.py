@@ -126,7 +126,7 @@ def without_personal(recorded: Recorded) -> Recorded:
     if recorded.type not in _PERSONAL:
         return recorded
     # Of an older schema version a personal field may have had another name, but it is sealed.
-    data: dict[str, Any] = from_json(recorded.data)
+    data = recorded.stored()
     kept = {
         name: value
         for name, value in data.items()

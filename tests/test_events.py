@@ -17,10 +17,12 @@ from ledger.events import (
     ExamAttempted,
     ExamPassed,
     Fact,
+    Recorded,
     make_event,
 )
 from ledger.instants import MAX_INSTANT, parse_instant
-from ledger.problems import MalformedFact
+from ledger.problems import LedgerProblem, MalformedFact
+from ledger.wire import to_cloudevent
 
 TYPES = list(EVENT_TYPES)
 
@@ -243,3 +245,12 @@ def test_an_annulment_names_another_event() -> None:
     event = sample("EventAnnulled").event
     assert isinstance(event, EventAnnulled)
     assert (event.annuls.source, event.annuls.id) == ("urn:vue", "R-77/result")
+
+
+@pytest.mark.parametrize("data", ['{"exam": ', "", None, b"\xff"])
+def test_a_row_whose_data_was_damaged_is_said(data: Any) -> None:
+    """With its position, by whatever reads it; nothing is made of it."""
+    row = Recorded(7, NINE, NINE, "ExamPassed:1", "candidate/C-1", "urn:a", "1", *[None] * 6, data)
+    for read in (row.payload, row.stored, lambda: to_cloudevent(row)):
+        with pytest.raises(LedgerProblem, match="position 7 does not read, its data is damaged"):
+            read()

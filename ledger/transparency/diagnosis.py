@@ -56,8 +56,11 @@ def explained(
                 Recorded(*row)
                 for row in connection.execute(ask, (position - _AROUND, position + _AROUND))
             ]
-            row = next(row for row in near if row.position == position)
-            what = _what(row, leaves, near)
+            row = next((row for row in near if row.position == position), None)
+            if row is None:
+                what = "is found or not, by how it is looked for: the table's pages are in disorder"
+            else:
+                what = _what(row, leaves, near)
             findings.append(Finding(position, f"position {position} {what}"))
     if how_many > len(some):
         findings.append(

@@ -77,8 +77,9 @@ def sentences(error: Exception) -> Iterable[str]:
     if isinstance(error, MemoryError):
         return ["there is not enough memory for this"]
     return [
-        f"this should not have happened: {type(error).__name__}: {error}; please report it with "
-        f"the command you gave ({DEBUG}=1 shows where it came from)"
+        f"this should not have happened: {type(error).__name__}: {error}; if `doctor` and `verify` "
+        "find nothing wrong, please report it with the command you gave "
+        f"({DEBUG}=1 shows where it came from)"
     ]
 
 
