@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -35,14 +36,26 @@ class Rows:
 
     def to_batches(self, max_chunksize: int = _BATCH) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, at most so many at a time."""
-        sums = _Sums() if self._sums is None else None
-        for batch in self._batches():
-            for start in range(0, batch.num_rows, max_chunksize):
-                some = batch.slice(start, max_chunksize)
-                if sums is not None:
-                    sums.take(some, self._tally)
+        if self._sums is not None:
+            yield from self._pieces(max_chunksize)
+            return
+        sums = _Sums(self._tally)
+        # Summed up beside whatever the caller does with them: that is as much work again.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            last: Future[None] | None = None
+            for some in self._pieces(max_chunksize):
+                if last is not None:
+                    last.result()
+                last = aside.submit(sums.take, some)
                 yield some
-        self._sums = self._sums or sums
+            if last is not None:
+                last.result()
+        self._sums = sums
+
+    def _pieces(self, size: int) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches():
+            for start in range(0, batch.num_rows, size):
+                yield batch.slice(start, size)
 
     @property
     def num_rows(self) -> int:
@@ -70,12 +83,13 @@ class Rows:
 class _Sums:
     """What is known of rows that were read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
         self.rows = 0
         self.digest = Summing()
         self.tally: Counter[str] = Counter()
+        self._tally = tally
 
-    def take(self, batch: pa.RecordBatch, tally: Tally) -> None:
+    def take(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows
         self.digest.write(json_lines(batch))
-        self.tally.update(tally(batch))
+        self.tally.update(self._tally(batch))

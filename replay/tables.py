@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from functools import cache
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,9 +16,12 @@ import pyarrow.parquet as pq
 _BATCH = 65_536
 """Rows that are written at once."""
 _SECOND = 1_000_000
-_ESCAPED = r'["\\\x00-\x1f]'
+_DAY = 86_400
+_ESCAPED: Final = frozenset(b'"\\' + bytes(range(0x20)))
 """What JSON writes otherwise in a text."""
-_QUOTED = '[,"\r\n]'
+_QUOTED: Final = frozenset(b',"\r\n')
+"""What is put into quotes in CSV, with the text around it."""
+_QUOTES = '[,"\r\n]'
 
 
 class Batched(Protocol):
@@ -53,11 +58,11 @@ def write_csv(table: Batched, file: Written, made: Made = _as_it_is) -> None:
     for batch in table.to_batches(max_chunksize=_BATCH):
         if not batch.num_rows:  # a part in which nobody was asked about
             continue
-        columns = [_quoted(_texts(column)) for column in made(batch).columns]
+        columns = [_cells(column) for column in made(batch).columns]
         lines = pc.binary_join_element_wise(
             *columns, ",", null_handling="replace", null_replacement=""
         )
-        file.write("\n".join(lines.to_pylist()) + "\n")
+        file.write(_joined(pc.binary_join_element_wise(lines, "\n", "")))
 
 
 def write_jsonl(table: Batched, file: Written) -> None:
@@ -71,10 +76,17 @@ def json_lines(batch: pa.RecordBatch) -> str:
     if not batch.num_rows:
         return ""
     pieces: list[pa.Array | str] = []
+    between = "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        pieces += [f"{',' if pieces else '{'}{_encode(name)}:", _json(column)]
-    lines = pc.binary_join_element_wise(*pieces, "}\n", "")
-    whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+        mark, values = _json(column)
+        pieces += [f"{between}{_encode(name)}:{mark}", values]
+        between = f"{mark},"
+    return _joined(pc.binary_join_element_wise(*pieces, f"{between[:-1]}}}\n", ""))
+
+
+def _joined(texts: pa.Array) -> str:
+    """Put texts one after the other."""
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
     return str(pc.binary_join(whole, "")[0])
 
 
@@ -119,23 +131,42 @@ def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
 def instant_texts(column: pa.Array) -> pa.Array:
     """Write instants as RFC 3339 with `Z`, six decimals only where they are not zero."""
     values = column.cast(pa.int64()).fill_null(0).to_numpy()
-    whole = values % _SECOND == 0
-    texts = np.datetime_as_string((values // _SECOND).astype("datetime64[s]"), timezone="UTC")
-    if not whole.all():
-        fine = np.datetime_as_string(values.astype("datetime64[us]"), timezone="UTC")
-        texts = np.where(whole, texts, fine)
-    written = pa.array(texts, pa.string())
+    seconds, micros = np.divmod(values, _SECOND)
+    days, seconds = np.divmod(seconds, _DAY)
+    # There are far fewer days than instants, and no more times of day than a table holds.
+    some, day = np.unique(days, return_inverse=True)
+    dates = pa.array(np.datetime_as_string(some.astype("datetime64[D]"))).take(pa.array(day))
+    parts = [dates, _times().take(pa.array(seconds)), "Z"]
+    if micros.any():
+        thousands, rest = (_thousand().take(pa.array(part)) for part in np.divmod(micros, 1000))
+        fine = pc.binary_join_element_wise(".", thousands, rest, "Z", "")
+        parts[2] = pc.if_else(pa.array(micros != 0), fine, "Z")
+    written = pc.binary_join_element_wise(*parts, "")
     return pc.if_else(pc.is_valid(column), written, pa.scalar(None, pa.string()))
 
 
-def _texts(column: pa.Array) -> pa.Array:
+@cache
+def _times() -> pa.Array:
+    """Give `T00:00:00` to `T23:59:59`."""
+    texts = np.datetime_as_string(np.arange(_DAY).astype("datetime64[s]"))
+    return pc.utf8_slice_codeunits(pa.array(texts), 10)
+
+
+@cache
+def _thousand() -> pa.Array:
+    """Give `000` to `999`."""
+    return pa.array([f"{number:03d}" for number in range(1000)])
+
+
+def _cells(column: pa.Array) -> pa.Array:
+    """Write each value as a cell of CSV."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         return instant_texts(column)
     if pa.types.is_list(kind):
         joined = ("; ".join(map(_event, events)) for events in column.to_pylist())
-        return pa.array(joined, pa.string())
-    return column.cast(pa.string())
+        return _quoted(pa.array(joined, pa.string()))
+    return _quoted(column) if pa.types.is_string(kind) else column.cast(pa.string())
 
 
 def _event(event: dict[str, str]) -> str:
@@ -144,31 +175,48 @@ def _event(event: dict[str, str]) -> str:
 
 def _quoted(column: pa.Array) -> pa.Array:
     """Put texts into quotes where they would be read as something else without."""
-    needs = pc.match_substring_regex(column, _QUOTED)
-    if not pc.any(needs).as_py():
+    if not _holds(column, _QUOTED):
         return column
+    needs = pc.match_substring_regex(column, _QUOTES)
     doubled = pc.replace_substring(column, '"', '""')
     return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), column)
 
 
-def _json(column: pa.Array) -> pa.Array:
-    """Write each value as JSON."""
+def _json(column: pa.Array) -> tuple[str, pa.Array]:
+    """Write each value as JSON, but for the quotes around it, where all have them."""
     kind = column.type
     if pa.types.is_timestamp(kind) or _is_plain_text(column):
         written = instant_texts(column) if pa.types.is_timestamp(kind) else column
+        if not written.null_count:
+            return '"', written
         written = pc.binary_join_element_wise('"', written, '"', "")
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         written = column.cast(pa.string())
     else:
-        return pa.array([_encode(value) for value in column.to_pylist()], pa.string())
-    return written.fill_null("null")
+        return "", pa.array([_encode(value) for value in column.to_pylist()], pa.string())
+    return "", written.fill_null("null")
 
 
 def _is_plain_text(column: pa.Array) -> bool:
     """Tell whether a column holds texts of which none has anything to be escaped."""
-    if not pa.types.is_string(column.type):
+    return pa.types.is_string(column.type) and not _holds(column, _ESCAPED)
+
+
+def _holds(column: pa.Array, some: frozenset[int]) -> bool:
+    """Tell whether any of some ASCII characters is anywhere in a column of texts."""
+    _, offsets, texts = column.buffers()
+    if texts is None or not len(column):
         return False
-    return not pc.any(pc.match_substring_regex(column, _ESCAPED)).as_py()
+    bounds = np.frombuffer(offsets, np.int32)[column.offset :]
+    bytes_of = np.frombuffer(texts, np.uint8)[bounds[0] : bounds[len(column)]]
+    return bool(_lookup(some)[bytes_of].any())
+
+
+@cache
+def _lookup(some: frozenset[int]) -> npt.NDArray[np.bool_]:
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(some)] = True
+    return table
 
 
 _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

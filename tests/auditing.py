@@ -1,0 +1,79 @@
+"""Ledgers to be audited, and audit queries asked of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crowd import NOW
+from story import Line
+from told import When, at
+
+from ledger.events import Recorded
+from ledger.ledger import Ledger
+from projections.audit.conditions import Conditions
+from projections.standing import Moment
+from replay.audit.shelf import AUDITS
+from replay.moment import Known, moment_at
+from replay.outputs import Output, audited
+from replay.receipts import Form
+
+PROGRAM = "attempt-ledger 0, as tested"
+INSTANTS = ("recorded_from", "recorded_to", "valid_from", "valid_to")
+ASKED = {"history": {"candidate": "C-1"}, "backdated": {"by": "P7D"}}
+"""What a query cannot do without."""
+
+
+def recorded_by(actor: str, line: Line, source: str | None = None) -> Line:
+    """Tell a line that somebody recorded, perhaps in the name of a source."""
+    told = {"actor": actor} | ({} if source is None else {"source": source})
+    return line._replace(facts=tuple(fact._replace(**told) for fact in line.facts))
+
+
+def moment(ledger: Ledger, known_at: When | Known | None = None) -> Moment:
+    """Know what was recorded by an instant or a position; by default everything."""
+    if not isinstance(known_at, Known):
+        known_at = Known(instant=None if known_at is None else at(known_at))
+    return moment_at(ledger, NOW, known_at, NOW)
+
+
+def output(
+    ledger: Ledger,
+    name: str,
+    form: Form = "jsonl",
+    known_at: When | Known | None = None,
+    **said: Any,
+) -> Output:
+    """Ask a query, with what it cannot do without."""
+    said = ASKED.get(name, {}) | said
+    given = {key: at(value) if key in INSTANTS else value for key, value in said.items()}
+    return audited(
+        ledger, name, moment(ledger, known_at), Conditions(**given),
+        form=form, basis="restated" if known_at is None else "known-at", program=PROGRAM,
+    )  # fmt: skip
+
+
+def rows(
+    ledger: Ledger, name: str, known_at: When | Known | None = None, **said: Any
+) -> list[dict[str, Any]]:
+    """Give the rows of a query; instants as microseconds."""
+    made = output(ledger, name, known_at=known_at, **said).table
+    assert made.schema == AUDITS[name].query.schema
+    found: list[dict[str, Any]] = []
+    for batch in made.to_batches(1000):
+        columns = [
+            column.cast("int64").to_pylist() if str(column.type).startswith("timestamp") else
+            column.to_pylist()
+            for column in batch.columns
+        ]  # fmt: skip
+        found += [dict(zip(made.schema.names, row, strict=True)) for row in zip(*columns)]
+    return found
+
+
+def ids(ledger: Ledger, name: str = "events", **said: Any) -> list[str]:
+    """Name the events that a query finds by their ids, in its order."""
+    return [row["id"] for row in rows(ledger, name, **said)]
+
+
+def everything(ledger: Ledger) -> list[Recorded]:
+    """Give all that is recorded."""
+    return list(ledger.read())
