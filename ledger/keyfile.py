@@ -80,10 +80,10 @@ def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
         f"ATTACH '{source}' AS keys_now; {_SCHEMA} PRAGMA application_id = {BACKUP_ID};"
         + "".join(
             f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
-            for table in ("about", "keys", "erasures", "backups")
+            for table in ("keys", "erasures", "backups")
         )
-        + f"INSERT INTO about VALUES ('backup at', '{backup.at}'), ('backup until', "
-        f"'{backup.until}'); COMMIT; DETACH keys_now;",
+        + f"INSERT INTO about VALUES ('backup of', '{keys.id}'), ('backup at', '{backup.at}'), "
+        f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
         mode=0o600,
     )
 
@@ -97,10 +97,11 @@ class KeyFile:
     def __init__(self, path: Path, *, mark: int = APPLICATION_ID) -> None:
         """Open the file at `path`; raises KeyFileProblem if its mark is another."""
         self.path = path
+        self._mark = mark
         self.identity = identity_of(path)
         if self.identity is None:
             raise KeyFileProblem(f"there is no file {path}")
-        with key_problems(path):
+        with key_problems(path, mark):
             self._before = 0
             self._connection = sqlite3.connect(
                 f"file:{quote(str(path.absolute()))}?mode=rw",
@@ -137,13 +138,14 @@ class KeyFile:
 
     def _id(self) -> str:
         try:
-            found = self.about("id")
+            found = self.about("id" if self._mark == APPLICATION_ID else "backup of")
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
             found = None
         if found is None:
-            raise _no_key_file(self.path)
+            (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
+            raise _no_key_file(self.path, mark, self._mark)
         return found
 
     def about(self, name: str) -> str | None:
@@ -312,10 +314,11 @@ class key_problems:  # noqa: N801 - used as a word of a with statement, as `stor
     A class, since a generator costs as much here as encrypting a field does.
     """
 
-    __slots__ = ("_path",)
+    __slots__ = ("_mark", "_path")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mark: int = APPLICATION_ID) -> None:
         self._path = path
+        self._mark = mark
 
     def __enter__(self) -> None:
         """Begin."""
@@ -333,10 +336,10 @@ class key_problems:  # noqa: N801 - used as a word of a with statement, as `stor
             with storage_problems(self._path):
                 raise error
         except NotALedger:
-            raise _no_key_file(self._path) from None
+            raise _no_key_file(self._path, 0, self._mark) from None
 
 
-def _no_key_file(path: Path, found: int = 0, wanted: int = APPLICATION_ID) -> KeyFileProblem:
+def _no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
     if wanted == BACKUP_ID:
         return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
     if found == BACKUP_ID:
