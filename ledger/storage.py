@@ -171,7 +171,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
         return _connect(path, "rw", "PRAGMA query_only = ON", look)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        refused = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+        )
+        # Where it may be written, something else is wrong; and somebody may write, us too.
+        if not refused or (_may_write(path) and _may_write(path.parent)):
             raise
     # In a folder it may not write, SQLite cannot make the file that readers share. Without
     # unfinished work beside it, and none to come from us, the file may be read as it lies.
@@ -182,6 +187,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             "stands beside it: let a program that may write there open it once"
         )
     return _connect(path, "ro&immutable=1", look)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:

@@ -22,7 +22,6 @@ from ledger.events import (
 )
 from ledger.instants import MAX_INSTANT, parse_instant
 from ledger.problems import LedgerProblem, MalformedFact
-from ledger.wire import to_cloudevent
 
 TYPES = list(EVENT_TYPES)
 
@@ -251,6 +250,6 @@ def test_an_annulment_names_another_event() -> None:
 def test_a_row_whose_data_was_damaged_is_said(data: Any) -> None:
     """With its position, by whatever reads it; nothing is made of it."""
     row = Recorded(7, NINE, NINE, "ExamPassed:1", "candidate/C-1", "urn:a", "1", *[None] * 6, data)
-    for read in (row.payload, row.stored, lambda: to_cloudevent(row)):
+    for read in (row.payload, row.stored, row.fact):
         with pytest.raises(LedgerProblem, match="position 7 does not read, its data is damaged"):
             read()
