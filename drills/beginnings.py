@@ -17,7 +17,7 @@ from ledger.transparency.sealing import make_key, renew_key
 from policies.shipped import SHIPPED
 from service import clock
 
-STEPS = 12
+STEPS = 24
 """So often, about, names in the folder change while a ledger is made, or takes its first facts."""
 
 

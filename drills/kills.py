@@ -42,7 +42,7 @@ def run(options: Options) -> Iterator[Finding]:
         yield drill.ended()
     finally:
         drill.stop()
-    ledgers = options.size(60, 3)
+    ledgers = options.size(40, 3)
     begun = begin_again(options.scratch, ledgers, random.Random(options.seed))
     yield Finding(
         "kills",

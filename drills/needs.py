@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +52,13 @@ MOUNT = Tool("mount", "mount", _program("mount"))
 
 def provide(tools: Sequence[Tool]) -> None:
     """See that all are there; raises Missing."""
-    missing = [tool for tool in tools if tool.find() is None]
+    missing = _missing(tools)
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install([tool.package for tool in missing])
-        missing = [tool for tool in tools if tool.find() is None]
+        with _alone():
+            missing = _missing(tools)
+            if missing:
+                _install([tool.package for tool in missing])
+                missing = _missing(tools)
     if missing:
         names = " and ".join(tool.name for tool in missing)
         packages = " ".join(tool.package for tool in missing)
@@ -60,6 +66,18 @@ def provide(tools: Sequence[Tool]) -> None:
             f"{names} {'is' if len(missing) == 1 else 'are'} needed and not installed: "
             f"install {packages}, on Debian with: sudo apt-get install -y {packages}"
         )
+
+
+def _missing(tools: Sequence[Tool]) -> list[Tool]:
+    return [tool for tool in tools if tool.find() is None]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process at a time install: another one's apt-get would not wait, but fail."""
+    with (Path(tempfile.gettempdir()) / "attempt-ledger-drills.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def path_of(tool: Tool) -> Path:
@@ -73,7 +91,8 @@ def path_of(tool: Tool) -> Path:
 def _install(packages: Sequence[str]) -> None:
     """Install packages, with fresh lists if those at hand do not do; failing is seen afterwards."""
     quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    wait = "-oDPkg::Lock::Timeout=120"  # for somebody else's
+    install = ["apt-get", "install", wait, "-y", "-qq", "--no-install-recommends", *packages]
     for command in (install, ["apt-get", "update", "-qq"], install):
         done = subprocess.run(command, env=quietly, capture_output=True, check=False)
         if command is install and done.returncode == 0:

@@ -134,8 +134,9 @@ class Writer(Process):
         self._read = 0
 
     def start_again(self) -> None:
-        """Start it with its first fact that was not acknowledged."""
+        """Start it with its first fact that was not acknowledged; half a line is none."""
         self.read()
+        os.truncate(self.output, self._read)
         self.start("--first", str(self.facts))
 
     def read(self) -> None:

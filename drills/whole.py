@@ -19,6 +19,7 @@ from service import clock
 
 Key: TypeAlias = tuple[str, str]
 """(source, id) of an event."""
+_MOST_TOLD = 3
 Acknowledged: TypeAlias = Mapping[Key, int | None]
 """The position that a writer was told for each event; None if it was told just that it is in."""
 
@@ -53,11 +54,13 @@ def examine(path: Path, acknowledged: Acknowledged) -> Whole:
     there: dict[Key, int] = {}
     for position, _, source, id in rows:
         there.setdefault((source, id), position)
-    lost = sum(
-        key not in there or position not in (None, there[key])
+    lost = [
+        f"{key[1]} was told to be at position {position}, and is at {there.get(key)}"
         for key, position in acknowledged.items()
-    )
-    return Whole(len(rows), lost, len(rows) - len(there), tuple(problems))
+        if key not in there or position not in (None, there[key])
+    ]
+    problems += lost[:_MOST_TOLD]
+    return Whole(len(rows), len(lost), len(rows) - len(there), tuple(problems))
 
 
 def _unsealed(path: Path) -> Iterator[str]:
