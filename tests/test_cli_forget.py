@@ -1,0 +1,302 @@
+"""`forget` and `keys` at the command line: what is said and shown, and what goes on working."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crowd import CACHE
+from doorstep import Doorstep
+from erasing import keys_in
+
+from replay.views.lock import keeping
+
+NAME, EMAIL = "Robinetta", "robinetta@example.org"
+ASK = (
+    "exception", "request", "C-1", "AZ-104", "--registration", "R-1", "--reason", "lab-crash",
+    "--candidate-id", "C-1", "--exam-number", "AZ-104", "--first-name", NAME, "--last-name",
+    "Sample", "--email", EMAIL, "--vue-case-number", "0815", "--description", "The lab went dark.",
+    "--request-id", "X-1",
+)  # fmt: skip
+SHOWN = ("history", "C-1", "--clear")
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+    """A ledger in which C-1 failed, and asked for an exception."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
+    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door.failed("R-1", "2022-05-20T09:00:00Z")
+    door.failed("R-2", "2022-05-21T09:00:00Z", candidate="C-2")
+    door.done(*ASK)
+    return door
+
+
+def forget(door: Doorstep, *words: str) -> str:
+    """Forget C-1; gives what was said."""
+    answer = door.call("forget", "C-1", *words)
+    assert answer.code == 0, answer.err
+    assert answer.out == ""
+    return answer.err
+
+
+def test_it_says_what_it_did_and_again_that_it_was_done(door: Doorstep) -> None:
+    """The second time nothing is changed, with a reason or without."""
+    said = forget(door, "--reason", "ticket 4711")
+    assert (
+        "C-1 is forgotten, recorded at position 11: 4 personal fields of 1 event can be read by "
+        "nobody any more\n"
+    ) in said
+    exported = door.done("export")
+    for words in ((), ("--reason", "another")):
+        assert "C-1 was forgotten already, at position 11: nothing was changed" in forget(
+            door, *words
+        )
+    assert door.done("export") == exported
+    last = json.loads(exported.splitlines()[-1])
+    assert (last["type"], last["source"], last["id"], last["actor"], last["data"]) == (
+        "CandidateForgotten", "urn:attempt-ledger:erasure", "C-1", "cli", {},
+    )  # fmt: skip
+
+
+def test_a_wrong_call_changes_nothing(door: Doorstep) -> None:
+    """Nobody of that id, no reason, an empty one."""
+    before = door.done("export")
+    assert "nothing is recorded of a candidate 'C-9'" in door.wrong("forget", "C-9")
+    assert "nothing is recorded" in door.wrong("forget", "C-9", "--reason", "ticket")
+    assert "C-1 is not forgotten yet: say why, with --reason" in door.wrong("forget", "C-1")
+    assert "--reason should say why" in door.wrong("forget", "C-1", "--reason", " ")
+    assert door.done("export") == before
+    assert keys_in(Path("attempts.ledger.keys"))["C-1"]
+
+
+def test_what_was_personal_is_shown_as_erased(door: Doorstep) -> None:
+    """In text wherever it would be shown, in JSON where clear text is asked for."""
+    assert f"first name {NAME}" in door.done(*SHOWN)
+    forget(door, "--reason", "ticket")
+    for words in (("history", "C-1"), SHOWN):
+        assert "first name erased; last name erased" in " ".join(door.done(*words).split())
+    data = door.json(*SHOWN)[-2]["data"]
+    assert data["email"] == {"erased": True}
+    assert data["reason"] == "lab-crash"
+    assert set(door.json("history", "C-1")[-2]["data"]["email"]) == {"ciphertext", "hmac"}
+    listed = door.done("exception", "list", "C-1", "--clear")
+    assert "email        erased" in listed
+    assert door.json("exception", "list", "--clear")[0]["clear"] == {
+        name: {"erased": True} for name in ("first_name", "last_name", "email", "description")
+    }
+    assert "email" not in door.done("exception", "list", "C-1")
+    Path("attempts.ledger.keys").unlink()  # and all that without the keys
+    assert door.json(*SHOWN)[-2]["data"]["email"] == {"erased": True}
+
+
+ASKED_AT = ("known_at", "position")
+UNCHANGED = (
+    ("standing", "C-1", "AZ-104", "--as-of", "2022-05-25"),
+    ("standing", "C-1", "AZ-104", "--as-of", "2022-05-25", "--known-at", "@10"),
+    ("exception", "list", "--as-of", "2022-06-01"),
+    ("search", "C-1"),
+)
+
+
+def test_every_answer_but_the_personal_stays_as_it_was(door: Doorstep) -> None:
+    """Standing, reports, the list of requests: to the byte, but for what was known."""
+
+    def answers() -> list[object]:
+        found: list[object] = []
+        for words in UNCHANGED:
+            answer = door.json(*words)
+            if isinstance(answer, dict):
+                answer = {name: answer[name] for name in answer if name not in ASKED_AT}
+            found.append(answer)
+        replayed = door.done("replay", "--as-of", "2022-05-25")
+        report = door.done("report", "exceptions", "--from", "2022-01-01", "--to", "2022-06-01")
+        return [*found, replayed, report]
+
+    before = answers()
+    forget(door, "--reason", "ticket")
+    assert answers() == before
+
+
+def test_a_request_can_still_be_decided(door: Doorstep) -> None:
+    """The clear fields are there; nothing personal is taken any more."""
+    forget(door, "--reason", "ticket")
+    door.done("exception", "grant", "C-1", "X-1")
+    assert "C-1' was forgotten: data.first_name" in door.refused(*ASK[:-1], "X-2")
+    door.done(*ASK)  # the same again: told by its clear fields alone
+    door.sat("R-9", "2022-05-31T09:00:00Z")
+
+
+def test_import_of_its_own_export_is_all_duplicates(door: Doorstep) -> None:
+    """And elsewhere it gives the same ledger, which knows who was forgotten."""
+    forget(door, "--reason", "ticket")
+    door.done("export", "--output", "history.jsonl")
+    lines = Path("history.jsonl").read_bytes()
+    door.done("import", "history.jsonl")
+    assert door.done("export").encode() == lines
+    other = ("--ledger", "sqlite:///copy.ledger")
+    door.at("2022-06-02T12:00:00Z").done(*other, "init", "--bare")
+    door.done(*other, "import", "--keep-recorded-at", "history.jsonl")
+    assert door.done(*other, "export").encode() == lines
+    assert "C-1 was forgotten already" in door.call(*other, "forget", "C-1").err
+    assert "erased" in door.done(*other, "history", "C-1")
+
+
+def test_every_proof_goes_on_holding(door: Doorstep) -> None:
+    """Those given before and after are the same but for the checkpoint; all of it verifies."""
+    words = ("urn:attempt-ledger:desk", "exception/X-1/requested")
+    door.done("prove", *words, "--output", "before.proof")
+    door.done("checkpoint", "--output", "kept")
+    forget(door, "--reason", "ticket")
+    door.done("prove", *words, "--output", "after.proof")
+    for name in ("before.proof", "after.proof"):
+        assert "ciphertext" in door.done("verify-proof", name)
+    assert (
+        Path("before.proof").read_text().split("\n")[:3]
+        == (Path("after.proof").read_text().split("\n")[:3])
+    )
+    assert "positions 1 to 11 are as they were signed" in door.done("verify", "--against", "kept")
+
+
+# -- what is derived
+
+
+def test_views_and_columns_are_thrown_away_and_made_anew(door: Doorstep) -> None:
+    """Drafts and SQLite's own files too; what they tell is the same."""
+    door.done("project")
+    replayed = door.done("replay", "--as-of", "2022-05-25")
+    for name in ("views.rebuild", "views.check-journal", "views-wal"):
+        door.write(f"attempts.ledger.{name}", "x")
+    said = forget(door, "--reason", "ticket")
+    for name in ("attempts.ledger.columns", "attempts.ledger.views"):
+        assert f"{name} is removed; it is made anew when it is needed" in said
+    left = {path.name for path in door.folder.rglob("*") if path.is_file()}
+    assert {name for name in left if "views" in name} == {"attempts.ledger.views.lock"}
+    assert not [name for name in left if name.endswith((".arrow", ".json"))]
+    assert door.done("replay", "--as-of", "2022-05-25") == replayed
+    door.done("project")
+    door.done("rebuild", "--check")
+
+
+def test_views_elsewhere_are_named(door: Doorstep) -> None:
+    """As for every command about views; those are thrown away, no others."""
+    door.done("project", "--views", "elsewhere.views")
+    assert "elsewhere.views is removed" in forget(
+        door, "--reason", "ticket", "--views", "elsewhere.views"
+    )
+    assert not Path("elsewhere.views").exists()
+
+
+def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -> None:
+    """Whoever follows goes on; nothing is left in them that is in no table."""
+    door.done("project")
+    path = Path("attempts.ledger.views").absolute()
+    with keeping(path):
+        said = forget(door, "--reason", "ticket")
+    assert "attempts.ledger.views is followed by another process: it was written anew" in said
+    assert path.exists()
+    wal = Path(f"{path}-wal")
+    assert not wal.exists() or wal.stat().st_size == 0
+    door.done("project")
+    door.done("rebuild", "--check")
+
+
+def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
+    """The erasure stands; the exit code is 1."""
+    door.write("attempts.ledger.views", "dear diary")
+    said = door.refused("forget", "C-1", "--reason", "ticket")
+    assert "C-1 is forgotten" in said
+    assert "attempts.ledger.views is no file of views: it was left as it is" in said
+    assert Path("attempts.ledger.views").read_text() == "dear diary"
+
+
+# -- certificates
+
+
+def test_a_certificate_is_given_at_once_or_later(door: Doorstep) -> None:
+    """It verifies, with the key of the log or with the ledger at hand."""
+    assert "at.once certifies it" in forget(door, "--reason", "ticket", "--certificate", "at.once")
+    door.done("checkpoint", "--key", "--output", "log.vkey")
+    forget(door, "--certificate", "later")
+    for name in ("at.once", "later"):
+        shown = door.done("verify-proof", name, "--key", "log.vkey")
+        assert "erased     what was personal of candidate C-1\n" in shown
+        assert "reason     ticket\n" in shown
+        assert NAME not in Path(name).read_text()
+    spoilt = Path("later").read_text().replace("ticket", "tickey")
+    door.write("spoilt", spoilt)
+    assert "the signature of" in door.refused("verify-proof", "spoilt", "--key", "log.vkey")
+
+
+def test_without_the_signing_key_the_erasure_stands_uncertified(door: Doorstep) -> None:
+    """Exit code 1, no file; once the key is there again, it is given."""
+    Path("attempts.ledger.signing-key").rename("away")
+    said = door.refused("forget", "C-1", "--reason", "ticket", "--certificate", "c.erasure")
+    assert "the erasure stands, but there is no certificate: there is no signing key" in said
+    assert not Path("c.erasure").exists()
+    Path("away").rename("attempts.ledger.signing-key")
+    forget(door, "--certificate", "c.erasure")
+    door.done("verify-proof", "c.erasure")
+
+
+# -- keys
+
+
+def test_keys_are_backed_up_for_some_days(door: Doorstep) -> None:
+    """The backup says until when, and is refused afterwards."""
+    said = door.call("keys", "backup", "k", "--days", "7").err
+    assert "k holds the keys, to be used before 2022-06-08T12:00:00Z: destroy it then" in said
+    Path("attempts.ledger.keys").unlink()
+    door.at("2022-06-08T12:00:00Z")
+    assert "k was to be used before 2022-06-08T12:00:00Z" in door.wrong("keys", "restore", "k")
+    assert "1 key put back" in door.call("keys", "restore", "k", "--expired").err
+    assert f"first name {NAME}" in door.done(*SHOWN)
+    assert "already there" in door.wrong("keys", "backup", "k")
+    assert "--days" in door.call("keys", "backup", "other", "--days", "0").err
+
+
+def test_forgetting_reminds_of_backups_that_may_hold_the_key(door: Doorstep) -> None:
+    """Not of those made afterwards, nor when their time is over."""
+    door.done("keys", "backup", "k", "--days", "7")
+    assert "k may hold the key, and be used before 2022-06-08T12:00:00Z: destroy it" in forget(
+        door, "--reason", "ticket"
+    )
+    door.at("2022-06-02T12:00:00Z").done("keys", "backup", "later")
+    assert "later" not in forget(door)
+    assert "may hold" not in forget(door.at("2022-06-08T12:00:00Z"))
+
+
+def test_a_restore_of_keys_names_who_stays_forgotten(door: Doorstep) -> None:
+    """And the personal data stays unreadable."""
+    door.done("keys", "backup", "k")
+    forget(door, "--reason", "ticket")
+    Path("attempts.ledger.keys").unlink()
+    said = door.call("keys", "restore", "k").err
+    assert "0 keys put back" in said
+    assert "forgotten, so their keys are destroyed again: C-1" in said
+    assert "first name erased" in door.done(*SHOWN)
+
+
+def test_an_older_ledger_is_told_by_a_restore_of_keys(door: Doorstep) -> None:
+    """It records who was forgotten; the reason is the first one."""
+    door.done("export", "--output", "history.jsonl")
+    forget(door, "--reason", "ticket")
+    door.done("keys", "backup", "k")
+    other = ("--ledger", "sqlite:///old.ledger")
+    door.at("2022-06-02T12:00:00Z").done(*other, "init", "--bare")
+    door.done(*other, "import", "--keep-recorded-at", "history.jsonl")
+    said = door.call(*other, "keys", "restore", "k").err
+    assert "the ledger did not know, and says now that they were forgotten: C-1" in said
+    assert door.lines(*other, "export")[-1]["type"] == "CandidateForgotten"
+    door.done(*other, "forget", "C-1", "--certificate", "c.erasure")
+    assert "reason     ticket\n" in door.done(*other, "verify-proof", "c.erasure")
+
+
+def test_a_program_that_only_reads_needs_no_right_to_the_keys(door: Doorstep) -> None:
+    """`forget` loads nothing that one answer need not pay for, before it is called."""
+    loaded = "import sys, service.cli.forget, service.cli.keys; print('pyarrow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert done.stdout == "False\n"
