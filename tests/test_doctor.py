@@ -16,6 +16,7 @@ import pytest
 from crowd import CACHE
 from doorstep import Doorstep
 from ledger_facts import SetClock
+from test_ledger_faults import as_nobody, shown
 
 from ledger.health import builds, content, disk
 from ledger.instants import DAY, SECOND
@@ -28,6 +29,8 @@ from service.cli import everybody, viewing
 from service.doctor import file as file_checks
 from service.doctor.examine import CHECKS
 from service.doctor.findings import CODES, State, size, span
+
+__all__ = ["shown"]  # a fixture
 
 LEDGER = "attempts.ledger"
 PAGE = Path(__file__).parents[1] / "docs" / "doctor.md"
@@ -601,6 +604,33 @@ def test_the_doctor_changes_nothing(sick: Sick) -> None:
     before = seen()
     sick.call("--full")
     assert seen() == before
+
+
+def test_a_ledger_that_may_only_be_read_is_looked_at_too(
+    well: Path, shown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an account that may see neither key: that is no finding, or a warning."""
+    folder = Path(shutil.copytree(well, shown / "here"))
+    sick = Sick(Doorstep(folder, monkeypatch), monkeypatch)
+    sick.call("--full")  # as whoever may: everything is imported
+    for path in (folder, *folder.rglob("*")):
+        if path == folder or path.stat().st_mode & 0o044:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+    for name in ("keys", "signing-key"):
+        os.chmod(f"{LEDGER}.{name}", 0o000)
+    before = {path.name for path in folder.iterdir()}
+    try:
+        with as_nobody():
+            code, told = sick.call("--full")
+    finally:
+        folder.chmod(0o755)
+    assert {path.name for path in folder.iterdir()} == before
+    assert code == 0
+    assert {*found(told)} <= {"no-signing-key", "wal-reset-bug"}
+    said = {each["check"]: each["text"] for each in told["findings"]}
+    assert said["rights"] == "this account may read the ledger, not append to it"
+    assert "may not look into it" in said["keys"]
+    assert "synchronous = FULL" in said["durability"]
 
 
 @pytest.mark.parametrize("at", range(40))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ledger.health import disk
 from replay.columns.snapshot import Damaged, Snapshot
 from replay.views.state import views_state
 from service.doctor.findings import Finding, fine, found, span
@@ -12,7 +13,12 @@ from service.doctor.patient import Patient
 
 def views(patient: Patient) -> Iterator[Finding]:
     """Are the views of this ledger, and how far behind?"""
-    state, path = views_state(patient.opened, patient.views), patient.views
+    path = patient.views
+    if path.exists() and not (disk.may_write(path) and disk.may_write(path.parent)):
+        # SQLite makes a file beside one in WAL mode, which these always are, to read it.
+        yield fine("views", f"{path} is there; this account may not look into it")
+        return
+    state = views_state(patient.opened, path)
     if state is None:
         yield fine("views", f"there are none at {path} (`project` makes them)")
         return
