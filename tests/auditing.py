@@ -65,7 +65,9 @@ def rows(
             column.to_pylist()
             for column in batch.columns
         ]  # fmt: skip
-        found += [dict(zip(made.schema.names, row, strict=True)) for row in zip(*columns)]
+        found += [
+            dict(zip(made.schema.names, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
     return found
 
 

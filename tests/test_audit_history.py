@@ -81,7 +81,7 @@ def test_a_sitting_and_its_result_are_told_apart(crowd: Crowd) -> None:
         "eligible_from": (None, FREE),
         "outcome": ("pending", "failed"),
     }
-    assert began["changed"] and came["changed"]
+    assert (began["changed"], came["changed"]) == (True, True)
     assert (came["exam"], came["key"], came["as_of"]) == ("AZ-104", "R-1", came["recorded_at"])
 
 
