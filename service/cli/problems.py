@@ -87,6 +87,9 @@ def _usage(error: Exception) -> Iterable[str]:
     """Say what Typer found wrong with the words of the call, and how it is used."""
     said = str(error.format_message())  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
+    if "unexpected extra argument" in said and getattr(context, "info_name", "") == "request":
+        # It may be a part of something personal.
+        said = f"{said.partition(' (')[0]}: a value that has blanks goes in quotes"
     if type(error).__name__ == "NoArgsIsHelpError":
         return [said.rstrip()]
     if any(f": {name}" in said for name in ("--ledger", "--keys", "--signing-key")):

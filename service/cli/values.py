@@ -66,11 +66,13 @@ def zone(name: str) -> tzinfo:
 def pairs(words: Iterable[str]) -> dict[str, Any]:
     """Read ``key=value`` as text and ``key:=json`` as JSON; raises CallProblem."""
     data: dict[str, Any] = {}
+    key = ""
     for word in words:
         match = _PAIR.fullmatch(word)
         if match is None:
             raise CallProblem(
-                f"{word!r} is no field: write key=value for text, key:=json for anything else"
+                f"{_shown(word, key)} is no field: write key=value for text, key:=json for "
+                "anything else"
             )
         key, colon, text = match.groups()
         if key in data:
@@ -79,11 +81,27 @@ def pairs(words: Iterable[str]) -> dict[str, Any]:
     return data
 
 
+def _shown(word: str, before: str) -> str:
+    """Quote a word, unless it may be a part of something personal."""
+    personal = _personal()
+    if before in personal:
+        return f"what comes after {before}=…"
+    hidden = next((name for name in personal if word.startswith(name)), None)
+    return repr(word) if hidden is None else f"{hidden}… without ="
+
+
+def _personal() -> frozenset[str]:
+    from ledger.events import EVENTS
+
+    return frozenset(name for event in EVENTS for name in event.personal)
+
+
 def _json(key: str, text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        raise CallProblem(f"{key}:={text} is not JSON: {error}") from None
+        shown = "…" if key in _personal() else text
+        raise CallProblem(f"{key}:={shown} is not JSON: {error}") from None
 
 
 def _no_constant(name: str) -> Any:
