@@ -217,6 +217,8 @@ def storage_problems(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _problem(error, path) from error
+    except UnicodeDecodeError:  # in what SQLite says of a damaged definition
+        raise NotALedger(f"{path} is damaged: it holds text that is not UTF-8") from None
     except FileExistsError:
         raise
     except OSError as error:
@@ -228,6 +230,7 @@ def storage_problems(path: Path) -> Iterator[None]:
 
 def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    said = " ".join(str(error).split())  # one line, also of what quotes a definition
     match code:
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"the disk of {path} is full: nothing was written")
@@ -241,14 +244,14 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
                 "nothing was written"
             )
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return NotALedger(f"{path} is damaged or not a ledger: {error}")
+            return NotALedger(f"{path} is damaged or not a ledger: {said}")
         case sqlite3.SQLITE_IOERR:
             return LedgerProblem(
-                f"the disk of {path} fails ({error}): repeat the call once it works, nothing will "
+                f"the disk of {path} fails ({said}): repeat the call once it works, nothing will "
                 "be there twice"
             )
         case _:
-            return LedgerProblem(f"{path}: {error}")
+            return LedgerProblem(f"{path}: {said}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -157,8 +157,23 @@ def drop_a_member(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def name_another_exam(folder: Path) -> None:
+    """Change one letter in the manifest, which is still one."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["exams"][0] = f"{manifest['exams'][0][:-1]}~"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
-    "damage", [spoil_a_byte, cut_short, lose_a_part, scribble_in_the_manifest, drop_a_member]
+    "damage",
+    [
+        spoil_a_byte,
+        cut_short,
+        lose_a_part,
+        scribble_in_the_manifest,
+        drop_a_member,
+        name_another_exam,
+    ],
 )
 def test_damage_is_found_said_and_mended(ledger: Ledger, damage: Callable[[Path], None]) -> None:
     """A snapshot is never trusted over the ledger."""

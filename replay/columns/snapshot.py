@@ -28,7 +28,7 @@ from replay.columns.build import Progress, build
 from replay.columns.choose import between, merge, split
 from replay.columns.part import Part, read_part, write_part
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever what a part file means changes; other formats are rebuilt."""
 
 Say = Callable[[str], None]
@@ -67,6 +67,14 @@ class Manifest(BaseModel):
     delta: Entry | None
     exams: tuple[str, ...]
     certifications: tuple[str, ...]
+    digest: str = ""
+    """Of all the rest: one flipped bit could name another exam."""
+
+    def sealed(self) -> Manifest:
+        """Give it with its digest."""
+        bare = self.model_copy(update={"digest": ""}).model_dump_json()
+        digest = xxhash.xxh3_128(bare.encode()).hexdigest()
+        return self.model_copy(update={"digest": digest})
 
 
 class Columns(NamedTuple):
@@ -201,7 +209,11 @@ class Snapshot:
         stands = (manifest.ledger, manifest.schema_version) == (self._id(), SCHEMA_VERSION)
         if not stands or manifest.position > self._ledger.head().position:
             return None
-        return manifest if manifest.last == self._event_at(manifest.position) else None
+        if manifest.last != self._event_at(manifest.position):
+            return None
+        if manifest.sealed() != manifest:
+            raise Damaged("its manifest is not as it was written")
+        return manifest
 
     def _event_at(self, position: int) -> tuple[int, str, str] | None:
         """Tell the event at a position from any other: its recorded_at, source and id."""
@@ -258,7 +270,7 @@ class Snapshot:
             delta=delta,
             exams=tuple(exams.names()),
             certifications=tuple(certifications.names()),
-        )
+        ).sealed()
         draft = self._folder / f"{secrets.token_hex(8)}.tmp"
         draft.write_text(manifest.model_dump_json())
         columns = self._open(manifest)
