@@ -23,7 +23,9 @@ from replay.files.forms import PICTURE, rows_of, write
 from replay.moment import recorded_at
 from replay.outputs import Output, Unknown, compute, receipt_of_events
 from replay.receipts import Receipt, ReceiptProblem
+from replay.rows import Rows
 from replay.rows_apart import MOST, apart, lines_apart, shortened
+from replay.rows_in_turn import apart_in_turn
 
 HERE = "by the ledger"
 THERE = "in the file"
@@ -165,15 +167,17 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
         write(output._replace(receipt=receipt), again)
         if same_bytes(file, again):
             return SAME
-        ours = list(rows_of(again, receipt.form))
+        ours, theirs = rows_of(again, receipt.form), rows_of(file, receipt.form)
+        words: dict[str, Any] = {"here": HERE, "there": THERE}
         try:
-            theirs = list(rows_of(file, receipt.form))
+            if receipt.form == "text":
+                return Compared(lines_apart(ours, theirs, **words).sentences, [], [])
+            if isinstance(output.table, Rows):
+                found = apart_in_turn(ours, theirs, key_of(output), **words)
+            else:
+                found = apart(list(ours), list(theirs), key_of(output), **words)
         except ValueError as error:
             return Compared([f"the file is no {receipt.form}: {error}"], [], [])
-    words: dict[str, Any] = {"here": HERE, "there": THERE}
-    if receipt.form == "text":
-        return Compared(lines_apart(ours, theirs, **words).sentences, [], [])
-    found = apart(ours, theirs, key_of(output), **words)
     notes = []
     if not found.sentences and receipt.form == "html":
         notes = ["the rows are the same; the page around them is written otherwise here"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 MOST = 20
@@ -70,21 +71,29 @@ def _by_key(rows: Iterable[Row], at: Sequence[int]) -> dict[Row, list[Row]]:
     return found
 
 
-def lines_apart(ours: Sequence[Row], theirs: Sequence[Row], *, here: str, there: str) -> Apart:
-    """Compare lines of text."""
-    sentences = [
-        f"line {number} is {b!r} {there}, {a!r} {here}"
-        for number, ((a,), (b,)) in enumerate(zip(ours, theirs, strict=False), 1)
-        if a != b
-    ]
-    if len(ours) != len(theirs):
-        sentences.append(f"there are {len(theirs):,} lines {there}, {len(ours):,} {here}")
+def lines_apart(ours: Iterable[Row], theirs: Iterable[Row], *, here: str, there: str) -> Apart:
+    """Compare lines of text, of which none is held; sentences are shortened."""
+    sentences: list[str] = []
+    more = here_count = there_count = 0
+    for number, (our, their) in enumerate(zip_longest(ours, theirs), 1):
+        here_count += our is not None
+        there_count += their is not None
+        if our is None or their is None or our == their:
+            continue
+        if len(sentences) < MOST - 1:
+            sentences.append(f"line {number} is {their[0]!r} {there}, {our[0]!r} {here}")
+        else:
+            more += 1
+    if here_count != there_count:
+        sentences.append(f"there are {there_count:,} lines {there}, {here_count:,} {here}")
+    if more:
+        sentences.append(f"and {more:,} more differences")
     return Apart(sentences, [])
 
 
 def shortened(sentences: Sequence[str]) -> list[str]:
     """Keep as many sentences as anyone reads, and say how many more there are."""
-    if len(sentences) <= MOST:
+    if len(sentences) <= MOST + 1:  # to say that there is one more takes as much room as it does
         return list(sentences)
     return [*sentences[:MOST], f"and {len(sentences) - MOST:,} more differences"]
 

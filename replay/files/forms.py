@@ -142,8 +142,17 @@ def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
             yield (raw.decode("utf-8", "replace").rstrip("\n"),)
 
 
-def _elements(file: BinaryIO) -> Iterator[str]:
-    """Yield the elements of a JSON array, however it is laid out."""
+def _elements(file: BinaryIO) -> Iterator[bytes | str]:
+    """Yield the elements of a JSON array: line by line as we lay it out, else all at once."""
+    if file.readline() == b"[\n" and file.readline().startswith(b'{"'):
+        file.seek(2)
+        for line in file:
+            if line.startswith(b"{"):
+                yield line.rstrip(b",\n")
+            elif line != b"]\n":
+                raise ValueError(f"{line[:20]!r} is no row")
+        return
+    file.seek(0)
     said = json.load(file)
     if not isinstance(said, list):
         raise ValueError("it is no JSON array")
