@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -49,18 +51,21 @@ class Program:
     def __init__(self, scratch: Path) -> None:
         """Keep what calls print in files of a folder."""
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "drills.forking", str(scratch), str(path_of(STRACE))],
+            [sys.executable, "-m", "drills.forking", str(scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=scratch,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
 
-    def call(self, *words: str | Path, strace: Sequence[str | Path] = ()) -> Ran:
-        """Call it; with options for strace, under strace."""
+    def call(
+        self, *words: str | Path, strace: Sequence[str | Path] = (), limit: int | None = None
+    ) -> Ran:
+        """Call it; with options for strace, under strace; with a limit on how large files get."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        request = [list(map(str, words)), list(map(str, strace))]
+        request = [list(map(str, words)), list(map(str, strace)), limit]
         self._server.stdin.write(f"{json.dumps(request)}\n")
         self._server.stdin.flush()
         return Ran(*json.loads(self._server.stdout.readline()))
@@ -81,7 +86,7 @@ class Program:
         self._server.stdout.close()
 
 
-def main(scratch: str, strace: str) -> None:
+def main(scratch: str) -> None:
     """Answer requests until there are no more."""
     from service.cli.main import COMMANDS, load
 
@@ -90,17 +95,21 @@ def main(scratch: str, strace: str) -> None:
     for name in _LOADED:
         import_module(name)
     for line in sys.stdin:
-        words, options = json.loads(line)
-        ran = _ran(words, [strace, *options] if options else [], Path(scratch))
+        words, options, limit = json.loads(line)
+        strace = [str(path_of(STRACE)), *options] if options else []
+        ran = _ran(words, strace, limit, Path(scratch))
         print(json.dumps(ran), flush=True)
 
 
-def _ran(words: list[str], strace: list[str], scratch: Path) -> Ran:
+def _ran(words: list[str], strace: list[str], limit: int | None, scratch: Path) -> Ran:
     output, errors = scratch / "output", scratch / "errors"
     waits, goes = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(goes)
+        if limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         _called(words, waits, output, errors)
     os.close(waits)
     watching = None
