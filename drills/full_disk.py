@@ -101,7 +101,10 @@ class _Filling:
 
     def _fill(self) -> int:
         """Import until nothing fits; what is told is there."""
+        reserve = self._disk.folder / "reserve"
+        reserve.write_bytes(bytes(64 * _KIB))
         done = self._call("import", self._history)
+        reserve.unlink()  # even who reads needs some room beside the ledger
         told = _TOLD.search(done.errors)
         if done.code != 1 or told is None:
             self._problems.append(f"import: exit code {done.code}: {done.errors}")

@@ -46,6 +46,8 @@ _BUSY_SECONDS = 60.0
 _WRITER_CACHE_KIB = 32 * 1024
 # Room for the upper pages of the indexes of a large ledger: a candidate's events lie far apart.
 _READER_CACHE_KIB = 16 * 1024
+# What SQLite lays out beside a file for those that read it.
+_READING_ROOM = 32 << 10
 # Under an import nearly every page of an index is written again within a few transactions: four
 # times SQLite's default spares a sixth of its time, and the file to recover from stays at 16 MB.
 _CHECKPOINT_PAGES = 4_000
@@ -245,6 +247,11 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
             )
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return NotALedger(f"{path} is damaged or not a ledger: {said}")
+        case sqlite3.SQLITE_IOERR if _is_full(path):
+            return StoreFull(
+                f"the disk of {path} is full: nothing was written, and even reading takes "
+                f"{_READING_ROOM >> 10} KiB beside it"
+            )
         case sqlite3.SQLITE_IOERR:
             return LedgerProblem(
                 f"the disk of {path} fails ({said}): repeat the call once it works, nothing will "
@@ -252,6 +259,15 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
             )
         case _:
             return LedgerProblem(f"{path}: {said}")
+
+
+def _is_full(path: Path) -> bool:
+    # SQLite tells a full disk from a broken one where it writes content, and nowhere else.
+    try:
+        free = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return free.f_bavail * free.f_frsize < _READING_ROOM
 
 
 def _sync_folder(folder: Path) -> None:
