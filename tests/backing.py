@@ -8,7 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -130,3 +131,12 @@ def copied_to(name: str, backup: str = "b") -> None:
     """Copy a backup with its log."""
     shutil.copy(backup, name)
     shutil.copytree(f"{backup}.tlog", f"{name}.tlog")
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    for _ in range(3000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to be so in half a minute")
