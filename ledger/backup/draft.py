@@ -157,7 +157,8 @@ def _clear(folder: Path, target: Path) -> None:
         Path(f"{file}{side}").unlink(missing_ok=True)
     if log.exists():
         shutil.rmtree(log)
-    naming.unlink(missing_ok=True)
+    for note in (naming, folder / f".{_NAMING}.new"):  # the other is left where a rename failed
+        note.unlink(missing_ok=True)
 
 
 def _log_of(file: Path) -> Path:
