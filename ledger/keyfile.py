@@ -6,17 +6,22 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
-from ledger.storage import make_file, storage_problems
+from ledger.keystorage import (
+    APPLICATION_ID,
+    BACKUP_ID,
+    identity_of,
+    key_problems,
+    no_key_file,
+    open_journal,
+    overwrite,
+)
+from ledger.problems import KeyFileProblem
+from ledger.storage import make_file
 
-APPLICATION_ID: Final = 0x41744C6B  # "AtLk"
-BACKUP_ID: Final = 0x41744C42  # "AtLB": a backup is never taken for a key file
 KEY_BYTES: Final = 32
 
 _REGISTER: Final = """
@@ -64,7 +69,7 @@ def create_key_file(path: Path, id: str | None = None) -> None:
     make_file(
         path,
         f"{_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-        f"INSERT INTO about VALUES ('id', '{id or secrets.token_hex(16)}'); COMMIT;",
+        f"INSERT INTO about VALUES ('id', {_quoted(id or secrets.token_hex(16))}); COMMIT;",
         mode=0o600,
     )
 
@@ -74,18 +79,23 @@ def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
 
     Raises LedgerProblem if something is there already.
     """
-    source = str(keys.path.absolute()).replace("'", "''")
+    copied = "".join(
+        f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
+        for table in ("keys", "erasures", "backups")
+    )
     make_file(
         path,
-        f"ATTACH '{source}' AS keys_now; {_SCHEMA} PRAGMA application_id = {BACKUP_ID};"
-        + "".join(
-            f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
-            for table in ("keys", "erasures", "backups")
-        )
-        + f"INSERT INTO about VALUES ('backup of', '{keys.id}'), ('backup at', '{backup.at}'), "
+        f"ATTACH {_quoted(str(keys.path.absolute()))} AS keys_now; {_SCHEMA} {copied}"
+        f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
+        f"('backup of', {_quoted(keys.id)}), ('backup at', '{backup.at}'), "
         f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
         mode=0o600,
     )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 class KeyFile:
@@ -113,7 +123,7 @@ class KeyFile:
             try:
                 (found,) = self._connection.execute("PRAGMA application_id").fetchone()
                 if found != mark:
-                    raise _no_key_file(path, found, mark)
+                    raise no_key_file(path, found, mark)
                 # Overwrite what is deleted; make the end of the journal durable too, so that a key
                 # cannot be taken back by a power cut after its event was committed.
                 for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
@@ -145,7 +155,7 @@ class KeyFile:
             found = None
         if found is None:
             (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
-            raise _no_key_file(self.path, mark, self._mark)
+            raise no_key_file(self.path, mark, self._mark)
         return found
 
     def about(self, name: str) -> str | None:
@@ -288,11 +298,11 @@ class KeyFile:
         if self._connection.total_changes == self._before:
             self._connection.execute("COMMIT")
             return
-        journal = _journal(self.path)
+        journal = open_journal(self.path)
         try:
             self._connection.execute("COMMIT")
             if journal is not None:
-                _overwrite(journal)
+                overwrite(journal)
         finally:
             if journal is not None:
                 os.close(journal)
@@ -306,68 +316,3 @@ class KeyFile:
         """Take back what was written since the last commit."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-class key_problems:  # noqa: N801 - used as a word of a with statement, as `storage_problems` is
-    """Turn what SQLite raises into one sentence about the key file.
-
-    A class, since a generator costs as much here as encrypting a field does.
-    """
-
-    __slots__ = ("_mark", "_path")
-
-    def __init__(self, path: Path, mark: int = APPLICATION_ID) -> None:
-        self._path = path
-        self._mark = mark
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Raise KeyFileProblem, or another LedgerProblem, for what went wrong with the file."""
-        if error is None or isinstance(error, LedgerProblem):
-            return
-        try:
-            with storage_problems(self._path):
-                raise error
-        except NotALedger:
-            raise _no_key_file(self._path, 0, self._mark) from None
-
-
-def _no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
-    if wanted == BACKUP_ID:
-        return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
-    if found == BACKUP_ID:
-        return KeyFileProblem(f"{path} is a backup of keys: put them back with `keys restore`")
-    return KeyFileProblem(f"{path} is not a key file, or is damaged: it was left as it is")
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Tell one file from another that comes to its place; None if there is none."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise KeyFileProblem(f"the key file {path} cannot be read: {error.strerror}") from None
-    return found.st_dev, found.st_ino
-
-
-def _journal(path: Path) -> int | None:
-    with suppress(OSError):
-        return os.open(f"{os.path.realpath(path)}-journal", os.O_WRONLY | os.O_CLOEXEC)
-    return None
-
-
-def _overwrite(descriptor: int) -> None:
-    """Write zeros over a file, as far as its file system writes in place; it may have no room."""
-    with suppress(OSError):
-        left = os.fstat(descriptor).st_size
-        while left > 0:
-            left -= os.write(descriptor, bytes(min(left, 1 << 20)))
-        os.fsync(descriptor)

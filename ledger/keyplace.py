@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ledger.keyfile import KeyFile, identity_of, key_problems
+from ledger.keyfile import KeyFile
+from ledger.keystorage import identity_of, key_problems
 from ledger.problems import KeyFileProblem
 
 

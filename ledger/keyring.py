@@ -10,8 +10,9 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from ledger.events import Recorded, Row
-from ledger.keyfile import Erasure, KeyFile, create_key_file, key_problems
+from ledger.keyfile import Erasure, KeyFile, create_key_file
 from ledger.keyplace import KeyPlace
+from ledger.keystorage import key_problems
 from ledger.personal import Sealer, associated_data, tag
 from ledger.sqlite import Writing
 

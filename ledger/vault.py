@@ -9,9 +9,10 @@ from threading import Lock
 from typing import Any, Final
 
 from ledger.events import Recorded
-from ledger.keyfile import KeyFile, key_problems
+from ledger.keyfile import KeyFile
 from ledger.keyplace import KeyPlace
 from ledger.keyring import Keyring
+from ledger.keystorage import key_problems
 from ledger.personal import associated_data, opens, sealed_fields
 from ledger.problems import KeyFileProblem
 from ledger.sqlite import Writing

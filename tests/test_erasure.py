@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -201,6 +203,48 @@ def test_an_erasure_that_would_be_refused_destroys_nothing(ledger: Ledger) -> No
         forget(ledger, WHO, reason="x", actor=None, time=NOW + 10**9)
     assert ledger.vault.key(WHO) == key
     assert ledger.head().position == 1
+
+
+def test_a_ledger_that_cannot_take_the_event_leaves_a_destroyed_key_and_says_so(
+    tmp_path: Path,
+) -> None:
+    """The event is missing, not the erasure; once there is room the same call completes it."""
+    script = """
+import resource, signal, sys
+sys.path[:0] = sys.argv[2:]
+from erasing import WHO, request
+from ledger.erasure.forgetting import forget
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Ledger.create(sys.argv[1], clock=lambda: 2 * 10**15) as ledger:
+    ledger.append([request(n) for n in range(200)])
+    import os
+    full = os.path.getsize(sys.argv[1] + "-wal")
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+    try:
+        forget(ledger, WHO, reason="ticket", actor=None, time=10**15)
+    except LedgerProblem as problem:
+        print(problem)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    print(ledger.head().position, ledger.vault.key(WHO))
+    print(forget(ledger, WHO, reason="other", actor=None, time=10**15).position)
+"""
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.ledger"), str(here), str(here.parent)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    problem, left, completed = done.stdout.splitlines()
+    assert problem.endswith(
+        f"; the key of {WHO} is destroyed: forget once more, so that the ledger says so"
+    )
+    assert (left, completed) == ("200 None", "201")
+    with a_ledger(tmp_path) as ledger, ledger.vault.reading() as keys:
+        assert keys is not None
+        assert [each.reason for each in keys.erasures()] == ["ticket"]
 
 
 def test_an_id_that_somebody_took_is_no_hindrance(ledger: Ledger) -> None:

@@ -53,8 +53,30 @@ def forget(
     `actor` are kept beside the keys, in clear text. `time` is in microseconds.
 
     Raises NothingRecorded for a candidate of whom neither the ledger nor the key file knows, and
-    LedgerProblem when either cannot be written: then nothing was changed in the ledger.
+    LedgerProblem when either cannot be written: then nothing was changed in the ledger, and the
+    problem says so if the key is gone already.
     """
+    try:
+        return _forget(ledger, candidate, reason, actor, time)
+    except NothingRecorded:
+        raise
+    except LedgerProblem as problem:
+        if _is_gone(ledger, candidate):
+            raise LedgerProblem(
+                f"{problem}; the key of {candidate} is destroyed: forget once more, so that the "
+                "ledger says so"
+            ) from problem
+        raise
+
+
+def _is_gone(ledger: Ledger, candidate: str) -> bool:
+    try:
+        return ledger.vault.is_destroyed(candidate) and not ledger.is_forgotten(candidate)
+    except LedgerProblem:
+        return False
+
+
+def _forget(ledger: Ledger, candidate: str, reason: str, actor: str | None, time: int) -> Forgotten:
     with ledger.appending() as appending:
         rows = ledger.stream(f"candidate/{candidate}")
         said = forgotten_at(rows)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from ledger.appending import Appending
 from ledger.erasure.again import forget_again, forgotten_in
 from ledger.instants import format_instant
-from ledger.keyfile import BACKUP_ID, KeyBackup, KeyFile, copy_key_file, create_key_file
+from ledger.keyfile import KeyBackup, KeyFile, copy_key_file, create_key_file
 from ledger.keyring import KEY_FILE
+from ledger.keystorage import BACKUP_ID
 from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem
 

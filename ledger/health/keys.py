@@ -10,7 +10,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ledger.erasure.again import forgotten_in
-from ledger.keyfile import APPLICATION_ID, KeyBackup
+from ledger.keyfile import KeyBackup
+from ledger.keystorage import APPLICATION_ID
 from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem
 from ledger.storage import storage_problems
