@@ -33,6 +33,9 @@ WRITING = (
     ("import", "results.csv"),
     ("catalogue", "catalogue.toml"),
     ("policy", "publish", "general"),
+    ("forget", "C-1", "--reason", "ticket"),
+    ("keys", "backup", "keys.backup"),
+    ("keys", "restore", "keys.backup"),
 )
 
 

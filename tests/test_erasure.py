@@ -33,6 +33,7 @@ from ledger.events import EventAnnulled, EventRef, Fact, make_event
 from ledger.keyfile import Erasure
 from ledger.ledger import Appended, Duplicate, Ledger, Refused
 from ledger.problems import KeyFileProblem, LedgerProblem
+from ledger.rehearsal import Rehearsal
 from ledger.vault import ERASED
 from ledger.wire import parse_line
 
@@ -253,6 +254,18 @@ def test_an_id_that_somebody_took_is_no_hindrance(ledger: Ledger) -> None:
     ledger.append([request(), Fact(SOURCE, WHO, "C-2", NOW, taken)])
     assert forgotten(ledger).position == 3
     assert [row.id for row in ledger.read(2)] == [f"{WHO}/2"]
+
+
+def test_a_rehearsal_destroys_and_draws_nothing(ledger: Ledger) -> None:
+    """`impact` says what would be refused, and every key stays."""
+    ledger.append([request(1)])
+    before = ledger.vault.path.read_bytes()
+    rehearsal = Rehearsal(ledger)
+    outcomes = rehearsal.append([request(2), erasure(), request(3), request(4, candidate="C-2")])
+    assert kinds(outcomes) == ["Appended", "Appended", "Refused", "Appended"]
+    rehearsal.close()
+    assert ledger.vault.path.read_bytes() == before
+    assert key_of(ledger)
 
 
 # -- afterwards
