@@ -52,7 +52,7 @@ def replicating(folder: Path) -> Iterator[None]:
             [LITESTREAM, "replicate", "-config", config], stdout=log, stderr=log, env=ENVIRONMENT
         )
         try:
-            until(lambda: (folder / "replica").exists())
+            until(lambda: any((folder / "replica").rglob("*.ltx")))
             yield
         finally:
             process.send_signal(signal.SIGTERM)
