@@ -40,7 +40,7 @@ from ledger.transparency.leaf import COLUMNS, leaf_hash_or_none, leaf_record
 from ledger.transparency.place import place_of, sealed_size
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.transparency.proofs import prove_event
-from ledger.transparency.sealing import make_key, renew_key
+from ledger.transparency.sealing import Sealed, make_key, renew_key, seal
 from ledger.transparency.signing import last_signed_path
 from ledger.transparency.verify_proof import LEAF_NAMES, ProofProblem, check_proof
 
@@ -306,6 +306,18 @@ def test_sealers_and_writers_at_once_come_to_one_log(tmp_path: Path) -> None:
         assert "not sealed" not in err
     assert sealed_size(place_in(tmp_path)) == 103
     assert said(verified(tmp_path, full=True)) == []
+
+
+def test_a_sealer_that_another_one_passed_has_nothing_to_do(tmp_path: Path) -> None:
+    """It looked for the last position before the other sealed further; nothing is cut off."""
+    with opened(tmp_path) as ledger:
+        append(ledger, history(1, 700))
+        place, id = place_in(tmp_path), str(ledger.about("ledger"))
+        whole = sealed(ledger).checkpoint
+        assert seal(place, id, 300) == Sealed(700, whole)
+        meddle("DELETE FROM events WHERE position > 600")(tmp_path)
+        with pytest.raises(Inconsistent, match="ends at position 600, but 700 events were sealed"):
+            seal(place, id, 300)
 
 
 # -- the key

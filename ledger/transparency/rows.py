@@ -46,6 +46,15 @@ def hash_tiles(path: Path, first: int, last: int) -> Iterator[Hashed]:
                 yield Hashed((start + at - 1) // WIDTH, hashed[at : at + WIDTH], present)
 
 
+def last_position(path: Path) -> int:
+    """Return the last position that has a row, 0 if none; raises LedgerProblem."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(position), 0) FROM events NOT INDEXED"
+        ).fetchone()
+        return int(last)
+
+
 def read_row(connection: sqlite3.Connection, position: int) -> Values | None:
     """Return the row of a position as it is found, or None."""
     found: Values | None = connection.execute(_SELECT, (position, position)).fetchone()

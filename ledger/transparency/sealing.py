@@ -17,6 +17,7 @@ from ledger.transparency.files import replace, sync_folder
 from ledger.transparency.growing import Told, drop_partial, grow, rebuild
 from ledger.transparency.place import Place, last_signed, origin_of, read_note
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
+from ledger.transparency.rows import last_position
 from ledger.transparency.signing import (
     SigningKey,
     check_no_key,
@@ -119,6 +120,9 @@ def seal(
             replace(place.verifier_key, f"{key.verifier}\n".encode())
         known = _known(place, key)
         last = known[-1]
+        if head < last.size:
+            # Another sealer went further since `head` was asked for; or the ledger is shorter.
+            head = min(last.size, last_position(place.ledger))
         if head < last.size:
             raise Inconsistent(
                 f"nothing is signed: {place.ledger} ends at position {head}, but {last.size} "
