@@ -78,6 +78,8 @@ def _remove_views(path: Path) -> bool:
             for each in (path, *drafts):
                 remove(each)
     except BeingKept:
+        if not path.exists():
+            return False  # they are being built, of what the ledger says now
         with Views(path) as views:
             views.compact()
         raise

@@ -209,6 +209,16 @@ def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -
     door.done("rebuild", "--check")
 
 
+def test_views_that_are_being_built_are_left_to_whoever_builds_them(door: Doorstep) -> None:
+    """There is nothing yet to throw away, and none is made."""
+    path = Path("attempts.ledger.views").absolute()
+    door.write("attempts.ledger.views.rebuild", "a draft")
+    with keeping(path):
+        assert "views" not in forget(door, "--reason", "ticket")
+    assert not path.exists()
+    assert Path("attempts.ledger.views.rebuild").read_text() == "a draft"
+
+
 def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
     """The erasure stands; the exit code is 1."""
     door.write("attempts.ledger.views", "dear diary")
