@@ -59,7 +59,8 @@ def replicating(folder: Path) -> Iterator[None]:
             process.wait()
     said = (folder / "litestream.log").read_text()
     assert process.returncode == 0, said
-    assert "level=ERROR" not in said, said
+    errors = [line for line in said.splitlines() if "level=ERROR" in line]
+    assert [line for line in errors if "SQLITE_BUSY" not in line] == []  # that it tries again
 
 
 def brought_back(folder: Path) -> None:
