@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from crowd import NOW
 from story import Line
 from told import When, at
 
-from ledger.events import Recorded
-from ledger.ledger import Ledger
+from ledger.events import Fact, Recorded
+from ledger.ledger import Appended, Ledger
 from projections.audit.conditions import Conditions
 from projections.standing import Moment
 from replay.audit.shelf import AUDITS
@@ -74,6 +78,18 @@ def rows(
 def ids(ledger: Ledger, name: str = "events", **said: Any) -> list[str]:
     """Name the events that a query finds by their ids, in its order."""
     return [row["id"] for row in rows(ledger, name, **said)]
+
+
+@contextmanager
+def ledger_of_world(facts: Sequence[Fact]) -> Iterator[Ledger]:
+    """Make a ledger of a random world's facts, all long before its present, in a passing folder."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger.create(Path(folder) / "a.ledger", clock=lambda: at("2300-01-01")) as ledger,
+    ):
+        outcomes = ledger.append(facts, keep_recorded_at=True)
+        assert {type(outcome) for outcome in outcomes} == {Appended}
+        yield ledger
 
 
 def everything(ledger: Ledger) -> list[Recorded]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from auditing import everything, ids, recorded_by, rows
-from crowd import ledger_of
+from auditing import everything, ids, ledger_of_world, recorded_by, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reporting import written
@@ -200,10 +198,7 @@ def some_conditions(random: Random, all_rows: list[Any]) -> dict[str, Any]:
 def test_the_conditions_find_what_reading_one_by_one_finds(random: Random) -> None:
     """And those of an interval's two sides are all events, each once."""
     made = world(random, people=2)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ledger_of(Path(folder) / "a.ledger", [row.fact() for row in made.rows]) as ledger,
-    ):
+    with ledger_of_world([row.fact() for row in made.rows]) as ledger:
         all_rows = everything(ledger)
         at_position = {row.position: row for row in all_rows}
         for _ in range(4):

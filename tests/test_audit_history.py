@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from auditing import rows
-from crowd import Crowd, ledger_of
+from auditing import ledger_of_world, rows
+from crowd import Crowd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from story import (
@@ -184,11 +183,9 @@ def test_what_is_personal_is_told_neither_in_clear_nor_as_ciphertext(
 def test_each_side_is_the_standing_of_its_moment(random: Random) -> None:
     """So the last row of an exam says what the standing says; and every event has a row."""
     made = world(random)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ledger_of(Path(folder) / "a.ledger", [row.fact() for row in made.rows]) as ledger,
-    ):
-        position = random.choice((len(made.rows), random.randint(1, len(made.rows))))
+    with ledger_of_world([row.fact() for row in made.rows]) as ledger:
+        head = ledger.head().position
+        position = random.choice((head, random.randint(head // 2, head)))
         found = rows(ledger, "history", Known(position=position))
         asker = Asker(ledger)
         for row in found:
@@ -205,7 +202,7 @@ def test_each_side_is_the_standing_of_its_moment(random: Random) -> None:
                 codes = " ".join(reason.code for reason in standing.reasons)
                 assert (row[f"reasons_{side}"] or "") == codes
         told_of = [row["position"] for row in found]
-        mine = [row.position for row in made.of("C-1") if row.position <= position]
+        mine = [row.position for row in ledger.stream("candidate/C-1", upto=position)]
         assert sorted(set(told_of)) == mine
         assert told_of == sorted(told_of)
         unchanged_elsewhere(ledger, asker, found, mine)

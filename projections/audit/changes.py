@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ledger.events import Recorded
 from projections.answers import Standing
 from projections.catalogue import Catalogue
-from projections.history import CERTIFICATION_KINDS, history_of
+from projections.history import CERTIFICATION_KINDS, SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
 
 
@@ -23,7 +23,7 @@ class Seen(NamedTuple):
     sittings_in_series: int
     period_ends_at: int | None
     outcome: str | None
-    """Of the sitting that the event is about, else of the last one."""
+    """Of the sitting that the event is about; of the last one where it is about none."""
 
 
 class Change(NamedTuple):
@@ -66,9 +66,14 @@ class Told:
 
     def change(self, row: Recorded, exam: str, as_of: int) -> Change:
         """Compare the standing known just before an event with the one known with it."""
-        key = self.about(row).key
+        sitting = self._sitting(row)
         without = self.standing(exam, as_of, row.position - 1)
-        return Change(exam, seen(without, key), seen(self.standing(exam, as_of, row.position), key))
+        within = self.standing(exam, as_of, row.position)
+        return Change(exam, seen(without, sitting), seen(within, sitting))
+
+    def _sitting(self, row: Recorded) -> str | None:
+        about = self.about(row)
+        return about.key if about.type in SITTING_KINDS else None
 
     def first_change(self, row: Recorded, exam: str, until: int) -> int | None:
         """Give the first instant before `until` at which an event changes the standing.
@@ -76,12 +81,11 @@ class Told:
         From when what it is about was true. Between one instant and the next at which either
         standing may differ from itself, neither does.
         """
-        t = self.about(row).occurred_at
+        t, sitting = self.about(row).occurred_at, self._sitting(row)
         while t < until:
             without = self.standing(exam, t, row.position - 1)
             within = self.standing(exam, t, row.position)
-            key = self.about(row).key
-            if seen(without, key) != seen(within, key):
+            if seen(without, sitting) != seen(within, sitting):
                 return t
             t = min(self._turns(t, without, within), default=until)
         return None
@@ -93,10 +97,9 @@ class Told:
         yield from (row.occurred_at for row in self.rows.values() if row.occurred_at > t)
 
 
-def seen(standing: Standing, key: str | None) -> Seen:
-    """Look at a standing, and at the sitting of that registration in it."""
-    outcomes = {each.registration_id: each.outcome for each in standing.sittings}
-    last = standing.sittings[-1].outcome if standing.sittings else None
+def seen(standing: Standing, sitting: str | None) -> Seen:
+    """Look at a standing, and at the sitting of that registration in it, else at the last one."""
+    looked_at = [s for s in standing.sittings if sitting in (None, s.registration_id)]
     return Seen(
         status=standing.status,
         reasons=" ".join(reason.code for reason in standing.reasons) or None,
@@ -104,5 +107,5 @@ def seen(standing: Standing, key: str | None) -> Seen:
         eligible_from=standing.eligible_from,
         sittings_in_series=standing.sittings_in_series,
         period_ends_at=standing.period_ends_at,
-        outcome=outcomes.get(key or "", last),
+        outcome=looked_at[-1].outcome if looked_at else None,
     )

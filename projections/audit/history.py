@@ -38,7 +38,10 @@ _SHOWN: Final = (
     Column("sittings_in_series", WHOLE, "the last ordinal", _NO_EXAM),
     Column("period_ends_at", INSTANT, "the end of the current period", "there is none"),
     Column(
-        "outcome", TEXT, "of the sitting that the event is about, else of the last", "no sitting"
+        "outcome",
+        TEXT,
+        "of the sitting that the event is about; of the last where it is about none",
+        "there is no such sitting",
     ),
 )
 

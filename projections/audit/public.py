@@ -15,13 +15,15 @@ def public_data(row: Recorded, *, erased: bool) -> str:
     """Write an event's data as compact JSON, `sealed` or `erased` in place of a personal field.
 
     Erased is what was sealed of a candidate who was forgotten since. Neither ciphertext nor clear
-    text is in it, of whatever schema version; a field that was left out stays left out.
+    text is in it, of whatever schema version; a field that was left out stays left out. Raises
+    MalformedFact for a type or version this release does not know.
     """
+    data = row.payload()
     personal = EVENT_TYPES[row.type].personal
     word = ERASED if erased else SEALED
     said = {
         name: word if value is not None and (name in personal or _is_sealed(value)) else value
-        for name, value in row.payload().items()
+        for name, value in data.items()
     }
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
