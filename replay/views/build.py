@@ -105,7 +105,7 @@ def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
     try:
         if looked_at(draft):
             with Views(draft, wal=False) as views:
-                if views.db["_plan"].exists():
+                if views.has("_plan"):
                     (row,) = views.select("SELECT * FROM _plan")
                     plan = Plan(
                         row[0], row[1], Late(row[2], row[3]), tuple(json.loads(row[4])), row[5]

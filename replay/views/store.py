@@ -148,9 +148,14 @@ class Views:
         except DamagedViews:
             return False
 
+    def has(self, table: str) -> bool:
+        """Tell whether there is a table of that name."""
+        with self._problems():
+            return self.db[table].exists()
+
     def stand(self) -> Stand | None:
         """Say of which ledger it is and how far; None for a file not begun."""
-        if not self.db["position"].exists():
+        if not self.has("position"):
             return None
         rows = self.select(f"SELECT {', '.join(POSITION.names)} FROM position")
         return Stand(*rows[0]) if rows else None
