@@ -44,9 +44,9 @@ class Told:
         )
 
 
-def rows_of(folder: Path) -> list[Recorded]:
+def rows_of(folder: Path, name: str = LEDGER) -> list[Recorded]:
     """Read every event of a ledger."""
-    with Ledger.open(folder / LEDGER, clock=clock.now, read_only=True) as ledger:
+    with Ledger.open(folder / name, clock=clock.now, read_only=True) as ledger:
         return list(ledger.read())
 
 

@@ -24,7 +24,7 @@ from ledger.events import Recorded
 NEEDS = (STRACE,)
 
 STATES = 1_500
-STATES_OF_SLICE = 100
+STATES_OF_SLICE = 80
 _MORE = 1.6  # some of what is chosen turns out to be alike
 _SYNCS = frozenset({"fsync", "fdatasync"})
 _AT_SYNC = 3
