@@ -13,7 +13,7 @@ from ledger.events import Recorded, Row
 from ledger.keyfile import Erasure, KeyFile, create_key_file
 from ledger.keyplace import KeyPlace
 from ledger.keystorage import key_problems
-from ledger.personal import Sealer, associated_data, tag
+from ledger.personal import Sealer, associated_data, places, tag
 from ledger.sqlite import Writing
 
 KEY_FILE: Final = "key file"
@@ -65,10 +65,9 @@ class Keyring:
         sealer = self._sealers.get(subject) or self._sealer(subject)
         if sealer is None:
             return None
-        for name in fields:
-            place = associated_data(subject, row.source, row.id, name)
+        for name, place in zip(fields, places(subject, row.source, row.id, fields), strict=True):
             data[name] = sealer.seal(place, data[name])
-        return row._replace(data=to_json(data).decode())
+        return Row._make((*row[:-1], to_json(data).decode()))
 
     def _sealer(self, subject: str) -> Sealer | None:
         keys = self._made()

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,14 @@ _NONCE_BYTES: Final = 12
 
 def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
     """Bind a personal value to its place: (subject, source, id, field) as a JSON array, UTF-8."""
-    return f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, {quoted(field)}]".encode()
+    (place,) = places(subject, source, id, (field,))
+    return place
+
+
+def places(subject: str, source: str, id: str, fields: Iterable[str]) -> list[bytes]:
+    """Give the places of some fields of one event, as `associated_data` does each."""
+    event = f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, "
+    return [f"{event}{quoted(field)}]".encode() for field in fields]
 
 
 class Sealer:
