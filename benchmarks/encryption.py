@@ -15,7 +15,9 @@ from benchmarks.measure import Figure, Options, middle
 _FIELDS = ("first_name", "last_name", "email", "description")
 _TEXTS = ("Robin", "Sample-Person", "robin.sample@example.org", "The lab stopped answering.")
 _START = 1_600_000_000_000_000
-_CANDIDATES = 5_000
+_CANDIDATES = 25_000
+"""So many that each comes to have a handful of events: all of them are looked at each time, whether
+one says that the candidate was forgotten."""
 _BATCH = 500
 _TURN = 5
 """So many transactions of one side, then of the other."""
@@ -32,6 +34,7 @@ def figures(options: Options) -> Iterator[Figure]:
     from ledger.ledger import Ledger
 
     numbers = count(1)
+    candidates = min(_CANDIDATES, max(100, options.events))
     # Of the length that a value has once it is encrypted: both sides store as much.
     ready = Sealed(ciphertext="A" * 60, hmac="0" * 64)
 
@@ -47,7 +50,7 @@ def figures(options: Options) -> Iterator[Figure]:
                 reason="lab-crash",
                 **dict(zip(_FIELDS, values, strict=True)),
             )
-            candidate = f"C-{number % _CANDIDATES:08d}"
+            candidate = f"C-{number % candidates:08d}"
             made.append(Fact("urn:desk", event.request_id, candidate, _START + number, event))
         return made
 
@@ -65,7 +68,7 @@ def figures(options: Options) -> Iterator[Figure]:
             ledger.append(made)
             return 1e6 * (time.thread_time() - began) / many / len(_FIELDS)
 
-        ledger.append(facts(_CANDIDATES, encrypted=False))
+        ledger.append(facts(candidates, encrypted=False))
         for many, transactions in (
             (_BATCH, min(20 * options.runs, max(5, options.events // 50_000))),
             (1, min(400 * options.runs, max(100, options.events // 5_000))),
