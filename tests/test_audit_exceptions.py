@@ -226,6 +226,7 @@ def test_a_revocation_is_open_where_there_was_a_grant_to_revoke(
     """Else it is against the rule."""
     row = decisions(crowd, *lines, withdrawn("AZ-104", on="2021-04-06T09:00Z"))[-1]
     assert (row["decision"], row["agrees"], row["state_before"]) == ("revoked", agrees, state)
+    assert row["clause"] == "exception"
 
 
 @pytest.mark.parametrize(

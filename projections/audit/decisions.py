@@ -153,7 +153,7 @@ def finding_of(decision: Recorded, then: Then) -> Finding:
             return Finding(AGAINST, clause, "; ".join(each.rstrip(".") for each in against))
         return Finding(AGREES, clause)
     if course is not None:
-        return Finding(AGAINST, ", ".join(clauses) or "exception", course)
+        return Finding(AGAINST, "exception", course)
     if decision.type == REJECTED and then.wrong:
         return Finding(AGREES, ", ".join(clauses))
     return Finding(OPEN, "exception")

@@ -117,7 +117,7 @@ def told(row: Mapping[str, Any]) -> Iterator[str]:
     if row["why"] is not None:
         yield f"why: {row['why']}"
     yield f"request: {_request(row)}"
-    yield f"rule: {_rule(row)}"
+    yield from _rule(row)
     yield f"facts: {_facts(row)}"
     yield f"{_FOUND[row['agrees']]} ({row['clause']}){_against(row)}"
     if row["decision"] == "granted":
@@ -134,16 +134,19 @@ def _request(row: Mapping[str, Any]) -> str:
     )
 
 
-def _rule(row: Mapping[str, Any]) -> str:
+def _rule(row: Mapping[str, Any]) -> Iterator[str]:
     if row["policy"] is None:
-        return _NO_POLICY
+        yield f"rule: {_NO_POLICY}"
+        return
     assumed = ", assumed" if row["policy_assumed"] else ""
     asked = row["asked_under_sha256"]
-    return (
-        f"{row['policy']} from {row['policy_effective_from']}{assumed}, sha256 "
-        f"{row['policy_sha256'][:12]}…{'' if asked is None else f' (asked under {asked[:12]}…)'}; "
-        f"may waive "
-        f"{row['may_waive'] or 'nothing'}; reasons {row['accepted_reasons'] or 'none'}; required "
+    under = "" if asked is None else f" (asked for under sha256 {asked[:12]}…)"
+    yield (
+        f"rule: {row['policy']} from {row['policy_effective_from']}{assumed}, sha256 "
+        f"{row['policy_sha256'][:12]}…{under}; lets be waived: {row['may_waive'] or 'nothing'}"
+    )
+    yield (
+        f"it accepts {row['accepted_reasons'] or 'no reason'}; it requires "
         f"{row['required'] or 'nothing'}"
     )
 
