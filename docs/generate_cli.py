@@ -26,6 +26,7 @@ the path of the file, to the letter: `sqlite:///attempts.ledger` is a file in th
 names another), the transparency log (`.tlog`), the key that signs it (`.signing-key`;
 `--signing-key` names another) with the last checkpoint it signed (`.signing-key.last`) and, once
 `replay` was called, columns that it makes anew whenever they are missing (`.columns`).
+[Running a ledger](operations.md) says what else may lie there, and what of it to back up how.
 
 **Instants** are UTC, in RFC 3339: `2021-03-15T09:00:00Z`. A date without a time means its 00:00
 UTC; a time without an offset is refused.

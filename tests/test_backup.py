@@ -242,6 +242,13 @@ def test_where_no_backup_can_be_made_a_sentence_says_so(
     assert rows_of(LEDGER) == before
 
 
+def test_of_no_ledger_there_is_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence."""
+    door = Doorstep(tmp_path, monkeypatch)
+    assert "there is no ledger at" in door.wrong("backup", "b")
+    assert names(door.folder, "") == set()
+
+
 TAMPERED = [
     ("UPDATE events SET actor = 'x' WHERE position = 20", "position 20 was changed"),
     ("DELETE FROM events WHERE position = 20", "position 20 is missing"),

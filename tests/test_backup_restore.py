@@ -30,6 +30,7 @@ from doorstep import Doorstep
 from ledger_facts import SetClock, attempted
 
 from ledger.ledger import Ledger
+from ledger.problems import StoreFull
 from ledger.transparency.place import place_of, sealed_size
 
 NEW = ("--ledger", "sqlite:///new")
@@ -512,6 +513,34 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
         assert names(door.folder, "new") == set()
 
 
+def test_views_that_cannot_be_built_spoil_no_ledger(
+    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, with how to build them."""
+
+    def full(*_: object) -> None:
+        raise StoreFull("the disk of new.views is full: nothing was written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("replay.views.rebuild.rebuild", full)
+        told = door.refused("restore", "b", "new")
+    assert "the ledger stands, without its views: the disk of new.views is full" in told
+    assert "as they were signed" in door.done(*NEW, "verify", "--full")
+    door.done(*NEW, "rebuild")
+
+
+def test_views_that_are_left_of_another_ledger_are_built_anew(door: Doorstep) -> None:
+    """They lie where the new one's are to be."""
+    door.done("--ledger", "sqlite:///other", "init")
+    door.done("--ledger", "sqlite:///other", "project")
+    shutil.copy("other.views", "new.views")
+    answer = door.call("restore", "b", "new")
+    assert answer.code == 0
+    assert "the views in" in answer.err
+    assert "of another ledger" in answer.err
+    door.done(*NEW, "rebuild", "--check")
+
+
 # -- from where it may only be read
 
 
@@ -529,5 +558,5 @@ def test_a_backup_is_read_where_it_may_not_be_written(door: Doorstep) -> None:
     finally:
         os.chmod(away, 0o755)
     assert {path: path.stat().st_mtime_ns for path in away.rglob("*")} == before
-    os.chmod(door.folder / "new", 0o644)
+    assert os.stat("new").st_mode & 0o200, "what is put back can be written"
     assert json.loads(door.done(*NEW, "standing", "C-3", "AZ-104", "--format", "json"))

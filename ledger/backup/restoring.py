@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -114,7 +115,9 @@ def restore(
 
 def finish(draft: Draft) -> None:
     """Make the draft a ledger that is written to, under its name; raises BackupProblem."""
-    set_journal(draft.place.ledger, "wal")
+    file = draft.place.ledger
+    file.chmod(file.stat().st_mode | stat.S_IWUSR)  # a backup may be kept where it is read-only
+    set_journal(file, "wal")
     draft.publish()
 
 

@@ -93,8 +93,8 @@ def restore(
         say(f"{new} is not made: look for a later backup, or keep this one with --stale-ok")
         return REFUSED
     _told(new, restored)
-    complete(call)
-    return REFUSED if restored.stale else DONE
+    is_whole = complete(call)
+    return DONE if is_whole and not restored.stale else REFUSED
 
 
 def _told(new: Path, restored: Restored) -> None:

@@ -126,9 +126,13 @@ def compare(backup: Path, draft: Draft) -> None:
     )
 
 
-def complete(call: Call) -> None:
-    """Do what a ledger in use needs: the forgotten named again, sealed, with views."""
+def complete(call: Call) -> bool:
+    """Do what a ledger in use needs: the forgotten named again, sealed, with views.
+
+    The ledger stands whatever becomes of its views: False if they could not be built.
+    """
     from ledger.erasure.again import forget_again
+    from ledger.problems import LedgerProblem
     from replay.views.rebuild import rebuild
     from service.cli.viewing import views_of, ways
 
@@ -138,6 +142,11 @@ def complete(call: Call) -> None:
             if named:
                 say(f"recorded again, that {len(named):,} were forgotten after the backup was made")
     path = views_of(call, None)
-    with call.open() as ledger:
-        rebuild(ledger, path, ways(), lambda difference: None)
-        say(f"{path} is built")
+    try:
+        with call.open() as ledger:
+            rebuild(ledger, path, ways(), lambda difference: None)
+    except LedgerProblem as problem:
+        say(f"the ledger stands, without its views: {problem}; `rebuild` builds them")
+        return False
+    say(f"{path} is built")
+    return True
