@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, Final
 
 from ledger.events import Recorded
@@ -42,7 +42,7 @@ class Vault:
         # One to read, by any thread, and one to write, by who holds the ledger's write lock.
         self._reading = KeyPlace(path)
         self._writing = KeyPlace(path)
-        self._readers = Lock()
+        self._readers = RLock()
 
     def keyring(self, writing: Writing) -> Keyring:
         """Give the keys for one append transaction: a context manager."""

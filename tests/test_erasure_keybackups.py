@@ -85,6 +85,18 @@ def test_a_backup_is_not_made_over_anything(ledger: Ledger, backup: Path) -> Non
     assert backup.read_bytes() == before
 
 
+def test_what_a_killed_backup_left_is_cleared_away_by_the_next(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A draft holds keys as the copy would; nobody else's files are touched."""
+    draft, other = tmp_path / "k.new-0f0f0f0f", tmp_path / "kk.new-0f0f0f0f"
+    for path in (draft, other):
+        shutil.copy(ledger.vault.path, path)
+    back_up(ledger, tmp_path / "k", now=NOW, until=UNTIL)
+    assert not draft.exists()
+    assert other.exists()
+
+
 def test_where_there_are_no_keys_there_is_nothing_to_back_up(tmp_path: Path) -> None:
     """Said, and no file made."""
     with a_ledger(tmp_path) as ledger:

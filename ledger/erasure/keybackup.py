@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ from ledger.erasure.again import forget_again, forgotten_in
 from ledger.instants import format_instant
 from ledger.keyfile import KeyBackup, KeyFile, copy_key_file, create_key_file
 from ledger.keyring import KEY_FILE
-from ledger.keystorage import BACKUP_ID
+from ledger.keystorage import BACKUP_ID, overwrite
 from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem
 
@@ -41,8 +43,17 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
             raise KeyFileProblem(f"{ledger.vault.path} is not there: there are no keys to back up")
         keys.note_backup(backup)
         appending.keyring.commit()  # before there is a copy, so that none is unknown
+        _clear_drafts(file)
         copy_key_file(keys, file, backup)
     return backup
+
+
+def _clear_drafts(file: Path) -> None:
+    """Remove what a call that was killed left of a copy: it holds keys, too."""
+    for draft in file.absolute().parent.glob(f"{escape(file.name)}.new-*"):
+        with suppress(OSError), draft.open("r+b") as left:
+            overwrite(left.fileno())
+            draft.unlink()
 
 
 def restore(

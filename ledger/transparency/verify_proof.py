@@ -528,7 +528,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="verify_proof.py", description="Check a proof of the attempt ledger."
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="what `prove` wrote")
+    parser.add_argument("file", metavar="FILE", type=Path, help="what `prove` or `forget` wrote")
     parser.add_argument("--key", metavar="VKEY", required=True, help="the key, or its file")
     parser.add_argument("--against", metavar="CHECKPOINT-FILE", type=Path, help="one you kept")
     given = parser.parse_args(arguments)
