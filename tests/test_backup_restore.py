@@ -353,6 +353,37 @@ def test_a_file_without_its_log_needs_a_checkpoint_and_gets_its_log_anew(door: D
     door.done("verify-proof", "proof", "--key", "log.vkey")
 
 
+def test_a_backup_that_never_had_a_log_gets_one_first(door: Doorstep) -> None:
+    """There is nothing that it could be held against but what it holds now."""
+    shutil.rmtree("b.tlog")
+    assert "never had a log gets it by `seal --new-key`" in door.wrong("restore", "b", "new")
+    door.done("--ledger", "sqlite:///b", "seal", "--new-key")
+    door.done("restore", "b", "new")
+    assert rows_of("new") == rows_of(LEDGER)
+
+
+def test_a_backup_is_held_against_an_older_checkpoint_too(door: Doorstep) -> None:
+    """It continues that one."""
+    asked(door, "Q-2", "R-6")
+    door.done("backup", "c")
+    door.done("restore", "c", "new", "--against", "kept", "--key", "log.vkey")
+
+
+def test_a_history_that_its_owner_wrote_anew_is_not_put_back(door: Doorstep) -> None:
+    """Rows, hashes and signature fit each other, but not what an outsider has kept."""
+    edit(LEDGER, "UPDATE events SET actor = 'x' WHERE position = 20")
+    Path(f"{LEDGER}.signing-key.last").unlink()
+    Path(f"{LEDGER}.tlog/checkpoint").unlink()
+    shutil.rmtree(f"{LEDGER}.tlog/tile")
+    door.done("seal")
+    asked(door, "Q-2", "R-6")
+    door.done("backup", "c")
+    assert "as they were signed" in door.done("--ledger", "sqlite:///c", "verify", "--full")
+    told = door.refused("restore", "c", "new", "--against", "kept", "--key", "log.vkey")
+    assert "c was forked or rewritten: its first" in told
+    assert names(door.folder, "new") == set()
+
+
 # -- the signing key never contradicts itself
 
 

@@ -152,7 +152,8 @@ def _hold_against(
 def _without_log(place: Place) -> BackupProblem:
     return BackupProblem(
         f"{place.ledger} cannot be verified, it has no log beside it ({place.folder}): name the "
-        "log's verifier key (--key) and a checkpoint that was kept elsewhere (--against)"
+        "log's verifier key (--key) and a checkpoint that was kept elsewhere (--against); one that "
+        "never had a log gets it by `seal --new-key`"
     )
 
 
