@@ -21,12 +21,14 @@ from test_ledger_faults import as_nobody, shown
 from ledger.health import builds, content, disk
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
-from ledger.transparency.place import need_verifier_key, place_of
+from ledger.transparency.place import Place, need_verifier_key, place_of
 from ledger.transparency.signing import SigningKey, last_signed_path, read_key
+from ledger.transparency.state import SealState, seal_state
 from ledger.transparency.verify_proof import Checkpoint, open_checkpoint
 from replay.compiled import digest
 from service.cli import everybody, viewing
 from service.doctor import file as file_checks
+from service.doctor import patient, trust
 from service.doctor.examine import CHECKS
 from service.doctor.findings import CODES, State, size, span
 
@@ -750,3 +752,24 @@ def test_the_call_of_the_page_comes_out_as_it_shows(
         if line != "…":
             pattern = re.compile(".*".join(map(re.escape, line.split("…"))))
             assert any(pattern.fullmatch(other) for other in said), line
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_is_sealed_while_it_looks_is_no_fault(sick: Sick, moment: str) -> None:
+    """The ledger is not cut off, nor what was signed apart from what is published."""
+    looks: list[int] = []
+
+    def meanwhile(place: Place) -> SealState:
+        looks.append(len(looks))
+        state = seal_state(place)
+        if len(looks) == 1:
+            sick.door.sat("R-beside", "2021-04-02T09:00:00Z")
+            return state if moment == "after" else seal_state(place)
+        return state
+
+    sick.patch.setattr(patient, "seal_state", meanwhile)
+    sick.patch.setattr(trust, "seal_state", meanwhile)
+    code, told = sick.call()
+    assert code == 0
+    assert {"cut-off", "last-signed-apart"}.isdisjoint(each["code"] for each in told["findings"])
+    assert len(looks) == {"before": 1, "after": 2}[moment]

@@ -54,7 +54,11 @@ class Patient:
 
     @cached_property
     def head(self) -> Head:
-        """The last position and when it was recorded."""
+        """The last position and when it was recorded.
+
+        The checkpoint is read before: what is written and sealed meanwhile is no sealing beyond it.
+        """
+        self.seal  # noqa: B018
         return self.opened.head()
 
     @cached_property

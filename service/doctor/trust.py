@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 from ledger.backup.note import last_backup, note_path
 from ledger.instants import format_instant
-from ledger.transparency.state import key_state, verified_at
+from ledger.transparency.state import key_state, seal_state, verified_at
 from service.doctor.findings import Figure, Finding, fine, found, span
 from service.doctor.patient import Patient
+
+_LOOKS, _BETWEEN = 8, 0.05
 
 
 def seal(patient: Patient) -> Iterator[Finding]:
@@ -77,8 +80,13 @@ def seal(patient: Patient) -> Iterator[Finding]:
 
 def signing_key(patient: Patient) -> Iterator[Finding]:
     """Can it go on being sealed, with the key that outsiders know?"""
-    place, checkpoint = patient.place, patient.seal.checkpoint
-    state = key_state(place, checkpoint)
+    place = patient.place
+    state = key_state(place, patient.seal.checkpoint)
+    for _ in range(_LOOKS):
+        if state.apart is None:
+            break
+        time.sleep(_BETWEEN)  # a sealer may just have signed, and not published yet
+        state = key_state(place, seal_state(place).checkpoint)
     if state.missing:
         yield found(
             "no-signing-key",
