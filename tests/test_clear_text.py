@@ -210,6 +210,13 @@ def writes(calls: list[Call]) -> Iterator[tuple[int, str, bytes]]:
         )
 
 
+def numbered_writes(calls: list[Call]) -> Iterator[tuple[int, tuple[int, str, bytes]]]:
+    """Give each write with the number of its call."""
+    for number, call in enumerate(calls):
+        for write in writes([call]):
+            yield number, write
+
+
 def test_what_is_looked_for_would_be_found(story: Story) -> None:
     """The user's own files hold every value, and so do the lines given back of what was refused."""
     raw = {path.name: path.read_bytes() for path in story.folder.iterdir() if path.is_file()}
@@ -262,6 +269,31 @@ def test_no_file_holds_a_personal_value_or_the_key_afterwards(story: Story) -> N
     assert holding(files, forms_of_key(gone)) == ["keys.backup"]
     assert holding(files, forms_of_key(left)) == ["attempts.ledger.keys", "keys.backup"]
     assert keys_in(story.folder / "attempts.ledger.keys")["C-1"] is None
+
+
+def test_the_key_is_gone_from_the_disk_before_the_ledger_says_so(story: Story) -> None:
+    """Whatever a power cut leaves: a journal removed and synced, then the event's first byte."""
+    said = next(
+        number
+        for number, (_, path, data) in numbered_writes(story.calls)
+        if path.endswith("attempts.ledger-wal") and b"CandidateForgotten:1" in data
+    )
+    journal = str(story.folder / "attempts.ledger.keys-journal")
+    before = story.calls[:said]
+    removed = max(
+        number
+        for number, call in enumerate(before)
+        if call.name == "unlink" and call.path(0) == journal
+    )
+    then = before[removed:]
+    synced = ("fsync", "fdatasync")
+    assert [call for call in then if call.name in synced and call.file()[1] == str(story.folder)]
+    keys = str(story.folder / "attempts.ledger.keys")
+    assert not [path for _, (_, path, _) in numbered_writes(then) if path == keys]
+    # The journal, which held the page with the key, is written over though it has no name any more.
+    over = [data for _, (_, path, data) in numbered_writes(then) if path.startswith(journal)]
+    assert b"".join(over).strip(b"\0") == b""
+    assert sum(map(len, over)) > 4096
 
 
 def forms_of_key(key: bytes) -> list[bytes]:
