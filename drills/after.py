@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drills.ground import sitting
-from drills.life import LEDGER, asked, personal
+from drills.life import BACKUP, LEDGER, asked, personal
 from drills.whole import Whole, examine
 from ledger.events import CandidateForgotten, Recorded
 from ledger.ledger import Appended, Ledger
@@ -16,8 +16,11 @@ from ledger.problems import LedgerProblem
 from ledger.transparency.place import Place, need_verifier_key, place_of
 from ledger.transparency.sealing import make_key, renew_key
 from ledger.transparency.verify import verify
+from replay.views.keep import Ways, keeper
+from replay.views.rebuild import rebuild
 from service import clock
 from service.cli.sealing import check_unused
+from service.cli.viewing import compiled
 
 _MOST_TOLD = 10
 
@@ -32,6 +35,8 @@ class Told:
     """The last one that was given away."""
     forgotten: frozenset[str] = frozenset()
     """Whose data was erased."""
+    backup: int = 0
+    """The position that a backup was made at."""
 
     def and_then(self, line: str) -> Told:
         """Add a line of what was acknowledged (see `drills.life`)."""
@@ -41,6 +46,7 @@ class Told:
             max(self.position, more.get("position", 0)),
             checkpoint.encode() if checkpoint else self.checkpoint,
             self.forgotten | ({more["forgotten"]} if "forgotten" in more else set()),
+            more.get("backup", self.backup),
         )
 
 
@@ -78,6 +84,8 @@ def after(folder: Path, told: Told, history: Sequence[Recorded]) -> Whole:
         whole = examine(path, acknowledged)
         if told.checkpoint is not None:
             problems += _against(place_of(path), told.checkpoint)
+        problems += _backed_up(folder, told, history)
+        problems += _viewed(path)
     except Exception as problem:  # whatever it is, the one who finds such a disk would see it
         kind = "" if isinstance(problem, LedgerProblem) else f"{type(problem).__name__}: "
         return Whole(0, told.position, 0, (*problems, f"{kind}{problem}"))
@@ -144,3 +152,30 @@ def _with_a_key(ledger: Ledger, told: Told) -> None:
 def _against(place: Place, checkpoint: bytes) -> Iterator[str]:
     verdict = verify(place, need_verifier_key(place), against=checkpoint)
     yield from (f"--against: {finding.sentence}" for finding in verdict.findings)
+
+
+def _backed_up(folder: Path, told: Told, history: Sequence[Recorded]) -> Iterator[str]:
+    """See that a backup is whole, or not there."""
+    if not (folder / BACKUP).exists():
+        if told.backup:
+            yield f"the backup up to position {told.backup} is gone"
+        return
+    rows = rows_of(folder, BACKUP)
+    if rows != history[: len(rows)] or len(rows) < told.backup:
+        yield f"the backup holds {len(rows)} events, and was made of {told.backup}"
+    place = place_of(folder / BACKUP)
+    verdict = verify(place, need_verifier_key(place), full=True)
+    yield from (f"the backup: {finding.sentence}" for finding in verdict.findings)
+
+
+def _viewed(path: Path) -> Iterator[str]:
+    """See that views are those of the ledger, or are made anew."""
+    views = Path(f"{path}.views")
+    if not views.exists():
+        return
+    with Ledger.open(path, clock=clock.now, read_only=True) as ledger:
+        with keeper(ledger, views, Ways(compiled)) as kept:
+            kept.catch_up()
+        compared = rebuild(ledger, views, Ways(compiled), lambda difference: None)
+    if compared is not None and compared.differences:
+        yield f"{compared.differences} rows of the views are not what a rebuild makes"

@@ -219,20 +219,17 @@ class Disk:
 
     # -- what is there
 
-    def files(self) -> Iterator[File]:
-        """Yield every file that has a durable name, or may have one."""
-        found: dict[int, File] = {}
-        folders = [self.root]
-        for naming in self.naming:
-            folders += [node for _, _, node in naming.names if isinstance(node, Folder)]
-            found.update((id(n), n) for _, _, n in naming.names if isinstance(n, File))
-        while folders:
-            for node in folders.pop().durable.values():
-                if isinstance(node, Folder):
-                    folders.append(node)
-                else:
-                    found[id(node)] = node
-        yield from found.values()
+    def seen(self) -> dict[str, bytes]:
+        """Return every file as programs see it, by its path below the root."""
+        return dict(_seen(self.root, ""))
+
+
+def _seen(folder: Folder, below: str) -> Iterator[tuple[str, bytes]]:
+    for name, node in folder.seen.items():
+        if isinstance(node, Folder):
+            yield from _seen(node, f"{below}{name}/")
+        else:
+            yield f"{below}{name}", replayed(node.durable, node.pending)
 
 
 def replayed(content: bytes, changes: list[Change]) -> bytes:

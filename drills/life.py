@@ -2,14 +2,15 @@
 
 Usage: python -m drills.life FOLDER ACKNOWLEDGED [--short]. The commands are the real ones. Each
 time something has been acknowledged, a line of JSON goes to the file ACKNOWLEDGED:
-``position`` (everything up to it is in), ``checkpoint`` (one that was given away) and
-``forgotten`` (a candidate whose data was erased).
+``position`` (everything up to it is in), ``checkpoint`` (one that was given away), ``forgotten``
+(a candidate whose data was erased) and ``backup`` (the position that one was made at).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,10 +22,12 @@ from drills.ground import sitting
 from ledger.events import ExceptionRequested, Fact
 from ledger.ledger import Appended, Ledger
 from ledger.transparency.place import place_of
+from ledger.transparency.sealing import seal
 from service import clock
-from service.cli.main import COMMANDS, app
+from service.cli.main import app
 
 LEDGER = "a.ledger"
+BACKUP = "backup.ledger"
 EMAIL = "zoe.{}@example.org"
 _CATALOGUE = """
 [[exam]]
@@ -37,10 +40,11 @@ policy = "general"
 class Life:
     """The steps, in order."""
 
-    def __init__(self, folder: Path, acknowledged: int) -> None:
+    def __init__(self, folder: Path, told: Path) -> None:
         self.folder = folder
         self.path = folder / LEDGER
-        self._acknowledged = acknowledged
+        self.told = told
+        self._told = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def lead(self, *, short: bool) -> None:
         """Do everything once."""
@@ -55,6 +59,9 @@ class Life:
         self.append([[sitting("often", number)] for number in range(12 if short else 60)], pages=12)
         self.append([[sitting("many", n) for n in range(140 if short else 300)]], pages=30)
         self.command("seal")
+        self.back_up()
+        if not short:
+            self.crowd()
         self.append([[asked(2)], [asked(3), sitting("often", 900)]])
         self.forget("C-0")
         self.command("project")
@@ -84,19 +91,44 @@ class Life:
 
     def forget(self, candidate: str) -> None:
         """Erase a candidate's data."""
-        if "forget" in COMMANDS:
-            self.command("forget", candidate, "--reason", "asked for it")
-            self._tell(forgotten=candidate)
+        self.command("forget", candidate, "--reason", "asked for it")
+        self._tell(forgotten=candidate)
+
+    def back_up(self) -> None:
+        """Make a backup."""
+        self.command("backup", self.folder / BACKUP)
+        self._tell(backup=self._head())
+
+    def crowd(self) -> None:
+        """Append from three processes at once, one of which seals."""
+        writers = [
+            subprocess.Popen([sys.executable, "-m", "drills.life", self.folder, self.told, name])
+            for name in ("one", "two", "sealing")
+        ]
+        codes = [writer.wait() for writer in writers]
+        if any(codes):
+            raise SystemExit("a writer failed")
+
+    def write(self, name: str) -> None:
+        """Be one of a crowd."""
+        for number in range(12):
+            self.append([[sitting(name, number)]], pages=40)
+            if name == "sealing":
+                with Ledger.open(self.path, clock=clock.now) as ledger:
+                    head = ledger.head().position
+                    seal(place_of(self.path), str(ledger.about("ledger")), head)
 
     def acknowledge(self) -> None:
         """Say what is in, and give the checkpoint away."""
-        with Ledger.open(self.path, clock=clock.now, read_only=True) as ledger:
-            position = ledger.head().position
         checkpoint = place_of(self.path).checkpoint.read_text()
-        self._tell(position=position, checkpoint=checkpoint)
+        self._tell(position=self._head(), checkpoint=checkpoint)
+
+    def _head(self) -> int:
+        with Ledger.open(self.path, clock=clock.now, read_only=True) as ledger:
+            return ledger.head().position
 
     def _tell(self, **acknowledged: Any) -> None:
-        os.write(self._acknowledged, f"{json.dumps(acknowledged)}\n".encode())
+        os.write(self._told, f"{json.dumps(acknowledged)}\n".encode())
 
 
 def asked(number: int) -> Fact:
@@ -135,10 +167,13 @@ def results(rows: int) -> str:
     )
 
 
-def main(folder: str, acknowledged: str, *options: str) -> None:
-    """Lead a life."""
-    told = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    Life(Path(folder), told).lead(short="--short" in options)
+def main(folder: str, told: str, name: str = "") -> None:
+    """Lead a life, or be one of the crowd in it."""
+    life = Life(Path(folder), Path(told))
+    if name in ("", "--short"):
+        life.lead(short=bool(name))
+    else:
+        life.write(name)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,21 @@ def watched(scratch: Path, *, short: bool) -> Recording:
         scratch / "trace",
         environment={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+    _see_that_it_is_real(root, calls)
     return Recording(root, acknowledged, calls, rows_of(root))
+
+
+def _see_that_it_is_real(root: Path, calls: Sequence[Call]) -> None:
+    """Compare the simulated disk, with nothing lost, with the files that are there."""
+    disk = Disk(str(root))
+    for call in calls:
+        disk.do(call)
+    real = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
+    seen = disk.seen()
+    wrong = [name for name in real.keys() | seen.keys() if not name.endswith("-shm")
+             and (name not in real or real[name].read_bytes() != seen.get(name))]  # fmt: skip
+    if wrong:
+        raise RuntimeError(f"the simulated disk is not the real one: {', '.join(sorted(wrong))}")
 
 
 def states(recording: Recording, wanted: int, chance: Random) -> Iterator[State]:
