@@ -24,6 +24,7 @@ READING = (
     ("history", "C-1"),
     ("export",),
     ("replay",),
+    ("audit", "events"),
     ("policy", "list"),
     ("policy", "show", "general"),
 )

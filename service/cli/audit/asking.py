@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -19,6 +21,7 @@ from service.cli.values import instant, known
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from projections.audit.conditions import Conditions
+    from replay.audit.asked import Progress
 
 
 class AuditFormat(StrEnum):
@@ -123,7 +126,7 @@ def answer(context: typer.Context, name: str, asked: Conditions, to: Delivery) -
 
         moment = moment_of(ledger, now, wanted, now)
         check_known(ledger, asked)
-        with counting("looking through", moment.position) as progress:
+        with looking_through(moment.position, to.output) as progress:
             made = audited(
                 ledger, name, moment, asked,
                 form=form,  # type: ignore[arg-type]
@@ -135,6 +138,13 @@ def answer(context: typer.Context, name: str, asked: Conditions, to: Delivery) -
         if asked.exam is not None and not made.settled.rows:
             say_unknown(ledger, asked.exam)
     return DONE
+
+
+def looking_through(positions: int, output: Path | None) -> AbstractContextManager[Progress]:
+    """Show how far it is, unless rows come to the same terminal meanwhile."""
+    if output is None and sys.stdout.isatty():
+        return nullcontext(lambda more: None)
+    return counting("looking through", positions)
 
 
 def say_unknown(ledger: Ledger, exam: str) -> None:
