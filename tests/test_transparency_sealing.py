@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -35,7 +36,8 @@ from sealed_ledger import (
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.transparency import crew, files, following
+from ledger.transparency import crew, files, following, inspection
+from ledger.transparency.inspection import Finding
 from ledger.transparency.leaf import COLUMNS, leaf_hash_or_none, leaf_record
 from ledger.transparency.place import place_of, sealed_size
 from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
@@ -318,6 +320,25 @@ def test_a_sealer_that_another_one_passed_has_nothing_to_do(tmp_path: Path) -> N
         meddle("DELETE FROM events WHERE position > 600")(tmp_path)
         with pytest.raises(Inconsistent, match="ends at position 600, but 700 events were sealed"):
             seal(place, id, 300)
+
+
+def test_what_is_appended_while_it_is_verified_is_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One state of the ledger is looked at, whoever writes beside."""
+    define = inspection._definition
+    with opened(tmp_path) as ledger:
+        append(ledger, history(1, 30))
+        sealed(ledger)
+        append(ledger, history(31, 33))
+
+        def meanwhile(connection: sqlite3.Connection) -> list[Finding]:
+            append(ledger, history(34, 36))
+            return define(connection)
+
+        monkeypatch.setattr(inspection, "_definition", meanwhile)
+        verdict = verified(tmp_path, full=True)
+        assert (verdict.findings, verdict.head) == ([], 33)
 
 
 # -- the key

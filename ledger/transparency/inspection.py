@@ -33,6 +33,7 @@ class Seen(NamedTuple):
 def inspect(path: Path, sealed: int) -> Seen:
     """Look at a ledger of which `sealed` events were signed; raises LedgerProblem."""
     with storage_problems(path), closing(connect_reader(path)) as connection:
+        connection.execute("BEGIN")  # one state of it, whoever writes meanwhile
         first, head = connection.execute(
             # Two of them: both at once would walk through the whole table.
             "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
