@@ -47,11 +47,15 @@ class key_problems:  # noqa: N801 - used as a word of a with statement, as `stor
 
 
 def no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
+    """Say that the mark of a file is not the one that was wanted, or that it does not read."""
     if wanted == BACKUP_ID:
         return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
     if found == BACKUP_ID:
         return KeyFileProblem(f"{path} is a backup of keys: put them back with `keys restore`")
-    return KeyFileProblem(f"{path} is not a key file, or is damaged: it was left as it is")
+    return KeyFileProblem(
+        f"{path} is not a key file, or is damaged: it was left as it is; to put a backup of the "
+        "keys back, move it away and call `keys restore`"
+    )
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
@@ -66,6 +70,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def open_journal(path: Path) -> int | None:
+    """Open the journal of a transaction under way, to be written over; None if there is none."""
     with suppress(OSError):
         return os.open(f"{os.path.realpath(path)}-journal", os.O_WRONLY | os.O_CLOEXEC)
     return None
