@@ -19,7 +19,9 @@ from story import (
     exam,
     failed,
     forgotten,
+    granted,
     passed,
+    policy,
     requested,
     result,
 )
@@ -125,6 +127,19 @@ def test_what_a_late_fact_changed_is_told_from_when_on(
     (row,) = rows(crowd.told(exam("AZ-104"), *lines).ledger, "backdated", by="P7D", changes=True)
     assert (row["changed"], row["changed_from"]) == (changed is not None, changed)
     assert row["changed_exams"] == exams
+
+
+def test_a_change_that_comes_with_the_clock_alone_is_found(crowd: Crowd) -> None:
+    """A grant that waived nothing on its day does so when a new version brings a wait."""
+    calm, strict = (
+        f'id = "calm"\neffective_from = {day}T00:00:00Z\n[wait]\nafter = ["{wait}"]\n'
+        for day, wait in (("2021-01-01", "PT0S"), ("2021-04-05", "P30D"))
+    )
+    late = granted("AZ-104", on=TRUE + DAY).recorded(TRUE + 9 * DAY)
+    sat = failed("AZ-104", on=TRUE, reg="R-1")
+    lines = [policy(calm), policy(strict), exam("AZ-104", policy="calm"), sat, late]
+    (row,) = rows(crowd.told(*lines).ledger, "backdated", by="P7D", changes=True)
+    assert (row["changed"], row["changed_from"]) == (True, at("2021-04-05"))
 
 
 def test_a_backdated_fact_says_what_annulled_it(crowd: Crowd) -> None:
