@@ -143,6 +143,9 @@ CALLS: list[tuple[int | str, ...]] = [
     (0, "export", "--table", "exceptions", "--output", "exceptions.csv"),
     (0, "feed", "--output", "feed.jsonl"),
     (0, "prove", "urn:desk", "L-1", "--output", "L-1.proof"),
+    (0, "audit", "history", "C-1"),
+    (0, "audit", "exceptions", "--output", "decisions.csv"),
+    (0, "audit", "events", "--format", "json"),
     (0, "keys", "backup", "keys.backup"),
     (0, "verify"),
     (0, "forget", "C-1", "--reason", "ticket 4711", "--certificate", "C-1.erasure"),
@@ -150,6 +153,8 @@ CALLS: list[tuple[int | str, ...]] = [
     (0, "history", "C-1", "--clear"),
     (0, "project"),
     (0, "keys", "restore", "keys.backup"),
+    (0, "backup", "copy.ledger"),
+    (0, "--keys", "attempts.ledger.keys", "restore", "copy.ledger", "new.ledger"),
 ]  # fmt: skip
 OWN = {"lines.jsonl", "spoilt.jsonl", "more.jsonl", "letter.toml", "spoilt.toml", "calls.json"}
 """The user's own files."""
