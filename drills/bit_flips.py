@@ -118,7 +118,7 @@ def _damaged(
     problems = []
     for damage in damages:
         answer = _asked(asking, scratch, state, damage)
-        outcome, problem = _judged(answer, clean)
+        outcome, problem = judged(answer, clean)
         outcomes[outcome] += 1
         if problem:
             problems.append(f"{damage}: {problem}")
@@ -133,7 +133,7 @@ def _damaged(
     )
 
 
-def _judged(answer: dict[str, Any], clean: dict[str, Any]) -> tuple[str, str]:
+def judged(answer: dict[str, Any], clean: dict[str, Any]) -> tuple[str, str]:
     """Tell who found a damage, and what is wrong with how."""
     # What a damaged row does to a question is unforeseen; that verify says so first is not.
     beside = [each for each in answer["wrong"] if not each.startswith("said: ")]

@@ -58,14 +58,16 @@ def run(options: Options) -> Iterator[Finding]:
     with in_memory(options.scratch) as scratch:
         recording = watched(scratch, short=options.slice)
         wanted = options.size(STATES, STATES_OF_SLICE)
-        yield _looked_at(recording, wanted, Random(options.seed), scratch)
+        yield looked_at(recording, wanted, Random(options.seed), scratch)
 
 
-def watched(scratch: Path, *, short: bool) -> Recording:
+def watched(
+    scratch: Path, *, short: bool, life: Sequence[str] = ("-m", "drills.life")
+) -> Recording:
     """Record every write and sync of a ledger's life."""
     root, acknowledged = scratch / "disk", scratch / "acknowledged"
     root.mkdir()
-    command = [sys.executable, "-m", "drills.life", str(root), str(acknowledged)]
+    command = [sys.executable, *life, str(root), str(acknowledged)]
     calls = traced(
         [*command, "--short"] if short else command,
         scratch / "trace",
@@ -123,7 +125,8 @@ def _acknowledged(recording: Recording, call: Call) -> str:
     return ""
 
 
-def _looked_at(recording: Recording, wanted: int, chance: Random, scratch: Path) -> Finding:
+def looked_at(recording: Recording, wanted: int, chance: Random, scratch: Path) -> Finding:
+    """Open each state, and count."""
     seen: dict[bytes, Told] = {}
     ways: Counter[str] = Counter()
     acknowledged = lost = doubled = 0

@@ -86,7 +86,7 @@ def _disturbed(command: Command, options: Options, program: Program, scratch: Pa
         with _copied(scratch, command) as folder:
             ran = _called(program, folder, command, scratch, *fault.to_strace())
             said += ran.code != clean.code
-            wrong = list(_ill_said(ran))
+            wrong = list(ill_said(ran))
             try:
                 wrong += _short_of(folder, clean.rows)
                 if not (folder / f"{LEDGER}.signing-key").exists():
@@ -162,7 +162,7 @@ def _called(program: Program, folder: Path, command: Command, scratch: Path, *st
     return call(program, folder, command.words, *watching, *strace)
 
 
-def _ill_said(ran: Ran) -> Iterator[str]:
+def ill_said(ran: Ran) -> Iterator[str]:
     """Find what is no sentence of ours on standard error, or that nothing is said."""
     if ran.code not in (0, 1, 2):
         yield f"exit code {ran.code}: {ran.errors[-300:]}"
