@@ -59,12 +59,21 @@ def test_one_event_after_another_comes_to_the_same(tmp_path: Path) -> None:
         assert apart(live, built_anew(ledger, tmp_path / "anew.views")) == []
 
 
+def stood_at(path: Path, position: int) -> None:
+    """Let views say that they are no further than a position."""
+    last = EVENTS[position - 1]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE position SET position = ?, recorded_at = ?, source = ?, id = ?",
+            (position, last.recorded_at, last.source, last.id),
+        )
+
+
 def test_fold_twice_is_fold_once(ledger: Ledger, tmp_path: Path) -> None:
     """Events taken up again change no row."""
     live = built_anew(ledger, tmp_path / "live.views")
     once = built_anew(ledger, tmp_path / "once.views")
-    with closing(sqlite3.connect(live)) as connection, connection:
-        connection.execute("UPDATE position SET position = 300")
+    stood_at(live, 300)
     assert project(ledger, live) == len(EVENTS)
     assert apart(live, once) == []
 
@@ -79,8 +88,8 @@ def test_pieces_and_chunks_of_any_size_give_the_same(
     monkeypatch.setattr(keep, "CHUNK", 7)
     monkeypatch.setattr(keep, "CANDIDATES", 3)
     assert apart(built_anew(ledger, tmp_path / "pieces.views"), once) == []
+    stood_at(once, 600)
     with closing(sqlite3.connect(once)) as connection, connection:
-        connection.execute("UPDATE position SET position = 600")
         connection.execute("UPDATE exams SET stale = 1")
     project(ledger, once)
     assert apart(once, tmp_path / "pieces.views") == []
@@ -199,6 +208,12 @@ def ahead(path: Path) -> None:
         connection.execute("UPDATE position SET position = 1000000")
 
 
+def of_another_course(path: Path) -> None:
+    """As when the ledger was put back from a copy and written on."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE position SET id = 'another'")
+
+
 def of_other_bounds(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE position SET late = 1")
@@ -215,6 +230,7 @@ def not_begun(path: Path) -> None:
         (of_an_older_schema, f"of schema {VERSION + 1}, this release makes {VERSION}"),
         (of_another_ledger, "of another ledger"),
         (ahead, "at position 1000000, which the ledger has not reached"),
+        (of_another_course, f"at a position {len(EVENTS)} that is another event now"),
         (of_other_bounds, "made with other bounds of lateness"),
         (not_begun, "not finished"),
     ],
@@ -242,8 +258,7 @@ def test_far_behind_they_are_built_anew(
 ) -> None:
     """Reading everything once is cheaper than taking up most of it."""
     live = built_anew(ledger, tmp_path / "live.views")
-    with closing(sqlite3.connect(live)) as connection, connection:
-        connection.execute("UPDATE position SET position = 20")
+    stood_at(live, 20)
     monkeypatch.setattr(build, "_FAR", 100)
     said: list[str] = []
     project(ledger, live, said)

@@ -368,7 +368,9 @@ def test_the_questions_it_is_made_for_are_indexed(views: Path, where: str, index
     """Everybody as of a date; one exam's waiting list on a day; one candidate."""
     marks = (0,) * where.count("?")
     with closing(sqlite3.connect(views)) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM standings WHERE {where}", marks)
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN SELECT * FROM standings WHERE {where}", marks
+        )
         assert [index in row[3] for row in plan] == [True]
 
 
@@ -389,9 +391,9 @@ def test_instants_before_1970_and_finer_than_a_second_are_printed(tmp_path: Path
     """The microseconds count forwards on either side."""
     for instant in (-1, -1_000_000, 0, 1, 1_000_001, OPEN - 1, at("0001-01-01T00:00:00.5Z")):
         with closing(sqlite3.connect(":memory:")) as connection:
-            connection.execute("CREATE TABLE position (ledger, position, recorded_at, late)")
-            connection.execute("ALTER TABLE position ADD COLUMN very_late")
-            connection.execute("INSERT INTO position VALUES ('', 1, ?, 1, 1)", (instant,))
+            connection.execute(f"CREATE TABLE position ({', '.join(TABLES[0].names)})")
+            values = ("", 1, instant, "urn:x", "1", 1, 1)
+            connection.execute(f"INSERT INTO position VALUES ({'?, ' * 6}?)", values)
             printed = connection.execute(readable_select(TABLES[0])).fetchone()
         assert printed[2] == format_instant(instant)
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 APPLICATION_ID: Final = 0x41745677
 """"AtVw" in the file's header: what tells a file of views from other files."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever a table, or what a row means, changes: views of another version are rebuilt."""
 
 OPEN: Final = 253_402_300_800_000_000
@@ -81,6 +81,13 @@ POSITION = Table(
         Column("ledger", Kind.text, "the ledger's own id"),
         Column("position", Kind.whole, "everything up to this position is in the tables"),
         Column("recorded_at", Kind.instant, "when that position was recorded", "empty ledger"),
+        Column("source", Kind.text, "the source of the event at that position", "empty ledger"),
+        Column(
+            "id",
+            Kind.text,
+            "its id: a ledger put back and written on has another there",
+            "empty ledger",
+        ),
         Column("late", Kind.whole, "microseconds from which a fact counts as late: corrections"),
         Column("very_late", Kind.whole, "the same for problems: a published report was wrong"),
     ),

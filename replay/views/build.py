@@ -27,7 +27,7 @@ from replay.compiled import Kernels
 from replay.views.fold import Folded, Folder
 from replay.views.given import Late
 from replay.views.pieces import cuts, lay_aside
-from replay.views.store import OtherViews, Stand, Views, looked_at
+from replay.views.store import OtherViews, Views, looked_at, stand_at
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
@@ -222,11 +222,3 @@ def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
         views.make_tables()
         with views.writing():
             views.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
-
-
-def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
-    """Say what a file says of itself when it has come to a position."""
-    recorded_at = None
-    for row in ledger.read(position - 1, position) if position else ():
-        recorded_at = row.recorded_at
-    return Stand(ledger.about("ledger") or "", position, recorded_at, *late)

@@ -103,7 +103,10 @@ class Keeper:
             if folded is not None:
                 self._views.replace_candidates(touched, folded.tables)
                 self._views.add_corrections(folded.tables["corrections"])
-            self._views.set_position(Stand(self._id, position, rows[-1].recorded_at, *self._late))
+            last = rows[-1]
+            self._views.set_position(
+                Stand(self._id, position, last.recorded_at, last.source, last.id, *self._late)
+            )
         self._named |= fresh
         self.position = position
 
@@ -177,7 +180,6 @@ def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = Fals
 
     Those far behind are cheaper to build anew, unless `however_far`.
     """
-    head = ledger.head().position
     try:
         if not looked_at(path):
             return ""
@@ -188,10 +190,11 @@ def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = Fals
             stand = views.stand()
     except DamagedViews:
         return "damaged"
-    other = differs(stand, ledger.about("ledger") or "", head, late)
+    other = differs(stand, ledger, late)
     if other is not None:
         return other
     assert stand is not None
+    head = ledger.head().position
     if not however_far and far_behind(stand.position, head):
         return f"{head - stand.position:,} events behind"
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.ledger import Ledger
-from replay.views.store import DamagedViews, OtherViews, Views, looked_at
+from replay.views.store import DamagedViews, OtherViews, Views, differs, looked_at
 
 
 class ViewsState(NamedTuple):
@@ -37,11 +37,7 @@ def views_state(ledger: Ledger, path: Path) -> ViewsState | None:
             stale = views.stale() if stand is not None else frozenset()
     except DamagedViews:
         return ViewsState(0, frozenset(), None, True)
-    if stand is None:
-        return ViewsState(0, frozenset(), "not finished", False)
-    if stand.ledger != ledger.about("ledger"):
-        return ViewsState(0, frozenset(), "of another ledger", False)
-    if stand.position > ledger.head().position:
-        reached = f"at position {stand.position:,}, which the ledger has not reached"
-        return ViewsState(0, frozenset(), reached, False)
+    other = differs(stand, ledger)
+    if stand is None or other is not None:
+        return ViewsState(0, frozenset(), other, False)
     return ViewsState(stand.position, stale, None, False)

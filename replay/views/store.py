@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlite_utils import Database
 
+from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
 from ledger.storage import storage_problems
 from projections.views.schema import migrations
@@ -29,6 +30,8 @@ class Stand(NamedTuple):
     ledger: str
     position: int
     recorded_at: int | None
+    source: str | None
+    id: str | None
     late: int
     very_late: int
 
@@ -282,14 +285,29 @@ def tuples(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def differs(stand: Stand | None, ledger: str, head: int, late: Late) -> str | None:
-    """Say in what a file of views is not one to go on from; None if it is."""
+def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
+    """Say what a file says of itself when it has come to a position."""
+    last: tuple[int | None, str | None, str | None] = (None, None, None)
+    for row in ledger.read(position - 1, position) if position else ():
+        last = row.recorded_at, row.source, row.id
+    return Stand(ledger.about("ledger") or "", position, *last, *late)
+
+
+def differs(stand: Stand | None, ledger: Ledger, late: Late | None = None) -> str | None:
+    """Say in what a file of views is not one to go on from; None if it is.
+
+    Without `late` nothing is said of its bounds.
+    """
     if stand is None:
         return "not finished"
-    if stand.ledger != ledger:
+    if stand.ledger != ledger.about("ledger"):
         return "of another ledger"
+    head = ledger.head().position
     if stand.position > head:
         return f"at position {stand.position}, which the ledger has not reached ({head})"
-    if (stand.late, stand.very_late) != tuple(late):
+    bounds = Late(stand.late, stand.very_late)
+    if stand != stand_at(ledger, stand.position, bounds):
+        return f"at a position {stand.position} that is another event now"
+    if late not in (None, bounds):
         return "made with other bounds of lateness"
     return None
