@@ -451,11 +451,33 @@ def test_who_was_forgotten_after_the_backup_is_forgotten_in_what_is_put_back(
     door.done("forget", "C-5", "--reason", "asked by letter")
     rows = len(rows_of("b"))
     lose_all_but_the_backup(door)
-    answer = door.call("restore", "b", "new", "--stale-ok")
+    Path("new.signing-key.last").unlink()  # nothing here knows how much is missing
+    answer = door.call("restore", "b", "new")
     assert "recorded again, that 1 were forgotten after the backup was made" in answer.err
     added = rows_of("new")[rows:]
     assert [(row[3], row[4]) for row in added] == [("CandidateForgotten:1", "candidate/C-5")]
+    assert sealed_size(place_of(Path("new"))) == rows + 1
     assert "zoe@example.org" not in door.done(*NEW, "history", "C-5")
+
+
+def test_to_an_old_backup_nothing_is_added_that_what_is_missing_would_follow(
+    door: Doorstep,
+) -> None:
+    """The forgetting is among it: it comes back with the lines that somebody kept, or is said."""
+    door.done("forget", "C-5", "--reason", "asked by letter")
+    door.done("record", "ExamWentLive", "AZ-104")
+    door.write("lines.jsonl", door.done("feed"))
+    rows = rows_of(LEDGER)
+    lose_all_but_the_backup(door)
+    answer = door.call("restore", "b", "new", "--stale-ok")
+    assert answer.code == 1
+    assert "1 were forgotten after the backup was made, which is among what is" in answer.err
+    assert rows_of("new") == rows_of("b")
+    assert "zoe@example.org" not in door.done(*NEW, "history", "C-5")
+    assert "C-5" in door.call(*NEW, "doctor").out
+    door.at("2022-06-01T12:30:00Z").done(*NEW, "import", "--keep-recorded-at", "lines.jsonl")
+    assert rows_of("new") == rows
+    assert "as they were signed" in door.done(*NEW, "verify", "--full")
 
 
 def test_a_key_that_came_back_is_destroyed_again(door: Doorstep) -> None:

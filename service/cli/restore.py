@@ -93,7 +93,7 @@ def restore(
         say(f"{new} is not made: look for a later backup, or keep this one with --stale-ok")
         return REFUSED
     _told(new, restored)
-    is_whole = complete(call)
+    is_whole = complete(call, is_stale=bool(restored.stale))
     return DONE if is_whole and not restored.stale else REFUSED
 
 

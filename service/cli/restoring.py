@@ -126,21 +126,30 @@ def compare(backup: Path, draft: Draft) -> None:
     )
 
 
-def complete(call: Call) -> bool:
+def complete(call: Call, *, is_stale: bool) -> bool:
     """Do what a ledger in use needs: the forgotten named again, sealed, with views.
 
-    The ledger stands whatever becomes of its views: False if they could not be built.
+    To a stale one nothing is added: the events that are missing may yet come back, and theirs are
+    the next positions. The ledger stands whatever becomes of its views: False if they could not be
+    built.
     """
-    from ledger.erasure.again import forget_again
+    from ledger.erasure.again import forget_again, forgotten_elsewhere
     from ledger.problems import LedgerProblem
     from replay.views.rebuild import rebuild
     from service.cli.viewing import views_of, ways
 
-    with call.open(to_write=True) as ledger:  # which seals, if there is anything to
-        if keys_of(call).exists():
-            named = forget_again(ledger, actor=ACTOR, time=clock.now())
-            if named:
-                say(f"recorded again, that {len(named):,} were forgotten after the backup was made")
+    has_keys = keys_of(call).exists()
+    if is_stale:
+        with call.open() as ledger:
+            if has_keys and (gone := forgotten_elsewhere(ledger)):
+                say(
+                    f"{len(gone):,} were forgotten after the backup was made, which is among what "
+                    "is missing: their keys stay destroyed; `doctor` names them"
+                )
+    else:
+        with call.open(to_write=True) as ledger:  # which seals, if there is anything to
+            if has_keys and (gone := forget_again(ledger, actor=ACTOR, time=clock.now())):
+                say(f"recorded again, that {len(gone):,} were forgotten after the backup was made")
     path = views_of(call, None)
     try:
         with call.open() as ledger:
