@@ -1,9 +1,9 @@
 """Processes that forget candidates and are killed, for the tests of erasure.
 
-erasure_worker.py lines TEMPLATE OUT    forget WHO in copies of a folder, each killed one line
-                                        of the program later than the one before it
-erasure_worker.py forget PATH FIRST     forget C-FIRST, C-FIRST+1 …; print each when it is done
-erasure_worker.py write PATH            encrypt something of everybody, again and again
+erasure_worker.py lines WHAT TEMPLATE OUT   forget WHO, or restore keys, in copies of a folder, each
+                                            killed some lines later than the one before it
+erasure_worker.py forget PATH FIRST         forget C-FIRST, C-FIRST+1 …; print each when it is done
+erasure_worker.py write PATH                encrypt something of everybody, again and again
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from typing import Any
 from erasing import WHO, request
 
 from ledger.erasure.forgetting import forget
+from ledger.erasure.keybackup import restore
 from ledger.ledger import Ledger
 
-WATCHED = ("keyfile", "keyring", "keyplace", "appending", "sqlite", "forgetting", "vault")
+WATCHED = ("keyfile", "keyring", "keyplace", "appending", "sqlite", "forgetting", "vault",
+           "keybackup")  # fmt: skip
 """The modules that forgetting goes through."""
-STEP = 3
+STEP = 4
 """So many of their lines lie between one kill and the next."""
 
 
@@ -34,13 +36,13 @@ def clock() -> int:
     return time.time_ns() // 1000
 
 
-def kill_each(template: Path, out: Path) -> None:
+def kill_each(what: str, template: Path, out: Path) -> None:
     """Print how many copies there are: the last one was not killed."""
     for n in count(1):
         shutil.copytree(template, out / str(n))
         child = os.fork()
         if child == 0:
-            forget_until(out / str(n) / "a.ledger", n * STEP)
+            do_until(what, out / str(n) / "a.ledger", n * STEP)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) == 0:
@@ -49,8 +51,8 @@ def kill_each(template: Path, out: Path) -> None:
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
-def forget_until(path: Path, last: int) -> None:
-    """Forget WHO, and die at the line of the given number, if there are so many."""
+def do_until(what: str, path: Path, last: int) -> None:
+    """Forget WHO, or restore keys, and die at the line of the given number, if there is one."""
     seen = 0
 
     def look(frame: FrameType, event: str, argument: Any) -> Any:
@@ -65,7 +67,10 @@ def forget_until(path: Path, last: int) -> None:
 
     with Ledger.open(path, clock=clock) as ledger:
         sys.settrace(look)
-        forget(ledger, WHO, reason="ticket 4711", actor="desk", time=clock())
+        if what == "forget":
+            forget(ledger, WHO, reason="ticket 4711", actor="desk", time=clock())
+        else:
+            restore(ledger, path.with_name("keys.backup"), now=0)
         sys.settrace(None)
 
 
@@ -87,7 +92,7 @@ def write(path: Path) -> None:
 if __name__ == "__main__":
     what, *words = sys.argv[1:]
     if what == "lines":
-        kill_each(Path(words[0]), Path(words[1]))
+        kill_each(words[0], Path(words[1]), Path(words[2]))
     elif what == "forget":
         forget_all(Path(words[0]), int(words[1]))
     else:

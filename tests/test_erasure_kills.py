@@ -24,6 +24,7 @@ from erasing import (
 from ledger_facts import NOW, a_ledger, kinds
 
 from ledger.erasure.forgetting import forget
+from ledger.erasure.keybackup import back_up, restore
 
 WORKER = Path(__file__).with_name("erasure_worker.py")
 
@@ -43,7 +44,7 @@ def test_killed_between_lines_it_never_says_what_is_not_so(tmp_path: Path) -> No
     with a_ledger(template) as ledger:
         ledger.append([request(1), request(2, candidate="C-2")])
         key, other = key_of(ledger), key_of(ledger, "C-2")
-    worker = start("lines", template, tmp_path)
+    worker = start("lines", "forget", template, tmp_path)
     out, err = worker.communicate()
     assert err == ""
     states: Counter[tuple[bool, bool]] = Counter()
@@ -64,6 +65,32 @@ def test_killed_between_lines_it_never_says_what_is_not_so(tmp_path: Path) -> No
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert holding(files_in(folder), [key]) == [], n
     assert set(states) == {(True, False), (False, False), (False, True)}
+
+
+def test_a_restore_of_keys_killed_between_lines_brings_nobody_back(tmp_path: Path) -> None:
+    """Not for a moment: the key of who was forgotten is never written; the others come whole."""
+    template = tmp_path / "template"
+    template.mkdir()
+    with a_ledger(template) as ledger:
+        ledger.append([request(n, candidate=f"C-{n}") for n in range(3)])
+        ledger.append([request(9)])
+        key = key_of(ledger)
+        back_up(ledger, template / "keys.backup", now=0, until=NOW)
+        forget(ledger, WHO, reason="ticket", actor=None, time=NOW)
+        ledger.vault.path.unlink()
+    worker = start("lines", "restore", template, tmp_path)
+    out, err = worker.communicate()
+    assert err == ""
+    for n in range(1, int(out) + 1):
+        folder = tmp_path / str(n)
+        assert holding(files_in(folder), [key]) == ["keys.backup"], n
+        with a_ledger(folder) as ledger:
+            restore(ledger, folder / "keys.backup", now=0)
+            keys = keys_in(ledger.vault.path)
+            assert (keys.pop(WHO), sum(map(bool, keys.values()))) == (None, 3)
+            shown = [ledger.vault.reveal(row).get("email") for row in ledger.read(0, 4)]
+            assert shown == [CLEAR["email"]] * 3 + [None]
+        assert holding(files_in(folder), [key]) == ["keys.backup"], n
 
 
 def test_killed_at_any_moment_beside_a_writer_no_acknowledged_erasure_is_lost(
