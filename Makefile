@@ -29,6 +29,7 @@ test: check
 # All of them (about ten minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
 drill: $(READY)
 	$(BIN)/python -m drills $(DRILL)
+	$(if $(DRILL),,$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile deep)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -662,8 +662,8 @@ def proved_text(proved: Any) -> str:
 DEEP = settings.get_current_profile_name() == "deep"
 TestLives = Lives.TestCase
 TestLives.settings = settings(
-    max_examples=400 if DEEP else 20,
-    stateful_step_count=80 if DEEP else 25,
+    max_examples=200 if DEEP else 25,
+    stateful_step_count=80 if DEEP else 40,
     deadline=None,
     derandomize=not DEEP,
     suppress_health_check=list(HealthCheck),
