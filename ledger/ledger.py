@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, Mapper
@@ -17,7 +17,7 @@ from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, 
 from ledger.events import Fact, Recorded, Row
 from ledger.keyring import KEY_FILE
 from ledger.mapper import RowMapper
-from ledger.problems import MalformedFact
+from ledger.problems import MalformedFact, NotALedger
 from ledger.sqlite import FORGOTTEN, SQLiteLedgerRecorder
 from ledger.storage import check_file, create_file, storage_problems
 from ledger.upcast import UPCASTS, Upcasts
@@ -38,6 +38,8 @@ Clock: TypeAlias = Callable[[], int]
 """Tells the present instant, in microseconds."""
 
 RECORDER_TOPIC = f"{SQLiteLedgerRecorder.__module__}:{SQLiteLedgerRecorder.__qualname__}"
+
+_Place = TypeVar("_Place", int, str)
 
 _CHUNK = 4096
 _CATALOGUE = ("certification", "exam", "policy")
@@ -209,7 +211,7 @@ class Ledger(Application[str]):
             if not rows:
                 return
             yield from rows
-            after = rows[-1].position
+            after = self._risen(after, rows[-1].position)
 
     def catalogue(self, after: int = 0, upto: int | None = None) -> list[Recorded]:
         """Return every event about exams, certifications and policies, annulments too."""
@@ -254,7 +256,7 @@ class Ledger(Application[str]):
             for stream, first in streams:
                 if upto is None or first <= upto:
                     yield stream[len("candidate/") :]
-            last = streams[-1][0]
+            last = self._risen(last, streams[-1][0])
 
     def is_forgotten(self, candidate: str) -> bool:
         """Tell whether the candidate's data was erased: no annulment brings it back."""
@@ -311,7 +313,7 @@ class Ledger(Application[str]):
                     )
                 ):
                     yield rows
-                    after = rows[-1].position
+                    after = self._risen(after, rows[-1].position)
                 seen = version
         finally:
             self.recorder.close_reader(connection)
@@ -326,6 +328,12 @@ class Ledger(Application[str]):
         super().close()
         self.vault.close()
         self.recorder.close()
+
+    def _risen(self, before: _Place, last: _Place) -> _Place:
+        """Return where reading goes on, which lies further on unless pages are in disorder."""
+        if last > before:
+            return last
+        raise NotALedger(f"{self.path} is damaged: its pages are in disorder; `doctor` says more")
 
     # -- how `eventsourcing` is set up
 

@@ -15,6 +15,7 @@ from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
 from ledger.events import Fact, Recorded, make_event
 from ledger.ledger import Found, Head, Ledger
+from ledger.problems import NotALedger
 
 
 @pytest.fixture
@@ -64,6 +65,23 @@ def test_a_row_says_what_was_appended(ledger: Ledger) -> None:
     assert row.payload()["ended_at"] == "2021-03-01T10:00:00Z"
     assert row.fact() == fact._replace(recorded_at=row.recorded_at)
     assert row.event() == fact.event
+
+
+def test_pages_in_disorder_are_said_and_not_read_for_ever(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file may give what was read before again, and again."""
+    ledger.append([attempted(1)])
+    (row,) = ledger.read()
+    monkeypatch.setattr(ledger.recorder, "values", lambda *_: [(row.stream, 1)])
+    monkeypatch.setattr(ledger.recorder, "rows", lambda *_: [row])
+    for again in (
+        ledger.candidates(),
+        ledger.read(0, 5),
+        ledger.follow(0, stop=lambda: False),
+    ):
+        with pytest.raises(NotALedger, match="is damaged: its pages are in disorder"):
+            list(again)
 
 
 @pytest.mark.parametrize(
