@@ -77,7 +77,7 @@ def _noted(answer: Answer, who: str) -> Iterator[None]:
         yield
     except LedgerProblem as problem:
         answer[who].append(str(problem))
-    except sqlite3.Error as problem:
+    except (sqlite3.Error, UnicodeDecodeError) as problem:  # the latter from what SQLite quotes
         answer[who if who == "doctor" else "wrong"].append(f"{who}: {problem!r}")
     except Exception as problem:
         answer["wrong"].append(f"{who}: {problem!r}")
