@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from crowd import CACHE
 from doorstep import Doorstep
-from erasing import keys_in
+from erasing import files_in, holding, keys_in
 
 from replay.views.lock import keeping
 
@@ -199,8 +201,14 @@ def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -
     """Whoever follows goes on; nothing is left in them that is in no table."""
     door.done("project")
     path = Path("attempts.ledger.views").absolute()
+    with closing(sqlite3.connect(path, isolation_level=None)) as views:
+        views.execute("CREATE TABLE more (text TEXT)")
+        views.execute("INSERT INTO more VALUES ('gone before')")
+        views.execute("DROP TABLE more")
+    assert holding(files_in(door.folder), [b"gone before"]) != []
     with keeping(path):
         said = forget(door, "--reason", "ticket")
+    assert holding(files_in(door.folder), [b"gone before"]) == []
     assert "attempts.ledger.views is followed by another process: it was written anew" in said
     assert path.exists()
     wal = Path(f"{path}-wal")
