@@ -19,7 +19,7 @@ from typing import Any
 from drills.after import few
 from drills.flips import Flip, flips, regions_of
 from drills.ground import ROOT, command, sitting
-from drills.life import LEDGER
+from drills.life import BACKUP, LEDGER
 from drills.quick import emptied, in_memory
 from drills.report import Finding, Options
 from ledger.ledger import Ledger
@@ -184,7 +184,9 @@ def _states(scratch: Path) -> Iterator[Path]:
     _leave_free_pages(path)
     with Ledger.open(path, clock=clock.now) as ledger:
         seal(place_of(path), str(ledger.about("ledger")), ledger.head().position)
-    shutil.copytree(views, rest, ignore=shutil.ignore_patterns("*.views*"))
+    for backup in views.glob(f"{BACKUP}*"):
+        shutil.rmtree(backup) if backup.is_dir() else backup.unlink()
+    shutil.copytree(views, rest, ignore=shutil.ignore_patterns("*.views*", "*.last-backup"))
     yield rest
     with Ledger.open(rest / LEDGER, clock=clock.now) as ledger:
         for number in range(12):
