@@ -202,6 +202,7 @@ def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -
     door.done("project")
     path = Path("attempts.ledger.views").absolute()
     with closing(sqlite3.connect(path, isolation_level=None)) as views:
+        views.execute("PRAGMA secure_delete = OFF")
         views.execute("CREATE TABLE more (text TEXT)")
         views.execute("INSERT INTO more VALUES ('gone before')")
         views.execute("DROP TABLE more")
