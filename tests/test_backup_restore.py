@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -29,9 +30,13 @@ from crowd import CACHE_HOME
 from doorstep import Doorstep
 from ledger_facts import SetClock, attempted
 
+from ledger.backup.backing_up import Ways
+from ledger.backup.draft import drafting
+from ledger.backup.restoring import restore
 from ledger.ledger import Ledger
-from ledger.problems import StoreFull
+from ledger.problems import LedgerProblem, StoreFull
 from ledger.transparency.place import place_of, sealed_size
+from ledger.transparency.verify_proof import read_key
 
 NEW = ("--ledger", "sqlite:///new")
 
@@ -205,6 +210,27 @@ def test_a_flipped_bit_in_the_backup_is_found(door: Doorstep, kind: str, where: 
     assert answer.code == 1, answer
     assert "new is not made: b is not what was signed, or is damaged" in answer.err
     assert names(door.folder, "new") == set()
+
+
+def test_whatever_bit_is_flipped_it_is_found_or_changes_nothing(door: Doorstep) -> None:
+    """Anywhere in the file or in its log: what is put back has the rows that were backed up."""
+    dice, rows = random.Random(23), rows_of("b")
+    key = read_key("log.vkey")
+    places = [Path("b")] * 30 + [path for path in Path("b.tlog").rglob("*") if path.is_file()] * 3
+    found = 0
+    for path in places:
+        content = path.read_bytes()
+        at, bit = dice.randrange(len(content)), 1 << dice.randrange(8)
+        path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
+        try:
+            with drafting(Path("new")) as draft:
+                restore(Path("b"), draft, key, [], Ways())
+                assert rows_of(draft.place.ledger) == rows, (path, at, bit)
+        except LedgerProblem:
+            found += 1
+        path.write_bytes(content)
+        assert names(door.folder, "new") == set()
+    assert len(places) / 3 < found < len(places), "some bits say nothing, many do"
 
 
 def test_a_flipped_bit_in_a_row_is_found_with_its_position(door: Doorstep) -> None:
