@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ledger_facts import SetClock
-from model_ledger import NEW, Model
+from model_ledger import DUPLICATE, NEW, Model, Outcome
 from model_life import Crash, Elsewhere, Life
 from plain_reading import Reading, boundaries
 from story import SHIPPED
@@ -228,6 +228,14 @@ class Lives(RuleBasedStateMachine):
         expected = self.model.append(facts, self.life.clock.now)
         self.life.agree(elsewhere.append(self.life, facts) or [], expected)
 
+    @rule()
+    def export_and_import(self) -> None:
+        """Take in again what was given out, personal fields as ciphertext: all of it is there."""
+        lines = [parse_line(line) for line in to_cloudevents(self.ledger.read())]
+        self.life.agree(self.ledger.append(lines), [
+            Outcome(DUPLICATE, position) for position in range(1, self.model.head + 1)
+        ])  # fmt: skip
+
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
         """Append again what is there: nothing is added, not even for the forgotten."""
@@ -399,6 +407,25 @@ class Lives(RuleBasedStateMachine):
         """Seal everything, and give the checkpoint away."""
         assert self.life.seal() == self.model.head
         self.checkpoints.append(self.life.place.checkpoint.read_bytes())
+
+    @rule(steps=st.integers(0, 5))
+    def crash_while_sealing(self, steps: int) -> None:
+        """Stop before one of the files of a sealing is there: the next one goes on from that."""
+        left = iter(range(steps))
+        rename = os.replace
+
+        def crash() -> None:
+            def renamed(*names: Any) -> None:
+                if next(left, None) is None:
+                    raise Crash(self.life.image())
+                rename(*names)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(os, "replace", renamed)
+                self.life.seal()
+            raise Crash(self.life.image())
+
+        self.crashed(crash)
 
     @rule(data=st.data())
     @precondition(lambda self: self.checkpoints)
