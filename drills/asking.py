@@ -33,9 +33,9 @@ from service.cli.viewing import compiled
 
 Say: TypeAlias = Callable[[str], None]
 Answer: TypeAlias = dict[str, Any]
-"""``rows``: a digest of the table; ``answers``: one of all that was asked, or None; ``said``:
-sentences of whoever was asked; ``verify``, ``doctor``: what they found; ``wrong``: what no user
-should see, such as a traceback."""
+"""``many``: how many rows; ``rows``: a digest of the table; ``answers``: one of all that was asked, or
+None; ``said``: sentences of whoever was asked; ``verify``, ``doctor``: what they found; ``wrong``:
+what no user should see, such as a traceback."""
 
 
 def asked(folder: Path) -> Answer:
@@ -53,6 +53,7 @@ def asked(folder: Path) -> Answer:
     with _noted(answer, "said"):
         with Ledger.open(path, clock=clock.now, read_only=True) as ledger:
             rows = list(ledger.read())
+            answer["many"] = len(rows)
             answer["rows"] = sha256(repr(rows).encode(errors="surrogateescape")).hexdigest()
             for each in _everything(ledger, rows, answer["said"].append):
                 summed.update(repr(each).encode(errors="surrogateescape"))

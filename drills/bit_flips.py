@@ -125,7 +125,7 @@ def _damaged(
     return Finding(
         "bit_flips",
         f"{len(damages):,} damages to {region}",
-        0,
+        clean["many"] * len(damages),
         0,
         0,
         few(problems),

@@ -26,7 +26,7 @@ from service import clock
 NEEDS = (STRACE,)
 
 CASES_OF_SLICE = 4  # of each command
-MOST_OF_SLOW = 60
+MOST_OF_SLOW, CASES_OF_SLOW = 60, 1
 _WRITES = ("write", "pwrite64", "ftruncate", "fallocate")
 _SYNCS = ("fsync", "fdatasync")
 _NAMES = ("openat", "rename", "link", "unlink", "mkdir")
@@ -78,7 +78,10 @@ def run(options: Options) -> Iterator[Finding]:
 
 def _disturbed(command: Command, options: Options, program: Program, scratch: Path) -> Finding:
     clean = _watched(command, program, scratch)
-    most = options.size(MOST_OF_SLOW if command.is_slow else len(clean.faults), CASES_OF_SLICE)
+    whole = (
+        (MOST_OF_SLOW, CASES_OF_SLOW) if command.is_slow else (len(clean.faults), CASES_OF_SLICE)
+    )
+    most = options.size(*whole)
     faults = Random(options.seed).sample(clean.faults, min(len(clean.faults), most))
     said = lost = doubled = 0
     problems: list[str] = []
