@@ -33,9 +33,9 @@ from service.cli.viewing import compiled
 
 Say: TypeAlias = Callable[[str], None]
 Answer: TypeAlias = dict[str, Any]
-"""``many``: how many rows; ``rows``: a digest of the table; ``answers``: one of all that was asked, or
-None; ``said``: sentences of whoever was asked; ``verify``, ``doctor``: what they found; ``wrong``:
-what no user should see, such as a traceback."""
+"""``many``: how many rows; ``rows``: a digest of the table; ``answers``: one of all that is asked,
+or None; ``said``: sentences of whoever was asked; ``verify``, ``doctor``: what they found;
+``wrong``: what no user should see, such as a traceback."""
 
 
 def asked(folder: Path) -> Answer:
