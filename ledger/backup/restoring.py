@@ -13,7 +13,7 @@ from ledger.backup.copying import copy_file, set_journal, snapshot
 from ledger.backup.draft import Draft
 from ledger.backup.log import copy_log
 from ledger.backup.problems import BackupProblem, Stale, Unsound
-from ledger.storage import check_file
+from ledger.storage import check_file, storage_problems
 from ledger.transparency.crew import Crew
 from ledger.transparency.files import replace
 from ledger.transparency.growing import drop_partial, grow
@@ -116,8 +116,10 @@ def restore(
 def finish(draft: Draft) -> None:
     """Make the draft a ledger that is written to, under its name; raises BackupProblem."""
     file = draft.place.ledger
-    file.chmod(file.stat().st_mode | stat.S_IWUSR)  # a backup may be kept where it is read-only
-    set_journal(file, "wal")
+    with storage_problems(draft.target):
+        # A backup may be kept where it is read-only.
+        file.chmod(file.stat().st_mode | stat.S_IWUSR)
+        set_journal(file, "wal")
     draft.publish()
 
 
