@@ -76,6 +76,14 @@ def test_a_decision_is_told_with_request_rule_and_facts(crowd: Crowd) -> None:
     assert row["required"].split()[:2] == ["first_name", "last_name"]
 
 
+CALM = """
+id = "calm"
+effective_from = 2021-01-01T00:00:00Z
+[exception]
+waives = ["wait"]
+reasons = ["lab-crash"]
+required = ["vue_case_number"]
+"""
 LATER = result("AZ-104", reg="R-2", on="2021-04-03T10:00Z", passed=True)
 BEGAN = attempted("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
 
@@ -87,6 +95,16 @@ BEGAN = attempted("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
         ([FAILED, NEXT, ASKED, GRANTED], "yes", "exception.waives", None),
         # Nobody asked.
         ([FAILED, NEXT, GRANTED], "no", "exception.waives", "nobody had asked for it"),
+        # Nobody asked, and it waives what the policy does not let be waived.
+        ([policy(CALM), exam("AZ-1", policy="calm"), failed("AZ-1", on="2021-04-03T09:00Z"),
+          granted("AZ-1", on=GRANT, waives=["wait", "cap"])],
+         "no", "exception.waives", "the policy does not let cap be waived"),
+        # All of it at once: the clauses are named together.
+        ([policy(CALM), exam("AZ-1", policy="calm"), failed("AZ-1", on=GRANT - 2, reg="R-2"),
+          requested("AZ-1", on=GRANT - 1, reg="R-2", reason="tired"),
+          granted("AZ-1", on=GRANT, waives=["wait", "cap"])],
+         "no", "exception.reasons, exception.required, exception.waives",
+         "missing; the reason tired is not accepted (accepted are lab-crash); the policy calm of"),
         # What the form requires was left out.
         ([NEXT, requested("AZ-104", on="2021-04-04T09:00Z", reg="R-2"), GRANTED],
          "no", "exception.required", "first_name, last_name"),
@@ -194,6 +212,10 @@ REJECT = rejected("AZ-104", on=GRANT, missing=["email"])
           REJECT], "yes", "email"),
         # The rejection cannot claim what is there to be seen.
         ([NEXT, ASKED, rejected("AZ-104", on=GRANT, missing=["vue_case_number"])], "open", None),
+        # Nor what the policy does not require.
+        ([policy(CALM), exam("AZ-1", policy="calm"), failed("AZ-1", on=GRANT - 2, reg="R-2"),
+          requested("AZ-1", on=GRANT - 1, reg="R-2", vue_case_number="V-1"),
+          rejected("AZ-1", on=GRANT, missing=["email"])], "open", None),
         ([NEXT, rejected("AZ-104", on=GRANT)], "no", None),
         ([NEXT, ASKED, granted("AZ-104", on="2021-04-04T10:00Z"),
           rejected("AZ-104", on=GRANT)], "no", None),

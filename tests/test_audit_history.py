@@ -125,7 +125,7 @@ def test_a_grant_moves_a_reason_to_what_is_waived(crowd: Crowd) -> None:
     asked = requested("AZ-104", on="2021-04-01T10:00Z", reg="R-1")
     given_ = granted("AZ-104", on="2021-04-01T11:00Z")
     _, _, request, grant = told(crowd, FAILED, asked, given_)
-    assert (request["changed"], change(request)) == (False, {})
+    assert (request["exam"], request["changed"], change(request)) == ("AZ-104", False, {})
     assert change(grant) == {
         "status": ("waiting", "eligible"),
         "reasons": ("waiting", None),

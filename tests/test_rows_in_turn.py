@@ -115,8 +115,8 @@ def test_rows_are_not_held(without: set[int]) -> None:
 
 
 @given(
-    st.lists(st.integers(0, 30), max_size=12, unique=True).map(sorted),
-    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab")), max_size=12),
+    st.lists(st.integers(0, 30), max_size=MOST // 2, unique=True).map(sorted),
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ab")), max_size=MOST // 2),
 )
 def test_what_is_said_is_what_a_count_of_all_rows_says(
     ours: list[int], theirs: list[tuple[int, str]]
