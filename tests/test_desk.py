@@ -487,7 +487,7 @@ def test_personal_fields_are_told_in_clear_only_when_asked_for(
     with sqlite3.connect(ledger.vault.path) as keys:
         keys.execute("UPDATE keys SET key = NULL")
     keys.close()
-    assert desk.clear(request) == dict.fromkeys(personal, {"erased": True})
+    assert desk.clear(request) == {name: {"erased": True} for name in personal}
     ledger.vault.path.unlink()
     with pytest.raises(KeyFileProblem, match="is missing"):
         desk.clear(request)
