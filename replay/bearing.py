@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from ledger.events import Recorded
@@ -9,6 +10,7 @@ from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from replay.receipts import Receipt
 
+_POSITION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _SAT = ("Exam", "Beta", "Result", "Cert")
 """A certification that lapses begins a new series, and so decides what is a retake."""
 _OF = {
@@ -103,10 +105,10 @@ def of_rows(
 
 def _at(ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]) -> Iterator[Recorded]:
     """Yield the events that an audit's rows are about, each once, by position."""
-    named = (row.get("position", "") for row in rows)
-    for position in sorted({int(text) for text in named if text.isascii() and text.isdigit()}):
-        if 0 < position <= receipt.position:
-            yield from ledger.read(position - 1, position)
+    named = {row.get("position", "") for row in rows}
+    positions = {int(text) for text in named if _POSITION.fullmatch(text)}
+    for position in sorted(each for each in positions if each <= receipt.position):
+        yield from ledger.read(position - 1, position)
 
 
 def _is_of(event: Recorded, row: Mapping[str, str]) -> bool:

@@ -135,6 +135,26 @@ def test_a_row_that_was_taken_out_is_found(
     assert any("missing in the file" in sentence for sentence in found.differs)
 
 
+@pytest.mark.parametrize("position", ["0", "-1", "7.0", "³", "9" * 18, "9" * 30, "9" * 5000, ""])
+def test_a_row_of_no_position_is_one_more(ledger: Ledger, tmp_path: Path, position: str) -> None:
+    """There is no event of the ledger to name for it."""
+    path = put(output(ledger, "events", "csv", candidate="C-1"), tmp_path / "out.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, f"{position},{lines[1].partition(',')[2]}"]))
+    found = checked(ledger, path)
+    assert found.differs == [f"position {position}: a row more in the file"]
+    assert found.events == []
+
+
+def test_an_event_that_came_after_the_receipt_is_not_named(ledger: Ledger, tmp_path: Path) -> None:
+    """Whoever adds a row of a later event finds nothing at that position in what was known."""
+    path = put(output(ledger, "events", "csv", Known(position=20)), tmp_path / "out.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, f"21,{lines[1].partition(',')[2]}"]))
+    found = checked(ledger, path)
+    assert (found.differs, found.events) == (["position 21: a row more in the file"], [])
+
+
 def test_a_receipt_that_was_changed_with_the_file_is_found(ledger: Ledger, tmp_path: Path) -> None:
     """Both are held against the ledger."""
     path = put(output(ledger, "events", "jsonl"), tmp_path / "out.jsonl")
@@ -340,6 +360,14 @@ def test_rows_that_were_not_read_to_their_end_are_not_summed_up() -> None:
     next(reading)
     reading.close()  # type: ignore[attr-defined]
     assert (rows.num_rows, rows.sha256) == (2, digest_of(pa.table({"n": [1, 2]})))
+
+
+def test_rows_that_cannot_be_summed_up_are_not_written_as_if_they_could() -> None:
+    """What goes wrong beside the writing is raised, whichever batch it was."""
+    rows = made_of([1], [2], [3], seen=[])
+    rows._tally = lambda batch: Counter(sum=1 // (batch["n"][0].as_py() - 1))
+    with pytest.raises(ZeroDivisionError):
+        list(rows.to_batches())
 
 
 def test_every_form_is_known_to_the_tests() -> None:

@@ -100,6 +100,17 @@ def test_nobody_is_a_header_and_no_line(schema: pa.Schema) -> None:
     assert as_jsonl(table_of([], schema)) == ""
 
 
+@pytest.mark.parametrize("code", range(128))
+def test_every_character_is_escaped_or_quoted_where_it_must_be(code: int) -> None:
+    """One at a time, so that none hides behind another that is escaped too."""
+    row = (f"C{chr(code)}1", *FREE[1:])
+    assert as_jsonl(table_of([row])).startswith(
+        f'{{"candidate":{json.dumps(row[0], ensure_ascii=False)},"exam"'
+    )
+    quoted = f'"{row[0].replace(chr(34), chr(34) * 2)}"' if chr(code) in ',"\r\n' else row[0]
+    assert as_csv(table_of([row])).removeprefix(HEADER).startswith(f"{quoted},AZ-104,")
+
+
 @pytest.mark.parametrize(
     ("id", "written"),
     [
