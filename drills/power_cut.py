@@ -17,7 +17,7 @@ from drills.ground import ROOT
 from drills.needs import STRACE
 from drills.quick import emptied, in_memory
 from drills.report import Finding, Options
-from drills.tracing import Call, traced
+from drills.tracing import Call, see_that_it_may, traced
 from drills.whole import Whole
 from ledger.events import Recorded
 
@@ -55,6 +55,7 @@ class Recording(NamedTuple):
 
 def run(options: Options) -> Iterator[Finding]:
     """Watch a life, cut it off wherever it can be, and look at each state that is left."""
+    see_that_it_may()
     with in_memory(options.scratch) as scratch:
         recording = watched(scratch, short=options.slice)
         wanted = options.size(STATES, STATES_OF_SLICE)

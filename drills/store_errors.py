@@ -18,6 +18,7 @@ from drills.life import LEDGER
 from drills.needs import STRACE
 from drills.quick import emptied, in_memory
 from drills.report import Finding, Options
+from drills.tracing import see_that_it_may
 from drills.whole import examine
 from ledger.events import Recorded
 from ledger.ledger import Ledger
@@ -69,6 +70,7 @@ class Clean(NamedTuple):
 
 def run(options: Options) -> Iterator[Finding]:
     """Disturb every command that writes at each of its writes in turn."""
+    see_that_it_may()
     with in_memory(options.scratch) as scratch, Program(scratch) as program:
         make_states(scratch, program)
         for command in WRITING:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from drills.needs import STRACE, path_of
+from drills.needs import STRACE, Missing, path_of
 
 CHANGING = (
     "open openat creat write pwrite64 writev pwritev pwritev2 ftruncate truncate fallocate "
@@ -83,6 +83,17 @@ def traced(
         raise Traced(f"exit code {done.returncode}: {done.stdout}{done.stderr}")
     with log.open() as lines:
         return list(calls_of(lines))
+
+
+def see_that_it_may() -> None:
+    """Raise Missing where strace is there, and may not be used."""
+    tried = [str(path_of(STRACE)), "-qq", "-e", "trace=none", "true"]
+    done = subprocess.run(tried, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Missing(
+            f"strace may not trace here ({done.stderr.strip()}): allow it ptrace, in a container "
+            "with --cap-add SYS_PTRACE"
+        )
 
 
 def calls_of(lines: Iterable[str]) -> Iterator[Call]:

@@ -8,12 +8,14 @@ from random import Random
 
 import pytest
 
+from drills import tracing
 from drills.bit_flips import judged
 from drills.cuts import WAYS, digest, lay_out, left
 from drills.disk import Disk, NotSimulated
 from drills.flips import flips, regions_of
 from drills.forking import Ran
 from drills.ground import new_ledger
+from drills.needs import Missing
 from drills.power_cut import looked_at, watched
 from drills.quick import in_memory
 from drills.store_errors import ill_said
@@ -162,6 +164,18 @@ def test_states_are_told_apart_and_laid_out(tmp_path: Path) -> None:
     lay_out(files, tmp_path)
     assert (tmp_path / "d/a").read_bytes() == b"1"
     assert (tmp_path / "a.keys").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_strace_may_not_trace_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In one sentence, with what to do; not after a minute of waiting."""
+    forbidden = tmp_path / "strace"
+    forbidden.write_text("#!/bin/sh\necho 'ptrace: Operation not permitted' >&2\nexit 1\n")
+    forbidden.chmod(0o755)
+    monkeypatch.setattr(tracing, "path_of", lambda tool: forbidden)
+    with pytest.raises(Missing, match=r"may not trace here \(ptrace: .*\): .*SYS_PTRACE"):
+        tracing.see_that_it_may()
 
 
 # -- faults that are planted are found
