@@ -34,6 +34,7 @@ _LOADED = (
     "service.policy_check",
 )
 _PATIENCE = 60.0
+_LONGEST = 600
 
 
 class Ran(NamedTuple):
@@ -129,6 +130,7 @@ def _ran(words: list[str], strace: list[str], limit: int | None, scratch: Path) 
 
 def _called(words: list[str], waits: int, output: Path, errors: Path) -> None:
     code = 99
+    signal.alarm(_LONGEST)  # whoever hangs is ended by it, which no drill takes for an answer
     try:
         for number, file in ((0, Path(os.devnull)), (1, output), (2, errors)):
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
