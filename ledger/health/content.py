@@ -66,11 +66,13 @@ def damages(connection: sqlite3.Connection, *, full: bool) -> list[str]:
 def gap(connection: sqlite3.Connection) -> int | None:
     """Give the first position that is missing (positions are 1, 2, 3 …); None if none is.
 
-    A first position below 1 is given as it is: it should not be there.
+    A first position below 1 is given as it is: it should not be there. Counts what the table holds,
+    whatever its indexes say.
     """
     first, last, count = connection.execute(
-        "SELECT coalesce((SELECT min(position) FROM events), 1), "
-        "coalesce((SELECT max(position) FROM events), 0), (SELECT count(*) FROM events)"
+        "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
+        "coalesce((SELECT max(position) FROM events NOT INDEXED), 0), "
+        "(SELECT count(*) FROM events NOT INDEXED)"
     ).fetchone()
     if first != 1:
         return min(int(first), 1)
@@ -80,7 +82,7 @@ def gap(connection: sqlite3.Connection) -> int | None:
     while high - low > 1:
         middle = (low + high) // 2
         (there,) = connection.execute(
-            "SELECT count(*) FROM events WHERE position <= ?", (middle,)
+            "SELECT count(*) FROM events NOT INDEXED WHERE position <= ?", (middle,)
         ).fetchone()
         low, high = (middle, high) if there == middle else (low, middle)
     return high
