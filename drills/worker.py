@@ -59,6 +59,9 @@ def main(arguments: Sequence[str]) -> int:
             if not _append(ledger, [fact(given.name, each) for each in range(n, upto)]):
                 return 1
             n = upto
+            if given.twice:
+                with Ledger.open(given.ledger, clock=clock.now, read_only=True) as again:
+                    again.head()
     return 0
 
 
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="so many facts; without end if not said")
     parser.add_argument("--sizes", default="1", help="facts in each append, over and over")
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--twice", action="store_true", help="open it again after each append")
     parser.add_argument("--wait", action="store_true", help="for a line on standard input")
     return parser
 

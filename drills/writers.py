@@ -10,6 +10,7 @@ from drills.ground import new_ledger
 from drills.needs import Tool
 from drills.processes import LONG, Writer, left_behind, merged, until
 from drills.report import Finding, Options
+from drills.visitors import come_and_go
 from drills.whole import examine
 from ledger.ledger import Ledger
 from service import clock
@@ -20,6 +21,12 @@ WRITERS = 16
 
 
 def run(options: Options) -> Iterator[Finding]:
+    """Let many write at once, and others follow them; then let programs come and go beside one."""
+    yield _at_once(options)
+    yield come_and_go(options.scratch, options.size(20, 2))
+
+
+def _at_once(options: Options) -> Finding:
     """Let them write for some seconds; whoever follows must miss nothing and see nothing twice."""
     seconds = options.size(20, 3)
     folder = options.scratch
@@ -52,7 +59,7 @@ def run(options: Options) -> Iterator[Finding]:
     whole = examine(path, acknowledged)
     counts = sorted(len(writer.waits) for writer in writers)
     worst = max(max(writer.waits, default=0) for writer in writers)
-    yield Finding(
+    return Finding(
         "writers",
         f"{WRITERS} writers for {seconds} s, 4 readers following",
         len(acknowledged),
