@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -156,6 +157,16 @@ def test_the_exit_code_tells(
     out, err = capsys.readouterr()
     assert out.startswith(finding.line())
     assert all(problem in err for problem in finding.problems)
+
+
+def test_the_page_tells_of_every_drill() -> None:
+    """What it does, in the order in which they run; and what came out, of each."""
+    page = (ROOT / "docs/drills.md").read_text(encoding="utf-8")
+    _, done, _, _ = re.split(r"\n## (?:What is drilled|What they found|What came out)\n", page)
+    first_cells = re.findall(r"^\| `(\w+)` \|", done, re.MULTILINE)
+    assert first_cells == list(DRILLS)
+    told = re.findall(r"^\| `(\w+)` \|", page[page.index("## What came out") :], re.MULTILINE)
+    assert list(dict.fromkeys(told)) == list(DRILLS)
 
 
 def test_a_drill_that_is_not_there_is_a_wrong_call() -> None:
