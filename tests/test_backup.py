@@ -282,7 +282,8 @@ def test_an_index_that_hides_an_event_is_found(door: Doorstep) -> None:
     )
     content[hit + len("candidate/C-")] = ord("8")
     Path(LEDGER).write_bytes(content)
-    assert "as they were signed" in door.done("verify", "--full")
+    assert "as they were signed" in door.done("verify")
+    assert "missing from index events_by_stream" in door.refused("verify", "--full")
     told = door.refused("backup", "b")
     assert "SQLite finds the file damaged: row" in told
     assert names(door.folder, "b") == set()

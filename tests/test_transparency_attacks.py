@@ -303,6 +303,27 @@ def test_bytes_of_the_file_flipped_are_found(original: Path, tmp_path: Path) -> 
         verified(spoilt, full=True)  # an index's page: the rows are right; never a traceback
 
 
+def test_an_event_hidden_from_questions_in_an_index_is_found(folder: Path) -> None:
+    """Every row is as it was signed, and the index by which one is looked up leads past it."""
+    file = folder / NAME
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (stream,) = connection.execute("SELECT stream FROM events WHERE position = 300").fetchone()
+    note = place_in(folder).checkpoint.read_bytes()
+    content = bytearray(file.read_bytes())
+    pages = range(4096, len(content), 4096)
+    of_indexes = [page for page in pages if content[page] == 0x0A]
+    name = str(stream).encode()
+    hits = [at for page in of_indexes if (at := content.find(name, page, page + 4096)) >= 0]
+    content[hits[0] : hits[0] + len(name)] = flipped(name, len(name) - 1, 0)
+    file.write_bytes(content)
+    for settings in ({"full": True}, {"against": note}):
+        told = said(verified(folder, **settings))
+        assert told
+        assert all(each.startswith("SQLite finds the file damaged: ") for each in told)
+        assert not place_in(folder).verified.exists()
+
+
 # -- the log
 
 

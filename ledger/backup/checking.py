@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 from ledger.backup.copying import Snapshot, Told
 from ledger.problems import LedgerProblem
 from ledger.storage import connect_reader, storage_problems
-from ledger.transparency.inspection import Finding, inspect
+from ledger.transparency.inspection import Finding, inspect, read_through
 from ledger.transparency.leaf import COLUMNS
 from ledger.transparency.place import Place, origin_of
 from ledger.transparency.verify import verify
@@ -30,43 +27,30 @@ def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told
     no log, and only the file is looked at. Sentences; none: it is all sound.
     """
     try:
-        with (
-            storage_problems(place.ledger),
-            closing(connect_reader(place.ledger)) as connection,
-            ThreadPoolExecutor(1) as beside,
-        ):
-            of_the_file = beside.submit(_integrity, connection)
-            try:
-                if key is None:
-                    findings = inspect(place.ledger, 0).findings
-                else:
-                    findings = list(
-                        verify(place, key, full=True, processes=processes, told=told).findings
-                    )
-                    # A note for who verifies where it lies: the copy is to lie elsewhere.
-                    place.verified.unlink(missing_ok=True)
-                file_findings = of_the_file.result()
-                if key is not None and not findings and not file_findings:
-                    findings += _of_another(connection, place, key)
-            except BaseException:
-                connection.interrupt()
-                raise
+        if key is None:
+            with read_through(place.ledger) as damages:
+                findings = [*inspect(place.ledger, 0).findings, *damages()]
+        else:
+            verdict = verify(place, key, full=True, processes=processes, told=told)
+            # A note for who verifies where it lies: the copy is to lie elsewhere.
+            place.verified.unlink(missing_ok=True)
+            findings = list(verdict.findings) or _of_another(place, key)
     except LedgerProblem as problem:
         return [str(problem)]
     sentences = [finding.sentence for finding in findings]
     more = [f"and {len(sentences) - _MOST} more findings"] if len(sentences) > _MOST else []
-    return [*sentences[:_MOST], *more, *file_findings]
+    return [*sentences[:_MOST], *more]
 
 
-def _of_another(
-    connection: sqlite3.Connection, place: Place, key: VerifierKey
-) -> Iterator[Finding]:
+def _of_another(place: Place, key: VerifierKey) -> list[Finding]:
     """Find that a ledger's own id, which is in no event, is not that of its log."""
-    for (id,) in connection.execute("SELECT value FROM about WHERE name = 'ledger'"):
-        if origin_of(id) != key.name:
-            yield Finding(
-                None, f"{place.ledger} says it is {origin_of(id)}, its log is of {key.name}"
-            )
+    with storage_problems(place.ledger), closing(connect_reader(place.ledger)) as connection:
+        ids = connection.execute("SELECT value FROM about WHERE name = 'ledger'").fetchall()
+    return [
+        Finding(None, f"{place.ledger} says it is {origin_of(id)}, its log is of {key.name}")
+        for (id,) in ids
+        if origin_of(id) != key.name
+    ]
 
 
 def differing(source: Snapshot, copy: Path, after: int) -> int | None:
@@ -80,13 +64,3 @@ def differing(source: Snapshot, copy: Path, after: int) -> int | None:
                 same = (one == other for one, other in zip(theirs, ours, strict=False))
                 return first + next((n for n, is_same in enumerate(same) if not is_same), len(ours))
     return None
-
-
-def _integrity(connection: sqlite3.Connection) -> list[str]:
-    """Have SQLite look at the whole file: pages, rows, indexes."""
-    try:
-        rows = connection.execute(f"PRAGMA integrity_check({_MOST})").fetchall()
-    except sqlite3.DatabaseError as error:
-        return [f"SQLite cannot read the file: {error}"]
-    lines = [line for (text,) in rows for line in str(text).splitlines() if text != "ok"]
-    return [f"SQLite finds the file damaged: {line}" for line in lines if not line.startswith("*")]

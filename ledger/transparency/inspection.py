@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,10 @@ _SEQ = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)"
 _LOCK = "CREATE TABLE _litestream_lock (id INTEGER)"
 _OF_OTHERS = {("table", "_litestream_seq", _SEQ), ("table", "_litestream_lock", _LOCK)}
 """What Litestream, which replicates SQLite files, puts into each; nothing of a ledger reads it."""
+
+
+_MOST = 20
+"""So much of what is wrong with a file is told; more would be of the same kind."""
 
 
 class Finding(NamedTuple):
@@ -43,6 +49,39 @@ def inspect(path: Path, sealed: int) -> Seen:
         if head > sealed:
             findings += _gaps(connection, sealed, head)
     return Seen(head, findings)
+
+
+@contextmanager
+def read_through(path: Path) -> Iterator[Callable[[], list[Finding]]]:
+    """Have SQLite read the whole file meanwhile; what it found wrong is given when asked for.
+
+    Pages, rows, and whether each index holds what the table does: no leaf tells of an index, and
+    who takes an entry out of one hides its event from questions. Raises LedgerProblem.
+    """
+    with (
+        storage_problems(path),
+        closing(connect_reader(path)) as connection,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        reading = beside.submit(_read, connection)
+        try:
+            yield reading.result
+        except BaseException:
+            connection.interrupt()
+            raise
+
+
+def _read(connection: sqlite3.Connection) -> list[Finding]:
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({_MOST})").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [Finding(None, f"SQLite cannot read the file: {error}")]
+    lines = [line for (text,) in rows for line in str(text).splitlines() if text != "ok"]
+    return [
+        Finding(None, f"SQLite finds the file damaged: {line}")
+        for line in lines
+        if not line.startswith("*")
+    ]
 
 
 def of_positions(first: int, last: int, problem: str) -> Finding:

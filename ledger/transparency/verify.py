@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from ledger.problems import LedgerProblem
@@ -14,7 +14,7 @@ from ledger.transparency.crew import Crew
 from ledger.transparency.diagnosis import explained
 from ledger.transparency.files import replace
 from ledger.transparency.growing import Told, pieces
-from ledger.transparency.inspection import Finding, inspect, of_positions
+from ledger.transparency.inspection import Finding, inspect, of_positions, read_through
 from ledger.transparency.place import Place
 from ledger.transparency.tiles import LEVELS, WIDTH, TileMissing, Tree, tile_name, width_in
 from ledger.transparency.verify_proof import Checkpoint, VerifierKey
@@ -46,27 +46,30 @@ def verify(
 
     From the checkpoint that was verified last, or from the beginning if `full`, or if `against`,
     the signed note of a checkpoint that an outsider kept, is given: an outsider relies on nothing
-    that lies here. When nothing is found the checkpoint is kept as verified.
+    that lies here. From the beginning the whole file is read through as well, its indexes too.
+    When nothing is found the checkpoint is kept as verified.
 
     A ledger or log that cannot be read is a finding too.
     """
     findings: list[Finding] = []
     signed = signed_before(place, key, findings)
-    try:
-        seen = inspect(place.ledger, 0 if signed is None else signed.checkpoint.size)
-    except LedgerProblem as problem:
-        return Verdict(None, 0, 0, [*findings, Finding(None, str(problem))])
-    findings += seen.findings
-    if signed is None:
-        return Verdict(None, 0, seen.head, findings)
-    checkpoint = signed.checkpoint
-    tree = Tree(place.tiles, checkpoint.size)
-    if against is not None:
-        findings += compared_with(tree, key, against, checkpoint, seen.head)
-    after = 0
-    if not full and against is None:
-        after = verified_before(place, key, tree, findings)
-    findings += _rows(place, tree, checkpoint, after, seen.head, processes, told)
+    with ExitStack() as stack:
+        try:
+            seen = inspect(place.ledger, 0 if signed is None else signed.checkpoint.size)
+            whole = full or against is not None
+            damages = stack.enter_context(read_through(place.ledger)) if whole else None
+        except LedgerProblem as problem:
+            return Verdict(None, 0, 0, [*findings, Finding(None, str(problem))])
+        findings += seen.findings
+        if signed is None:
+            return Verdict(None, 0, seen.head, findings)
+        checkpoint = signed.checkpoint
+        tree = Tree(place.tiles, checkpoint.size)
+        if against is not None:
+            findings += compared_with(tree, key, against, checkpoint, seen.head)
+        after = 0 if whole else verified_before(place, key, tree, findings)
+        findings += _rows(place, tree, checkpoint, after, seen.head, processes, told)
+        findings += [] if damages is None else damages()
     if not findings:
         with suppress(OSError):  # a place that may only be read is verified from the start again
             replace(place.verified, signed.note)

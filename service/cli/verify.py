@@ -42,7 +42,11 @@ _MOST_SAID = 20
 def verify(
     context: typer.Context,
     full: Annotated[
-        bool, typer.Option("--full", help="From position 1, whatever was verified before.")
+        bool,
+        typer.Option(
+            "--full",
+            help="From position 1, whatever was verified before; and every page and index.",
+        ),
     ] = False,
     against: Annotated[
         Path | None,
