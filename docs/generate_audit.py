@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from generate_reports import columns
+from pages import settle
 
 from replay.audit.shelf import AUDITS
 
@@ -143,22 +144,5 @@ def written() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` compare it; give the exit code."""
-    if arguments == ["--check"]:
-        if PAGE.read_text(encoding="utf-8") == written():
-            return 0
-        print(
-            f"{PAGE} is not what the queries say: run python docs/generate_audit.py",
-            file=sys.stderr,
-        )
-        return 1
-    if arguments:
-        print("usage: python docs/generate_audit.py [--check]", file=sys.stderr)
-        return 2
-    PAGE.write_text(written(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, written, sys.argv[1:]))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pages import settle
 from typer.testing import CliRunner
 
 from service.cli.main import COMMANDS, app, load
@@ -82,19 +83,5 @@ def written() -> str:
     return "\n".join([START, *map(page, pages())])
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` compare it; give the exit code."""
-    if arguments == ["--check"]:
-        if PAGE.read_text(encoding="utf-8") == written():
-            return 0
-        print(f"{PAGE} is not what the help says: run python docs/generate_cli.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: python docs/generate_cli.py [--check]", file=sys.stderr)
-        return 2
-    PAGE.write_text(written(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, written, sys.argv[1:]))

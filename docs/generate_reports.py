@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+from pages import settle
 
 from projections.reports.inputs import TABLES, Column
 from projections.reports.shelf import REPORTS
@@ -104,22 +105,5 @@ def written() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` compare it; give the exit code."""
-    if arguments == ["--check"]:
-        if PAGE.read_text(encoding="utf-8") == written():
-            return 0
-        print(
-            f"{PAGE} is not what the reports say: run python docs/generate_reports.py",
-            file=sys.stderr,
-        )
-        return 1
-    if arguments:
-        print("usage: python docs/generate_reports.py [--check]", file=sys.stderr)
-        return 2
-    PAGE.write_text(written(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, written, sys.argv[1:]))

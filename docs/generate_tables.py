@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pages import settle
+
 from projections.views.readable import readable_name
 from projections.views.tables import OPEN, TABLES, Kind, Table
 
@@ -94,19 +96,5 @@ def written() -> str:
     return "\n".join([START, *map(page, TABLES)])
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` compare it; give the exit code."""
-    if arguments == ["--check"]:
-        if PAGE.read_text(encoding="utf-8") == written():
-            return 0
-        print(f"{PAGE} is not of this schema: run python docs/generate_tables.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: python docs/generate_tables.py [--check]", file=sys.stderr)
-        return 2
-    PAGE.write_text(written(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(settle(PAGE, written, sys.argv[1:]))

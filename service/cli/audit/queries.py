@@ -89,9 +89,7 @@ def history(
     For each exam that it bears on, the standing as of when the event was recorded: as known just
     before it, and with it. What is personal is sealed, or erased if the candidate was forgotten.
     """
-    asked = conditions(
-        candidate=candidate, exam=exam
-    )  # fmt: skip
+    asked = conditions(candidate=candidate, exam=exam)
     return answer(context, "history", asked, Delivery(known_at, format, output, receipt))
 
 
