@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -39,6 +40,11 @@ from replay.violations import violations
 from service.explore.connection import Sources, connected
 from service.explore.metadata import FACETS, metadata
 from service.explore.questions import QUESTIONS
+
+with warnings.catch_warnings():
+    # It leaves a database in memory unclosed when it is imported, which Python 3.13 tells of.
+    warnings.simplefilter("ignore", ResourceWarning)
+    import datasette.app  # noqa: F401
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 REVOCATIONS = ("ResultRevoked", "ExceptionRevoked")

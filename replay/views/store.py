@@ -95,11 +95,15 @@ class Views:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            if wal:
-                # Not FULL: what a power cut takes back is folded again, position and all.
-                self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
-                self.connection.execute("PRAGMA synchronous = NORMAL")
-            self.connection.execute("PRAGMA foreign_keys = ON")
+            try:
+                if wal:
+                    # Not FULL: what a power cut takes back is folded again, position and all.
+                    self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                    self.connection.execute("PRAGMA synchronous = NORMAL")
+                self.connection.execute("PRAGMA foreign_keys = ON")
+            except BaseException:
+                self.connection.close()
+                raise
         self.db = Database(self.connection)
 
     def __enter__(self) -> Views:
