@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -45,6 +46,8 @@ with warnings.catch_warnings():
     # It leaves a database in memory unclosed when it is imported, which Python 3.13 tells of.
     warnings.simplefilter("ignore", ResourceWarning)
     import datasette.app  # noqa: F401
+
+    gc.collect()
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 REVOCATIONS = ("ResultRevoked", "ExceptionRevoked")
