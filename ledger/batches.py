@@ -9,13 +9,15 @@ rows are read by this process's SQLite.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from urllib.parse import quote
@@ -32,6 +34,8 @@ BATCH_ROWS: Final = 65_536
 
 _WORTH_BYTES: Final = 32 << 20
 """In a smaller file all rows are read in less time than another process takes to start."""
+
+_PIPE_BYTES: Final = 1 << 20
 
 Values = Sequence[str | int]
 """Those of a SELECT's question marks."""
@@ -67,6 +71,8 @@ def many(path: Path, select: str, values: Values = ()) -> Iterator[pa.RecordBatc
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
+        with suppress(OSError):  # a kernel may allow less: then it is slower
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             process.stdin.write(asked.encode())
             process.stdin.close()
@@ -112,8 +118,14 @@ def _send(path: Path, select: str, values: Values) -> None:
         _set_batch_rows(cursor)
         cursor.execute(select, tuple(values) or None)
         reader = cursor.fetch_record_batch()
-        with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream:
-            for batch in reader:
+        with (
+            pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream,
+            ThreadPoolExecutor(1) as ahead,
+        ):
+            batches = iter(reader)
+            coming = ahead.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = ahead.submit(next, batches, None)
                 stream.write_batch(batch)
 
 
