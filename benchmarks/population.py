@@ -102,11 +102,11 @@ def in_sql(ledger: Path) -> tuple[InSql, list[str], list[str]]:
 def asked_at(ledger: Ledger, moment: Moment) -> Asked:
     """Look up what the catalogue says at a moment: the SQL is told, not asked to find out."""
     from benchmarks.peers.in_sql import Asked
-    from policies.compiled import Rules
-    from policies.dated import version_in_force
     from projections.catalogue import catalogue_of
     from projections.fold.catalogue import exam_dates, exam_definition
     from projections.fold.codes import NEVER
+    from retake_policies.compiled import Rules
+    from retake_policies.dated import version_in_force
 
     catalogue = catalogue_of(ledger.catalogue())
     versions, policy = catalogue.versions, catalogue.policies["general"]

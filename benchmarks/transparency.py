@@ -24,12 +24,12 @@ _NEW = 100
 
 def figures(options: Options) -> Iterator[Figure]:
     """Seal and verify a tenth of the events that are asked for: a million by default."""
+    from ledger.cloudevents import to_cloudevent
     from ledger.ledger import Ledger
-    from ledger.transparency.place import need_verifier_key, place_of, sealed_size
-    from ledger.transparency.proofs import prove_event
-    from ledger.transparency.sealing import check_unused, make_key, seal
-    from ledger.transparency.verify import verify
-    from ledger.wire import to_cloudevent
+    from ledger.tlog.paths import need_verifier_key, place_of, sealed_size
+    from ledger.tlog.proof import prove_event
+    from ledger.tlog.sealer import check_unused, make_key, seal
+    from ledger.tlog.verify import verify
 
     events = max(2_000, options.events // 10)
     runs = min(options.runs, 3)
@@ -125,8 +125,8 @@ def _followed(options: Options, folder: Path) -> Figure:
     """Append one by one, each durable, with `seal --follow` beside it and without."""
     from ledger.events import ExamAttempted, Fact
     from ledger.ledger import Ledger
-    from ledger.transparency.place import place_of, sealed_size
-    from ledger.transparency.sealing import make_key, seal
+    from ledger.tlog.paths import place_of, sealed_size
+    from ledger.tlog.sealer import make_key, seal
 
     path = folder / "ours.ledger"
     each = min(4_000, max(50, options.events // 2_500))

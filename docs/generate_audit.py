@@ -8,7 +8,7 @@ from pathlib import Path
 from generate_reports import columns
 from pages import settle
 
-from replay.audit.shelf import AUDITS
+from replay.audit.registry import AUDITS
 
 PAGE = Path(__file__).with_name("audit.md")
 

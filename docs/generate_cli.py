@@ -9,7 +9,7 @@ from pathlib import Path
 from pages import settle
 from typer.testing import CliRunner
 
-from service.cli.main import COMMANDS, app, load
+from attempt_ledger.cli.main import COMMANDS, app, load
 
 PAGE = Path(__file__).with_name("cli.md")
 

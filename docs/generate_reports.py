@@ -10,7 +10,7 @@ import pyarrow as pa
 from pages import settle
 
 from projections.reports.inputs import TABLES, Column
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 
 PAGE = Path(__file__).with_name("reports.md")
 

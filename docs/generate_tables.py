@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pages import settle
 
-from projections.views.readable import readable_name
-from projections.views.tables import OPEN, TABLES, Kind, Table
+from projections.tables import OPEN, TABLES, Kind, Table
+from replay.read_model.readable import readable_name
 
 PAGE = Path(__file__).with_name("tables.md")
 
 START = f"""\
 # The tables of the views
 
-<!-- Written by docs/generate_tables.py from projections/views/tables.py: change it there. -->
+<!-- Written by docs/generate_tables.py from projections/tables.py: change it there. -->
 
 `attempt-ledger project` folds the ledger into an SQLite file of its own, by default the ledger's
 name with `.views`. It may be deleted at any time: `project` makes it again, and `rebuild` holds it

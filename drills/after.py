@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attempt_ledger import clock
+from attempt_ledger.cli.sealing import check_unused
+from attempt_ledger.cli.viewing import compiled
 from drills.ground import sitting
 from drills.life import BACKUP, LEDGER, asked, personal
 from drills.whole import Whole, examine
 from ledger.events import CandidateForgotten, Recorded
 from ledger.ledger import Appended, Ledger
 from ledger.problems import LedgerProblem
-from ledger.transparency.place import Place, need_verifier_key, place_of
-from ledger.transparency.sealing import make_key, renew_key
-from ledger.transparency.verify import verify
-from replay.views.keep import Ways, keeper
-from replay.views.rebuild import rebuild
-from service import clock
-from service.cli.sealing import check_unused
-from service.cli.viewing import compiled
+from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.sealer import make_key, renew_key
+from ledger.tlog.verify import verify
+from replay.read_model.follow import Ways, keeper
+from replay.read_model.rebuild import rebuild
 
 _MOST_TOLD = 10
 

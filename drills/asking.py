@@ -15,21 +15,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from attempt_ledger import clock
+from attempt_ledger.cli.viewing import compiled
 from drills.life import LEDGER
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.transparency.place import need_verifier_key, place_of
-from ledger.transparency.sealing import seal
-from ledger.transparency.verify import verify
-from projections.views.tables import TABLES
-from replay.columns.snapshot import Snapshot
-from replay.views.compare import Difference
-from replay.views.keep import Ways
-from replay.views.rebuild import rebuild
-from replay.views.store import Views
-from service import clock
-from service.cli.viewing import compiled
+from ledger.tlog.paths import need_verifier_key, place_of
+from ledger.tlog.sealer import seal
+from ledger.tlog.verify import verify
+from projections.tables import TABLES
+from replay.columns.cache import Snapshot
+from replay.read_model.compare import Difference
+from replay.read_model.follow import Ways
+from replay.read_model.rebuild import rebuild
+from replay.read_model.store import Views
 
 Say: TypeAlias = Callable[[str], None]
 Answer: TypeAlias = dict[str, Any]

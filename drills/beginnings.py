@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from attempt_ledger import clock
 from drills.ground import command
 from drills.processes import Process, Writer, merged, until
 from drills.whole import examine
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NoLedger
-from ledger.transparency.place import place_of
-from ledger.transparency.sealing import make_key, renew_key
-from policies.shipped import SHIPPED
-from service import clock
+from ledger.tlog.paths import place_of
+from ledger.tlog.sealer import make_key, renew_key
+from retake_policies.shipped import SHIPPED
 
 STEPS = 24
 """So often, about, names in the folder change while a ledger is made, or takes its first facts."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from attempt_ledger import clock
 from drills.after import few
 from drills.flips import Flip, flips, regions_of
 from drills.ground import ROOT, command, sitting
@@ -23,9 +24,8 @@ from drills.life import BACKUP, LEDGER
 from drills.quick import emptied, in_memory
 from drills.report import Finding, Options
 from ledger.ledger import Ledger
-from ledger.transparency.place import place_of
-from ledger.transparency.sealing import seal
-from service import clock
+from ledger.tlog.paths import place_of
+from ledger.tlog.sealer import seal
 
 NEEDS = ()
 

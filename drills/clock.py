@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from attempt_ledger import clock
 from drills.ground import command, surroundings
 from drills.needs import FAKETIME, path_of
 from drills.processes import Process, Writer, left_behind, merged, until
@@ -25,7 +26,6 @@ from drills.report import Finding, Options
 from drills.whole import Key, examine
 from drills.worker import BEGIN, MINUTE
 from ledger.instants import DAY, SECOND, format_instant
-from service import clock
 
 NEEDS = (FAKETIME,)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attempt_ledger import clock
+from attempt_ledger.cli.main import COMMANDS
 from drills.forking import Program, Ran
 from drills.ground import sitting
 from drills.life import LEDGER, results
 from ledger.ledger import Ledger
-from service import clock
-from service.cli.main import COMMANDS
 
 _CATALOGUE = """
 [[exam]]

@@ -11,12 +11,12 @@ from contextlib import closing
 from itertools import zip_longest
 from pathlib import Path
 
+from attempt_ledger import clock
 from drills.ground import command, surroundings
 from drills.processes import Process, until
+from ledger.cloudevents import to_cloudevents
 from ledger.ledger import Ledger
-from ledger.transparency.place import place_of, sealed_size
-from ledger.wire import to_cloudevents
-from service import clock
+from ledger.tlog.paths import place_of, sealed_size
 
 
 class Followers:

@@ -27,11 +27,11 @@ _LOADED = (
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "ledger.intake.catalogue",
     "ledger.intake.run",
-    "ledger.transparency.sealing",
-    "ledger.transparency.verify",
-    "policies.shipped",
-    "replay.views.keep",
-    "service.policy_check",
+    "ledger.tlog.sealer",
+    "ledger.tlog.verify",
+    "retake_policies.shipped",
+    "replay.read_model.follow",
+    "attempt_ledger.policy_check",
 )
 _PATIENCE = 60.0
 _LONGEST = 600
@@ -89,7 +89,7 @@ class Program:
 
 def main(scratch: str) -> None:
     """Answer requests until there are no more."""
-    from service.cli.main import COMMANDS, load
+    from attempt_ledger.cli.main import COMMANDS, load
 
     for name in COMMANDS:
         load(name)
@@ -138,7 +138,7 @@ def _called(words: list[str], waits: int, output: Path, errors: Path) -> None:
         os.read(waits, 1)
         os.close(waits)
         sys.argv = ["attempt-ledger", *words]
-        from service.cli.main import run
+        from attempt_ledger.cli.main import run
 
         run()
     except SystemExit as left:

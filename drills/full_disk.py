@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from attempt_ledger import clock
 from drills.after import few
 from drills.forking import Program, Ran
 from drills.life import LEDGER, results
@@ -21,7 +22,6 @@ from drills.report import Finding, Options
 from drills.whole import Key, examine
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from service import clock
 
 NEEDS = ()  # mount is there wherever it is of use
 

@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+from attempt_ledger import clock
 from ledger.events import ExamAnnounced, ExamAttempted, Fact
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
-from ledger.transparency.place import place_of
-from ledger.transparency.sealing import make_key
-from policies.shipped import shipped
-from service import clock
+from ledger.tlog.paths import place_of
+from ledger.tlog.sealer import make_key
+from retake_policies.shipped import shipped
 
 PROGRAM = Path(sys.executable).with_name("attempt-ledger")
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from attempt_ledger import clock
 from drills.beginnings import begin_again
 from drills.followers import Followers
 from drills.ground import command, new_ledger
@@ -21,7 +22,6 @@ from drills.worker import BEGIN, EMAIL, MINUTE
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from service import clock
 
 NEEDS: tuple[Tool, ...] = ()
 

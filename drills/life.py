@@ -18,13 +18,13 @@ from typing import Any, cast
 
 import typer.main
 
+from attempt_ledger import clock
+from attempt_ledger.cli.main import app
 from drills.ground import sitting
 from ledger.events import ExceptionRequested, Fact
 from ledger.ledger import Appended, Ledger
-from ledger.transparency.place import place_of
-from ledger.transparency.sealing import seal
-from service import clock
-from service.cli.main import app
+from ledger.tlog.paths import place_of
+from ledger.tlog.sealer import seal
 
 LEDGER = "a.ledger"
 BACKUP = "backup.ledger"

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from attempt_ledger import clock
 from drills.after import few, opened_wrongly, rows_of
 from drills.commands import WRITING, Command, call, make_states
 from drills.forking import Program, Ran
@@ -22,7 +23,6 @@ from drills.tracing import see_that_it_may
 from drills.whole import examine
 from ledger.events import Recorded
 from ledger.ledger import Ledger
-from service import clock
 
 NEEDS = (STRACE,)
 

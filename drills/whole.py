@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from attempt_ledger import clock
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.transparency.inspection import Finding
-from ledger.transparency.place import need_verifier_key, place_of
-from ledger.transparency.sealing import seal
-from ledger.transparency.verify import verify
-from service import clock
+from ledger.tlog.inspection import Finding
+from ledger.tlog.paths import need_verifier_key, place_of
+from ledger.tlog.sealer import seal
+from ledger.tlog.verify import verify
 
 Key: TypeAlias = tuple[str, str]
 """(source, id) of an event."""

@@ -16,11 +16,11 @@ import time
 from collections.abc import Sequence
 from itertools import cycle
 
+from attempt_ledger import clock
 from ledger.events import Fact, make_event
 from ledger.instants import format_instant
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import LedgerProblem
-from service import clock
 
 SOURCE = "urn:drill"
 EMAIL = "zoe@example.org"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+from attempt_ledger import clock
 from drills.followers import Followers
 from drills.ground import new_ledger
 from drills.needs import Tool
@@ -13,7 +14,6 @@ from drills.report import Finding, Options
 from drills.visitors import come_and_go
 from drills.whole import examine
 from ledger.ledger import Ledger
-from service import clock
 
 NEEDS: tuple[Tool, ...] = ()
 

@@ -22,7 +22,7 @@ from population import Dice, Exam, Population, draw
 from stories import WENT_LIVE, stories
 
 HERE = Path(__file__).resolve().parent
-POLICIES = HERE.parent / "policies" / "data"
+POLICIES = HERE.parent / "retake_policies" / "data"
 SEED = 20210331  # the day of the first source text
 OPENED = at("2021-01-01")  # the ledger of the demo begins here
 MOVED = at("2023-07-01")  # what became known later is not part of the history

@@ -17,7 +17,7 @@ FIRST_DAY = at("2021-01-11T08:00")
 LAST_MOMENT = at("2023-12-31T18:00")
 
 # What the candidates know of the rules, in hours after each failed sitting of a period. Most keep
-# to them. These are habits, not the policies: the ledger judges by policies/data alone.
+# to them. These are habits, not the policies: the ledger judges by retake_policies/data alone.
 _HABITS = {
     "general": (24, 336, 336, 336, 0),
     "mta-mce": (24, 168, 168, 168, 168),

@@ -13,9 +13,9 @@ from pydantic_core import from_json
 from ledger.compare import differences
 from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
-from ledger.keyring import KEY_FILE, Keyring
-from ledger.personal import PERSONAL_TYPES, plain_fields
-from ledger.sqlite import Writing
+from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
+from ledger.privacy.keyring import KEY_FILE, Keyring
+from ledger.store.sqlite import Writing
 from ledger.upcast import UPCASTS, Upcasts
 
 __all__ = ["KEY_FILE", "Appended", "Appending", "Conflict", "Duplicate", "Outcome", "Refused"]

@@ -15,13 +15,13 @@ from eventsourcing.utils import Environment, EnvType
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
 from ledger.events import Fact, Recorded, Row
-from ledger.keyring import KEY_FILE
-from ledger.mapper import RowMapper
+from ledger.privacy.keyring import KEY_FILE
+from ledger.privacy.vault import Vault
 from ledger.problems import MalformedFact, NotALedger
-from ledger.sqlite import FORGOTTEN, SQLiteLedgerRecorder
-from ledger.storage import check_file, create_file, storage_problems
+from ledger.store.file import check_file, create_file, storage_problems
+from ledger.store.mapper import RowMapper
+from ledger.store.sqlite import FORGOTTEN, SQLiteLedgerRecorder
 from ledger.upcast import UPCASTS, Upcasts
-from ledger.vault import Vault
 
 __all__ = [
     "Appended",

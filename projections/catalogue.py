@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 from ledger.events import Recorded
 from ledger.instants import parse_instant
-from policies.book import RuleBook, rule_book
-from policies.compiled import Rules, compile_rules
-from policies.schema import Policy, PolicyError, parse_policy
 from projections.fold.codes import NEVER, RETIRED_AT, WENT_LIVE
 from projections.fold.rows import (
     CertificationDefinitions,
@@ -19,6 +16,9 @@ from projections.fold.rows import (
     Milestones,
     PolicyVersions,
 )
+from retake_policies.book import RuleBook, rule_book
+from retake_policies.compiled import Rules, compile_rules
+from retake_policies.schema import Policy, PolicyError, parse_policy
 
 
 class Version(NamedTuple):

@@ -12,9 +12,9 @@ from ledger.events import (
     ExceptionRevoked,
 )
 from ledger.instants import format_instant
-from policies.schema import Policy
 from projections.answers import Sitting
 from projections.exceptions import Request
+from retake_policies.schema import Policy
 
 
 class DeskProblem(Exception):

@@ -8,13 +8,13 @@ from typing import Final, Literal, NamedTuple
 
 from ledger.events import Recorded
 from ledger.fields import Instant
-from policies.schema import Policy
 from projections.answers import Answer, Cause, Sitting
 from projections.catalogue import Catalogue, annulments, in_time
 from projections.fold.rows import Question
 from projections.fold.verdict import setting_at
 from projections.history import history_of
 from projections.standing import Moment, standing_of
+from retake_policies.schema import Policy
 
 State = Literal["open", "rejected", "granted", "used", "expired", "revoked"]
 STATES: Final[tuple[State, ...]] = ("open", "rejected", "granted", "used", "expired", "revoked")

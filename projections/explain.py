@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ledger.events import Recorded
-from policies import clauses
-from policies.compiled import Rules
-from policies.schema import Policy
 from projections import sentences
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue
@@ -42,6 +39,9 @@ from projections.fold.verdict import Verdict
 from projections.fold.walk import CALENDAR_YEAR, FOR_LIFE, ROLLING
 from projections.history import History
 from projections.sentences import Show
+from retake_policies import clauses
+from retake_policies.compiled import Rules
+from retake_policies.schema import Policy
 
 
 class Scene(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from policies.durations import DAYS, Duration, say_duration
-from policies.schema import Cap, Policy
 from projections.fold.codes import NEVER, NONE
+from retake_policies.durations import DAYS, Duration, say_duration
+from retake_policies.schema import Cap, Policy
 
 Show = Callable[[int], str]
 """How an instant (microseconds UTC) is written in a sentence."""

@@ -14,17 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ledger.cloudevents import to_cloudevent
 from ledger.instants import format_instant
-from ledger.wire import to_cloudevent
 from projections.reports.inputs import KEYS
 from replay.bearing import of_rows, told
 from replay.everyone import Everyone
-from replay.files.forms import PICTURE, rows_of, write
+from replay.formats.forms import PICTURE, rows_of, write
 from replay.moment import recorded_at
 from replay.outputs import Output, Unknown, compute, receipt_of_events
 from replay.receipts import Receipt, ReceiptProblem
 from replay.rows import Rows
-from replay.rows_apart import MOST, apart, lines_apart, shortened
+from replay.rows_in_process import MOST, apart, lines_apart, shortened
 from replay.rows_in_turn import apart_in_turn
 
 HERE = "by the ledger"

@@ -19,7 +19,6 @@ import llvmlite.binding as llvm
 import numba
 from numba.extending import register_jitable
 
-from policies import book, compiled, dated
 from projections.fold import (
     calendar,
     catalogue,
@@ -33,6 +32,7 @@ from projections.fold import (
     walk,
 )
 from replay import kernels
+from retake_policies import book, compiled, dated
 
 FOLD: Final[tuple[ModuleType, ...]] = (
     dated,

@@ -9,8 +9,7 @@ from ledger.appending import Appending
 from ledger.events import EVENT_TYPES, Event, ExceptionRequested, Fact, Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
-from ledger.vault import ERASED
-from policies.schema import Policy
+from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments
 from projections.exception_rules import (
     DeskProblem,
@@ -35,6 +34,7 @@ from projections.exceptions import (
 from projections.fold.codes import LAST
 from projections.standing import Moment
 from replay.ask import Asker
+from retake_policies.schema import Policy
 
 SOURCE: Final = "urn:attempt-ledger:desk"
 """The source of every event the desk records."""

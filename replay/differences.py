@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.events import Recorded
-from policies.dated import version_in_force
 from projections.catalogue import Catalogue, annulments, catalogue_of
 from projections.fold.catalogue import certification_definition, exam_definition
 from projections.fold.codes import NEVER, OUTCOMES, STATUSES
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from projections.standing import Moment
+from replay.columns.cache import Columns
 from replay.columns.part import Ints, Part
-from replay.columns.snapshot import Columns
 from replay.everyone import Everyone
 from replay.population import (
     EVERYBODY,
@@ -29,6 +28,7 @@ from replay.population import (
     wanted_groups,
     words,
 )
+from retake_policies.dated import version_in_force
 
 _STANDING = [field for field in SCHEMA if field.name not in ("candidate", "exam", "eligible")]
 

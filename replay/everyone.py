@@ -10,7 +10,7 @@ from ledger.ledger import Ledger
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
 from replay.columns.build import Progress
-from replay.columns.snapshot import Columns, Say, Snapshot, passing
+from replay.columns.cache import Columns, Say, Snapshot, passing
 from replay.compiled import Kernels, kernels_in
 from replay.population import EVERYBODY, Scope, population
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 
 from ledger.events import Recorded
-from ledger.scan import SCHEMA
+from ledger.store.scan import SCHEMA
 from projections.standing import Moment
 from replay.columns.arrange import Numbers, arrange
+from replay.columns.cache import Columns
 from replay.columns.choose import merge
-from replay.columns.snapshot import Columns
 from replay.differences import Seen, compare
 from replay.everyone import Everyone
 from replay.population import Scope
@@ -23,7 +23,7 @@ def impact(everyone: Everyone, as_of: int, rehearsed: Sequence[Recorded]) -> pa.
     """Compare everybody's standing as of an instant with and without rehearsed facts.
 
     `rehearsed` are events as they would be recorded, at positions after the
-    ledger's last (see `ledger.rehearsal`); what others recorded since comes
+    ledger's last (see `ledger.dry_run`); what others recorded since comes
     before them. A table of `differences.CHANGED`.
     """
     head = everyone.ledger.head()
@@ -88,7 +88,7 @@ def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Colum
 
 
 def as_scanned(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay events out as `ledger.scan` reads them."""
+    """Lay events out as `ledger.store.scan` reads them."""
     return pa.Table.from_pylist(
         [
             {

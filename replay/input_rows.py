@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ledger.events import Recorded
-from ledger.extract import NO_END
-from policies.compiled import Rules
+from ledger.store.extract import NO_END
 from projections.exceptions import GRANTED, REJECTED, REQUESTED, decide
 from projections.fold.calendar import on_from, wait_end
 from projections.fold.catalogue import Dates
 from projections.fold.codes import NEVER
 from projections.fold.reasons import overdue_from, wait_entry
 from replay.columns.part import Ints
+from retake_policies.compiled import Rules
 
 DAY = 86_400_000_000
 _UNITS = (1, DAY)
@@ -64,7 +64,7 @@ def known_or_none(instant: int) -> int | None:
 
 
 def recorded(row: Row) -> Recorded:
-    """Give a row of `ledger.extract.EXCEPTIONS` as an event, as far as the fold looks at it."""
+    """Return a row of `extract.EXCEPTIONS` as an event, as far as the fold looks at it."""
     until = None if row["until"] == NO_END else row["until"]
     return Recorded(
         position=row["position"],
@@ -110,7 +110,7 @@ def request(candidate: str, exam: str, id: str, events: Sequence[Recorded], as_o
 
 
 def correction(row: Row) -> Row:
-    """Make a row of a correction from one of `ledger.extract.CORRECTIONS`.
+    """Make a row of a correction from one of `ledger.store.extract.CORRECTIONS`.
 
     An annulment is told of by what it annuls: its type, exam and key, and when that was true.
     """

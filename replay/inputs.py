@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.events import Recorded
-from ledger.extract import scan_corrections, scan_exceptions
+from ledger.store.extract import scan_corrections, scan_exceptions
 from projections.catalogue import Catalogue
 from projections.fold.codes import NEVER, NONE, OUTCOMES, PASSED
 from projections.fold.rows import Question
@@ -32,9 +32,9 @@ from projections.reports.inputs import (
     schema_of,
 )
 from projections.standing import Moment
+from replay.certifications import held
 from replay.columns.part import Ints, Part
 from replay.everyone import Everyone
-from replay.held import held
 from replay.input_rows import (
     correction,
     ends_of_waits,

@@ -6,17 +6,17 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
+from ledger.cloudevents import to_cloudevent
 from ledger.ledger import Ledger
-from ledger.wire import to_cloudevent
 from projections.audit.conditions import Conditions
 from projections.audit.query import Query
 from projections.catalogue import catalogue_of
 from projections.reports.inputs import TABLES, Inputs
+from projections.reports.registry import REPORTS
 from projections.reports.report import Report
-from projections.reports.shelf import REPORTS
 from projections.standing import Moment
 from replay.audit.asked import Asked, Progress
-from replay.audit.shelf import AUDITS, NEEDED
+from replay.audit.registry import AUDITS, NEEDED
 from replay.everyone import Everyone
 from replay.inputs import InputsAt
 from replay.receipts import (

@@ -14,9 +14,9 @@ from projections.catalogue import Catalogue
 from projections.fold.codes import NEVER, NONE, OUTCOMES, STATUSES
 from projections.fold.rows import Facts, Sittings
 from projections.standing import Moment
+from replay.columns.cache import Columns
 from replay.columns.choose import places, replaced
 from replay.columns.part import Ints, Part
-from replay.columns.snapshot import Columns
 from replay.compiled import Kernels
 from replay.kernels import Groups, Stood
 

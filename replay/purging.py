@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from replay.views.build import draft_of, remove
-from replay.views.lock import BeingKept, keeping
-from replay.views.store import OtherViews, Views, looked_at
+from replay.read_model.build import draft_of, remove
+from replay.read_model.lock import BeingKept, keeping
+from replay.read_model.store import OtherViews, Views, looked_at
 
 
 class Purged(NamedTuple):

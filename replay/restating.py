@@ -9,9 +9,9 @@ from projections.standing import Moment
 from replay.bearing import since, told
 from replay.checking import key_of
 from replay.everyone import Everyone
-from replay.files.forms import rows_of, write
+from replay.formats.forms import rows_of, write
 from replay.outputs import Output, compute
-from replay.rows_apart import Row, apart, shortened
+from replay.rows_in_process import Row, apart, shortened
 
 
 class Restated(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
-from replay.rows_apart import MOST, Apart, Row
+from replay.rows_in_process import MOST, Apart, Row
 
 _END: Row = ()
 
@@ -15,7 +15,7 @@ def apart_in_turn(
 ) -> Apart:
     """Compare rows, headers first, as `here` and as `there` have them, both in about one order.
 
-    What `replay.rows_apart.apart` does for rows that may be too many to hold: only those are held
+    What `rows_in_process.apart` does for rows that may be too many to hold: only those are held
     that have not met their like yet, which are few where few differ. Sentences are shortened.
     """
     mine, other = iter(ours), iter(theirs)

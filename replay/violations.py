@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from ledger.scan import scan_clock
+from ledger.store.scan import scan_clock
 from projections.fold.codes import ELIGIBLE, NEVER, NONE, STATUSES, UNKNOWN_EXAM
 from projections.standing import Moment
 from replay.columns.part import Ints, Part
@@ -19,7 +19,7 @@ from replay.population import (
     wanted_groups,
     words,
 )
-from replay.sat import Judgement, judge
+from replay.sittings import Judgement, judge
 
 SECOND = 1_000_000
 

@@ -27,7 +27,7 @@ from replay.population import (
     wanted_groups,
     words,
 )
-from replay.sat import judge
+from replay.sittings import judge
 from replay.violations import with_registrations
 
 SITTINGS = pa.schema(

@@ -16,7 +16,7 @@ from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Ledger
 from projections.audit.conditions import Conditions
 from projections.standing import Moment
-from replay.audit.shelf import AUDITS
+from replay.audit.registry import AUDITS
 from replay.moment import Known, moment_at
 from replay.outputs import Output, audited
 from replay.receipts import Form

@@ -40,7 +40,7 @@ def instead(*words, **named):
         exec(act)
     return real(*words, **named)
 setattr(owner, attribute, instead)
-from service.cli.main import run
+from attempt_ledger.cli.main import run
 sys.argv[0] = "attempt-ledger"
 run()
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer.main
 
-from service.cli.main import app
+from attempt_ledger.cli.main import app
 
 
 def main(path: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 from story import SHIPPED, Line, recorded
 
+from ledger.cloudevents import parse_line
 from ledger.events import Fact
 from ledger.ledger import Ledger
-from ledger.wire import parse_line
 from projections.answers import Standing
 from projections.standing import Moment
 from replay.ask import Asker

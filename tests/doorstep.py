@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from attempt_ledger import clock
+from attempt_ledger.cli.main import app
 from ledger.instants import parse_instant
-from service import clock
-from service.cli.main import app
 
 NOW = "2022-06-01T12:00:00Z"
 SETTINGS = (

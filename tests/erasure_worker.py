@@ -20,9 +20,9 @@ from typing import Any
 
 from erasing import WHO, request
 
-from ledger.erasure.forgetting import forget
-from ledger.erasure.keybackup import restore
 from ledger.ledger import Ledger
+from ledger.privacy.erasure import forget
+from ledger.privacy.key_backups import restore
 
 WATCHED = ("keyfile", "keyring", "keyplace", "appending", "sqlite", "forgetting", "vault",
            "keybackup")  # fmt: skip

@@ -10,10 +10,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from ledger.cloudevents import to_cloudevent
 from ledger.events import EVENT_TYPES, Fact, make_event
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger, Outcome
-from ledger.wire import to_cloudevent
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = parse_instant("2021-04-01T00:00:00Z")

@@ -20,12 +20,12 @@ from ledger_facts import SetClock
 from model_ledger import CONFLICT, DUPLICATE, NEW, REFUSED, Model, Outcome
 
 from ledger.appending import Appended, Conflict, Duplicate, Refused
+from ledger.cloudevents import to_cloudevent
 from ledger.events import Fact, Recorded
 from ledger.ledger import Ledger
-from ledger.transparency.place import Place, need_verifier_key, place_of
-from ledger.transparency.sealing import make_key, seal
-from ledger.transparency.verify_proof import VerifierKey
-from ledger.wire import to_cloudevent
+from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.sealer import make_key, seal
+from ledger.tlog.verify_proof import VerifierKey
 
 ROOT = Path(__file__).parents[1]
 _NAMES = {Appended: NEW, Duplicate: DUPLICATE, Conflict: CONFLICT, Refused: REFUSED}

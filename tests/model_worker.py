@@ -12,8 +12,8 @@ import signal
 import sys
 from typing import Any
 
+from ledger.cloudevents import parse_line
 from ledger.ledger import Ledger
-from ledger.wire import parse_line
 
 
 def answer(asked: dict[str, Any]) -> list[list[Any]]:

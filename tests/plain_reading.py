@@ -17,8 +17,8 @@ from dateutil.relativedelta import relativedelta
 from told import EPOCH, MICROSECOND, at
 
 from ledger.events import Recorded
-from policies.durations import DAYS, MONTHS, TIME, Duration
-from policies.schema import Policy, PolicyError, parse_policy
+from retake_policies.durations import DAYS, MONTHS, TIME, Duration
+from retake_policies.schema import Policy, PolicyError, parse_policy
 
 DAY = 86_400_000_000
 RESULTS = ("ExamPassed", "ExamFailed", "BetaRescored")

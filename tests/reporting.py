@@ -30,7 +30,7 @@ from told import When, at
 
 from ledger.ledger import Appended, Ledger
 from projections.reports.inputs import Period
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from replay.everyone import Everyone
 from replay.inputs import InputsAt

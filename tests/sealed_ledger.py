@@ -12,10 +12,10 @@ from ledger_facts import NINE, SetClock, attempted, sample
 
 from ledger.events import Fact
 from ledger.ledger import Ledger
-from ledger.transparency.place import Place, need_verifier_key, place_of
-from ledger.transparency.sealing import Sealed, make_key, seal
-from ledger.transparency.verify import Verdict, verify
-from ledger.transparency.verify_proof import VerifierKey
+from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.sealer import Sealed, make_key, seal
+from ledger.tlog.verify import Verdict, verify
+from ledger.tlog.verify_proof import VerifierKey
 
 NAME = "a.ledger"
 SIZE = 600

@@ -22,11 +22,11 @@ from told import When, at, text
 
 from ledger import events
 from ledger.events import Event, EventRef, Fact, Recorded
-from policies.shipped import shipped
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of
 from projections.standing import Moment, standing_of
+from retake_policies.shipped import shipped
 
 CANDIDATE: Final = "C-1"
 SOURCE: Final = "urn:test"

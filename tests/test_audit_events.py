@@ -17,8 +17,8 @@ from strategies import world
 from told import at
 
 from ledger.ledger import Ledger
-from policies.shipped import shipped
 from replay.moment import Known
+from retake_policies.shipped import shipped
 
 GENERAL = dict(shipped())["general"]
 

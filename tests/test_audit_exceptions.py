@@ -26,9 +26,9 @@ from story import (
 )
 from told import at
 
-from policies.schema import parse_policy
-from policies.shipped import shipped
 from replay.moment import Known
+from retake_policies.schema import parse_policy
+from retake_policies.shipped import shipped
 
 GENERAL = dict(shipped())["general"]
 SHA256 = parse_policy(GENERAL, "general").sha256

@@ -21,10 +21,10 @@ from story import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
 from projections.audit.conditions import Conditions
-from replay.audit.shelf import AUDITS
+from replay.audit.registry import AUDITS
 from replay.checking import Checked, check
-from replay.files.forms import INSIDE, beside, find_receipt, write
-from replay.files.sheets import write_safe_csv
+from replay.formats.forms import INSIDE, beside, find_receipt, write
+from replay.formats.sheets import write_safe_csv
 from replay.moment import Known
 from replay.outputs import Output, Unknown
 from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, digest_of, read_receipt

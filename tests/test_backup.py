@@ -36,7 +36,7 @@ from workers import start, told
 from ledger.backup.backing_up import Ways, back_up
 from ledger.backup.note import Note, last_backup, note_path
 from ledger.ledger import Ledger
-from ledger.transparency.place import place_of, sealed_size
+from ledger.tlog.paths import place_of, sealed_size
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_while_others_append_and_seal_it_ends_where_it_is_sealed(door: Doorstep)
     """The checkpoint that is within never passes the rows, nor lags behind them."""
     place = place_of(Path(LEDGER))
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
-        from ledger.transparency.sealing import seal
+        from ledger.tlog.sealer import seal
 
         id, numbers = str(ledger.about("ledger")), iter(range(900, 1000))
 

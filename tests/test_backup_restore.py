@@ -35,8 +35,8 @@ from ledger.backup.draft import drafting
 from ledger.backup.restoring import restore
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, StoreFull
-from ledger.transparency.place import place_of, sealed_size
-from ledger.transparency.verify_proof import read_key
+from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.verify_proof import read_key
 
 NEW = ("--ledger", "sqlite:///new")
 
@@ -566,7 +566,7 @@ def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
 
 def test_killed_after_it_has_its_name_the_ledger_is_whole(door: Doorstep) -> None:
     """Only its views are missing, which are made from it."""
-    done = stopped_at("replay.views.rebuild:rebuild", KILL, ["restore", "b", "new"])
+    done = stopped_at("replay.read_model.rebuild:rebuild", KILL, ["restore", "b", "new"])
     assert done.returncode == -signal.SIGKILL
     assert names(door.folder, "new") == {"new", "new.tlog"}
     assert "as they were signed" in door.done(*NEW, "verify", "--full")
@@ -601,7 +601,7 @@ def test_views_that_cannot_be_built_spoil_no_ledger(
         raise StoreFull("the disk of new.views is full: nothing was written")
 
     with monkeypatch.context() as patch:
-        patch.setattr("replay.views.rebuild.rebuild", full)
+        patch.setattr("replay.read_model.rebuild.rebuild", full)
         told = door.refused("restore", "b", "new")
     assert "the ledger stands, without its views: the disk of new.views is full" in told
     assert "as they were signed" in door.done(*NEW, "verify", "--full")

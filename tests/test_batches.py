@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ledger import batches
 from ledger.events import ExamAttempted, Fact
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
+from ledger.store import batches
 
 NOW = 1_700_000_000_000_000
 SELECT = "SELECT position, key, flag FROM events WHERE position > ? ORDER BY position"
@@ -138,7 +138,7 @@ def test_reading_everything_lets_go_of_no_lock_of_a_writer(path: Path, apart: Re
 
 def loaded_by_scanning() -> str:
     """Name the modules that the scans load into a process."""
-    program = "import sys, ledger.scan, ledger.extract; print(*sys.modules)"
+    program = "import sys, ledger.store.scan, ledger.store.extract; print(*sys.modules)"
     return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout

@@ -18,10 +18,10 @@ from benchmarks.make_ledger import make
 from benchmarks.peers.in_sql import InSql, write_facts
 from benchmarks.population import agree, asked_at
 from benchmarks.table import quantity
+from ledger.cloudevents import parse_line, to_cloudevent
 from ledger.events import EVENTS
 from ledger.instants import DAY
 from ledger.ledger import Appended, Ledger
-from ledger.wire import parse_line, to_cloudevent
 from projections.standing import Moment
 from replay.everyone import Everyone
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from plain_reading import instant, later, new_year, period_end, wall, window_end
 from told import EPOCH, MICROSECOND, at
 
-from policies.durations import DAYS, MONTHS, TIME, Duration
-from policies.zones import BEFORE_ALL, zone_table
 from projections.fold import calendar
 from projections.fold.codes import LAST, NEVER
+from retake_policies.durations import DAYS, MONTHS, TIME, Duration
+from retake_policies.zones import BEFORE_ALL, zone_table
 
 laws = settings(deadline=None)  # the first look at a zone takes its time
 DAY = 86_400_000_000

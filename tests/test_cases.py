@@ -26,7 +26,9 @@ from story import policy as published
 from told import at
 
 from ledger.events import EVENT_TYPES
-from policies.schema import (
+from projections.answers import Standing
+from projections.fold.codes import STATUSES
+from retake_policies.schema import (
     BetaTable,
     Cap,
     ExceptionTable,
@@ -34,8 +36,6 @@ from policies.schema import (
     Policy,
     WaitTable,
 )
-from projections.answers import Standing
-from projections.fold.codes import STATUSES
 
 HERE: Final = Path(__file__).parent
 FILES: Final = sorted((HERE / "cases/standing").glob("*.toml"))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from doorstep import Doorstep
 
-from service.cli import main
-from service.cli.call import ledger_path
-from service.cli.main import COMMANDS
-from service.cli.problems import CallProblem
+from attempt_ledger.cli import main
+from attempt_ledger.cli.context import ledger_path
+from attempt_ledger.cli.main import COMMANDS
+from attempt_ledger.cli.problems import CallProblem
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 READING = (
@@ -227,7 +227,7 @@ def test_debugging_shows_where_an_unexpected_error_came_from(
     door: Doorstep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ATTEMPT_LEDGER_DEBUG is the one way to see a traceback."""
-    from service.cli.problems import answered
+    from attempt_ledger.cli.problems import answered
 
     monkeypatch.setenv("ATTEMPT_LEDGER_DEBUG", "1")
     assert answered(lambda: 1 / 0) == 2
@@ -296,7 +296,7 @@ def test_one_question_does_not_pay_for_everybodys(door: Doorstep, words: list[st
         [
             sys.executable,
             "-c",
-            "import sys; from service.cli.main import app; import typer.main\n"
+            "import sys; from attempt_ledger.cli.main import app; import typer.main\n"
             f"code = typer.main.get_command(app).main({words!r}, standalone_mode=False)\n"
             "print(code, *sys.modules, file=sys.stderr)",
         ],

@@ -38,7 +38,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     """Stand in an empty folder."""
-    monkeypatch.setattr("service.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     return Doorstep(tmp_path, monkeypatch).at(NOW)
 
 
@@ -83,7 +83,7 @@ def test_the_same_bytes_from_one_core_or_several_with_a_snapshot_or_none(
     for rows in (1_000_000, 60):
         monkeypatch.setattr(build, "PART_ROWS", rows)
         for cores in (1, 3):
-            monkeypatch.setattr("service.cli.everybody.cores", lambda cores=cores: cores)
+            monkeypatch.setattr("attempt_ledger.cli.everybody.cores", lambda cores=cores: cores)
             for words in (("--no-snapshot",), (), ()):
                 answer = door.call(*EVERY[name], *words)
                 assert answer.code == (1 if name == "diff" else 0), answer.err

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from doorstep import NOW, Doorstep
 
+from attempt_ledger.cli.exception.decide import Waive
+from attempt_ledger.cli.exception.listing import State
 from projections.exceptions import STATES
-from service.cli.exception.decide import Waive
-from service.cli.exception.listing import State
 
 LETTER = """\
 registration_id = "R-2"
@@ -383,7 +383,7 @@ def test_the_choices_are_those_there_are() -> None:
 def test_the_desk_pays_for_nothing_it_does_not_use(listed: Doorstep) -> None:
     """No numba, Arrow or tables for a list; its help loads no ledger."""
     program = (
-        "import sys\nfrom service.cli import main\n"
+        "import sys\nfrom attempt_ledger.cli import main\n"
         "try: main.run()\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     )
     for words, dear in (

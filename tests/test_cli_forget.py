@@ -14,7 +14,7 @@ from crowd import CACHE
 from doorstep import Doorstep
 from erasing import files_in, holding, keys_in
 
-from replay.views.lock import keeping
+from replay.read_model.lock import keeping
 
 NAME, EMAIL = "Robinetta", "robinetta@example.org"
 ASK = (
@@ -321,6 +321,9 @@ def test_an_older_ledger_is_told_by_a_restore_of_keys(door: Doorstep) -> None:
 
 def test_a_program_that_only_reads_needs_no_right_to_the_keys(door: Doorstep) -> None:
     """`forget` loads nothing that one answer need not pay for, before it is called."""
-    loaded = "import sys, service.cli.forget, service.cli.keys; print('pyarrow' in sys.modules)"
+    loaded = (
+        "import sys, attempt_ledger.cli.forget, attempt_ledger.cli.keys;"
+        "print('pyarrow' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert done.stdout == "False\n"

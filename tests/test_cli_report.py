@@ -12,7 +12,7 @@ from doorstep import Doorstep
 from reporting import IN_APRIL, MARCH, STORY, tell, written
 
 from ledger.ledger import Ledger
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 
 PERIOD = ("--from", MARCH[0], "--to", MARCH[1])
 TOLD = STORY[: -len(IN_APRIL)]
@@ -26,7 +26,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("service.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     return Doorstep(folder, monkeypatch)
 
 
@@ -103,7 +103,7 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     """March as published, made in March and again in June, is the same to the byte."""
     from crowd import CACHE, NOW
 
-    monkeypatch.setattr("service.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     door = Doorstep(tmp_path, monkeypatch)
     written(tmp_path / "attempts.ledger", TOLD).close()
     call = ("report", "volumes", *PERIOD, "--as-published", "--format", "csv")

@@ -12,12 +12,12 @@ import pytest
 from doorstep import Doorstep
 from typer.testing import CliRunner
 
+from attempt_ledger.cli.main import app
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.standing import Moment
 from replay.ask import Asker
-from service.cli.main import app
 
 CAME_LATE = "2021-03-20T00:00:00Z"
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from doorstep import CATALOGUE, Doorstep
 
-from ledger.transparency import verify_proof
-from ledger.transparency.place import place_of, sealed_size
+from ledger.tlog import verify_proof
+from ledger.tlog.paths import place_of, sealed_size
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 LEDGER = "attempts.ledger"
@@ -418,7 +418,7 @@ def test_a_question_pays_nothing_for_it(told: Doorstep) -> None:
     looked = subprocess.run(
         [
             sys.executable, "-c",
-            "import sys; from service.cli.main import app; import typer.main\n"
+            "import sys; from attempt_ledger.cli.main import app; import typer.main\n"
             "typer.main.get_command(app).main(['standing', 'C-1'], standalone_mode=False)\n"
             "print(*sys.modules, file=sys.stderr)",
         ],

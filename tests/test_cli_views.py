@@ -15,8 +15,8 @@ from crowd import CACHE, HISTORY
 from doorstep import Doorstep
 from viewing import table
 
+from attempt_ledger.cli import viewing
 from replay.compiled import digest
-from service.cli import viewing
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, words: tuple[str, ...], sa
     assert said in door.wrong(*words)
 
 
-FOLLOW = "from service.cli.main import run; run()"
+FOLLOW = "from attempt_ledger.cli.main import run; run()"
 
 
 def test_a_follower_keeps_up_until_it_is_stopped(door: Doorstep) -> None:

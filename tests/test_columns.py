@@ -13,10 +13,11 @@ import pytest
 from crowd import NOW, facts, ledger_of
 
 from ledger.ledger import Ledger
-from replay.columns import build, snapshot
+from replay.columns import build
+from replay.columns import cache as snapshot
+from replay.columns.cache import Columns, Snapshot, passing
 from replay.columns.choose import between, merge, split
 from replay.columns.part import Part, columns_of, read_part, write_part
-from replay.columns.snapshot import Columns, Snapshot, passing
 
 EVENTS = facts()
 
@@ -246,7 +247,7 @@ def test_what_a_dying_process_left_is_swept_away(ledger: Ledger) -> None:
 REFRESH = """
 import sys
 from ledger.ledger import Ledger
-from replay.columns.snapshot import Snapshot
+from replay.columns.cache import Snapshot
 ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
 said = []
 columns = Snapshot(ledger, say=said.append).columns(ledger.head().position)

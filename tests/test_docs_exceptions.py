@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from doorstep import Doorstep
 
-from policies.schema import ExceptionTable
 from projections.exceptions import STATES
+from retake_policies.schema import ExceptionTable
 
 PAGE = (Path(__file__).parent.parent / "docs/exceptions.md").read_text(encoding="utf-8")
 

@@ -13,7 +13,7 @@ from backing import COMMAND, ENVIRONMENT, LEDGER, asked, head_of, lived_in, rows
 from crowd import CACHE_HOME
 from doorstep import Doorstep
 
-from ledger.storage import _CHECKPOINT_PAGES
+from ledger.store.file import _CHECKPOINT_PAGES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")

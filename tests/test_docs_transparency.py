@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from doorstep import Doorstep
 
-from ledger.transparency import verify_proof
+from ledger.tlog import verify_proof
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/transparency.md").read_text(encoding="utf-8")
 CODE = "".join(
     re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "ledger/transparency").glob("*.py"))
+    for path in sorted((ROOT / "ledger/tlog").glob("*.py"))
 )
 
 

@@ -18,19 +18,19 @@ from doorstep import Doorstep
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
+from attempt_ledger.cli import everybody, viewing
+from attempt_ledger.doctor import file as file_checks
+from attempt_ledger.doctor import subject, trust
+from attempt_ledger.doctor.examine import CHECKS
+from attempt_ledger.doctor.findings import CODES, State, size, span
 from ledger.health import builds, content, disk
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
-from ledger.transparency.place import Place, need_verifier_key, place_of
-from ledger.transparency.signing import SigningKey, last_signed_path, read_key
-from ledger.transparency.state import SealState, seal_state
-from ledger.transparency.verify_proof import Checkpoint, open_checkpoint
+from ledger.tlog.note import SigningKey, last_signed_path, read_key
+from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.state import SealState, seal_state
+from ledger.tlog.verify_proof import Checkpoint, open_checkpoint
 from replay.compiled import digest
-from service.cli import everybody, viewing
-from service.doctor import file as file_checks
-from service.doctor import patient, trust
-from service.doctor.examine import CHECKS
-from service.doctor.findings import CODES, State, size, span
 
 __all__ = ["shown"]  # a fixture
 
@@ -767,7 +767,7 @@ def test_what_is_sealed_while_it_looks_is_no_fault(sick: Sick, moment: str) -> N
             return state if moment == "after" else seal_state(place)
         return state
 
-    sick.patch.setattr(patient, "seal_state", meanwhile)
+    sick.patch.setattr(subject, "seal_state", meanwhile)
     sick.patch.setattr(trust, "seal_state", meanwhile)
     code, told = sick.call()
     assert code == 0

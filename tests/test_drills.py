@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from attempt_ledger import clock
 from drills import needs
 from drills.__main__ import DRILLS, drill, main
 from drills.ground import new_ledger
@@ -20,7 +21,6 @@ from drills.report import Finding, Timed, table
 from drills.whole import Key, examine
 from drills.worker import fact
 from ledger.ledger import Ledger
-from service import clock
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from attempt_ledger import clock
 from drills import tracing
 from drills.bit_flips import judged
 from drills.cuts import WAYS, digest, lay_out, left
@@ -22,9 +23,8 @@ from drills.store_errors import ill_said
 from drills.tracing import calls_of
 from drills.worker import fact
 from ledger.ledger import Ledger
-from ledger.transparency.place import place_of
-from ledger.transparency.sealing import seal
-from service import clock
+from ledger.tlog.paths import place_of
+from ledger.tlog.sealer import seal
 
 ROOT = "/disk"
 
@@ -183,7 +183,7 @@ def test_where_strace_may_not_trace_it_is_said(
 
 PLANTED = {
     "the ledger's commits are not synced": (
-        "import ledger.sqlite as kept\n"
+        "import ledger.store.sqlite as kept\n"
         "make = kept.connect_writer\n"
         "def careless(path):\n"
         "    connection = make(path)\n"
@@ -192,7 +192,7 @@ PLANTED = {
         "kept.connect_writer = careless\n"
     ),
     "checkpoints are not synced before they are renamed": (
-        "import ledger.transparency.files as files\nfiles._sync = lambda descriptors: None\n"
+        "import ledger.tlog.files as files\nfiles._sync = lambda descriptors: None\n"
     ),
 }
 

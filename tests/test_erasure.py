@@ -27,15 +27,15 @@ from erasing import (
 )
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
-from ledger.erasure.again import destroy_again, forget_again, forgotten_elsewhere
-from ledger.erasure.forgetting import SOURCE, ErasedEvent, Forgotten, NothingRecorded, forget
+from ledger.cloudevents import parse_line
+from ledger.dry_run import Rehearsal
 from ledger.events import EventAnnulled, EventRef, Fact, make_event
-from ledger.keyfile import Erasure
 from ledger.ledger import Appended, Duplicate, Ledger, Refused
+from ledger.privacy.again import destroy_again, forget_again, forgotten_elsewhere
+from ledger.privacy.erasure import SOURCE, ErasedEvent, Forgotten, NothingRecorded, forget
+from ledger.privacy.key_file import Erasure
+from ledger.privacy.vault import ERASED
 from ledger.problems import KeyFileProblem, LedgerProblem
-from ledger.rehearsal import Rehearsal
-from ledger.vault import ERASED
-from ledger.wire import parse_line
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_ledger_that_cannot_take_the_event_leaves_a_destroyed_key_and_says_so(
 import resource, signal, sys
 sys.path[:0] = sys.argv[2:]
 from erasing import WHO, request
-from ledger.erasure.forgetting import forget
+from ledger.privacy.erasure import forget
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

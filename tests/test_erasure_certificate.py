@@ -13,15 +13,15 @@ from erasing import CLEAR, PERSONAL, WHO, erasure, forms, request
 from ledger_facts import NOW, attempted
 from sealed_ledger import append, history, key_in, opened, place_in, sealed
 
-from ledger.erasure.certificate import certificate
-from ledger.erasure.forgetting import NothingRecorded, forget
-from ledger.erasure.keybackup import back_up
 from ledger.ledger import Ledger
-from ledger.transparency import verify_proof
-from ledger.transparency.problems import NotSealed, SigningKeyProblem
-from ledger.transparency.proofs import certify_erasure, prove_event
-from ledger.transparency.signing import SigningKey, read_key
-from ledger.transparency.verify_proof import (
+from ledger.privacy.certificate import certificate
+from ledger.privacy.erasure import NothingRecorded, forget
+from ledger.privacy.key_backups import back_up
+from ledger.tlog import verify_proof
+from ledger.tlog.note import SigningKey, read_key
+from ledger.tlog.problems import NotSealed, SigningKeyProblem
+from ledger.tlog.proof import certify_erasure, prove_event
+from ledger.tlog.verify_proof import (
     ERASURE_NAMES,
     ProofProblem,
     check_proof,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ledger_facts import a_ledger
 
 from ledger.ledger import Ledger
-from ledger.personal import associated_data, opened, opens, seal, tag
+from ledger.privacy.cipher import associated_data, opened, opens, seal, tag
 from ledger.problems import KeyFileProblem
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))

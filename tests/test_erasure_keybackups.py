@@ -14,10 +14,10 @@ import pytest
 from erasing import CLEAR, WHO, files_in, forgotten_rows, holding, key_of, keys_in, request
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
-from ledger.erasure.forgetting import forget
-from ledger.erasure.keybackup import Restored, back_up, restore
-from ledger.keyfile import KeyBackup
 from ledger.ledger import Ledger
+from ledger.privacy.erasure import forget
+from ledger.privacy.key_backups import Restored, back_up, restore
+from ledger.privacy.key_file import KeyBackup
 from ledger.problems import KeyFileProblem, LedgerProblem
 
 DAY = 86_400_000_000

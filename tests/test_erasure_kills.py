@@ -23,8 +23,8 @@ from erasing import (
 )
 from ledger_facts import NOW, a_ledger, kinds
 
-from ledger.erasure.forgetting import forget
-from ledger.erasure.keybackup import back_up, restore
+from ledger.privacy.erasure import forget
+from ledger.privacy.key_backups import back_up, restore
 
 WORKER = Path(__file__).with_name("erasure_worker.py")
 

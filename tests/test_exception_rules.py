@@ -14,8 +14,6 @@ from ledger.events import (
     ExceptionRevoked,
     Sealed,
 )
-from policies.schema import Policy, parse_policy
-from policies.shipped import shipped
 from projections.answers import Sitting
 from projections.exception_rules import (
     DeskProblem,
@@ -26,6 +24,8 @@ from projections.exception_rules import (
     wrongs,
 )
 from projections.exceptions import STATES, Request
+from retake_policies.schema import Policy, parse_policy
+from retake_policies.shipped import shipped
 
 WHO = "C-1001"
 GENERAL = parse_policy(dict(shipped())["general"], "general")

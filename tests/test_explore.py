@@ -26,21 +26,21 @@ from crowd import CACHE, NOW, ROOT, facts, ledger_of
 from doorstep import Doorstep
 from viewing import beside, project
 
+from attempt_ledger.explore.connection import Sources, connected
+from attempt_ledger.explore.metadata import FACETS, metadata
+from attempt_ledger.explore.questions import QUESTIONS
 from ledger.events import ExamAttempted, Fact, Recorded
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.ledger import Ledger
 from projections.answers import Sitting, Standing
 from projections.exceptions import requests_of
 from projections.standing import Moment
-from projections.views.readable import readable_name
-from projections.views.tables import TABLES, Kind
+from projections.tables import TABLES, Kind
 from replay.ask import Asker
 from replay.everyone import Everyone
+from replay.read_model.readable import readable_name
 from replay.tables import rows_of
 from replay.violations import violations
-from service.explore.connection import Sources, connected
-from service.explore.metadata import FACETS, metadata
-from service.explore.questions import QUESTIONS
 
 with warnings.catch_warnings():
     # It leaves a database in memory unclosed when it is imported, which Python 3.13 tells of.
@@ -724,7 +724,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0)) as taken:
         sentence = door.wrong("explore", "--port", str(taken.getsockname()[1]))
     assert "cannot be listened on: " in sentence
-    monkeypatch.setattr("service.cli.explore.find_spec", lambda name: None)
+    monkeypatch.setattr("attempt_ledger.cli.explore.find_spec", lambda name: None)
     assert door.wrong("explore") == (
         "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
     )

@@ -22,11 +22,11 @@ from doorstep import Doorstep
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attempt_ledger.feed.reading import Chunk, chunks_for_ever
+from attempt_ledger.feed.writing import Form, pieces
+from ledger.cloudevents import to_cloudevent
 from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
 from ledger.ledger import Ledger
-from ledger.wire import to_cloudevent
-from service.feed.reading import Chunk, chunks_for_ever
-from service.feed.writing import Form, pieces
 
 BIN = Path(sys.executable).parent
 COMMAND = str(BIN / "attempt-ledger")
@@ -207,7 +207,7 @@ def followed(door: Doorstep, monkeypatch: pytest.MonkeyPatch, *words: str) -> No
             yield from chunks_for_ever(ledger, after, stop=iter([False] * 2 + [True] * 9).__next__)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("service.feed.reading.chunks_for_ever", interrupted)
+    monkeypatch.setattr("attempt_ledger.feed.reading.chunks_for_ever", interrupted)
     assert door.call("feed", "--follow", "--output", "feed.jsonl", *words).code == 130
 
 

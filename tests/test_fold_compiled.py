@@ -17,18 +17,19 @@ from throng import Told, questions, seeded_worlds, throng
 
 from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
-from policies.durations import DAYS, MONTHS, TIME
-from policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
 from projections.answers import Standing
 from projections.catalogue import Catalogue
 from projections.fold.codes import OUTCOMES, STATUSES
 from projections.standing import Moment
 from replay.ask import Asker
-from replay.columns import build, snapshot
-from replay.columns.snapshot import Columns
+from replay.columns import build
+from replay.columns import cache as snapshot
+from replay.columns.cache import Columns
 from replay.everyone import Everyone
 from replay.population import Scope, as_columns, population
 from replay.tables import rows_of
+from retake_policies.durations import DAYS, MONTHS, TIME
+from retake_policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
 
 WORLDS, PEOPLE, QUESTIONS = 650, 5, 5
 ENOUGH = 100

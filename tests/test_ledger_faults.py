@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
-from ledger import storage
 from ledger.events import Fact
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import (
@@ -26,6 +25,7 @@ from ledger.problems import (
     ReadOnly,
     StoreFull,
 )
+from ledger.store import file as storage
 
 NOBODY = 65534
 
@@ -339,7 +339,7 @@ def test_no_stray_variable_of_a_library_changes_what_is_stored(tmp_path: Path) -
 import os, sys
 from ledger.events import Fact, make_event
 from ledger.ledger import Ledger
-from ledger.wire import to_cloudevent
+from ledger.cloudevents import to_cloudevent
 before = dict(os.environ)
 event = make_event("ExamPassed", {"exam": "AZ-104", "registration_id": "R-77"})
 with Ledger.create(sys.argv[1], clock=lambda: 10**15) as ledger:

@@ -32,25 +32,25 @@ from ledger.backup.backing_up import back_up
 from ledger.backup.draft import drafting
 from ledger.backup.problems import Stale
 from ledger.backup.restoring import Kept, finish, restore
-from ledger.erasure.again import destroy_again, forget_again, forgotten_elsewhere
-from ledger.erasure.certificate import certificate
-from ledger.erasure.forgetting import NothingRecorded, forget
+from ledger.cloudevents import parse_line, to_cloudevents
 from ledger.events import Fact, Recorded, make_event
 from ledger.health.keys import keys_of
-from ledger.keyring import Keyring
 from ledger.ledger import Ledger
-from ledger.transparency.place import last_signed
-from ledger.transparency.proofs import prove_event
-from ledger.transparency.signing import last_signed_path
-from ledger.transparency.verify import verify
-from ledger.transparency.verify_proof import check_proof, open_checkpoint
-from ledger.wire import parse_line, to_cloudevents
+from ledger.privacy.again import destroy_again, forget_again, forgotten_elsewhere
+from ledger.privacy.certificate import certificate
+from ledger.privacy.erasure import NothingRecorded, forget
+from ledger.privacy.keyring import Keyring
+from ledger.tlog.note import last_signed_path
+from ledger.tlog.paths import last_signed
+from ledger.tlog.proof import prove_event
+from ledger.tlog.verify import verify
+from ledger.tlog.verify_proof import check_proof, open_checkpoint
 from projections.standing import Moment
 from replay.ask import Asker
 from replay.everyone import Everyone
+from replay.read_model.follow import Ways, keeper
+from replay.read_model.rebuild import check
 from replay.tables import rows_of
-from replay.views.keep import Ways, keeper
-from replay.views.rebuild import check
 
 BEGIN = at("2021-03-01T09:00:00Z")
 HOUR = 3_600_000_000
@@ -703,7 +703,7 @@ class Lives(RuleBasedStateMachine):
 
 def proved_text(proved: Any) -> str:
     """Write what a proof proves."""
-    from ledger.transparency.verify_proof import told
+    from ledger.tlog.verify_proof import told
 
     return told(proved)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from ledger_facts import SetClock, attempted
 
-from ledger import open_files
 from ledger.ledger import Appended, Ledger
 from ledger.problems import NotALedger
-from ledger.storage import check_file, connect_reader
+from ledger.store import open_files
+from ledger.store.file import check_file, connect_reader
 
 ELSEWHERE = """
 import sys

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from policies.clauses import cap_clause, wait_clause
-from policies.compiled import Rules, compile_rules
-from policies.durations import DAY, HOUR
-from policies.schema import parse_policy
-from policies.shipped import SHIPPED, shipped
-from policies.text import clause_texts, policy_text
-from policies.zones import zone_table
+from retake_policies.clauses import cap_clause, wait_clause
+from retake_policies.compiled import Rules, compile_rules
+from retake_policies.durations import DAY, HOUR
+from retake_policies.schema import parse_policy
+from retake_policies.shipped import SHIPPED, shipped
+from retake_policies.text import clause_texts, policy_text
+from retake_policies.zones import zone_table
 
 TEXTS = dict(shipped())
 SMALLEST = 'id = "ours"\neffective_from = 2021-03-31T00:00:00Z\n'
@@ -206,7 +206,7 @@ def test_a_policy_reads_well_on_a_terminal(text: str, width: int) -> None:
 def test_the_fast_path_leaves_pydantic_alone() -> None:
     """The fold imports rules, versions, durations and clauses without any heavy library."""
     script = (
-        "import policies.compiled, policies.dated, policies.durations, policies.clauses, sys;"
+        "from retake_policies import clauses, compiled, dated, durations; import sys;"
         "print(*{'pydantic', 'numba', 'numpy', 'tomllib'} & set(sys.modules))"
     )
     done = subprocess.run(

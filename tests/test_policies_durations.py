@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import policies.clauses
-import policies.durations
-from policies.durations import (
+import retake_policies.clauses
+import retake_policies.durations
+from retake_policies.durations import (
     DAY,
     DAYS,
     LONGEST_DAYS,
@@ -82,7 +82,7 @@ def test_any_text_is_a_duration_or_a_sentence(text: str) -> None:
     assert 0 <= amount <= LONGEST_DAYS * DAY
 
 
-@pytest.mark.parametrize("module", [policies.durations, policies.clauses])
+@pytest.mark.parametrize("module", [retake_policies.durations, retake_policies.clauses])
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     """Each docstring's example gives what it shows."""
     results = doctest.testmod(module)

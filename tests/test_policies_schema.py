@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger.models import ExceptionRequested
-from policies.durations import DAYS, Duration
-from policies.problems import anchored_twice, describe
-from policies.schema import REQUEST_FIELDS, Policy, PolicyError, parse_policy
-from policies.shipped import SHIPPED, shipped
+from retake_policies.durations import DAYS, Duration
+from retake_policies.problems import anchored_twice, describe
+from retake_policies.schema import REQUEST_FIELDS, Policy, PolicyError, parse_policy
+from retake_policies.shipped import SHIPPED, shipped
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_policies").glob("*.toml"))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.zones import BEFORE_ALL, load_zone, zone_table
+from retake_policies.zones import BEFORE_ALL, load_zone, zone_table
 
 CHANGES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "cases/zone_changes.toml").read_text()

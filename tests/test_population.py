@@ -15,7 +15,8 @@ from crowd import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.columns import build, snapshot
+from replay.columns import build
+from replay.columns import cache as snapshot
 from replay.everyone import Everyone
 from replay.moment import HEAD, Known, moment_at
 from replay.population import Scope
@@ -129,7 +130,7 @@ print(everyone.population(moment)["status"].to_pylist().count("waiting"))
 def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None:
     """Cached code never outlives the rules it was made of: the trap of numba's own cache."""
     house = tmp_path / "house"
-    for room in ("ledger", "policies", "projections", "replay"):
+    for room in ("ledger", "retake_policies", "projections", "replay"):
         shutil.copytree(ROOT / room, house / room, ignore=shutil.ignore_patterns("__pycache__"))
     as_of = parse_instant("2021-04-12T00:00:00Z")
 

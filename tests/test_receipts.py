@@ -18,14 +18,14 @@ from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, everyone, inp
 from story import attempted, failed, policy
 
 from ledger.ledger import Ledger
-from policies.shipped import shipped
 from projections.reports.inputs import TABLES
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 from replay.checking import Checked, check
-from replay.files.forms import INSIDE, beside, find_receipt, write
-from replay.files.sheets import guarded
+from replay.formats.forms import INSIDE, beside, find_receipt, write
+from replay.formats.sheets import guarded
 from replay.outputs import Output, compute, receipt_of_events
 from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, digest_of
+from retake_policies.shipped import shipped
 
 PROGRAM = "attempt-ledger 0, as tested"
 FORMS: tuple[Form, ...] = ("text", "csv", "jsonl", "parquet", "xlsx", "html")
@@ -353,7 +353,7 @@ def test_an_export_of_events_comes_out_the_same_and_a_changed_line_is_named(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     """By its event and the members that differ."""
-    from ledger.wire import to_cloudevent
+    from ledger.cloudevents import to_cloudevent
 
     path = tmp_path / "events.jsonl"
     lines = [to_cloudevent(row) for row in ledger.read(3)]

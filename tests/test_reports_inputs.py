@@ -17,11 +17,10 @@ from told import at
 
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
-from policies.shipped import shipped
 from projections.catalogue import Catalogue, catalogue_of
 from projections.exceptions import requests_of
 from projections.reports.inputs import KEYS, TABLES, Period, schema_of
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from replay.ask import Asker
 from replay.everyone import Everyone
@@ -29,6 +28,7 @@ from replay.inputs import InputsAt
 from replay.moment import Known, moment_at
 from replay.outputs import table_named
 from replay.tables import rows_of, write_jsonl
+from retake_policies.shipped import shipped
 
 EVENTS = facts()
 MOMENTS = [

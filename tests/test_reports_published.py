@@ -9,7 +9,7 @@ import pytest
 from reporting import IN_APRIL, MARCH, STORY, everyone, inputs, made, tell, written
 from story import annulled, failed, result
 
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 from replay.outputs import compute
 from replay.receipts import Parameters
 from replay.restating import restated

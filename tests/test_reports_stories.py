@@ -9,7 +9,7 @@ import pytest
 from reporting import MARCH, cut, everyone, inputs, made, plainly, written
 
 from projections.reports.inputs import TABLES, schema_of
-from projections.reports.shelf import REPORTS
+from projections.reports.registry import REPORTS
 from replay.everyone import Everyone
 
 

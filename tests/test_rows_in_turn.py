@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.rows_apart import MOST, Row, lines_apart
+from replay.rows_in_process import MOST, Row, lines_apart
 from replay.rows_in_turn import apart_in_turn
 
 HEAD = ("position", "actor")

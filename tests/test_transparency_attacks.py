@@ -26,14 +26,14 @@ from sealed_ledger import (
     verified,
 )
 
-from ledger.transparency import merkle
-from ledger.transparency.files import replace_all
-from ledger.transparency.problems import Inconsistent
-from ledger.transparency.proofs import Unprovable, prove_between, prove_event
-from ledger.transparency.rows import hash_tiles
-from ledger.transparency.signing import SigningKey, last_signed_path, read_key
-from ledger.transparency.tiles import Tree
-from ledger.transparency.verify_proof import (
+from ledger.tlog import merkle
+from ledger.tlog.files import replace_all
+from ledger.tlog.note import SigningKey, last_signed_path, read_key
+from ledger.tlog.problems import Inconsistent
+from ledger.tlog.proof import Unprovable, prove_between, prove_event
+from ledger.tlog.rows import hash_tiles
+from ledger.tlog.tiles import Tree
+from ledger.tlog.verify_proof import (
     Checkpoint,
     ProofProblem,
     check_proof,

@@ -36,15 +36,15 @@ from sealed_ledger import (
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.transparency import crew, files, following, inspection
-from ledger.transparency.inspection import Finding
-from ledger.transparency.leaf import COLUMNS, leaf_hash_or_none, leaf_record
-from ledger.transparency.place import place_of, sealed_size
-from ledger.transparency.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.transparency.proofs import prove_event
-from ledger.transparency.sealing import Sealed, make_key, renew_key, seal
-from ledger.transparency.signing import last_signed_path
-from ledger.transparency.verify_proof import LEAF_NAMES, ProofProblem, check_proof
+from ledger.tlog import files, follower, inspection, worker_pool
+from ledger.tlog.inspection import Finding
+from ledger.tlog.leaf import COLUMNS, leaf_hash_or_none, leaf_record
+from ledger.tlog.note import last_signed_path
+from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.problems import Inconsistent, LogProblem, SigningKeyProblem
+from ledger.tlog.proof import prove_event
+from ledger.tlog.sealer import Sealed, make_key, renew_key, seal
+from ledger.tlog.verify_proof import LEAF_NAMES, ProofProblem, check_proof
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 
@@ -120,7 +120,7 @@ def test_sealed_bit_by_bit_it_is_the_same_log(
     at_once: Path, tmp_path: Path, sizes: list[int]
 ) -> None:
     """The same root, signature and tiles as sealed at once."""
-    from ledger.transparency.sealing import seal
+    from ledger.tlog.sealer import seal
 
     with unsealed(at_once, tmp_path / "a") as ledger:
         place, id, before = place_in(tmp_path / "a"), str(ledger.about("ledger")), 0
@@ -138,7 +138,7 @@ def test_two_processes_seal_the_same_log(
     at_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And verify the same."""
-    monkeypatch.setattr(crew, "WORTH_ROWS", 1)
+    monkeypatch.setattr(worker_pool, "WORTH_ROWS", 1)
     with unsealed(at_once, tmp_path / "a") as ledger:
         sealed(ledger, processes=2)
     assert log_of(tmp_path / "a") == log_of(at_once)
@@ -455,7 +455,7 @@ def test_following_seals_in_steps_and_looks_again_only_when_somebody_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some at a time, so that who says to end waits for no more; nothing while nothing comes."""
-    monkeypatch.setattr(following, "_MOST", 100)
+    monkeypatch.setattr(follower, "_MOST", 100)
     with opened(tmp_path) as ledger:
         append(ledger, history(1, 250))
         place = place_in(tmp_path)
@@ -467,8 +467,8 @@ def test_following_seals_in_steps_and_looks_again_only_when_somebody_wrote(
                 append(ledger, history(251, 260))
             return len(looks) == 6
 
-        following.follow(place, str(ledger.about("ledger")), wait=wait, troubled=pytest.fail)
-    rest = following.EVERY_SECONDS
+        follower.follow(place, str(ledger.about("ledger")), wait=wait, troubled=pytest.fail)
+    rest = follower.EVERY_SECONDS
     assert looks == [(0, 100), (0, 200), (rest, 250), (rest, 250), (rest, 260), (rest, 260)]
 
 
@@ -485,11 +485,11 @@ def test_following_tells_what_hinders_and_tries_again(tmp_path: Path) -> None:
                 (place.folder / "tile").unlink()
             return sealed_size(place) == 3
 
-        following.follow(place, id, wait=wait, troubled=told.append)
+        follower.follow(place, id, wait=wait, troubled=told.append)
         assert [type(each) for each in told] == [LogProblem, LogProblem]
         meddle("DELETE FROM events WHERE position = 3")(tmp_path)
         with pytest.raises(Inconsistent, match="ends at position 2"):
-            following.follow(place, id, wait=wait, troubled=told.append)
+            follower.follow(place, id, wait=wait, troubled=told.append)
 
 
 def test_a_process_beside_seals_until_it_is_told_to_end(tmp_path: Path) -> None:
@@ -497,14 +497,14 @@ def test_a_process_beside_seals_until_it_is_told_to_end(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         append(ledger, history(1, 300))
         place, id = place_in(tmp_path), str(ledger.about("ledger"))
-        with following.SealingBeside(place, id):
+        with follower.SealingBeside(place, id):
             for _ in range(600):
                 if sealed_size(place) == 300:
                     break
                 time.sleep(0.05)
         assert sealed_size(place) == 300
         place.key.unlink()
-        with following.SealingBeside(place, id):
+        with follower.SealingBeside(place, id):
             append(ledger, history(301, 310))
         assert sealed_size(place) == 300
     assert said(verified(tmp_path)) == []

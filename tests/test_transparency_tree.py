@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
-from ledger.transparency import merkle
-from ledger.transparency.files import replace_all
-from ledger.transparency.signing import SigningKey
-from ledger.transparency.tiles import TileMissing, Tiles, Tree, split, tile_name, width_in
-from ledger.transparency.verify_proof import (
+from ledger.tlog import merkle
+from ledger.tlog.files import replace_all
+from ledger.tlog.note import SigningKey
+from ledger.tlog.tiles import TileMissing, Tiles, Tree, split, tile_name, width_in
+from ledger.tlog.verify_proof import (
     EMPTY_ROOT,
     ProofProblem,
     check_consistency,

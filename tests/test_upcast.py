@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from ledger_facts import SetClock, a_ledger, exported
 
+from ledger.cloudevents import parse_line, to_cloudevent
 from ledger.events import Recorded
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger
 from ledger.problems import MalformedFact
 from ledger.upcast import UPCASTS, Upcasts, upcast
-from ledger.wire import parse_line, to_cloudevent
 
 
 def from_version_0(data: dict[str, Any]) -> dict[str, Any]:

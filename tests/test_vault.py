@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_facts import FULL, GOLDEN, MINIMAL, SetClock, a_ledger, exported, kinds, sample
 
+from ledger.cloudevents import parse_line
 from ledger.events import EVENTS, ExceptionRequested, Fact
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
-from ledger.personal import associated_data, opens, seal, tag
+from ledger.privacy.cipher import associated_data, opens, seal, tag
 from ledger.problems import KeyFileProblem
-from ledger.wire import parse_line
 
 PERSONAL = ("first_name", "last_name", "email", "description")
 CLEAR = {name: FULL["ExceptionRequested"][name] for name in PERSONAL}
@@ -123,7 +123,7 @@ def test_a_key_is_drawn_for_nobody_who_gives_nothing_personal(ledger: Ledger) ->
 def test_the_library_of_ciphers_is_imported_only_when_needed() -> None:
     """Nor is any other slow one: most commands never meet a personal field."""
     script = (
-        "import sys, ledger.ledger, ledger.wire; print([name for name in "
+        "import sys, ledger.ledger, ledger.cloudevents; print([name for name in "
         "('cryptography', 'sqlite_utils', 'pyarrow', 'numba', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from projections.views.tables import TABLES
+from projections.tables import TABLES
 
 GENERATE = Path(__file__).parents[1] / "docs" / "generate_tables.py"
 

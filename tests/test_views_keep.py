@@ -14,14 +14,14 @@ from crowd import facts, ledger_of
 from strategies import world
 from viewing import apart, beside, built_anew, ledger_from, project, record, table, ways
 
-from ledger import batches
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from projections.views.tables import VERSION
-from replay.views import build, keep
-from replay.views.keep import keeper
-from replay.views.lock import BeingKept
-from replay.views.store import Views
+from ledger.store import batches
+from projections.tables import VERSION
+from replay.read_model import build, follow
+from replay.read_model.follow import keeper
+from replay.read_model.lock import BeingKept
+from replay.read_model.store import Views
 
 EVENTS = facts()
 
@@ -85,8 +85,8 @@ def test_pieces_and_chunks_of_any_size_give_the_same(
     once = built_anew(ledger, tmp_path / "once.views")
     monkeypatch.setattr(build, "PIECE", 60)
     monkeypatch.setattr(batches, "_WORTH_BYTES", 0)  # so that another process reads
-    monkeypatch.setattr(keep, "CHUNK", 7)
-    monkeypatch.setattr(keep, "CANDIDATES", 3)
+    monkeypatch.setattr(follow, "CHUNK", 7)
+    monkeypatch.setattr(follow, "CANDIDATES", 3)
     assert apart(built_anew(ledger, tmp_path / "pieces.views"), once) == []
     stood_at(once, 600)
     with closing(sqlite3.connect(once)) as connection, connection:
@@ -156,7 +156,7 @@ def test_what_comes_while_folding_again_is_taken_up_in_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Events of candidates, and another change of the catalogue, which begins it anew."""
-    monkeypatch.setattr(keep, "CANDIDATES", 2)
+    monkeypatch.setattr(follow, "CANDIDATES", 2)
     path, coming = tmp_path / "live.views", iter(EVENTS[600:])
 
     with ledger_of(tmp_path / "a.ledger", EVENTS[:600]) as ledger:

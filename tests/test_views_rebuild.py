@@ -17,10 +17,10 @@ from viewing import apart, built_anew, project, table, ways
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from replay.views import build
-from replay.views.keep import keeper
-from replay.views.lock import BeingKept
-from replay.views.rebuild import Compared, check, rebuild
+from replay.read_model import build
+from replay.read_model.follow import keeper
+from replay.read_model.lock import BeingKept
+from replay.read_model.rebuild import Compared, check, rebuild
 
 EVENTS = facts()
 HEAD = len(EVENTS)
@@ -124,9 +124,9 @@ import os, signal, sys
 from pathlib import Path
 from ledger.ledger import Ledger
 from replay.compiled import kernels_in
-from replay.views import build
-from replay.views.keep import Ways
-from replay.views.rebuild import rebuild
+from replay.read_model import build
+from replay.read_model.follow import Ways
+from replay.read_model.rebuild import rebuild
 build.PIECE = 60
 pieces = int(sys.argv[4])
 ingest = build._ingest
@@ -207,7 +207,7 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from replay.compiled import kernels_in
-from replay.views.keep import Ways, keeper
+from replay.read_model.follow import Ways, keeper
 kernels = kernels_in(Path(sys.argv[3]))
 room = int(sys.argv[4])
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:

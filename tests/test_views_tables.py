@@ -41,10 +41,10 @@ from projections.exceptions import requests_of
 from projections.fold.codes import LAST
 from projections.history import history_of
 from projections.standing import Moment, standing_of
-from projections.views.readable import readable_select
-from projections.views.tables import OPEN, TABLES, Kind
+from projections.tables import OPEN, TABLES, Kind
 from replay.everyone import Everyone
-from replay.views.timetable import standings_as_of
+from replay.read_model.readable import readable_select
+from replay.read_model.timetable import standings_as_of
 
 DAY = 86_400_000_000
 HOUR = DAY // 24

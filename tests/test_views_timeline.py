@@ -14,10 +14,10 @@ from viewing import as_of, fold, told
 
 from projections.fold.codes import LAST
 from projections.standing import Moment
-from projections.views.tables import OPEN
+from projections.tables import OPEN
 from replay.everyone import Everyone
+from replay.read_model import timeline
 from replay.tables import rows_of
-from replay.views import timeline
 
 DAY = 86_400_000_000
 

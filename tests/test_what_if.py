@@ -18,7 +18,6 @@ from told import When, at
 
 from ledger.events import Fact, PolicyPublished
 from ledger.ledger import Appended, Ledger
-from policies.shipped import shipped
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
@@ -26,6 +25,7 @@ from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.population import Scope
 from replay.what_if import Compared, Draft, totals, what_if
+from retake_policies.shipped import shipped
 
 DAY = 86_400_000_000
 GENERAL = dict(shipped())["general"]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_facts import GOLDEN, NOW, SetClock, a_ledger, exported, facts
 
+from ledger.cloudevents import MEMBERS, parse_line, to_cloudevent
 from ledger.events import EVENTS, Fact, Recorded
 from ledger.ledger import Appended, Ledger
 from ledger.problems import MalformedFact
-from ledger.wire import MEMBERS, parse_line, to_cloudevent
 
 # As spec section 2 prints it, on one line.
 EXAMPLE = (

@@ -14,22 +14,22 @@ from crowd import CACHE
 from ledger.events import Recorded
 from ledger.instants import MAX_INSTANT
 from ledger.ledger import Appended, Ledger
-from ledger.scan import RECORDED_SCHEMA
+from ledger.store.scan import RECORDED_SCHEMA
 from projections.catalogue import catalogue_of
 from projections.fold.codes import NEVER
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from replay.compiled import kernels_in
-from replay.views.compare import differences, reading
-from replay.views.fold import Folded, Folder
-from replay.views.given import USUAL, Late
-from replay.views.keep import Ways, keeper
+from replay.read_model.batch import USUAL, Late
+from replay.read_model.compare import differences, reading
+from replay.read_model.fold import Folded, Folder
+from replay.read_model.follow import Ways, keeper
 
 KERNELS = kernels_in(CACHE)
 
 
 def facts_of(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay out candidates' events as `ledger.scan.scan_recorded` gives them."""
+    """Lay out candidates' events as `ledger.store.scan.scan_recorded` gives them."""
     return pa.Table.from_pylist(
         [
             {

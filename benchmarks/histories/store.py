@@ -13,7 +13,7 @@ import pyarrow as pa
 from adbc_driver_sqlite import dbapi
 
 from ledger.events import Recorded
-from ledger.storage import create_file
+from ledger.store.file import create_file
 
 _INSERT = f"INSERT INTO events VALUES ({', '.join('?' * len(Recorded._fields))})"
 _AHEAD = 3

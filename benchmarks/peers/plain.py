@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.events import Recorded, Row
-from ledger.storage import connect_writer, create_file
+from ledger.store.file import connect_writer, create_file
 
 INSERT = f"INSERT INTO events VALUES ({', '.join('?' * len(Recorded._fields))})"
 

@@ -13,9 +13,9 @@ from ledger.backup.draft import drafting
 from ledger.backup.log import copy_log
 from ledger.backup.problems import Unsound
 from ledger.problems import LedgerProblem
-from ledger.transparency.place import Place, need_verifier_key, read_note
-from ledger.transparency.problems import Inconsistent
-from ledger.transparency.verify_proof import (
+from ledger.tlog.paths import Place, need_verifier_key, read_note
+from ledger.tlog.problems import Inconsistent
+from ledger.tlog.verify_proof import (
     Checkpoint,
     ProofProblem,
     VerifierKey,

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ledger.backup.copying import Snapshot, Told
 from ledger.problems import LedgerProblem
-from ledger.storage import connect_reader, storage_problems
-from ledger.transparency.inspection import Finding, inspect, read_through
-from ledger.transparency.leaf import COLUMNS
-from ledger.transparency.place import Place, origin_of
-from ledger.transparency.verify import verify
-from ledger.transparency.verify_proof import VerifierKey
+from ledger.store.file import connect_reader, storage_problems
+from ledger.tlog.inspection import Finding, inspect, read_through
+from ledger.tlog.leaf import COLUMNS
+from ledger.tlog.paths import Place, origin_of
+from ledger.tlog.verify import verify
+from ledger.tlog.verify_proof import VerifierKey
 
 _MOST = 20
 _ROWS = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.storage import connect_reader, storage_problems
+from ledger.store.file import connect_reader, storage_problems
 
 Told = Callable[[int], object]
 """Told how many more there are done."""

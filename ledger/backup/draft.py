@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.backup.problems import BackupProblem
-from ledger.storage import storage_problems
-from ledger.transparency.files import replace, sync_folder
-from ledger.transparency.place import Place
+from ledger.store.file import storage_problems
+from ledger.tlog.files import replace, sync_folder
+from ledger.tlog.paths import Place
 
 _LOCK = "lock"
 _FILE = "ledger"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from ledger.storage import storage_problems
-from ledger.transparency.files import replace, replace_all
-from ledger.transparency.place import Place
-from ledger.transparency.tiles import LEVELS, width_in
+from ledger.store.file import storage_problems
+from ledger.tlog.files import replace, replace_all
+from ledger.tlog.paths import Place
+from ledger.tlog.tiles import LEVELS, width_in
 
 _AT_ONCE = 256
 

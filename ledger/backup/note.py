@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.instants import format_instant, parse_instant
-from ledger.transparency.files import replace
+from ledger.tlog.files import replace
 
 
 class Note(NamedTuple):

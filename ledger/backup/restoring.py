@@ -13,19 +13,19 @@ from ledger.backup.copying import copy_file, set_journal, snapshot
 from ledger.backup.draft import Draft
 from ledger.backup.log import copy_log
 from ledger.backup.problems import BackupProblem, Stale, Unsound
-from ledger.storage import check_file, storage_problems
-from ledger.transparency.crew import Crew
-from ledger.transparency.files import replace
-from ledger.transparency.growing import drop_partial, grow
-from ledger.transparency.place import Place, need_verifier_key, place_of, read_note
-from ledger.transparency.problems import Inconsistent
-from ledger.transparency.tiles import Tree
-from ledger.transparency.verify_proof import (
+from ledger.store.file import check_file, storage_problems
+from ledger.tlog.files import replace
+from ledger.tlog.growing import drop_partial, grow
+from ledger.tlog.paths import Place, need_verifier_key, place_of, read_note
+from ledger.tlog.problems import Inconsistent
+from ledger.tlog.tiles import Tree
+from ledger.tlog.verify_proof import (
     Checkpoint,
     ProofProblem,
     VerifierKey,
     open_checkpoint,
 )
+from ledger.tlog.worker_pool import Crew
 
 
 class Kept(NamedTuple):

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.storage import connect_reader, connect_writer, storage_problems
+from ledger.store.file import connect_reader, connect_writer, storage_problems
 
 MOST_FOUND = 20
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ledger.erasure.again import forgotten_in
-from ledger.keyfile import KeyBackup
-from ledger.keystorage import APPLICATION_ID
 from ledger.ledger import Ledger
+from ledger.privacy.again import forgotten_in
+from ledger.privacy.key_file import KeyBackup
+from ledger.privacy.key_storage import APPLICATION_ID
 from ledger.problems import KeyFileProblem
-from ledger.storage import storage_problems
+from ledger.store.file import storage_problems
 
 
 class Keys(NamedTuple):

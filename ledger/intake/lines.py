@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
+from ledger.cloudevents import parse_line
 from ledger.events import Fact
 from ledger.intake.items import Item
 from ledger.intake.report import LINE, PROBLEM
 from ledger.intake.sources import Source
 from ledger.problems import MalformedFact
-from ledger.wire import parse_line
 
 Check = Callable[[Fact], str | None]
 """Say what is wrong with a fact that `ledger` cannot judge, such as a policy; None if nothing."""

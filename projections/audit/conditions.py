@@ -8,8 +8,8 @@ from pydantic import AfterValidator
 
 from ledger.fields import Instant
 from ledger.models import EVENT_TYPES
-from policies.durations import DAY, DAYS, MONTHS, parse_duration
 from projections.answers import Answer
+from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 
 def threshold(text: str) -> int:

@@ -10,7 +10,6 @@ from ledger.events import (
     ExceptionRequested,
     Recorded,
 )
-from policies.schema import Policy
 from projections.answers import Sitting, Standing
 from projections.catalogue import Catalogue
 from projections.exception_rules import (
@@ -36,6 +35,7 @@ from projections.exceptions import (
 from projections.fold.codes import LAST
 from projections.history import history_of
 from projections.standing import Moment, standing_of
+from retake_policies.schema import Policy
 
 DECISIONS: Final = {GRANTED: "granted", REJECTED: "rejected", REVOKED: "revoked"}
 AGREES, AGAINST, OPEN = "yes", "no", "open"

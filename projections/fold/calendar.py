@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from policies.durations import MONTHS, TIME
 from projections.fold.codes import LAST, NEVER
+from retake_policies.durations import MONTHS, TIME
 
 DAY: Final = 86_400_000_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from policies.dated import version_in_force
 from projections.fold.codes import CLOSED, IN_BETA, LIVE, NEVER, WENT_LIVE
 from projections.fold.rows import CertificationDefinitions, ExamDefinitions, Milestones
+from retake_policies.dated import version_in_force
 
 
 class Dates(NamedTuple):

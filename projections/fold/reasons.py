@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from policies.compiled import NO_OVERDUE, Rules
 from projections.fold.calendar import on_from, same_time_after, wait_end, year_around
 from projections.fold.catalogue import Dates
 from projections.fold.certifications import Cover, free_again
@@ -27,6 +26,7 @@ from projections.fold.walk import (
     ROLLING,
     Walked,
 )
+from retake_policies.compiled import NO_OVERDUE, Rules
 
 
 class Capped(NamedTuple):

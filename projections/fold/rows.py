@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from policies.book import RuleBook
+from retake_policies.book import RuleBook
 
 
 class SittingRows(NamedTuple):

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from policies.book import rules_at
-from policies.dated import version_in_force
 from projections.fold.catalogue import (
     Dates,
     exam_dates,
@@ -45,6 +43,8 @@ from projections.fold.reasons import (
 )
 from projections.fold.rows import Facts, Question, Sittings
 from projections.fold.walk import Walked, cover_if_asked, walk
+from retake_policies.book import rules_at
+from retake_policies.dated import version_in_force
 
 
 class Verdict(NamedTuple):

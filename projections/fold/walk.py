@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from policies.compiled import Rules
 from projections.fold.calendar import midnight_after
 from projections.fold.certifications import AFTER_EXPIRY, Cover, cover_at, free_again
 from projections.fold.codes import NEVER, NONE, PASSED
 from projections.fold.rows import Facts, Question, Sittings
+from retake_policies.compiled import Rules
 
 FIRST_SITTING: Final = 0
 LAST_SITTING: Final = 1

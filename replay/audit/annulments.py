@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ledger.events import Recorded
 from ledger.ledger import Ledger
-from ledger.selecting import annulments_among, rows_at
+from ledger.store.selecting import annulments_among, rows_at
 from projections.audit.annulments import QUERY, row_of
 from projections.audit.conditions import Conditions
 from replay.audit.asked import Asked, batched

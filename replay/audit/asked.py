@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from ledger.ledger import Ledger
-from ledger.selecting import Selection, select
+from ledger.store.selecting import Selection, select
 from projections.audit.conditions import Conditions, threshold
 from projections.catalogue import Catalogue, catalogue_of
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from ledger.selecting import annulments_among, select
+from ledger.store.selecting import annulments_among, select
 from projections.audit.backdated import QUERY
 from projections.audit.changes import Told
 from projections.reports.inputs import INSTANT

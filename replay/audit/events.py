@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.selecting import Annulments, annulments_among
+from ledger.store.selecting import Annulments, annulments_among
 from projections.audit.events import QUERY
 from projections.reports.inputs import INSTANT
 from replay.audit.asked import Asked

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ledger.selecting import annulments_among
+from ledger.store.selecting import annulments_among
 from projections.audit.decisions import DECISIONS, row_of
 from projections.audit.exceptions import QUERY
 from replay.audit.asked import Asked, batched

@@ -78,7 +78,7 @@ class _Given(NamedTuple):
 
 
 def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
-    """Make a part of all the facts of some candidates, as `ledger.scan` gives them."""
+    """Make a part of all the facts of some candidates, as `ledger.store.scan` gives them."""
     facts = by_position(facts)
     encoded = _encoded(facts["candidate"])
     order = pc.sort_indices(encoded.dictionary).to_numpy()

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from ledger.scan import SCHEMA, sample_candidates, scan
+from ledger.store.scan import SCHEMA, sample_candidates, scan
 from replay.columns.arrange import Numbers, arrange
 from replay.columns.choose import PART_ROWS
 from replay.columns.part import Part

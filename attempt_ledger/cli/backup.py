@@ -1,0 +1,117 @@
+"""`backup`: a copy of the ledger and its log, made beside writers and verified."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+
+if TYPE_CHECKING:
+    from ledger.backup.backing_up import BackedUp
+
+app = group()
+
+
+@command(
+    app,
+    "backup",
+    examples="""
+    attempt-ledger backup /backup/attempts-2023-12-31.ledger
+    attempt-ledger --ledger sqlite:////var/lib/exams/attempts.ledger backup today.ledger
+    """,
+)
+def backup(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The copy; beside it comes FILE.tlog, its log.")
+    ],
+) -> int:
+    """Copy the ledger, verified, while others go on writing.
+
+    Every event that was recorded when it begins is in it, with the transparency log up to there.
+    Each is hashed again from the copy before the copy gets its name: FILE is a whole and verified
+    backup, or it is not there. What is there already stays as it is: then the exit code is 2.
+
+    Keys are not in it: neither the key file of personal fields (see `keys backup`) nor the signing
+    key. `restore` puts it back. What was backed up last is noted in LEDGER.last-backup.
+    """
+    from attempt_ledger.cli.progress import counting
+    from attempt_ledger.cli.sealing import processes, seal_now
+    from ledger.backup.backing_up import Ways, back_up
+    from ledger.backup.problems import Unsound
+    from ledger.tlog.paths import place_of
+    from ledger.tlog.problems import Inconsistent
+
+    if file.name in ("", ".."):
+        raise CallProblem(f"{file} is a folder: name the file that is to be made in it")
+    call = call_of(context)
+    with call.open() as ledger:
+        place = place_of(ledger.path, call.signing_key)
+        try:
+            made = back_up(
+                place,
+                file,
+                lambda head: seal_now(ledger, place, head),
+                Ways(processes(), counting),
+            )
+        except (Unsound, Inconsistent) as problem:
+            for sentence in getattr(problem, "findings", (str(problem),)):
+                say(sentence)
+            say(f"{file} is not made: {place.ledger} is not as it was signed; `verify` says more")
+            return REFUSED
+        _told(file, made)
+        _note(ledger.path, file, made)
+    _kept_apart(call)
+    return DONE
+
+
+def _told(file: Path, made: BackedUp) -> None:
+    sealed = 0 if made.checkpoint is None else made.checkpoint.size
+    if made.checkpoint is not None:
+        root = base64.b64encode(made.checkpoint.root).decode()
+        say(
+            f"{file} holds positions 1 to {made.position:,}, verified against its checkpoint of "
+            f"{sealed:,} events with root {root}"
+        )
+    else:
+        say(
+            f"{file} holds positions 1 to {made.position:,}, compared with the ledger's; it has no "
+            "log to be verified against"
+        )
+    if sealed < made.position:
+        why = "" if made.unsealed is None else f": {made.unsealed}"
+        say(f"positions {sealed + 1:,} to {made.position:,} are in it, but not sealed yet{why}")
+
+
+def _note(ledger: Path, file: Path, made: BackedUp) -> None:
+    """Leave the note for `doctor`; that it cannot be left spoils no backup."""
+    from ledger.backup.note import Note, keep_note, note_path
+
+    size, root = (0, b"") if made.checkpoint is None else made.checkpoint[1:]
+    note = Note(
+        clock.now(), made.position, os.path.abspath(file), size, base64.b64encode(root).decode()
+    )
+    try:
+        keep_note(ledger, note)
+    except OSError as error:
+        say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is made")
+
+
+def _kept_apart(call: Call) -> None:
+    from ledger.tlog.paths import place_of
+
+    keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
+    signing = place_of(call.path, call.signing_key).key
+    say(
+        f"no key is in it: neither {keys} (`keys backup` makes a short-lived copy of that) nor "
+        f"{signing}"
+    )

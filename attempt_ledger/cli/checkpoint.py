@@ -1,0 +1,48 @@
+"""`checkpoint`: the last signed word on how many events there are, and which."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import Output, command, group
+from attempt_ledger.cli.output import bytes_to
+from attempt_ledger.cli.problems import DONE
+
+app = group()
+
+
+@command(
+    app,
+    "checkpoint",
+    examples="""
+    attempt-ledger checkpoint > kept-2023-12-31.checkpoint
+    attempt-ledger checkpoint --key
+    """,
+)
+def checkpoint(
+    context: typer.Context,
+    key: Annotated[
+        bool, typer.Option("--key", help="The log's verifier key instead, which checks proofs.")
+    ] = False,
+    output: Output = None,
+) -> int:
+    """Give the last signed checkpoint, for others to keep.
+
+    Whoever keeps one can find out later whether anything up to it was changed, cut off or put back:
+    `verify --against` it. It says the log's name, how many events it holds and the root of the tree
+    over them, in the format of c2sp.org/tlog-checkpoint.
+    """
+    from ledger.tlog.paths import need_verifier_key, place_of
+    from ledger.tlog.proof import signed_head
+
+    call = call_of(context)
+    call.check()
+    place = place_of(call.path, call.signing_key)
+    verifier = need_verifier_key(place)
+    content = f"{verifier}\n".encode() if key else signed_head(place, verifier).note
+    with bytes_to(output) as file:
+        file.write(content)
+    return DONE

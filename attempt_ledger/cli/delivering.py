@@ -1,0 +1,177 @@
+"""Outputs on their way out: to standard output or a file, each with its receipt."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from attempt_ledger.cli.output import PROGRAM, bytes_to, say
+from attempt_ledger.cli.problems import CallProblem
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from projections.standing import Moment
+    from replay.moment import Known
+    from replay.outputs import Output
+    from replay.receipts import Form, Receipt
+
+ReceiptFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--receipt",
+        metavar="FILE",
+        help="Write the receipt here. Default: inside parquet, xlsx and html; beside other files, "
+        "as FILE.receipt.json.",
+    ),
+]
+_BINARY = frozenset({"parquet", "xlsx"})
+
+
+def program_of(form: Form) -> str:
+    """Name this program and, where there is a picture in a form, what draws it, with versions."""
+    from importlib.metadata import version
+
+    named = f"{PROGRAM} {version(PROGRAM)}"
+    if form == "html" or form.startswith("picture."):
+        from replay.formats.pictures import drawn_by
+
+        return f"{named}, {drawn_by()}"
+    return named
+
+
+def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) -> str:
+    """Tell the form from the option, else from the name of the file, else the first accepted."""
+    suffix = "" if output is None else output.suffix.lower().lstrip(".")
+    form = format or {"txt": "text"}.get(suffix, suffix)
+    if form not in accepted:
+        form = accepted[0]
+    if form in _BINARY and output is None and sys.stdout.isatty():
+        raise CallProblem(f"{form} is no text for a terminal: give --output FILE")
+    return form
+
+
+def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
+    """Write an output where it was asked for, its receipt inside or beside it."""
+    from replay.formats.forms import INSIDE, write
+    from replay.formats.problems import CannotWrite
+
+    inside = output.receipt.form in INSIDE
+    place = receipt_place(path, receipt_path, inside=inside)
+    try:
+        with both(path, place) as (file, aside):
+            write(output, file)
+            if aside is not None:
+                aside.write(output.settled.to_json().encode())
+    except CannotWrite as problem:
+        raise CallProblem(str(problem)) from None
+    receipt = output.settled
+    if path is not None:
+        plural = "" if receipt.rows == 1 else "s"
+        kept = "" if place is None else f"; receipt in {place}"
+        say(f"{path}: {receipt.rows:,} row{plural}{'; receipt inside' if inside else kept}")
+    elif place is None and not inside and receipt.form != "text":
+        say_receipt(receipt)
+
+
+def say_receipt(receipt: Receipt) -> None:
+    """Tell a receipt in one sentence, where nothing else carries it."""
+    from replay.formats.plain import heading
+
+    say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
+
+
+def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
+    """Tell where a receipt goes, None for nowhere but inside."""
+    from replay.formats.forms import beside
+
+    if asked is not None:
+        return asked
+    if inside or path is None or (path.exists() and not path.is_file()):
+        return None
+    return beside(path)
+
+
+@contextmanager
+def both(path: Path | None, place: Path | None) -> Iterator[tuple[BinaryIO, BinaryIO | None]]:
+    """Open where an output goes and where its receipt goes, if it goes anywhere; raises OSError.
+
+    Both are on the disk before either takes its place, so that a full disk leaves the two that were
+    there, and never one of each.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(bytes_to(path))
+        aside = None if place is None else stack.enter_context(bytes_to(place))
+        yield file, aside
+        if aside is not None:
+            settle(aside)
+            if path is not None:
+                settle(file)
+
+
+def settle(file: BinaryIO) -> None:
+    """See to it that a regular file's bytes are on the disk."""
+    file.flush()
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        os.fsync(file.fileno())
+
+
+def deliver_picture(output: Output, path: Path) -> None:
+    """Draw a report into a file, its receipt beside it; raises OSError."""
+    from replay.formats.forms import beside
+    from replay.formats.pictures import draw
+
+    kind = path.suffix.lower().lstrip(".")
+    picture = draw(output, kind)
+    update = {
+        "form": f"picture.{kind}",
+        "program": program_of(f"picture.{kind}"),  # type: ignore[arg-type]
+        "file_sha256": hashlib.sha256(picture).hexdigest(),
+    }
+    receipt = output.receipt.model_copy(update=update)
+    with both(path, beside(path)) as (file, aside):
+        file.write(picture)
+        assert aside is not None
+        aside.write(receipt.to_json().encode())
+    say(f"{path}: drawn; receipt in {beside(path)}")
+
+
+def check_places(*paths: Path | None) -> None:
+    """Refuse a file that has no place to be in before anything is computed; raises OSError."""
+    for path in paths:
+        if path is None or (path.exists() and not path.is_file()):
+            continue
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse the name of a picture that says no kind we draw."""
+    if path is not None and path.suffix.lower() not in (".svg", ".png", ".html"):
+        raise CallProblem(f"--chart {path}: accepted are files named .svg, .png and .html")
+
+
+def moment_of(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
+    """Resolve the two axes; refuse a known_at at which the ledger knew nothing."""
+    from ledger.instants import format_instant
+    from replay.moment import moment_at
+
+    moment = moment_at(ledger, as_of, known, now)
+    if moment.position == 0 and ledger.head().position > 0:
+        first = next(iter(ledger.read(0, 1))).recorded_at
+        raise CallProblem(
+            "nothing was known then: the ledger's first event was recorded at "
+            f"{format_instant(first)}; give a later --known-at, or --restated for what is known now"
+        )
+    return moment

@@ -1,0 +1,171 @@
+"""`doctor`: what is wrong with the ledger and all that belongs to it, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.options import Format, FormatOption, command, group
+from attempt_ledger.cli.output import WIDTH, clean, put
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.viewing import ViewsFile, views_of
+
+if TYPE_CHECKING:
+    from attempt_ledger.doctor.findings import Finding
+    from attempt_ledger.doctor.subject import Bounds, Depth, Patient
+    from ledger.ledger import Ledger
+
+app = group()
+_MEGABYTE = 1_000_000
+
+
+def _age(option: str, what: str) -> Any:
+    return typer.Option(option, metavar="DURATION", help=f"{what}, such as PT15M or P8D.")
+
+
+@command(
+    app,
+    "doctor",
+    examples="""
+    attempt-ledger doctor
+    attempt-ledger doctor --full
+    attempt-ledger doctor --format json --quick --backup-age PT2H
+    """,
+)
+def doctor(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not read the file through: its ends alone.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every row and every index, however long it takes.")
+    ] = False,
+    seal_age: Annotated[
+        str, _age("--seal-age", "How long an event may wait to be sealed")
+    ] = "PT15M",
+    verify_age: Annotated[
+        str, _age("--verify-age", "How long ago the last verification may be")
+    ] = "P8D",
+    backup_age: Annotated[str, _age("--backup-age", "How old the last backup may be")] = "PT25H",
+    views_age: Annotated[str, _age("--views-age", "How long views may lack an event")] = "PT1H",
+    free: Annotated[
+        int,
+        typer.Option("--free", metavar="MB", min=0, help="How much of the disk must be free."),
+    ] = 500,
+    views: ViewsFile = None,
+    format: FormatOption = Format.text,
+) -> int:
+    """Look for what is wrong with the ledger, and say what to do.
+
+    Looks at SQLite, the file and what it holds, durability, the disk, rights, the clock, the log
+    and its key, the last verification and backup, the keys of personal fields, views and snapshot;
+    it changes nothing. Each check is ok, a warning, or wrong, with a remedy. Exit code 1: something
+    is wrong. docs/doctor.md lists every code that --format json may give.
+    """
+    from attempt_ledger.doctor.examine import examine
+    from attempt_ledger.doctor.findings import State, worst
+    from attempt_ledger.doctor.subject import Bounds, Depth
+
+    if quick and full:
+        raise CallProblem("--quick reads less and --full reads more: give one of them")
+    call = call_of(context)
+    bounds = Bounds(
+        seal=_length("--seal-age", seal_age),
+        verification=_length("--verify-age", verify_age),
+        backup=_length("--backup-age", backup_age),
+        views=_length("--views-age", views_age),
+        free=free * _MEGABYTE,
+    )
+    depth = Depth.quick if quick else Depth.full if full else Depth.usual
+    patient = _patient(call, views, bounds, depth)
+    findings = []
+    for finding in examine(patient, lambda: _opened(call, patient)):
+        findings.append(finding)
+        if format is Format.text:
+            put(_text(finding))
+    if format is Format.json:
+        put(_json(patient, findings, worst(findings)))
+    return REFUSED if worst(findings) is State.wrong else DONE
+
+
+def _patient(call: Call, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
+    from attempt_ledger.doctor.subject import Patient
+
+    path = Path(os.path.realpath(call.path))
+    return Patient(
+        path=path,
+        ledger=None,
+        keys=Path(f"{path}.keys") if call.keys is None else call.keys,
+        signing_key=call.signing_key,
+        views=views_of(call, views),
+        now=clock.now(),
+        bounds=bounds,
+        depth=depth,
+    )
+
+
+def _opened(call: Call, patient: Patient) -> Ledger:
+    from ledger.ledger import Ledger
+
+    return Ledger.open(patient.path, clock=clock.now, keys=call.keys, read_only=True)
+
+
+def _length(option: str, text: str) -> int:
+    """Read a length of time, in microseconds: days have 24 hours here; raises CallProblem."""
+    from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
+
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise CallProblem(f"{option}: {error}") from None
+    if duration.unit == MONTHS:
+        raise CallProblem(f"{option}: {text} is of no one length; write days or time, such as P30D")
+    return duration.amount * (DAY if duration.unit == DAYS else 1)
+
+
+_STATES, _NAMES = 9, 14
+
+
+def _text(finding: Finding) -> str:
+    lines = _wrapped(f"{finding.state:<{_STATES}}{finding.check:<{_NAMES}}", finding.sentence)
+    if finding.remedy is not None:
+        lines += _wrapped(" " * (_STATES + _NAMES), f"→ {finding.remedy}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _wrapped(first: str, sentence: str) -> list[str]:
+    return textwrap.wrap(
+        clean(sentence),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * (_STATES + _NAMES),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _json(patient: Patient, findings: list[Finding], state: str) -> str:
+    told = {
+        "ledger": str(patient.path),
+        "at": patient.said(patient.now),
+        "state": state,
+        "findings": [
+            {
+                "check": finding.check,
+                "state": finding.state,
+                "code": finding.code,
+                "text": finding.sentence,
+                "remedy": finding.remedy,
+                "figures": finding.figures,
+            }
+            for finding in findings
+        ],
+    }
+    return json.dumps(told, ensure_ascii=False, indent=2) + "\n"

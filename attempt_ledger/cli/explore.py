@@ -1,0 +1,120 @@
+"""`explore`: the views in a browser, with the questions that auditors ask."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.cli.viewing import ViewsFile, views_of
+
+if TYPE_CHECKING:
+    from attempt_ledger.explore.connection import Sources
+
+app = group()
+
+
+@command(
+    app,
+    "explore",
+    examples="""
+    attempt-ledger project
+    attempt-ledger explore --open
+    attempt-ledger explore --views /srv/reports/attempts.views --port 8080
+    """,
+)
+def explore(
+    context: typer.Context,
+    views: ViewsFile = None,
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, max=65_535, help="0: any that is free.")
+    ] = 8001,
+    host: Annotated[
+        str,
+        typer.Option("--host", metavar="H", help="Where to listen; beyond this machine if told."),
+    ] = "127.0.0.1",
+    open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> int:
+    """Open the views in Datasette, until Ctrl-C.
+
+    Tables with what their columns mean, counted and narrowed down by the columns that matter, and
+    ten questions to ask: who was waiting on a day, whom a correction changed, what was recorded
+    late, who decided exceptions, what was annulled by whom and more; each as a page, CSV or JSON.
+    Or any SQL that reads. Nothing can be changed; `project --follow` may go on meanwhile.
+
+    Needs Datasette: pip install 'attempt-ledger[explore]'.
+    """
+    call = call_of(context)
+    path = views_of(call, views)
+    if find_spec("datasette") is None:
+        raise CallProblem(
+            "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
+        )
+    sources = _sources(call, path)
+
+    from attempt_ledger.explore.serving import explorer, serve
+
+    datasette = explorer(sources, clock.now)
+    with _listening(host, port) as listening:
+        port = listening.getsockname()[1]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/views"
+        say(f"{path} is at {url} until Ctrl-C")
+        if open_:
+            _show(url)
+        with suppress(KeyboardInterrupt):
+            serve(datasette, listening)
+    return DONE
+
+
+def _sources(call: Call, path: Path) -> Sources:
+    """Look at what there is: views of this release, and their ledger if it is at hand."""
+    from attempt_ledger.explore.connection import Sources, connected
+    from replay.read_model.store import OtherViews, looked_at
+
+    try:
+        there = looked_at(path)
+    except OtherViews as other:
+        raise CallProblem(f"{path} holds views {other}: `project` builds them anew") from None
+    if not there:
+        raise CallProblem(f"there are no views at {path}: `project` makes them")
+    with closing(connected(Sources(path, None), clock.now)) as connection:
+        stand = connection.execute("SELECT ledger FROM position").fetchone()
+    if stand is None:
+        raise CallProblem(f"the views at {path} are not finished: `project` goes on with them")
+    if not call.path.exists():
+        say(f"there is no ledger at {call.path}: who recorded what is left empty")
+        return Sources(path, None)
+    with call.open() as ledger:
+        if ledger.about("ledger") == stand[0]:
+            return Sources(path, ledger.path)
+    say(f"{path} is of another ledger than {call.path}: who recorded what is left empty")
+    return Sources(path, None)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CallProblem(
+            f"{host}, port {port} cannot be listened on: {reason}; name another with --host or "
+            "--port (0: any that is free)"
+        ) from None
+
+
+def _show(url: str) -> None:
+    import threading
+    import webbrowser
+
+    # Some browsers are programs that end only when they are closed.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -1,0 +1,159 @@
+"""`export`: every event as a line, in the order of the ledger; or a table at a moment."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.delivering import (
+    ReceiptFile,
+    both,
+    check_places,
+    deliver,
+    form_of,
+    moment_of,
+    program_of,
+    receipt_place,
+)
+from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.cli.values import instant, known
+
+app = group()
+
+
+class Exported(StrEnum):
+    """The tables; `projections.reports.inputs` says what is in them."""
+
+    sittings = "sittings"
+    standings = "standings"
+    exams = "exams"
+    exceptions = "exceptions"
+    certifications = "certifications"
+    violations = "violations"
+    corrections = "corrections"
+
+
+class ExportFormat(StrEnum):
+    """How a table is written."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    xlsx = "xlsx"
+
+
+@command(
+    app,
+    "export",
+    examples="""
+    attempt-ledger export --output history.jsonl
+    attempt-ledger export --after 1200 | gzip > since-1200.jsonl.gz
+    attempt-ledger --ledger sqlite:///copy.ledger init --bare
+    attempt-ledger --ledger sqlite:///copy.ledger import --keep-recorded-at history.jsonl
+    attempt-ledger export --table sittings --output sittings.xlsx
+    """,
+)
+def export(
+    context: typer.Context,
+    after: Annotated[
+        int,
+        typer.Option(
+            "--after", metavar="POSITION", min=0, help="Only what comes after it (events)."
+        ),
+    ] = 0,
+    table: Annotated[
+        Exported | None,
+        typer.Option(
+            "--table",
+            metavar="TABLE",
+            help="A table at a moment instead of the events: sittings, standings, exams, "
+            "exceptions, certifications, violations or corrections.",
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    exam: ExamOption = None,
+    format: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="Of a table. Default: by the name of the file, else csv."),
+    ] = None,
+    output: Output = None,
+    receipt: ReceiptFile = None,
+    no_snapshot: NoSnapshot = False,
+) -> int:
+    """Write the ledger's events as CloudEvents JSON, or a table.
+
+    Events go out one a line, in the order of the ledger. Personal fields go out as ciphertext.
+    Imported into a bare ledger with --keep-recorded-at the lines give the same ledger; its personal
+    fields open with a copy of the key file.
+
+    A table (--table) is computed from the ledger at (--as-of, --known-at). As CSV its texts are
+    made safe for spreadsheets: before = + - @, a tab or a carriage return at their beginning stands
+    a '. No personal field is in any table. Every file has a receipt: see `receipt check`.
+    """
+    call = call_of(context)
+    if table is None:
+        given = {"--as-of": as_of, "--known-at": known_at, "--exam": exam, "--format": format}
+        for option, value in given.items():
+            if value is not None:
+                raise CallProblem(f"{option} is of a table: give --table too")
+        return events(call, after, output, receipt)
+    if after:
+        raise CallProblem("--after is of events: leave it out, or leave out --table")
+    if exam is not None and table is Exported.certifications:
+        raise CallProblem("certifications are of no single exam: leave out --exam")
+    form = form_of(tuple(ExportFormat), format, output)
+    check_places(output, receipt)
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    wanted = known(known_at)
+    with everybody(call, no_snapshot=no_snapshot) as everyone:
+        from replay.outputs import compute
+        from replay.receipts import Parameters
+
+        made = compute(
+            everyone,
+            "table",
+            table.value,
+            moment_of(everyone.ledger, at, wanted, now),
+            Parameters(exam=exam),
+            form=form,  # type: ignore[arg-type]
+            basis="restated" if known_at is None else "known-at",
+            program=program_of(form),  # type: ignore[arg-type]
+        )
+        deliver(made, output, receipt)
+    return DONE
+
+
+def events(call: Call, after: int, output: Path | None, asked: Path | None) -> int:
+    """Write the events after a position as lines, up to the last there is when it begins."""
+    from ledger.cloudevents import to_cloudevent
+    from replay.outputs import receipt_of_lines
+
+    count, summed = 0, hashlib.sha256()
+    place = receipt_place(output, asked, inside=False)
+    with call.open() as ledger, both(output, place) as (file, aside):
+        head = ledger.head().position
+        for event in ledger.read(after, head):
+            line = f"{to_cloudevent(event)}\n".encode()
+            file.write(line)
+            summed.update(line)
+            count += 1
+        if aside is not None:
+            receipt = receipt_of_lines(
+                ledger, after, head, summed.hexdigest(), count, program=program_of("cloudevents")
+            )
+            aside.write(receipt.to_json().encode())
+    if output is not None:
+        kept = "" if place is None else f"; receipt in {place}"
+        say(f"{output}: {count:,} event{'' if count == 1 else 's'}{kept}")
+    return DONE

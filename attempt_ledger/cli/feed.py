@@ -1,0 +1,140 @@
+"""`feed`: the events after a position, as they come, for whoever resumes there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import bytes_to, say
+from attempt_ledger.cli.problems import DONE, CallProblem
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+
+app = group()
+
+
+@command(
+    app,
+    "feed",
+    examples="""
+    attempt-ledger feed --after 1200
+    attempt-ledger feed --after 1200 --follow --type ExamPassed --type ExamFailed
+    attempt-ledger feed --follow --batch 500 --without-personal
+    attempt-ledger feed --follow --output feed.jsonl
+    """,
+)
+def feed(
+    context: typer.Context,
+    after: Annotated[
+        int,
+        typer.Option(
+            "--after",
+            metavar="POSITION",
+            min=0,
+            help="Only what comes after it: the `sequence` of the last event that was taken.",
+        ),
+    ] = 0,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Then go on: write what comes as soon as it is there.")
+    ] = False,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="T", help="Only events of this type; may be repeated."),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            metavar="N",
+            min=1,
+            help="Write batches, JSON arrays of at most N events, one a line.",
+        ),
+    ] = None,
+    without_personal: Annotated[
+        bool,
+        typer.Option(
+            "--without-personal", help="Leave personal fields out; else they are ciphertext."
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write here instead of standard output: the file is replaced when it is complete; "
+            "with --follow it is added to, from its own last event on.",
+        ),
+    ] = None,
+) -> int:
+    """Give the ledger's events to whoever resumes by position.
+
+    CloudEvents JSON, one a line, the same bytes as `export`: in the order of `sequence`, missing
+    none and repeating none. Keep the last `sequence` with what it brought about, and resume with
+    --after. Events keep their schema version; an EventAnnulled comes after what it annuls.
+    """
+    from attempt_ledger.feed.bookmark import reader_gone
+    from attempt_ledger.feed.reading import chunks, chunks_for_ever
+    from attempt_ledger.feed.writing import Form, pieces
+
+    form = Form(_types(types or []), personal=not without_personal, batch=batch)
+    count = 0
+    with call_of(context).open() as ledger, _place(output, ledger, follow) as (file, last):
+        _check_position(after, ledger)
+        begin = max(after, last)
+
+        def stop() -> bool:
+            if reader_gone(file):
+                raise BrokenPipeError
+            return False
+
+        read = chunks_for_ever if follow else chunks
+        for events, content in pieces(read(ledger, begin, stop=stop), form):
+            file.write(content)
+            file.flush()
+            count += events
+    if output is not None:
+        say(f"{output}: {count:,} event{'' if count == 1 else 's'}")
+    return DONE
+
+
+@contextmanager
+def _place(output: Path | None, ledger: Ledger, follow: bool) -> Iterator[tuple[BinaryIO, int]]:
+    """Open where the feed goes; give it, and the last position that is there already."""
+    from attempt_ledger.feed.bookmark import NotThisFeed, adding_to
+
+    if not follow or output is None or (output.exists() and not output.is_file()):
+        with bytes_to(output) as file:
+            yield file, 0
+        return
+    try:
+        with adding_to(output, ledger) as place:
+            yield place
+    except NotThisFeed as problem:
+        raise CallProblem(f"--output: {problem}") from None
+
+
+def _types(named: list[str]) -> frozenset[str]:
+    from ledger.models import event_class
+    from ledger.problems import MalformedFact
+
+    try:
+        return frozenset(event_class(name).type for name in named)
+    except MalformedFact as problem:
+        raise CallProblem(f"--type: {problem}") from None
+
+
+def _check_position(after: int, ledger: Ledger) -> None:
+    """Refuse a position that is not there yet: what comes up to it would be missed."""
+    head = ledger.head().position
+    if after > head:
+        raise CallProblem(
+            f"--after {after} lies beyond the last position of {ledger.path}, {head}: it was "
+            "remembered of another ledger, or of one that has been put back to an earlier day"
+        )

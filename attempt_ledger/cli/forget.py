@@ -1,0 +1,149 @@
+"""`forget`: a person's data made unreadable for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of, no_candidate
+from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.output import bytes_to, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.sealing import seal_after
+from attempt_ledger.cli.viewing import ViewsFile, views_of
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from ledger.privacy.erasure import Forgotten
+
+app = group()
+
+
+@command(
+    app,
+    "forget",
+    examples="""
+    attempt-ledger forget C-1001 --reason "erasure asked for, ticket 4711"
+    attempt-ledger forget C-1001 --reason "ticket 4711" --certificate C-1001.erasure
+    attempt-ledger forget C-1001 --certificate C-1001.erasure
+    """,
+)
+def forget(
+    context: typer.Context,
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")],
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Why; not for personal data. Needed unless it was done before.",
+        ),
+    ] = None,
+    actor: Actor = ACTOR,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--certificate",
+            metavar="FILE",
+            help="Write a signed statement of what was erased, which `verify-proof` checks.",
+        ),
+    ] = None,
+    views: ViewsFile = None,
+) -> int:
+    """Erase a candidate's personal data for good.
+
+    The candidate's key is destroyed, and the ledger says so: names, e-mail address and description
+    in whatever was recorded can be read by nobody any more, wherever a copy of the ledger lies, and
+    no new ones are taken. Sittings, results and decisions stay, under the candidate's id; so do
+    reasons and actors. Every proof goes on holding. Views and columns are removed, and made anew
+    when they are needed.
+
+    Running it again changes nothing. Backups of keys must be destroyed by whoever has them:
+    `keys restore` puts back no key of a forgotten candidate.
+    """
+    from ledger.privacy.erasure import NothingRecorded
+    from ledger.privacy.erasure import forget as forget_it
+
+    if reason is not None and not reason.strip():
+        raise CallProblem("--reason should say why")
+    call = call_of(context)
+    with call.open(to_write=True) as ledger:
+        if reason is None and not ledger.is_forgotten(candidate):
+            if not ledger.stream(f"candidate/{candidate}"):
+                raise no_candidate(candidate, ledger)
+            raise CallProblem(f"{candidate} is not forgotten yet: say why, with --reason")
+        try:
+            done = forget_it(ledger, candidate, reason=reason or "", actor=actor, time=clock.now())
+        except NothingRecorded:
+            raise no_candidate(candidate, ledger) from None
+        _tell(candidate, done)
+        code = _purge(ledger, views_of(call, views))
+        _tell_backups(ledger, candidate)
+        if certificate is not None:
+            code = max(code, _certify(call, ledger, candidate, certificate))
+    return code
+
+
+def _tell(candidate: str, done: Forgotten) -> None:
+    if done.already:
+        again = "a key that had come back is destroyed" if done.destroyed else "nothing was changed"
+        say(f"{candidate} was forgotten already, at position {done.position}: {again}")
+        return
+    fields = sum(len(event.fields) for event in done.erased)
+    what = (
+        f"{fields} personal field{'s' * (fields != 1)} of {len(done.erased)} "
+        f"event{'s' * (len(done.erased) != 1)} can be read by nobody any more"
+        if fields
+        else "nothing personal was recorded, and none will be"
+    )
+    say(f"{candidate} is forgotten, recorded at position {done.position}: {what}")
+
+
+def _purge(ledger: Ledger, views: Path) -> int:
+    from replay.purging import purge
+
+    purged = purge(ledger, views)
+    for path in purged.removed:
+        say(f"{path} is removed; it is made anew when it is needed")
+    for path in purged.emptied:
+        say(f"{path} is followed by another process: it was written anew, without free pages")
+    for problem in purged.left:
+        say(problem)
+    return REFUSED if purged.left else DONE
+
+
+def _tell_backups(ledger: Ledger, candidate: str) -> None:
+    """Remind of the backups that may hold the key, while they may be used."""
+    from ledger.instants import format_instant
+    from ledger.privacy.certificate import reason_of
+    from ledger.privacy.erasure import forgotten_at
+
+    event = forgotten_at(ledger.stream(f"candidate/{candidate}"))
+    assert event is not None
+    _, backups = reason_of(ledger, event)
+    for backup in backups:
+        if backup.until > clock.now():
+            say(
+                f"the backup of keys {backup.file} may hold the key, and be used before "
+                f"{format_instant(backup.until)}: destroy it, and make another"
+            )
+
+
+def _certify(call: Call, ledger: Ledger, candidate: str, path: Path) -> int:
+    from ledger.privacy.certificate import certificate
+    from ledger.tlog.paths import place_of
+    from ledger.tlog.problems import LogProblem
+
+    seal_after(ledger, call.signing_key)
+    try:
+        signed = certificate(ledger, place_of(ledger.path, call.signing_key), candidate)
+    except LogProblem as problem:
+        say(f"the erasure stands, but there is no certificate: {problem}")
+        return REFUSED
+    with bytes_to(path) as file:
+        file.write(signed)
+    say(f"{path} certifies it")
+    return DONE

@@ -1,0 +1,136 @@
+"""`impact`: what importing files would change, without recording them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.everybody import (
+    NoSnapshot,
+    TableFormat,
+    check_format,
+    everybody,
+    write_table,
+)
+from attempt_ledger.cli.importing import Input
+from attempt_ledger.cli.options import AsOf, Output, command, group
+from attempt_ledger.cli.output import note, say
+from attempt_ledger.cli.problems import DONE, REFUSED
+from attempt_ledger.cli.values import instant, zone
+
+if TYPE_CHECKING:
+    from ledger.dry_run import Rehearsal
+    from ledger.intake.run import Options
+
+app = group()
+
+
+@command(
+    app,
+    "impact",
+    examples="""
+    attempt-ledger impact results-may.csv
+    attempt-ledger impact rescores.jsonl --as-of 2023-06-01 --format jsonl
+    attempt-ledger impact results.csv --corrections --output impact.csv
+    """,
+)
+def impact(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="As `import` takes them; - is standard input."),
+    ],
+    as_of: AsOf = None,
+    input: Annotated[
+        Input, typer.Option("--input", help="How the files are read; as --format of `import`.")
+    ] = Input.auto,
+    source: Annotated[
+        str, typer.Option("--source", metavar="URN", help="Of CSV rows that name none.")
+    ] = "urn:csv",
+    zone_name: Annotated[
+        str | None,
+        typer.Option(
+            "--zone", metavar="ZONE", help="Whose clock CSV times without an offset are on."
+        ),
+    ] = None,
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="Pass over unknown columns of a CSV.")
+    ] = False,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="Take a changed CSV result as a further one.")
+    ] = False,
+    no_snapshot: NoSnapshot = False,
+    format: TableFormat = None,
+    output: Output = None,
+) -> int:
+    """List what importing files would change, recording nothing.
+
+    One row a candidate and exam, as of --as-of, with the standing as it is (from_…), as it would
+    be (to_…), and the events that would make the difference. Rows that the import would refuse
+    are counted, and then the exit code is 1.
+    """
+    from attempt_ledger.policy_check import fault_of
+    from ledger.dry_run import Rehearsal
+    from ledger.intake.results import CsvSettings
+    from ledger.intake.run import Options
+
+    check_format(format, output)
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    if zone_name is not None:
+        zone(zone_name)
+    settings = CsvSettings(
+        source=source,
+        zone=None if zone_name is None else ZoneInfo(zone_name),
+        ignore_extra=ignore_extra,
+    )
+    with ExitStack() as stack:
+        everyone = stack.enter_context(everybody(call_of(context), no_snapshot=no_snapshot))
+        rehearsal = stack.enter_context(Rehearsal(everyone.ledger))
+        aside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rejects"
+        options = Options(
+            format=input.value,
+            csv=settings,
+            corrections=corrections,
+            check=fault_of,
+            rejects=aside,
+        )
+        became = [rehearsed(rehearsal, file, options) for file in files]
+
+        from replay.impact import impact as found
+
+        write_table(found(everyone, at, rehearsal.rehearsed), format, output)
+    return DONE if all(became) else REFUSED
+
+
+def rehearsed(rehearsal: Rehearsal, file: str, options: Options) -> bool:
+    """Rehearse the import of one file; say what would become of it, and tell if all is clean.
+
+    Raises SourceProblem for a file that cannot be imported at all: what the others would change is
+    not what was asked.
+    """
+    from ledger.intake.run import import_file
+    from ledger.intake.sources import open_source
+
+    with open_source(file) as opened:
+        report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
+    if report.interrupted:
+        raise KeyboardInterrupt
+    report.rejects = None  # thrown away with the rest
+    _, *more = report.summary()
+    say(
+        f"{file}: would record {report.recorded:,} event{'' if report.recorded == 1 else 's'}, "
+        f"skip {report.duplicates:,} duplicate{'' if report.duplicates == 1 else 's'}, "
+        f"reject {report.rejected:,}"
+    )
+    for line in more:
+        note(line)
+    return report.clean

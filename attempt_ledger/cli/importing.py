@@ -1,0 +1,163 @@
+"""`import`: take in results and histories from files."""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.output import PROGRAM, note, say
+from attempt_ledger.cli.problems import DONE, INTERRUPTED, REFUSED, CallProblem
+from attempt_ledger.cli.values import zone
+
+app = group()
+
+
+class Input(StrEnum):
+    """How an input is read."""
+
+    auto = "auto"
+    cloudevents = "cloudevents"
+    csv = "csv"
+
+
+@command(
+    app,
+    "import",
+    examples="""
+    attempt-ledger import results.csv
+    attempt-ledger import results-2021.csv.gz results-2022.csv.xz --zone Europe/Berlin
+    attempt-ledger import results.csv --corrections --rejects refused.csv
+    attempt-ledger import --keep-recorded-at history.jsonl
+    zcat events.jsonl.gz | attempt-ledger import - --format cloudevents
+    """,
+)
+def import_(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="As they are, or .gz or .xz; - is standard input."),
+    ],
+    format: Annotated[
+        Input,
+        typer.Option(
+            "--format",
+            metavar="auto|cloudevents|csv",
+            help="auto: by the file's name, else by its first byte.",
+        ),
+    ] = Input.auto,
+    source: Annotated[
+        str, typer.Option("--source", metavar="URN", help="Of CSV rows that name none.")
+    ] = "urn:csv",
+    keep_recorded_at: Annotated[
+        bool,
+        typer.Option(
+            "--keep-recorded-at",
+            help="Move a history in: keep each line's recordedtime; stop at the first refused.",
+        ),
+    ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            "--rejects",
+            metavar="FILE",
+            help="Where refused rows go, with their problem. Default: NAME.rejects.csv (or "
+            ".jsonl) in the working directory.",
+        ),
+    ] = None,
+    zone_name: Annotated[
+        str | None,
+        typer.Option(
+            "--zone", metavar="ZONE", help="Whose clock CSV times without an offset are on."
+        ),
+    ] = None,
+    ignore_extra: Annotated[
+        bool, typer.Option("--ignore-extra", help="Pass over unknown columns of a CSV.")
+    ] = False,
+    corrections: Annotated[
+        bool,
+        typer.Option(
+            "--corrections", help="Record a changed CSV result as a further one: …/result/2."
+        ),
+    ] = False,
+    actor: Actor = ACTOR,
+) -> int:
+    """Take in results CSVs and CloudEvents lines.
+
+    What is recorded already is skipped and counted. Rows that are malformed, or contradict what is
+    recorded, go into the rejects file, each with its problem, to be mended and imported again;
+    then the exit code is 1. Interrupted anywhere, running it again completes it.
+
+    \b
+    A results CSV has a header and one row a sitting:
+      candidate_id, exam, registration_id, started_at, ended_at?, delivery?,
+      outcome (pass, fail, pending), result_at?, score?, source?
+    """
+    from attempt_ledger.cli.progress import importing
+    from attempt_ledger.cli.sealing import sealing_beside
+    from attempt_ledger.policy_check import fault_of
+    from ledger.intake.report import Report
+    from ledger.intake.results import CsvSettings
+    from ledger.intake.run import Options, import_file
+    from ledger.intake.sources import SourceProblem, open_source
+
+    if rejects is not None and len(files) > 1:
+        raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
+    if len(set(files)) < len(files):
+        raise CallProblem("a FILE is named twice")
+    if zone_name is not None:
+        zone(zone_name)
+    settings = CsvSettings(
+        source=source,
+        zone=None if zone_name is None else ZoneInfo(zone_name),
+        ignore_extra=ignore_extra,
+        # A history says itself who recorded what: filling that in would make it another.
+        actor=None if keep_recorded_at else actor,
+    )
+    options = Options(
+        format=format.value,
+        csv=settings,
+        corrections=corrections,
+        keep_recorded_at=keep_recorded_at,
+        beside=(os.cpu_count() or 1) > 1,
+        check=fault_of,
+        rejects=rejects,
+    )
+    code = DONE
+    taken: set[Path] = set()
+    call = call_of(context)
+    with (
+        call.open(to_write=True) as ledger,
+        sealing_beside(ledger, call.signing_key, files),
+    ):
+        for file in files:
+            try:
+                with open_source(file) as opened, importing(opened.name) as progress:
+                    report: Report = import_file(
+                        ledger,
+                        opened,
+                        options,
+                        stopwatch=time.monotonic,
+                        progress=progress,
+                        taken=taken,
+                    )
+            except SourceProblem as problem:
+                say(str(problem))
+                code = 2
+                continue
+            if report.rejects is not None:
+                taken.add(report.rejects)
+            for i, line in enumerate(report.summary()):
+                note(line if i else f"{PROGRAM}: {line}")
+            if report.interrupted:
+                return INTERRUPTED
+            if not report.clean:
+                code = max(code, REFUSED)
+    return code

@@ -1,0 +1,95 @@
+"""`keys`: the keys of personal fields, backed up for a short time and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, REFUSED
+
+app = group(
+    "Back up the keys of personal fields; put them back.\n\n"
+    "Keep such a backup apart from backups of the ledger, and destroy it when its time is over: "
+    "who has both can read what was personal, of everybody not forgotten when it was made."
+)
+_DAY = 86_400_000_000
+
+
+@command(
+    app,
+    "backup",
+    examples="""
+    attempt-ledger keys backup /mnt/safe/attempts.keys-backup
+    attempt-ledger keys backup /mnt/safe/attempts.keys-backup --days 7
+    """,
+)
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; mode 600.")],
+    days: Annotated[
+        int,
+        typer.Option("--days", metavar="N", min=1, max=366, help="It may be used for so long."),
+    ] = 30,
+) -> int:
+    """Copy the keys to a file, to be used for some days.
+
+    The file says until when; after that `keys restore` refuses it. `forget` reminds of the copies
+    that may hold the key it destroys.
+    """
+    from ledger.instants import format_instant
+    from ledger.privacy.key_backups import back_up
+
+    now = clock.now()
+    with call_of(context).open(to_write=True) as ledger:
+        made = back_up(ledger, file, now=now, until=now + days * _DAY)
+    say(f"{file} holds the keys, to be used before {format_instant(made.until)}: destroy it then")
+    return DONE
+
+
+@command(
+    app,
+    "restore",
+    examples="""
+    attempt-ledger keys restore /mnt/safe/attempts.keys-backup
+    attempt-ledger --ledger sqlite:///restored.ledger keys restore attempts.keys-backup --expired
+    """,
+)
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `keys backup` wrote.")],
+    expired: Annotated[bool, typer.Option("--expired", help="Even if its time is over.")] = False,
+    actor: Actor = ACTOR,
+) -> int:
+    """Put keys back, but of nobody who was forgotten.
+
+    Keys that are there stay as they are. Whoever was forgotten since the backup was made has no key
+    afterwards either: by the word of the ledger, of the keys that are there, and of the backup. A
+    candidate of whom only the keys know that is recorded as forgotten in the ledger, too.
+
+    Exit code 1: a candidate has another key here than in the backup; the one here is kept.
+    """
+    from ledger.privacy.key_backups import restore as put_back
+
+    with call_of(context).open(to_write=True) as ledger:
+        done = put_back(ledger, file, now=clock.now(), expired=expired, actor=actor)
+        say(f"{ledger.vault.path}: {done.back:,} key{'s' * (done.back != 1)} put back")
+    if done.again:
+        say(f"forgotten, so their keys are destroyed again: {_named(done.again)}")
+    if done.said:
+        say(f"the ledger did not know, and says now that they were forgotten: {_named(done.said)}")
+    if done.other:
+        say(f"these have another key here, which is kept: {_named(done.other)}")
+        return REFUSED
+    return DONE
+
+
+def _named(candidates: Sequence[str], most: int = 20) -> str:
+    more = len(candidates) - most
+    return ", ".join(candidates[:most]) + (f" and {more:,} more" if more > 0 else "")

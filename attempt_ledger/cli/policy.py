@@ -1,0 +1,296 @@
+"""`policy`: check policy files, publish them, and see which are in force."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import (
+    ACTOR,
+    Actor,
+    Format,
+    FormatOption,
+    KnownAt,
+    PrintLines,
+    Time,
+    command,
+    group,
+)
+from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.values import instant, known
+
+if TYPE_CHECKING:
+    from ledger.events import Recorded
+    from projections.catalogue import Version
+    from retake_policies.schema import PolicyError
+
+app = group("Check and publish policies; see which are in force.")
+
+_LAST = 1 << 62
+
+
+class Written(StrEnum):
+    """How one policy is shown."""
+
+    text = "text"
+    toml = "toml"
+
+
+@command(
+    app,
+    "check",
+    examples="""
+    attempt-ledger policy check our-rules.toml
+    attempt-ledger policy check retake_policies/data/*.toml
+    """,
+)
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy files, TOML.")],
+) -> int:
+    """Say of policy files whether they are sound; needs no ledger.
+
+    Every fault is a sentence with its key, the value, and what would be accepted; with any, the
+    exit code is 1.
+    """
+    from ledger.instants import format_instant
+    from retake_policies.schema import PolicyError, parse_policy
+
+    code = DONE
+    for file in files:
+        try:
+            policy = parse_policy(_bytes(file), str(file))
+        except PolicyError as error:
+            code = REFUSED
+            for problem in error.problems:
+                say(problem)
+        else:
+            put(
+                f"{file}: {policy.id}, effective from {format_instant(policy.effective_from)}, "
+                "is sound\n"
+            )
+    return code
+
+
+@command(
+    app,
+    "list",
+    examples="""
+    attempt-ledger policy list
+    attempt-ledger policy list --known-at 2021-06-30 --format json
+    """,
+)
+def list_(
+    context: typer.Context, known_at: KnownAt = None, format: FormatOption = Format.text
+) -> int:
+    """List the policies that are published, every version of each."""
+    from ledger.instants import format_instant
+
+    published = _published(context, known_at)
+    versions = published.versions
+    if format is Format.json:
+        put(json.dumps([_as_dict(version) for version in versions], ensure_ascii=False) + "\n")
+    elif versions:
+        from attempt_ledger.cli.output import console
+        from attempt_ledger.cli.pages import columns
+
+        rows = [
+            (
+                version.policy.id,
+                format_instant(version.policy.effective_from),
+                str(version.event.position),
+                version.policy.title,
+            )
+            for version in versions
+        ]
+        head = ("policy", "effective from", "position", "title")
+        console().print(columns(rows, head=head, right=(2,), whole=(0, 1, 2)))
+    else:
+        say("no policy is published")
+    for event, error in published.unreadable:
+        say(f"{event.source} {event.id} is no policy: {error}")
+    return REFUSED if published.unreadable else DONE
+
+
+@command(
+    app,
+    "show",
+    examples="""
+    attempt-ledger policy show general
+    attempt-ledger policy show general --at 2021-06-30
+    attempt-ledger policy show general --format toml > our-rules.toml
+    """,
+)
+def show(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The policy's id.")],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T", help="The version in force then. Default: now."),
+    ] = None,
+    known_at: KnownAt = None,
+    format: Annotated[
+        Written,
+        typer.Option(
+            "--format", metavar="text|toml", help="text in words, toml as it was published."
+        ),
+    ] = Written.text,
+) -> int:
+    """Show the version of a policy that is in force on a day, clause by clause."""
+    from retake_policies.text import policy_text
+
+    moment = clock.now() if at is None else instant("--at", at)
+    version, there = _in_force(context, known_at, id, moment)
+    if version is None:
+        raise CallProblem(f"no policy {id!r} was published by then; there are: {there or 'none'}")
+    if version.policy.effective_from > moment:
+        say(f"no version of {id} is in force so early: its first is assumed")
+    if format is Written.toml:
+        put(str(version.event.payload()["toml"]))
+    else:
+        put(policy_text(version.policy))
+    return DONE
+
+
+@command(
+    app,
+    "publish",
+    examples="""
+    attempt-ledger policy publish our-rules.toml
+    attempt-ledger policy publish general mta-mce mos
+    attempt-ledger policy publish --print general --time 2021-03-31 >> lines-to-merge.jsonl
+    """,
+)
+def publish(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE", help="Policy files, or names of shipped ones: general, mta-mce, mos."
+        ),
+    ],
+    print_lines: PrintLines = False,
+    time: Time = None,
+    actor: Actor = ACTOR,
+) -> int:
+    """Publish policy files into the ledger.
+
+    A text that is published as it stands adds nothing. Which version holds on a day is said by the
+    file's effective_from, not by --time. A file with a fault stops the call, and nothing is
+    published.
+    """
+    from attempt_ledger.cli.outcomes import append_entries, put_lines
+    from ledger.intake.catalogue import policy_facts
+    from retake_policies.schema import PolicyError
+
+    texts: list[tuple[str, str]] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            texts.append(_read(file))
+        except PolicyError as error:
+            problems += error.problems
+    if problems:
+        raise PolicyError(tuple(problems))
+    at = clock.now() if time is None else instant("--time", time)
+    with call_of(context).open_or_none(print_lines) as ledger:
+        entries = policy_facts(
+            texts,
+            known=ledger.stream if ledger is not None else lambda stream: (),
+            now=at,
+            actor=actor,
+        )
+        if print_lines or ledger is None:
+            put_lines(entries.facts)
+            return DONE
+        return append_entries(ledger, entries.facts, entries.unchanged, ", ".join(files))
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CallProblem(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _read(file: str) -> tuple[str, str]:
+    """Give a policy's id and text, of a file or of a shipped policy's name."""
+    from retake_policies.schema import parse_policy
+    from retake_policies.shipped import SHIPPED, shipped
+
+    if file in SHIPPED and not Path(file).exists():
+        return file, dict(shipped())[file]
+    data = _bytes(Path(file))
+    return parse_policy(data, file).id, data.decode()
+
+
+class _Published(NamedTuple):
+    versions: list[Version]
+    unreadable: list[tuple[Recorded, PolicyError]]
+
+
+def _published(context: typer.Context, known_at: str | None) -> _Published:
+    """Give the versions known at a moment, by (id, effective_from, position)."""
+    from replay.ask import Asker
+    from replay.moment import moment_at
+
+    now = clock.now()
+    with call_of(context).open() as ledger:
+        position = moment_at(ledger, now, known(known_at), now).position
+        catalogue = Asker(ledger).catalogue(position)
+    ends = catalogue.versions.annulled
+    versions = [
+        version
+        for version, end in zip(catalogue.published, ends, strict=True)
+        if version.event.position <= position < end
+    ]
+    versions.sort(key=lambda v: (v.policy.id, v.policy.effective_from, v.event.position))
+    unreadable = [
+        each
+        for each, end in zip(catalogue.unreadable, catalogue.unreadable_annulled, strict=True)
+        if each[0].position <= position < end
+    ]
+    return _Published(versions, unreadable)
+
+
+def _in_force(
+    context: typer.Context, known_at: str | None, id: str, at: int
+) -> tuple[Version | None, str]:
+    """Give the version of a policy that is in force, None if there is none; and all the ids."""
+    from retake_policies.dated import version_in_force
+
+    every = _published(context, known_at).versions
+    versions = [version for version in every if version.policy.id == id]
+    row = version_in_force(
+        [version.policy.effective_from for version in versions],
+        [version.event.occurred_at for version in versions],
+        [version.event.position for version in versions],
+        [_LAST] * len(versions),
+        0,
+        len(versions),
+        at,
+        _LAST - 1,
+    )
+    there = ", ".join(dict.fromkeys(version.policy.id for version in every))
+    return (None if row < 0 else versions[row]), there
+
+
+def _as_dict(version: Version) -> dict[str, Any]:
+    from ledger.instants import format_instant
+
+    policy, event = version.policy, version.event
+    return {
+        "id": policy.id,
+        "effective_from": format_instant(policy.effective_from),
+        "title": policy.title,
+        "source": policy.source,
+        "sha256": policy.sha256,
+        "position": event.position,
+        "recorded_at": format_instant(event.recorded_at),
+    }

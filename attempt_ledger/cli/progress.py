@@ -1,0 +1,78 @@
+"""How far a long call is: a bar on a terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ledger.intake.report import Report
+
+Told = Callable[["Report", int, int | None], None]
+"""Told how far an import is: its report, bytes read, bytes in all if that is known."""
+
+
+@contextmanager
+def importing(name: str) -> Iterator[Told | None]:
+    """Show rows, rate and time left while the body imports an input; None off a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.markup import escape
+
+    from attempt_ledger.cli.output import clean
+
+    bar = _bar("{task.fields[rows]:,} rows", "{task.fields[rate]}")
+    task = bar.add_task(escape(clean(name)), total=None, rows=0, rate="")
+
+    def told(report: Report, done: int, size: int | None) -> None:
+        elapsed = bar.tasks[0].elapsed
+        rate = f"{report.read / elapsed:,.0f} rows/s" if elapsed else ""
+        bar.update(task, completed=done, total=size, rows=report.read, rate=rate)
+
+    with bar:
+        yield told
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` are done, once the body tells that some are."""
+    if not sys.stderr.isatty():
+        yield lambda more: None
+        return
+    bar = _bar("{task.completed:,} of {task.total:,}")
+    task = bar.add_task(what, total=total)
+
+    def told(more: int) -> None:
+        bar.start()
+        bar.update(task, advance=more)
+
+    try:
+        yield told
+    finally:
+        bar.stop()
+
+
+def _bar(*texts: str) -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        *(TextColumn(text) for text in texts),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

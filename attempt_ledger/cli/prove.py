@@ -1,0 +1,106 @@
+"""`prove`: a file that shows an outsider that an event is in the log, or that a log continues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import Output, command, group
+from attempt_ledger.cli.output import bytes_to, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.values import position
+
+if TYPE_CHECKING:
+    from ledger.events import Recorded
+    from ledger.ledger import Ledger
+    from ledger.tlog.verify_proof import VerifierKey
+
+app = group()
+
+
+@command(
+    app,
+    "prove",
+    examples="""
+    attempt-ledger prove urn:vue R-77/result --output R-77.proof
+    attempt-ledger prove @42 > position-42.proof
+    attempt-ledger prove --between kept-2022.checkpoint kept-2023.checkpoint
+    attempt-ledger prove --between @1200 @1500
+    """,
+)
+def prove(
+    context: typer.Context,
+    event: Annotated[
+        list[str] | None, typer.Argument(metavar="EVENT", help="SOURCE ID, or @POSITION.")
+    ] = None,
+    between: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--between",
+            metavar="A B",
+            help="Prove that the log of B events continues the one of A: each a checkpoint's "
+            "file, or @POSITION, the last of its events.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> int:
+    """Prove that an event is in the log, or a log continues.
+
+    The proof is a text file that stands alone: `verify-proof` checks it, or the one Python file
+    that is handed to auditors, with the log's verifier key (`checkpoint --key`). Personal fields
+    are in it as ciphertext. Exit code 1: the ledger is not as it was signed.
+    """
+    from ledger.tlog.paths import need_verifier_key, place_of
+    from ledger.tlog.proof import Unprovable, prove_between, prove_event
+
+    if (event is None) == (between is None):
+        raise CallProblem("prove takes an EVENT (SOURCE ID, or @POSITION), or --between A B")
+    call = call_of(context)
+    with call.open() as ledger:
+        place = place_of(ledger.path, call.signing_key)
+        key = need_verifier_key(place)
+        try:
+            if between is None:
+                proof = prove_event(place, key, _event(ledger, event or []))
+            else:
+                old, new = sorted(_size(word, key) for word in between)
+                proof = prove_between(place, key, (old, new))
+        except Unprovable as problem:
+            say(str(problem))
+            return REFUSED
+    with bytes_to(output) as file:
+        file.write(proof)
+    return DONE
+
+
+def _event(ledger: Ledger, words: list[str]) -> Recorded:
+    if len(words) == 1 and words[0].startswith("@"):
+        at = position("EVENT", words[0])
+        for found in ledger.read(at - 1, at):
+            return found
+        raise CallProblem(
+            f"there is no position {at} in {ledger.path}: it ends at {ledger.head().position}"
+        )
+    if len(words) != 2:
+        raise CallProblem("an EVENT is named by two words, SOURCE ID, or by one, @POSITION")
+    named = ledger.find(*words)
+    if named is None:
+        raise CallProblem(f"there is no event {words[1]!r} of {words[0]!r} in {ledger.path}")
+    return named
+
+
+def _size(word: str, key: VerifierKey) -> int:
+    """Read the size of a log: of a checkpoint's, which must be this log's, or a position."""
+    from ledger.tlog.proof import Unprovable
+    from ledger.tlog.verify_proof import ProofProblem, open_checkpoint
+
+    if word.startswith("@"):
+        return position("--between", word)
+    note = Path(word).read_bytes()
+    try:
+        return open_checkpoint(note, key).size
+    except ProofProblem as problem:
+        raise Unprovable(f"{word}: {problem}") from None

@@ -1,0 +1,76 @@
+"""`rebuild`: the views folded from nothing and held against those that are there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.problems import DONE, REFUSED
+from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
+
+if TYPE_CHECKING:
+    from replay.read_model.compare import Difference
+
+app = group()
+LISTED = 100
+
+
+@command(
+    app,
+    "rebuild",
+    examples="""
+    attempt-ledger rebuild
+    attempt-ledger rebuild --check
+    """,
+)
+def rebuild(
+    context: typer.Context,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Compare only: the views stay as they are, and may be followed."
+        ),
+    ] = False,
+    views: ViewsFile = None,
+) -> int:
+    """Build the views anew, compare them, and swap them in.
+
+    Each row that differs is written to standard output, the first hundred of them; then the exit
+    code is 1. They are compared at the position where the views are, put in their place in one
+    transaction, and brought up to the ledger. Killed on the way, it goes on from there when called
+    again.
+    """
+    call = call_of(context)
+    call.check()
+
+    from replay.read_model.rebuild import check as check_only
+    from replay.read_model.rebuild import rebuild as rebuild_them
+
+    path, listed = views_of(call, views), 0
+
+    def tell(difference: Difference) -> None:
+        nonlocal listed
+        listed += 1
+        if listed <= LISTED:
+            put(f"{difference}\n")
+
+    with call.open() as ledger:
+        found = (check_only if check else rebuild_them)(ledger, path, ways(), tell)
+    if found is None:
+        say(f"{path} is built, from nothing")
+        return DONE
+    if not found.differences:
+        say(f"{path} is as it should be: at position {found.position:,} no row differs")
+        return DONE
+    if found.differences > LISTED:
+        put(f"… and {found.differences - LISTED:,} more\n")
+    say(
+        f"{path}: {found.differences:,} row{'s differ' if found.differences != 1 else ' differs'} "
+        f"at position {found.position:,}: it "
+        + ("was left as it is" if check else "is replaced by what was built anew")
+    )
+    return REFUSED

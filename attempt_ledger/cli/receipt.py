@@ -1,0 +1,121 @@
+"""`receipt`: what an output was computed from, and whether it comes out the same again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.delivering import program_of
+from attempt_ledger.cli.everybody import NoSnapshot, everybody
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import clean, note, put, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+
+if TYPE_CHECKING:
+    from replay.everyone import Everyone
+    from replay.outputs import Output
+    from replay.receipts import Receipt
+
+app = group("Show the receipt of an output, or compute it again.")
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="The report or export; its receipt is inside or beside it."
+    ),
+]
+
+
+@command(
+    app,
+    "show",
+    examples="""
+    attempt-ledger receipt show volumes.parquet
+    """,
+)
+def show(context: typer.Context, file: File) -> int:
+    """Write a file's receipt as JSON."""
+    put(receipt_of(file).to_json())
+    return DONE
+
+
+@command(
+    app,
+    "check",
+    examples="""
+    attempt-ledger receipt check march.xlsx
+    attempt-ledger receipt check march.csv --restated
+    """,
+)
+def check(
+    context: typer.Context,
+    file: File,
+    restated: Annotated[
+        bool,
+        typer.Option(
+            "--restated",
+            help="Compare with what is known now too, and name the events that changed it.",
+        ),
+    ] = False,
+    no_snapshot: NoSnapshot = False,
+) -> int:
+    """Compute an output again, and compare it with the file.
+
+    Exit code 0: file and receipt come out the same, whatever was recorded since. 1: something
+    differs, and standard error says what.
+    """
+    receipt = receipt_of(file)
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.checking import check as checked
+        from replay.formats.plain import heading
+        from replay.receipts import ReceiptProblem
+
+        try:
+            found = checked(everyone, file, receipt, program_of(receipt.form))
+        except ReceiptProblem as problem:
+            raise CallProblem(str(problem)) from None
+        for sentence in found.notes:
+            say(sentence)
+        for sentence in found.differs:
+            say(f"differs: {sentence}")
+        if found.events:
+            say("the ledger's events of what differs:")
+        for line in found.events:
+            note(f"  {line}")
+        if found.differs:
+            return REFUSED
+        digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
+        put(f"{clean(f'{file}: the same. {heading(receipt)}: {digest}')}\n")
+        if restated and found.output is not None:
+            return since(everyone, found.output)
+    return DONE
+
+
+def since(everyone: Everyone, output: Output) -> int:
+    """Say what has become of an output on the latest knowledge; gives the exit code."""
+    from replay.restating import restated as compared
+
+    found = compared(everyone, output)
+    if not found.differs:
+        put("Restated with what is known now it is the same.\n")
+        return DONE
+    for sentence in found.differs:
+        say(f"restated: {sentence}")
+    say("recorded since, and bearing on it:" if found.events else "no event bears on it")
+    for line in found.events:
+        note(f"  {line}")
+    return REFUSED
+
+
+def receipt_of(file: Path) -> Receipt:
+    """Find the receipt of a file; raises CallProblem."""
+    from replay.formats.forms import find_receipt
+    from replay.receipts import ReceiptProblem
+
+    try:
+        return find_receipt(file)
+    except ReceiptProblem as problem:
+        raise CallProblem(str(problem)) from None

@@ -1,0 +1,108 @@
+"""`record`: one event from the words of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import ACTOR, Actor, Time, command, group
+from attempt_ledger.cli.output import put_now
+from attempt_ledger.cli.problems import CallProblem
+from attempt_ledger.cli.values import instant, pairs, whole
+
+app = group()
+SOURCE = "urn:attempt-ledger:cli"
+
+
+def event_types(incomplete: str) -> Sequence[str]:
+    """Complete a TYPE."""
+    from ledger.events import EVENT_TYPES
+
+    return [name for name in EVENT_TYPES if name.startswith(incomplete)]
+
+
+@command(
+    app,
+    "record",
+    examples="""
+    attempt-ledger record ExamAttempted C-1001 exam=AZ-104 registration_id=R-77 \\
+        delivery=live --time 2021-03-01T09:00:00Z --source urn:vue --id R-77/attempted
+    attempt-ledger record ExamFailed C-1001 exam=AZ-104 registration_id=R-77 score:=640
+    attempt-ledger record ExamWentLive AZ-700 --time 2021-10-25
+    attempt-ledger record CertEarned C-1001 certification=azure-administrator \\
+        expires_at=2023-03-01 exams:='["AZ-104"]'
+    """,
+)
+def record(
+    context: typer.Context,
+    type: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="Such as ExamAttempted.", autocompletion=event_types),
+    ],
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="The candidate, exam, certification or policy.")
+    ],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Its data: KEY=VALUE for text, KEY:=JSON for anything else.",
+        ),
+    ] = None,
+    time: Time = None,
+    id: Annotated[
+        str | None,
+        typer.Option(
+            "--id", metavar="ID", help="With the source, what makes it one event. Default: drawn."
+        ),
+    ] = None,
+    source: Annotated[str, typer.Option("--source", metavar="URN", help="Who says so.")] = SOURCE,
+    actor: Actor = ACTOR,
+) -> int:
+    """Record one event.
+
+    Without --id the id is drawn, and printed before anything is recorded: to repeat the call
+    safely, give it as --id. A repetition without --time means the time that was recorded.
+
+    The same event again is a duplicate: said, and done. Another one under the same source and id
+    is a conflict: refused, with what differs.
+    """
+    from attempt_ledger.cli.outcomes import append_one
+    from attempt_ledger.policy_check import fault_of
+    from ledger.events import Fact, event_class, make_event
+    from ledger.problems import MalformedFact
+
+    data = pairs(fields or ())
+    for name in event_class(type).instants:
+        if isinstance(data.get(name), str):
+            data[name] = whole(data[name])
+    try:
+        event = make_event(type, data)
+    except MalformedFact as problem:
+        raise CallProblem(f"{problem}{_hint(str(problem), data)}") from None
+    at = None if time is None else instant("--time", time)
+    with call_of(context).open(to_write=True) as ledger:
+        if at is None:
+            before = None if id is None else ledger.find(source, id)
+            at = clock.now() if before is None else before.occurred_at
+        fact = Fact(source, id or str(uuid4()), subject, at, event, actor)
+        fact.check_envelope()
+        fault = fault_of(fact)
+        if fault is not None:
+            raise CallProblem(fault)
+        if id is None:
+            put_now(f"{fact.id}\n")
+        return append_one(ledger, fact)
+
+
+def _hint(problem: str, data: Mapping[str, object]) -> str:
+    """Remind of ``:=`` where text was given for something else."""
+    for key, value in data.items():
+        if value and isinstance(value, str) and f"data.{key} should be" in problem:
+            return f"; to give anything but text write {key}:=JSON"
+    return ""

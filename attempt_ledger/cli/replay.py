@@ -1,0 +1,87 @@
+"""`replay`: everybody's standing as a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.everybody import (
+    CandidateFile,
+    ExamOption,
+    NoSnapshot,
+    TableFormat,
+    candidates_in,
+    check_format,
+    everybody,
+    scope_of,
+    write_table,
+)
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.cli.values import instant, known
+
+app = group()
+
+
+@command(
+    app,
+    "replay",
+    examples="""
+    attempt-ledger replay --as-of 2023-12-31 --output standings.csv
+    attempt-ledger replay --exam AZ-104 --known-at 2022-03-12
+    attempt-ledger replay --status waiting --status cap-reached --format jsonl
+    attempt-ledger replay --format parquet --output standings.parquet
+    """,
+)
+def replay(
+    context: typer.Context,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    exam: ExamOption = None,
+    statuses: Annotated[
+        list[str] | None,
+        typer.Option("--status", metavar="STATUS", help="Rows of this status alone; repeatable."),
+    ] = None,
+    candidates: CandidateFile = None,
+    no_snapshot: NoSnapshot = False,
+    format: TableFormat = None,
+    output: Output = None,
+) -> int:
+    """Write everybody's standing as a table.
+
+    One row for each candidate and exam with a sitting that is visible then, sorted by both:
+    candidate, exam, status, eligible, eligible_from, sittings_in_series, period_ends_at,
+    last_sitting_at, last_outcome.
+
+    The facts are read from a snapshot beside the ledger (LEDGER.columns), which is brought up to
+    date first and may be deleted at any time.
+    """
+    check_format(format, output)
+    check_statuses(statuses or ())
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    moment_known = known(known_at)
+    named = candidates_in(candidates)
+
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.moment import moment_at
+        from replay.population import with_status
+
+        moment = moment_at(everyone.ledger, at, moment_known, now)
+        table = everyone.population(moment, scope=scope_of(everyone, exam, named))
+        if statuses:
+            table = with_status(table, statuses)
+        write_table(table, format, output)
+    return DONE
+
+
+def check_statuses(statuses: tuple[str, ...] | list[str]) -> None:
+    """Refuse a status that there is not, naming those there are."""
+    from projections.fold.codes import STATUSES
+
+    for status in statuses:
+        if status not in STATUSES:
+            raise CallProblem(f"--status {status!r}: accepted are {', '.join(STATUSES)}")

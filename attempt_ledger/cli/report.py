@@ -1,0 +1,216 @@
+"""`report`: a table, a sentence and a picture of a period or a moment, with a receipt."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.delivering import (
+    ReceiptFile,
+    check_picture,
+    check_places,
+    deliver,
+    deliver_picture,
+    form_of,
+    moment_of,
+    program_of,
+)
+from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
+from attempt_ledger.cli.options import KnownAt, Output, command, group
+from attempt_ledger.cli.output import put
+from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.cli.values import instant, known
+
+if TYPE_CHECKING:
+    from projections.reports.report import Report
+    from replay.everyone import Everyone
+    from replay.moment import Known
+    from replay.receipts import Basis, Parameters
+
+app = group()
+
+LIST = "list"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    text = "text"
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    xlsx = "xlsx"
+    html = "html"
+
+
+@command(
+    app,
+    "report",
+    examples="""
+    attempt-ledger report list
+    attempt-ledger report volumes --from 2023-03-01 --to 2023-04-01 --as-published
+    attempt-ledger report volumes --from 2023-03-01 --to 2023-04-01 --restated
+    attempt-ledger report blocked --as-of 2023-04-01 --chart blocked.svg
+    attempt-ledger report expiring --from 2023-04-01 --to 2023-07-01 --output expiring.xlsx
+    """,
+)
+def report(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which; list names them all.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="T", help="The period's start, inclusive. Default: none."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="T", help="The period's end, exclusive. Default: none."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="T",
+            help="The instant whose truth is asked about. Default: --to, or now if that is "
+            "earlier.",
+        ),
+    ] = None,
+    known_at: KnownAt = None,
+    as_published: Annotated[
+        bool,
+        typer.Option(
+            "--as-published", help="Use only what was recorded by --to (or else by --as-of)."
+        ),
+    ] = False,
+    restated: Annotated[
+        bool, typer.Option("--restated", help="Use everything recorded: the default.")
+    ] = False,
+    exam: ExamOption = None,
+    format: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="Default: by the name of the file, else text."),
+    ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option("--chart", metavar="FILE", help="Draw it too: .svg, .png or .html."),
+    ] = None,
+    output: Output = None,
+    receipt: ReceiptFile = None,
+    no_snapshot: NoSnapshot = False,
+) -> int:
+    """Make a report of a period, or of a moment.
+
+    It is computed from the ledger itself, so that the same call gives the same rows whenever it is
+    made: as it was published, from what was known at the period's end, or restated, from what is
+    known now. Every output says which, and carries a receipt by which `receipt check` computes it
+    again.
+    """
+    if name == LIST:
+        return listed()
+    form = form_of(tuple(ReportFormat), format, output)
+    check_picture(chart)
+    check_places(output, chart, receipt)
+    now = clock.now()
+    asked = parameters_of(report_named(name), start, end, exam)
+    at = as_of_of(as_of, asked.end, now)
+    basis, wanted = basis_of(
+        known_at, as_published, restated, end=asked.end, as_of=None if as_of is None else at
+    )
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.outputs import compute
+
+        moment = moment_of(everyone.ledger, at, wanted, now)
+        check_exam(everyone, exam, moment.position)
+        made = compute(
+            everyone, "report", name, moment, asked,
+            form=form, basis=basis, program=program_of(form),  # type: ignore[arg-type]
+        )  # fmt: skip
+        if chart is not None:
+            deliver_picture(made, chart)
+        deliver(made, output, receipt)
+    return DONE
+
+
+def listed() -> int:
+    """Name every report."""
+    from projections.reports.registry import REPORTS
+
+    for each in REPORTS.values():
+        put(f"{each.name:12} {each.title}. {each.says}\n")
+    return DONE
+
+
+def report_named(name: str) -> Report:
+    """Find a report; raises CallProblem, which names one of a like name."""
+    from projections.reports.registry import REPORTS
+
+    if name in REPORTS:
+        return REPORTS[name]
+    like = get_close_matches(name.lower(), REPORTS, n=1)
+    meant = f": do you mean {like[0]}?" if like else f": accepted are {', '.join(REPORTS)}"
+    raise CallProblem(f"there is no report {name!r}{meant}")
+
+
+def parameters_of(
+    report: Report, start: str | None, end: str | None, exam: str | None
+) -> Parameters:
+    """Read what a report is about; raises CallProblem for what it cannot be about."""
+    from replay.receipts import Parameters
+
+    if not report.about and (start is not None or end is not None):
+        raise CallProblem(
+            f"{report.name} is about one moment: give --as-of instead of --from and --to"
+        )
+    if exam is not None and not report.by_exam:
+        raise CallProblem(f"{report.name} is of no single exam: leave out --exam")
+    first = None if start is None else instant("--from", start)
+    last = None if end is None else instant("--to", end)
+    if first is not None and last is not None and first >= last:
+        raise CallProblem(
+            f"--from {start} does not lie before --to {end}: the period would hold nothing"
+        )
+    return Parameters(start=first, end=last, exam=exam)
+
+
+def as_of_of(as_of: str | None, end: int | None, now: int) -> int:
+    """Give the instant whose truth is meant: the period's end, but never later than now."""
+    if as_of is not None:
+        return instant("--as-of", as_of)
+    return now if end is None else min(end, now)
+
+
+def basis_of(
+    known_at: str | None,
+    as_published: bool,
+    restated: bool,
+    *,
+    end: int | None,
+    as_of: int | None,
+) -> tuple[Basis, Known]:
+    """Read which knowledge is meant; raises CallProblem for two at once."""
+    from replay.moment import HEAD, Known
+
+    if (known_at is not None) + as_published + restated > 1:
+        raise CallProblem("--known-at, --as-published and --restated exclude each other: give one")
+    if as_published:
+        published = end if end is not None else as_of
+        if published is None:
+            raise CallProblem("--as-published: when? Give --to, the end of the period, or --as-of")
+        return "as-published", Known(instant=published)
+    if known_at is not None:
+        return "known-at", known(known_at)
+    return "restated", HEAD
+
+
+def check_exam(everyone: Everyone, exam: str | None, position: int) -> None:
+    """Refuse an exam that nothing known at a position names."""
+    if exam is None:
+        return
+    columns = everyone.columns(position)
+    if exam not in everyone.catalogue(columns, position).exams:
+        raise CallProblem(f"nothing is known of an exam {exam!r}")

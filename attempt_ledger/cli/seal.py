@@ -1,0 +1,101 @@
+"""`seal`: sign what was appended, once or all the while."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, REFUSED
+
+if TYPE_CHECKING:
+    from ledger.ledger import Ledger
+    from ledger.problems import LedgerProblem
+    from ledger.tlog.paths import Place
+
+app = group()
+
+
+@command(
+    app,
+    "seal",
+    examples="""
+    attempt-ledger seal
+    attempt-ledger --signing-key /secure/attempts.signing-key seal --follow
+    attempt-ledger seal --new-key
+    """,
+)
+def seal(
+    context: typer.Context,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on sealing, at most a second behind, until Ctrl-C.")
+    ] = False,
+    new_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-key",
+            help="Make a signing key where there is none: for a ledger without one, or whose key "
+            "was lost. Whoever checks proofs needs the new verifier key.",
+        ),
+    ] = False,
+) -> int:
+    """Hash what was appended, and sign a new checkpoint.
+
+    What came since the last checkpoint is hashed. Commands that write seal before they end; this
+    one is for what else writes, and for what could not be sealed then. Nothing is signed that
+    contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
+    """
+    from attempt_ledger.cli.sealing import seal_now
+    from ledger.tlog.paths import place_of
+    from ledger.tlog.problems import Inconsistent
+
+    call = call_of(context)
+    with call.open() as ledger:
+        place = place_of(ledger.path, call.signing_key)
+        try:
+            if new_key:
+                _make_key(ledger, place)
+            if follow:
+                return _follow(ledger, place)
+            sealed = seal_now(ledger, place, ledger.head().position)
+        except Inconsistent as problem:
+            say(str(problem))
+            return REFUSED
+    more = sealed.checkpoint.size - sealed.before
+    say(f"{ledger.path} is sealed up to position {sealed.checkpoint.size:,}, {more:,} of them now")
+    return DONE
+
+
+def _make_key(ledger: Ledger, place: Place) -> None:
+    from ledger.tlog.sealer import make_key, renew_key
+
+    make = renew_key if place.checkpoint.exists() else make_key
+    key = make(place, str(ledger.about("ledger")))
+    say(f"{place.key} is made; its verifier key is {key.verifier}")
+
+
+def _follow(ledger: Ledger, place: Place) -> int:
+    """Seal whenever somebody has written; what hinders is said once, and tried again."""
+    from attempt_ledger.cli.sealing import seal_now
+    from ledger.tlog.follower import follow
+
+    said: set[str] = set()
+
+    def wait(seconds: float) -> bool:
+        time.sleep(seconds)
+        return False
+
+    def troubled(problem: LedgerProblem) -> None:
+        if str(problem) not in said:
+            said.add(str(problem))
+            say(f"not sealed, and tried again: {problem}")
+
+    with suppress(KeyboardInterrupt):
+        seal_now(ledger, place, ledger.head().position)  # many at once, with a bar
+        follow(place, str(ledger.about("ledger")), wait=wait, troubled=troubled)
+    return DONE

@@ -1,0 +1,115 @@
+"""`verify`: is every event still what was signed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+
+if TYPE_CHECKING:
+    from ledger.tlog.paths import Place
+    from ledger.tlog.verify import Verdict
+    from ledger.tlog.verify_proof import VerifierKey
+
+app = group()
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="VKEY",
+        help="The log's verifier key, or a file that holds it. An outsider has it from somebody "
+        "trusted. Default: the one beside the ledger.",
+    ),
+]
+_MOST_SAID = 20
+
+
+@command(
+    app,
+    "verify",
+    examples="""
+    attempt-ledger verify
+    attempt-ledger verify --full
+    attempt-ledger verify --against kept-2023-12-31.checkpoint --key log.vkey
+    """,
+)
+def verify(
+    context: typer.Context,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="From position 1, whatever was verified before; and every page and index.",
+        ),
+    ] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="CHECKPOINT-FILE",
+            help="A checkpoint that was kept elsewhere: finds what was cut off, put back from an "
+            "old copy, or signed anew. From position 1, as --full.",
+        ),
+    ] = None,
+    key: Key = None,
+) -> int:
+    """Compare every stored event with what was signed.
+
+    Every event is hashed again from its stored row. Starts where the last verification that found
+    nothing ended. Exit code 1: something was changed, moved, put in or taken out, and standard
+    error says what, and at which position.
+    """
+    from attempt_ledger.cli.progress import counting
+    from attempt_ledger.cli.sealing import processes
+    from ledger.tlog.paths import place_of, sealed_size, verified_size
+    from ledger.tlog.verify import verify
+
+    call = call_of(context)
+    call.check()
+    place = place_of(call.path, call.signing_key)
+    verifier = key_of(key, place)
+    note = None if against is None else against.read_bytes()
+    rows = sealed_size(place)
+    if not full and note is None:
+        rows = max(0, rows - verified_size(place))
+    with counting("verifying", rows) as told:
+        verdict = verify(place, verifier, full=full, against=note, processes=processes(), told=told)
+    return _told(verdict)
+
+
+def key_of(text: str | None, place: Place) -> VerifierKey:
+    """Read the verifier key that a call names, or else the one beside the ledger."""
+    from ledger.tlog.paths import need_verifier_key
+    from ledger.tlog.verify_proof import ProofProblem, read_key
+
+    if text is None:
+        return need_verifier_key(place)
+    try:
+        return read_key(text)
+    except ProofProblem as problem:
+        raise CallProblem(f"--key: {problem}") from None
+
+
+def _told(verdict: Verdict) -> int:
+    for finding in verdict.findings[:_MOST_SAID]:
+        say(finding.sentence)
+    if len(verdict.findings) > _MOST_SAID:
+        say(f"and {len(verdict.findings) - _MOST_SAID} more findings")
+    if verdict.findings or verdict.checkpoint is None:
+        return REFUSED
+    size, before = verdict.checkpoint.size, verdict.after
+    if before < size:
+        put(f"positions {before + 1:,} to {size:,} are as they were signed\n")
+    if before:
+        put(f"positions 1 to {before:,} were verified before (--full verifies them again)\n")
+    if not size:
+        put("nothing is sealed yet, and nothing is wrong\n")
+    if verdict.head > size:
+        put(f"positions {size + 1:,} to {verdict.head:,} are not sealed yet\n")
+    return DONE

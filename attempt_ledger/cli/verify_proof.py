@@ -1,0 +1,63 @@
+"""`verify-proof`: does a proof hold? The same as the file that is handed to auditors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.problems import DONE, REFUSED
+from attempt_ledger.cli.verify import Key, key_of
+
+app = group()
+
+
+@command(
+    app,
+    "verify-proof",
+    examples="""
+    attempt-ledger verify-proof R-77.proof --key log.vkey
+    attempt-ledger verify-proof 2022-to-2023.proof --against kept-2022.checkpoint
+    attempt-ledger verify-proof C-1001.erasure --key log.vkey
+    """,
+)
+def verify_proof(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `prove` or `forget` wrote.")],
+    key: Key = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="CHECKPOINT-FILE",
+            help="A checkpoint that was kept, which the proof must fit too.",
+        ),
+    ] = None,
+) -> int:
+    """Check a proof, and show what it proves.
+
+    No ledger is needed when --key names the log's verifier key. Nor is this program: the file
+    ledger/tlog/verify_proof.py of it does the same and needs only Python and its library
+    `cryptography`. Exit code 1: the proof does not hold, and standard error says why.
+    """
+    from ledger.tlog.paths import place_of
+    from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
+
+    call = call_of(context)
+    verifier = key_of(key, place_of(call.path, call.signing_key))
+    proof = file.read_bytes()
+    note = None if against is None else against.read_bytes()
+    where = against
+    try:
+        kept = None if note is None else open_checkpoint(note, verifier)
+        where = file
+        proved = check_proof(proof, verifier, kept)
+    except ProofProblem as problem:
+        say(f"{where} does not hold: {problem}")
+        return REFUSED
+    put(told(proved))
+    return DONE

@@ -1,0 +1,47 @@
+"""What the commands about views share: which file, and how they tell what they do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attempt_ledger.cli.context import Call
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.progress import counting
+from attempt_ledger.places import cache_folder
+
+if TYPE_CHECKING:
+    from replay.compiled import Kernels
+    from replay.read_model.follow import Ways
+
+ViewsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--views", metavar="FILE", help="The file of views. Default: the ledger's own name .views."
+    ),
+]
+
+
+def views_of(call: Call, named: Path | None) -> Path:
+    """Give the file of views that is meant."""
+    return Path(f"{os.path.realpath(call.path)}.views") if named is None else named
+
+
+def ways() -> Ways:
+    """Say on standard error what is done, with bars on a terminal; compile when it comes to it."""
+    from replay.read_model.follow import Ways
+
+    return Ways(compiled, say, counting)
+
+
+def compiled() -> Kernels:
+    """Give the compiled fold, from an earlier run or made now."""
+    from replay.compiled import digest, kernels_in
+
+    cache = cache_folder()
+    if cache is None or not (cache / digest()).is_dir():
+        say("the rules are compiled first, which is kept for the next time")
+    return kernels_in(cache)

@@ -1,0 +1,66 @@
+"""`violations`: sittings taken while not eligible."""
+
+from __future__ import annotations
+
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.everybody import (
+    CandidateFile,
+    ExamOption,
+    NoSnapshot,
+    TableFormat,
+    candidates_in,
+    check_format,
+    everybody,
+    scope_of,
+    write_table,
+)
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.problems import DONE
+from attempt_ledger.cli.values import instant, known
+
+app = group()
+
+
+@command(
+    app,
+    "violations",
+    examples="""
+    attempt-ledger violations
+    attempt-ledger violations --exam AZ-104 --format jsonl
+    attempt-ledger violations --as-of 2023-01-01 --output violations-2022.csv
+    """,
+)
+def violations(
+    context: typer.Context,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    exam: ExamOption = None,
+    candidates: CandidateFile = None,
+    no_snapshot: NoSnapshot = False,
+    format: TableFormat = None,
+    output: Output = None,
+) -> int:
+    """List every sitting that was taken while not eligible.
+
+    Each sitting is judged at its start, without itself, twice: with what was known then
+    (status_then; empty where the exam or its policy was not yet known) and with what is known now
+    (status_now, eligible_from_now, and how many seconds too early it was). waived_then and
+    waived_now tell whether a grant waived a reason.
+    """
+    check_format(format, output)
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    moment_known = known(known_at)
+    named = candidates_in(candidates)
+
+    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+        from replay.moment import moment_at
+        from replay.violations import violations as found
+
+        moment = moment_at(everyone.ledger, at, moment_known, now)
+        table = found(everyone, moment, scope=scope_of(everyone, exam, named))
+        write_table(table, format, output)
+    return DONE

@@ -1,0 +1,78 @@
+"""Checks of what is made of a ledger and can be made anew: views and the snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attempt_ledger.doctor.findings import Finding, fine, found, span
+from attempt_ledger.doctor.subject import Patient
+from ledger.health import disk
+from replay.columns.cache import Damaged, Snapshot
+from replay.read_model.state import views_state
+
+
+def views(patient: Patient) -> Iterator[Finding]:
+    """Are the views of this ledger, and how far behind?"""
+    path = patient.views
+    if path.exists() and not (disk.may_write(path) and disk.may_write(path.parent)):
+        # SQLite makes a file beside one in WAL mode, which these always are, to read it.
+        yield fine("views", f"{path} is there; this account may not look into it")
+        return
+    state = views_state(patient.opened, path)
+    if state is None:
+        yield fine("views", f"there are none at {path} (`project` makes them)")
+        return
+    if state.damaged:
+        yield found("views-damaged", f"{path} is damaged", "`rebuild`")
+        return
+    if state.other is not None:
+        yield found("views-of-another", f"the views in {path} are {state.other}", "`project`")
+        return
+    behind = max(0, patient.head.position - state.position)
+    first = patient.recorded_at(state.position + 1) if behind else None
+    age = 0 if first is None else patient.age(first)
+    figures = {"position": state.position, "behind": behind, "age_seconds": age // 1_000_000}
+    if age > patient.bounds.views:
+        yield found(
+            "views-behind",
+            f"the views lack {behind:,} events, the first of them for {span(age)}",
+            "`project`, or let `project --follow` run",
+            **figures,
+        )
+    elif state.stale:
+        exams = ", ".join(sorted(state.stale)[:5])
+        yield found(
+            "views-stale",
+            f"{len(state.stale)} exams ({exams}) are still to be folded again after a change of "
+            "the catalogue",
+            "`project`, which goes on with it",
+            stale=len(state.stale),
+            **figures,
+        )
+    elif behind:
+        yield fine("views", f"the views lack {behind:,} events, since {span(age)}", **figures)
+    else:
+        yield fine("views", f"the views stand for position {state.position:,}", **figures)
+
+
+def snapshot(patient: Patient) -> Iterator[Finding]:
+    """Are the columns beside the ledger as their manifest says?"""
+    try:
+        position = Snapshot(patient.opened).reached()
+    except Damaged as problem:
+        yield found(
+            "snapshot-damaged",
+            f"the snapshot in {patient.path}.columns is damaged: {problem}",
+            "none is needed: the next `replay` rebuilds it; or remove the folder",
+        )
+        return
+    if position is None:
+        yield fine("snapshot", "there is none (`replay` makes one)", position=None)
+    else:
+        behind = patient.head.position - position
+        yield fine(
+            "snapshot",
+            f"it stands for position {position:,}, {behind:,} behind (`replay` takes them up)",
+            position=position,
+            behind=behind,
+        )

@@ -1,0 +1,176 @@
+"""Checks of the ledger's file: SQLite, what it holds, its write-ahead log, its durability."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from attempt_ledger.doctor.findings import Finding, fine, found, size
+from attempt_ledger.doctor.subject import Depth, Patient
+from ledger.health import builds, content, disk
+from ledger.problems import LedgerProblem, NotALedger
+from ledger.store.file import check_file, connect_reader, storage_problems
+from ledger.tlog.inspection import inspect
+
+MOST_READ = 4_000_000_000
+"""A larger file is read through only when that is asked for: it takes minutes."""
+WAL_LARGE = 256_000_000
+"""The log is begun anew at 16 MB, unless somebody still reads what came before."""
+_TAIL = 10_000
+_MEND = (
+    "stop what writes, keep the file as it is, and put back the last backup that verifies "
+    "(docs/operations.md); what was recorded since comes from `export` of this one, as far as it "
+    "reads, and from the sources"
+)
+
+
+def sqlite(patient: Patient) -> Iterator[Finding]:
+    """Is the SQLite that writes one that can damage a write-ahead log?"""
+    ours, arrow = builds.python_sqlite(), builds.arrow_sqlite()
+    beside = f"; Arrow's driver brings {arrow}, which only reads" if arrow else ""
+    if builds.has_wal_reset_bug(ours):
+        yield found(
+            "wal-reset-bug",
+            f"Python's SQLite is {ours}, in which a commit beside another connection's checkpoint "
+            f"can damage the file; fixed in 3.51.3{beside}",
+            "use a Python whose SQLite is 3.51.3 or later, or 3.50.7, or 3.44.6; until then let "
+            "nothing but attempt-ledger checkpoint the ledger (no litestream, no sqlite3 shell): "
+            "it does so only in the connection that holds the write lock, or when the last closes",
+            python=ours,
+            arrow=arrow,
+        )
+        return
+    yield fine("sqlite", f"Python's SQLite is {ours}{beside}", python=ours, arrow=arrow)
+
+
+def file(patient: Patient) -> Iterator[Finding]:
+    """Is there a ledger, and does it open?"""
+    path = patient.path
+    if not path.exists():
+        yield found(
+            "no-ledger",
+            f"there is no file {path}",
+            "name the ledger with --ledger; if it was here, put back a backup with `restore`",
+        )
+        return
+    try:
+        check_file(path)
+        with storage_problems(path), closing(connect_reader(path)) as connection:
+            head = connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+    except LedgerProblem as problem:
+        remedy = _MEND if isinstance(problem, NotALedger) else "mend what the sentence names"
+        yield found("unreadable", str(problem), remedy)
+        return
+    bytes = disk.size(path)
+    yield fine(
+        "file",
+        f"{path} ends at position {head:,} and takes up {size(bytes)}",
+        position=head,
+        bytes=bytes,
+    )
+
+
+def integrity(patient: Patient) -> Iterator[Finding]:
+    """Does all of it read, and does it hold what a ledger holds?"""
+    try:
+        yield from _integrity(patient)
+    except NotALedger as problem:  # so damaged that the check itself does not come to its end
+        yield found("damaged", str(problem), _MEND)
+
+
+def _integrity(patient: Patient) -> Iterator[Finding]:
+    path, depth = patient.path, patient.depth
+    if depth is Depth.usual and disk.size(path) > MOST_READ:
+        depth = Depth.quick
+    sealed = patient.seal.checkpoint.size if patient.seal.checkpoint else 0
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        lines = (
+            [] if depth is Depth.quick else content.damages(connection, full=depth is Depth.full)
+        )
+        if lines:
+            more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
+            yield found("damaged", f"SQLite finds {path} damaged: {lines[0]}{more}", _MEND)
+            return
+        after = max(0, patient.head.position - _TAIL) if depth is Depth.quick else 0
+        missing = None if depth is Depth.quick else content.gap(connection)
+        falls = content.fall(connection, after)
+    for finding in inspect(path, min(sealed, patient.head.position)).findings:
+        if finding.position is None:
+            yield found("redefined", finding.sentence, _DEFINE)
+        elif missing is None:
+            missing = finding.position
+    if missing is not None:
+        yield found(
+            "position-missing",
+            f"position {missing:,} is not as it should be: positions are 1, 2, 3 … up to "
+            f"{patient.head.position:,}, without a gap",
+            f"`verify --full` says what was taken out or put in; {_MEND}",
+            position=missing,
+        )
+    if falls is not None:
+        yield found(
+            "recorded-at-falls",
+            f"position {falls:,} was recorded before the one before it, which the ledger never "
+            "does",
+            f"`verify --full` says whether it was changed; if so, {_MEND}",
+            position=falls,
+        )
+    if missing is None and falls is None:
+        yield fine("integrity", _READ[depth], read=depth.name)
+
+
+_READ = {
+    Depth.quick: "its ends are as they should be (not read through; --full does)",
+    Depth.usual: "every row reads, positions have no gap and recorded_at never falls "
+    "(--full reads the indexes too)",
+    Depth.full: "every row and every index reads and they agree, positions have no gap and "
+    "recorded_at never falls",
+}
+_DEFINE = (
+    "somebody changed the file past the ledger: find out who; `export` it and `import "
+    "--keep-recorded-at` that into a new one, or put back a backup"
+)
+
+
+def wal(patient: Patient) -> Iterator[Finding]:
+    """Does the write-ahead log go back to its beginning now and then?"""
+    bytes = disk.size(Path(f"{patient.path}-wal"))
+    if bytes > WAL_LARGE:
+        yield found(
+            "wal-large",
+            f"the write-ahead log has grown to {size(bytes)}: some reader has held on to an old "
+            "state all the while",
+            "end the program that has been reading for so long (`fuser` names it), then append "
+            "anything; do not remove the -wal file, it holds events",
+            bytes=bytes,
+        )
+        return
+    yield fine("wal", f"the write-ahead log takes up {size(bytes)}", bytes=bytes)
+
+
+def durability(patient: Patient) -> Iterator[Finding]:
+    """Is a commit on the disk when it returns?"""
+    settings = content.settings(patient.path)
+    if settings.journal != "wal":
+        yield found(
+            "not-wal",
+            f"{patient.path} has no write-ahead log: readers and writers keep each other waiting",
+            f"stop what uses it, then: sqlite3 {patient.path} 'PRAGMA journal_mode = WAL'",
+        )
+        return
+    if settings.synchronous < 2 or settings.unsynced:
+        yield found(
+            "not-synced",
+            f"this SQLite does not sync each commit (synchronous = {settings.synchronous}"
+            f"{', built without syncs' if settings.unsynced else ''}): a power cut loses what was "
+            "acknowledged",
+            "use a Python whose SQLite is built to sync",
+            synchronous=settings.synchronous,
+        )
+        return
+    yield fine(
+        "durability",
+        "each commit is synced before it returns (journal_mode = WAL, synchronous = FULL)",
+        synchronous=settings.synchronous,
+    )

@@ -1,0 +1,175 @@
+"""Checks of what makes a ledger trusted: its log, its signing key, verification, backup."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from attempt_ledger.doctor.findings import Figure, Finding, fine, found, span
+from attempt_ledger.doctor.subject import Patient
+from ledger.backup.note import last_backup, note_path
+from ledger.instants import format_instant
+from ledger.tlog.state import key_state, seal_state, verified_at
+
+_LOOKS, _BETWEEN = 8, 0.05
+
+
+def seal(patient: Patient) -> Iterator[Finding]:
+    """Is what was recorded signed, and is the log whole?"""
+    state, head = patient.seal, patient.head.position
+    if state.problem is not None:
+        yield found(
+            "checkpoint-fails",
+            state.problem,
+            "put the log back as it was (`checkpoint`s that were given away tell what it was), "
+            "move the file away that fails, and `seal`; then `verify --against` a checkpoint that "
+            "was kept elsewhere",
+        )
+        return
+    if state.checkpoint is None:
+        yield found(
+            "never-sealed",
+            f"none of {head:,} events is sealed: nobody would notice a change",
+            "`seal --new-key`",
+            unsealed=head,
+        )
+        return
+    sealed = state.checkpoint.size
+    if sealed > head:
+        yield found(
+            "cut-off",
+            f"the ledger ends at position {head:,}, but {sealed:,} events were sealed: it was cut "
+            "off, or is an old copy put back",
+            "put back the last backup that reaches further, and find out who did this",
+            sealed=sealed,
+            head=head,
+        )
+        return
+    if not state.whole:
+        yield found(
+            "tiles-damaged",
+            f"the hashes in {patient.place.folder} do not lead to the root that was signed",
+            "`verify --full`; if it says that the rows are as they were signed, remove the folder "
+            "`tile` there and `seal`",
+            sealed=sealed,
+        )
+        return
+    first = patient.recorded_at(sealed + 1) if sealed < head else None
+    waits = 0 if first is None else patient.age(first)
+    figures: dict[str, Figure] = {
+        "sealed": sealed,
+        "unsealed": head - sealed,
+        "waits_seconds": waits // 1_000_000,
+    }
+    if waits > patient.bounds.seal:
+        yield found(
+            "unsealed",
+            f"{head - sealed:,} events are not sealed, the first of them for {span(waits)}",
+            "`seal`; what kept it from being done, it says. If something other than attempt-ledger "
+            "writes all the while, let `seal --follow` run",
+            **figures,
+        )
+    elif head > sealed:
+        yield fine(
+            "seal", f"{head - sealed:,} events wait to be sealed, for {span(waits)}", **figures
+        )
+    else:
+        yield fine("seal", f"all {sealed:,} events are sealed", **figures)
+
+
+def signing_key(patient: Patient) -> Iterator[Finding]:
+    """Can it go on being sealed, with the key that outsiders know?"""
+    place = patient.place
+    state = key_state(place, patient.seal.checkpoint)
+    for _ in range(_LOOKS):
+        if state.apart is None:
+            break
+        time.sleep(_BETWEEN)  # a sealer may just have signed, and not published yet
+        state = key_state(place, seal_state(place).checkpoint)
+    if state.missing:
+        yield found(
+            "no-signing-key",
+            f"there is no signing key at {place.key} that this account may see",
+            "if it is kept apart, name it with --signing-key, or call this where it is; if it is "
+            "lost, `seal --new-key` and give out the new verifier key",
+        )
+    elif state.unusable is not None:
+        yield found(
+            "signing-key-unusable",
+            state.unusable,
+            f"chmod 600 {place.key}; if others may have read it, move it away and `seal --new-key`",
+        )
+    elif state.other is not None:
+        yield found(
+            "signing-key-of-another",
+            state.other,
+            "put the right one back, or name it with --signing-key",
+        )
+    elif state.contradicts is not None:
+        yield found(
+            "last-signed-contradicts",
+            state.contradicts,
+            "keep both files: the key signed two histories, or one was changed. `verify --against` "
+            "a checkpoint that was kept elsewhere says which is right; then move the other away "
+            "and `seal`",
+        )
+    elif state.apart is not None:
+        yield found("last-signed-apart", state.apart, "`seal`, which compares them and mends it")
+    else:
+        yield fine("signing-key", f"{place.key} is the key of this log")
+
+
+def verification(patient: Patient) -> Iterator[Finding]:
+    """Was it verified lately that nothing was changed?"""
+    told = verified_at(patient.place)
+    if patient.seal.checkpoint is None:
+        return
+    if told is None:
+        yield found("never-verified", "it was never verified here", "`verify --full`")
+        return
+    upto, at = told
+    age = patient.age(at)
+    figures: dict[str, Figure] = {
+        "position": upto,
+        "at": format_instant(at),
+        "age_seconds": age // 1_000_000,
+    }
+    said = f"it was verified up to position {upto:,} {span(age)} ago"
+    if age > patient.bounds.verification:
+        yield found(
+            "verification-old", said, "`verify`, and `verify --full` now and then", **figures
+        )
+    else:
+        yield fine("verification", said, **figures)
+
+
+def backup(patient: Patient) -> Iterator[Finding]:
+    """Is there a copy, and how much would be lost without the original?"""
+    note, path = last_backup(patient.path), note_path(patient.path)
+    if note is None and os.path.lexists(path):
+        yield found(
+            "backup-unreadable",
+            f"{path}, the note on the last backup, does not read",
+            "`backup FILE`, which writes it anew",
+        )
+        return
+    if note is None:
+        yield found(
+            "no-backup",
+            "no backup was ever made with `backup`",
+            "`backup FILE` on another disk, on a timer; or replicate the file (docs/operations.md)",
+        )
+        return
+    age, behind = patient.age(note.at), max(0, patient.head.position - note.position)
+    figures: dict[str, Figure] = {
+        "at": format_instant(note.at),
+        "position": note.position,
+        "behind": behind,
+        "age_seconds": age // 1_000_000,
+    }
+    said = f"the last backup is {span(age)} old and lacks {behind:,} events"
+    if age > patient.bounds.backup and behind:
+        yield found("backup-old", said, "`backup FILE`, and look why the timer did not", **figures)
+    else:
+        yield fine("backup", said, **figures)

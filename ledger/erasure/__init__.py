@@ -1,1 +1,0 @@
-"""Erasure: a person's data made unreadable for good, with every proof still holding."""

@@ -1,0 +1,120 @@
+"""Personal values: encrypted for their place under the candidate's key, and bound to both."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring as quoted
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.events import EVENT_TYPES
+from ledger.privacy.key_file import KEY_BYTES
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+PERSONAL_TYPES: Final = frozenset(name for name, event in EVENT_TYPES.items() if event.personal)
+_NONCE_BYTES: Final = 12
+
+
+def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
+    """Bind a personal value to its place: (subject, source, id, field) as a JSON array, UTF-8."""
+    (place,) = places(subject, source, id, (field,))
+    return place
+
+
+def places(subject: str, source: str, id: str, fields: Iterable[str]) -> list[bytes]:
+    """Give the places of some fields of one event, as `associated_data` does each."""
+    event = f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, "
+    return [f"{event}{quoted(field)}]".encode() for field in fields]
+
+
+class Sealer:
+    """One candidate's key, ready to encrypt many texts."""
+
+    __slots__ = ("_cipher", "_key")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._cipher = _cipher(key)
+
+    def seal(self, place: bytes, text: str) -> dict[str, str]:
+        """Encrypt `text` for its place (AES-256-GCM) and tag it (HMAC-SHA256 over place and text).
+
+        The tag is under the same key and the same for the same text at the same place: by it a
+        duplicate is told from a conflict without decrypting, and by nobody without the key.
+        """
+        nonce, clear = secrets.token_bytes(_NONCE_BYTES), text.encode()
+        return {
+            "ciphertext": b2a_base64(
+                nonce + self._cipher.encrypt(nonce, clear, place), newline=False
+            ).decode(),
+            "hmac": hmac.digest(self._key, place + clear, "sha256").hex(),
+        }
+
+
+def seal(key: bytes, place: bytes, text: str) -> dict[str, str]:
+    """Encrypt and tag one text, as `Sealer.seal` does."""
+    return Sealer(key).seal(place, text)
+
+
+def opens(key: bytes, place: bytes, sealed: Mapping[str, str]) -> str | None:
+    """Return the text that was sealed, if this is its key and its place; else None.
+
+    The ciphertext alone does not say which key it was made with: for AES-GCM one can be made that
+    opens under two, with a text each. The HMAC does (a collision of SHA-256 apart), since our keys
+    are all of one length: so both must hold, and nobody can show another key that gives another
+    text. `docs/erasure.md` has more.
+    """
+    clear = opened(key, place, sealed)
+    if clear is None or not hmac.compare_digest(_tag(key, place, clear), sealed["hmac"]):
+        return None
+    try:
+        return clear.decode()
+    except UnicodeDecodeError:  # no text of ours, though its maker tagged it
+        return None
+
+
+def opened(key: bytes, place: bytes, sealed: Mapping[str, str]) -> bytes | None:
+    """Decrypt a ciphertext, the half of `opens` that proves nothing; None if it does not open."""
+    from cryptography.exceptions import InvalidTag
+
+    raw = a2b_base64(sealed["ciphertext"])
+    try:
+        return _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place)
+    except InvalidTag:
+        return None
+
+
+def tag(key: bytes, place: bytes, text: str) -> str:
+    """Return the HMAC-SHA256, in hexadecimal, of a personal text at its place."""
+    return _tag(key, place, text.encode())
+
+
+def _tag(key: bytes, place: bytes, clear: bytes) -> str:
+    # The place is a JSON array, which says itself where it ends: no two pairs are written alike.
+    return hmac.new(key, place + clear, hashlib.sha256).hexdigest()
+
+
+def _cipher(key: bytes) -> AESGCM:
+    # The library takes 40 ms to import; most commands never meet a personal field.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    if len(key) != KEY_BYTES:  # HMAC fills a shorter key up with zeros: it would be a second one
+        raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
+    return AESGCM(key)
+
+
+def plain_fields(topic: str, data: Mapping[str, Any]) -> list[str]:
+    """Name the personal fields of an event's data that are still plain text."""
+    personal = EVENT_TYPES[topic.partition(":")[0]].personal
+    return [name for name, value in data.items() if name in personal and isinstance(value, str)]
+
+
+def sealed_fields(topic: str, data: Mapping[str, Any]) -> list[str]:
+    """Name the personal fields of an event's data that are encrypted."""
+    personal = EVENT_TYPES[topic.partition(":")[0]].personal
+    return [name for name, value in data.items() if name in personal and isinstance(value, dict)]

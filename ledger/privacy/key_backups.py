@@ -1,0 +1,115 @@
+"""Backups of the keys: apart from those of the ledger, and for a short time."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from glob import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.appending import Appending
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from ledger.privacy.again import forget_again, forgotten_in
+from ledger.privacy.key_file import KeyBackup, KeyFile, copy_key_file, create_key_file
+from ledger.privacy.key_storage import BACKUP_ID, overwrite
+from ledger.privacy.keyring import KEY_FILE
+from ledger.problems import KeyFileProblem
+
+
+class Restored(NamedTuple):
+    """What putting keys back came to; candidates sorted."""
+
+    back: int
+    """So many keys are there again."""
+    again: tuple[str, ...]
+    """Their keys were in the backup and were not put back, or stood here and were destroyed."""
+    other: tuple[str, ...]
+    """They have another key here, which was kept."""
+    said: tuple[str, ...]
+    """The ledger did not know that they were forgotten: now it says so."""
+
+
+def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
+    """Copy the key file to `file`, to be used before `until`; instants in microseconds.
+
+    The key file remembers that there is a copy. Raises LedgerProblem when there are no keys yet, or
+    something is at `file` already.
+    """
+    backup = KeyBackup(now, until, str(file.absolute()))
+    with ledger.appending() as appending:
+        keys = appending.keyring.file()
+        if keys is None:
+            raise KeyFileProblem(f"{ledger.vault.path} is not there: there are no keys to back up")
+        keys.note_backup(backup)
+        appending.keyring.commit()  # before there is a copy, so that none is unknown
+        _clear_drafts(file)
+        copy_key_file(keys, file, backup)
+    return backup
+
+
+def _clear_drafts(file: Path) -> None:
+    """Remove what a call that was killed left of a copy: it holds keys, too."""
+    for draft in file.absolute().parent.glob(f"{escape(file.name)}.new-*"):
+        with suppress(OSError), draft.open("r+b") as left:
+            overwrite(left.fileno())
+            draft.unlink()
+
+
+def restore(
+    ledger: Ledger, file: Path, *, now: int, expired: bool = False, actor: str | None = None
+) -> Restored:
+    """Put the keys of a backup back; those that are there stay, and what was destroyed stays so.
+
+    Whoever was forgotten by the word of the ledger, of the keys that are there, or of the backup
+    has no key afterwards, and the ledger says so. Raises KeyFileProblem, with nothing changed, for
+    a file that is no backup, is another ledger's, or is `expired` when that is not allowed.
+    """
+    backup = KeyFile(file, mark=BACKUP_ID)
+    try:
+        until = int(backup.about("backup until") or 0)
+        if until <= now and not expired:
+            raise KeyFileProblem(
+                f"{file} was to be used before {format_instant(until)}: whether it may be all the "
+                "same, --expired says"
+            )
+        with ledger.appending() as appending:
+            back, again, other = _merged(ledger, appending, backup)
+    finally:
+        backup.close()
+    said = forget_again(ledger, actor=actor, time=now)
+    return Restored(back, tuple(sorted(again)), tuple(sorted(other)), said)
+
+
+def _merged(
+    ledger: Ledger, appending: Appending, backup: KeyFile
+) -> tuple[int, set[str], set[str]]:
+    path, remembered = ledger.vault.path, ledger.about(KEY_FILE)
+    if remembered not in (None, backup.id):
+        raise KeyFileProblem(
+            f"{backup.path} holds the keys of another ledger ({backup.id[:8]}…), this ledger's are "
+            f"{str(remembered)[:8]}…: nothing was changed"
+        )
+    if not path.exists():
+        create_key_file(path, backup.id)
+    keys = appending.keyring.adopt()
+    if keys.id != backup.id:
+        raise KeyFileProblem(
+            f"{path} holds other keys ({keys.id[:8]}…) than {backup.path} ({backup.id[:8]}…): "
+            "nothing was changed"
+        )
+    gone = forgotten_in(ledger) | {name for name, there in keys.candidates() if not there}
+    gone |= {name for name, there in backup.candidates() if not there}
+    back, other = 0, set[str]()
+    again = {name for name in gone if keys.destroy(name)}
+    for candidate, key in backup.with_keys():
+        if candidate in gone:
+            again.add(candidate)
+        elif keys.key(candidate) is None:
+            keys.keep(candidate, key)
+            back += 1
+        elif keys.key(candidate) != key:
+            other.add(candidate)
+    for erasure in backup.erasures():
+        keys.register(erasure)
+    return back, again, other

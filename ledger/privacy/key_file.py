@@ -1,0 +1,318 @@
+"""The key file: one key for each candidate, apart from the ledger, so that it can be destroyed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from ledger.privacy.key_storage import (
+    APPLICATION_ID,
+    BACKUP_ID,
+    identity_of,
+    key_problems,
+    no_key_file,
+    open_journal,
+    overwrite,
+)
+from ledger.problems import KeyFileProblem
+from ledger.store.file import make_file
+
+KEY_BYTES: Final = 32
+
+_REGISTER: Final = """
+CREATE TABLE IF NOT EXISTS erasures (
+  candidate TEXT PRIMARY KEY, position INTEGER NOT NULL, reason TEXT NOT NULL, actor TEXT,
+  at INTEGER NOT NULL
+) STRICT
+"""
+_BACKUPS: Final = """
+CREATE TABLE IF NOT EXISTS backups (at INTEGER NOT NULL, until INTEGER NOT NULL, file TEXT NOT NULL)
+STRICT
+"""
+_ABOUT: Final = "SELECT value FROM about WHERE name = ?"
+_SCHEMA: Final = f"""
+BEGIN;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE keys (candidate TEXT PRIMARY KEY, key BLOB) STRICT;
+{_REGISTER};
+{_BACKUPS};
+"""
+
+
+class Erasure(NamedTuple):
+    """A line of the register: why and when a candidate's key was destroyed."""
+
+    candidate: str
+    position: int
+    """Where its CandidateForgotten was to stand; what the ledger says wins."""
+    reason: str
+    actor: str | None
+    at: int
+    """Microseconds."""
+
+
+class KeyBackup(NamedTuple):
+    """A copy of the key file that was made, and until when it may be used; microseconds."""
+
+    at: int
+    until: int
+    file: str
+
+
+def create_key_file(path: Path, id: str | None = None) -> None:
+    """Make an empty key file that only its owner may read, with an id of its own, or this one."""
+    make_file(
+        path,
+        f"{_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+        f"INSERT INTO about VALUES ('id', {_quoted(id or secrets.token_hex(16))}); COMMIT;",
+        mode=0o600,
+    )
+
+
+def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
+    """Make a backup of a key file at `path`, which says of itself that it is one, and until when.
+
+    Raises LedgerProblem if something is there already.
+    """
+    copied = "".join(
+        f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
+        for table in ("keys", "erasures", "backups")
+    )
+    make_file(
+        path,
+        f"ATTACH {_quoted(str(keys.path.absolute()))} AS keys_now; {_SCHEMA} {copied}"
+        f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
+        f"('backup of', {_quoted(keys.id)}), ('backup at', '{backup.at}'), "
+        f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
+        mode=0o600,
+    )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class KeyFile:
+    """An open key file. A candidate without a row never had a key; a NULL key was destroyed.
+
+    What is written is durable after `commit`, not before.
+    """
+
+    def __init__(self, path: Path, *, mark: int = APPLICATION_ID) -> None:
+        """Open the file at `path`; raises KeyFileProblem if its mark is another."""
+        self.path = path
+        self._mark = mark
+        self.identity = identity_of(path)
+        if self.identity is None:
+            raise KeyFileProblem(f"there is no file {path}")
+        with key_problems(path, mark):
+            self._before = 0
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=60,
+                check_same_thread=False,
+            )
+            try:
+                (found,) = self._connection.execute("PRAGMA application_id").fetchone()
+                if found != mark:
+                    raise no_key_file(path, found, mark)
+                # Overwrite what is deleted; make the end of the journal durable too, so that a key
+                # cannot be taken back by a power cut after its event was committed.
+                for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
+                    self._connection.execute(f"PRAGMA {setting}").fetchall()
+                self.id = self._id()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; what is not committed is taken back."""
+        self._connection.close()
+
+    def check_id(self, remembered: str | None) -> None:
+        """Raise KeyFileProblem unless this is the key file that is remembered, if any is."""
+        self.id = self._id()
+        if remembered is not None and self.id != remembered:
+            raise KeyFileProblem(
+                f"{self.path} is another ledger's key file ({self.id[:8]}…), this ledger's is "
+                f"{remembered[:8]}…: put that one back, or name it"
+            )
+
+    def _id(self) -> str:
+        try:
+            found = self.about("id" if self._mark == APPLICATION_ID else "backup of")
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            found = None
+        if found is None:
+            (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
+            raise no_key_file(self.path, mark, self._mark)
+        return found
+
+    def about(self, name: str) -> str | None:
+        """Return what the file says of itself under a name."""
+        found = self._connection.execute(_ABOUT, (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    # -- keys
+
+    def look_up(self, candidate: str) -> tuple[bytes | None, bool]:
+        """Return the candidate's key, and whether it was destroyed."""
+        found = self._connection.execute(
+            "SELECT key FROM keys WHERE candidate = ?", (candidate,)
+        ).fetchone()
+        return (None, False) if found is None else (found[0], found[0] is None)
+
+    def key(self, candidate: str) -> bytes | None:
+        """Return the candidate's key; None if there is none, or none any more."""
+        return self.look_up(candidate)[0]
+
+    def is_destroyed(self, candidate: str) -> bool:
+        """Tell whether the candidate's key was destroyed."""
+        return self.look_up(candidate)[1]
+
+    def keep(self, candidate: str, key: bytes | None = None) -> bytes:
+        """Keep the candidate's first key, a new one unless it is given; or return the one there is.
+
+        Raises KeyFileProblem if it was destroyed.
+        """
+        self.begin()
+        self._connection.execute(
+            "INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (candidate, key or secrets.token_bytes(KEY_BYTES)),
+        )
+        kept = self.key(candidate)
+        if kept is None:
+            raise KeyFileProblem(f"the key of {candidate} in {self.path} was destroyed")
+        return kept
+
+    def destroy(self, candidate: str) -> bool:
+        """Destroy the candidate's key, for ever: none is drawn again. Tell whether there was one.
+
+        What is left is the candidate's id. A key destroyed before stays so, and nothing is written.
+        """
+        key, destroyed = self.look_up(candidate)
+        if destroyed:
+            return False
+        self.begin()
+        if key is not None:
+            # Of the same length first, so that SQLite writes over the key where it stands.
+            self._connection.execute(
+                "UPDATE keys SET key = zeroblob(length(key)) WHERE candidate = ?", (candidate,)
+            )
+        self._connection.execute(
+            "INSERT INTO keys VALUES (?, NULL) ON CONFLICT (candidate) DO UPDATE SET key = NULL",
+            (candidate,),
+        )
+        return key is not None
+
+    def candidates(self) -> list[tuple[str, bool]]:
+        """Return every candidate that is named, sorted, and whether there is a key (still)."""
+        return self._connection.execute(
+            "SELECT candidate, key IS NOT NULL FROM keys ORDER BY candidate"
+        ).fetchall()
+
+    def with_keys(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every candidate that has a key, and the key."""
+        return iter(
+            self._connection.execute("SELECT candidate, key FROM keys WHERE key IS NOT NULL")
+        )
+
+    # -- the register of erasures, and of backups
+
+    def register(self, erasure: Erasure) -> None:
+        """Keep why a candidate was forgotten; what was said first stands, but for the position."""
+        self.begin()
+        self._complete()
+        self._connection.execute(
+            "INSERT INTO erasures VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET position = excluded.position",
+            erasure,
+        )
+
+    def erasures(self, candidate: str | None = None) -> list[Erasure]:
+        """Return the register, sorted by candidate, or a candidate's line of it."""
+        if not self._has("erasures"):
+            return []
+        return [
+            Erasure._make(row)
+            for row in self._connection.execute(
+                "SELECT * FROM erasures WHERE ? IS NULL OR candidate = ? ORDER BY candidate",
+                (candidate, candidate),
+            )
+        ]
+
+    def note_backup(self, backup: KeyBackup) -> None:
+        """Remember that a copy was made."""
+        self.begin()
+        self._complete()
+        self._connection.execute("INSERT INTO backups VALUES (?, ?, ?)", backup)
+
+    def backups(self) -> list[KeyBackup]:
+        """Return the copies that were made, the first first."""
+        if not self._has("backups"):
+            return []
+        rows = self._connection.execute("SELECT * FROM backups ORDER BY at, until")
+        return [KeyBackup._make(row) for row in rows]
+
+    def _complete(self) -> None:
+        """Make the tables that a file of an earlier release has not."""
+        self._connection.execute(_REGISTER)
+        self._connection.execute(_BACKUPS)
+
+    def _has(self, table: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()
+        return found is not None
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Begin a transaction, which sees the file as it is now; ended by `commit` or `rollback`.
+
+        To be begun only by who holds the ledger's write lock: then nobody else writes meanwhile.
+        """
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN")
+            self._before = self._connection.total_changes
+
+    def commit(self) -> None:
+        """Make durable what was written, leaving nothing of what it replaced.
+
+        SQLite commits by removing its journal, which holds the pages as they were, keys and all:
+        so the file without a name is written over. Raises KeyFileProblem if the key file was moved
+        away meanwhile.
+        """
+        if not self._connection.in_transaction:
+            return
+        if self._connection.total_changes == self._before:
+            self._connection.execute("COMMIT")
+            return
+        journal = open_journal(self.path)
+        try:
+            self._connection.execute("COMMIT")
+            if journal is not None:
+                overwrite(journal)
+        finally:
+            if journal is not None:
+                os.close(journal)
+        if identity_of(self.path) != self.identity:
+            raise KeyFileProblem(
+                f"the key file {self.path} was moved away while it was written: nothing was "
+                "recorded, put it back"
+            )
+
+    def rollback(self) -> None:
+        """Take back what was written since the last commit."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")

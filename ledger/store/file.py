@@ -1,0 +1,278 @@
+"""The ledger's file: its making, its mark, its connections, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from ledger.problems import LedgerProblem, NewerSchema, NoLedger, NotALedger, ReadOnly, StoreFull
+from ledger.store import open_files
+
+APPLICATION_ID = 0x41744C67  # "AtLg", in the file's header: what tells a ledger from other files
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  source TEXT NOT NULL,
+  id TEXT NOT NULL,
+  actor TEXT,
+  exam TEXT,
+  key TEXT,
+  flag INTEGER,
+  until INTEGER,
+  annuls INTEGER,
+  data TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_by_source_id ON events (source, id);
+CREATE INDEX events_by_stream ON events (stream);
+CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+"""Two clocks and what the fold needs as typed columns. recorded_at rises with position, so it is
+bisected and has no index; position is given as max + 1 under the write lock, so it has no gaps."""
+
+# A lock is only ever waited for behind a foreign tool: ours queue on the side file first.
+_BUSY_SECONDS = 60.0
+_WRITER_CACHE_KIB = 32 * 1024
+# Room for the upper pages of the indexes of a large ledger: a candidate's events lie far apart.
+_READER_CACHE_KIB = 16 * 1024
+# What SQLite lays out beside a file for those that read it.
+_READING_ROOM = 32 << 10
+# Under an import nearly every page of an index is written again within a few transactions: four
+# times SQLite's default spares a sixth of its time, and the file to recover from stays at 16 MB.
+_CHECKPOINT_PAGES = 4_000
+
+
+def create_file(path: Path, begin: Callable[[Path], None] | None = None) -> None:
+    """Make a ledger at `path`, wholly or not at all; LedgerProblem if one is there.
+
+    `begin` writes what is in it from the beginning, into the draft whose path it is given.
+    """
+    make_file(
+        path,
+        f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA}"
+        f"PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {SCHEMA_VERSION};"
+        f"INSERT INTO about VALUES ('ledger', '{secrets.token_hex(16)}'); COMMIT;",
+        begin=begin,
+    )
+
+
+def make_file(
+    path: Path,
+    script: str,
+    *,
+    mode: int = 0o666,
+    begin: Callable[[Path], None] | None = None,
+) -> None:
+    """Make an SQLite file by a script; raises LedgerProblem if something is there already.
+
+    It is made beside its place and then linked there, so that a process killed in between leaves
+    no half of one, and nothing that came there meanwhile is replaced.
+    """
+    if os.path.lexists(path):
+        raise LedgerProblem(f"{path} is already there: nothing was changed")
+    draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
+    try:
+        with storage_problems(path):
+            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
+            with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                connection.executescript(script)
+            if begin is not None:
+                begin(draft)
+            _settle(draft)
+            os.link(draft, path)
+            try:
+                _sync_folder(path.parent)
+            except OSError:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise LedgerProblem(f"{path} is already there: nothing was changed") from None
+    finally:
+        for ending in ("", "-wal", "-shm", ".lock"):
+            with suppress(OSError):
+                Path(f"{draft}{ending}").unlink()
+
+
+def _settle(draft: Path) -> None:
+    """See to it that all of a draft is in its one file: raises sqlite3.Error if it cannot be.
+
+    Closing it brings in what stands in the write-ahead log, and does not say if that failed.
+    """
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def check_file(path: Path) -> None:
+    """Raise LedgerProblem unless `path` is a ledger this release can read.
+
+    Looks at the file's header alone, so that a file which is not ours is never touched.
+    """
+    try:
+        header = open_files.header(path)
+    except FileNotFoundError:
+        raise NoLedger(
+            f"there is no ledger at {path}: name another file, or make one with init"
+        ) from None
+    except IsADirectoryError:
+        raise NotALedger(f"{path} is a folder, not a ledger") from None
+    except OSError as error:
+        raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
+    mark, schema = _marks(path) if header is None else _marks_in(header)
+    if mark != APPLICATION_ID:
+        raise NotALedger(f"{path} is not a ledger: it was left as it is")
+    if schema > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"{path} has schema {schema}, this release knows {SCHEMA_VERSION}: "
+            "open it with a later release"
+        )
+
+
+def _marks_in(header: bytes) -> tuple[int, int]:
+    if header[:16] != b"SQLite format 3\0":
+        return 0, 0
+    return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+
+
+def _marks(path: Path) -> tuple[int, int]:
+    """Ask for the same through SQLite: the file is open here, and so was looked at before."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        ((mark,), (schema,)) = (
+            connection.execute(f"PRAGMA {name}").fetchone()
+            for name in ("application_id", "user_version")
+        )
+    return mark, schema
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the one connection that writes: each commit is on the disk when it returns."""
+    return _connect(
+        path,
+        "rw",
+        "PRAGMA synchronous = FULL",
+        f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}",
+        f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    )
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that reads, on read-only files and folders too."""
+    look = "SELECT name FROM about LIMIT 1"
+    try:
+        # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
+        return _connect(path, "rw", "PRAGMA query_only = ON", look)
+    except sqlite3.OperationalError as error:
+        refused = error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+        )
+        # Where it may be written, something else is wrong; and somebody may write, us too.
+        if not refused or (_may_write(path) and _may_write(path.parent)):
+            raise
+    # In a folder it may not write, SQLite cannot make the file that readers share. Without
+    # unfinished work beside it, and none to come from us, the file may be read as it lies.
+    wal = Path(f"{path}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise LedgerProblem(
+            f"{path} cannot be read from a folder that cannot be written while {wal.name} "
+            "stands beside it: let a program that may write there open it once"
+        )
+    return _connect(path, "ro&immutable=1", look)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
+    connection = open_files.connect(
+        path,
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        for statement in statements:
+            connection.execute(statement).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def storage_problems(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the file system raises into one LedgerProblem about `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _problem(error, path) from error
+    except UnicodeDecodeError:  # in what SQLite says of a damaged definition
+        raise NotALedger(f"{path} is damaged: it holds text that is not UTF-8") from None
+    except FileExistsError:
+        raise
+    except OSError as error:
+        kind = (
+            ReadOnly if isinstance(error, PermissionError) or error.errno == 30 else LedgerProblem
+        )
+        raise kind(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    said = " ".join(str(error).split())  # one line, also of what quotes a definition
+    match code:
+        case sqlite3.SQLITE_FULL:
+            return StoreFull(f"the disk of {path} is full: nothing was written")
+        case sqlite3.SQLITE_READONLY:
+            return ReadOnly(f"{path} is read-only: nothing was written")
+        case sqlite3.SQLITE_CANTOPEN:
+            return LedgerProblem(f"{path} cannot be opened, or its folder cannot be written")
+        case sqlite3.SQLITE_BUSY:
+            return LedgerProblem(
+                f"{path} has been locked by another program for {_BUSY_SECONDS:.0f} seconds: "
+                "nothing was written"
+            )
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return NotALedger(f"{path} is damaged or not a ledger: {said}")
+        case sqlite3.SQLITE_IOERR if _is_full(path):
+            return StoreFull(
+                f"the disk of {path} is full: nothing was written, and even reading takes "
+                f"{_READING_ROOM >> 10} KiB beside it"
+            )
+        case sqlite3.SQLITE_IOERR:
+            return LedgerProblem(
+                f"the disk of {path} fails ({said}): repeat the call once it works, nothing will "
+                "be there twice"
+            )
+        case _:
+            return LedgerProblem(f"{path}: {said}")
+
+
+def _is_full(path: Path) -> bool:
+    # SQLite tells a full disk from a broken one where it writes content, and nowhere else.
+    try:
+        free = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return free.f_bavail * free.f_frsize < _READING_ROOM
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

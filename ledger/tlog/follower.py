@@ -1,0 +1,118 @@
+"""Sealing all the while, whenever somebody has written; run as a module, beside an import."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from types import TracebackType
+
+from ledger.problems import LedgerProblem
+from ledger.store.file import connect_reader, storage_problems
+from ledger.tlog.paths import Place, sealed_size
+from ledger.tlog.problems import Inconsistent, SigningKeyProblem
+from ledger.tlog.sealer import seal
+from ledger.tlog.worker_pool import no_interrupt
+
+EVERY_SECONDS = 0.5
+"""How long events may gather: with the sealing itself less than a second."""
+_MOST = 1 << 14  # sealed in one go: who says to end, or seals too, waits for no more
+_NICE = 10
+
+
+def follow(
+    place: Place,
+    ledger_id: str,
+    *,
+    wait: Callable[[float], bool],
+    troubled: Callable[[LedgerProblem], object],
+) -> None:
+    """Seal what there is, then look again and again whether anything was written.
+
+    `wait` lets seconds pass and says whether to end. What hinders a sealing is told to `troubled`,
+    and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
+    """
+    with storage_problems(place.ledger):
+        connection = connect_reader(place.ledger)
+    with closing(connection):
+        seen = None
+        while True:
+            version, head = _look(place, connection)
+            more = False
+            if version != seen:
+                try:
+                    upto = min(head, sealed_size(place) + _MOST)
+                    seal(place, ledger_id, upto, processes=1)
+                    more = upto < head
+                    seen = None if more else version
+                except (Inconsistent, SigningKeyProblem):
+                    raise
+                except LedgerProblem as problem:
+                    troubled(problem)
+            if wait(0.0 if more else EVERY_SECONDS):
+                return
+
+
+def _look(place: Place, connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return what tells one state of the file from another, and the last position in it or later.
+
+    In this order: what is written in between is seen as new the next time.
+    """
+    with storage_problems(place.ledger):
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
+    return version, head
+
+
+class SealingBeside:
+    """A process that seals while this one appends, so that little is left to seal at the end.
+
+    It takes only what processor time others leave. What hinders it is not told: the last sealing,
+    after it, meets the same and says so.
+    """
+
+    def __init__(self, place: Place, ledger_id: str) -> None:
+        words = json.dumps([*map(str, place), ledger_id])
+        # A module of its own, not a copy of this process: it is up in no time, and has neither our
+        # threads' locks nor SQLite's files. -P: nothing in the working directory is imported.
+        command = [sys.executable, "-P", "-m", "ledger.tlog.follower", words]
+        with no_interrupt():
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+
+    def __enter__(self) -> SealingBeside:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let it finish what it is at."""
+        self._process.communicate()
+
+
+def main(words: str) -> None:
+    """Seal beside another process until that closes our standard input, or dies."""
+    ledger, folder, key, ledger_id = json.loads(words)
+    with suppress(OSError):
+        os.nice(_NICE)
+
+    def wait(seconds: float) -> bool:
+        return bool(select.select([sys.stdin], [], [], seconds)[0])
+
+    with suppress(LedgerProblem):
+        place = Place(Path(ledger), Path(folder), Path(key))
+        follow(place, ledger_id, wait=wait, troubled=lambda problem: None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

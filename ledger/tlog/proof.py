@@ -1,0 +1,130 @@
+"""Proofs as files that stand alone: of one event, of an erasure, of one log continuing another."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ledger.events import Recorded
+from ledger.tlog.leaf import leaf_hash_or_none, leaf_record
+from ledger.tlog.note import SigningKey
+from ledger.tlog.paths import Place, need_checkpoint
+from ledger.tlog.problems import LogProblem, NotSealed
+from ledger.tlog.tiles import Tree
+from ledger.tlog.verify_proof import (
+    CONSISTENCY_PROOF,
+    ERASURE,
+    ERASURE_NAMES,
+    EVENT_PROOF,
+    TLOG_PROOF,
+    Checkpoint,
+    ProofProblem,
+    VerifierKey,
+    check_proof,
+    open_checkpoint,
+)
+
+
+class Unprovable(LogProblem):
+    """The ledger or its log is not as it was signed: no proof can be made that would hold."""
+
+
+class Head(NamedTuple):
+    """A checkpoint and the note that signs it."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+
+def signed_head(place: Place, key: VerifierKey) -> Head:
+    """Return the last checkpoint; raises NotSealed without one, Unprovable when it fails."""
+    note = need_checkpoint(place)
+    try:
+        return Head(open_checkpoint(note, key), note)
+    except ProofProblem as problem:
+        raise Unprovable(f"{place.checkpoint} fails: {problem}") from None
+
+
+def prove_event(place: Place, key: VerifierKey, event: Recorded) -> bytes:
+    """Return the proof that an event is in the log, as a file that stands alone.
+
+    The leaf record, the data as stored, and a c2sp.org/tlog-proof; personal fields stay ciphertext.
+    Raises NotSealed when no checkpoint covers the event yet, Unprovable when the ledger is not the
+    one that was signed.
+    """
+    head = signed_head(place, key)
+    if event.position > head.checkpoint.size:
+        raise NotSealed(
+            f"position {event.position} is not sealed yet, the log ends at "
+            f"{head.checkpoint.size}: `seal`, then prove it"
+        )
+    if leaf_hash_or_none(event) is None or "\n" in event.data:
+        raise Unprovable(f"position {event.position} holds what the ledger never writes")
+    path = Tree(place.tiles, head.checkpoint.size).inclusion_path(event.position)
+    lines = [
+        EVENT_PROOF,
+        leaf_record(event).decode(),
+        event.data,
+        "",
+        TLOG_PROOF,
+        f"index {event.position - 1}",
+        *map(_base64, path),
+        "",
+        head.note.decode(),
+    ]
+    return _checked("\n".join(lines), key)
+
+
+def certify_erasure(
+    place: Place, signing: SigningKey, said: Mapping[str, Any], event: Recorded
+) -> bytes:
+    """Return a certificate of erasure: a statement, signed, and the proof of its event.
+
+    `said` has the members of `ERASURE_NAMES`; `event` is the CandidateForgotten. Raises NotSealed
+    when no checkpoint covers that yet, Unprovable when the ledger is not the one that was signed.
+    """
+    line = json.dumps(
+        {name: said[name] for name in ERASURE_NAMES}, ensure_ascii=False, separators=(",", ":")
+    )
+    note = signing.sign(f"{ERASURE}\n{line}\n")
+    proof = prove_event(place, signing.verifier, event)
+    return _checked(f"{note.decode()}\n{proof.decode()}", signing.verifier)
+
+
+def prove_between(place: Place, key: VerifierKey, sizes: tuple[int, int]) -> bytes:
+    """Return the proof that the log of one size continues the one of another, and so to the last.
+
+    Raises NotSealed for a size that no checkpoint covers yet, Unprovable when the log fails.
+    """
+    head = signed_head(place, key)
+    size = head.checkpoint.size
+    tree = Tree(place.tiles, size)
+    old, new = sizes
+    if max(sizes) > size:
+        raise NotSealed(
+            f"a log of {max(sizes)} events is not signed yet, the last is of {size}: `seal`, then "
+            "prove it"
+        )
+    lines = [CONSISTENCY_PROOF]
+    steps = [old, size] if new in (old, size) else [old, new, size]
+    for begin, end in pairwise(steps):
+        lines.append(f"tree {begin} {_base64(tree.root_at(begin))}")
+        lines += map(_base64, tree.consistency_path(begin, end))
+    return _checked("\n".join([*lines, "", head.note.decode()]), key)
+
+
+def _checked(text: str, key: VerifierKey) -> bytes:
+    """Give out no proof that does not hold."""
+    proof = text.encode()
+    try:
+        check_proof(proof, key)
+    except ProofProblem as problem:
+        raise Unprovable(f"no proof can be given: {problem}; `verify` says more") from None
+    return proof
+
+
+def _base64(hash: bytes) -> str:
+    return base64.b64encode(hash).decode()

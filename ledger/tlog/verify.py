@@ -1,0 +1,175 @@
+"""Verify: hash the stored rows again and compare them with what was signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
+
+from ledger.problems import LedgerProblem
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import compared_with, signed_before, verified_before
+from ledger.tlog.comparing import Compared, compare, other_nodes
+from ledger.tlog.diagnosis import explained
+from ledger.tlog.files import replace
+from ledger.tlog.growing import Told, pieces
+from ledger.tlog.inspection import Finding, inspect, of_positions, read_through
+from ledger.tlog.paths import Place
+from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, tile_name, width_in
+from ledger.tlog.verify_proof import Checkpoint, VerifierKey
+from ledger.tlog.worker_pool import Crew
+
+
+class Verdict(NamedTuple):
+    """What a verification came to."""
+
+    checkpoint: Checkpoint | None
+    """What the ledger was compared with; None if nothing signed was found."""
+    after: int
+    """The position up to which an earlier verification was relied on, 0 for none."""
+    head: int
+    """The last position of the ledger; those after the checkpoint are not sealed yet."""
+    findings: Sequence[Finding]
+    """What is wrong, by position; empty: nothing."""
+
+
+def verify(
+    place: Place,
+    key: VerifierKey,
+    *,
+    full: bool = False,
+    against: bytes | None = None,
+    processes: int = 2,
+    told: Told | None = None,
+) -> Verdict:
+    """Compare every stored row with the log, and the log with its last checkpoint.
+
+    From the checkpoint that was verified last, or from the beginning if `full`, or if `against`,
+    the signed note of a checkpoint that an outsider kept, is given: an outsider relies on nothing
+    that lies here. From the beginning the whole file is read through as well, its indexes too.
+    When nothing is found the checkpoint is kept as verified.
+
+    A ledger or log that cannot be read is a finding too.
+    """
+    findings: list[Finding] = []
+    signed = signed_before(place, key, findings)
+    with ExitStack() as stack:
+        try:
+            seen = inspect(place.ledger, 0 if signed is None else signed.checkpoint.size)
+            whole = full or against is not None
+            damages = stack.enter_context(read_through(place.ledger)) if whole else None
+        except LedgerProblem as problem:
+            return Verdict(None, 0, 0, [*findings, Finding(None, str(problem))])
+        findings += seen.findings
+        if signed is None:
+            return Verdict(None, 0, seen.head, findings)
+        checkpoint = signed.checkpoint
+        tree = Tree(place.tiles, checkpoint.size)
+        if against is not None:
+            findings += compared_with(tree, key, against, checkpoint, seen.head)
+        after = 0 if whole else verified_before(place, key, tree, findings)
+        findings += _rows(place, tree, checkpoint, after, seen.head, processes, told)
+        findings += [] if damages is None else damages()
+    if not findings:
+        with suppress(OSError):  # a place that may only be read is verified from the start again
+            replace(place.verified, signed.note)
+    return Verdict(checkpoint, after, seen.head, sorted(findings, key=_by_position))
+
+
+def _rows(
+    place: Place,
+    tree: Tree,
+    checkpoint: Checkpoint,
+    after: int,
+    head: int,
+    processes: int,
+    told: Told | None,
+) -> list[Finding]:
+    """Compare the rows after a position with their leaves, and all with the signed root."""
+    begin = after // WIDTH
+    last = min(head, checkpoint.size)
+    jobs = list(pieces(begin, last))
+    parts: list[Compared] = []
+    with Crew(last - after, processes) as crew:
+        work = ((place, *job, checkpoint.size) for job in jobs)
+        for (first, end), part in zip(jobs, crew.map(compare, work), strict=True):
+            parts.append(part)
+            if told is not None:
+                told(end - max(first - 1, after))
+    found = _Found(begin, parts)
+    broken = [of_positions(*job, part.broken) for job, part in zip(jobs, parts, strict=True)
+              if part.broken]  # fmt: skip
+    if broken:
+        return broken
+    try:
+        if head >= checkpoint.size and _root(tree, found) == checkpoint.root:
+            return _damaged(place, tree, found)
+        findings = explained(place, tree, checkpoint.root, found.different, found.how_many)
+        return findings + (_hidden(tree, checkpoint, found) if head >= checkpoint.size else [])
+    except TileMissing as problem:
+        return [Finding(None, str(problem))]
+
+
+class _Found:
+    """What all pieces of work found together."""
+
+    def __init__(self, begin: int, parts: Sequence[Compared]) -> None:
+        self.begin = begin
+        self.tops = [top for part in parts for top in part.tops]
+        self.tail = parts[-1].tail if parts else []
+        self.different = [each for part in parts for each in part.different]
+        self.how_many = sum(part.how_many for part in parts)
+        self.tiles = {(position - 1) // WIDTH for position, _ in self.different}
+        self.unread = {tile for part in parts for tile in part.unread}
+
+
+def _root(tree: Tree, found: _Found) -> bytes | None:
+    """Compute the root that the rows lead to; None if the log lacks what lies before them."""
+    with suppress(TileMissing):
+        nodes = merkle.grown(found.begin, found.tops, found.tail, tree.node)
+        return merkle.root(tree.size, nodes)
+    return None
+
+
+def _damaged(place: Place, tree: Tree, found: _Found) -> list[Finding]:
+    """Say which tiles are not what was signed, while the rows are."""
+    tiles = {(0, tile) for tile in found.tiles | found.unread}
+    if not found.unread:
+        others = other_nodes(tree, found.begin, found.tops)
+        tiles |= {(level // LEVELS, index // WIDTH) for level, index in others}
+    return [
+        Finding(
+            (tile << (LEVELS * (level + 1))) + 1,
+            f"{_name(tree, level, tile)} in {place.folder} is damaged or missing; the rows are as "
+            "they were signed: remove the folder `tile` there and `seal`, which makes it anew",
+        )
+        for level, tile in sorted(tiles)
+    ]
+
+
+def _name(tree: Tree, level: int, tile: int) -> str:
+    return tile_name(level, tile, width_in(tree.size, level, tile))
+
+
+def _hidden(tree: Tree, checkpoint: Checkpoint, found: _Found) -> list[Finding]:
+    """Say where rows were changed together with the hashes beside them, as closely as can be."""
+    for level, index in other_nodes(tree, found.begin, found.tops):
+        below = level - LEVELS
+        if any(tile >> below == index for tile in found.tiles):
+            continue  # one that was found row by row
+        return [_together((index << level) + 1, min((index + 1) << level, tree.size))]
+    if found.different:
+        return []
+    return [_together(found.begin * WIDTH + 1, checkpoint.size)]
+
+
+def _together(first: int, last: int) -> Finding:
+    return Finding(
+        first,
+        f"positions {first} to {last}: something in them was changed together with the hashes "
+        "beside it; what was signed is another log",
+    )
+
+
+def _by_position(finding: Finding) -> tuple[int, str]:
+    return (finding.position or 0, finding.sentence)

@@ -1,0 +1,119 @@
+"""Reports as one HTML page that needs nothing else: sentence, picture, rows, receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from html.parser import HTMLParser
+from typing import IO, BinaryIO
+
+import pyarrow as pa
+
+from replay.formats.pictures import draw
+from replay.formats.plain import heading
+from replay.outputs import Output
+from replay.tables import instant_texts
+
+_OPENING = '<script type="application/json" id="receipt">'
+_CLOSING = "</script>"
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:72rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem;margin:0}p.basis{color:#555;margin:.2rem 0 1rem}
+figure{margin:1rem 0;overflow-x:auto}div.rows{overflow-x:auto}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:bottom}
+td.n,th.n{text-align:right}footer{color:#555;font-size:.85rem;margin-top:1rem;word-break:break-all}
+"""
+# Nothing may be fetched, nor run: the page is a document.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_page(output: Output, file: IO[str]) -> None:
+    """Write a report as a page, its picture and its receipt inside."""
+    report, receipt = output.report, output.receipt
+    assert report is not None
+    title = escape(f"{report.title}, {heading(receipt)}")
+    file.write(
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<h1>{escape(report.title)}</h1>\n<p class="basis">{escape(heading(receipt))}</p>\n'
+        f"<p>{escape(report.line(output.table))}</p>\n"
+    )
+    if output.table.num_rows:
+        file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n")
+    _write_rows(output.table, [column.says for column in report.columns], file)
+    said = receipt.to_json().replace("<", "\\u003c")
+    file.write(
+        f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {escape(receipt.program)}"
+        f"</footer>\n{_OPENING}\n{said}{_CLOSING}\n</body>\n</html>\n"
+    )
+
+
+def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
+    number = [
+        ' class="n"' if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) else ""
+        for f in table.schema
+    ]
+    file.write('<div class="rows"><table>\n<thead><tr>')
+    for name, mark, said in zip(table.schema.names, number, says, strict=True):
+        file.write(f'<th{mark} title="{escape(said)}">{escape(name)}</th>')
+    file.write("</tr></thead>\n<tbody>\n")
+    columns = [
+        instant_texts(column.combine_chunks()).to_pylist()
+        if pa.types.is_timestamp(column.type)
+        else column.cast(pa.string()).to_pylist()
+        for column in table.columns
+    ]
+    for row in zip(*columns, strict=True):
+        cells = "".join(
+            f"<td{mark}>{escape('' if cell is None else cell)}</td>"
+            for cell, mark in zip(row, number, strict=True)
+        )
+        file.write(f"<tr>{cells}</tr>\n")
+    file.write("</tbody>\n</table></div>\n")
+
+
+def receipt_of_page(file: BinaryIO) -> str | None:
+    """Give the receipt inside a page, None where there is none."""
+    file.seek(0)
+    _, found, rest = file.read().decode("utf-8", "replace").rpartition(_OPENING)
+    return rest.partition(_CLOSING)[0] if found else None
+
+
+def read_page(file: BinaryIO) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a page's table, the header first."""
+    file.seek(0)
+    reader = _Rows()
+    reader.feed(file.read().decode("utf-8", "replace"))
+    reader.close()
+    yield from map(tuple, reader.rows)
+
+
+class _Rows(HTMLParser):
+    """Gathers the cells of tables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a row or a cell."""
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a cell."""
+        if tag in ("td", "th"):
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        """Take a cell's text."""
+        if self._inside and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data

@@ -1,0 +1,143 @@
+"""Reports as plain text: a heading, a sentence, a table, and where it all comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+
+from ledger.instants import format_instant
+from projections.audit.conditions import Conditions
+from projections.audit.query import Query
+from replay.outputs import Output
+from replay.receipts import SAID, Receipt
+from replay.tables import instant_texts
+from retake_policies.durations import parse_duration, say_duration
+
+_GAP = "  "
+_BATCH = 8192
+
+
+def heading(receipt: Receipt) -> str:
+    """Say of which period, as of when and as known when, and which of the two that is."""
+    asked = receipt.parameters.audit
+    parts = [SAID[receipt.basis]] if asked is None else list(conditions(asked))
+    start, end = receipt.parameters.start, receipt.parameters.end
+    if start is not None or end is not None:
+        bounds = [f"from {short(start)}"] if start is not None else []
+        bounds += [f"to {short(end)}"] if end is not None else []
+        parts.append(" ".join(bounds))
+    if receipt.parameters.exam is not None:
+        parts.append(f"exam {receipt.parameters.exam}")
+    if receipt.as_of is not None:
+        parts.append(f"as of {short(receipt.as_of)}")
+    known = "nothing known" if receipt.known_at is None else f"known at {short(receipt.known_at)}"
+    parts.append(f"{known} (position {receipt.position})")
+    return ", ".join(parts)
+
+
+def conditions(asked: Conditions) -> Iterator[str]:
+    """Say what an audit is about, one condition after the other."""
+    for name in ("candidate", "subject", "exam", "actor", "source"):
+        if (said := getattr(asked, name)) is not None:
+            yield f"{name} {said}"
+    if asked.types:
+        yield f"type {' or '.join(asked.types)}"
+    for name, start, end in (
+        ("recorded", asked.recorded_from, asked.recorded_to),
+        ("true", asked.valid_from, asked.valid_to),
+    ):
+        bounds = [f"from {short(start)}"] if start is not None else []
+        bounds += [f"to {short(end)}"] if end is not None else []
+        if bounds:
+            yield " ".join([name, *bounds])
+    if asked.by is not None:
+        yield f"more than {say_duration(parse_duration(asked.by))} late"
+    if asked.changes:
+        yield "with what they changed"
+
+
+def short(instant: int) -> str:
+    """Write an instant, at midnight as a date alone."""
+    return format_instant(instant).removesuffix("T00:00:00Z")
+
+
+def write_text(output: Output, file: IO[str]) -> None:
+    """Write a report as text, the same whatever terminal it is for."""
+    report, receipt = output.report, output.receipt
+    assert report is not None
+    file.write(f"{report.title}\n{heading(receipt)}\n\n{report.line(output.table)}\n\n")
+    if output.table.num_rows:
+        for line in laid_out(output.table):
+            file.write(f"{line}\n")
+        file.write("\n")
+    plural = "" if receipt.rows == 1 else "s"
+    file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def write_told(output: Output, query: Query, file: IO[str]) -> None:
+    """Write an audit as text, row by row; how many there are is known at the end."""
+    file.write(f"{query.title}\n{_plain(heading(output.receipt))}\n\n")
+    for batch in output.table.to_batches(max_chunksize=_BATCH):
+        for row in with_texts(batch).to_pylist():
+            first, *more = map(_plain, query.told(row))
+            file.write("\n".join([first, *(f"    {line}" for line in more), "\n"]))
+    receipt = output.settled
+    plural = "" if receipt.rows == 1 else "s"
+    file.write(f"{query.line(output.table.tally)}\n\n")
+    file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write a batch's instants as texts."""
+    for n, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type):
+            batch = batch.set_column(n, field.name, instant_texts(batch.column(n)))
+    return batch
+
+
+def laid_out(table: pa.Table) -> Iterator[str]:
+    """Yield the lines of a table; a heading stands one word above another, numbers to the right."""
+    columns = [_cells(column) for column in table.columns]
+    heads = [name.split("_") for name in table.schema.names]
+    left = [pa.types.is_string(f.type) or pa.types.is_timestamp(f.type) for f in table.schema]
+    tall = max(map(len, heads))
+    heads = [[""] * (tall - len(words)) + words for words in heads]
+    widths = [max(map(len, [*words, *cells])) for words, cells in zip(heads, columns, strict=True)]
+
+    def line(cells: Any) -> str:
+        return _GAP.join(
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(cells, widths, left, strict=True)
+        ).rstrip()
+
+    for level in zip(*heads, strict=True):
+        yield line(level)
+    yield _GAP.join("-" * width for width in widths)
+    for row in zip(*columns, strict=True):
+        yield line(row)
+
+
+def _cells(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_timestamp(column.type):
+        texts = instant_texts(column.combine_chunks()).to_pylist()
+        return ["-" if text is None else text.removesuffix("T00:00:00Z") for text in texts]
+    return [_cell(value) for value in column.to_pylist()]
+
+
+def _cell(value: object) -> str:
+    """Write a value on one line, with nothing in it that steers a terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _plain(str(value))
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -1,0 +1,143 @@
+"""Excel workbooks: a sheet of rows, and a sheet that is the receipt."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from replay.formats.problems import CannotWrite
+from replay.tables import Batched
+
+MOST_ROWS = 1_048_575
+"""What a sheet holds below its header."""
+LONGEST = 32_767
+"""How many characters a cell holds."""
+RECEIPT = "receipt"
+FIRST = datetime(1900, 3, 1, tzinfo=UTC)
+"""Before it, what Excel takes for a day is not the day it is: it believes in a 29 February 1900."""
+
+_MADE = datetime(2000, 1, 1)  # noqa: DTZ001 - what a workbook says of when it was made has no zone
+_INSTANT = "yyyy-mm-dd hh:mm:ss"
+_WIDEST = 40
+_BATCH = 8192
+
+
+def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file: BinaryIO) -> None:
+    """Write a table and then its receipt (JSON), row by row; the same rows give the same bytes.
+
+    Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
+    as texts. Raises CannotWrite for what a sheet has no room for.
+    """
+    from xlsxwriter import Workbook
+
+    with Workbook(file, {"constant_memory": True}) as book:
+        book.set_properties({"created": _MADE})
+        sheet = book.add_worksheet(title)
+        sheet.freeze_panes(1, 0)
+        date = book.add_format({"num_format": _INSTANT, "align": "left"})
+        bold = book.add_format({"bold": True})
+        for n, field in enumerate(table.schema):
+            shown = 20 if pa.types.is_timestamp(field.type) else len(field.name) + 2
+            sheet.set_column(n, n, min(max(shown, 12), _WIDEST))
+        for n, name in enumerate(table.schema.names):
+            sheet.write_string(0, n, name, bold)
+        writers = [_writer(sheet, field.type, date) for field in table.schema]
+        row = 0
+        for batch in table.to_batches(max_chunksize=_BATCH):
+            if row + batch.num_rows > MOST_ROWS:
+                raise CannotWrite(
+                    f"a sheet holds {MOST_ROWS:,} rows, and these are more: accepted are csv, "
+                    "jsonl and parquet"
+                )
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                row += 1
+                for n, value in enumerate(values):
+                    if value is not None:
+                        writers[n](row, n, value)
+        told = book.add_worksheet(RECEIPT)
+        told.set_column(0, 0, 100)
+        for n, line in enumerate(receipt().splitlines()):
+            told.write_string(n, 0, line)
+
+
+def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any], object]:
+    """Give what writes a value of a type into a cell."""
+
+    def text(row: int, column: int, value: str) -> None:
+        if len(value) > LONGEST:
+            raise CannotWrite(
+                f"a cell holds {LONGEST:,} characters, and {value[:20]!r}… has {len(value):,}: "
+                "accepted are csv, jsonl and parquet"
+            )
+        sheet.write_string(row, column, value)
+
+    def instant(row: int, column: int, value: datetime) -> None:
+        if value < FIRST:
+            sheet.write_string(row, column, value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        else:
+            sheet.write_datetime(row, column, value.replace(tzinfo=None), date)
+
+    if pa.types.is_timestamp(kind):
+        return instant
+    if pa.types.is_boolean(kind):
+        writer: Callable[[int, int, Any], object] = sheet.write_boolean
+        return writer
+    if pa.types.is_string(kind):
+        return text
+    number: Callable[[int, int, Any], object] = sheet.write_number
+    return number
+
+
+def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the first sheet as texts, the header first; raises ValueError.
+
+    All are as wide as the header: a spreadsheet leaves out the empty cells at a row's end, or adds
+    some, and rows below that hold nothing.
+    """
+    width = 0
+    for row in _rows(file, 0):
+        cells = ["" if value is None else _text(value) for value in row]
+        if not any(cells):
+            continue
+        while len(cells) > width and not cells[-1]:
+            cells.pop()
+        width = width or len(cells)
+        yield (*cells, *[""] * (width - len(cells)))
+
+
+def receipt_of_workbook(file: BinaryIO) -> str | None:
+    """Give the receipt of a workbook, None where it has none; raises ValueError."""
+    lines = [str(row[0]) for row in _rows(file, RECEIPT) if row]
+    return "\n".join(lines) or None
+
+
+def _rows(file: BinaryIO, sheet: int | str) -> Iterator[tuple[Any, ...]]:
+    from openpyxl import load_workbook
+
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles that other programs leave out
+            book = load_workbook(file, read_only=True, data_only=False)
+        names = book.sheetnames
+        name = names[sheet] if isinstance(sheet, int) else sheet
+        if name in names:
+            yield from book[name].iter_rows(values_only=True)
+    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError) as error:
+        raise ValueError(f"it is no whole workbook ({error})") from None
+
+
+def _text(value: Any) -> str:
+    """Write a value of a cell; a number the same whether it came as 1 or as 1.0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime):
+        return f"{value.isoformat(timespec='milliseconds')}Z"
+    return str(value)

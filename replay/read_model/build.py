@@ -1,0 +1,224 @@
+"""All views from nothing, in bounded memory, into a file beside: it can go on where it was killed.
+
+Facts are split by candidate into pieces while they are read, as for the snapshot; each piece is
+folded and goes in with a note that it is done, in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.ipc as ipc
+from adbc_driver_manager import Error
+from adbc_driver_sqlite import dbapi
+
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem, StoreFull
+from ledger.store.file import storage_problems
+from projections.tables import EXAMS, TABLES
+from replay.compiled import Kernels
+from replay.read_model.batch import Late
+from replay.read_model.fold import Folded, Folder
+from replay.read_model.pieces import cuts, lay_aside
+from replay.read_model.schema import INDEXES
+from replay.read_model.store import OtherViews, Views, looked_at, stand_at
+
+PIECE = 500_000
+"""How many facts are folded at once, about."""
+# Further behind than this, all is built anew: reading everything once is cheaper.
+_FAR = 100_000
+_FAR_SHARE = 0.2
+
+Progress = Callable[[int], None]
+"""Told how many more facts have been read, or folded: each is counted twice."""
+
+
+class Plan(NamedTuple):
+    """What a draft is to become: the ledger and position, where it is cut, how much is done."""
+
+    ledger: str
+    position: int
+    late: Late
+    bounds: tuple[str, ...]
+    done: int
+    """How many pieces are in; one more than there are when it is complete."""
+
+
+def far_behind(position: int, head: int) -> bool:
+    """Tell whether it is cheaper to build anew than to take up what is missing."""
+    return head - position > max(_FAR, _FAR_SHARE * position)
+
+
+def draft_of(path: Path) -> Path:
+    """Name the file beside in which views are built."""
+    return Path(f"{path}.rebuild")
+
+
+def build(
+    ledger: Ledger,
+    draft: Path,
+    position: int,
+    kernels: Callable[[], Kernels],
+    late: Late,
+    *,
+    say: Callable[[str], None],
+    progress: Callable[[int], Any],
+) -> None:
+    """Fold everything up to a position into views at `draft`, complete and at rest.
+
+    `progress` is called with the number of facts to count, and gives a context that yields a
+    Progress. Goes on with a draft that was left by a kill, which may be of an earlier position: the
+    caller brings it up to date. Raises LedgerProblem; what is done by then stays for the next time.
+    """
+    id = ledger.about("ledger") or ""
+    plan = _begun(draft, id, late, position)
+    if plan is None:
+        plan = _begin(ledger, draft, Plan(id, position, late, (), 0))
+    elif plan.done:
+        say(
+            f"going on with {draft}: {min(plan.done, len(plan.bounds) + 1)} of "
+            f"{len(plan.bounds) + 1} pieces are done"
+        )
+    pieces = len(plan.bounds) + 1
+    if plan.done <= pieces:
+        folder = Folder(kernels(), late)
+        folder.learn(ledger.catalogue(0, plan.position))
+        if plan.done < pieces:
+            _fill(ledger, draft, plan, folder, progress)
+        _finish(ledger, draft, plan, folder)
+
+
+def finished(draft: Path) -> None:
+    """Take the note of how it was built out of a draft: then it is a file of views."""
+    with Views(draft, wal=False) as views, views.writing():
+        views.db.execute("DROP TABLE IF EXISTS _plan")
+
+
+def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
+    """Read the plan of a draft that may be gone on with; None, and no draft, for any other."""
+    try:
+        if looked_at(draft):
+            with Views(draft, wal=False) as views:
+                if views.has("_plan"):
+                    (row,) = views.select("SELECT * FROM _plan")
+                    plan = Plan(
+                        row[0], row[1], Late(row[2], row[3]), tuple(json.loads(row[4])), row[5]
+                    )
+                    fits = (plan.ledger, plan.late) == (ledger, late)
+                    behind = far_behind(plan.position, position)
+                    if fits and plan.position <= position and not behind:
+                        return plan
+    except (OtherViews, LedgerProblem, ValueError):
+        pass  # a draft is ours by its name, whatever is in it
+    remove(draft)
+    return None
+
+
+def remove(path: Path) -> None:
+    """Delete a file of views and what SQLite keeps beside it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    shutil.rmtree(_pieces_of(path), ignore_errors=True)
+
+
+def _pieces_of(draft: Path) -> Path:
+    """Name the folder in which a build lays its facts aside."""
+    return Path(f"{draft}.pieces")
+
+
+def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
+    pieces = -(-plan.position // PIECE)
+    plan = plan._replace(bounds=cuts(ledger, plan.position, pieces))
+    with Views(draft, wal=False) as views:
+        views.make_tables(stop_before=INDEXES)
+        with views.writing():
+            views.db.execute(
+                "CREATE TABLE _plan (ledger TEXT, position INTEGER, late INTEGER, "
+                "very_late INTEGER, bounds TEXT, done INTEGER)"
+            )
+            views.db.execute(
+                "INSERT INTO _plan VALUES (?, ?, ?, ?, ?, 0)",
+                (plan.ledger, plan.position, *plan.late, json.dumps(plan.bounds)),
+            )
+    return plan
+
+
+def _fill(
+    ledger: Ledger, draft: Path, plan: Plan, folder: Folder, progress: Callable[[int], Any]
+) -> None:
+    """Fold the pieces that are not in yet, the next one while one goes in."""
+    bounds = plan.bounds[plan.done :]
+    after = plan.bounds[plan.done - 1] if plan.done else None
+    pieces = _pieces_of(draft)
+    shutil.rmtree(pieces, ignore_errors=True)  # of one that was killed
+    with (
+        progress(2 * plan.position) as told,
+        storage_problems(pieces),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        pieces.mkdir()
+        files = [pieces / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
+        lay_aside(ledger, plan.position, after, bounds, files, told)
+        ahead = pool.submit(_folded, files[0], folder, plan.position)
+        for n, _ in enumerate(files):
+            folded, count = ahead.result()
+            if n + 1 < len(files):
+                ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
+            _ingest(draft, folded, plan.done + n + 1)
+            told(count)
+    shutil.rmtree(pieces, ignore_errors=True)
+
+
+def _folded(file: Path, folder: Folder, position: int) -> tuple[Folded, int]:
+    with file.open("rb") as opened, ipc.open_stream(opened) as stream:
+        facts = stream.read_all()
+    file.unlink()
+    return folder.fold(facts, position), facts.num_rows
+
+
+def _ingest(draft: Path, folded: Folded, done: int) -> None:
+    """Put a piece's rows in, and the note that they are, in one transaction."""
+    with _bulk(draft) as cursor:
+        named = sorted(folded.exams)
+        cursor.executemany(
+            f"INSERT OR IGNORE INTO {EXAMS.name} (exam, definitions, stale) VALUES (?, 0, 0)",
+            [(exam,) for exam in named],
+        )
+        for table in TABLES:
+            rows = folded.tables.get(table.name)
+            if rows is not None and rows.num_rows:
+                cursor.adbc_ingest(table.name, rows, mode="append")
+        cursor.execute("UPDATE _plan SET done = ?", (done,))
+
+
+@contextmanager
+def _bulk(path: Path) -> Iterator[Any]:
+    """Write in bulk: one transaction, rolled back if the body raises."""
+    try:
+        with dbapi.connect(f"file:{path.absolute()}") as connection:
+            with connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+    except Error as error:
+        if "full" in str(error).lower():
+            raise StoreFull(f"the disk of {path} is full: nothing was written") from None
+        said = str(error).splitlines()[0]
+        raise LedgerProblem(f"{path} cannot be written: {said}") from None
+
+
+def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
+    """Add what is of the catalogue, the position and the indexes."""
+    with Views(draft, wal=False) as views:
+        with views.writing():
+            named = views.exams()
+            views.write_catalogue(folder.fold_catalogue(named, frozenset()))
+            views.set_position(stand_at(ledger, plan.position, plan.late))
+        views.make_tables()
+        with views.writing():
+            views.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
