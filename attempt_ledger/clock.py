@@ -6,7 +6,7 @@ import time
 
 
 def now() -> int:
-    """Tell the present instant, microseconds since 1970 (UTC).
+    """Return the present instant, microseconds since 1970 (UTC).
 
     Callers say ``clock.now()``, so that a test can put another clock in this one place.
     """

@@ -15,7 +15,7 @@ EDITION = 1
 
 
 def ledger_of(events: int, *, plain: bool = False) -> Path:
-    """Give a generated ledger; `plain` holds only live sittings under `general`."""
+    """Return a generated ledger; `plain` holds only live sittings under `general`."""
     kind = "plain" if plain else "whole"
     path = FOLDER / f"{kind}-{events}-{SEED}-{EDITION}.ledger"
     if not path.exists():
@@ -26,7 +26,7 @@ def ledger_of(events: int, *, plain: bool = False) -> Path:
 
 
 def results_csv(rows: int) -> Path:
-    """Give a generated results CSV: every row a sitting with its result, two events."""
+    """Return a generated results CSV: every row a sitting with its result, two events."""
     path = FOLDER / f"results-{rows}-{SEED}-{EDITION}.csv"
     if not path.exists():
         _say(f"making {path.name}")
@@ -39,7 +39,7 @@ def results_csv(rows: int) -> Path:
 
 
 def fresh(folder: Path) -> Path:
-    """Give an empty folder, on the disk where the ledgers are."""
+    """Return an empty folder, on the disk where the ledgers are."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

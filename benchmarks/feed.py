@@ -71,6 +71,6 @@ def _idle(ledger: Path, events: int, output: Path) -> float:
 
 
 def _spent(process: int) -> float:
-    """Give the processor time of a process, user and system, in seconds."""
+    """Return the processor time of a process, user and system, in seconds."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -76,7 +76,7 @@ def imported(csv: Path, ledger: Path, *arguments: str) -> Ran:
 
 
 def batch_of(ledger: Path, events: int) -> int:
-    """Tell how many events a transaction had: all of one share their recorded_at."""
+    """Return how many events a transaction had: all of one share their recorded_at."""
     with closing(sqlite3.connect(ledger)) as connection:
         count, transactions = connection.execute(
             "SELECT count(*), count(DISTINCT recorded_at) FROM events"

@@ -70,7 +70,7 @@ def figures(options: Options) -> Iterator[Figure]:
 
 
 def questions(path: Path, count: int) -> list[tuple[str, str]]:
-    """Give candidates with 20 events, spread over the ledger, each with its most-sat exam."""
+    """Return candidates with 20 events, spread over the ledger, each with its most-sat exam."""
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute(
             "SELECT stream FROM events WHERE stream >= 'candidate/' AND stream < 'candidate0' "

@@ -60,7 +60,7 @@ belongs in them. Names, e-mail address and description of a request are encrypte
 
 
 def pages() -> Iterator[tuple[str, ...]]:
-    """Give the words of every page: the whole, each command, each command below it."""
+    """Yield the words of every page: the whole, each command, each command below it."""
     yield ()
     for name in COMMANDS:
         yield (name,)

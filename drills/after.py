@@ -57,7 +57,7 @@ def rows_of(folder: Path, name: str = LEDGER) -> list[Recorded]:
 
 
 def few(problems: Sequence[str]) -> list[str]:
-    """Tell the first problems of many: one fault shows in hundreds of states."""
+    """Return the first problems of many: one fault shows in hundreds of states."""
     if len(problems) <= _MOST_TOLD:
         return list(problems)
     return [*problems[:_MOST_TOLD], f"and {len(problems) - _MOST_TOLD:,} more"]

@@ -134,7 +134,7 @@ def _damaged(
 
 
 def judged(answer: dict[str, Any], clean: dict[str, Any]) -> tuple[str, str]:
-    """Tell who found a damage, and what is wrong with how."""
+    """Return who found a damage, and what is wrong with how."""
     # What a damaged row does to a question is unforeseen; that verify says so first is not.
     beside = [each for each in answer["wrong"] if not each.startswith("said: ")]
     if beside or (answer["wrong"] and not answer["verify"] and not answer["doctor"]):

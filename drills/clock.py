@@ -251,7 +251,7 @@ class _Drill:
     # -- what is there
 
     def _rows(self) -> list[tuple[int, int]]:
-        """Give (position, recorded_at) of every event."""
+        """Return (position, recorded_at) of every event."""
         with closing(sqlite3.connect(self.ledger)) as connection:
             return connection.execute(
                 "SELECT position, recorded_at FROM events ORDER BY position"

@@ -169,7 +169,7 @@ def _sectors(changes: Sequence[Change], share: float, chance: Random) -> Iterato
 
 
 def _filled(content: bytes, file: File, chance: Random, *, always: bool = False) -> bytes:
-    """Give a file more of its new length than of its bytes."""
+    """Return a file more of its new length than of its bytes."""
     missing = file.size - len(content)
     if missing <= 0 or not (always or chance.random() < 0.5):
         return content

@@ -78,7 +78,7 @@ class Disk:
         self._order = 0
 
     def holds(self, path: str) -> bool:
-        """Tell whether a path lies on this disk."""
+        """Return whether a path lies on this disk."""
         return path.startswith(f"{self._root_path}/") or path == self._root_path
 
     def do(self, call: Call) -> bool:

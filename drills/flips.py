@@ -30,7 +30,7 @@ class Flip(NamedTuple):
 
 
 def regions_of(folder: Path) -> Regions:
-    """Tell which regions the files of a ledger's folder have."""
+    """Return which regions the files of a ledger's folder have."""
     found: dict[str, dict[str, Sequence[range]]] = {}
 
     def add(region: str, file: Path, ranges: Sequence[range]) -> None:
@@ -110,7 +110,7 @@ def _swap(one: range, other: range) -> Callable[[bytearray], object]:
 
 
 def _log(path: Path) -> dict[str, list[range]]:
-    """Tell the parts of a write-ahead log: its header, those of its frames, and their pages."""
+    """Return the parts of a write-ahead log: its header, those of its frames, and their pages."""
     content = path.read_bytes()
     size = int.from_bytes(content[8:12], "big")
     starts = range(_LOG_HEADER, len(content) - size, size + _FRAME)

@@ -90,7 +90,7 @@ class Followers:
 
 
 def _kept(views: Path) -> int:
-    """Tell the position that views stand for."""
+    """Return the position that views stand for."""
     try:
         with closing(sqlite3.connect(f"file:{views}?mode=rw", uri=True)) as connection:
             return int(connection.execute("SELECT position FROM position").fetchone()[0])
@@ -99,7 +99,7 @@ def _kept(views: Path) -> int:
 
 
 def _fed(file: Path) -> int:
-    """Tell the position of the last whole line of a feed's file."""
+    """Return the position of the last whole line of a feed's file."""
     try:
         with file.open("rb") as opened:
             opened.seek(max(0, opened.seek(0, os.SEEK_END) - (1 << 16)))

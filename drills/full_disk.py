@@ -202,7 +202,7 @@ def _writing(number: int, folder: Path) -> Iterator[Sequence[str | Path]]:
 
 @contextmanager
 def _small(folder: Path, size: int) -> Iterator[Disk]:
-    """Give a disk of a size, which can be enlarged."""
+    """Yield a disk of a size, which can be enlarged."""
     folder.mkdir()
     place = str(folder)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place]

@@ -34,12 +34,12 @@ def new_ledger(folder: Path, name: str = "a.ledger", *, catalogue: bool = False)
 
 
 def command(ledger: Path, *words: str | Path) -> list[str]:
-    """Give the words of a call of the real program."""
+    """Return the words of a call of the real program."""
     return [str(word) for word in (PROGRAM, "--ledger", f"sqlite:///{ledger}", *words)]
 
 
 def surroundings() -> dict[str, str]:
-    """Give the environment in which processes find our modules."""
+    """Return the environment in which processes find our modules."""
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 

@@ -100,7 +100,7 @@ class _Drill:
             assert self.killed.total() > total or rounds < 10 * kills, "nothing can be killed"
 
     def _victims(self) -> Iterator[str]:
-        """Give each name once, then all of them by their shares, over and over; shuffled."""
+        """Yield each name once, then all of them by their shares, over and over; shuffled."""
         deck = list(SHARES)
         while True:
             self.dice.shuffle(deck)
@@ -196,7 +196,7 @@ class Importer(Process):
             self.files += 1
 
     def _numbers(self) -> range:
-        """Give the rows of the present file: all are short, but for one."""
+        """Return the rows of the present file: all are short, but for one."""
         return range(self.files * 1_000_000, self.files * 1_000_000 + self._length())
 
     def _length(self) -> int:

@@ -146,7 +146,7 @@ def asked(number: int) -> Fact:
 
 
 def personal(number: int) -> dict[str, str]:
-    """Tell the personal fields of `asked`."""
+    """Return the personal fields of `asked`."""
     return {"email": EMAIL.format(number), "first_name": f"Zoë {number}"}
 
 

@@ -81,7 +81,7 @@ def _alone() -> Iterator[None]:
 
 
 def path_of(tool: Tool) -> Path:
-    """Tell where a tool is; raises Missing."""
+    """Return where a tool is; raises Missing."""
     provide([tool])
     found = tool.find()
     assert found is not None

@@ -94,7 +94,7 @@ class Process:
         return self._end()
 
     def said(self) -> str:
-        """Give the last line that it wrote to standard error."""
+        """Return the last line that it wrote to standard error."""
         return (self.errors.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
 
     def marks(self) -> tuple[tuple[int, int], ...]:

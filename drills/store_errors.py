@@ -185,7 +185,7 @@ def _short_of(folder: Path, rows: Sequence[Recorded]) -> Iterator[str]:
 
 
 def _was_made(folder: Path, command: Command, again: Ran) -> bool:
-    """Tell whether a ledger was made after all, before what failed: then it is whole."""
+    """Return whether a ledger was made after all, before what failed: then it is whole."""
     there = "is already there" in again.errors and command.makes.endswith(".ledger")
     return there and bool(rows_of(folder, command.makes))
 

@@ -67,7 +67,7 @@ class Sitting:
     score: int | None
 
     def row(self) -> list[str]:
-        """Give the row of the results CSV, in the column order of COLUMNS."""
+        """Return the row of the results CSV, in the column order of COLUMNS."""
         return [
             self.candidate,
             self.exam,
@@ -82,7 +82,7 @@ class Sitting:
         ]
 
     def attempted(self, recorded: datetime) -> Line:
-        """Give the ExamAttempted that the row of this sitting would become too."""
+        """Return the ExamAttempted that the row of this sitting would become too."""
         data = {
             "exam": self.exam,
             "registration_id": self.registration_id,
@@ -92,7 +92,7 @@ class Sitting:
         return self._line(recorded, "ExamAttempted", "attempted", self.started_at, data)
 
     def result(self, recorded: datetime) -> Line:
-        """Give the result that the row of this sitting would become too; it must have one."""
+        """Return the result that the row of this sitting would become too; it must have one."""
         if self.outcome == "pending":
             raise ValueError(f"{self.registration_id} is pending: it has no result")
         when = self.result_at or self.ended_at
@@ -136,7 +136,7 @@ def certified(
     *,
     recorded: datetime | None = None,
 ) -> Line:
-    """Give a CertEarned, CertRenewed or CertExpired, known ten minutes later unless said."""
+    """Return a CertEarned, CertRenewed or CertExpired, known ten minutes later unless said."""
     data: dict[str, Any] = {"certification": certification}
     if name != "CertExpired":
         data["expires_at"] = None if expires_at is None else show(expires_at)

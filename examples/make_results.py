@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def make() -> dict[str, bytes]:
-    """Give both files' bytes by name."""
+    """Return both files' bytes by name."""
     catalogue = tomllib.loads((HERE / "catalogue.toml").read_text(encoding="utf-8"))
     exams = _exams(catalogue)
     known = draw(SEED, exams, first=1101, count=80, betas=5, certify=True, numbers_from=110_001)
@@ -93,7 +93,7 @@ def _entry(name: str, ident: str, subject: str, when: datetime, data: dict[str, 
 
 
 def _moved(population: Population) -> Iterator[Line]:
-    """Give what was known of these candidates when the history was moved; some results came late.
+    """Yield what was known of these candidates when the history was moved; some results came late.
 
     Of a sitting after the feed broke only the attempt is here: the results file has the result.
     """
@@ -114,7 +114,7 @@ def _moved(population: Population) -> Iterator[Line]:
 
 
 def _exams(catalogue: dict[str, Any]) -> dict[str, Exam]:
-    """Give what the draw needs of each exam, with the days on which they really went live."""
+    """Return what the draw needs of each exam, with the days on which they really went live."""
     certifications = {code: c["id"] for c in catalogue["certification"] for code in c["exams"]}
     return {
         entry["code"]: Exam(

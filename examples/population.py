@@ -140,7 +140,7 @@ class _Career:
         self.certifications: list[Line] = []
 
     def sit_from(self, start: datetime, *, better: float = 0.0) -> Iterator[Sitting]:
-        """Give sittings from that moment on, until passed for good, given up, or closed."""
+        """Yield sittings from that moment on, until passed for good, given up, or closed."""
         dice, moment, ordinal = self.dice, _open_hour(start), 1
         period_ends = _a_year_after(moment)
         while moment < self.closes:
@@ -197,7 +197,7 @@ class _Career:
 
 
 def _beta_and_after(dice: Dice, candidate: str, exam: Exam) -> Iterator[Sitting]:
-    """Give one beta sitting and, if it was failed or never rescored, perhaps live ones."""
+    """Yield one beta sitting and, if it was failed or never rescored, perhaps live ones."""
     assert exam.beta_opens_at is not None
     start = dice.between(exam.beta_opens_at, exam.live_at - timedelta(days=2))
     passed, lost = dice.chance(0.55), dice.chance(0.1)
@@ -216,7 +216,7 @@ def _beta_and_after(dice: Dice, candidate: str, exam: Exam) -> Iterator[Sitting]
 
 
 def _sitting(dice: Dice, candidate: str, exam: Exam, start: datetime, passed: bool) -> Sitting:
-    """Give one live sitting: its length, centre and score drawn; not yet numbered."""
+    """Return one live sitting: its length, centre and score drawn; not yet numbered."""
     long = exam.policy == "general" and exam.code not in _FUNDAMENTALS
     ended = start + timedelta(minutes=dice.whole(70, 120) if long else dice.whole(25, 55))
     score = dice.whole(700, 940) if passed else 699 - dice.whole(0, 18) * dice.whole(0, 18)
@@ -239,7 +239,7 @@ def _sitting(dice: Dice, candidate: str, exam: Exam, start: datetime, passed: bo
 
 
 def _numbered(sittings: Sequence[Sitting], numbers_from: int) -> list[Sitting]:
-    """Give the sittings in the order they began, with registrations counted up in that order."""
+    """Return the sittings in the order they began, with registrations counted up in that order."""
     ordered = sorted(sittings, key=lambda s: (s.started_at, s.candidate, s.exam))
     return [
         replace(s, registration_id=f"{'CP' if s.source == 'urn:certiport' else 'R'}-{number}")
@@ -248,7 +248,7 @@ def _numbered(sittings: Sequence[Sitting], numbers_from: int) -> list[Sitting]:
 
 
 def _open_hour(moment: datetime) -> datetime:
-    """Give a later quarter of an hour, if it is not one between 08:00 and 17:00, Sundays not."""
+    """Return a later quarter of an hour, if it is not one between 08:00 and 17:00, Sundays not."""
     minutes = -(-(moment.minute * 60 + moment.second) // 900) * 15
     moment = moment.replace(minute=0, second=0, microsecond=0) + timedelta(minutes=minutes)
     if moment.hour < 8:
@@ -259,7 +259,7 @@ def _open_hour(moment: datetime) -> datetime:
 
 
 def _a_year_after(moment: datetime, *, years: int = 1) -> datetime:
-    """Give 00:00 of the same date some years on, 28 February for a 29th."""
+    """Return 00:00 of the same date some years on, 28 February for a 29th."""
     day = 28 if (moment.month, moment.day) == (2, 29) else moment.day
     return moment.replace(
         year=moment.year + years, day=day, hour=0, minute=0, second=0, microsecond=0

@@ -21,7 +21,7 @@ _RESULT_LAG = timedelta(minutes=6, seconds=40, microseconds=90_210)
 
 
 def stories() -> Iterator[Line]:
-    """Give every story's lines, in no particular order."""
+    """Yield every story's lines, in no particular order."""
     yield from _catalogue()
     for tell in (
         _waits,
@@ -325,7 +325,7 @@ def _sat(
     score: int,
     source: str = "urn:vue",
 ) -> Iterator[Line]:
-    """Give a live sitting whose result was there at its end and known minutes later."""
+    """Yield a live sitting whose result was there at its end and known minutes later."""
     sitting = _sitting(candidate, exam, registration, start, minutes, outcome, score, source)
     yield sitting.attempted(sitting.ended_at + _ATTEMPT_LAG)
     yield sitting.result(sitting.ended_at + _RESULT_LAG)
@@ -341,14 +341,14 @@ def _passed_after_all(
     *,
     recorded: str,
 ) -> Line:
-    """Give a second result, named as `import --corrections` names it."""
+    """Return a second result, named as `import --corrections` names it."""
     data: dict[str, Any] = {"exam": exam, "registration_id": registration, "score": score}
     ident = f"{registration}/result/2"
     return Line(at(recorded), "ExamPassed", source, ident, candidate, at(when), DESK, data)
 
 
 def _desk(name: str, candidate: str, request: str, when: str, data: dict[str, Any]) -> Line:
-    """Give an event of the exceptions desk, known within the minute."""
+    """Return an event of the exceptions desk, known within the minute."""
     moment = at(when)
     ident = f"{request}/{name.removeprefix('Exception').lower()}"
     recorded = moment + timedelta(seconds=31, microseconds=118_204)

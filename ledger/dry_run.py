@@ -87,7 +87,7 @@ class _Rehearsed(Writing):
         return super().find(source, id) or self._ledger.find(source, id)
 
     def is_forgotten(self, stream: str) -> bool:
-        """Tell whether a CandidateForgotten is in the stream."""
+        """Return whether a CandidateForgotten is in the stream."""
         return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))
 
 
@@ -95,7 +95,7 @@ class _Unsealing(Keyring):
     """Leaves personal fields as they are, which bear on no standing, and every key alone."""
 
     def seal(self, row: Row, data: dict[str, Any], fields: Sequence[str]) -> Row:
-        """Give the row back."""
+        """Return the row back."""
         return row
 
     def destroy(self, candidate: str) -> bool:

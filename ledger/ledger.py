@@ -259,7 +259,7 @@ class Ledger(Application[str]):
             last = self._risen(last, streams[-1][0])
 
     def is_forgotten(self, candidate: str) -> bool:
-        """Tell whether the candidate's data was erased: no annulment brings it back."""
+        """Return whether the candidate's data was erased: no annulment brings it back."""
         return bool(
             self.recorder.values(
                 f"SELECT 1 FROM events WHERE {FORGOTTEN}", (f"candidate/{candidate}",)

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 def sentence(
     error: ValidationError, *, type: str, fields: Collection[str], personal: Collection[str]
 ) -> str:
-    """Say of `type` what is wrong, each fault once, never showing a personal value."""
+    """Return of `type` what is wrong, each fault once, never showing a personal value."""
     faults: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         where = str(detail["loc"][0]) if detail["loc"] else "data"

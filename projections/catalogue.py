@@ -83,7 +83,7 @@ def in_time(rows: Iterable[Recorded]) -> list[Recorded]:
 
 
 def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Give the run (lo, hi) of each number from 0 to count - 1 in a sorted list of numbers."""
+    """Return the run (lo, hi) of each number from 0 to count - 1 in a sorted list of numbers."""
     lo, hi = [0] * count, [0] * count
     for i, group in enumerate(groups):
         if i == 0 or groups[i - 1] != group:

@@ -67,7 +67,7 @@ def wrongs(
 
 
 def is_blank(value: object) -> bool:
-    """Tell whether a field is left out, empty, or nothing but white space."""
+    """Return whether a field is left out, empty, or nothing but white space."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -256,7 +256,7 @@ def same_terms(request: Request, waives: Sequence[str], valid_until: int | None)
 
 
 def until(instant: int | None) -> str:
-    """Say how long a grant is valid."""
+    """Return how long a grant is valid."""
     return "without an end" if instant is None else f"until {format_instant(instant)}"
 
 
@@ -294,7 +294,7 @@ def revoke(request: Request, *, reason: str) -> tuple[ExceptionRevoked, ...]:
 
 
 def decided(request: Request) -> str:
-    """Say what a request has come to, and when, as the beginning of a sentence."""
+    """Return what a request has come to, and when, as the beginning of a sentence."""
     at = format_instant(request.changed_at)
     match request.state:
         case "open":

@@ -139,7 +139,7 @@ def request_of(
 def decide(
     events: Sequence[Recorded], as_of: int, sittings: Callable[[], tuple[Sitting, ...]]
 ) -> Decision:
-    """Say what a request has come to by its visible events.
+    """Return what a request has come to by its visible events.
 
     "The last of its ExceptionGranted and ExceptionRevoked holds" (spec section 4), so where there
     is one of these a rejection says nothing: the state is what the fold makes of the grant. It is
@@ -168,12 +168,12 @@ def decide(
 def sittings_at(
     candidate: str, exam: str, rows: Sequence[Recorded], catalogue: Catalogue, moment: Moment
 ) -> tuple[Sitting, ...]:
-    """Give a candidate's sittings of an exam visible at a moment, in (start, position) order."""
+    """Return a candidate's sittings of an exam visible at a moment, in (start, position) order."""
     return standing_of(candidate, exam, history_of(rows, catalogue), catalogue, moment).sittings
 
 
 def policy_at(catalogue: Catalogue, exam: str, moment: Moment) -> Policy | None:
-    """Give the policy an exam follows at a moment, as the fold picks it.
+    """Return the policy an exam follows at a moment, as the fold picks it.
 
     None for an exam that is not in the catalogue known then, or whose policy is not.
     """

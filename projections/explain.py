@@ -77,15 +77,15 @@ class Scene(NamedTuple):
         )
 
     def opened(self, s: int) -> Recorded:
-        """Give the event that opened a sitting: its attempt, else its first result."""
+        """Return the event that opened a sitting: its attempt, else its first result."""
         return self.history.sitting_events[self.sittings.opened_by[s]]
 
     def decided(self, s: int) -> Recorded:
-        """Give the event that holds a sitting's outcome."""
+        """Return the event that holds a sitting's outcome."""
         return self.history.sitting_events[self.sittings.outcome_row[s]]
 
     def counted(self) -> list[int]:
-        """Give the counted sittings, in order."""
+        """Return the counted sittings, in order."""
         return [s for s in range(self.n) if self.sittings.ordinal[s] > 0]
 
 
@@ -114,7 +114,7 @@ def reason(
 
 
 def reasons_of(scene: Scene) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-    """Give the reasons that block and those that an exception waives, in order of precedence."""
+    """Return the reasons that block and those that an exception waives, in order of precedence."""
     v = scene.verdict
     if v.status == UNKNOWN_EXAM:
         return (unknown_exam(scene),), ()
@@ -161,7 +161,7 @@ def unknown_exam(scene: Scene) -> Reason:
 
 
 def dated_by(scene: Scene, kind: int) -> Recorded:
-    """Give the event that a date of the exam comes from: its milestone, else its entry."""
+    """Return the event that a date of the exam comes from: its milestone, else its entry."""
     rows, q = scene.catalogue.milestones, scene.q
     for i in reversed(range(rows.lo[q.exam], rows.hi[q.exam])):
         if rows.kind[i] == kind and rows.position[i] <= q.known < rows.annulled[i]:
@@ -188,7 +188,7 @@ def not_open(scene: Scene) -> Reason:
 
 
 def cover(scene: Scene) -> Cover:
-    """Give the certifications that cover the exam at the instant judged."""
+    """Return the certifications that cover the exam at the instant judged."""
     if scene.policy.pass_.retake != "after-expiry":
         return NOTHING_HELD
     return cover_at(scene.history.facts, scene.q, scene.t, scene.t)
@@ -216,7 +216,7 @@ def passed(scene: Scene) -> Reason:
 
 
 def expected(scene: Scene) -> tuple[int, ...]:
-    """Give when a pending beta result is usually there; empty while that is not known."""
+    """Return when a pending beta result is usually there; empty while that is not known."""
     live_at, rules = scene.dates.live_at, scene.rules
     if live_at == NEVER:
         return ()
@@ -289,7 +289,7 @@ def result_pending(scene: Scene) -> Reason:
 
 
 def capped_sittings(scene: Scene) -> Sequence[int]:
-    """Give the counted sittings that use up the cap of the verdict."""
+    """Return the counted sittings that use up the cap of the verdict."""
     c, rules, sittings = scene.verdict.cap, scene.rules, scene.sittings
     counted = scene.counted()
     anchor = rules.cap_anchor[c]

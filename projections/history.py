@@ -96,7 +96,7 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
 
 @cache
 def part_and_kind(topic: str) -> tuple[int, int]:
-    """Tell which rows an event belongs to (0 sittings, 1 certifications, 2 grants), and as what.
+    """Return which rows an event belongs to (0 sittings, 1 certifications, 2 grants), and as what.
 
     (-1, -1) when it bears on no standing. The topics there are, are few.
     """
@@ -108,17 +108,17 @@ def part_and_kind(topic: str) -> tuple[int, int]:
 
 
 def kinds_of(topics: Sequence[str]) -> list[int]:
-    """Give the kinds of events that all belong to the same rows."""
+    """Return the kinds of events that all belong to the same rows."""
     return [part_and_kind(topic)[1] for topic in topics]
 
 
 def columns_of(rows: Sequence[Recorded]) -> Any:
-    """Give the columns of some rows, at least one, by the names of their fields."""
+    """Return the columns of some rows, at least one, by the names of their fields."""
     return Recorded._make(zip(*rows, strict=True))
 
 
 def ends_of(positions: Sequence[int], annulled: Mapping[int, int]) -> list[int]:
-    """Give for each position that of its annulment, NEVER when there is none."""
+    """Return for each position that of its annulment, NEVER when there is none."""
     if not annulled:
         return [NEVER] * len(positions)
     return [annulled.get(position, NEVER) for position in positions]
@@ -209,7 +209,7 @@ def numbered(names: Sequence[str | None]) -> list[int]:
 
 
 def exam_runs(rows: Sequence[Recorded]) -> dict[str, tuple[int, int]]:
-    """Give the run (lo, hi) of each exam in rows sorted by exam."""
+    """Return the run (lo, hi) of each exam in rows sorted by exam."""
     found: dict[str, tuple[int, int]] = {}
     lo = 0
     for exam, run in groupby(rows, key=lambda row: row.exam or ""):

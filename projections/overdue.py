@@ -10,7 +10,7 @@ from projections.fold.reasons import overdue_from
 
 
 def overdue_since(standing: Standing, catalogue: Catalogue) -> int | None:
-    """Tell since when the pending beta results of a standing are overdue; None if they are not.
+    """Return since when the pending beta results of a standing are overdue; None if they are not.
 
     "After that it blocks no longer and is reported as overdue" (spec section 7, reading 2): the
     exam's live date plus the policy's overdue_after_live, if that is past at as_of. Microseconds

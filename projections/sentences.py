@@ -30,14 +30,14 @@ IN_UTC = shown_in()
 
 
 def ordinal_word(number: int) -> str:
-    """Say which one: 1st, 2nd, 3rd, 4th, 11th, 21st."""
+    """Return which one: 1st, 2nd, 3rd, 4th, 11th, 21st."""
     if number % 100 in (11, 12, 13):
         return f"{number}th"
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
 
 
 def times(count: int) -> str:
-    """Say how often: once, twice, 3 times."""
+    """Return how often: once, twice, 3 times."""
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
@@ -60,19 +60,19 @@ def unknown_exam(exam: str, policy: str | None, unreadable: str | None) -> str:
 
 
 def retired(exam: str, at: int, show: Show) -> str:
-    """Say since when the exam is retired."""
+    """Return since when the exam is retired."""
     return f"{exam} was retired on {show(at)} and cannot be taken any more."
 
 
 def not_open(exam: str, until: int, live: bool, show: Show) -> str:
-    """Say when the exam opens, for beta or for good."""
+    """Return when the exam opens, for beta or for good."""
     return (
         f"{exam} is not open yet: it {'goes live' if live else 'opens for beta'} on {show(until)}."
     )
 
 
 def passed(exam: str, at: int, retake: str, running_until: int, show: Show) -> str:
-    """Say what a pass stands in the way of, and for how long."""
+    """Return what a pass stands in the way of, and for how long."""
     start = f"You passed {exam} on {show(at)}"
     if retake == "never":
         return f"{start}; an exam that was passed cannot be taken again."
@@ -120,7 +120,7 @@ def result_pending(exam: str, at: int, show: Show) -> str:
 
 
 def cap_reached(exam: str, cap: Cap, count: int, since: int, until: int, show: Show) -> str:
-    """Say which cap is used up, and until when."""
+    """Return which cap is used up, and until when."""
     start = f"You have taken {exam} {times(count)}"
     allowed = f"the most allowed is {cap.sittings}"
     if cap.anchor == "calendar-year":
@@ -139,7 +139,7 @@ def cap_reached(exam: str, cap: Cap, count: int, since: int, until: int, show: S
 
 
 def waiting(ordinal: int, at: int, wait: Duration, until: int, show: Show) -> str:
-    """Say how long the wait after a sitting is, and until when.
+    """Return how long the wait after a sitting is, and until when.
 
     Not that the exam may be taken then: another reason may stand beside this one.
     """
@@ -150,7 +150,7 @@ def waiting(ordinal: int, at: int, wait: Duration, until: int, show: Show) -> st
 
 
 def waived(text: str, valid_until: int, show: Show) -> str:
-    """Say of a reason that an exception waives it."""
+    """Return of a reason that an exception waives it."""
     if valid_until == NEVER:
         return f"{text} An exception waives this for one sitting."
     return f"{text} An exception waives this for one sitting before {show(valid_until)}."

@@ -82,7 +82,7 @@ def instant_or_null(instant: int) -> int | None:
 
 
 def next_change(scene: Scene, judged: Judged, content: Content) -> int:
-    """Give the first instant after as_of at which anything of the standing would differ.
+    """Return the first instant after as_of at which anything of the standing would differ.
 
     `eligible_from` need not be compared: it changes only where the status does.
     """

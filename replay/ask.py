@@ -26,7 +26,7 @@ class Asker:
         self._catalogue = catalogue_of(())
 
     def catalogue(self, position: int) -> Catalogue:
-        """Give a catalogue that holds at least every entry up to `position`."""
+        """Return a catalogue that holds at least every entry up to `position`."""
         if position > self._read_up_to:
             fresh = list(self._ledger.catalogue(self._read_up_to, position))
             self._read_up_to = position
@@ -43,7 +43,7 @@ class Asker:
     def standing(
         self, candidate: str, exam: str, moment: Moment, *, show: Show = IN_UTC
     ) -> Standing:
-        """Give one candidate's standing for one exam.
+        """Return one candidate's standing for one exam.
 
         A candidate of whom nothing is visible is answered like anybody who has
         never sat the exam. `show` writes the instants in sentences.
@@ -54,7 +54,7 @@ class Asker:
     def standings(
         self, candidate: str, moment: Moment, *, show: Show = IN_UTC
     ) -> tuple[Standing, ...]:
-        """Give a candidate's standing for every exam with a visible sitting, sorted by code."""
+        """Return a candidate's standing for every exam with a visible sitting, sorted by code."""
         history = self.history(candidate, moment.position)
         catalogue = self.catalogue(moment.position)
         every = (

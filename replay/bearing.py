@@ -74,7 +74,7 @@ def _about_the_same(
 
 
 def told(row: Recorded) -> str:
-    """Say what an event is, of whom, when it was true and when it was recorded."""
+    """Return what an event is, of whom, when it was true and when it was recorded."""
     stream = row.stream.replace("/", " ", 1)
     return (
         f"@{row.position} {row.type} {row.source} {row.id} of {stream}, true "

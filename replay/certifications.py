@@ -17,7 +17,7 @@ def held(
     moment: Moment,
     schema: pa.Schema,
 ) -> pa.Table:
-    """Give one row for each certification of each candidate of a part, as far as visible.
+    """Return one row for each certification of each candidate of a part, as far as visible.
 
     "It ends at the expires_at of the last of these or, if a CertExpired follows that one, at the
     earlier of the two" (spec section 4). `names` are the certifications by number; `skip` tells

@@ -140,7 +140,7 @@ def told_otherwise(receipt: Receipt, again: Receipt) -> list[str]:
 
 
 def policies_apart(receipt: Receipt, again: Receipt) -> list[str]:
-    """Say which policy versions are known in one of two receipts only."""
+    """Return which policy versions are known in one of two receipts only."""
     ours, theirs = set(again.policies), set(receipt.policies)
     return [
         f"policy {each.id} from {format_instant(each.effective_from)} (position {each.position}, "
@@ -187,7 +187,7 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
 
 
 def key_of(output: Output) -> tuple[str, ...]:
-    """Give the columns that tell one row of an output from another."""
+    """Return the columns that tell one row of an output from another."""
     described = output.report or output.query
     return tuple(described.key) if described is not None else KEYS[output.receipt.name]
 
@@ -206,7 +206,7 @@ def picture_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compare
 
 
 def same_bytes(one: BinaryIO, other: BinaryIO) -> bool:
-    """Tell whether two files hold the same."""
+    """Return whether two files hold the same."""
     one.seek(0)
     other.seek(0)
     while True:
@@ -236,7 +236,7 @@ def events_checked(everyone: Everyone, path: Path, receipt: Receipt, program: st
 
 
 def line_apart(number: int, ours: str, theirs: str) -> str:
-    """Say how a line of events differs from the ledger's event of its place."""
+    """Return how a line of events differs from the ledger's event of its place."""
     event: dict[str, Any] = json.loads(ours)
     named = f"{event['source']} {event['id']} (position {int(event['sequence'])})"
     if not theirs:

@@ -59,7 +59,7 @@ _INTERPRETED: Final = frozenset({"rule_book", "room"})
 
 
 def fold_functions() -> list[Callable[..., Any]]:
-    """Give every function of the fold that is compiled."""
+    """Return every function of the fold that is compiled."""
     return [
         value
         for module in FOLD
@@ -108,7 +108,7 @@ def kernels_in(cache: Path | None) -> Kernels:
 
 
 def digest() -> str:
-    """Give a digest of all sources that are compiled, of numba and of the processor."""
+    """Return a digest of all sources that are compiled, of numba and of the processor."""
     summed = hashlib.sha256()
     for module in SOURCES:
         summed.update(Path(str(module.__file__)).read_bytes())

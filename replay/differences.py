@@ -68,7 +68,7 @@ class Seen(NamedTuple):
 def differences(
     everyone: Everyone, before: Moment, after: Moment, *, scope: Scope = EVERYBODY
 ) -> pa.Table:
-    """Give every candidate and exam whose standing differs between two moments.
+    """Return every candidate and exam whose standing differs between two moments.
 
     A table of `CHANGED`, sorted by candidate and exam. The moments may differ
     on either axis or on both.
@@ -128,7 +128,7 @@ def compare(
 
 
 def standing_columns(stood: Any, rows: Ints) -> list[pa.Array]:
-    """Give one side of the table; null where the group has no standing."""
+    """Return one side of the table; null where the group has no standing."""
     absent = stood.status[rows] < 0
     return [
         pa.array(STATUSES, pa.string()).take(pa.array(stood.status[rows], mask=absent)),
@@ -156,7 +156,7 @@ def causes_of(
     before: Moment,
     after: Moment,
 ) -> Iterator[tuple[str, list[Recorded]]]:
-    """Give the cause of each changed row, and the events that made the difference."""
+    """Yield the cause of each changed row, and the events that made the difference."""
     candidate: str | None = None
     rows: list[Recorded] = []
     ends: dict[int, int] = {}
@@ -196,7 +196,7 @@ def moved_entries(
     before: Moment,
     after: Moment,
 ) -> list[Recorded]:
-    """Give the catalogue entries about an exam that are known, or hold, at one moment only.
+    """Return the catalogue entries about an exam that are known, or hold, at one moment only.
 
     Entries of the exam, of the certifications that ever name it (`covering`),
     and of the policies it ever follows.
@@ -224,7 +224,7 @@ def moved_entries(
 
 
 def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
-    """Give the positions of the entries that hold for an exam at a moment."""
+    """Return the positions of the entries that hold for an exam at a moment."""
     definitions, versions = catalogue.definitions, catalogue.versions
     held: set[int] = set()
     definition = exam_definition(definitions, catalogue.exams.get(exam, -1), at.as_of, at.position)
@@ -245,7 +245,7 @@ def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
 
 
 def certifications_of(exam: str, told: Sequence[Told]) -> set[str]:
-    """Give the certifications that name an exam in any of their entries."""
+    """Return the certifications that name an exam in any of their entries."""
     return {
         row.subject
         for row, data in told
@@ -254,7 +254,7 @@ def certifications_of(exam: str, told: Sequence[Told]) -> set[str]:
 
 
 def bears_on(row: Recorded, exam: str, covering: set[str], rows: Sequence[Recorded]) -> bool:
-    """Tell whether a candidate's event can bear on a standing for an exam.
+    """Return whether a candidate's event can bear on a standing for an exam.
 
     A certification's can if the catalogue (`covering`) or any of the
     candidate's own `rows` says that it covers the exam.
@@ -269,20 +269,20 @@ def bears_on(row: Recorded, exam: str, covering: set[str], rows: Sequence[Record
 
 
 def names(row: Recorded, exam: str) -> bool:
-    """Tell whether an event about a certification names the exam itself."""
+    """Return whether an event about a certification names the exam itself."""
     return exam in (row.payload().get("exams") or ())
 
 
 def differs(row: Recorded, ends: dict[int, int], before: Moment, after: Moment) -> bool:
-    """Tell whether an event is visible at exactly one of two moments."""
+    """Return whether an event is visible at exactly one of two moments."""
     return visible(row, ends, before) != visible(row, ends, after)
 
 
 def visible(row: Recorded, ends: dict[int, int], at: Moment) -> bool:
-    """Tell whether an event is visible: recorded, not annulled, and true by then."""
+    """Return whether an event is visible: recorded, not annulled, and true by then."""
     return row.occurred_at <= at.as_of and known(row, ends, at)
 
 
 def known(row: Recorded, ends: dict[int, int], at: Moment) -> bool:
-    """Tell whether an event is known and not known to be annulled."""
+    """Return whether an event is known and not known to be annulled."""
     return row.position <= at.position < ends.get(row.position, NEVER)

@@ -49,7 +49,7 @@ class Everyone:
         return kernels_in(self._cache)
 
     def columns(self, position: int) -> Columns:
-        """Give columns that reach a position at least.
+        """Return columns that reach a position at least.
 
         Where the folder beside the ledger cannot be written to, they are read
         anew, which is said.
@@ -67,12 +67,12 @@ class Everyone:
         return passing(self.ledger, position, workers=self.workers, progress=self._progress)
 
     def catalogue(self, columns: Columns, position: int) -> Catalogue:
-        """Give the catalogue up to a position, numbered as the columns are."""
+        """Return the catalogue up to a position, numbered as the columns are."""
         rows = self.ledger.catalogue(0, position)
         return catalogue_of(rows, columns.exams, columns.certifications)
 
     def population(self, moment: Moment, *, scope: Scope = EVERYBODY) -> pa.Table:
-        """Give everybody's standing at a moment: the table of `population.SCHEMA`."""
+        """Return everybody's standing at a moment: the table of `population.SCHEMA`."""
         columns = self.columns(moment.position)
         return population(
             columns,

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def ends_of_waits(rules: Rules, begins: Ints, ordinals: Ints) -> Ints:
-    """Give until when the waits run that begin then, after sittings with these ordinals.
+    """Return until when the waits run that begin then, after sittings with these ordinals.
 
     NEVER-like sentinels do not arise: an entry that the policy lacks gives no wait, NONE.
     """
@@ -47,7 +47,7 @@ def ends_of_waits(rules: Rules, begins: Ints, ordinals: Ints) -> Ints:
 
 
 def expectations(rules: Rules, dates: Dates) -> Row:
-    """Say when the results of an exam's beta are expected, and from when they are overdue."""
+    """Return when the results of an exam's beta are expected, and from when they are overdue."""
     row: Row = {"overdue_from": known_or_none(overdue_from(rules, dates))}
     if dates.live_at != NEVER and len(rules.expected_unit) == 2:
         ends = [
@@ -59,7 +59,7 @@ def expectations(rules: Rules, dates: Dates) -> Row:
 
 
 def known_or_none(instant: int) -> int | None:
-    """Give an instant, None for the sentinel."""
+    """Return an instant, None for the sentinel."""
     return None if instant == NEVER else instant
 
 

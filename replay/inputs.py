@@ -120,7 +120,7 @@ class InputsAt:
         return over_parts(columns, fold, self.everyone.workers)
 
     def waits(self, part: Part, found: Numbered, before: Ints) -> Ints:
-        """Give for each retake until when the wait after the sitting before it ran, else NONE.
+        """Return for each retake until when the wait after the sitting before it ran, else NONE.
 
         By the policy in force at the retake's own start. After a pass there is none.
         """
@@ -151,7 +151,7 @@ class InputsAt:
             t = setting.until
 
     def setting(self, exam: int) -> Setting:
-        """Give what catalogue and policies say of an exam at the moment."""
+        """Return what catalogue and policies say of an exam at the moment."""
         q = Question(exam, self.moment.as_of, self.moment.position, 0, 0, 0, 0)
         return setting_at(history_of((), self.catalogue).facts, q, self.moment.as_of)
 

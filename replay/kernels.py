@@ -225,7 +225,7 @@ def stand_each(
 def next_fact(
     rows: SittingRows, groups: Groups, g: int, facts: Facts, q: Question, after: int
 ) -> int:
-    """Give the first instant after one at which a fact that may bear on a group becomes true.
+    """Return the first instant after one at which a fact that may bear on a group becomes true.
 
     Its own sittings, its candidate's certifications and its grants, as known at `q.known`;
     NEVER if there is none.
@@ -255,7 +255,7 @@ def next_fact(
 
 
 def first_sitting(rows: SittingRows, lo: int, hi: int, known: int) -> int:
-    """Give the first instant at which a sitting is visible, NEVER if none ever is.
+    """Return the first instant at which a sitting is visible, NEVER if none ever is.
 
     A revocation alone is no sitting (spec section 4).
     """
@@ -266,7 +266,7 @@ def first_sitting(rows: SittingRows, lo: int, hi: int, known: int) -> int:
 
 
 def same_stretch(out: Stretches, one: int, other: int) -> bool:
-    """Tell whether two stretches say the same."""
+    """Return whether two stretches say the same."""
     return (
         out.status[one] == out.status[other]
         and out.eligible_from[one] == out.eligible_from[other]

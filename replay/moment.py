@@ -54,7 +54,7 @@ def moment_at(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
 
 
 def recorded_at(ledger: Ledger, position: int) -> int | None:
-    """Give when a position was recorded; None for position 0, before the first."""
+    """Return when a position was recorded; None for position 0, before the first."""
     for row in ledger.read(position - 1, position):
         return row.recorded_at
     return None

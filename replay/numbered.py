@@ -31,7 +31,7 @@ class Numbered(NamedTuple):
 def numbered(
     part: Part, catalogue: Catalogue, moment: Moment, kernels: Kernels, wanted: Ints
 ) -> Numbered:
-    """Give each sitting of the wanted groups that is visible at a moment."""
+    """Return each sitting of the wanted groups that is visible at a moment."""
     size = len(part.sittings.kind)
     out: Any = loops.Numbered(*(np.empty(size, dtype=np.int64) for _ in loops.Numbered._fields))  # type: ignore[arg-type]
     count = kernels.number_sittings(
@@ -51,7 +51,7 @@ def numbered(
 
 
 def counted_before(group: Ints, ordinal: Ints) -> Ints:
-    """Give for each retake the counted sitting before it, -1 for what is no retake.
+    """Return for each retake the counted sitting before it, -1 for what is no retake.
 
     A retake is a counted sitting with an ordinal above 1 (spec section 4), so that the counted one
     before it is in the same group and series.

@@ -156,7 +156,7 @@ def audited(
 
 
 def table_named(name: str, inputs: Inputs, everyone: Everyone) -> pa.Table:
-    """Give an input of reports as a table to export; of a sitting its registration too."""
+    """Return an input of reports as a table to export; of a sitting its registration too."""
     table: pa.Table = getattr(inputs, name)
     if name != "sittings":
         return table
@@ -166,7 +166,7 @@ def table_named(name: str, inputs: Inputs, everyone: Everyone) -> pa.Table:
 
 
 def id_of(ledger: Ledger) -> str:
-    """Give a ledger's own id."""
+    """Return a ledger's own id."""
     return ledger.about("ledger") or ""
 
 

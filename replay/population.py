@@ -58,7 +58,7 @@ def population(
     scope: Scope = EVERYBODY,
     workers: int = 2,
 ) -> pa.Table:
-    """Give one row for each candidate and exam with a visible sitting, sorted by both.
+    """Return one row for each candidate and exam with a visible sitting, sorted by both.
 
     A table of `SCHEMA`. `columns` must reach `moment.position`, `catalogue`
     too, and number exams and certifications as the columns do (see
@@ -110,7 +110,7 @@ def woven(base: pa.Table, fresh: pa.Table, columns: Columns) -> pa.Table:
 
 
 def wanted_groups(part: Part, skip: Ints | None, columns: Columns, scope: Scope) -> Ints:
-    """Tell of each group, by 1 or 0, whether it is asked about."""
+    """Return of each group, by 1 or 0, whether it is asked about."""
     wanted = np.ones(len(part.group_exam), dtype=np.int8)
     if skip is not None:
         wanted[skip[part.group_candidate]] = 0
@@ -153,7 +153,7 @@ def stand(
 
 
 def groups_of(part: Part) -> Groups:
-    """Give a part's groups as the kernels take them."""
+    """Return a part's groups as the kernels take them."""
     return Groups(
         part.group_candidate,  # type: ignore[arg-type]
         part.group_exam,  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def groups_of(part: Part) -> Groups:
 
 
 def facts_of(part: Part, catalogue: Catalogue) -> Facts:
-    """Give what a verdict looks up: the part's own facts and the catalogue, as columns."""
+    """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
     return Facts(
         part.certifications,
         part.grants,
@@ -213,11 +213,11 @@ def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:
 
 
 def words(numbers: Ints, names: Sequence[str]) -> pa.Array:
-    """Give the names of numbers."""
+    """Return the names of numbers."""
     return pa.array(names, pa.string()).take(pa.array(numbers))
 
 
 def instants(column: Any, rows: Ints) -> pa.Array:
-    """Give instants of some rows, the sentinels as null."""
+    """Return instants of some rows, the sentinels as null."""
     values = np.asarray(column)[rows]
     return pa.array(values, mask=(values == NONE) | (values == NEVER)).cast(INSTANT)

@@ -160,7 +160,7 @@ def read_receipt(text: str | bytes, where: str) -> Receipt:
 
 
 def digest_of(table: pa.Table) -> str:
-    """Give the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
+    """Return the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
     summed = Summing()
     write_jsonl(table, cast("IO[str]", summed))
     return summed.hexdigest()
@@ -180,7 +180,7 @@ class Summing(io.TextIOBase):
         return len(text)
 
     def hexdigest(self) -> str:
-        """Give the digest so far."""
+        """Return the digest so far."""
         return self._summed.hexdigest()
 
 
@@ -190,7 +190,7 @@ def columns_of(table: Batched) -> tuple[str, ...]:
 
 
 def policies_of(catalogue: Catalogue, position: int) -> tuple[PolicyUsed, ...]:
-    """Give the policy versions that are known at a position, and not annulled by then."""
+    """Return the policy versions that are known at a position, and not annulled by then."""
     versions = catalogue.versions
     used = [
         PolicyUsed(
@@ -213,7 +213,7 @@ def event_at(ledger: Ledger, position: int) -> Cause | None:
 
 
 def combined(lines: Iterable[str]) -> tuple[str, int]:
-    """Give the SHA-256 of some lines, each with its line end, and how many they are."""
+    """Return the SHA-256 of some lines, each with its line end, and how many they are."""
     summed, count = hashlib.sha256(), 0
     for line in lines:
         summed.update(line.encode() + b"\n")

@@ -40,7 +40,7 @@ def restated(everyone: Everyone, before: Output) -> Restated:
 
 
 def rows_in(output: Output) -> list[Row]:
-    """Give an output's rows as texts, the header first."""
+    """Return an output's rows as texts, the header first."""
     receipt = output.receipt.model_copy(update={"form": "jsonl"})
     with tempfile.TemporaryFile() as file:
         write(output._replace(receipt=receipt), file)

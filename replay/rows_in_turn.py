@@ -80,7 +80,7 @@ class _Waiting:
         return tuple(row[i] if i < len(row) else "" for i in self._at)
 
     def told(self, head: Row, key: Sequence[str], here: str, there: str) -> Apart:
-        """Say what differs, and what never met its like."""
+        """Return what differs, and what never met its like."""
         sentences: list[str] = []
         rows: list[dict[str, str]] = []
 

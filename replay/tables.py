@@ -147,14 +147,14 @@ def instant_texts(column: pa.Array) -> pa.Array:
 
 @cache
 def _times() -> pa.Array:
-    """Give `T00:00:00` to `T23:59:59`."""
+    """Return `T00:00:00` to `T23:59:59`."""
     texts = np.datetime_as_string(np.arange(_DAY).astype("datetime64[s]"))
     return pc.utf8_slice_codeunits(pa.array(texts), 10)
 
 
 @cache
 def _thousand() -> pa.Array:
-    """Give `000` to `999`."""
+    """Return `000` to `999`."""
     return pa.array([f"{number:03d}" for number in range(1000)])
 
 
@@ -198,12 +198,12 @@ def _json(column: pa.Array) -> tuple[str, pa.Array]:
 
 
 def _is_plain_text(column: pa.Array) -> bool:
-    """Tell whether a column holds texts of which none has anything to be escaped."""
+    """Return whether a column holds texts of which none has anything to be escaped."""
     return pa.types.is_string(column.type) and not _holds(column, _ESCAPED)
 
 
 def _holds(column: pa.Array, some: frozenset[int]) -> bool:
-    """Tell whether any of some ASCII characters is anywhere in a column of texts."""
+    """Return whether any of some ASCII characters is anywhere in a column of texts."""
     _, offsets, texts = column.buffers()
     if texts is None or not len(column):
         return False

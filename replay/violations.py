@@ -48,7 +48,7 @@ whether a grant active at the start waived a reason.
 
 
 def violations(everyone: Everyone, moment: Moment, *, scope: Scope = EVERYBODY) -> pa.Table:
-    """Give every visible sitting that was taken while not eligible, then or as is known now.
+    """Return every visible sitting that was taken while not eligible, then or as is known now.
 
     "Violations are judged by the policy in force at the sitting, twice: with
     what was known then, and with what is known now" (spec section 7, reading
@@ -97,7 +97,7 @@ def table_of(
 
 
 def words_where(status: Ints, there: Ints) -> pa.Array:
-    """Give the codes of statuses, null where there is none."""
+    """Return the codes of statuses, null where there is none."""
     return pa.array(STATUSES, pa.string()).take(pa.array(status, mask=~there))
 
 

@@ -170,12 +170,12 @@ CHANGES = ("allowed", "refused")
 
 
 def followed(entries: Sequence[Recorded]) -> set[str]:
-    """Give the policies that exams follow, by any of their entries."""
+    """Return the policies that exams follow, by any of their entries."""
     return {row.payload()["policy"] for row in entries if row.type == "ExamAnnounced"}
 
 
 def exams_under(catalogue: Catalogue, policies: set[str]) -> list[int]:
-    """Give the exams that follow one of these policies by any of their entries."""
+    """Return the exams that follow one of these policies by any of their entries."""
     numbers = {catalogue.policies[policy] for policy in policies}
     definitions = catalogue.definitions
     return [
@@ -194,7 +194,7 @@ def drafted_events(drafts: Sequence[Draft]) -> list[Recorded]:
 
 
 def draft_positions(drafts: Sequence[Draft]) -> range:
-    """Give each draft a position of its own, before the first."""
+    """Return each draft a position of its own, before the first."""
     return range(1 - len(drafts), 1)
 
 

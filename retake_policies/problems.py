@@ -68,7 +68,7 @@ def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]
 
 
 def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """Say of an unknown key where it belongs, or which key is most like it."""
+    """Return of an unknown key where it belongs, or which key is most like it."""
     name = str(loc[-1])
     here = list(_keys(_table(loc[:-1], model)))
     everywhere = {"": list(_keys(model))}

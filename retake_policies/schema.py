@@ -96,7 +96,7 @@ class Cap(Table):
 
     @property
     def for_life(self) -> bool:
-        """Tell whether the cap has no period at all."""
+        """Return whether the cap has no period at all."""
         return self.period is None and self.anchor != "calendar-year"
 
     @field_validator("period")

@@ -59,7 +59,7 @@ def output(
 def rows(
     ledger: Ledger, name: str, known_at: When | Known | None = None, **said: Any
 ) -> list[dict[str, Any]]:
-    """Give the rows of a query; instants as microseconds."""
+    """Return the rows of a query; instants as microseconds."""
     made = output(ledger, name, known_at=known_at, **said).table
     assert made.schema == AUDITS[name].query.schema
     found: list[dict[str, Any]] = []
@@ -93,5 +93,5 @@ def ledger_of_world(facts: Sequence[Fact]) -> Iterator[Ledger]:
 
 
 def everything(ledger: Ledger) -> list[Recorded]:
-    """Give all that is recorded."""
+    """Return all that is recorded."""
     return list(ledger.read())

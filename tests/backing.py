@@ -82,7 +82,7 @@ def _run(command: list[str], **settings: object) -> subprocess.CompletedProcess[
 
 
 def lived_in(door: Doorstep, sittings: int = 40) -> Doorstep:
-    """Give a ledger with a catalogue, sittings, a request with personal fields; all sealed."""
+    """Return a ledger with a catalogue, sittings, a request with personal fields; all sealed."""
     door.catalogued()
     rows = "".join(
         f"C-{n % 9},AZ-104,R-{n},2021-0{1 + n % 9}-06T09:00:00Z,{'pass' if n % 5 else 'fail'}\n"
@@ -104,13 +104,13 @@ def asked(door: Doorstep, request: str, registration: str, candidate: str = "C-5
 
 
 def head_of(path: str | Path) -> int:
-    """Tell the last position in a ledger's file."""
+    """Return the last position in a ledger's file."""
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("SELECT max(position) FROM events").fetchone()[0])
 
 
 def rows_of(path: str | Path) -> list[tuple[object, ...]]:
-    """Give every row of a ledger's file."""
+    """Return every row of a ledger's file."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT * FROM events ORDER BY position").fetchall()
 

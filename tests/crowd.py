@@ -31,7 +31,7 @@ Commands run as processes of their own find it too, with XDG_CACHE_HOME=CACHE_HO
 
 
 def facts() -> list[Fact]:
-    """Give the example's history as facts, in the order in which they were recorded."""
+    """Return the example's history as facts, in the order in which they were recorded."""
     return [parse_line(line) for line in HISTORY.read_text().splitlines()]
 
 
@@ -70,24 +70,24 @@ class Crowd:
 
 
 def head_of(everyone: Everyone) -> int:
-    """Give the last position of the ledger asked about."""
+    """Return the last position of the ledger asked about."""
     return everyone.ledger.head().position
 
 
 def dicts(table: pa.Table) -> list[dict[str, Any]]:
-    """Give a table's rows by the names of its columns, instants as microseconds."""
+    """Return a table's rows by the names of its columns, instants as microseconds."""
     return [dict(zip(table.schema.names, row, strict=True)) for row in rows_of(table)]
 
 
 def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[object, ...]]:
-    """Give the population's rows as the interpreted fold of each candidate gives them."""
+    """Yield the population's rows as the interpreted fold of each candidate gives them."""
     asker = Asker(ledger)
     for candidate in ledger.candidates(moment.position):
         yield from map(row_of, asker.standings(candidate, moment))
 
 
 def row_of(standing: Standing) -> tuple[object, ...]:
-    """Give the row of the population's table that a standing makes."""
+    """Return the row of the population's table that a standing makes."""
     last = standing.sittings[-1]
     return (
         standing.candidate,

@@ -58,7 +58,7 @@ def holding(files: dict[Path, bytes], words: Iterable[bytes]) -> list[str]:
 
 
 def forms(text: str) -> Iterator[bytes]:
-    """Give the ways in which a text may stand in a file: encodings, JSON, base64 at any offset."""
+    """Yield the ways in which a text may stand in a file: encodings, JSON, base64 at any offset."""
     yield text.encode()
     yield text.encode("utf-16-le")
     yield text.encode("utf-16-be")

@@ -32,7 +32,7 @@ STEP = 4
 
 
 def clock() -> int:
-    """Tell the time."""
+    """Return the time."""
     return time.time_ns() // 1000
 
 

@@ -50,7 +50,7 @@ class Model:
         """There is a key file, which remembers who had a key."""
 
     def copy(self, upto: int | None = None) -> Model:
-        """Give another that may go its own way, up to a position."""
+        """Return another that may go its own way, up to a position."""
         other = Model()
         other.rows = self.rows[:upto]
         other.without_key = set(self.without_key)
@@ -74,7 +74,7 @@ class Model:
         return next((r for r in self.rows if (r.fact.source, r.fact.id) == (source, id)), None)
 
     def position_at(self, known_at: int) -> int:
-        """Tell the last position that was recorded by then."""
+        """Return the last position that was recorded by then."""
         return bisect_right([row.recorded_at for row in self.rows], known_at)
 
     def forgotten(self) -> set[str]:
@@ -84,11 +84,11 @@ class Model:
         }
 
     def is_erased(self, candidate: str) -> bool:
-        """Tell whether a candidate's personal fields are closed for ever."""
+        """Return whether a candidate's personal fields are closed for ever."""
         return candidate in self.without_key or candidate in self.forgotten()
 
     def payload(self, row: Taken) -> dict[str, Any]:
-        """Give what an event says to whoever has the keys."""
+        """Return what an event says to whoever has the keys."""
         data = said(row.fact)
         if self.is_erased(row.fact.subject):
             return {name: value for name, value in data.items() if name not in personal(row.fact)}
@@ -151,7 +151,7 @@ class Model:
 
 
 def said(fact: Fact) -> dict[str, Any]:
-    """Give an event's data as JSON values, absent where it says nothing."""
+    """Return an event's data as JSON values, absent where it says nothing."""
     data: dict[str, Any] = json.loads(fact.event.to_json())
     return data
 

@@ -46,33 +46,33 @@ def later(clock: datetime, period: Duration) -> datetime:
 
 
 def midnight(day: date) -> datetime:
-    """Give 00:00 of a date."""
+    """Return 00:00 of a date."""
     return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall clock
 
 
 def period_end(start: int, period: Duration, zone: str) -> int:
-    """Give 00:00 of the date of `start` plus the period."""
+    """Return 00:00 of the date of `start` plus the period."""
     return instant(midnight(later(midnight(wall(start, zone)), period)), zone)
 
 
 def window_end(start: int, period: Duration, zone: str) -> int:
-    """Give the same time of day a period after `start`."""
+    """Return the same time of day a period after `start`."""
     return instant(later(wall(start, zone), period), zone)
 
 
 def new_year(year: int, zone: str) -> int:
-    """Give 00:00 of 1 January."""
+    """Return 00:00 of 1 January."""
     return instant(datetime(year, 1, 1), zone)  # noqa: DTZ001 - a wall clock
 
 
 def year_of(moment: int, zone: str) -> int:
-    """Give the year that has begun by then and not ended."""
+    """Return the year that has begun by then and not ended."""
     year = wall(moment, zone).year
     return year + 1 if new_year(year + 1, zone) <= moment else year
 
 
 def wait_end(base: int, wait: Duration, policy: Policy) -> int:
-    """Give when a wait that runs from `base` is over, as `wait.days` has it."""
+    """Return when a wait that runs from `base` is over, as `wait.days` has it."""
     if wait.unit == TIME:
         return base + wait.amount
     if policy.wait.days == "elapsed":
@@ -82,7 +82,7 @@ def wait_end(base: int, wait: Duration, policy: Policy) -> int:
 
 
 def after_live(live_at: int, duration: Duration, policy: Policy) -> int:
-    """Give a duration after an exam went live: days and months are of the policy's wall clock."""
+    """Return a duration after an exam went live: days and months are of the policy's wall clock."""
     if duration.unit == TIME:
         return live_at + duration.amount
     return window_end(live_at, duration, policy.wait.zone)
@@ -131,7 +131,7 @@ def by_time(rows: Iterable[Recorded]) -> list[Recorded]:
 
 
 def latest(instants: Iterable[int | None]) -> int | None:
-    """Give the latest; None is open-ended, so the latest of all."""
+    """Return the latest; None is open-ended, so the latest of all."""
     every = list(instants)
     return None if None in every else max(i for i in every if i is not None)
 
@@ -152,7 +152,7 @@ def policies_of(rows: Iterable[Recorded]) -> list[Policy]:
 
 
 def reached(instant: int | None, t: int) -> bool:
-    """Tell whether a date is known and has come."""
+    """Return whether a date is known and has come."""
     return instant is not None and instant <= t
 
 
@@ -174,11 +174,11 @@ class Reading:
         self.sittings = list(self.read_sittings())
 
     def of(self, *types: str) -> list[Recorded]:
-        """Give the visible facts of some types, in order."""
+        """Return the visible facts of some types, in order."""
         return [row for row in self.visible if row.type in types]
 
     def known(self, type: str, subject: str) -> list[Recorded]:
-        """Give the known catalogue entries of a type and subject, in order."""
+        """Return the known catalogue entries of a type and subject, in order."""
         return by_time(r for r in self.catalogue if r.type == type and r.subject == subject)
 
     def read_sittings(self) -> Iterator[Sat]:
@@ -215,7 +215,7 @@ class Reading:
     # --- the catalogue at t ---
 
     def definition(self, type: str, subject: str, t: int) -> dict[str, Any] | None:
-        """Give the entry of the latest time <= t; before the first, the first."""
+        """Return the entry of the latest time <= t; before the first, the first."""
         entries = self.known(type, subject)
         held = [row for row in entries if row.occurred_at <= t]
         if not held:
@@ -223,7 +223,7 @@ class Reading:
         return held[-1].payload() if held else None
 
     def policy(self, id: str, t: int) -> Policy | None:
-        """Give the version in force at t; before the first, the first."""
+        """Return the version in force at t; before the first, the first."""
         published = policies_of(self.known("PolicyPublished", id))
         if not published:
             return None
@@ -232,7 +232,7 @@ class Reading:
         return [policy for policy in published if policy.effective_from == start][-1]
 
     def dates(self, announced: dict[str, Any]) -> Dates:
-        """Give the exam's dates, as replaced by what came true."""
+        """Return the exam's dates, as replaced by what came true."""
         dates = {name: announced.get(name) for name in Dates._fields}
         live, gone = self.known("ExamWentLive", self.exam), self.known("ExamRetired", self.exam)
         read = Dates(**{name: None if d is None else at(d) for name, d in dates.items()})
@@ -245,7 +245,7 @@ class Reading:
     # --- free again ---
 
     def covering_ends(self, t: int, defined_at: int) -> list[int | None]:
-        """Give when each certification earned by t and covering the exam ends; None: never."""
+        """Return when each certification earned by t and covering the exam ends; None: never."""
         ends: list[int | None] = []
         rows = [r for r in self.of("CertEarned", "CertRenewed", "CertExpired")
                 if r.occurred_at <= t]  # fmt: skip
@@ -268,7 +268,7 @@ class Reading:
         return ends
 
     def is_free_again(self, sat: Sat, t: int, defined_at: int, policy: Policy) -> bool:
-        """Tell whether a passed sitting is free again at t."""
+        """Return whether a passed sitting is free again at t."""
         if policy.pass_.retake != "after-expiry":
             return policy.pass_.retake == "always"
         ends = self.covering_ends(t, defined_at)
@@ -387,13 +387,13 @@ class Reading:
     def opens(
         self, before: Sequence[Sat], period: int | None, start: int, t: int, policy: Policy
     ) -> bool:
-        """Tell whether a sitting at `start`, after those before it, opens a new series."""
+        """Return whether a sitting at `start`, after those before it, opens a new series."""
         if not before or reached(period, start):
             return True
         return before[-1].outcome == "passed" and self.is_free_again(before[-1], start, t, policy)
 
     def waives(self, t: int, counted: Sequence[Sat]) -> set[str]:
-        """Give the codes of the reasons that the active grants waive."""
+        """Return the codes of the reasons that the active grants waive."""
         codes: set[str] = set()
         rows = [r for r in self.of("ExceptionGranted", "ExceptionRevoked") if r.exam == self.exam]
         for request in {row.key for row in rows}:
@@ -408,7 +408,7 @@ class Reading:
 
 
 def outcome_of(row: Recorded) -> str:
-    """Say what a result, or its revocation, makes of a sitting."""
+    """Return what a result, or its revocation, makes of a sitting."""
     if row.type == "BetaRescored":
         return "passed" if row.payload()["passed"] else "failed"
     return {"ExamPassed": "passed", "ExamFailed": "failed", "ResultRevoked": "revoked"}[row.type]
@@ -426,7 +426,7 @@ def described_sitting(
 
 
 def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
-    """Give every instant at which a standing could change, and many at which none does.
+    """Return every instant at which a standing could change, and many at which none does.
 
     Of whatever is recorded, by whatever policy: dates, ends, and each rule applied to each sitting.
     """
@@ -463,5 +463,5 @@ def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
 
 
 def first_after(instants: Iterable[int], t: int, holds: Any) -> int | None:
-    """Give the first of some rising instants after t of which `holds` is true."""
+    """Return the first of some rising instants after t of which `holds` is true."""
     return next((i for i in instants if i > t and holds(i)), None)

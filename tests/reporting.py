@@ -118,20 +118,20 @@ def inputs(
     period: tuple[When | None, When | None] = MARCH,
     exam: str | None = None,
 ) -> InputsAt:
-    """Give the inputs of a report."""
+    """Return the inputs of a report."""
     start, end = (None if bound is None else at(bound) for bound in period)
     return InputsAt(asked, moment(asked.ledger, as_of, known_at), Period(start, end), exam)
 
 
 def made(name: str, given: InputsAt) -> list[dict[str, Any]]:
-    """Give the rows of a report, instants as text."""
+    """Return the rows of a report, instants as text."""
     table = REPORTS[name].make(given)
     assert table.schema == REPORTS[name].schema
     return plainly(table)
 
 
 def plainly(table: pa.Table) -> list[dict[str, Any]]:
-    """Give rows with their instants as RFC 3339 text, seconds only where they are not zero."""
+    """Return rows with their instants as RFC 3339 text, seconds only where they are not zero."""
     return [
         {
             name: f"{value:%Y-%m-%dT%H:%M}Z" if hasattr(value, "tzinfo") else value

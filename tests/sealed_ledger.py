@@ -24,7 +24,7 @@ BATCH = 25
 
 
 def history(first: int, last: int) -> list[Fact]:
-    """Give facts, of seven candidates in turn: sittings and failures, every tenth a request."""
+    """Return facts, of seven candidates in turn: sittings and failures, every tenth a request."""
     facts = []
     for number in range(first, last + 1):
         candidate = f"C-{number % 7}"
@@ -79,12 +79,12 @@ def copied(folder: Path, to: Path) -> Path:
 
 
 def place_in(folder: Path) -> Place:
-    """Tell where the log of the ledger in a folder lies."""
+    """Return where the log of the ledger in a folder lies."""
     return place_of(folder / NAME)
 
 
 def key_in(folder: Path) -> VerifierKey:
-    """Give the verifier key of the ledger in a folder."""
+    """Return the verifier key of the ledger in a folder."""
     return need_verifier_key(place_in(folder))
 
 
@@ -94,12 +94,12 @@ def verified(folder: Path, *, key: VerifierKey | None = None, **settings: object
 
 
 def said(verdict: Verdict) -> list[str]:
-    """Give the sentences of what was found."""
+    """Return the sentences of what was found."""
     return [finding.sentence for finding in verdict.findings]
 
 
 def meddle(*statements: str) -> Callable[[Path], None]:
-    """Give an attack: SQL on the ledger's file, past the ledger."""
+    """Return an attack: SQL on the ledger's file, past the ledger."""
 
     def attack(folder: Path) -> None:
         with closing(sqlite3.connect(folder / NAME, isolation_level=None)) as connection:

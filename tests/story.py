@@ -42,7 +42,7 @@ class Line(NamedTuple):
     """When the ledger took them; else when the last of them was true."""
 
     def recorded(self, when: When) -> Line:
-        """Say when the ledger took them."""
+        """Return when the ledger took them."""
         return self._replace(taken=at(when))
 
 
@@ -135,7 +135,7 @@ def beta(exam: str, *, on: When, reg: str | None = None, who: str = CANDIDATE) -
 
 
 def result(exam: str, *, reg: str, on: When, passed: bool, who: str = CANDIDATE) -> Line:
-    """Give the result of a sitting."""
+    """Return the result of a sitting."""
     kind = events.ExamPassed if passed else events.ExamFailed
     return line(who, f"{reg}/result", on, kind(exam=exam, registration_id=reg))
 
@@ -336,7 +336,7 @@ def recorded(lines: Sequence[Line]) -> list[Recorded]:
 
 
 def fresh(id: str, taken: Mapping[str, Recorded]) -> str:
-    """Give an id that is not taken: `R-1/result/2` after `R-1/result`."""
+    """Return an id that is not taken: `R-1/result/2` after `R-1/result`."""
     number, name = 1, id
     while name in taken:
         number += 1

@@ -69,12 +69,12 @@ class World(NamedTuple):
     people: tuple[str, ...]
 
     def of(self, who: str) -> list[Recorded]:
-        """Give the rows of one candidate."""
+        """Return the rows of one candidate."""
         return [row for row in self.rows if row.stream == f"candidate/{who}"]
 
     @property
     def catalogue(self) -> list[Recorded]:
-        """Give the rows of the catalogue."""
+        """Return the rows of the catalogue."""
         return [row for row in self.rows if not row.stream.startswith("candidate/")]
 
 
@@ -93,7 +93,7 @@ def chance(random: Random, percent: int) -> bool:
 
 
 def about(random: Random, instant: int) -> int:
-    """Give an instant, or sometimes one a microsecond beside it."""
+    """Return an instant, or sometimes one a microsecond beside it."""
     return instant + random.choice((0, 0, 0, -1, 1))
 
 
@@ -152,7 +152,7 @@ def policy_lines(random: Random, begins: int) -> list[Line]:
 
 
 def maybe(random: Random, percent: int, instant: int) -> int | None:
-    """Give an instant that is sometimes not known."""
+    """Return an instant that is sometimes not known."""
     return about(random, instant) if chance(random, percent) else None
 
 

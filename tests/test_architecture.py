@@ -42,12 +42,12 @@ LONG = {"ledger/tlog/verify_proof.py"}
 
 
 def modules(room: str) -> list[Path]:
-    """Give every module of a room."""
+    """Return every module of a room."""
     return sorted((ROOT / room).rglob("*.py"))
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Give the line and the top-level package of each import of a module."""
+    """Yield the line and the top-level package of each import of a module."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for name in node.names:

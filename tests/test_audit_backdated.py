@@ -183,7 +183,7 @@ def test_no_instant_before_the_first_change_has_another_answer(random: Random) -
 
 
 def differs(asker: Asker, exam: str, as_of: int, position: int) -> bool:
-    """Tell whether the standing as of an instant is another once a position is known."""
+    """Return whether the standing as of an instant is another once a position is known."""
     without, within = (
         asker.standing("C-1", exam, Moment(as_of, None, known)).model_dump(
             exclude={"known_at", "position", "next_change_at", "policy"}

@@ -38,7 +38,7 @@ STORY = (
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Give a ledger of two candidates, a feed and a desk."""
+    """Yield a ledger of two candidates, a feed and a desk."""
     with written(tmp_path / "a.ledger", STORY) as made:
         yield made
 
@@ -144,7 +144,7 @@ def test_an_annulment_outside_the_interval_is_known_all_the_same(ledger: Ledger)
 
 
 def annulled_at(ledger: Ledger) -> int:
-    """Give the position of the annulment."""
+    """Return the position of the annulment."""
     return next(row.position for row in everything(ledger) if row.annuls is not None)
 
 
@@ -158,7 +158,7 @@ def test_of_nothing_there_is_nothing(tmp_path: Path) -> None:
 
 
 def plainly(row: Any, of: Any, asked: dict[str, Any]) -> bool:
-    """Tell whether an event is meant, by reading the conditions one by one; `of` it annuls."""
+    """Return whether an event is meant, by reading the conditions one by one; `of` it annuls."""
     about = of or row
     meant = {
         "candidate": row.stream == f"candidate/{asked.get('candidate')}",

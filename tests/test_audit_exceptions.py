@@ -52,7 +52,7 @@ def crowd(tmp_path: Path) -> Iterator[Crowd]:
 
 
 def decisions(crowd: Crowd, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
-    """Give the decisions of a story."""
+    """Return the decisions of a story."""
     return rows(crowd.told(exam("AZ-104"), *lines).ledger, "exceptions", **asked)
 
 

@@ -43,12 +43,12 @@ SHOWN = ("status", "reasons", "waived", "eligible_from", "sittings_in_series", "
 
 
 def told(crowd: Crowd, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
-    """Give the annotated history of C-1 in a story."""
+    """Return the annotated history of C-1 in a story."""
     return rows(crowd.told(*CATALOGUE, *lines).ledger, "history", **asked)
 
 
 def change(row: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Give what a row says differs, before and after."""
+    """Return what a row says differs, before and after."""
     sides = {name: (row[f"{name}_before"], row[f"{name}_after"]) for name in SHOWN}
     return {name: pair for name, pair in sides.items() if pair[0] != pair[1]}
 

@@ -40,7 +40,7 @@ LATER = (
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Give the ledger of a month, with exceptions, an annulment, and facts that came late."""
+    """Yield the ledger of a month, with exceptions, an annulment, and facts that came late."""
     with written(tmp_path / "a.ledger") as made:
         yield made
 
@@ -60,7 +60,7 @@ def checked(ledger: Ledger, path: Path) -> Checked:
 
 
 def by(name: str) -> dict[str, Any]:
-    """Give conditions under which a query finds something."""
+    """Return conditions under which a query finds something."""
     return {"by": "PT1H", "changes": True} if name == "backdated" else {}
 
 

@@ -183,7 +183,7 @@ def test_what_is_no_backup_is_not_put_back(door: Doorstep, backup: str, said: st
 
 
 def pages(kind: int) -> list[int]:
-    """Tell where the pages of a kind begin in the backup."""
+    """Return where the pages of a kind begin in the backup."""
     content = Path("b").read_bytes()
     size = int.from_bytes(content[16:18], "big")
     return [at for at in range(size, len(content), size) if content[at] == kind]

@@ -52,7 +52,7 @@ def number(day: date) -> int:
 
 
 def shown_before(moment: int, zone: str) -> bool:
-    """Tell whether a zone's clocks show at an instant what they have shown already."""
+    """Return whether a zone's clocks show at an instant what they have shown already."""
     return bool((EPOCH + moment * MICROSECOND).astimezone(ZoneInfo(zone)).fold)
 
 

@@ -82,7 +82,7 @@ def with_text(line: Mapping[str, Any], texts: Mapping[str, str]) -> Mapping[str,
 
 
 def questions(case: Case) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Give (question, answer) of a case, those of its turns before its asks."""
+    """Yield (question, answer) of a case, those of its turns before its asks."""
     for turn in case.told.get("turns", ()):
         instant = at(turn["at"])
         of_turn = {key: turn[key] for key in OF_THE_QUESTION if key in turn}

@@ -97,12 +97,12 @@ RECORD = ["record", "ExceptionRequested", "C-1", "request_id=X-1", "exam=AZ-104"
 
 
 def fields(personal: Mapping[str, str]) -> list[str]:
-    """Give personal fields as words of `record`."""
+    """Return personal fields as words of `record`."""
     return [f"{name}={value}" for name, value in personal.items()]
 
 
 def options(personal: Mapping[str, str]) -> list[str]:
-    """Give them as options of `exception request`."""
+    """Return them as options of `exception request`."""
     named = {f"--{name.replace('_', '-')}": value for name, value in personal.items()}
     return [word for pair in named.items() for word in pair]
 
@@ -163,7 +163,7 @@ GIVEN_BACK = {"rejects.jsonl", "rejects.jsonl.old", "rejects.again.jsonl"}
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Give the environment of the program: a place of its own for temporary files."""
+    """Return the environment of the program: a place of its own for temporary files."""
     (folder / "tmp").mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     own = {"TMPDIR": str(folder / "tmp"), "SQLITE_TMPDIR": str(folder / "tmp")}
@@ -201,12 +201,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def told_in_trust() -> list[bytes]:
-    """Give every form of every personal value."""
+    """Return every form of every personal value."""
     return [form for person in (ROBIN, KIM) for text in person.values() for form in forms(text)]
 
 
 def writes(calls: list[Call]) -> Iterator[tuple[int, str, bytes]]:
-    """Give the descriptor, path and bytes of each write."""
+    """Yield the descriptor, path and bytes of each write."""
     for call in calls:
         if call.name in ("write", "pwrite64"):
             yield (*call.file(), call.text(1))
@@ -216,7 +216,7 @@ def writes(calls: list[Call]) -> Iterator[tuple[int, str, bytes]]:
 
 
 def numbered_writes(calls: list[Call]) -> Iterator[tuple[int, tuple[int, str, bytes]]]:
-    """Give each write with the number of its call."""
+    """Yield each write with the number of its call."""
     for number, call in enumerate(calls):
         for write in writes([call]):
             yield number, write
@@ -302,7 +302,7 @@ def test_the_key_is_gone_from_the_disk_before_the_ledger_says_so(story: Story) -
 
 
 def forms_of_key(key: bytes) -> list[bytes]:
-    """Give the forms in which a key may stand in a file."""
+    """Return the forms in which a key may stand in a file."""
     return [key, key.hex().encode(), *list(forms(key.decode("latin-1")))[-3:]]
 
 

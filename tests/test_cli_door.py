@@ -144,7 +144,7 @@ def test_a_read_only_ledger_is_read_and_not_written(door: Doorstep) -> None:
 
 
 def _without_rights() -> list[str]:
-    """Give the words that bind root to what a file's rights say, where one is root."""
+    """Return the words that bind root to what a file's rights say, where one is root."""
     if os.geteuid() != 0:
         return []
     rights = "-dac_override,-dac_read_search"

@@ -440,7 +440,7 @@ def test_the_summary_counts_what_the_tables_hold(door: Doorstep) -> None:
 
 
 def figure(text: str, words: str) -> str:
-    """Give the last word of the line that begins so."""
+    """Return the last word of the line that begins so."""
     return next(line for line in text.splitlines() if line.startswith(words)).split()[-1]
 
 

@@ -30,7 +30,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
 
 
 def head() -> int:
-    """Tell the last position."""
+    """Return the last position."""
     with closing(sqlite3.connect(LEDGER)) as connection:
         return int(connection.execute("SELECT max(position) FROM events").fetchone()[0])
 

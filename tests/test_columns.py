@@ -47,7 +47,7 @@ def whole(columns: Columns) -> Part:
 
 
 def renumbered(columns: Columns, like: Columns) -> Part:
-    """Give the whole of a snapshot, its exams and certifications numbered as in another."""
+    """Return the whole of a snapshot, its exams and certifications numbered as in another."""
     part = whole(columns)
     exam = np.array([like.exams.index(name) for name in columns.exams])
     held = np.array([like.certifications.index(name) for name in columns.certifications])
@@ -70,7 +70,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    """Give a ledger of the first 500 events of the example."""
+    """Return a ledger of the first 500 events of the example."""
     return ledger_of(tmp_path / "a.ledger", EVENTS[:500])
 
 

@@ -99,7 +99,7 @@ def matter(request: str = "X-1", *, time: When | None = None, **more: Any) -> Ma
 
 
 def recorded(ledger: Ledger, after: int) -> list[tuple[Any, ...]]:
-    """Give what was recorded after a position: id, subject, time, actor and event."""
+    """Return what was recorded after a position: id, subject, time, actor and event."""
     return [
         (row.id, row.subject, text(row.occurred_at), row.actor, row.event())
         for row in ledger.read(after)
@@ -292,7 +292,7 @@ def test_what_the_ledger_refuses_leaves_nothing_behind(desk: Desk, ledger: Ledge
 
 
 def statuses(ledger: Ledger, as_of: str) -> tuple[str, list[str]]:
-    """Give the standing of C-1: its status, and what is waived."""
+    """Return the standing of C-1: its status, and what is waived."""
     moment = Moment(at(as_of), None, ledger.head().position)
     standing = Asker(ledger).standing(WHO, AZ, moment)
     return standing.status, [reason.code for reason in standing.waived]

@@ -51,7 +51,7 @@ class Between:
         self._moments = before, after
 
     def rows(self, **scope: Any) -> list[dict[str, Any]]:
-        """Give every difference."""
+        """Return every difference."""
         return dicts(differences(self._everyone, *self._moments, scope=Scope(**scope)))
 
     def then(self, *rows: dict[str, Any], **scope: Any) -> None:
@@ -81,7 +81,7 @@ def between(
 
 
 def turned(before: str | None, after: str | None, cause: str, *events: str, **more: Any) -> Any:
-    """Say what a row holds."""
+    """Return what a row holds."""
     return {"from_status": before, "to_status": after, "cause": cause, "events": [*events], **more}
 
 
@@ -374,7 +374,7 @@ NOBODY = (None,) * len(SIDE)
 
 
 def standings_at(ledger: Ledger, moment: Moment) -> dict[tuple[str, str], tuple[object, ...]]:
-    """Give everybody's standing, as a side of a row, by asking one after another."""
+    """Return everybody's standing, as a side of a row, by asking one after another."""
     asker = Asker(ledger)
     return {
         (who, standing.exam): tuple(
@@ -387,7 +387,7 @@ def standings_at(ledger: Ledger, moment: Moment) -> dict[tuple[str, str], tuple[
 
 
 def seen_at(rows: list[Recorded], moment: Moment) -> set[int]:
-    """Give the positions of the events visible at a moment."""
+    """Return the positions of the events visible at a moment."""
     so_far = [row for row in rows if row.position <= moment.position]
     gone = {row.annuls for row in so_far}
     return {row.position for row in so_far if row.occurred_at <= moment.as_of} - gone
@@ -422,7 +422,7 @@ def assert_differs(everyone: Everyone, before: Moment, after: Moment) -> Counter
 
 
 def pairs(random: Random, first: int, last: int, head: int) -> Iterator[tuple[Moment, Moment]]:
-    """Give pairs of moments without end: on the axis of time, of knowledge, and on both."""
+    """Yield pairs of moments without end: on the axis of time, of knowledge, and on both."""
     for axes in cycle(("time", "knowledge", "both")):
         one, other = sorted(random.randint(first, last) for _ in range(2))
         known, later = sorted(random.randint(head // 4, head) for _ in range(2))

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[1] / "docs/erasure.md").read_text(encoding="utf-8
 
 
 def fits(said: str, shown: str) -> bool:
-    """Tell whether lines are as shown: … stands for the rest of a line, alone for any lines."""
+    """Return whether lines are as shown: … stands for the rest of a line, alone for any lines."""
     pattern = "".join(
         r"(?:.*\n)*?" if line == "…\n" else "[^\n]*".join(map(re.escape, line.split("…")))
         for line in shown.splitlines(keepends=True)

@@ -35,7 +35,7 @@ def test_every_command_says_what_the_page_shows(tmp_path: Path) -> None:
 
 
 def without_notes(text: str) -> list[str]:
-    """Give the lines of data: what comes on standard error may come before or after them."""
+    """Return the lines of data: what comes on standard error may come before or after them."""
     return [line for line in text.splitlines() if not line.startswith("attempt-ledger: ")]
 
 

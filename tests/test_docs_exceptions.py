@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parent.parent / "docs/exceptions.md").read_text(encoding=
 
 
 def first_column(heading: str) -> tuple[str, ...]:
-    """Give the names in the first column of the table with this heading."""
+    """Return the names in the first column of the table with this heading."""
     table = PAGE.split(f"| {heading} | ")[1].split("\n\n")[0]
     return tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 

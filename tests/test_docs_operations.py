@@ -26,7 +26,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
 
 
 def fits(said: str, shown: str) -> bool:
-    """Tell whether lines are as shown, where … stands for the rest of a line."""
+    """Return whether lines are as shown, where … stands for the rest of a line."""
     pattern = "[^\n]*".join(map(re.escape, shown.split("…")))
     return re.fullmatch(pattern, said) is not None
 

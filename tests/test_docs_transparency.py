@@ -25,7 +25,7 @@ CODE = "".join(
 
 
 def fits(said: str, shown: str) -> bool:
-    """Tell whether lines are as shown, where … stands for the rest of a line."""
+    """Return whether lines are as shown, where … stands for the rest of a line."""
     pattern = "[^\n]*".join(map(re.escape, shown.split("…")))
     return re.fullmatch(pattern, said) is not None
 

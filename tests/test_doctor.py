@@ -564,7 +564,7 @@ STATES = list(State)
 
 
 def found(told: Any) -> dict[str, Any]:
-    """Give what is not as it should be, by code."""
+    """Return what is not as it should be, by code."""
     return {each["code"]: each for each in told["findings"] if each["code"]}
 
 
@@ -652,7 +652,7 @@ def test_whatever_is_in_the_file_is_diagnosed(sick: Sick, at: int) -> None:
 
 
 def is_sound(file: str) -> bool:
-    """Tell whether SQLite can read all of a file, and all that our queries ask of it."""
+    """Return whether SQLite can read all of a file, and all that our queries ask of it."""
     try:
         with closing(sqlite3.connect(f"file:{file}?immutable=1", uri=True)) as connection:
             return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -135,7 +135,7 @@ def test_what_a_drill_found_is_one_line_and_a_row() -> None:
 
 
 def told_by(finding: Finding) -> Callable[..., object]:
-    """Give a drill that finds this."""
+    """Return a drill that finds this."""
     return lambda name, **options: iter([finding])
 
 

@@ -35,25 +35,25 @@ def hexed(text: str) -> str:
 
 
 def opened(name: str, flags: str = "O_RDWR|O_CREAT", descriptor: int = 3) -> str:
-    """Tell of a file that is opened."""
+    """Return of a file that is opened."""
     path = hexed(f"{ROOT}/{name}".rstrip("/"))
     return f'7 openat(AT_FDCWD<{hexed("/")}>, "{path}", {flags}, 0666) = {descriptor}<{path}>'
 
 
 def on(name: str, call: str, *more: str, descriptor: int = 3, returned: int = 0) -> str:
-    """Tell of a call on an open file."""
+    """Return of a call on an open file."""
     path = hexed(f"{ROOT}/{name}".rstrip("/"))
     return f"7 {call}({', '.join((f'{descriptor}<{path}>', *more))}) = {returned}"
 
 
 def wrote(name: str, text: str, at: int) -> str:
-    """Tell of a write."""
+    """Return of a write."""
     more = (f'"{hexed(text)}"', str(len(text)), str(at))
     return on(name, "pwrite64", *more, returned=len(text))
 
 
 def named(call: str, *names: str) -> str:
-    """Tell of a call on names."""
+    """Return of a call on names."""
     words = ", ".join(f'"{hexed(f"{ROOT}/{name}")}"' for name in names)
     return f"7 {call}({words}) = 0"
 

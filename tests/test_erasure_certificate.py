@@ -54,7 +54,7 @@ def ledger(folder: Path) -> Iterator[Ledger]:
 
 
 def certified(ledger: Ledger, candidate: str = WHO) -> bytes:
-    """Give the certificate of a candidate."""
+    """Return the certificate of a candidate."""
     return certificate(ledger, place_in(ledger.path.parent), candidate)
 
 

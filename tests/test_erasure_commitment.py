@@ -90,7 +90,7 @@ def times(a: int, b: int) -> int:
 
 
 def inverse(a: int) -> int:
-    """Give the element that `a` times it is one: a to the power 2^128 - 2."""
+    """Return the element that `a` times it is one: a to the power 2^128 - 2."""
     result, square = 1 << 127, a
     for _ in range(127):
         square = times(square, square)

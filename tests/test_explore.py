@@ -93,7 +93,7 @@ class Explored:
         return found if found.sittings else None
 
     def annuls(self, row: Recorded) -> Recorded:
-        """Give the event that one annuls, else itself."""
+        """Return the event that one annuls, else itself."""
         return row if row.annuls is None else self.events[row.annuls]
 
 
@@ -677,7 +677,7 @@ def test_without_its_ledger_nobody_is_named(door: Doorstep) -> None:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Give up the right to write everywhere, if we have it."""
+    """Yield up the right to write everywhere, if we have it."""
     if os.geteuid() != 0:
         yield
         return

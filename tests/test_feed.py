@@ -43,7 +43,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Path) -> Doorstep:
-    """Give a folder with the example's ledger in it."""
+    """Return a folder with the example's ledger in it."""
     for file in example.parent.iterdir():
         shutil.copyfile(file, tmp_path / file.name)
     return Doorstep(tmp_path, monkeypatch)
@@ -331,7 +331,7 @@ def test_the_consumers_are_of_ten_lines() -> None:
 
 
 def in_inbox(folder: Path) -> list[int]:
-    """Give what the first consumer has taken."""
+    """Return what the first consumer has taken."""
     try:
         with closing(connect(folder / "inbox.sqlite")) as inbox:
             rows = inbox.execute("SELECT sequence FROM events ORDER BY rowid").fetchall()
@@ -341,7 +341,7 @@ def in_inbox(folder: Path) -> list[int]:
 
 
 def in_log(folder: Path) -> list[int]:
-    """Give what the second one's `take` was given."""
+    """Return what the second one's `take` was given."""
     log = folder / "taken.jsonl"
     return list(map(int, log.read_text().split("\n")[:-1])) if log.exists() else []
 
@@ -356,7 +356,7 @@ def feed_of(consumer: int) -> int:
 
 
 def is_over(process: int) -> bool:
-    """Tell whether a process is over, whether or not somebody has asked for its exit code."""
+    """Return whether a process is over, whether or not somebody has asked for its exit code."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:

@@ -104,7 +104,7 @@ UNITS = {TIME: "time", DAYS: "days", MONTHS: "months"}
 
 
 def choices(table: type, key: str) -> Iterator[str]:
-    """Give the words that a key of a policy accepts."""
+    """Yield the words that a key of a policy accepts."""
     field: Any = table.model_fields[key]  # type: ignore[attr-defined]
     yield from field.annotation.__args__
 
@@ -183,7 +183,7 @@ def in_columns(cells: list[str], across: int = 3) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, list[Told]]]:
-    """Give a ledger of thousands of candidates under hundreds of policies."""
+    """Yield a ledger of thousands of candidates under hundreds of policies."""
     path = tmp_path_factory.mktemp("throng") / "a.ledger"
     ledger, told = throng(path, seeded_worlds(WORLDS, PEOPLE), Random(1))
     with ledger:

@@ -154,7 +154,7 @@ def test_the_fold_says_what_the_plain_reading_says(asked_world: tuple[World, Ask
 
 
 def ahead_of(world: World, asked: Asking, random: Random) -> list[int]:
-    """Give every instant after as_of at which anything may change, and some in between."""
+    """Return every instant after as_of at which anything may change, and some in between."""
     rows = [*world.catalogue, *world.of(asked.who)]
     ahead = [i for i in boundaries(rows, asked.exam) if i > asked.as_of]
     between = [random.randint(asked.as_of + 1, max(ahead, default=asked.as_of + 2) + 1)

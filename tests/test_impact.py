@@ -39,7 +39,7 @@ Key = tuple[str, str]
 
 
 def population_of(everyone: Everyone, as_of: int) -> dict[Key, dict[str, Any]]:
-    """Give everybody's standing as of an instant, as known at the head."""
+    """Return everybody's standing as of an instant, as known at the head."""
     rows = dicts(everyone.population(Moment(as_of, None, head_of(everyone))))
     return {(row["candidate"], row["exam"]): row for row in rows}
 
@@ -53,7 +53,7 @@ def sides(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def shown(standing: dict[str, Any] | None, like: dict[str, Any]) -> dict[str, Any]:
-    """Give of a standing what a row of differences shows of it."""
+    """Return of a standing what a row of differences shows of it."""
     return {name: None if standing is None else standing[name] for name in like}
 
 
@@ -85,7 +85,7 @@ def assert_foretold(everyone: Everyone, news: Sequence[Fact], as_of: int) -> lis
 
 
 def news(*lines: Line) -> list[Fact]:
-    """Give the facts of a story's lines."""
+    """Return the facts of a story's lines."""
     return [fact for line in lines for fact in line.facts]
 
 
@@ -312,7 +312,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
 
 
 def files_of(door: Doorstep) -> dict[str, bytes]:
-    """Give all that lies in the folder."""
+    """Return all that lies in the folder."""
     return {str(path.relative_to(door.folder)): path.read_bytes()
             for path in door.folder.rglob("*") if path.is_file()}  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_a_ledger_whose_name_cannot_be_made_durable_is_not_there(
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Give up the right to write everywhere, if we have it."""
+    """Yield up the right to write everywhere, if we have it."""
     if os.geteuid() != 0:
         yield
         return

@@ -314,7 +314,7 @@ class Lives(RuleBasedStateMachine):
         assert elsewhere.append(self.life, facts, die=when) is None
 
     def rarely(self) -> bool:
-        """Tell whether something dear may be done: about every second time."""
+        """Return whether something dear may be done: about every second time."""
         return self.model.head % 2 == 1
 
     @rule(again=st.booleans())
@@ -589,7 +589,7 @@ class Lives(RuleBasedStateMachine):
         return Moment(as_of, recorded_at, position)
 
     def recorded(self) -> list[Recorded]:
-        """Give the model's rows as a plain reading takes them."""
+        """Return the model's rows as a plain reading takes them."""
         return [row.recorded() for row in self.model.rows]
 
     @rule(data=st.data(), who=st.sampled_from(PEOPLE), exam=st.sampled_from(EXAMS))
@@ -618,7 +618,7 @@ class Lives(RuleBasedStateMachine):
         self.everybody(self.moments(data.draw), keep=keep)
 
     def now(self) -> Moment:
-        """Give the present, on all that is recorded."""
+        """Return the present, on all that is recorded."""
         return Moment(self.life.clock.now, self.model.last, self.model.head)
 
     def everybody(self, moment: Moment, *, keep: bool) -> None:

@@ -27,7 +27,7 @@ EVENTS = facts()
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """Give a ledger of the whole example."""
+    """Yield a ledger of the whole example."""
     with ledger_of(tmp_path_factory.mktemp("crowd") / "a.ledger", EVENTS) as made:
         yield made
 

@@ -20,7 +20,7 @@ COMPILING = "attempt-ledger: the rules are compiled first, which is kept for the
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the examples in it, as after `git clone`."""
+    """Return a folder with the examples in it, as after `git clone`."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "examples").symlink_to(ROOT / "examples")
     return folder

@@ -65,7 +65,7 @@ def checked(ledger: Ledger, path: Path) -> Checked:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Any:
-    """Give the ledger of a month."""
+    """Yield the ledger of a month."""
     with written(tmp_path / "a.ledger") as made:
         yield made
 

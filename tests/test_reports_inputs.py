@@ -46,13 +46,13 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
 
 
 def given(asked: Everyone, as_of: str, known: int) -> InputsAt:
-    """Give the inputs at a moment."""
+    """Return the inputs at a moment."""
     moment = moment_at(asked.ledger, at(as_of), Known(position=known), NOW)
     return InputsAt(asked, moment, Period())
 
 
 def standings(ledger: Ledger, moment: Moment) -> Iterator[Any]:
-    """Give each standing by the interpreted fold."""
+    """Yield each standing by the interpreted fold."""
     asker = Asker(ledger)
     for candidate in ledger.candidates(moment.position):
         yield from asker.standings(candidate, moment)

@@ -16,7 +16,7 @@ from replay.restating import restated
 
 
 def reports(ledger: Any, known_at: str | None) -> dict[str, list[dict[str, Any]]]:
-    """Give every report of March."""
+    """Return every report of March."""
     asked = everyone(ledger)
     return {name: made(name, inputs(asked, known_at=known_at)) for name in REPORTS}
 

@@ -71,7 +71,7 @@ def test_an_untouched_copy_passes(folder: Path, full: bool) -> None:
 
 
 def moved(first: int, last: int, by: int) -> tuple[str, ...]:
-    """Give the SQL that renumbers positions, past their uniqueness."""
+    """Return the SQL that renumbers positions, past their uniqueness."""
     return (
         f"UPDATE events SET position = -position WHERE position BETWEEN {first} AND {last}",
         f"UPDATE events SET position = -position + {by} WHERE position < 0",
@@ -90,7 +90,7 @@ PUT_IN: Final = (
 
 
 def at(position: int, column: str, value: str) -> Attack:
-    """Give an attack on one column of one row."""
+    """Return an attack on one column of one row."""
     return meddle(f"UPDATE events SET {column} = {value} WHERE position = {position}")
 
 

@@ -50,7 +50,7 @@ COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 
 
 def log_of(folder: Path) -> dict[str, bytes]:
-    """Give every tile that stands for the tree as it is now, and the checkpoint."""
+    """Return every tile that stands for the tree as it is now, and the checkpoint."""
     place = place_in(folder)
     size = sealed_size(place)
     found = {"checkpoint": place.checkpoint.read_bytes()}

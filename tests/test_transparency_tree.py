@@ -48,7 +48,7 @@ LEAVES = [leaf_hash(bytes.fromhex(each)) for each in INPUTS]
 
 
 def nodes_of(leaves: list[bytes]) -> merkle.Nodes:
-    """Give the nodes of a small tree."""
+    """Return the nodes of a small tree."""
     return lambda level, index: merkle.top(leaves[index << level : (index + 1) << level])
 
 

@@ -28,7 +28,7 @@ EVENTS = facts()
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Give a ledger of the whole example."""
+    """Yield a ledger of the whole example."""
     with ledger_of(tmp_path / "a.ledger", EVENTS) as made:
         yield made
 

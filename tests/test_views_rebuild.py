@@ -28,14 +28,14 @@ HEAD = len(EVENTS)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """Give a ledger of the whole example."""
+    """Yield a ledger of the whole example."""
     with ledger_of(tmp_path / "a.ledger", EVENTS) as made:
         yield made
 
 
 @pytest.fixture
 def live(ledger: Ledger, tmp_path: Path) -> Path:
-    """Give views of it."""
+    """Return views of it."""
     return built_anew(ledger, tmp_path / "live.views")
 
 

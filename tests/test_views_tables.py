@@ -52,14 +52,14 @@ HOUR = DAY // 24
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    """Give a ledger of the whole example."""
+    """Yield a ledger of the whole example."""
     with ledger_of(tmp_path_factory.mktemp("views") / "a.ledger", facts()) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def views(ledger: Ledger) -> Path:
-    """Give views of it."""
+    """Return views of it."""
     return built_anew(ledger, beside(ledger.path))
 
 

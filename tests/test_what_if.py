@@ -46,7 +46,7 @@ def asked(everyone: Everyone, *drafts: Draft, as_of: When = "2030-01-01", **more
 
 
 def changed(compared: Compared) -> list[tuple[str, str, str, str]]:
-    """Give (registration, change, status, status under the draft) of each sitting."""
+    """Return (registration, change, status, status under the draft) of each sitting."""
     keys = ("registration_id", "change", "status", "status_draft")
     return [tuple(row[key] for key in keys) for row in dicts(compared.sittings)]
 
@@ -67,7 +67,7 @@ class Beside:
         assert {type(outcome) for outcome in outcomes} == {Appended}
 
     def moments(self, as_of: int) -> list[tuple[Ledger, Catalogue, Moment]]:
-        """Give what to ask of either ledger: all that it knows, as of an instant."""
+        """Return what to ask of either ledger: all that it knows, as of an instant."""
         found = []
         for ledger in self._ledgers:
             position = ledger.head().position
@@ -94,7 +94,7 @@ class Beside:
                     yield who, standing.exam, key, start, now, then
 
     def standings_changed(self, as_of: int) -> list[tuple[Any, ...]]:
-        """Give those whose status or eligible_from the drafts would change."""
+        """Return those whose status or eligible_from the drafts would change."""
         now, then = (
             {row[:2]: (row[2], row[4]) for row in one_by_one(ledger, moment)}
             for ledger, _, moment in self.moments(as_of)

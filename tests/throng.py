@@ -38,12 +38,12 @@ class Told(NamedTuple):
     """The ledger's position of each of its rows."""
 
     def position(self, known: int) -> int:
-        """Give the ledger's position at which so many of its rows are known."""
+        """Return the ledger's position at which so many of its rows are known."""
         return self.positions[known - 1] if known else 0
 
 
 def renamed(row: Recorded, mark: str) -> Fact:
-    """Give a row as a fact under names that no other world has."""
+    """Return a row as a fact under names that no other world has."""
     fact = row.fact()
     if not mark:
         return fact
@@ -71,7 +71,7 @@ def mixed(random: Random, lengths: Sequence[int]) -> list[int]:
 
 
 def by_record(worlds: Sequence[World]) -> list[int]:
-    """Give the numbers of worlds in the order in which their events were recorded."""
+    """Return the numbers of worlds in the order in which their events were recorded."""
     stamps = [
         (row.recorded_at, row.position, number)
         for number, world in enumerate(worlds)

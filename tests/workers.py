@@ -25,5 +25,5 @@ def start(path: Path | str, name: str, batches: int | str, size: int) -> subproc
 
 
 def told(said: str) -> set[str]:
-    """Give the ids that a worker's lines acknowledge."""
+    """Return the ids that a worker's lines acknowledge."""
     return {word.partition("=")[0] for word in said.split() if "=" in word}

@@ -107,7 +107,7 @@ def no_candidate(candidate: str, ledger: Ledger) -> CallProblem:
 
 
 def call_of(context: typer.Context) -> Call:
-    """Give what the call says before its command."""
+    """Return what the call says before its command."""
     call = context.find_root().obj
     assert isinstance(call, Call)
     return call

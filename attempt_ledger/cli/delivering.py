@@ -49,7 +49,7 @@ def program_of(form: Form) -> str:
 
 
 def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) -> str:
-    """Tell the form from the option, else from the name of the file, else the first accepted."""
+    """Return the form from the option, else from the name of the file, else the first accepted."""
     suffix = "" if output is None else output.suffix.lower().lstrip(".")
     form = format or {"txt": "text"}.get(suffix, suffix)
     if form not in accepted:
@@ -90,7 +90,7 @@ def say_receipt(receipt: Receipt) -> None:
 
 
 def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
-    """Tell where a receipt goes, None for nowhere but inside."""
+    """Return where a receipt goes, None for nowhere but inside."""
     from replay.formats.forms import beside
 
     if asked is not None:

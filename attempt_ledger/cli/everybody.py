@@ -130,6 +130,6 @@ def check_format(format: Table | None, output: Path | None) -> None:
 
 
 def by_name(output: Path | None) -> Table:
-    """Tell the format from the name of the file; csv where that says nothing."""
+    """Return the format from the name of the file; csv where that says nothing."""
     suffix = "" if output is None else output.suffix.lower().lstrip(".")
     return Table(suffix) if suffix in set(Table) else Table.csv

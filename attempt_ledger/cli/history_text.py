@@ -60,7 +60,7 @@ def on_two_lines(instant: int, *, fine: bool = True) -> str:
 
 
 def said(event: Recorded, data: Mapping[str, Any], annulment: Recorded | None) -> Text:
-    """Say what an event is, then what its data says, then who recorded it."""
+    """Return what an event is, then what its data says, then who recorded it."""
     rest = dict(data)
     head = [event.type, *(str(rest.pop(name)) for name in (*_SUBJECTS, *_KEYS) if name in rest)]
     lines = [text("  ".join(head), BAD if annulment is not None else "")]
@@ -75,13 +75,13 @@ def said(event: Recorded, data: Mapping[str, Any], annulment: Recorded | None) -
 
 
 def why(annulment: Recorded) -> str:
-    """Say who annulled an event, where, and why."""
+    """Return who annulled an event, where, and why."""
     actor = "" if annulment.actor is None else f" by {annulment.actor}"
     return f"position {annulment.position}{actor}: {annulment.payload()['reason']}"
 
 
 def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give the fields of the data as words; a personal one that was not revealed is `sealed`.
+    """Yield the fields of the data as words; a personal one that was not revealed is `sealed`.
 
     One that nobody can read any more is `erased`.
     """

@@ -91,7 +91,7 @@ class Door(typer.core.TyperGroup):
         self.commands = _Commands()  # type: ignore[assignment]
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Give the names without loading anything."""
+        """Return the names without loading anything."""
         return list(COMMANDS)
 
     def invoke(self, ctx: Any) -> Any:

@@ -80,7 +80,7 @@ class Command(typer.core.TyperCommand):
     """A command whose help writes its words as the docs do: CANDIDATE [EXAM], FILE..."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Give the words of the usage line."""
+        """Return the words of the usage line."""
         return ["[OPTIONS]", *map(_word, _arguments(self, ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

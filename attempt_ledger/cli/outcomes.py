@@ -18,7 +18,7 @@ def append_one(ledger: Ledger, fact: Fact) -> int:
 
 
 def told(outcome: Outcome, what: str) -> int:
-    """Say what became of a fact, and give the exit code."""
+    """Return what became of a fact, and give the exit code."""
     match outcome:
         case Appended(position):
             say(f"{what} is recorded at position {position}")

@@ -220,7 +220,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _read(file: str) -> tuple[str, str]:
-    """Give a policy's id and text, of a file or of a shipped policy's name."""
+    """Return a policy's id and text, of a file or of a shipped policy's name."""
     from retake_policies.schema import parse_policy
     from retake_policies.shipped import SHIPPED, shipped
 
@@ -236,7 +236,7 @@ class _Published(NamedTuple):
 
 
 def _published(context: typer.Context, known_at: str | None) -> _Published:
-    """Give the versions known at a moment, by (id, effective_from, position)."""
+    """Return the versions known at a moment, by (id, effective_from, position)."""
     from replay.ask import Asker
     from replay.moment import moment_at
 
@@ -262,7 +262,7 @@ def _published(context: typer.Context, known_at: str | None) -> _Published:
 def _in_force(
     context: typer.Context, known_at: str | None, id: str, at: int
 ) -> tuple[Version | None, str]:
-    """Give the version of a policy that is in force, None if there is none; and all the ids."""
+    """Return the version of a policy that is in force, None if there is none; and all the ids."""
     from retake_policies.dated import version_in_force
 
     every = _published(context, known_at).versions

@@ -61,7 +61,7 @@ def answered(call: Callable[[], object]) -> int:
 
 
 def sentences(error: Exception) -> Iterable[str]:
-    """Say what went wrong, for every kind of error there is, each fault one sentence."""
+    """Return what went wrong, for every kind of error there is, each fault one sentence."""
     # Here, since a call that goes well does without them.
     from replay.moment import UnansweredMoment
     from retake_policies.schema import PolicyError
@@ -84,7 +84,7 @@ def sentences(error: Exception) -> Iterable[str]:
 
 
 def _usage(error: Exception) -> Iterable[str]:
-    """Say what Typer found wrong with the words of the call, and how it is used."""
+    """Return what Typer found wrong with the words of the call, and how it is used."""
     said = str(error.format_message())  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     if "unexpected extra argument" in said and getattr(context, "info_name", "") == "request":

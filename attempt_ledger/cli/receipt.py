@@ -95,7 +95,7 @@ def check(
 
 
 def since(everyone: Everyone, output: Output) -> int:
-    """Say what has become of an output on the latest knowledge; gives the exit code."""
+    """Return what has become of an output on the latest knowledge; gives the exit code."""
     from replay.restating import restated as compared
 
     found = compared(everyone, output)

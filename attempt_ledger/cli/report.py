@@ -178,7 +178,7 @@ def parameters_of(
 
 
 def as_of_of(as_of: str | None, end: int | None, now: int) -> int:
-    """Give the instant whose truth is meant: the period's end, but never later than now."""
+    """Return the instant whose truth is meant: the period's end, but never later than now."""
     if as_of is not None:
         return instant("--as-of", as_of)
     return now if end is None else min(end, now)

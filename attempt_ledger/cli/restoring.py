@@ -42,7 +42,7 @@ def copied(
 
 
 def _signed_last(place: Place, key: VerifierKey, is_held: bool) -> list[Kept]:
-    """Give the last checkpoint that the signing key signed, if that is known here.
+    """Return the last checkpoint that the signing key signed, if that is known here.
 
     A key must not sign a log that contradicts what it signed before; where it lies without its
     memory, nothing here can tell.
@@ -90,7 +90,7 @@ def forget_again_in(call: Call, draft: Draft) -> None:
 
 
 def keys_of(call: Call) -> Path:
-    """Tell where the key file of the ledger lies, or is to lie."""
+    """Return where the key file of the ledger lies, or is to lie."""
     return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
 
 

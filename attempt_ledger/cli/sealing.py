@@ -66,7 +66,7 @@ def sealing_beside(
 
 
 def processes() -> int:
-    """Tell how many processes hash: as many as there are cores for us, at most two."""
+    """Return how many processes hash: as many as there are cores for us, at most two."""
     return min(2, len(os.sched_getaffinity(0)))
 
 

@@ -65,7 +65,7 @@ def all_standings(
 
 
 def in_short(standing: Standing, overdue: int | None, show: Show) -> Group:
-    """Say the verdict and its sentences."""
+    """Return the verdict and its sentences."""
     line = Text.assemble(
         text(standing.exam, HEAD), "  ", verdict(standing), f" {when(standing, show)}".rstrip()
     )
@@ -83,7 +83,7 @@ def verdict(standing: Standing) -> Text:
 
 
 def when(standing: Standing, show: Show) -> str:
-    """Say from when, or that on these facts there is no such day."""
+    """Return from when, or that on these facts there is no such day."""
     if standing.eligible:
         return ""
     if standing.eligible_from is None:
@@ -147,7 +147,7 @@ def sittings(standing: Standing, overdue: int | None, show: Show) -> Group:
 
 
 def outcome(sitting: Sitting, overdue: int | None, show: Show) -> Text:
-    """Say how a sitting ended; a beta without a result is pending or overdue, never failed."""
+    """Return how a sitting ended; a beta without a result is pending or overdue, never failed."""
     words = sitting.outcome
     if words == "pending":
         words = "result pending"
@@ -160,12 +160,12 @@ def outcome(sitting: Sitting, overdue: int | None, show: Show) -> Text:
 
 
 def is_awaited_beta(sitting: Sitting) -> bool:
-    """Tell whether it is a beta sitting whose result has not come."""
+    """Return whether it is a beta sitting whose result has not come."""
     return sitting.delivery == "beta" and sitting.outcome == "pending"
 
 
 def series(standing: Standing, show: Show) -> str:
-    """Say how far the series is, and until when its period runs."""
+    """Return how far the series is, and until when its period runs."""
     count = standing.sittings_in_series
     if count == 0:
         return "A sitting now would be the first of a new series."
@@ -175,7 +175,7 @@ def series(standing: Standing, show: Show) -> str:
 
 
 def footer(standing: Standing, show: Show) -> Iterator[tuple[str, str]]:
-    """Say what comes next, and what the answer was computed from."""
+    """Yield what comes next, and what the answer was computed from."""
     if standing.next_change_at is not None:
         yield "next change", show(standing.next_change_at)
     yield from moment_lines(standing.as_of, standing.known_at, standing.position, show)
@@ -189,7 +189,7 @@ def footer(standing: Standing, show: Show) -> Iterator[tuple[str, str]]:
 def moment_lines(
     as_of: int, known_at: int | None, position: int, show: Show
 ) -> Iterator[tuple[str, str]]:
-    """Say which moment was asked about."""
+    """Yield which moment was asked about."""
     yield "as of", show(as_of)
     known = "before any event" if known_at is None else show(known_at)
     yield "known at", f"{known}, position {position}"

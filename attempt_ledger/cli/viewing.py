@@ -26,7 +26,7 @@ ViewsFile = Annotated[
 
 
 def views_of(call: Call, named: Path | None) -> Path:
-    """Give the file of views that is meant."""
+    """Return the file of views that is meant."""
     return Path(f"{os.path.realpath(call.path)}.views") if named is None else named
 
 
@@ -38,7 +38,7 @@ def ways() -> Ways:
 
 
 def compiled() -> Kernels:
-    """Give the compiled fold, from an earlier run or made now."""
+    """Return the compiled fold, from an earlier run or made now."""
     from replay.compiled import digest, kernels_in
 
     cache = cache_folder()

@@ -95,7 +95,7 @@ CODES: Final[Mapping[str, tuple[str, State]]] = {
 
 
 def found(code: str, sentence: str, remedy: str, **figures: Figure) -> Finding:
-    """Say what is not as it should be, and what to do."""
+    """Return what is not as it should be, and what to do."""
     check, state = CODES[code]
     return Finding(check, state, code, sentence, remedy, figures)
 
@@ -106,7 +106,7 @@ def fine(check: str, sentence: str, **figures: Figure) -> Finding:
 
 
 def worst(findings: list[Finding]) -> State:
-    """Give the worst state of all."""
+    """Return the worst state of all."""
     states = {finding.state for finding in findings}
     return next(state for state in (WRONG, WARNING, State.ok) if state in states or state == "ok")
 

@@ -77,13 +77,13 @@ class Patient:
         return seal_state(self.place)
 
     def recorded_at(self, position: int) -> int | None:
-        """Tell when a position was recorded."""
+        """Return when a position was recorded."""
         for row in self.opened.read(position - 1, position):
             return row.recorded_at
         return None
 
     def age(self, instant: int) -> int:
-        """Tell how long ago an instant is, 0 for one to come."""
+        """Return how long ago an instant is, 0 for one to come."""
         return max(0, self.now - instant)
 
     def said(self, instant: int) -> str:

@@ -51,7 +51,7 @@ class Exploring(sqlite3.Connection):
     problem = ""
 
     def said(self, error: sqlite3.OperationalError) -> sqlite3.OperationalError:
-        """Give the error that says it, where SQLite only says that there is one."""
+        """Return the error that says it, where SQLite only says that there is one."""
         if _RAISED in str(error) and self.problem:
             return sqlite3.OperationalError(self.problem)
         return error

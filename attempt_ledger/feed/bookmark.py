@@ -86,7 +86,7 @@ def _position(line: bytes, path: Path, ledger: Ledger) -> int:
 
 
 def reader_gone(file: BinaryIO) -> bool:
-    """Tell whether nobody reads any more what is written here: only a pipe or socket knows."""
+    """Return whether nobody reads any more what is written here: only a pipe or socket knows."""
     try:
         descriptor = file.fileno()
     except (OSError, ValueError):

@@ -46,7 +46,7 @@ def certify(
 
 
 def expires_after(certified: Certified, renewal: int) -> Ints:
-    """Give the `expires_at` that an earning (renewal 0) or the n-th renewal says, NEVER for ever.
+    """Return the `expires_at` that an earning (renewal 0) or the n-th renewal says, NEVER for ever.
 
     A renewal adds a term to the one before it, however early it comes.
     """

@@ -51,7 +51,7 @@ class Dice:
         return float((number ^ (number >> 31)) >> 11) * 2.0**-53
 
     def _key(self, what: str) -> int:
-        """Give the number that stands for a purpose."""
+        """Return the number that stands for a purpose."""
         if what not in self._keys:
             with np.errstate(over="ignore"):
                 key = mixed(np.atleast_1d(np.uint64(crc32(what.encode())) + self._seed * _GOLDEN))

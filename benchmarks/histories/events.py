@@ -54,7 +54,7 @@ def numbered(sittings: Sittings) -> Sittings:
 
 
 def tell(world: World, dice: Dice, sittings: Sittings, count: int, *, plain: bool) -> Told | None:
-    """Tell the first `count` events in the order of recording; None if there are not as many.
+    """Return the first `count` events in the order of recording; None if there are not as many.
 
     Results whose recording lies beyond are not known yet, as at the head of any ledger.
     """

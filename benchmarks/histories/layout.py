@@ -77,7 +77,7 @@ def batches(world: World, told: Told) -> Iterator[pa.RecordBatch]:
 
 
 def recorded_at(arrival: Ints) -> Ints:
-    """Say when the ledger took what had arrived: each minute all of it, in one transaction."""
+    """Return when the ledger took what had arrived: each minute all of it, in one transaction."""
     minutes = -(-arrival // 60)
     fraction = mixed(minutes.astype(np.uint64)) % np.uint64(SECOND)
     return minutes * 60 * SECOND + fraction.astype(np.int64)

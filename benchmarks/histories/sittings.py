@@ -86,7 +86,7 @@ def _rounds(world: World, dice: Dice, candidates: int) -> Iterator[Sittings]:
 
 
 def _enrolled(world: World, dice: Dice, candidates: int) -> tuple[_Pairs, _Pairs]:
-    """Say which exams everybody takes up, and when: from live on, and in beta."""
+    """Return which exams everybody takes up, and when: from live on, and in beta."""
     everybody = np.arange(candidates)
     exams_each = 1 + np.searchsorted([0.46, 0.84], dice.uniform("exams", everybody), side="right")
     candidate = np.repeat(everybody, exams_each)
@@ -144,7 +144,7 @@ def _round(world: World, dice: Dice, pairs: _Pairs, round: int) -> tuple[Sitting
 
 
 def _after_failure(world: World, dice: Dice, pairs: _Pairs, draw: Ints) -> tuple[Ints, Flags]:
-    """Say when who has not passed sits again, and whether before the wait is over."""
+    """Return when who has not passed sits again, and whether before the wait is over."""
     programme = world.programme[pairs.exam]
     wait = _WAITS[programme, np.minimum(pairs.ordinal, 8) - 1]
     kept = pairs.start + wait + dice.waiting("gap", draw, 18 * DAY)

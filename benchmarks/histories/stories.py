@@ -137,7 +137,7 @@ def _fact(sat: _Sat, id: str, time: int, event: object, source: str = FEED) -> F
 
 
 def _revoked(pick: _Picker) -> Iterator[Story]:
-    """Tell of results that no longer stand, after an investigation."""
+    """Yield of results that no longer stand, after an investigation."""
     sittings = pick.sittings
     passed = (sittings.outcome == PASSED) & (sittings.beta == 0)
     for sat in pick.sat("revoked", (0, 0.002), passed):
@@ -147,7 +147,7 @@ def _revoked(pick: _Picker) -> Iterator[Story]:
 
 
 def _annulled_sittings(pick: _Picker) -> Iterator[Story]:
-    """Tell of sittings that never took place: the attempt and its result, annulled."""
+    """Yield of sittings that never took place: the attempt and its result, annulled."""
     for sat in pick.sat("mishap", (0, 0.0012), pick.sittings.beta == 0):
         known = _both_known(sat) + pick.days("mix-up found", sat, 2, 60)
         yield _annulment(sat, "attempted", known, sat.attempt, "another candidate's sitting")
@@ -156,7 +156,7 @@ def _annulled_sittings(pick: _Picker) -> Iterator[Story]:
 
 
 def _annulled_results(pick: _Picker) -> Iterator[Story]:
-    """Tell of results that were recorded wrong: annulled, and said anew under a new id."""
+    """Yield of results that were recorded wrong: annulled, and said anew under a new id."""
     sittings = pick.sittings
     live = (sittings.beta == 0) & (sittings.outcome != PENDING)
     for sat in pick.sat("mishap", (0.0012, 0.0024), live):
@@ -184,7 +184,7 @@ def _annulment(sat: _Sat, what: str, known: int, annuls: int, reason: str) -> St
 
 
 def _exceptions(pick: _Picker) -> Iterator[Story]:
-    """Tell of exceptions: most asked for by those who then sit before their wait is over."""
+    """Yield of exceptions: most asked for by those who then sit before their wait is over."""
     sittings, numbers = pick.sittings, count(1)
     failed = (sittings.outcome == FAILED) & (sittings.beta == 0)
     hasty = failed & (sittings.next_start < NEVER)

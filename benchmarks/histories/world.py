@@ -29,7 +29,7 @@ PROGRAMMES: Final = ("general", "mta-mce", "mos")
 
 
 def at(text: str) -> int:
-    """Give the seconds since 1970 of a date, at 00:00 UTC."""
+    """Return the seconds since 1970 of a date, at 00:00 UTC."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
@@ -114,7 +114,7 @@ def world(*, plain: bool) -> World:
 
 
 def catalogue_facts(world: World) -> Iterator[Fact]:
-    """Give the catalogue's events, each true when it became known, in the order of time."""
+    """Yield the catalogue's events, each true when it became known, in the order of time."""
     entries = [*_policies(), *_exams(world), *_certifications(world)]
     yield from sorted(entries, key=lambda fact: fact.time)  # stable
 

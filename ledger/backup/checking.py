@@ -20,7 +20,7 @@ _AT_ONCE = 4096
 
 
 def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told) -> list[str]:
-    """Say what is wrong with a copy's file, its log, and with either beside the other.
+    """Return what is wrong with a copy's file, its log, and with either beside the other.
 
     Every event is hashed anew and held against the log, which is held against its checkpoint, as
     `verify --full` does; meanwhile SQLite looks at every page and index. Without a `key` there is

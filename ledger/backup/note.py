@@ -27,7 +27,7 @@ class Note(NamedTuple):
 
 
 def note_path(ledger: Path) -> Path:
-    """Tell where the note lies, by whatever name the ledger is opened."""
+    """Return where the note lies, by whatever name the ledger is opened."""
     return Path(f"{os.path.realpath(ledger)}.last-backup")
 
 

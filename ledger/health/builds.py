@@ -16,7 +16,7 @@ _MENDED = ((3, 44, 6), (3, 50, 7))
 
 
 def has_wal_reset_bug(version: str) -> bool:
-    """Tell whether a release of SQLite, such as ``3.40.1``, has the bug.
+    """Return whether a release of SQLite, such as ``3.40.1``, has the bug.
 
     >>> has_wal_reset_bug("3.51.2"), has_wal_reset_bug("3.51.3"), has_wal_reset_bug("3.50.7")
     (True, False, False)
@@ -28,7 +28,7 @@ def has_wal_reset_bug(version: str) -> bool:
 
 
 def python_sqlite() -> str:
-    """Give the release of the SQLite that keeps the ledger: what Python's module is linked to."""
+    """Return the release of the SQLite that keeps the ledger: what Python's module is linked to."""
     return sqlite3.sqlite_version
 
 

@@ -64,7 +64,7 @@ def damages(connection: sqlite3.Connection, *, full: bool) -> list[str]:
 
 
 def gap(connection: sqlite3.Connection) -> int | None:
-    """Give the first position that is missing (positions are 1, 2, 3 …); None if none is.
+    """Return the first position that is missing (positions are 1, 2, 3 …); None if none is.
 
     A first position below 1 is given as it is: it should not be there. Counts what the table holds,
     whatever its indexes say.

@@ -91,13 +91,13 @@ def _unescaped(place: str) -> str:
 
 
 def room(path: Path) -> Room:
-    """Tell how much more may be written beside a file; raises OSError."""
+    """Return how much more may be written beside a file; raises OSError."""
     told = os.statvfs(path.parent)
     return Room(told.f_bavail * told.f_frsize, told.f_favail if told.f_files else None)
 
 
 def size(path: Path) -> int:
-    """Tell how many bytes a file takes up; 0 if it is not there."""
+    """Return how many bytes a file takes up; 0 if it is not there."""
     try:
         return path.stat().st_size
     except OSError:
@@ -105,22 +105,22 @@ def size(path: Path) -> int:
 
 
 def open_to_others(path: Path) -> bool:
-    """Tell whether others than the owner may read or write a file; raises OSError."""
+    """Return whether others than the owner may read or write a file; raises OSError."""
     return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def everyone_may_write(path: Path) -> bool:
-    """Tell whether everybody on the machine may write a file; raises OSError."""
+    """Return whether everybody on the machine may write a file; raises OSError."""
     return bool(path.stat().st_mode & stat.S_IWOTH)
 
 
 def may_write(path: Path) -> bool:
-    """Tell whether this process may write a file, or make it where it is not there."""
+    """Return whether this process may write a file, or make it where it is not there."""
     return _may(path if path.exists() else path.parent, os.W_OK)
 
 
 def may_read(path: Path) -> bool:
-    """Tell whether this process may read a file."""
+    """Return whether this process may read a file."""
     return _may(path, os.R_OK)
 
 

@@ -52,7 +52,7 @@ def keys_of(ledger: Ledger, path: Path) -> Keys:
 
 
 def _backups(connection: sqlite3.Connection) -> tuple[KeyBackup, ...]:
-    """Give the register of copies; none in a file of a release that kept none."""
+    """Return the register of copies; none in a file of a release that kept none."""
     there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'backups'").fetchone()
     rows = connection.execute("SELECT * FROM backups ORDER BY at, until") if there else ()
     return tuple(KeyBackup._make(row) for row in rows)

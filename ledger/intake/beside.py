@@ -30,7 +30,7 @@ _MESSAGES_AHEAD = 32  # some 5 MB: more rows than a transaction of 50 ms takes
 
 
 def is_worth_it(source: Source) -> bool:
-    """Tell whether an input can be read by another process, and is large enough to pay for it."""
+    """Return whether an input can be read by another process, and is large enough to pay for it."""
     if source.path is None or source.size is None:
         return False
     return source.size * (_COMPRESSED_TO if source.is_compressed else 1) >= WORTH_BYTES

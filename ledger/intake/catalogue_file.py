@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Say which entry it is, for a sentence about it."""
+        """Return which entry it is, for a sentence about it."""
         return f"[[{self.kind}]] {self.name}"
 
 

@@ -50,7 +50,7 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Say whether all of the input was read and nothing of it refused."""
+        """Return whether all of the input was read and nothing of it refused."""
         return not self.rejected and self.stopped is None
 
     def summary(self) -> list[str]:
@@ -174,7 +174,7 @@ class Rejects:
 
     @property
     def is_made(self) -> bool:
-        """Say whether there was anything to write."""
+        """Return whether there was anything to write."""
         return self._file is not None
 
     def flush(self) -> None:

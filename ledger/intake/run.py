@@ -63,7 +63,7 @@ Progress: TypeAlias = Callable[[Report, int, int | None], None]
 
 
 def format_of(source: Source, format: Format = "auto") -> Format:
-    """Tell the format of an input: the one named, else by its extension, else by its first byte.
+    """Return the format of an input: the one named, else by its extension, else by its first byte.
 
     Call it before anything of the input is read. Raises SourceProblem for what is no input.
     """

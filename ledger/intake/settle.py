@@ -211,7 +211,7 @@ class _Desk:
 
 
 def _only_says_more(stored: Recorded, row: Row) -> bool:
-    """Tell whether an attempt differs only by a field that was absent before (spec section 6)."""
+    """Return whether an attempt differs only by a field that was absent before (spec section 6)."""
     new = Recorded(0, 0, *row)
     if (stored.type, stored.occurred_at, stored.stream) != (new.type, new.occurred_at, new.stream):
         return False

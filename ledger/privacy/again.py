@@ -10,7 +10,7 @@ UNKNOWN_REASON = "forgotten before, as the key file says"
 
 
 def forgotten_in(ledger: Ledger) -> frozenset[str]:
-    """Give every candidate who was forgotten, as the ledger says. Looks at every event."""
+    """Return every candidate who was forgotten, as the ledger says. Looks at every event."""
     return frozenset(
         stream.partition("/")[2]
         for (stream,) in ledger.recorder.values(

@@ -27,7 +27,7 @@ def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
 
 
 def places(subject: str, source: str, id: str, fields: Iterable[str]) -> list[bytes]:
-    """Give the places of some fields of one event, as `associated_data` does each."""
+    """Return the places of some fields of one event, as `associated_data` does each."""
     event = f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, "
     return [f"{event}{quoted(field)}]".encode() for field in fields]
 

@@ -177,7 +177,7 @@ class KeyFile:
         return self.look_up(candidate)[0]
 
     def is_destroyed(self, candidate: str) -> bool:
-        """Tell whether the candidate's key was destroyed."""
+        """Return whether the candidate's key was destroyed."""
         return self.look_up(candidate)[1]
 
     def keep(self, candidate: str, key: bytes | None = None) -> bytes:

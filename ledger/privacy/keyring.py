@@ -80,7 +80,7 @@ class Keyring:
         return sealer
 
     def same_secret(self, stored: Recorded, field: str, old: Any, new: Any) -> bool:
-        """Tell whether two values of a personal field say the same (a `compare.SameSecret`).
+        """Return whether two values of a personal field say the same (a `compare.SameSecret`).
 
         Without the key there is no telling a plain text from a sealed one, and with the key
         destroyed nothing at all: then they count as the same, and the clear fields decide alone.

@@ -45,7 +45,7 @@ class Vault:
         self._readers = RLock()
 
     def keyring(self, writing: Writing) -> Keyring:
-        """Give the keys for one append transaction: a context manager."""
+        """Return the keys for one append transaction: a context manager."""
         return Keyring(self._writing, writing)
 
     def reveal(
@@ -84,7 +84,7 @@ class Vault:
         return self._look_up(candidate)[0]
 
     def is_destroyed(self, candidate: str) -> bool:
-        """Tell whether a candidate's key was destroyed."""
+        """Return whether a candidate's key was destroyed."""
         return self._look_up(candidate)[1]
 
     def _look_up(self, candidate: str) -> tuple[bytes | None, bool]:

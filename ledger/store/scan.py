@@ -87,7 +87,7 @@ def scan_recorded(path: Path, upto: int) -> Iterator[pa.RecordBatch]:
 
 
 def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.Table:
-    """Give all facts of some candidates up to a position, by position, as `RECORDED_SCHEMA`.
+    """Return all facts of some candidates up to a position, by position, as `RECORDED_SCHEMA`.
 
     Through the ledger's own connection: a follower reads again and again.
     """
@@ -108,7 +108,7 @@ def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.
 
 
 def sample_candidates(path: Path, upto: int, count: int) -> list[str]:
-    """Give the candidates of about `count` facts spread evenly over the ledger, sorted."""
+    """Return the candidates of about `count` facts spread evenly over the ledger, sorted."""
     step = max(1, upto // max(1, count))
     every = f"""
 WITH RECURSIVE at(position) AS (SELECT {step} UNION ALL SELECT position + {step} FROM at
@@ -130,7 +130,7 @@ class Clock(NamedTuple):
     recorded_at: npt.NDArray[np.int64]
 
     def position_at(self, known_at: npt.NDArray[np.int64], upto: int) -> npt.NDArray[np.int64]:
-        """Give for each instant the last position recorded by then, 0 if none."""
+        """Return for each instant the last position recorded by then, 0 if none."""
         after = np.searchsorted(self.recorded_at, known_at, side="right")
         last: npt.NDArray[np.int64] = np.append(self.first, upto + 1)[after] - 1
         return last

@@ -121,7 +121,7 @@ def _where(wanted: Selection, *, few_of_source: bool) -> tuple[str, tuple[str | 
 
 
 def _few_of_source(ledger: Ledger, wanted: Selection) -> bool:
-    """Tell whether a source has so few events that they are looked up one by one."""
+    """Return whether a source has so few events that they are looked up one by one."""
     if wanted.source is None or wanted.streams is not None:
         return False
     most = (wanted.upto - wanted.after) // _FEW
@@ -143,7 +143,7 @@ class Annulments(NamedTuple):
     by: npt.NDArray[np.int64]
 
     def of(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Give the position that annulled each, 0 for what stands."""
+        """Return the position that annulled each, 0 for what stands."""
         if not len(self.annulled):
             return np.zeros_like(positions)
         at = np.minimum(np.searchsorted(self.annulled, positions), len(self.annulled) - 1)
@@ -152,7 +152,7 @@ class Annulments(NamedTuple):
 
 
 def annulments_among(ledger: Ledger, wanted: Selection, upto: int) -> Annulments:
-    """Give what is annulled, as known at a position, of the events that may be wanted.
+    """Return what is annulled, as known at a position, of the events that may be wanted.
 
     An annulment comes after what it annuls and stands in the same stream.
     """
@@ -170,7 +170,7 @@ def annulments_among(ledger: Ledger, wanted: Selection, upto: int) -> Annulments
 
 
 def rows_at(ledger: Ledger, positions: Sequence[int]) -> dict[int, Recorded]:
-    """Give the events at some positions."""
+    """Return the events at some positions."""
     found: dict[int, Recorded] = {}
     for start in range(0, len(positions), _CHUNK):
         some = positions[start : start + _CHUNK]

@@ -229,7 +229,7 @@ class Writing:
         return None if found is None else Recorded._make(found)
 
     def is_forgotten(self, stream: str) -> bool:
-        """Tell whether a CandidateForgotten, of any version, is in the stream."""
+        """Return whether a CandidateForgotten, of any version, is in the stream."""
         found = self.connection.execute(
             f"SELECT 1 FROM events WHERE {FORGOTTEN}", (stream,)
         ).fetchone()

@@ -89,7 +89,7 @@ def _node_or_none(tree: Tree, level: int, index: int) -> bytes | None:
 
 
 def is_signed(tree: Tree, root: bytes, tile: int) -> bool:
-    """Tell whether the stored leaves of a tile lead to the signed root by the stored nodes above.
+    """Return whether the stored leaves of a tile lead to the signed root by the stored nodes above.
 
     A partial tile on the edge of the tree is what the root is made of; above a full one stands its
     node, in a tile of which the same is asked.

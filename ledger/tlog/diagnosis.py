@@ -90,7 +90,7 @@ def _what(row: Recorded, leaves: dict[int, bytes], near: Sequence[Recorded]) -> 
 
 
 def _guesses(row: Recorded, near: Sequence[Recorded]) -> Iterator[tuple[str, Any]]:
-    """Give likely values of single columns: those of the rows around it, and all known topics."""
+    """Yield likely values of single columns: those of the rows around it, and all known topics."""
     for topic in BY_TOPIC:
         yield "topic", topic
     for column in _TRIED:

@@ -85,7 +85,7 @@ def _read(connection: sqlite3.Connection) -> list[Finding]:
 
 
 def of_positions(first: int, last: int, problem: str) -> Finding:
-    """Say what is wrong with a run of positions."""
+    """Return what is wrong with a run of positions."""
     return Finding(first, f"positions {first} to {last} cannot be read: {problem}")
 
 

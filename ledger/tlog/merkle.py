@@ -74,7 +74,7 @@ def top(hashes: Sequence[bytes]) -> bytes:
 
 
 def grown(begin: int, tops: Sequence[bytes], tail: Sequence[bytes], before: Nodes) -> Nodes:
-    """Give the nodes of a tree of which all from leaf 256 · `begin` on is at hand.
+    """Return the nodes of a tree of which all from leaf 256 · `begin` on is at hand.
 
     `tops` are the nodes (8, begin), (8, begin + 1) …, `tail` the leaves after those; `before` gives
     the nodes that lie before them all.

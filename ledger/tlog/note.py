@@ -140,7 +140,7 @@ def read_key(path: Path) -> SigningKey:
 
 
 def last_signed_path(key: Path) -> Path:
-    """Tell where the last checkpoint that a key signed is kept: beside the key."""
+    """Return where the last checkpoint that a key signed is kept: beside the key."""
     return Path(f"{key}.last")
 
 

@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 def place_of(ledger: Path, key: Path | None = None) -> Place:
-    """Tell where the log of a ledger lies, by whatever name the ledger is opened."""
+    """Return where the log of a ledger lies, by whatever name the ledger is opened."""
     path = Path(os.path.realpath(ledger))
     own = Path(f"{path}.signing-key") if key is None else Path(key)
     return Place(path, Path(f"{path}.tlog"), own)
@@ -96,7 +96,7 @@ def sealed_size(place: Place) -> int:
 
 
 def verified_size(place: Place) -> int:
-    """Tell how many events the last verification says it found in order, without checking it."""
+    """Return how many events the last verification says it found in order, without checking it."""
     return _size(place.verified)
 
 

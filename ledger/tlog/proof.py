@@ -117,7 +117,7 @@ def prove_between(place: Place, key: VerifierKey, sizes: tuple[int, int]) -> byt
 
 
 def _checked(text: str, key: VerifierKey) -> bytes:
-    """Give out no proof that does not hold."""
+    """Return out no proof that does not hold."""
     proof = text.encode()
     try:
         check_proof(proof, key)

@@ -159,7 +159,7 @@ def _known(place: Place, key: SigningKey) -> list[Checkpoint]:
 
 
 def _is_whole(place: Place, last: Checkpoint) -> bool:
-    """Tell whether the tiles that a longer tree would be built on lead to the signed root."""
+    """Return whether the tiles that a longer tree would be built on lead to the signed root."""
     try:
         return Tree(place.tiles, last.size).root() == last.root
     except TileMissing:

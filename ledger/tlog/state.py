@@ -115,7 +115,7 @@ def _verifier_key(place: Place) -> VerifierKey | None:
 
 
 def verified_at(place: Place) -> tuple[int, int] | None:
-    """Tell how many events were verified last, and when (microseconds UTC); None if never."""
+    """Return how many events were verified last, and when (microseconds UTC); None if never."""
     note = read_note(place.verified)
     if note is None:
         return None

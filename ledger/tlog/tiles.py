@@ -35,7 +35,7 @@ def tile_name(level: int, index: int, width: int = WIDTH) -> str:
 
 
 def width_in(size: int, level: int, index: int) -> int:
-    """Tell how many hashes a tile has in a tree of `size` leaves; 0: it is none of its tiles."""
+    """Return how many hashes a tile has in a tree of `size` leaves; 0: it is none of its tiles."""
     return max(0, min(WIDTH, (size >> (LEVELS * level)) - index * WIDTH))
 
 
@@ -51,7 +51,7 @@ class Tiles:
         self.folder = folder
 
     def path(self, level: int, index: int, width: int = WIDTH) -> Path:
-        """Tell where a tile lies."""
+        """Return where a tile lies."""
         return self.folder / tile_name(level, index, width)
 
     def read(self, level: int, index: int, width: int = WIDTH) -> bytes:

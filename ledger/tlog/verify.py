@@ -132,7 +132,7 @@ def _root(tree: Tree, found: _Found) -> bytes | None:
 
 
 def _damaged(place: Place, tree: Tree, found: _Found) -> list[Finding]:
-    """Say which tiles are not what was signed, while the rows are."""
+    """Return which tiles are not what was signed, while the rows are."""
     tiles = {(0, tile) for tile in found.tiles | found.unread}
     if not found.unread:
         others = other_nodes(tree, found.begin, found.tops)
@@ -152,7 +152,7 @@ def _name(tree: Tree, level: int, tile: int) -> str:
 
 
 def _hidden(tree: Tree, checkpoint: Checkpoint, found: _Found) -> list[Finding]:
-    """Say where rows were changed together with the hashes beside them, as closely as can be."""
+    """Return where rows were changed together with the hashes beside them, as closely as can be."""
     for level, index in other_nodes(tree, found.begin, found.tops):
         below = level - LEVELS
         if any(tile >> below == index for tile in found.tiles):

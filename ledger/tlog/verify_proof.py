@@ -452,7 +452,7 @@ def _check_kept(proved: Proved, kept: Checkpoint) -> None:
 
 
 def told(proved: Proved) -> str:
-    """Say what a proof shows, for people."""
+    """Return what a proof shows, for people."""
     checkpoint = proved.checkpoint
     root = base64.b64encode(checkpoint.root).decode()
     log = [("log", checkpoint.origin), ("of size", f"{checkpoint.size:,}"), ("with root", root)]
@@ -478,7 +478,7 @@ def told(proved: Proved) -> str:
 
 
 def _erasure_rows(said: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say what a certificate of erasure says."""
+    """Return what a certificate of erasure says."""
     rows = [
         ("erased", f"what was personal of candidate {said['candidate']}"),
         ("position", f"{said['position']:,}"),

@@ -24,7 +24,7 @@ class Crew:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, work: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """Give the result of each job, in order; raises what a job raises."""
+        """Return the result of each job, in order; raises what a job raises."""
         if self._processes <= 1:
             return (work(*job) for job in jobs)
         if self._pool is None:

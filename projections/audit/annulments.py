@@ -92,7 +92,7 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Say how many there are."""
+    """Return how many there are."""
     if not tally["annulments"]:
         return "Nothing was annulled."
     again = f", {tally['again']:,} of what was annulled already" if tally["again"] else ""

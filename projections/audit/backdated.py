@@ -44,7 +44,7 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Say how many there are, and how many changed what had been answered."""
+    """Return how many there are, and how many changed what had been answered."""
     if not tally["facts"]:
         return "No fact was recorded so long after it was true."
     changed = ""

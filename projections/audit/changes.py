@@ -45,16 +45,16 @@ class Told:
         self._history = history_of(rows, catalogue)
 
     def standing(self, exam: str, as_of: int, position: int) -> Standing:
-        """Give the standing for an exam as of an instant, as known at a position."""
+        """Return the standing for an exam as of an instant, as known at a position."""
         moment = Moment(as_of, None, position)
         return standing_of(self.candidate, exam, self._history, self._catalogue, moment)
 
     def about(self, row: Recorded) -> Recorded:
-        """Give the event that an event is about: of an annulment what it annuls."""
+        """Return the event that an event is about: of an annulment what it annuls."""
         return row if row.annuls is None else self.rows[row.annuls]
 
     def exams(self, row: Recorded) -> list[str]:
-        """Give the exams whose standings an event may change.
+        """Return the exams whose standings an event may change.
 
         A certification may cover any exam that the candidate has to do with.
         """
@@ -76,7 +76,7 @@ class Told:
         return about.key if about.type in SITTING_KINDS else None
 
     def first_change(self, row: Recorded, exam: str, until: int) -> int | None:
-        """Give the first instant before `until` at which an event changes the standing.
+        """Return the first instant before `until` at which an event changes the standing.
 
         From when what it is about was true. Between one instant and the next at which either
         standing may differ from itself, neither does.

@@ -167,7 +167,7 @@ def clause_of(wrong: Wrong) -> str:
 
 
 def against_course(decision: Recorded, then: Then) -> str | None:
-    """Say why the desk would not have taken this step, None where it would have."""
+    """Return why the desk would not have taken this step, None where it would have."""
     request = then.request
     if request is None:
         return None if decision.type == GRANTED else "there was nothing to decide, as far as known"
@@ -199,7 +199,7 @@ def _granted(row: Recorded) -> ExceptionGranted:
 def use_of(
     decision: Recorded, rows: Sequence[Recorded], catalogue: Catalogue, position: int
 ) -> Sitting | None:
-    """Give the sitting that used a grant, as known at a position.
+    """Return the sitting that used a grant, as known at a position.
 
     "The first counted sitting at or after the grant's time uses every grant of that exam, needed or
     not" (spec section 4), unless the grant had run out, or the request was granted anew or revoked

@@ -23,7 +23,7 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Say how many there are, and how many were annulled."""
+    """Return how many there are, and how many were annulled."""
     if not tally["events"]:
         return "No such event was recorded by then."
     return f"{many(tally['events'], 'event')}, {tally['annulled']:,} of them annulled."
@@ -36,7 +36,7 @@ def told(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def marks(row: Mapping[str, Any]) -> str:
-    """Say what an event annuls, and what annulled it."""
+    """Return what an event annuls, and what annulled it."""
     annuls = "" if row["annuls"] is None else f"; annuls @{row['annuls']}"
     return annuls + ("" if row["annulled_by"] is None else f"; annulled by @{row['annulled_by']}")
 

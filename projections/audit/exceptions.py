@@ -90,7 +90,7 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Say how many there are, and how many are against the rule."""
+    """Return how many there are, and how many are against the rule."""
     if not tally["decisions"]:
         return "Nothing was decided on an exception."
     parts = ", ".join(f"{tally[each]:,} {each}" for each in ("granted", "rejected", "revoked"))

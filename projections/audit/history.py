@@ -113,7 +113,7 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Say how many events there are, and how many changes they made."""
+    """Return how many events there are, and how many changes they made."""
     events = len([name for name in tally if name.startswith("@")])
     if not events:
         return "Nothing was recorded by then."
@@ -131,7 +131,7 @@ def told(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def differences(row: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is another with the event than without."""
+    """Yield what is another with the event than without."""
     for column in _SHOWN:
         before, after = (row[f"{column.name}_{side}"] for side, _ in _SIDES)
         if before != after:

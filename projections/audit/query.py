@@ -44,14 +44,14 @@ def counted(what: pa.Array) -> int:
 
 
 def whom(row: Mapping[str, Any]) -> str:
-    """Say whom or what an event is about, exam and registration included."""
+    """Return whom or what an event is about, exam and registration included."""
     about = "" if row["exam"] in (None, row["subject"]) else row["exam"]
     key = "" if row["key"] in (None, row["subject"]) else row["key"]
     return "  ".join(filter(None, [f"{row['about']} {row['subject']}", about, key]))
 
 
 def by(actor: str | None) -> str:
-    """Say who recorded it, where that was said."""
+    """Return who recorded it, where that was said."""
     return "" if actor is None else f" by {actor}"
 
 

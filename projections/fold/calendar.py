@@ -31,7 +31,7 @@ def day_number(year: int, month: int, day: int) -> int:
 
 
 def civil(number: int) -> tuple[int, int, int]:
-    """Give (year, month, day) of a day number; the inverse of `day_number`."""
+    """Return (year, month, day) of a day number; the inverse of `day_number`."""
     z = number + 719_468
     era = z // 146_097
     of_era = z - era * 146_097
@@ -62,7 +62,7 @@ def add_months(number: int, months: int) -> int:
 
 
 def wall(instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> int:
-    """Give the wall time of an instant."""
+    """Return the wall time of an instant."""
     low, high = 0, len(zone_from) - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -74,7 +74,7 @@ def wall(instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> 
 
 
 def of_wall(time: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> int:
-    """Give the instant of a wall time.
+    """Return the instant of a wall time.
 
     A wall time that the zone skips is moved forward by the gap; of one that
     comes twice the first is meant (spec section 3). Both are the offset in
@@ -92,7 +92,7 @@ def of_wall(time: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> 
 
 
 def within_time(instant: int) -> int:
-    """Give an instant back, or NEVER when it lies beyond the year 9999."""
+    """Return an instant back, or NEVER when it lies beyond the year 9999."""
     return instant if instant <= LAST else NEVER
 
 
@@ -104,7 +104,7 @@ def moved(number: int, unit: int, amount: int) -> int:
 def midnight_after(
     start: int, unit: int, amount: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> int:
-    """Give 00:00 of the date that lies a period of days or months after the date of `start`."""
+    """Return 00:00 of the date that lies a period of days or months after the date of `start`."""
     date = wall(start, zone_from, zone_offset) // DAY
     return within_time(of_wall(moved(date, unit, amount) * DAY, zone_from, zone_offset))
 
@@ -112,7 +112,7 @@ def midnight_after(
 def same_time_after(
     start: int, unit: int, amount: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> int:
-    """Give the same time of day, a period of days or months later on the wall clock."""
+    """Return the same time of day, a period of days or months later on the wall clock."""
     time = wall(start, zone_from, zone_offset)
     date = time // DAY
     later = moved(date, unit, amount) * DAY + (time - date * DAY)
@@ -127,7 +127,7 @@ def wait_end(
     zone_from: Sequence[int],
     zone_offset: Sequence[int],
 ) -> int:
-    """Give the end of a wait that runs from `base`.
+    """Return the end of a wait that runs from `base`.
 
     Time is elapsed time. A number of days is, by the policy's `wait.days`,
     that many times 24 hours; or 00:00 of the date that many days on; or that
@@ -156,7 +156,7 @@ def on_from(
 def year_around(
     instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> tuple[int, int]:
-    """Give the first instant of the year of `instant` in a zone, and of the next one.
+    """Return the first instant of the year of `instant` in a zone, and of the next one.
 
     A year begins at 00:00 of 1 January, of two the first. (So the hour of New
     Year's Eve that America/Phoenix had again after it, in 1944, is in the new year.)

@@ -27,7 +27,7 @@ def next_start(
     at: int,
     known: int,
 ) -> int:
-    """Give the first instant after `at` from which another dated entry holds, NEVER if none."""
+    """Return the first instant after `at` from which another dated entry holds, NEVER if none."""
     first = NEVER
     for i in range(lo, hi):
         if at < starts[i] < first and position[i] <= known < annulled[i]:
@@ -36,7 +36,7 @@ def next_start(
 
 
 def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> int:
-    """Give the row of an exam's definition at an instant, -1 when none is known.
+    """Return the row of an exam's definition at an instant, -1 when none is known.
 
     "The known ExamAnnounced with the latest time <= as_of; before the first,
     the first (of equal times the later position)" (spec section 2).
@@ -52,7 +52,7 @@ def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> i
 def certification_definition(
     defined: CertificationDefinitions, certification: int, at: int, known: int
 ) -> int:
-    """Give the row of a certification's definition at an instant, -1 when none is known."""
+    """Return the row of a certification's definition at an instant, -1 when none is known."""
     lo, hi = defined.lo[certification], defined.hi[certification]
     return version_in_force(
         defined.time, defined.time, defined.position, defined.annulled, lo, hi, at, known
@@ -62,7 +62,7 @@ def certification_definition(
 def exam_dates(
     exams: ExamDefinitions, milestones: Milestones, exam: int, definition: int, known: int
 ) -> Dates:
-    """Give an exam's dates by one of its definitions.
+    """Return an exam's dates by one of its definitions.
 
     The time of the latest known ExamWentLive or ExamRetired replaces the
     announced date, whatever as_of is (spec section 2).
@@ -78,7 +78,7 @@ def exam_dates(
 
 
 def phase(dates: Dates, at: int) -> int:
-    """Say whether an exam is live, in beta or not open.
+    """Return whether an exam is live, in beta or not open.
 
     "Live at A if live_at <= A or neither live_at nor beta_opens_at is known;
     otherwise in beta if beta_opens_at <= A; otherwise not open" (spec section 4).
@@ -89,7 +89,7 @@ def phase(dates: Dates, at: int) -> int:
 
 
 def next_date(dates: Dates, at: int) -> int:
-    """Give the first of an exam's dates after an instant, NEVER if none."""
+    """Return the first of an exam's dates after an instant, NEVER if none."""
     first = NEVER
     if at < dates.beta_opens_at:
         first = dates.beta_opens_at

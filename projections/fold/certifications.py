@@ -30,7 +30,7 @@ NOTHING_HELD = Cover(NONE, NONE, NEVER, -1)
 
 
 def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
-    """Tell whether a HELD row itself names the exam."""
+    """Return whether a HELD row itself names the exam."""
     for k in range(rows.exam_lo[i], rows.exam_hi[i]):  # noqa: SIM110 (compiled: no generators)
         if rows.exam[k] == exam:
             return True
@@ -38,7 +38,7 @@ def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
 
 
 def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int) -> bool:
-    """Tell whether a certification's definition at `at` names the exam."""
+    """Return whether a certification's definition at `at` names the exam."""
     defined = facts.defined
     definition = certification_definition(defined, certification, at, known)
     if definition < 0:
@@ -50,7 +50,7 @@ def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int
 
 
 def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
-    """Say how the certifications earned by `t` and covering the exam stand at `t`.
+    """Return how the certifications earned by `t` and covering the exam stand at `t`.
 
     "A certification covers X by its definition at A, or by `exams` of any
     CertEarned or CertRenewed of it by t; both earn it. It ends at the
@@ -99,7 +99,7 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
 
 
 def free_again(start: int, cover: Cover, retake: int) -> bool:
-    """Tell whether a pass of a sitting begun at `start` is free again under `cover`.
+    """Return whether a pass of a sitting begun at `start` is free again under `cover`.
 
     "Under always, at once; under never, never; under after-expiry, when a
     certification covering X that the candidate had earned by t ended after the
@@ -112,7 +112,7 @@ def free_again(start: int, cover: Cover, retake: int) -> bool:
 
 
 def next_definition(facts: Facts, q: Question, at: int) -> int:
-    """Give the first instant after `at` from which a held certification is defined anew."""
+    """Return the first instant after `at` from which a held certification is defined anew."""
     rows, defined = facts.certifications, facts.defined
     first = NEVER
     for i in range(q.certifications_lo, q.certifications_hi):

@@ -16,7 +16,7 @@ class Waiver(NamedTuple):
 
 
 def active(facts: Facts, q: Question, i: int, t: int, sittings: Sittings, n: int) -> bool:
-    """Tell whether grant row `i` is active at `t`.
+    """Return whether grant row `i` is active at `t`.
 
     "A grant is keyed by (candidate, exam, request_id); the last of its
     ExceptionGranted and ExceptionRevoked holds. It is active from its time
@@ -45,7 +45,7 @@ def active(facts: Facts, q: Question, i: int, t: int, sittings: Sittings, n: int
 
 
 def waiver_at(facts: Facts, q: Question, t: int, sittings: Sittings, n: int) -> Waiver:
-    """Say what the grants active at `t` waive together."""
+    """Return what the grants active at `t` waive together."""
     waives, next_end = 0, NEVER
     for i in range(q.grants_lo, q.grants_hi):
         if active(facts, q, i, t, sittings, n):

@@ -72,7 +72,7 @@ def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: in
 
 
 def overdue_from(rules: Rules, dates: Dates) -> int:
-    """Say from when a beta result that has not come blocks no longer."""
+    """Return from when a beta result that has not come blocks no longer."""
     if rules.overdue_amount == NO_OVERDUE:
         return NEVER
     return on_from(

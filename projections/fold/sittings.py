@@ -18,7 +18,7 @@ from projections.fold.rows import SittingRows, Sittings
 
 
 def outcome_of(kind: int, flag: int) -> int:
-    """Say what a result row makes of its sitting."""
+    """Return what a result row makes of its sitting."""
     if kind == RESULT_PASSED:
         return PASSED
     if kind == RESULT_FAILED:

@@ -101,7 +101,7 @@ class Judged(NamedTuple):
 
 
 def earlier(a: int, b: int) -> int:
-    """Give the earlier of two instants."""
+    """Return the earlier of two instants."""
     return a if a < b else b
 
 
@@ -127,14 +127,14 @@ def setting_at(facts: Facts, q: Question, t: int) -> Setting:
 
 
 def in_series_at(walked: Walked, passed_and_free: bool, t: int) -> int:
-    """Give the last ordinal, or 0 if a sitting at `t` would open a new series."""
+    """Return the last ordinal, or 0 if a sitting at `t` would open a new series."""
     if walked.last < 0 or t >= walked.period_end or passed_and_free:
         return 0
     return walked.ordinal
 
 
 def status_of(blocking: tuple[int, int, int, int, int, int, int], waived: int) -> int:
-    """Give the first reason that blocks and is not waived, by precedence, else ELIGIBLE."""
+    """Return the first reason that blocks and is not waived, by precedence, else ELIGIBLE."""
     for k in range(len(blocking)):
         status = RETIRED + k
         if blocking[k] == NONE:
@@ -202,7 +202,7 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
 
 
 def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged: Judged) -> int:
-    """Give the first instant after as_of at which the fold says eligible, NEVER if it never does.
+    """Return the first instant after as_of at which the fold says eligible, NEVER if it never does.
 
     NONE when `judged`, the verdict at as_of, is eligible already. Not the
     latest `until`: at one reason's end another may begin, or a new policy

@@ -64,7 +64,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many are pending and how many overdue."""
+    """Return how many are pending and how many overdue."""
     if not table.num_rows:
         return "No beta result is pending."
     oldest = pc.max(table["days_oldest"]).as_py()

@@ -50,7 +50,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many are blocked, and by what."""
+    """Return how many are blocked, and by what."""
     if not table.num_rows:
         return "Nobody who sat an exam is blocked from sitting it again."
     by_reason = table.group_by("reason").aggregate([("candidates", "sum")])

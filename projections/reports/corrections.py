@@ -69,7 +69,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many there were, and how many came when their month was over."""
+    """Return how many there were, and how many came when their month was over."""
     if not table.num_rows:
         return "No fact of this period was corrected or recorded late."
     parts = []

@@ -66,7 +66,7 @@ def upright(field: str, title: str, kind: str = "quantitative", **more: Any) -> 
 
 
 def dressed(chart: Any, title: str, lines: list[str]) -> dict[str, Any]:
-    """Give a chart's Vega-Lite specification with its title and what stands below it."""
+    """Return a chart's Vega-Lite specification with its title and what stands below it."""
     import altair as alt
 
     heading = alt.TitleParams(

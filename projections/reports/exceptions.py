@@ -65,7 +65,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many were asked for and what became of them."""
+    """Return how many were asked for and what became of them."""
     if not table.num_rows:
         return "No exception was asked for in this period."
     parts = ", ".join(f"{total(table, each):,} {each}" for each in DECISIONS)

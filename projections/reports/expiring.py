@@ -41,7 +41,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many end, and how many have ended."""
+    """Return how many end, and how many have ended."""
     if not table.num_rows:
         return "No certification ends in this period."
     expiring, ended = total(table, "expiring"), total(table, "ended")

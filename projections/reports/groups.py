@@ -30,13 +30,13 @@ def _scalar(instant: int) -> pa.Scalar:
 
 
 def micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Give the instants of a column as microseconds; it must have no null."""
+    """Return the instants of a column as microseconds; it must have no null."""
     values: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return values
 
 
 def months(column: pa.ChunkedArray) -> pa.Array:
-    """Give the month of each instant in UTC, as `2021-03`; null stays null."""
+    """Return the month of each instant in UTC, as `2021-03`; null stays null."""
     values = column.cast(pa.int64()).fill_null(0).to_numpy()
     texts = np.datetime_as_string(values.astype("datetime64[us]").astype("datetime64[M]"))
     there = pc.is_valid(column).to_numpy()
@@ -69,7 +69,7 @@ def counts(column: pa.ChunkedArray) -> dict[Any, int]:
 
 
 def share(part: int, whole: int) -> float | None:
-    """Give a part of a whole, rounded to four decimals; None of nothing."""
+    """Return a part of a whole, rounded to four decimals; None of nothing."""
     return round(part / whole, 4) if whole else None
 
 
@@ -84,7 +84,7 @@ def median(values: npt.NDArray[np.int64], unit: int) -> float | None:
 
 
 def quantile(values: npt.NDArray[np.int64], q: float, unit: int) -> float | None:
-    """Give the least length of time that a share `q` of all do not exceed, in a unit."""
+    """Return the least length of time that a share `q` of all do not exceed, in a unit."""
     if not len(values):
         return None
     return round(float(np.quantile(values, q, method="inverted_cdf")) / unit, 2)
@@ -101,7 +101,7 @@ def total(table: pa.Table, column: str) -> int:
 
 
 def every_month(texts: pa.ChunkedArray) -> list[str]:
-    """Give every month from the first to the last of some: a picture leaves no gap."""
+    """Return every month from the first to the last of some: a picture leaves no gap."""
     if not len(texts):
         return []
     bounds = np.array([min(texts.to_pylist()), max(texts.to_pylist())], dtype="datetime64[M]")

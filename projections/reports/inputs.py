@@ -30,7 +30,7 @@ class Column(NamedTuple):
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
-    """Give the Arrow schema of columns."""
+    """Return the Arrow schema of columns."""
     return pa.schema([(column.name, column.type) for column in columns])
 
 

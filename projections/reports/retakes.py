@@ -72,7 +72,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many came back, how soon, and how many too early."""
+    """Return how many came back, how soon, and how many too early."""
     if not table.num_rows:
         return "No retake began in this period."
     retakes, soon = total(table, "retakes"), total(table, "within_a_day")

@@ -65,7 +65,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many there were, and how many only a later fact told."""
+    """Return how many there were, and how many only a later fact told."""
     if not table.num_rows:
         return "Every sitting of this period was taken while eligible."
     by = {how: total(table.filter(pc.equal(table["found"], how)), "sittings") for how in FOUND}

@@ -69,7 +69,7 @@ def make(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Say how many sat, and how many passed at first and when retaking."""
+    """Return how many sat, and how many passed at first and when retaking."""
     if not table.num_rows:
         return "No sitting began in this period."
 

@@ -40,7 +40,7 @@ def _rows(asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def is_meant(annulled: Recorded, asked: Conditions) -> bool:
-    """Tell whether the conditions on type and valid time are true of what was annulled."""
+    """Return whether the conditions on type and valid time are true of what was annulled."""
     return (
         (not asked.types or annulled.type in asked.types)
         and (asked.valid_from is None or annulled.occurred_at >= asked.valid_from)
@@ -49,5 +49,5 @@ def is_meant(annulled: Recorded, asked: Conditions) -> bool:
 
 
 def is_forgotten(ledger: Ledger, stream: str, position: int) -> bool:
-    """Tell whether a candidate was forgotten, as known at a position."""
+    """Return whether a candidate was forgotten, as known at a position."""
     return any(row.type == FORGOTTEN for row in ledger.stream(stream, upto=position))

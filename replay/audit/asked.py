@@ -31,7 +31,7 @@ class Asked(NamedTuple):
 
     @property
     def selection(self) -> Selection:
-        """Say which events the conditions are about; recorded time is positions here."""
+        """Return which events the conditions are about; recorded time is positions here."""
         asked, ledger = self.conditions, self.ledger
         after, upto = 0, self.position
         if asked.recorded_from is not None:
@@ -70,7 +70,7 @@ class Asked(NamedTuple):
             done = last
 
     def catalogue(self) -> Catalogue:
-        """Give the catalogue as far as it is known."""
+        """Return the catalogue as far as it is known."""
         return catalogue_of(self.ledger.catalogue(0, self.position))
 
 

@@ -52,7 +52,7 @@ class Judge:
         return Told(candidate, rows, self._catalogue)
 
     def columns(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """Give what each fact of a batch changed, as the last three columns."""
+        """Return what each fact of a batch changed, as the last three columns."""
         changed: list[bool | None] = []
         first: list[int | None] = []
         exams: list[str | None] = []
@@ -69,7 +69,7 @@ class Judge:
         ]
 
     def changes(self, candidate: str, position: int) -> dict[str, int]:
-        """Give by exam the first instant, before a fact was recorded, as of which it changed."""
+        """Return by exam the first instant, before a fact was recorded, as of which it changed."""
         told = self._told(candidate)
         row = told.rows[position]
         found = {exam: told.first_change(row, exam, row.recorded_at) for exam in told.exams(row)}

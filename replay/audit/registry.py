@@ -32,7 +32,7 @@ class Audit(NamedTuple):
     make: Callable[[Asked], Iterator[pa.RecordBatch]]
 
     def rows(self, asked: Asked) -> Rows:
-        """Give the rows of a question; none is made before it is read."""
+        """Return the rows of a question; none is made before it is read."""
         return Rows(self.query.schema, lambda: self.make(asked), self.query.tally)
 
 

@@ -27,7 +27,7 @@ class Numbers:
         self._lock = Lock()
 
     def of(self, names: list[str]) -> Ints:
-        """Give the numbers of names, new ones to those not met before."""
+        """Return the numbers of names, new ones to those not met before."""
         with self._lock:
             return np.array(
                 [self._numbers.setdefault(name, len(self._numbers)) for name in names],
@@ -35,7 +35,7 @@ class Numbers:
             )
 
     def names(self) -> list[str]:
-        """Give every name, by its number."""
+        """Return every name, by its number."""
         return list(self._numbers)
 
 
@@ -53,22 +53,22 @@ class _Given(NamedTuple):
     candidates: int
 
     def kinds(self, kinds: Mapping[str, int]) -> Ints:
-        """Give the kind of each row, -1 where its type has none."""
+        """Return the kind of each row, -1 where its type has none."""
         names = [topic.partition(":")[0] for topic in self.topic.dictionary.to_pylist()]
         by_topic: Ints = np.array([kinds.get(name, -1) for name in names] or [-1], dtype=np.int8)
         return by_topic[_indices(self.topic)]
 
     def in_time(self, kind: Ints) -> Ints:
-        """Give the rows that have a kind, sorted by candidate, time and position."""
+        """Return the rows that have a kind, sorted by candidate, time and position."""
         rows = np.flatnonzero(kind >= 0)
         return rows[np.lexsort((self.time[rows], self.candidate[rows]))]
 
     def offsets(self, candidate: Ints) -> Ints:
-        """Give where each candidate's run begins, and after the last where it ends."""
+        """Return where each candidate's run begins, and after the last where it ends."""
         return np.searchsorted(candidate, np.arange(self.candidates + 1))
 
     def common(self, kind: Ints, rows: Ints) -> dict[str, Ints]:
-        """Give the columns that every kind of row has."""
+        """Return the columns that every kind of row has."""
         return {
             "kind": kind[rows],
             "time": self.time[rows],
@@ -100,7 +100,7 @@ def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
 
 
 def by_position(facts: pa.Table) -> pa.Table:
-    """Give facts in the order of their positions, as a scan of the ledger gives them already.
+    """Return facts in the order of their positions, as a scan of the ledger gives them already.
 
     Every sort after this one keeps that order where times are equal.
     """
@@ -125,7 +125,7 @@ def _or(column: pa.ChunkedArray, missing: int) -> Ints:
 
 
 def _annulled(facts: pa.Table) -> Ints:
-    """Give for each row the position of its first annulment, NEVER when there is none."""
+    """Return for each row the position of its first annulment, NEVER when there is none."""
     ends: Ints = np.full(facts.num_rows, NEVER, dtype=np.int64)
     annulments = facts.filter(pc.is_valid(facts["annuls"]))
     if annulments.num_rows:
@@ -207,7 +207,7 @@ def _certifications(given: _Given) -> dict[str, Ints]:
 
 
 def _named_exams(topic: str, data: str) -> list[str]:
-    """Give the exams that a certification's event names itself."""
+    """Return the exams that a certification's event names itself."""
     type, _, version = topic.partition(":")
     payload: dict[str, Any] = json.loads(data)
     payload = upcast(type, int(version), EVENT_TYPES[type].version, payload, UPCASTS)

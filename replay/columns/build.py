@@ -67,7 +67,7 @@ def _arranged(file: Path, exams: Numbers, certifications: Numbers) -> Part:
 
 
 def bounds_of(names: Sequence[str], pieces: int) -> list[str]:
-    """Give the candidates at which to cut a sorted sample into so many pieces, at most."""
+    """Return the candidates at which to cut a sorted sample into so many pieces, at most."""
     cuts = {names[len(names) * piece // pieces] for piece in range(1, pieces) if names}
     return sorted(cuts)
 

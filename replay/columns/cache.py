@@ -71,7 +71,7 @@ class Manifest(BaseModel):
     """Of all the rest: one flipped bit could name another exam."""
 
     def sealed(self) -> Manifest:
-        """Give it with its digest."""
+        """Return it with its digest."""
         bare = self.model_copy(update={"digest": ""}).model_dump_json()
         digest = xxhash.xxh3_128(bare.encode()).hexdigest()
         return self.model_copy(update={"digest": digest})
@@ -111,7 +111,7 @@ class Snapshot:
         self._progress = progress
 
     def columns(self, position: int) -> Columns:
-        """Give columns of every fact up to `position` at least, refreshing them if they lag.
+        """Return columns of every fact up to `position` at least, refreshing them if they lag.
 
         Raises LedgerProblem when the ledger, OSError when the folder cannot be used.
         """
@@ -179,7 +179,7 @@ class Snapshot:
                 yield self._write(piece)
 
     def reached(self) -> int | None:
-        """Tell up to which position it is, None if there is none to go on from; reads no part.
+        """Return up to which position it is, None if there is none to go on from; reads no part.
 
         Raises Damaged when its manifest, or a part that it names, is not there to be read.
         """
@@ -216,7 +216,7 @@ class Snapshot:
         return manifest
 
     def _event_at(self, position: int) -> tuple[int, str, str] | None:
-        """Tell the event at a position from any other: its recorded_at, source and id."""
+        """Return the event at a position from any other: its recorded_at, source and id."""
         for row in self._ledger.read(position - 1, position):
             return row.recorded_at, row.source, row.id
         return None
@@ -299,7 +299,7 @@ class Snapshot:
 
 
 def digest(path: Path) -> str:
-    """Give the digest of a file's bytes, by which damage is noticed (not tampering)."""
+    """Return the digest of a file's bytes, by which damage is noticed (not tampering)."""
     summed = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):
@@ -314,7 +314,7 @@ def passing(
     workers: int = 2,
     progress: Progress = lambda facts: None,
 ) -> Columns:
-    """Give columns straight from the ledger, with no snapshot read or left behind."""
+    """Return columns straight from the ledger, with no snapshot read or left behind."""
     exams, certifications = Numbers([]), Numbers([])
     parts = build(ledger.path, position, exams, certifications, workers=workers, progress=progress)
     return Columns(

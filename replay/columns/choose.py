@@ -30,7 +30,7 @@ def choose(sources: Sequence[Part], source: Ints, candidate: Ints) -> Part:
     }
 
     def runs(prefix: str) -> tuple[Ints, Ints]:
-        """Give where each chosen candidate's run begins and ends among all sources' rows."""
+        """Return where each chosen candidate's run begins and ends among all sources' rows."""
         lo, hi = np.empty(len(source), dtype=np.int64), np.empty(len(source), dtype=np.int64)
         for s, columns in enumerate(named):
             mine = source == s
@@ -85,7 +85,7 @@ def _names(sources: Sequence[Part], source: Ints, candidate: Ints) -> pa.Array:
 
 
 def ranges(lo: Ints, hi: Ints) -> Ints:
-    """Give lo[0], lo[0] + 1 … hi[0] - 1, lo[1] … : the rows of many runs."""
+    """Return lo[0], lo[0] + 1 … hi[0] - 1, lo[1] … : the rows of many runs."""
     length = hi - lo
     start = np.repeat(lo - offsets(length)[:-1], length)
     together: Ints = start + np.arange(len(start))
@@ -93,7 +93,7 @@ def ranges(lo: Ints, hi: Ints) -> Ints:
 
 
 def offsets(length: Ints) -> Ints:
-    """Give where runs of these lengths begin, laid end to end, and where the last ends."""
+    """Return where runs of these lengths begin, laid end to end, and where the last ends."""
     ends: Ints = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
     return ends
 
@@ -108,7 +108,7 @@ def merge(old: Part, new: Part) -> Part:
 
 
 def replaced(old: Part, new: Part) -> Ints:
-    """Tell of each candidate of `old` whether `new` has it too."""
+    """Return of each candidate of `old` whether `new` has it too."""
     found: Ints = pc.is_in(old.candidates, value_set=new.candidates).to_numpy(zero_copy_only=False)
     return found
 
@@ -132,7 +132,7 @@ def _position_of(names: pa.Array, name: str) -> int:
 
 
 def places(names: pa.Array, wanted: pa.Array) -> Ints:
-    """Give for each wanted name where it stands, or would stand, among sorted names."""
+    """Return for each wanted name where it stands, or would stand, among sorted names."""
     return np.array([_position_of(names, name) for name in wanted.to_pylist()], dtype=np.int64)
 
 

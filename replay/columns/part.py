@@ -113,7 +113,7 @@ def part_of(candidates: pa.Array, columns: Mapping[str, Ints]) -> Part:
 
 
 def columns_of(part: Part) -> dict[str, Ints]:
-    """Give a part's columns by name: the inverse of `part_of`."""
+    """Return a part's columns by name: the inverse of `part_of`."""
     named = {name: getattr(part, name) for name in _OWN}
     for prefix, rows in (
         ("sittings", part.sittings),

@@ -31,7 +31,7 @@ _BATCH = 65_536
 
 
 def beside(path: Path) -> Path:
-    """Give the place of the receipt that lies beside a file."""
+    """Return the place of the receipt that lies beside a file."""
     return path.with_name(f"{path.name}.receipt.json")
 
 
@@ -90,7 +90,7 @@ def find_receipt(path: Path) -> Receipt:
 
 
 def _inside(file: BinaryIO) -> str | bytes | None:
-    """Give the receipt inside a file, None where its form has none."""
+    """Return the receipt inside a file, None where its form has none."""
     start = file.read(4096)
     if start.startswith(b"PAR1"):
         return (_parquet(file).metadata.metadata or {}).get(MEMBER)

@@ -77,7 +77,7 @@ def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
 
 
 def receipt_of_page(file: BinaryIO) -> str | None:
-    """Give the receipt inside a page, None where there is none."""
+    """Return the receipt inside a page, None where there is none."""
     file.seek(0)
     _, found, rest = file.read().decode("utf-8", "replace").rpartition(_OPENING)
     return rest.partition(_CLOSING)[0] if found else None

@@ -21,7 +21,7 @@ def drawn_by() -> str:
 
 
 def specification(output: Output) -> Mapping[str, Any]:
-    """Give the picture of a report as a Vega-Lite specification with its data inside."""
+    """Return the picture of a report as a Vega-Lite specification with its data inside."""
     report = output.report
     assert report is not None
     lines = [report.line(output.table), heading(output.receipt)]

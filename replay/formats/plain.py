@@ -20,7 +20,7 @@ _BATCH = 8192
 
 
 def heading(receipt: Receipt) -> str:
-    """Say of which period, as of when and as known when, and which of the two that is."""
+    """Return of which period, as of when and as known when, and which of the two that is."""
     asked = receipt.parameters.audit
     parts = [SAID[receipt.basis]] if asked is None else list(conditions(asked))
     start, end = receipt.parameters.start, receipt.parameters.end
@@ -38,7 +38,7 @@ def heading(receipt: Receipt) -> str:
 
 
 def conditions(asked: Conditions) -> Iterator[str]:
-    """Say what an audit is about, one condition after the other."""
+    """Yield what an audit is about, one condition after the other."""
     for name in ("candidate", "subject", "exam", "actor", "source"):
         if (said := getattr(asked, name)) is not None:
             yield f"{name} {said}"

@@ -66,7 +66,7 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
 
 
 def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any], object]:
-    """Give what writes a value of a type into a cell."""
+    """Return what writes a value of a type into a cell."""
 
     def text(row: int, column: int, value: str) -> None:
         if len(value) > LONGEST:
@@ -111,7 +111,7 @@ def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
 
 
 def receipt_of_workbook(file: BinaryIO) -> str | None:
-    """Give the receipt of a workbook, None where it has none; raises ValueError."""
+    """Return the receipt of a workbook, None where it has none; raises ValueError."""
     lines = [str(row[0]) for row in _rows(file, RECEIPT) if row]
     return "\n".join(lines) or None
 

@@ -87,17 +87,17 @@ class Given:
         return self.numbers("position")
 
     def numbers(self, name: str) -> Ints:
-        """Give a column of the facts as numbers; nulls as NONE."""
+        """Return a column of the facts as numbers; nulls as NONE."""
         values: Ints = pc.fill_null(self.table[name], NONE).to_numpy()
         return values
 
     def at(self, positions: Ints) -> Ints:
-        """Give the fact at each position; all must be among them."""
+        """Return the fact at each position; all must be among them."""
         found: Ints = np.searchsorted(self.positions, positions)
         return found
 
     def texts(self, name: str, facts: Ints) -> pa.Array:
-        """Give a text column of some facts, null where it is empty."""
+        """Return a text column of some facts, null where it is empty."""
         taken = self.table[name].take(pa.array(facts)).combine_chunks()
         return pc.if_else(pc.equal(taken, ""), pa.scalar(None, pa.string()), taken)
 
@@ -108,14 +108,14 @@ class Given:
         return annulled
 
     def types(self) -> tuple[Ints, list[str]]:
-        """Give the type of each fact as a number, and the type of each number."""
+        """Return the type of each fact as a number, and the type of each number."""
         encoded = self.table["topic"].combine_chunks().dictionary_encode()
         names = [topic.partition(":")[0] for topic in encoded.dictionary.to_pylist()]
         numbers: Ints = encoded.indices.to_numpy()
         return numbers, names
 
     def exam_numbers(self, codes: list[str]) -> Ints:
-        """Give the number of each exam, NO_ROW for one that no sitting is of."""
+        """Return the number of each exam, NO_ROW for one that no sitting is of."""
         return np.array([self._exam_number.get(code, NO_ROW) for code in codes], dtype=np.int64)
 
     @cached_property
@@ -123,13 +123,13 @@ class Given:
         return {code: n for n, code in enumerate(self.exam_names)}
 
     def candidates(self, facts: Ints) -> Ints:
-        """Give the number, in the part, of the candidate of each of some facts."""
+        """Return the number, in the part, of the candidate of each of some facts."""
         names = self.table["candidate"].take(pa.array(facts))
         found: Ints = pc.index_in(names, value_set=self.part.candidates).to_numpy()
         return found
 
     def groups_at(self, candidates: Ints, exams: Ints) -> Ints:
-        """Give the group of each candidate and exam (by number), NO_ROW where there is none."""
+        """Return the group of each candidate and exam (by number), NO_ROW where there is none."""
         key, order = self._group_keys
         wanted = candidates.astype(np.int64) * (1 << 32) + exams
         at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
@@ -147,15 +147,15 @@ class Given:
     # -- columns of groups
 
     def candidate_of(self, groups: Ints) -> pa.Array:
-        """Give the candidate of each of some groups."""
+        """Return the candidate of each of some groups."""
         return self.part.candidates.take(pa.array(self.part.group_candidate[groups]))
 
     def exam_of(self, groups: Ints) -> pa.Array:
-        """Give the exam of each of some groups."""
+        """Return the exam of each of some groups."""
         return words(self.part.group_exam[groups], self.exam_names)
 
     def payload(self, fact: int) -> dict[str, Any]:
-        """Give what a fact's event says, brought up to the current schema version."""
+        """Return what a fact's event says, brought up to the current schema version."""
         topic, data = self.table["topic"][fact].as_py(), self.table["data"][fact].as_py()
         said: dict[str, Any] = json.loads(data)
         if topic in BY_TOPIC:
@@ -191,22 +191,22 @@ def answers(given: Given, group: Ints, as_of: Ints, known: Ints, without: Ints) 
 
 
 def words(numbers: Ints, names: list[str] | tuple[str, ...]) -> pa.Array:
-    """Give the names of numbers; null where a number is negative."""
+    """Return the names of numbers; null where a number is negative."""
     return pa.array(names, pa.string()).take(pa.array(numbers, mask=numbers < 0))
 
 
 def instants(values: Ints) -> pa.Array:
-    """Give instants, the sentinels as null."""
+    """Return instants, the sentinels as null."""
     return pa.array(values, pa.int64(), mask=(values == NONE) | (values == NEVER))
 
 
 def until_open(values: Ints) -> pa.Array:
-    """Give instants, NEVER as the end of all time."""
+    """Return instants, NEVER as the end of all time."""
     return pa.array(np.where(values == NEVER, OPEN, values), pa.int64())
 
 
 def arrow(table: Table) -> pa.Schema:
-    """Give the Arrow schema of a table of the views."""
+    """Return the Arrow schema of a table of the views."""
     return pa.schema(
         [
             (column.name, pa.string() if column.kind is Kind.text else pa.int64())

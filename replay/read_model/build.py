@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
 
 def far_behind(position: int, head: int) -> bool:
-    """Tell whether it is cheaper to build anew than to take up what is missing."""
+    """Return whether it is cheaper to build anew than to take up what is missing."""
     return head - position > max(_FAR, _FAR_SHARE * position)
 
 

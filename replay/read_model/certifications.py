@@ -11,7 +11,7 @@ from replay.read_model.batch import Given, instants, table_of, words
 
 
 def certifications(given: Given) -> pa.Table:
-    """Give a row for each candidate and certification earned, by candidate and when first earned.
+    """Return a row for each candidate and certification earned, by candidate and when first earned.
 
     "It ends at the expires_at of the last of these or, if a CertExpired follows that one, at the
     earlier of the two" (spec section 4).

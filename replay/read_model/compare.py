@@ -78,7 +78,7 @@ def reading(path: Path) -> Iterator[Any]:
 
 
 def stand_in(connection: Any) -> Stand | None:
-    """Say of which ledger the views in a snapshot are, and how far; None if they do not say."""
+    """Return of which ledger the views in a snapshot are, and how far; None if they do not say."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(POSITION.names)} FROM position")
         row = cursor.fetchone()

@@ -87,7 +87,7 @@ def corrections(given: Given, after: int) -> pa.Table:
 
 
 def _kinds(given: Given, after: int) -> Ints:
-    """Give the kind of correction each fact is, -1 where it is none."""
+    """Return the kind of correction each fact is, -1 where it is none."""
     number, names = given.types()
     late = given.numbers("recorded_at") - given.numbers("occurred_at") >= given.setting.late.late
     kind = np.where(late, LATE, -1)
@@ -126,7 +126,7 @@ def _exams(given: Given, group: Ints) -> Ints:
 
 
 def _stand(given: Given, group: Ints, as_of: Ints, known: Ints) -> tuple[Ints, Ints]:
-    """Give the status (-1: none) and eligible_from of each group, as of and as known then."""
+    """Return the status (-1: none) and eligible_from of each group, as of and as known then."""
     stood = answers(given, group, as_of, known, np.full(len(group), -1))
     there = stood.sittings > 0
     return np.where(there, stood.status, -1), np.where(there, stood.eligible_from, NONE)
@@ -153,7 +153,7 @@ def _counted(position: Ints) -> Ints:
 def catalogue_corrections(
     entries: list[Recorded], catalogue: Catalogue, after: int, late: Late
 ) -> pa.Table:
-    """Give rows for late or annulled entries of the catalogue; they bear on everybody alike."""
+    """Return rows for late or annulled entries of the catalogue; they bear on everybody alike."""
     by_position = {entry.position: entry for entry in entries}
     rows = []
     for entry in entries:

@@ -15,7 +15,7 @@ from replay.read_model.batch import rows_of
 
 
 def exams(catalogue: Catalogue, named: Iterable[str], stale: frozenset[str]) -> pa.Table:
-    """Give a row for each exam that the catalogue or anything else names, sorted."""
+    """Return a row for each exam that the catalogue or anything else names, sorted."""
     every = sorted({*catalogue.exams, *named})
     return rows_of(EXAMS, [_exam(catalogue, code, code in stale) for code in every])
 
@@ -44,7 +44,7 @@ def _exam(catalogue: Catalogue, code: str, stale: bool) -> dict[str, Any]:
 
 
 def policies(catalogue: Catalogue) -> pa.Table:
-    """Give a row for each published version that is not annulled, by policy and position."""
+    """Return a row for each published version that is not annulled, by policy and position."""
     rows = [
         {
             "policy": version.policy.id,
@@ -63,7 +63,7 @@ def policies(catalogue: Catalogue) -> pa.Table:
 
 
 def certification_exams(catalogue: Catalogue, entries: dict[int, Any]) -> pa.Table:
-    """Give a row for each exam of each certification by its last definition.
+    """Return a row for each exam of each certification by its last definition.
 
     `entries` gives the catalogue's events by position.
     """

@@ -176,7 +176,7 @@ def keeper(ledger: Ledger, path: Path, ways: Ways, late: Late = USUAL) -> Iterat
 
 
 def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = False) -> str | None:
-    """Say why views must be built anew: empty if there are none; None if they need not.
+    """Return why views must be built anew: empty if there are none; None if they need not.
 
     Those far behind are cheaper to build anew, unless `however_far`.
     """
@@ -235,7 +235,7 @@ def swap_in(path: Path) -> None:
 
 
 def is_sound(path: Path) -> bool:
-    """Tell whether there are views at `path`, of whatever version, that SQLite can read."""
+    """Return whether there are views at `path`, of whatever version, that SQLite can read."""
     try:
         if not looked_at(path):
             return False

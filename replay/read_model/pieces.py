@@ -17,7 +17,7 @@ _SAMPLES_A_PIECE = 256
 
 
 def cuts(ledger: Ledger, upto: int, pieces: int) -> tuple[str, ...]:
-    """Give the candidates at which to cut everybody into so many pieces, at most, evenly."""
+    """Return the candidates at which to cut everybody into so many pieces, at most, evenly."""
     step = max(1, upto // max(1, pieces * _SAMPLES_A_PIECE))
     sample = ledger.recorder.values(
         "SELECT substr(stream, 11) FROM events WHERE position IN (SELECT value FROM json_each(?)) "

@@ -24,7 +24,7 @@ from replay.read_model.sittings import Sittings
 
 
 def problems(given: Given, found: Sittings) -> pa.Table:
-    """Give a row for each fact of candidates that does not fit, by kind and position."""
+    """Return a row for each fact of candidates that does not fit, by kind and position."""
     kind = np.asarray(given.part.sittings.kind)
     position = np.asarray(given.part.sittings.position)
     opened = position[found.row]
@@ -48,7 +48,7 @@ def problems(given: Given, found: Sittings) -> pa.Table:
 
 
 def _lonely(given: Given, found: Sittings) -> Ints:
-    """Give the rows that revoke a result of a sitting that there is not."""
+    """Return the rows that revoke a result of a sitting that there is not."""
     rows, part = given.part.sittings, given.part
     known = np.asarray(rows.annulled) > given.setting.position
     revoked = np.flatnonzero((np.asarray(rows.kind) == RESULT_REVOKED) & known)
@@ -62,7 +62,7 @@ def _lonely(given: Given, found: Sittings) -> Ints:
 
 
 def _very_late(given: Given) -> Ints:
-    """Give the positions of facts that came so late that a published month was wrong."""
+    """Return the positions of facts that came so late that a published month was wrong."""
     recorded_at, occurred_at = given.numbers("recorded_at"), given.numbers("occurred_at")
     late = recorded_at - occurred_at >= given.setting.late.very_late
     late &= given.numbers("annuls") == NONE
@@ -90,7 +90,7 @@ def _rows(
 
 
 def catalogue_problems(catalogue: Catalogue, annulled: dict[int, int]) -> pa.Table:
-    """Give a row for each published policy that does not parse and is not annulled."""
+    """Return a row for each published policy that does not parse and is not annulled."""
     return rows_of(
         PROBLEMS,
         [

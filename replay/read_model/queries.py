@@ -15,7 +15,7 @@ from replay.read_model.sittings import Sittings
 
 
 def exceptions(given: Given, found: Sittings) -> pa.Table:
-    """Give a row for each (candidate, exam, request_id) that exceptions speak of.
+    """Return a row for each (candidate, exam, request_id) that exceptions speak of.
 
     What holds is what `projections.exceptions.decide` says, but for the clock: of a grant the
     table tells until when it is valid, not whether it has run out.

@@ -6,7 +6,7 @@ from projections.tables import OPEN, Column, Kind, Table
 
 
 def readable_name(table: Table) -> str:
-    """Give the name of a table's readable view."""
+    """Return the name of a table's readable view."""
     return f"{table.name}_readable"
 
 

@@ -51,7 +51,7 @@ def indexes(db: Database) -> None:
 
 
 def stored(db: Database, table: Table) -> Stored:
-    """Give a table of the file."""
+    """Return a table of the file."""
     found = db[table.name]
     assert isinstance(found, Stored)
     return found

@@ -9,7 +9,7 @@ from projections.catalogue import Catalogue
 
 
 def stale_by(entries: Iterable[Recorded], catalogue: Catalogue) -> frozenset[str]:
-    """Give the exams whose standings new entries may change, annulments among them.
+    """Return the exams whose standings new entries may change, annulments among them.
 
     An exam's own entries bear on it; a policy's on every exam that has ever followed it; a
     certification's on every exam that it has ever named. `catalogue` must hold the entries.

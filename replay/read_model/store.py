@@ -50,7 +50,7 @@ class OtherViews(Exception):
 
 
 def looked_at(path: Path) -> bool:
-    """Tell whether views of this version are at `path`: False if nothing is there.
+    """Return whether views of this version are at `path`: False if nothing is there.
 
     Raises OtherViews for those of another version, and LedgerProblem for any other file, which is
     never touched. Looks at the header alone.
@@ -149,39 +149,39 @@ class Views:
     # -- reading
 
     def is_sound(self) -> bool:
-        """Tell whether SQLite can read all of it."""
+        """Return whether SQLite can read all of it."""
         try:
             return self.select("PRAGMA quick_check(1)") == [("ok",)]
         except DamagedViews:
             return False
 
     def has(self, table: str) -> bool:
-        """Tell whether there is a table of that name."""
+        """Return whether there is a table of that name."""
         with self._problems():
             return self.db[table].exists()
 
     def stand(self) -> Stand | None:
-        """Say of which ledger it is and how far; None for a file not begun."""
+        """Return of which ledger it is and how far; None for a file not begun."""
         if not self.has("position"):
             return None
         rows = self.select(f"SELECT {', '.join(POSITION.names)} FROM position")
         return Stand(*rows[0]) if rows else None
 
     def select(self, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-        """Give the rows of a SELECT."""
+        """Return the rows of a SELECT."""
         with self._problems():
             return self.connection.execute(statement, tuple(parameters)).fetchall()
 
     def exams(self) -> frozenset[str]:
-        """Give every exam that is named."""
+        """Return every exam that is named."""
         return frozenset(exam for (exam,) in self.select("SELECT exam FROM exams"))
 
     def stale(self) -> frozenset[str]:
-        """Give the exams whose rows are still to be folded again."""
+        """Return the exams whose rows are still to be folded again."""
         return frozenset(exam for (exam,) in self.select("SELECT exam FROM exams WHERE stale"))
 
     def candidates_of(self, exams: Iterable[str]) -> list[str]:
-        """Give every candidate with a sitting, standing or exception of one of some exams."""
+        """Return every candidate with a sitting, standing or exception of one of some exams."""
         named = json.dumps(sorted(exams))
         some = "exam IN (SELECT value FROM json_each(?))"
         return [
@@ -285,12 +285,12 @@ class Views:
 
 
 def tuples(table: pa.Table) -> list[tuple[Any, ...]]:
-    """Give a table's rows."""
+    """Return a table's rows."""
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
-    """Say what a file says of itself when it has come to a position."""
+    """Return what a file says of itself when it has come to a position."""
     last: tuple[int | None, str | None, str | None] = (None, None, None)
     for row in ledger.read(position - 1, position) if position else ():
         last = row.recorded_at, row.source, row.id

@@ -26,7 +26,7 @@ _BATCH_ROWS = 65_536
 def standings_as_of(
     path: Path, as_of: int, *, exam: str | None = None, status: str | None = None, workers: int = 2
 ) -> pa.Table:
-    """Give everybody's standing as of an instant, on the knowledge that the views stand for.
+    """Return everybody's standing as of an instant, on the knowledge that the views stand for.
 
     A table of `replay.population.SCHEMA`, in no order; `exam` and `status` leave out others.
     Raises LedgerProblem when the file cannot be read.
@@ -53,7 +53,7 @@ def standings_as_of(
 
 
 def _middle(path: Path, as_of: int) -> int:
-    """Give an instant about which the stretches without end, begun by `as_of`, may be halved."""
+    """Return an instant about which the stretches without end, begun by `as_of`, may be halved."""
     with _cursor(path) as cursor:
         cursor.execute(f"SELECT min(valid_from) FROM standings WHERE valid_to = {OPEN}")
         (first,) = cursor.fetchone()

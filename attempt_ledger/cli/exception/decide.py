@@ -148,7 +148,7 @@ def decided(context: typer.Context, decide: Callable[[Desk], Told]) -> int:
 
 
 def _terms(request: Request) -> str:
-    """Say what a grant waives and for how long; nothing of any other request."""
+    """Return what a grant waives and for how long; nothing of any other request."""
     if request.state != "granted":
         return ""
     from ledger.instants import format_instant

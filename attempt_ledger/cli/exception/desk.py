@@ -18,7 +18,7 @@ Candidate = Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candida
 
 
 def tell_desk(context: typer.Context, tell: Callable[[Desk], Told]) -> Told | None:
-    """Tell the desk something and give what came of it; None, and said why, if it refused."""
+    """Return the desk something and give what came of it; None, and said why, if it refused."""
     from projections.exception_rules import DeskProblem
     from replay.desk import Desk, UnknownRequest
 

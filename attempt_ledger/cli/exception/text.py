@@ -41,7 +41,7 @@ def request_lines(request: Request, clear: Clear, show: Show) -> Table:
 
 
 def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, str]]:
-    """Give what there is to say of a request, name by name."""
+    """Yield what there is to say of a request, name by name."""
     if request.requested_at is not None:
         yield "asked", show(request.requested_at)
     if request.reason:
