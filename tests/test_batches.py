@@ -101,7 +101,7 @@ def test_the_folder_one_is_in_lends_no_code(path: Path, tmp_path: Path) -> None:
     decoy.mkdir(parents=True)
     (decoy / "__init__.py").write_text("raise SystemExit('the wrong one')")
     program = (
-        "from pathlib import Path; from ledger import batches; batches._WORTH_BYTES = 0;"
+        "from pathlib import Path; from ledger.store import batches; batches._WORTH_BYTES = 0;"
         f"print(sum(b.num_rows for b in batches.many(Path({str(path)!r}), {SELECT!r}, (0,))))"
     )
     told = subprocess.run(

@@ -293,7 +293,7 @@ def test_the_ledger_is_an_application_of_eventsourcing(ledger: Ledger) -> None:
     assert [(note.id, note.originator_id) for note in notes] == [
         (2, "candidate/C-2"), (3, "candidate/C-1"),
     ]  # fmt: skip
-    assert [ledger.store.mapper.to_domain_event(note) for note in notes] == rows[1:]
+    assert [ledger.mapper.to_domain_event(note) for note in notes] == rows[1:]
     assert ledger.recorder.max_notification_id() == 3
     assert ledger.recorder.select_notifications(1, 9, topics=["ExamPassed:1"]) == []
 
