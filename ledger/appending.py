@@ -168,7 +168,7 @@ class Appending:
             return Refused(problem)
         assert recorded_at is not None
         if row.topic.startswith(_PERSONAL):
-            sealed = self._seal(row)
+            sealed = self._seal(row, keep=keep)
             if isinstance(sealed, Refused):
                 return sealed
             row = sealed
@@ -212,8 +212,19 @@ class Appending:
             )
         return row._replace(stream=target.stream, annuls=target.position)
 
-    def _seal(self, row: Row) -> Row | Refused:
+    def _seal(self, row: Row, *, keep: bool) -> Row | Refused:
+        """Encrypt what is plain; refuse what is encrypted with another key than the candidate's.
+
+        But for history that is moved in, which is taken as it was recorded.
+        """
         data = from_json(row.data)
+        subject = row.stream.partition("/")[2]
+        if not keep and (foreign := self.keyring.unopened(row, data)):
+            return Refused(
+                f"{', '.join(f'data.{name}' for name in foreign)} "
+                f"{'was' if len(foreign) == 1 else 'were'} encrypted with another key than that of "
+                f"candidate {subject!r} here, or changed: import clear text, or leave it out"
+            )
         fields = plain_fields(row.topic, data)
         if not fields:
             return row
@@ -221,7 +232,6 @@ class Appending:
             sealed = self.keyring.seal(row, data, fields)
             if sealed is not None:
                 return sealed
-        subject = row.stream.partition("/")[2]
         return Refused(
             f"candidate {subject!r} was forgotten: "
             f"{', '.join(f'data.{name}' for name in fields)} cannot be taken"

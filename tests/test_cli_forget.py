@@ -168,6 +168,36 @@ def test_every_proof_goes_on_holding(door: Doorstep) -> None:
     assert "positions 1 to 11 are as they were signed" in door.done("verify", "--against", "kept")
 
 
+# -- encrypted with another key
+
+
+def test_a_foreign_value_hides_no_clear_text_of_the_candidate(door: Doorstep) -> None:
+    """It came before there was a key, or with a history: that field says so, the others show."""
+    lines = door.done("export").splitlines()
+    asked = json.loads(lines[-1])
+    asked |= {"source": "urn:elsewhere", "id": "X-2/requested"}
+    asked["data"]["request_id"] = "X-2"
+    for name in ("first_name", "last_name", "description"):
+        del asked["data"][name]
+    door.write("foreign.jsonl", json.dumps(asked) + "\n")
+    said = door.refused("import", "foreign.jsonl", "--rejects", "rejects.jsonl")
+    assert "1 rejected" in said
+    assert "data.email was encrypted with another key than that of candidate 'C-1'" in (
+        door.folder / "rejects.jsonl"
+    ).read_text("utf-8")
+
+    door.at("2022-06-02T12:00:00Z").done("import", "--keep-recorded-at", "foreign.jsonl")
+    shown = door.json(*SHOWN)
+    assert [each["data"].get("email") for each in shown[-2:]] == [EMAIL, {"unreadable": True}]
+    text = " ".join(door.done(*SHOWN).split())
+    assert "cannot be read: encrypted with another key, or changed" in text
+    assert EMAIL in text
+    listed = door.json("exception", "list", "C-1", "--clear")
+    assert [each["clear"]["email"] for each in listed] == [EMAIL, {"unreadable": True}]
+    assert "cannot be read" in " ".join(door.done("exception", "list", "C-1", "--clear").split())
+    door.done("verify")
+
+
 # -- what is derived
 
 

@@ -20,6 +20,7 @@ _SUBJECTS = ("exam", "certification")
 _KEYS = ("registration_id", "request_id")
 SEALED = "sealed"
 ERASED = "erased"
+UNREADABLE = "cannot be read: encrypted with another key, or changed"
 
 
 def history_page(
@@ -83,7 +84,7 @@ def why(annulment: Recorded) -> str:
 def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the fields of the data as words; a personal one that was not revealed is `sealed`.
 
-    One that nobody can read any more is `erased`.
+    One that nobody can read any more is `erased`; one that the key does not open says so.
     """
     instants = EVENT_TYPES[type].instants
     for name, value in data.items():
@@ -93,7 +94,8 @@ def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if name == "delivery":
             yield f"{value} sitting", ""
         elif name in EVENT_TYPES[type].personal and isinstance(value, dict):
-            yield label, ERASED if value.get("erased") else SEALED
+            unread = UNREADABLE if value.get("unreadable") else SEALED
+            yield label, ERASED if value.get("erased") else unread
         elif name in instants:
             yield label, str(value).replace("T", " ").replace("Z", "")
         elif isinstance(value, bool):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 PERSONAL_TYPES: Final = frozenset(name for name, event in EVENT_TYPES.items() if event.personal)
 _NONCE_BYTES: Final = 12
+_SMALLEST: Final = 64
+_FILL: Final = b"\xff"
+"""No text in UTF-8 has this byte: so padding is told from text, and an old value has none."""
 
 
 def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
@@ -44,16 +47,28 @@ class Sealer:
     def seal(self, place: bytes, text: str) -> dict[str, str]:
         """Encrypt `text` for its place (AES-256-GCM) and tag it (HMAC-SHA256 over place and text).
 
-        The tag is under the same key and the same for the same text at the same place: by it a
-        duplicate is told from a conflict without decrypting, and by nobody without the key.
+        The text is padded first: its length outlives the key, and would tell a short name from a
+        long one for ever. The tag is over the text alone, as it was before there was padding, so
+        that a duplicate of an old value is still one. It is under the same key, and the same for
+        the same text at the same place: by it a duplicate is told from a conflict without
+        decrypting, and by nobody without the key.
         """
         nonce, clear = secrets.token_bytes(_NONCE_BYTES), text.encode()
         return {
             "ciphertext": b2a_base64(
-                nonce + self._cipher.encrypt(nonce, clear, place), newline=False
+                nonce + self._cipher.encrypt(nonce, padded(clear), place), newline=False
             ).decode(),
             "hmac": hmac.digest(self._key, place + clear, "sha256").hex(),
         }
+
+
+def padded(clear: bytes) -> bytes:
+    """Fill a text up to 64 bytes, or to the next power of two above that.
+
+    >>> [len(padded(b"x" * size)) for size in (0, 9, 33, 64, 65, 300)]
+    [64, 64, 64, 64, 128, 512]
+    """
+    return clear.ljust(max(_SMALLEST, 1 << (len(clear) - 1).bit_length()), _FILL)
 
 
 def seal(key: bytes, place: bytes, text: str) -> dict[str, str]:
@@ -79,14 +94,18 @@ def opens(key: bytes, place: bytes, sealed: Mapping[str, str]) -> str | None:
 
 
 def opened(key: bytes, place: bytes, sealed: Mapping[str, str]) -> bytes | None:
-    """Decrypt a ciphertext, the half of `opens` that proves nothing; None if it does not open."""
+    """Decrypt a ciphertext, the half of `opens` that proves nothing; None if it does not open.
+
+    Without its padding, if it has any: values of earlier releases have none.
+    """
     from cryptography.exceptions import InvalidTag
 
     raw = a2b_base64(sealed["ciphertext"])
     try:
-        return _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place)
+        clear = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place)
     except InvalidTag:
         return None
+    return clear.rstrip(_FILL)
 
 
 def tag(key: bytes, place: bytes, text: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from ledger.events import Recorded, Row
-from ledger.privacy.cipher import Sealer, associated_data, places, tag
+from ledger.privacy.cipher import Sealer, associated_data, opens, places, sealed_fields, tag
 from ledger.privacy.key_file import Erasure, KeyFile, create_key_file
 from ledger.privacy.key_place import KeyPlace
 from ledger.privacy.key_storage import key_problems
@@ -78,6 +78,27 @@ class Keyring:
             sealer = self._sealers[subject] = Sealer(key or keys.keep(subject))
         self._remember(keys)
         return sealer
+
+    def unopened(self, row: Row, data: Mapping[str, Any]) -> list[str]:
+        """Name the encrypted fields of a row that the candidate's key does not open.
+
+        None if there is no such key (any more): ciphertext then moves in as it is.
+        """
+        fields = sealed_fields(row.topic, data)
+        keys = self._found() if fields else None
+        if keys is None:
+            return []
+        subject = row.stream.partition("/")[2]
+        with key_problems(self._place.path):
+            key, _ = keys.look_up(subject)
+        if key is None:
+            return []
+        bound = places(subject, row.source, row.id, fields)
+        return [
+            name
+            for name, place in zip(fields, bound, strict=True)
+            if opens(key, place, data[name]) is None
+        ]
 
     def same_secret(self, stored: Recorded, field: str, old: Any, new: Any) -> bool:
         """Return whether two values of a personal field say the same (a `compare.SameSecret`).

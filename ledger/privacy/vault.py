@@ -14,11 +14,12 @@ from ledger.privacy.key_file import KeyFile
 from ledger.privacy.key_place import KeyPlace
 from ledger.privacy.key_storage import key_problems
 from ledger.privacy.keyring import Keyring
-from ledger.problems import KeyFileProblem
 from ledger.store.sqlite import Writing
 
 ERASED: Final[Mapping[str, bool]] = {"erased": True}
 """What is shown in the place of a personal value that nobody can read any more."""
+UNREADABLE: Final[Mapping[str, bool]] = {"unreadable": True}
+"""What is shown in the place of one that this key does not open: another's, or changed."""
 
 
 class Vault:
@@ -54,8 +55,9 @@ class Vault:
         """Return the payload with personal fields in clear text.
 
         A field whose key is destroyed, or was never here, is left out; in the place of what was
-        erased stands `erased`, if given. Raises KeyFileProblem when the key file is missing or
-        another, or a field does not open.
+        erased stands `erased`, if given, and in the place of a field that the key does not open
+        `UNREADABLE`: whoever planted one must not keep the others from being read. Raises
+        KeyFileProblem when the key file is missing or another.
         """
         data = recorded.payload()
         fields = sealed_fields(recorded.topic, data)
@@ -71,12 +73,7 @@ class Vault:
             else:
                 place = associated_data(subject, recorded.source, recorded.id, name)
                 text = opens(key, place, data[name])
-                if text is None:
-                    raise KeyFileProblem(
-                        f"data.{name} of {recorded.source} {recorded.id} does not open with the "
-                        f"key in {self.path}: it was sealed with another, or changed"
-                    )
-                data[name] = text
+                data[name] = dict(UNREADABLE) if text is None else text
         return data
 
     def key(self, candidate: str) -> bytes | None:

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from attempt_ledger.cli.history_text import ERASED, UNREADABLE
 from attempt_ledger.cli.pages import BAD, GOOD, HEAD, QUIET, WAIT, block, labelled, text
 from projections.exception_rules import listed
 from projections.exceptions import Request
@@ -16,7 +17,7 @@ from projections.sentences import Show
 _STYLES = {"open": WAIT, "rejected": BAD, "granted": GOOD, "revoked": BAD}
 
 Clear = Mapping[str, str | Mapping[str, bool]]
-"""Personal fields in clear text, or that they were erased; empty unless they were asked for."""
+"""Personal fields in clear text, or why one cannot be read; empty unless they were asked for."""
 
 
 def requests_page(candidate: str, told: Sequence[tuple[Request, Clear]], show: Show) -> Group:
@@ -57,6 +58,7 @@ def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, s
     if request.why is not None:
         yield "why", request.why
     for name, value in clear.items():
-        yield name, value if isinstance(value, str) else "erased"
+        unread = UNREADABLE if "unreadable" in value else ERASED
+        yield name, value if isinstance(value, str) else unread
     for cause in request.events:
         yield "event", f"{cause.source} {cause.id}"
