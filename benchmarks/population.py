@@ -104,9 +104,8 @@ def asked_at(ledger: Ledger, moment: Moment) -> Asked:
     from benchmarks.peers.in_sql import Asked
     from projections.catalogue import catalogue_of
     from projections.fold.catalogue import exam_dates, exam_definition
-    from projections.fold.codes import NEVER
-    from retake_policies.compiled import Rules
-    from retake_policies.dated import version_in_force
+    from projections.fold.facts import NEVER
+    from retake_policies.rules import Rules, version_in_force
 
     catalogue = catalogue_of(ledger.catalogue())
     versions, policy = catalogue.versions, catalogue.policies["general"]

@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 from ledger.events import Recorded
 from ledger.instants import parse_instant
-from projections.fold.codes import NEVER, RETIRED_AT, WENT_LIVE
-from projections.fold.rows import (
+from projections.fold.facts import (
+    NEVER,
+    RETIRED_AT,
+    WENT_LIVE,
     CertificationDefinitions,
     ExamDefinitions,
     Milestones,
     PolicyVersions,
 )
-from retake_policies.book import RuleBook, rule_book
-from retake_policies.compiled import Rules, compile_rules
+from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
 
 

@@ -10,7 +10,7 @@ from ledger.events import Recorded
 from ledger.fields import Instant
 from projections.answers import Answer, Cause, Sitting
 from projections.catalogue import Catalogue, annulments, in_time
-from projections.fold.rows import Question
+from projections.fold.facts import Question
 from projections.fold.verdict import setting_at
 from projections.history import history_of
 from projections.standing import Moment, standing_of

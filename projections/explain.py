@@ -9,38 +9,41 @@ from ledger.events import Recorded
 from projections import sentences
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue
-from projections.fold import reasons
+from projections.fold import rules as reasons
 from projections.fold.calendar import on_from, same_time_after, year_around
 from projections.fold.catalogue import Dates, exam_dates, exam_definition, phase
 from projections.fold.certifications import NOTHING_HELD, Cover, cover_at, free_again
-from projections.fold.codes import (
-    BETA_TAKEN,
-    CAP_REACHED,
+from projections.fold.facts import (
     IN_BETA,
     NEVER,
     NONE,
-    NOT_OPEN,
-    PASS_STANDS,
     PASSED,
     PENDING,
-    RESULT_PENDING,
-    RETIRED,
     RETIRED_AT,
-    STATUSES,
-    UNKNOWN_EXAM,
-    WAITING,
     WAIVES_CAP,
     WAIVES_WAIT,
     WENT_LIVE,
+    Question,
+    Sittings,
 )
 from projections.fold.grants import active
-from projections.fold.rows import Question, Sittings
+from projections.fold.rules import (
+    BETA_TAKEN,
+    CAP_REACHED,
+    NOT_OPEN,
+    PASS_STANDS,
+    RESULT_PENDING,
+    RETIRED,
+    STATUSES,
+    UNKNOWN_EXAM,
+    WAITING,
+)
 from projections.fold.verdict import Verdict
 from projections.fold.walk import CALENDAR_YEAR, FOR_LIFE, ROLLING
 from projections.history import History
 from projections.sentences import Show
-from retake_policies import clauses
-from retake_policies.compiled import Rules
+from retake_policies import wording as clauses
+from retake_policies.rules import Rules
 from retake_policies.schema import Policy
 
 

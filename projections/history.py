@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger.events import Recorded
 from projections.catalogue import Catalogue, annulments, in_time
-from projections.fold.codes import (
+from projections.fold.facts import (
     ATTEMPTED,
     EXPIRED,
     GRANTED,
@@ -21,8 +21,6 @@ from projections.fold.codes import (
     RESULT_PASSED,
     RESULT_REVOKED,
     WITHDRAWN,
-)
-from projections.fold.rows import (
     CertificationDefinitions,
     CertificationRows,
     Facts,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from projections.answers import Standing
 from projections.catalogue import Catalogue
 from projections.fold.catalogue import exam_dates, exam_definition
-from projections.fold.codes import NEVER
-from projections.fold.reasons import overdue_from
+from projections.fold.facts import NEVER
+from projections.fold.rules import overdue_from
 
 
 def overdue_since(standing: Standing, catalogue: Catalogue) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from projections.fold.codes import NEVER, NONE
+from projections.fold.facts import NEVER, NONE
 from retake_policies.durations import DAYS, Duration, say_duration
 from retake_policies.schema import Cap, Policy
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 from projections.answers import PolicyUsed, Standing
 from projections.catalogue import Catalogue
 from projections.explain import Scene, reasons_of
-from projections.fold.codes import ELIGIBLE, NEVER, NONE, OUTCOMES, PENDING, STATUSES
-from projections.fold.rows import Question, room
+from projections.fold.facts import NEVER, NONE, OUTCOMES, PENDING, Question, room
+from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.fold.sittings import gather
 from projections.fold.verdict import UNKNOWN_VERDICT, Judged, first_eligible, verdict_at
 from projections.history import History

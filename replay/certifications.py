@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.codes import EXPIRED, HELD, NEVER
+from projections.fold.facts import EXPIRED, HELD, NEVER
 from projections.standing import Moment
 from replay.columns.part import Ints, Part
 

@@ -23,39 +23,37 @@ from projections.fold import (
     calendar,
     catalogue,
     certifications,
-    codes,
+    facts,
     grants,
-    reasons,
-    rows,
+    rules,
     sittings,
     verdict,
     walk,
 )
 from replay import kernels
-from retake_policies import book, compiled, dated
+from retake_policies import rules as policy_rules
 
 FOLD: Final[tuple[ModuleType, ...]] = (
-    dated,
-    book,
+    policy_rules,
     calendar,
     catalogue,
     certifications,
     grants,
     sittings,
     walk,
-    reasons,
+    rules,
     verdict,
 )
 """Every module whose functions are compiled, lowest first."""
 
-SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, codes, rows, compiled, kernels)
+SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, kernels)
 """Every module that compiled code reaches, constants and layouts among them."""
 
 # Handing a tuple of sixty columns to each small function cost forty times the work itself:
 # counting references to them, though nothing here is ever allocated, and copying them.
 _OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
 
-_INTERPRETED: Final = frozenset({"rule_book", "room"})
+_INTERPRETED: Final = frozenset({"compile_rules", "rule_book", "room"})
 
 
 def fold_functions() -> list[Callable[..., Any]]:

@@ -31,7 +31,7 @@ from projections.exceptions import (
     sittings_at,
     visible_exceptions,
 )
-from projections.fold.codes import LAST
+from projections.fold.facts import LAST
 from projections.standing import Moment
 from replay.ask import Asker
 from retake_policies.schema import Policy

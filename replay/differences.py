@@ -11,7 +11,8 @@ import pyarrow as pa
 from ledger.events import Recorded
 from projections.catalogue import Catalogue, annulments, catalogue_of
 from projections.fold.catalogue import certification_definition, exam_definition
-from projections.fold.codes import NEVER, OUTCOMES, STATUSES
+from projections.fold.facts import NEVER, OUTCOMES
+from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from projections.standing import Moment
 from replay.columns.cache import Columns
@@ -28,7 +29,7 @@ from replay.population import (
     wanted_groups,
     words,
 )
-from retake_policies.dated import version_in_force
+from retake_policies.rules import version_in_force
 
 _STANDING = [field for field in SCHEMA if field.name not in ("candidate", "exam", "eligible")]
 

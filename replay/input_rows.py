@@ -12,10 +12,10 @@ from ledger.store.extract import NO_END
 from projections.exceptions import GRANTED, REJECTED, REQUESTED, decide
 from projections.fold.calendar import on_from, wait_end
 from projections.fold.catalogue import Dates
-from projections.fold.codes import NEVER
-from projections.fold.reasons import overdue_from, wait_entry
+from projections.fold.facts import NEVER
+from projections.fold.rules import overdue_from, wait_entry
 from replay.columns.part import Ints
-from retake_policies.compiled import Rules
+from retake_policies.rules import Rules
 
 DAY = 86_400_000_000
 _UNITS = (1, DAY)

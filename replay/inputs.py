@@ -16,8 +16,7 @@ import pyarrow as pa
 from ledger.events import Recorded
 from ledger.store.extract import scan_corrections, scan_exceptions
 from projections.catalogue import Catalogue
-from projections.fold.codes import NEVER, NONE, OUTCOMES, PASSED
-from projections.fold.rows import Question
+from projections.fold.facts import NEVER, NONE, OUTCOMES, PASSED, Question
 from projections.fold.verdict import Setting, setting_at
 from projections.history import history_of
 from projections.reports.inputs import (

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from projections.fold.codes import ELIGIBLE, NEVER, NONE, RESULT_REVOKED
-from projections.fold.rows import Facts, Question, SittingRows, Sittings
+from projections.fold.facts import (
+    NEVER,
+    NONE,
+    RESULT_REVOKED,
+    Facts,
+    Question,
+    SittingRows,
+    Sittings,
+)
+from projections.fold.rules import ELIGIBLE
 from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, setting_at, verdict_at
 from projections.fold.walk import walk
-from retake_policies.book import rules_at
+from retake_policies.rules import rules_at
 
 
 class Groups(NamedTuple):

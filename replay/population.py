@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.catalogue import Catalogue
-from projections.fold.codes import NEVER, NONE, OUTCOMES, STATUSES
-from projections.fold.rows import Facts, Sittings
+from projections.fold.facts import NEVER, NONE, OUTCOMES, Facts, Sittings
+from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay.columns.cache import Columns
 from replay.columns.choose import places, replaced

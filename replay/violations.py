@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.store.scan import scan_clock
-from projections.fold.codes import ELIGIBLE, NEVER, NONE, STATUSES, UNKNOWN_EXAM
+from projections.fold.facts import NEVER, NONE
+from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.standing import Moment
 from replay.columns.part import Ints, Part
 from replay.everyone import Everyone

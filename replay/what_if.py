@@ -13,7 +13,8 @@ from ledger.events import Recorded
 from ledger.models import PolicyPublished
 from projections.catalogue import Catalogue, catalogue_of
 from projections.fold.catalogue import next_start
-from projections.fold.codes import ELIGIBLE, NEVER, STATUSES
+from projections.fold.facts import NEVER
+from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.standing import Moment
 from replay.columns.part import Ints, Part
 from replay.everyone import Everyone

@@ -15,7 +15,7 @@ from plain_reading import instant, later, new_year, period_end, wall, window_end
 from told import EPOCH, MICROSECOND, at
 
 from projections.fold import calendar
-from projections.fold.codes import LAST, NEVER
+from projections.fold.facts import LAST, NEVER
 from retake_policies.durations import DAYS, MONTHS, TIME, Duration
 from retake_policies.zones import BEFORE_ALL, zone_table
 

@@ -27,7 +27,7 @@ from told import at
 
 from ledger.events import EVENT_TYPES
 from projections.answers import Standing
-from projections.fold.codes import STATUSES
+from projections.fold.rules import STATUSES
 from retake_policies.schema import (
     BetaTable,
     Cap,

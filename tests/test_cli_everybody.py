@@ -16,7 +16,7 @@ import pytest
 from crowd import CACHE, CACHE_HOME, facts, ledger_of
 from doorstep import Doorstep
 
-from projections.fold.codes import STATUSES
+from projections.fold.rules import STATUSES
 from replay.columns import build
 from replay.differences import CHANGED
 from replay.population import SCHEMA

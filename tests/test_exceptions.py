@@ -29,9 +29,8 @@ from told import When, at
 
 from projections.answers import Cause
 from projections.exceptions import STATES, Request, policy_at, requests_of
-from projections.fold.codes import WAIVES_CAP, WAIVES_WAIT
+from projections.fold.facts import WAIVES_CAP, WAIVES_WAIT, Question, room
 from projections.fold.grants import waiver_at
-from projections.fold.rows import Question, room
 from projections.fold.sittings import gather
 from projections.fold.verdict import verdict_at
 from projections.standing import Moment

@@ -19,7 +19,8 @@ from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.catalogue import Catalogue
-from projections.fold.codes import OUTCOMES, STATUSES
+from projections.fold.facts import OUTCOMES
+from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay.ask import Asker
 from replay.columns import build

@@ -20,7 +20,7 @@ from test_cases import assert_reads
 from ledger.events import EVENT_TYPES, Recorded
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
-from projections.fold.codes import STATUSES
+from projections.fold.rules import STATUSES
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import retake_policies.clauses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import retake_policies.clauses
 import retake_policies.durations
 from retake_policies.durations import (
     DAY,

@@ -27,7 +27,7 @@ from story import (
 )
 
 from projections.answers import Reason
-from projections.fold import codes
+from projections.fold import rules
 
 PAGE: Final = (Path(__file__).parent.parent / "docs/reasons.md").read_text()
 CONTRACT: Final = (
@@ -133,10 +133,10 @@ ROWS: Final = [
 
 def test_the_codes_stand_in_the_order_of_the_contract() -> None:
     """The numbers rise in order of precedence; 0 is eligible."""
-    assert ("eligible", *CONTRACT) == codes.STATUSES
-    named = [codes.ELIGIBLE, codes.UNKNOWN_EXAM, codes.RETIRED, codes.NOT_OPEN, codes.PASS_STANDS,
-             codes.BETA_TAKEN, codes.RESULT_PENDING, codes.CAP_REACHED, codes.WAITING]  # fmt: skip
-    assert named == list(range(len(codes.STATUSES)))
+    assert ("eligible", *CONTRACT) == rules.STATUSES
+    named = [rules.ELIGIBLE, rules.UNKNOWN_EXAM, rules.RETIRED, rules.NOT_OPEN, rules.PASS_STANDS,
+             rules.BETA_TAKEN, rules.RESULT_PENDING, rules.CAP_REACHED, rules.WAITING]  # fmt: skip
+    assert named == list(range(len(rules.STATUSES)))
 
 
 def test_the_page_lists_them_in_that_order() -> None:

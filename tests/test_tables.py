@@ -21,7 +21,8 @@ from story import exam, failed
 from told import at
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
-from projections.fold.codes import OUTCOMES, STATUSES
+from projections.fold.facts import OUTCOMES
+from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay import tables
 from replay.differences import CHANGED

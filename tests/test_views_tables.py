@@ -38,7 +38,7 @@ from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
 from projections.catalogue import catalogue_of
 from projections.exceptions import requests_of
-from projections.fold.codes import LAST
+from projections.fold.facts import LAST
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from projections.tables import OPEN, TABLES, Kind

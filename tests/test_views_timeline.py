@@ -12,7 +12,7 @@ from crowd import CACHE, NOW, facts, ledger_of
 from strategies import world
 from viewing import as_of, fold, told
 
-from projections.fold.codes import LAST
+from projections.fold.facts import LAST
 from projections.standing import Moment
 from projections.tables import OPEN
 from replay.everyone import Everyone

@@ -27,7 +27,7 @@ from told import When, at
 
 from ledger.ledger import Ledger
 from projections.catalogue import catalogue_of
-from projections.fold.codes import STATUSES
+from projections.fold.rules import STATUSES
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
 from replay.ask import Asker

@@ -20,8 +20,8 @@ from crowd import CACHE
 from strategies import Asking, World, asking, world
 
 from projections.catalogue import catalogue_of
-from projections.fold.codes import NEVER, NONE, STATUSES
-from projections.fold.rows import Facts, Question, SittingRows, Sittings, room
+from projections.fold.facts import NEVER, NONE, Facts, Question, SittingRows, Sittings, room
+from projections.fold.rules import STATUSES
 from projections.fold.sittings import gather
 from projections.fold.verdict import Judged, first_eligible, verdict_at
 from projections.history import history_of

@@ -16,7 +16,7 @@ from ledger.instants import MAX_INSTANT
 from ledger.ledger import Appended, Ledger
 from ledger.store.scan import RECORDED_SCHEMA
 from projections.catalogue import catalogue_of
-from projections.fold.codes import NEVER
+from projections.fold.facts import NEVER
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from replay.compiled import kernels_in

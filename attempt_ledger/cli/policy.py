@@ -143,7 +143,7 @@ def show(
     ] = Written.text,
 ) -> int:
     """Show the version of a policy that is in force on a day, clause by clause."""
-    from retake_policies.text import policy_text
+    from retake_policies.wording import policy_text
 
     moment = clock.now() if at is None else instant("--at", at)
     version, there = _in_force(context, known_at, id, moment)
@@ -263,7 +263,7 @@ def _in_force(
     context: typer.Context, known_at: str | None, id: str, at: int
 ) -> tuple[Version | None, str]:
     """Return the version of a policy that is in force, None if there is none; and all the ids."""
-    from retake_policies.dated import version_in_force
+    from retake_policies.rules import version_in_force
 
     every = _published(context, known_at).versions
     versions = [version for version in every if version.policy.id == id]

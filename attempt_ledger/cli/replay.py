@@ -80,7 +80,7 @@ def replay(
 
 def check_statuses(statuses: tuple[str, ...] | list[str]) -> None:
     """Refuse a status that there is not, naming those there are."""
-    from projections.fold.codes import STATUSES
+    from projections.fold.rules import STATUSES
 
     for status in statuses:
         if status not in STATUSES:

@@ -32,7 +32,7 @@ from projections.exceptions import (
     requests_of,
     visible_exceptions,
 )
-from projections.fold.codes import LAST
+from projections.fold.facts import LAST
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from retake_policies.schema import Policy

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projections.fold.codes import LAST, NEVER
+from projections.fold.facts import LAST, NEVER
 from retake_policies.durations import MONTHS, TIME
 
 DAY: Final = 86_400_000_000

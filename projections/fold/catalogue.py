@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from projections.fold.codes import CLOSED, IN_BETA, LIVE, NEVER, WENT_LIVE
-from projections.fold.rows import CertificationDefinitions, ExamDefinitions, Milestones
-from retake_policies.dated import version_in_force
+from projections.fold.facts import (
+    CLOSED,
+    IN_BETA,
+    LIVE,
+    NEVER,
+    WENT_LIVE,
+    CertificationDefinitions,
+    ExamDefinitions,
+    Milestones,
+)
+from retake_policies.rules import version_in_force
 
 
 class Dates(NamedTuple):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from projections.fold.catalogue import certification_definition, next_start
-from projections.fold.codes import EXPIRED, HELD, NEVER, NONE
-from projections.fold.rows import CertificationRows, Facts, Question
+from projections.fold.facts import EXPIRED, HELD, NEVER, NONE, CertificationRows, Facts, Question
 
 AFTER_EXPIRY = 0
 NEVER_AGAIN = 1

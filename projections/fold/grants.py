@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from projections.fold.codes import GRANTED, NEVER
-from projections.fold.rows import Facts, Question, Sittings
+from projections.fold.facts import GRANTED, NEVER, Facts, Question, Sittings
 
 
 class Waiver(NamedTuple):

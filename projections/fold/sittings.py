@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from projections.fold.codes import (
+from projections.fold.facts import (
     ATTEMPTED,
     FAILED,
     NONE,
@@ -13,8 +13,9 @@ from projections.fold.codes import (
     RESULT_PASSED,
     RESULT_REVOKED,
     REVOKED,
+    SittingRows,
+    Sittings,
 )
-from projections.fold.rows import SittingRows, Sittings
 
 
 def outcome_of(kind: int, flag: int) -> int:

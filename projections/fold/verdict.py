@@ -18,20 +18,23 @@ from projections.fold.catalogue import (
     phase,
 )
 from projections.fold.certifications import free_again, next_definition
-from projections.fold.codes import (
-    CAP_REACHED,
-    ELIGIBLE,
+from projections.fold.facts import (
     NEVER,
     NONE,
     PASSED,
+    WAIVES_CAP,
+    WAIVES_WAIT,
+    Facts,
+    Question,
+    Sittings,
+)
+from projections.fold.grants import waiver_at
+from projections.fold.rules import (
+    CAP_REACHED,
+    ELIGIBLE,
     RETIRED,
     UNKNOWN_EXAM,
     WAITING,
-    WAIVES_CAP,
-    WAIVES_WAIT,
-)
-from projections.fold.grants import waiver_at
-from projections.fold.reasons import (
     beta_taken,
     cap_reached,
     not_open,
@@ -41,10 +44,8 @@ from projections.fold.reasons import (
     retired,
     waiting,
 )
-from projections.fold.rows import Facts, Question, Sittings
 from projections.fold.walk import Walked, cover_if_asked, walk
-from retake_policies.book import rules_at
-from retake_policies.dated import version_in_force
+from retake_policies.rules import rules_at, version_in_force
 
 
 class Verdict(NamedTuple):

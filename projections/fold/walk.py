@@ -6,9 +6,8 @@ from typing import Final, NamedTuple
 
 from projections.fold.calendar import midnight_after
 from projections.fold.certifications import AFTER_EXPIRY, Cover, cover_at, free_again
-from projections.fold.codes import NEVER, NONE, PASSED
-from projections.fold.rows import Facts, Question, Sittings
-from retake_policies.compiled import Rules
+from projections.fold.facts import NEVER, NONE, PASSED, Facts, Question, Sittings
+from retake_policies.rules import Rules
 
 FIRST_SITTING: Final = 0
 LAST_SITTING: Final = 1

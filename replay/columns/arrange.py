@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ledger.models import EVENT_TYPES
 from ledger.upcast import UPCASTS, upcast
-from projections.fold.codes import NEVER, NONE
+from projections.fold.facts import NEVER, NONE
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from replay.columns.part import Ints, Part, part_of
 

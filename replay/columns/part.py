@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from projections.fold.rows import CertificationRows, GrantRows, SittingRows
+from projections.fold.facts import CertificationRows, GrantRows, SittingRows
 
 Ints: TypeAlias = npt.NDArray[Any]
 

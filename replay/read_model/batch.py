@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from ledger.models import BY_TOPIC, EVENT_TYPES
 from ledger.upcast import UPCASTS, upcast
 from projections.catalogue import Catalogue
-from projections.fold.codes import NEVER, NONE
-from projections.fold.rows import Facts, Sittings
+from projections.fold.facts import NEVER, NONE, Facts, Sittings
 from projections.tables import OPEN, Kind, Table
 from replay.columns.arrange import Numbers
 from replay.columns.part import Ints, Part

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.codes import EXPIRED, HELD, NEVER
+from projections.fold.facts import EXPIRED, HELD, NEVER
 from projections.tables import CERTIFICATIONS
 from replay.read_model.batch import Given, instants, table_of, words
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from projections.catalogue import Catalogue
-from projections.fold.codes import NONE, STATUSES
+from projections.fold.facts import NONE
+from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS
 from projections.tables import CORRECTIONS
 from replay.columns.choose import offsets, ranges

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from projections.catalogue import Catalogue
 from projections.fold.catalogue import exam_dates
-from projections.fold.codes import NEVER
+from projections.fold.facts import NEVER
 from projections.tables import DEFINITIONS, EXAMS, POLICIES
 from replay.read_model.batch import rows_of
 

@@ -8,15 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from projections.catalogue import Catalogue
-from projections.fold.codes import (
-    ATTEMPTED,
-    ELIGIBLE,
-    NEVER,
-    NONE,
-    RESULT_REVOKED,
-    STATUSES,
-    UNKNOWN_EXAM,
-)
+from projections.fold.facts import ATTEMPTED, NEVER, NONE, RESULT_REVOKED
+from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.tables import PROBLEMS
 from replay.columns.part import Ints
 from replay.read_model.batch import Given, instants, rows_of, table_of, words

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.codes import LAST, OUTCOMES, WAIVES_CAP, WAIVES_WAIT
-from projections.fold.codes import STATUSES as STATUS_WORDS
+from projections.fold.facts import LAST, OUTCOMES, WAIVES_CAP, WAIVES_WAIT
+from projections.fold.rules import STATUSES as STATUS_WORDS
 from projections.tables import SITTINGS
 from replay.columns.part import Ints
 from replay.kernels import Numbered

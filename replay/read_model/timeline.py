@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.codes import ELIGIBLE, OUTCOMES, STATUSES
+from projections.fold.facts import OUTCOMES
+from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.tables import STANDINGS
 from replay.columns.part import Ints
 from replay.kernels import Stretches

@@ -1,17 +1,64 @@
-"""What the fold reads: facts as parallel sequences of integers.
+"""What the fold reads: facts as parallel sequences of integers, and the codes in them.
 
 One candidate's question fills these with lists; a population fills them with
 columns. Instants are microseconds UTC; a fact is known at position `known` when
 `position <= known < annulled`, `annulled` being the position of its annulment
 (NEVER when there is none). Within a run rows are in (time, position) order.
+
+The codes are plain module constants rather than enums: the same functions run
+as ordinary Python over lists and, compiled, over columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from retake_policies.book import RuleBook
+from retake_policies.rules import RuleBook
+
+# Sentinels among instants (microseconds since 1970-01-01T00:00Z). Every real instant of the
+# years 1 to 9999 lies strictly between the two.
+NONE: Final = -(1 << 62)
+"""No instant: nothing of the kind has happened."""
+NEVER: Final = 1 << 62
+"""Open-ended: later than every instant; `null` in an answer."""
+LAST: Final = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z; what is computed beyond it is NEVER."""
+
+# What a row of a sitting says.
+ATTEMPTED: Final = 0
+RESULT_PASSED: Final = 1
+RESULT_FAILED: Final = 2
+RESCORED: Final = 3
+RESULT_REVOKED: Final = 4
+
+# What a row of a certification says.
+HELD: Final = 0
+EXPIRED: Final = 1
+
+# What a row of an exception says.
+GRANTED: Final = 0
+WITHDRAWN: Final = 1
+
+# What a milestone of an exam says.
+WENT_LIVE: Final = 0
+RETIRED_AT: Final = 1
+
+# The outcome of a sitting.
+PENDING: Final = 0
+PASSED: Final = 1
+FAILED: Final = 2
+REVOKED: Final = 3
+OUTCOMES: Final = ("pending", "passed", "failed", "revoked")
+
+# Phases of an exam.
+CLOSED: Final = 0
+IN_BETA: Final = 1
+LIVE: Final = 2
+
+# What a grant waives, as bits.
+WAIVES_WAIT: Final = 1
+WAIVES_CAP: Final = 2
 
 
 class SittingRows(NamedTuple):

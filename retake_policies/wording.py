@@ -6,17 +6,36 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
-from retake_policies.clauses import (
-    BETA_OVERDUE_AFTER_LIVE,
-    BETA_RESULTS_AFTER_LIVE,
-    BETA_SITTINGS,
-    PASS_RETAKE,
-    cap_clause,
-    wait_clause,
-)
 from retake_policies.durations import say_duration
 from retake_policies.fields import format_instant
 from retake_policies.schema import Cap, Policy
+
+PASS_RETAKE: Final = "pass.retake"
+BETA_SITTINGS: Final = "beta.sittings"
+BETA_RESULTS_AFTER_LIVE: Final = "beta.results_after_live"
+BETA_OVERDUE_AFTER_LIVE: Final = "beta.overdue_after_live"
+
+
+def wait_clause(ordinal: int, entries: int) -> str:
+    """Name the wait that follows the sitting of this ordinal, of a policy with so many entries.
+
+    "The last repeats": the sixth sitting of a policy with two entries waits by the second. Both
+    numbers are at least 1; a policy without entries has no wait to name.
+
+    >>> wait_clause(6, 2)
+    'wait.after[2]'
+    """
+    return f"wait.after[{min(ordinal, entries)}]"
+
+
+def cap_clause(index: int) -> str:
+    """Name the cap at this index (from 0, as in `Rules.cap_sittings`).
+
+    >>> cap_clause(0)
+    'cap[1]'
+    """
+    return f"cap[{index + 1}]"
+
 
 _INDENT: Final = 27  # the longest clause name, two spaces before and after
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retake_policies.dated import version_in_force
+from retake_policies.rules import version_in_force
 
 CASES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "cases/policy_versions.toml").read_text()

@@ -6,27 +6,41 @@ while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from projections.fold.calendar import on_from, same_time_after, wait_end, year_around
 from projections.fold.catalogue import Dates
 from projections.fold.certifications import Cover, free_again
-from projections.fold.codes import (
-    CLOSED,
-    IN_BETA,
-    NEVER,
-    NONE,
-    PASSED,
-    PENDING,
-)
-from projections.fold.rows import Sittings
+from projections.fold.facts import CLOSED, IN_BETA, NEVER, NONE, PASSED, PENDING, Sittings
 from projections.fold.walk import (
     CALENDAR_YEAR,
     FOR_LIFE,
     ROLLING,
     Walked,
 )
-from retake_policies.compiled import NO_OVERDUE, Rules
+from retake_policies.rules import NO_OVERDUE, Rules
+
+# Statuses: eligible, then the reasons in order of precedence (spec section 4, "Reasons").
+ELIGIBLE: Final = 0
+UNKNOWN_EXAM: Final = 1
+RETIRED: Final = 2
+NOT_OPEN: Final = 3
+PASS_STANDS: Final = 4
+BETA_TAKEN: Final = 5
+RESULT_PENDING: Final = 6
+CAP_REACHED: Final = 7
+WAITING: Final = 8
+STATUSES: Final = (
+    "eligible",
+    "unknown-exam",
+    "retired",
+    "not-open",
+    "passed",
+    "beta-taken",
+    "result-pending",
+    "cap-reached",
+    "waiting",
+)
 
 
 class Capped(NamedTuple):

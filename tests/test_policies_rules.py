@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from retake_policies.clauses import cap_clause, wait_clause
-from retake_policies.compiled import Rules, compile_rules
 from retake_policies.durations import DAY, HOUR
+from retake_policies.rules import Rules, compile_rules
 from retake_policies.schema import parse_policy
 from retake_policies.shipped import SHIPPED, shipped
-from retake_policies.text import clause_texts, policy_text
+from retake_policies.wording import cap_clause, clause_texts, policy_text, wait_clause
 from retake_policies.zones import zone_table
 
 TEXTS = dict(shipped())
@@ -204,9 +203,9 @@ def test_a_policy_reads_well_on_a_terminal(text: str, width: int) -> None:
 
 
 def test_the_fast_path_leaves_pydantic_alone() -> None:
-    """The fold imports rules, versions, durations and clauses without any heavy library."""
+    """The fold imports rules, versions and durations without any heavy library."""
     script = (
-        "from retake_policies import clauses, compiled, dated, durations; import sys;"
+        "from retake_policies import durations, rules; import sys;"
         "print(*{'pydantic', 'numba', 'numpy', 'tomllib'} & set(sys.modules))"
     )
     done = subprocess.run(
