@@ -13,7 +13,7 @@ from ledger.ledger import Ledger
 from ledger.privacy.key_place import KeyPlace
 from ledger.privacy.keyring import KEY_FILE, Keyring
 from ledger.privacy.vault import Vault
-from ledger.store.file import SCHEMA
+from ledger.store.schema import SCHEMA
 from ledger.store.sqlite import Writing
 
 

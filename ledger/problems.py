@@ -22,6 +22,10 @@ class NewerSchema(LedgerProblem):
     """The ledger was written by a later release than this one."""
 
 
+class Redefined(LedgerProblem):
+    """The file defines other objects than a ledger does: somebody changed it past the ledger."""
+
+
 class ReadOnly(LedgerProblem):
     """The ledger cannot be written here."""
 

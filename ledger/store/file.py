@@ -10,36 +10,17 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from ledger.problems import LedgerProblem, NewerSchema, NoLedger, NotALedger, ReadOnly, StoreFull
+from ledger.problems import (
+    LedgerProblem,
+    NewerSchema,
+    NoLedger,
+    NotALedger,
+    ReadOnly,
+    Redefined,
+    StoreFull,
+)
 from ledger.store import open_files
-
-APPLICATION_ID = 0x41744C67  # "AtLg", in the file's header: what tells a ledger from other files
-SCHEMA_VERSION = 1
-
-SCHEMA = """
-CREATE TABLE events (
-  position INTEGER PRIMARY KEY,
-  recorded_at INTEGER NOT NULL,
-  occurred_at INTEGER NOT NULL,
-  topic TEXT NOT NULL,
-  stream TEXT NOT NULL,
-  source TEXT NOT NULL,
-  id TEXT NOT NULL,
-  actor TEXT,
-  exam TEXT,
-  key TEXT,
-  flag INTEGER,
-  until INTEGER,
-  annuls INTEGER,
-  data TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX events_by_source_id ON events (source, id);
-CREATE INDEX events_by_stream ON events (stream);
-CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-"""
-"""Two clocks and what the fold needs as typed columns. recorded_at rises with position, so it is
-bisected and has no index; position is given as max + 1 under the write lock, so it has no gaps."""
+from ledger.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, guard
 
 # A lock is only ever waited for behind a foreign tool: ours queue on the side file first.
 _BUSY_SECONDS = 60.0
@@ -204,6 +185,7 @@ def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
+        guard(connection)
         for statement in statements:
             connection.execute(statement).fetchall()
     except BaseException:
@@ -244,6 +226,11 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
             return LedgerProblem(
                 f"{path} has been locked by another program for {_BUSY_SECONDS:.0f} seconds: "
                 "nothing was written"
+            )
+        case sqlite3.SQLITE_AUTH:
+            return Redefined(
+                f"{path} was changed past the ledger: a trigger or a view is in it, which was not "
+                "let run; nothing was written, `verify` says more"
             )
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return NotALedger(f"{path} is damaged or not a ledger: {said}")

@@ -110,12 +110,10 @@ def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.
 def sample_candidates(path: Path, upto: int, count: int) -> list[str]:
     """Return the candidates of about `count` facts spread evenly over the ledger, sorted."""
     step = max(1, upto // max(1, count))
-    every = f"""
-WITH RECURSIVE at(position) AS (SELECT {step} UNION ALL SELECT position + {step} FROM at
-  WHERE position + {step} <= {int(upto)})
-{_SELECT} WHERE position IN at AND +stream >= 'candidate/' AND +stream < 'candidate0'
-"""
-    found = [batch["candidate"].to_pylist() for batch in few(path, every)]
+    every = f"""{_SELECT} WHERE position IN (SELECT value FROM json_each(?))
+  AND +stream >= 'candidate/' AND +stream < 'candidate0'"""
+    positions = json.dumps(list(range(step, int(upto) + 1, step)))
+    found = [batch["candidate"].to_pylist() for batch in few(path, every, (positions,))]
     return sorted(name for names in found for name in names)
 
 

@@ -17,10 +17,11 @@ from eventsourcing.persistence import Notification, ProgrammingError, StoredEven
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from ledger.events import Recorded, Row
-from ledger.problems import LedgerProblem, ReadOnly
+from ledger.problems import LedgerProblem, ReadOnly, Redefined
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.locks import WriteLock
 from ledger.store.mapper import RowMapper
+from ledger.store.schema import check_schema
 
 _COLUMNS = ", ".join(Recorded._fields)
 _SELECT = f"SELECT {_COLUMNS} FROM events "
@@ -46,6 +47,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         self.read_only = False
         self._lock = WriteLock(Path(f"{self.path}.lock"))
         self._writer: sqlite3.Connection | None = None
+        self._checked: int | None = None
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._process = os.getpid()
@@ -69,6 +71,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
             connection = self._writer
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                self._check_schema(connection)
                 before = connection.total_changes
                 yield Writing(connection)
                 connection.execute("COMMIT" if connection.total_changes > before else "ROLLBACK")
@@ -76,6 +79,13 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        # Whoever redefines anything changes this number, or no open connection takes notice of it.
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        if version != self._checked:
+            check_schema(connection, self.path)
+            self._checked = version
 
     # -- reading
 
@@ -121,7 +131,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         self._lock.close()
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
+            self._writer = self._checked = None
         while self._readers:
             self._readers.pop().close()
         self._local = threading.local()
@@ -207,19 +217,31 @@ class Writing:
             self.connection.executemany(
                 _INSERT, zip(count(self.position + 1), recorded_at, *zip(*rows, strict=True))
             )
-            inserted = len(rows)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
                 raise
             inserted = self.connection.total_changes - before
+        else:
+            inserted = self._count(before, len(rows))
         self.position += inserted
         return inserted
 
     def insert_one(self, recorded_at: int, row: Row) -> int:
         """Insert a row whose key is known to be new; returns its position."""
+        before = self.connection.total_changes
         self.connection.execute(_INSERT, (self.position + 1, recorded_at, *row))
-        self.position += 1
+        self.position += self._count(before, 1)
         return self.position
+
+    def _count(self, before: int, rows: int) -> int:
+        # SQLite calls an insert a success that a trigger, or ON CONFLICT IGNORE, made nothing of.
+        inserted = self.connection.total_changes - before
+        if inserted != rows:
+            raise Redefined(
+                f"the ledger's file took {inserted} of {rows} events: somebody changed it past "
+                "the ledger; nothing was written, `verify` says more"
+            )
+        return inserted
 
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the row of that key, of this transaction too."""

@@ -9,13 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.store.file import SCHEMA, connect_reader, storage_problems
-
-_SEQ = "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)"
-_LOCK = "CREATE TABLE _litestream_lock (id INTEGER)"
-_OF_OTHERS = {("table", "_litestream_seq", _SEQ), ("table", "_litestream_lock", _LOCK)}
-"""What Litestream, which replicates SQLite files, puts into each; nothing of a ledger reads it."""
-
+from ledger.store.file import connect_reader, storage_problems
+from ledger.store.schema import redefinitions
 
 _MOST = 20
 """So much of what is wrong with a file is told; more would be of the same kind."""
@@ -45,7 +40,8 @@ def inspect(path: Path, sealed: int) -> Seen:
             "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
             "coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"
         ).fetchone()
-        findings = [*_ends(path, first, head, sealed), *_definition(connection)]
+        findings = _ends(path, first, head, sealed)
+        findings += [Finding(None, sentence) for sentence in redefinitions(connection)]
         if head > sealed:
             findings += _gaps(connection, sealed, head)
     return Seen(head, findings)
@@ -122,14 +118,3 @@ def _gaps(connection: sqlite3.Connection, sealed: int, head: int) -> list[Findin
             break
         expected += 1
     return [Finding(expected, f"position {expected} is missing, and {head} is the last")]
-
-
-def _definition(connection: sqlite3.Connection) -> list[Finding]:
-    """Find what a ledger's file does not define, such as a trigger that rewrites what comes in."""
-    ask = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(SCHEMA)
-        ours = set(fresh.execute(ask))
-    theirs = set(connection.execute(ask)) - _OF_OTHERS
-    names = sorted({f"{type} {name}" for type, name, _ in ours ^ theirs})
-    return [Finding(None, f"the file's {name} is not as the ledger defines it") for name in names]

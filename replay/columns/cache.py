@@ -21,8 +21,8 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.ledger import Ledger
-from ledger.store.file import SCHEMA_VERSION
 from ledger.store.scan import scan_touched
+from ledger.store.schema import SCHEMA_VERSION
 from replay.columns.arrange import Numbers, arrange
 from replay.columns.build import Progress, build
 from replay.columns.choose import between, merge, split
