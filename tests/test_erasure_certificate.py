@@ -22,7 +22,7 @@ from ledger.tlog.note import SigningKey, read_key
 from ledger.tlog.problems import NotSealed, SigningKeyProblem
 from ledger.tlog.proof import certify_erasure, prove_event
 from ledger.tlog.verify_proof import (
-    ERASURE_NAMES,
+    ERASURE_MEMBERS,
     ProofProblem,
     check_proof,
     open_checkpoint,
@@ -256,4 +256,4 @@ def test_the_members_of_a_statement_are_those_of_the_page() -> None:
     """In their order."""
     page = (Path(__file__).parents[1] / "docs/erasure.md").read_text("utf-8")
     shown = json.loads(page.split("```json\n")[1].split("\n```")[0])
-    assert tuple(shown) == ERASURE_NAMES
+    assert tuple(shown) == tuple(ERASURE_MEMBERS)

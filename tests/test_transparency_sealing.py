@@ -44,7 +44,7 @@ from ledger.tlog.paths import place_of, sealed_size
 from ledger.tlog.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.tlog.proof import prove_event
 from ledger.tlog.sealer import Sealed, make_key, renew_key, seal
-from ledger.tlog.verify_proof import LEAF_NAMES, ProofProblem, check_proof
+from ledger.tlog.verify_proof import LEAF, ProofProblem, check_proof
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 
@@ -78,7 +78,7 @@ def test_a_leaf_record_is_a_line_of_json_with_every_column() -> None:
         '"until":-5,"annuls":7,'
         f'"data_sha256":"{sha256(row.data.encode()).hexdigest()}"}}'
     )
-    assert ("v", *Recorded._fields[:-1], "data_sha256") == LEAF_NAMES
+    assert ("v", *Recorded._fields[:-1], "data_sha256") == tuple(LEAF)
     assert ", ".join(Recorded._fields) == COLUMNS
 
 

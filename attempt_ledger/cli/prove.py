@@ -12,6 +12,7 @@ from attempt_ledger.cli.options import Output, command, group
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import position
+from attempt_ledger.cli.verify import kept_file
 
 if TYPE_CHECKING:
     from ledger.events import Recorded
@@ -99,7 +100,7 @@ def _size(word: str, key: VerifierKey) -> int:
 
     if word.startswith("@"):
         return position("--between", word)
-    note = Path(word).read_bytes()
+    note = kept_file(Path(word))
     try:
         return open_checkpoint(note, key).size
     except ProofProblem as problem:

@@ -10,7 +10,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli.context import Call
 from attempt_ledger.cli.options import ACTOR
 from attempt_ledger.cli.output import say
-from attempt_ledger.cli.verify import key_of
+from attempt_ledger.cli.verify import kept_file, key_of
 
 if TYPE_CHECKING:
     from ledger.backup.draft import Draft
@@ -34,7 +34,7 @@ def copied(
     from ledger.backup.restoring import Kept, restore, verifier_of
     from ledger.tlog.paths import place_of
 
-    kept = [] if against is None else [Kept(against, against.read_bytes())]
+    kept = [] if against is None else [Kept(against, kept_file(against))]
     verifier = verifier_of(backup) if key is None else key_of(key, place_of(backup))
     signed = _signed_last(place_of(call.path, call.signing_key), verifier, bool(kept))
     ways = Ways(processes(), counting)

@@ -74,7 +74,7 @@ def verify(
     call.check()
     place = place_of(call.path, call.signing_key)
     verifier = key_of(key, place)
-    note = None if against is None else against.read_bytes()
+    note = None if against is None else kept_file(against)
     rows = sealed_size(place)
     if not full and note is None:
         rows = max(0, rows - verified_size(place))
@@ -94,6 +94,16 @@ def key_of(text: str | None, place: Place) -> VerifierKey:
         return read_key(text)
     except ProofProblem as problem:
         raise CallProblem(f"--key: {problem}") from None
+
+
+def kept_file(path: Path) -> bytes:
+    """Read a checkpoint or proof that a call names; raises OSError, CallProblem above 16 MB."""
+    from ledger.tlog.verify_proof import ProofProblem, read_file
+
+    try:
+        return read_file(path)
+    except ProofProblem as problem:
+        raise CallProblem(str(problem)) from None
 
 
 def _told(verdict: Verdict) -> int:

@@ -11,7 +11,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command, group
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.verify import Key, key_of
+from attempt_ledger.cli.verify import Key, kept_file, key_of
 
 app = group()
 
@@ -49,8 +49,8 @@ def verify_proof(
 
     call = call_of(context)
     verifier = key_of(key, place_of(call.path, call.signing_key))
-    proof = file.read_bytes()
-    note = None if against is None else against.read_bytes()
+    proof = kept_file(file)
+    note = None if against is None else kept_file(against)
     where = against
     try:
         kept = None if note is None else open_checkpoint(note, verifier)

@@ -7,12 +7,12 @@ from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from ledger.tlog.verify_proof import LEAF_NAMES
+from ledger.tlog.verify_proof import LEAF
 
 Values = Sequence[Any]
 """The columns of a row as `ledger.events.Recorded` has them, of whatever type they are found."""
 
-COLUMNS = ", ".join((*LEAF_NAMES[1:-1], "data"))
+COLUMNS = ", ".join((*list(LEAF)[1:-1], "data"))
 """The same, as SQL; not taken from there, so that a process that hashes is started quickly."""
 
 

@@ -18,6 +18,7 @@ from ledger.tlog.verify_proof import (
     VerifierKey,
     from_base64,
     key_id,
+    read_file,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def read_key(path: Path) -> SigningKey:
     """Read a key file; raises SigningKeyProblem."""
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        text = read_file(path).decode().rstrip("\n")
     except FileNotFoundError:
         raise SigningKeyProblem(
             f"there is no signing key at {path}: put it back, name it with --signing-key, or make "
@@ -128,6 +129,8 @@ def read_key(path: Path) -> SigningKey:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SigningKeyProblem(f"the signing key {path} cannot be read: {reason}") from None
+    except ProofProblem as problem:
+        raise SigningKeyProblem(str(problem)) from None
     if mode & 0o077:
         raise SigningKeyProblem(
             f"the signing key {path} is open to others than its owner: chmod 600 {path}, or make a "

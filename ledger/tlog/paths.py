@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ledger.tlog.note import last_signed_path
 from ledger.tlog.problems import LogProblem, NotSealed
 from ledger.tlog.tiles import Tiles
-from ledger.tlog.verify_proof import ProofProblem, VerifierKey, read_key
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, read_file, read_key
 
 
 class Place(NamedTuple):
@@ -62,9 +62,11 @@ def origin_of(ledger_id: str) -> str:
 def read_note(path: Path) -> bytes | None:
     """Return a signed note as it lies there, or None; raises LogProblem."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ProofProblem as problem:
+        raise LogProblem(str(problem)) from None
     except OSError as error:
         raise LogProblem(f"{path} cannot be read: {error.strerror}") from None
 

@@ -17,7 +17,7 @@ from ledger.tlog.tiles import Tree
 from ledger.tlog.verify_proof import (
     CONSISTENCY_PROOF,
     ERASURE,
-    ERASURE_NAMES,
+    ERASURE_MEMBERS,
     EVENT_PROOF,
     TLOG_PROOF,
     Checkpoint,
@@ -83,11 +83,11 @@ def certify_erasure(
 ) -> bytes:
     """Return a certificate of erasure: a statement, signed, and the proof of its event.
 
-    `said` has the members of `ERASURE_NAMES`; `event` is the CandidateForgotten. Raises NotSealed
+    `said` has the members of `ERASURE_MEMBERS`; `event` is the CandidateForgotten. Raises NotSealed
     when no checkpoint covers that yet, Unprovable when the ledger is not the one that was signed.
     """
     line = json.dumps(
-        {name: said[name] for name in ERASURE_NAMES}, ensure_ascii=False, separators=(",", ":")
+        {name: said[name] for name in ERASURE_MEMBERS}, ensure_ascii=False, separators=(",", ":")
     )
     note = signing.sign(f"{ERASURE}\n{line}\n")
     proof = prove_event(place, signing.verifier, event)

@@ -61,13 +61,14 @@ class Tiles:
         """
         for path in dict.fromkeys((self.path(level, index, width), self.path(level, index))):
             try:
-                content = path.read_bytes()
+                with path.open("rb") as file:
+                    content = file.read(width * HASH)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
                 raise TileMissing(f"{path} cannot be read: {error.strerror}") from None
-            if len(content) >= width * HASH:
-                return content[: width * HASH]
+            if len(content) == width * HASH:
+                return content
         raise TileMissing(
             f"{tile_name(level, index, width)} is missing from {self.folder}, or cut off"
         )

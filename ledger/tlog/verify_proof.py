@@ -35,16 +35,26 @@ TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 ED25519 = 1
 """The first lines of the three kinds of proof and of a C2SP one; the signature type of a note."""
 
-LEAF_NAMES = (
-    "v", "position", "recorded_at", "occurred_at", "topic", "stream", "source", "id", "actor",
-    "exam", "key", "flag", "until", "annuls", "data_sha256",
-)  # fmt: skip
-"""The members of a leaf record, version 1, in order."""
+TEXT, NUMBER, NOTHING = str, int, type(None)
+LEAF = {
+    "v": (NUMBER,), "position": (NUMBER,), "recorded_at": (NUMBER,), "occurred_at": (NUMBER,),
+    "topic": (TEXT,), "stream": (TEXT,), "source": (TEXT,), "id": (TEXT,),
+    "actor": (TEXT, NOTHING), "exam": (TEXT, NOTHING), "key": (TEXT, NOTHING),
+    "flag": (NUMBER, NOTHING), "until": (NUMBER, NOTHING), "annuls": (NUMBER, NOTHING),
+    "data_sha256": (TEXT,),
+}  # fmt: skip
+"""The members of a leaf record, version 1, in order, and their types."""
 
-ERASURE_NAMES = (
-    "log", "candidate", "position", "reason", "actor", "at", "erased", "key_backups",
-)  # fmt: skip
-"""The members of a statement of erasure, version 1, in order."""
+ERASURE_MEMBERS = {
+    "log": (TEXT,), "candidate": (TEXT,), "position": (NUMBER,), "reason": (TEXT, NOTHING),
+    "actor": (TEXT, NOTHING), "at": (TEXT,),
+    "erased": [{"position": (NUMBER,), "source": (TEXT,), "id": (TEXT,), "fields": [(TEXT,)]}],
+    "key_backups": [{"at": (TEXT,), "until": (TEXT,)}],
+}  # fmt: skip
+"""The members of a statement of erasure, version 1, in order, and their types."""
+
+MOST_BYTES = 16_000_000
+"""No key, checkpoint or proof is larger: more is not read."""
 
 _DASH = "\N{EM DASH} "
 _MOST_SIGNATURES = 64
@@ -313,6 +323,8 @@ def _check_event(lines: list[str], key: VerifierKey) -> Proved:
     where = f"position {leaf['position']}"
     if sha256(data.encode()).hexdigest() != leaf["data_sha256"]:
         raise ProofProblem(f"{where}: the data is not the data that was recorded")
+    if _members(data) is None:
+        raise ProofProblem(f"{where}: the data is no JSON object, or names a member twice")
     word, _, index = lines[5].partition(" ")
     if word != "index" or not _NUMBER.fullmatch(index):
         raise ProofProblem(f"{where}: the proof's sixth line should read «index» and a number")
@@ -370,7 +382,7 @@ def _check_erasure(lines: list[str], key: VerifierKey) -> Proved:
     note = "\n".join(lines[:end]) + "\n"
     open_note(note.encode(), key, "the statement")
     said = _members(lines[1])
-    if said is None or tuple(said) != ERASURE_NAMES:
+    if said is None or not _fits(said, ERASURE_MEMBERS):
         raise ProofProblem("the second line is no statement of erasure of version 1")
     if lines[end + 1 : end + 2] != [EVENT_PROOF]:
         raise ProofProblem(f"after the statement should come «{EVENT_PROOF}»")
@@ -395,21 +407,45 @@ def _check_erasure(lines: list[str], key: VerifierKey) -> Proved:
 
 
 def _members(line: str) -> dict[str, Any] | None:
+    """Read a JSON object; None if it is none, or names a member twice, at any depth."""
     try:
-        members = json.loads(line)
+        members = json.loads(line, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object: of one member twice, readers do not agree which counts."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Return whether a value is of the types named, with just these members, in this order.
+
+    A dict stands for an object, a list for an array of such values. `True` is no number.
+    """
+    if isinstance(shape, tuple):
+        return type(value) in shape
+    if isinstance(shape, list):
+        return type(value) is list and all(_fits(each, shape[0]) for each in value)
+    return (
+        type(value) is dict
+        and tuple(value) == tuple(shape)
+        and all(_fits(value[name], of) for name, of in shape.items())
+    )
+
+
 def _leaf(line: str) -> dict[str, Any]:
     leaf = _members(line)
-    if (
-        leaf is None
-        or tuple(leaf) != LEAF_NAMES
-        or leaf["v"] != 1
-        or type(leaf["position"]) is not int
-    ):
+    if leaf is None or not _fits(leaf, LEAF) or leaf["v"] != 1:
         raise ProofProblem("the second line is no leaf record of version 1")
     return leaf
 
@@ -510,11 +546,20 @@ def _instant(us: int) -> str:
         return f"{us} microseconds"
 
 
+def read_file(path: Path) -> bytes:
+    """Read a key, a checkpoint or a proof; raises OSError, and ProofProblem if it is too large."""
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ProofProblem(f"{path} is larger than 16 MB: no key, checkpoint or proof is")
+    return content
+
+
 def read_key(text: str) -> VerifierKey:
     """Read a verifier key, or the file that holds one (its last line); raises ProofProblem."""
     if _VKEY.fullmatch(text) is None and Path(text).is_file():
         try:
-            lines = Path(text).read_text(encoding="utf-8").split()
+            lines = read_file(Path(text)).decode().split()
         except (OSError, UnicodeDecodeError):
             lines = []
         if not lines:
@@ -538,10 +583,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"--key: {problem}", file=sys.stderr)
         return 2
     try:
-        proof = given.file.read_bytes()
-        note = None if given.against is None else given.against.read_bytes()
+        proof = read_file(given.file)
+        note = None if given.against is None else read_file(given.against)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except ProofProblem as problem:
+        print(problem, file=sys.stderr)
         return 2
     try:
         kept = None if note is None else open_checkpoint(note, key)
