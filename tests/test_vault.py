@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_facts import FULL, GOLDEN, MINIMAL, SetClock, a_ledger, exported, kinds, sample
+from test_store_schema import redefine, renamed
 
 from ledger.cloudevents import parse_line
 from ledger.events import EVENTS, ExceptionRequested, Fact
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
 from ledger.privacy.cipher import associated_data, opens, padded, seal, tag
-from ledger.problems import KeyFileProblem
+from ledger.problems import KeyFileProblem, LedgerProblem
 
 PERSONAL = ("first_name", "last_name", "email", "description")
 CLEAR = {name: FULL["ExceptionRequested"][name] for name in PERSONAL}
@@ -395,6 +396,45 @@ def test_what_was_erased_is_left_out(ledger: Ledger) -> None:
     assert set(PERSONAL).isdisjoint(ledger.vault.reveal(gone))
     assert ledger.vault.reveal(gone)["reason"] == "lab-crash"
     assert ledger.vault.reveal(there)["email"] == CLEAR["email"]
+
+
+# -- what runs by itself in the key file
+
+
+COPIES = (
+    "CREATE TABLE copies (key BLOB)",
+    "CREATE TRIGGER zz BEFORE UPDATE ON keys BEGIN INSERT INTO copies VALUES (OLD.key); END",
+)
+KEEPS = ("CREATE TRIGGER zz BEFORE UPDATE ON keys BEGIN SELECT RAISE(IGNORE); END",)
+KEY_FILE_CHANGES = {
+    "each key is copied": COPIES,
+    "no key is destroyed": KEEPS,
+    "by one of SQLite's names": (*KEEPS, *renamed("zz", "sqlite_autotrigger_1")),
+    "a view of the keys": (
+        "ALTER TABLE keys RENAME TO real",
+        "CREATE VIEW keys AS SELECT candidate, x'00' AS key FROM real",
+    ),
+}
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["opened after", "open before"])
+@pytest.mark.parametrize("statements", KEY_FILE_CHANGES.values(), ids=KEY_FILE_CHANGES)
+def test_nothing_runs_in_a_key_file(
+    ledger: Ledger, statements: tuple[str, ...], is_open: bool
+) -> None:
+    """A trigger there could keep the key that erasure destroys: one sentence, nothing is done."""
+    ledger.append([request()])
+    if not is_open:
+        ledger.vault.close()
+    redefine(ledger.vault.path, *statements)
+    for attempt in (
+        lambda: ledger.append([request(2)]),
+        lambda: ledger.append([sample("CandidateForgotten", "forget/1")]),
+    ):
+        with pytest.raises(LedgerProblem, match="changed past the ledger") as problem:
+            attempt()
+        assert "\n" not in str(problem.value)
+    assert ledger.head().position == 1
 
 
 # -- the key file, lost or mistaken

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from ledger.ledger import Ledger
 from ledger.privacy.again import forgotten_in
-from ledger.privacy.key_file import KeyBackup
+from ledger.privacy.key_file import KeyBackup, check_key_schema
 from ledger.privacy.key_storage import APPLICATION_ID
 from ledger.problems import KeyFileProblem
 from ledger.store.file import storage_problems
+from ledger.store.schema import guard
 
 
 class Keys(NamedTuple):
@@ -70,4 +71,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise KeyFileProblem(f"{path} is not a key file")
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with storage_problems(path), closing(sqlite3.connect(uri, uri=True)) as connection:
+        guard(connection)
+        check_key_schema(connection, path)
         yield connection

@@ -21,27 +21,27 @@ from ledger.privacy.key_storage import (
 )
 from ledger.problems import KeyFileProblem
 from ledger.store.file import make_file
+from ledger.store.schema import guard, objects_of, redefinitions
 
 KEY_BYTES: Final = 32
 
-_REGISTER: Final = """
-CREATE TABLE IF NOT EXISTS erasures (
+_KEYS: Final = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE keys (candidate TEXT PRIMARY KEY, key BLOB) STRICT;
+"""
+_REGISTERS: Final = """
+CREATE TABLE erasures (
   candidate TEXT PRIMARY KEY, position INTEGER NOT NULL, reason TEXT NOT NULL, actor TEXT,
   at INTEGER NOT NULL
 ) STRICT
-"""
-_BACKUPS: Final = """
-CREATE TABLE IF NOT EXISTS backups (at INTEGER NOT NULL, until INTEGER NOT NULL, file TEXT NOT NULL)
+;
+CREATE TABLE backups (at INTEGER NOT NULL, until INTEGER NOT NULL, file TEXT NOT NULL)
 STRICT
+;
 """
+"""Which the first files had not; the text is kept to the letter, and so compared."""
 _ABOUT: Final = "SELECT value FROM about WHERE name = ?"
-_SCHEMA: Final = f"""
-BEGIN;
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE keys (candidate TEXT PRIMARY KEY, key BLOB) STRICT;
-{_REGISTER};
-{_BACKUPS};
-"""
+_SCHEMA: Final = f"BEGIN; {_KEYS}{_REGISTERS}"
 
 
 class Erasure(NamedTuple):
@@ -93,6 +93,15 @@ def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
     )
 
 
+def check_key_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise KeyFileProblem unless a file defines what a key file does, and no more."""
+    if sentences := redefinitions(connection, objects_of(_KEYS), objects_of(_REGISTERS)):
+        raise KeyFileProblem(
+            f"{path} was changed past the ledger: {sentences[0]}; nothing was changed. Find out by "
+            "whom, move it away and `keys restore` a backup"
+        )
+
+
 def _quoted(text: str) -> str:
     """Write a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
@@ -126,9 +135,12 @@ class KeyFile:
                     raise no_key_file(path, found, mark)
                 # Overwrite what is deleted; make the end of the journal durable too, so that a key
                 # cannot be taken back by a power cut after its event was committed.
+                guard(self._connection)
                 for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
                     self._connection.execute(f"PRAGMA {setting}").fetchall()
                 self.id = self._id()
+                self._checked: int | None = None
+                self._check_schema()
             except BaseException:
                 self._connection.close()
                 raise
@@ -137,14 +149,29 @@ class KeyFile:
         """Close the file; what is not committed is taken back."""
         self._connection.close()
 
-    def check_id(self, remembered: str | None) -> None:
-        """Raise KeyFileProblem unless this is the key file that is remembered, if any is."""
+    def check(self, remembered: str | None) -> None:
+        """Raise KeyFileProblem unless this is the key file that is remembered, if any is.
+
+        And unless it defines what a key file does, and no more.
+        """
         self.id = self._id()
         if remembered is not None and self.id != remembered:
             raise KeyFileProblem(
                 f"{self.path} is another ledger's key file ({self.id[:8]}…), this ledger's is "
                 f"{remembered[:8]}…: put that one back, or name it"
             )
+        self._check_schema()
+
+    def _check_schema(self) -> None:
+        """Raise KeyFileProblem if anybody defined what is no key file's.
+
+        A trigger could keep a key that is destroyed, or copy each that comes.
+        """
+        (version,) = self._connection.execute("PRAGMA schema_version").fetchone()
+        if version == self._checked:
+            return
+        check_key_schema(self._connection, self.path)
+        self._checked = version
 
     def _id(self) -> str:
         try:
@@ -213,6 +240,8 @@ class KeyFile:
             "INSERT INTO keys VALUES (?, NULL) ON CONFLICT (candidate) DO UPDATE SET key = NULL",
             (candidate,),
         )
+        if self.look_up(candidate) != (None, True):
+            raise KeyFileProblem(f"the key of {candidate} in {self.path} could not be destroyed")
         return key is not None
 
     def candidates(self) -> list[tuple[str, bool]]:
@@ -266,8 +295,9 @@ class KeyFile:
 
     def _complete(self) -> None:
         """Make the tables that a file of an earlier release has not."""
-        self._connection.execute(_REGISTER)
-        self._connection.execute(_BACKUPS)
+        for table, statement in zip(("erasures", "backups"), _REGISTERS.split(";"), strict=False):
+            if not self._has(table):
+                self._connection.execute(statement)
 
     def _has(self, table: str) -> bool:
         found = self._connection.execute(

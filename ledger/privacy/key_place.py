@@ -45,7 +45,7 @@ class KeyPlace:
             try:
                 if begun:
                     keys.begin()
-                keys.check_id(remembered)
+                keys.check(remembered)
             except BaseException:
                 keys.rollback()
                 raise

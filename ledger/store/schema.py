@@ -44,13 +44,10 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """Two clocks and what the fold needs as typed columns. recorded_at rises with position, so it is
 bisected and has no index; position is given as max + 1 under the write lock, so it has no gaps."""
 
-_Object: TypeAlias = tuple[str, str, str, str | None]
+Object: TypeAlias = tuple[str, str, str, str | None]
 """(type, name, table, text) of one row of SQLite's schema table."""
 
-_AUTOINDEX: Final[_Object] = ("index", "sqlite_autoindex_about_1", "about", None)
-"""The index that a primary key of text makes by itself."""
-
-_OF_OTHERS: Final[frozenset[_Object]] = frozenset(
+_OF_OTHERS: Final[frozenset[Object]] = frozenset(
     ("table", name, name, f"CREATE TABLE {name}{columns}")
     for name, columns in (
         # Litestream, which replicates SQLite files, puts these into each; no query reads them.
@@ -72,35 +69,40 @@ _ASK: Final = (
 )
 
 
-def _parsed(schema: str) -> frozenset[_Object]:
-    objects = [_AUTOINDEX]
-    for text in schema.strip().removesuffix(";").split(";\n"):
+def objects_of(schema: str) -> frozenset[Object]:
+    """Return what statements make, as SQLite keeps it: each text from its name on to its end."""
+    objects: list[Object] = []
+    for text in filter(None, map(str.lstrip, schema.split(";"))):
         match = _DEFINITION.match(text)
         assert match is not None
         type, name, table = match.groups()
         objects.append((type.lower(), name, table or name, text))
+        if " TEXT PRIMARY KEY" in text:  # which makes an index by itself
+            objects.append(("index", f"sqlite_autoindex_{name}_1", name, None))
     return frozenset(objects)
 
 
-_EXPECTED: Final = _parsed(SCHEMA)
+_LEDGER: Final = objects_of(SCHEMA)
 
 
-def redefinitions(connection: sqlite3.Connection) -> list[str]:
-    """Return a sentence for each object of a ledger's file that is not as the ledger defines it.
+def redefinitions(
+    connection: sqlite3.Connection,
+    expected: frozenset[Object] = _LEDGER,
+    optional: frozenset[Object] = _OF_OTHERS,
+) -> list[str]:
+    """Return a sentence for each object of a file that is not as the ledger defines it.
 
-    Asks the schema table alone, of the state that the connection sees. None: all is as it should
-    be. Raises sqlite3.Error.
+    `expected` must be there, `optional` may be. Asks the schema table alone, of the state that the
+    connection sees. None: all is as it should be. Raises sqlite3.Error.
     """
-    found: Counter[_Object] = Counter(
+    found: Counter[Object] = Counter(
         tuple(None if value is None else _text(value) for value in row)  # type: ignore[misc]
         for row in connection.execute(_ASK)
     )
-    others = [each for each, count in found.items() if count > 1 or each not in _ALLOWED]
-    names = {f"{type} {name}" for type, name, _, _ in (*others, *(_EXPECTED - found.keys()))}
+    allowed = expected | optional
+    others = [each for each, count in found.items() if count > 1 or each not in allowed]
+    names = {f"{type} {name}" for type, name, _, _ in (*others, *(expected - found.keys()))}
     return [f"the file's {name} is not as the ledger defines it" for name in sorted(names)]
-
-
-_ALLOWED: Final = _EXPECTED | _OF_OTHERS
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:

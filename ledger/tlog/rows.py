@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.store.file import connect_reader, storage_problems
+from ledger.store.schema import redefinitions
 from ledger.tlog.leaf import COLUMNS, Values, leaf_hash_or_none, leaf_hashes
 from ledger.tlog.tiles import WIDTH
 
@@ -53,6 +54,15 @@ def last_position(path: Path) -> int:
             "SELECT coalesce(max(position), 0) FROM events NOT INDEXED"
         ).fetchone()
         return int(last)
+
+
+def definitions(path: Path) -> list[str]:
+    """Return a sentence for what is defined otherwise than a ledger does; raises LedgerProblem.
+
+    Rows that came into such a file may be others than were meant.
+    """
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        return redefinitions(connection)
 
 
 def read_row(connection: sqlite3.Connection, position: int) -> Values | None:

@@ -24,7 +24,7 @@ from ledger.tlog.note import (
 )
 from ledger.tlog.paths import Place, last_signed, origin_of, read_note
 from ledger.tlog.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.tlog.rows import last_position
+from ledger.tlog.rows import definitions, last_position
 from ledger.tlog.tiles import TileMissing, Tree
 from ledger.tlog.verify_proof import (
     EMPTY_ROOT,
@@ -135,6 +135,11 @@ def seal(
             for older in known:
                 _check_continues(place, older, last)
             if head > last.size:
+                if others := definitions(place.ledger):
+                    raise Inconsistent(
+                        f"nothing is signed, {place.ledger} was changed past the ledger: "
+                        f"{others[0]}; `verify` says more"
+                    )
                 return Sealed(last.size, _extend(place, key, last, head, crew, told or _nobody))
             _publish(place, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
