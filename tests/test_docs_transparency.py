@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/transparency.md").read_text(encoding="utf-8")
 CODE = "".join(
     re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "ledger/tlog").glob("*.py"))
+    for path in sorted((ROOT / "ledger").rglob("*.py"))
 )
 
 
