@@ -58,10 +58,10 @@ def snapshot(path: Path) -> Iterator[Snapshot]:
 def copy_file(source: Snapshot, file: Path, target: Path, told: Told) -> None:
     """Copy a state of a ledger to a new file, at rest (no write-ahead log), durably.
 
-    `told` is told of pages. As few may read it as may read the ledger. Raises LedgerProblem, which
+    `told` is told of pages. Nobody but its owner may read it, whoever may read the ledger. Raises LedgerProblem, which
     names the file it is about: the source, or `target`, the name that the copy is to have.
     """
-    mode = source.path.stat().st_mode & 0o777
+    mode = source.path.stat().st_mode & 0o600
     with storage_problems(target):
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
