@@ -14,7 +14,7 @@ from ledger.compare import differences
 from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
-from ledger.privacy.keyring import KEY_FILE, Keyring
+from ledger.privacy.vault import KEY_FILE, Keyring
 from ledger.store.sqlite import Writing
 from ledger.upcast import UPCASTS, Upcasts
 
@@ -168,10 +168,10 @@ class Appending:
             return Refused(problem)
         assert recorded_at is not None
         if row.topic.startswith(_PERSONAL):
-            sealed = self._seal(row, keep=keep)
-            if isinstance(sealed, Refused):
-                return sealed
-            row = sealed
+            encrypted = self._encrypt(row, keep=keep)
+            if isinstance(encrypted, Refused):
+                return encrypted
+            row = encrypted
         elif row.topic.startswith(_FORGOTTEN):
             self.keyring.destroy(row.stream.partition("/")[2])
         self._last = recorded_at
@@ -212,7 +212,7 @@ class Appending:
             )
         return row._replace(stream=target.stream, annuls=target.position)
 
-    def _seal(self, row: Row, *, keep: bool) -> Row | Refused:
+    def _encrypt(self, row: Row, *, keep: bool) -> Row | Refused:
         """Encrypt what is plain; refuse what is encrypted with another key than the candidate's.
 
         But for history that is moved in, which is taken as it was recorded.
@@ -229,9 +229,9 @@ class Appending:
         if not fields:
             return row
         if not self._writing.is_forgotten(row.stream):
-            sealed = self.keyring.seal(row, data, fields)
-            if sealed is not None:
-                return sealed
+            encrypted = self.keyring.encrypt(row, data, fields)
+            if encrypted is not None:
+                return encrypted
         return Refused(
             f"candidate {subject!r} was forgotten: "
             f"{', '.join(f'data.{name}' for name in fields)} cannot be taken"

@@ -10,9 +10,7 @@ from typing import Any
 from ledger.appending import Appending
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
-from ledger.privacy.key_place import KeyPlace
-from ledger.privacy.keyring import KEY_FILE, Keyring
-from ledger.privacy.vault import Vault
+from ledger.privacy.vault import KEY_FILE, Keyring, OpenKeys, Vault
 from ledger.store.schema import SCHEMA
 from ledger.store.sqlite import Writing
 
@@ -21,7 +19,7 @@ class Rehearsal(Ledger):
     """A ledger as it would be: what is appended goes to memory, on top of what is recorded.
 
     Duplicates, conflicts and refusals are told as the ledger itself would tell them. Personal
-    fields are not sealed, since no key may be made for what is not recorded; nothing of a
+    fields are not encrypted, since no key may be made for what is not recorded; nothing of a
     rehearsal is ever written anywhere.
     """
 
@@ -45,8 +43,8 @@ class Rehearsal(Ledger):
         self._store.execute("BEGIN")
         try:
             writing = _Rehearsed(self._store, self)
-            with closing(KeyPlace(self.vault.path)) as place:
-                keyring = _Unsealing(place, writing)
+            with closing(OpenKeys(self.vault.path)) as keys:
+                keyring = _Unencrypting(keys, writing)
                 yield Appending(writing, keyring, self._clock(), upcasts=self._upcasts)
         except BaseException:
             self._store.execute("ROLLBACK")
@@ -91,10 +89,10 @@ class _Rehearsed(Writing):
         return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))
 
 
-class _Unsealing(Keyring):
+class _Unencrypting(Keyring):
     """Leaves personal fields as they are, which bear on no standing, and every key alone."""
 
-    def seal(self, row: Row, data: dict[str, Any], fields: Sequence[str]) -> Row:
+    def encrypt(self, row: Row, data: dict[str, Any], fields: Sequence[str]) -> Row:
         """Return the row back."""
         return row
 

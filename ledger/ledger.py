@@ -15,8 +15,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
 from ledger.events import Fact, Recorded, Row
-from ledger.privacy.keyring import KEY_FILE
-from ledger.privacy.vault import Vault
+from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import MalformedFact, NotALedger
 from ledger.store.file import check_file, create_file, storage_problems
 from ledger.store.mapper import RowMapper

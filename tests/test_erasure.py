@@ -31,8 +31,16 @@ from ledger.cloudevents import parse_line
 from ledger.dry_run import Rehearsal
 from ledger.events import EventAnnulled, EventRef, Fact, make_event
 from ledger.ledger import Appended, Duplicate, Ledger, Refused
-from ledger.privacy.again import destroy_again, forget_again, forgotten_elsewhere
-from ledger.privacy.erasure import SOURCE, ErasedEvent, Forgotten, NothingRecorded, forget
+from ledger.privacy.erasure import (
+    SOURCE,
+    ErasedEvent,
+    Forgotten,
+    NothingRecorded,
+    destroy_again,
+    forget,
+    forget_again,
+    forgotten_elsewhere,
+)
 from ledger.privacy.key_file import Erasure
 from ledger.privacy.vault import ERASED
 from ledger.problems import KeyFileProblem, LedgerProblem

@@ -14,8 +14,7 @@ from ledger_facts import NOW, attempted
 from sealed_ledger import append, history, key_in, opened, place_in, sealed
 
 from ledger.ledger import Ledger
-from ledger.privacy.certificate import certificate
-from ledger.privacy.erasure import NothingRecorded, forget
+from ledger.privacy.erasure import NothingRecorded, certificate, forget
 from ledger.privacy.key_backups import back_up
 from ledger.tlog import verify_proof
 from ledger.tlog.note import SigningKey, read_key

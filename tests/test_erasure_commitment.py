@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ledger_facts import a_ledger
 
 from ledger.ledger import Ledger
-from ledger.privacy.cipher import associated_data, opened, opens, seal, tag
+from ledger.privacy.cipher import Encryptor, associated_data, decrypt, opened, tag
 from ledger.privacy.vault import UNREADABLE
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -37,28 +37,31 @@ def test_no_other_key_and_text_pass(
     key: bytes, text: str, claimed_key: bytes, claimed: str
 ) -> None:
     """Only its own: whoever claims another pair is told by the key, the text, or both."""
-    sealed = seal(key, PLACE, text)
-    assert opens(key, PLACE, sealed) == text
+    sealed = Encryptor(key).encrypt(PLACE, text)
+    assert decrypt(key, PLACE, sealed) == text
     if claimed_key != key:
-        assert opens(claimed_key, PLACE, sealed) is None
+        assert decrypt(claimed_key, PLACE, sealed) is None
         assert tag(claimed_key, PLACE, text) != sealed["hmac"]
     if claimed != text:
         assert tag(key, PLACE, claimed) != sealed["hmac"]
         # Nor does the ciphertext of one text go with the tag of another.
-        assert opens(key, PLACE, {**seal(key, PLACE, claimed), "hmac": sealed["hmac"]}) is None
+        assert (
+            decrypt(key, PLACE, {**Encryptor(key).encrypt(PLACE, claimed), "hmac": sealed["hmac"]})
+            is None
+        )
 
 
 @given(text=TEXT, index=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_no_changed_bit_passes(text: str, index: int, bit: int) -> None:
     """Of nonce, ciphertext, tag or HMAC."""
-    sealed = seal(KEY, PLACE, text)
+    sealed = Encryptor(KEY).encrypt(PLACE, text)
     raw = bytearray(base64.b64decode(sealed["ciphertext"]))
     raw[index % len(raw)] ^= 1 << bit
     changed = base64.b64encode(raw).decode()
-    assert opens(KEY, PLACE, {**sealed, "ciphertext": changed}) is None
+    assert decrypt(KEY, PLACE, {**sealed, "ciphertext": changed}) is None
     tagged = bytearray.fromhex(sealed["hmac"])
     tagged[index % len(tagged)] ^= 1 << bit
-    assert opens(KEY, PLACE, {**sealed, "hmac": tagged.hex()}) is None
+    assert decrypt(KEY, PLACE, {**sealed, "hmac": tagged.hex()}) is None
 
 
 @given(parts=st.lists(TEXT, min_size=8, max_size=8))
@@ -73,7 +76,7 @@ def test_no_two_places_and_texts_are_tagged_as_one(parts: list[str]) -> None:
 def test_a_key_of_another_length_is_none() -> None:
     """HMAC fills a shorter key up with zeros: it would pass for a second one."""
     with pytest.raises(ValueError, match="a key has 32 bytes, not 31"):
-        opens(KEY[:31], PLACE, seal(KEY, PLACE, "x"))
+        decrypt(KEY[:31], PLACE, Encryptor(KEY).encrypt(PLACE, "x"))
 
 
 # -- a ciphertext made to open under two keys: AES-GCM alone cannot tell
@@ -134,7 +137,7 @@ def test_a_ciphertext_that_opens_under_two_keys_is_told_by_the_hmac() -> None:
         assert opened(KEY, PLACE, sealed) == texts[KEY]
         assert opened(OTHER, PLACE, sealed) == texts[OTHER]
         assert [each for each in texts if tagged(each, texts[each]) == sealed["hmac"]] == [key]
-        assert opens(OTHER if key == KEY else KEY, PLACE, sealed) is None
+        assert decrypt(OTHER if key == KEY else KEY, PLACE, sealed) is None
 
 
 def tagged(key: bytes, text: bytes, place: bytes = PLACE) -> str:

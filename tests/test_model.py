@@ -36,10 +36,15 @@ from ledger.cloudevents import parse_line, to_cloudevents
 from ledger.events import Fact, Recorded, make_event
 from ledger.health.keys import keys_of
 from ledger.ledger import Ledger
-from ledger.privacy.again import destroy_again, forget_again, forgotten_elsewhere
-from ledger.privacy.certificate import certificate
-from ledger.privacy.erasure import NothingRecorded, forget
-from ledger.privacy.keyring import Keyring
+from ledger.privacy.erasure import (
+    NothingRecorded,
+    certificate,
+    destroy_again,
+    forget,
+    forget_again,
+    forgotten_elsewhere,
+)
+from ledger.privacy.vault import Keyring
 from ledger.tlog.note import last_signed_path
 from ledger.tlog.paths import last_signed
 from ledger.tlog.proof import prove_event

@@ -24,7 +24,7 @@ from test_store_schema import redefine, renamed
 from ledger.cloudevents import parse_line
 from ledger.events import EVENTS, ExceptionRequested, Fact
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
-from ledger.privacy.cipher import associated_data, opens, padded, seal, tag
+from ledger.privacy.cipher import Encryptor, associated_data, decrypt, padded, tag
 from ledger.problems import KeyFileProblem, LedgerProblem
 
 PERSONAL = ("first_name", "last_name", "email", "description")
@@ -149,7 +149,7 @@ def test_a_golden_ciphertext_still_opens() -> None:
     data = json.loads(fact.event.to_json())
     for name, value in CLEAR.items():
         place = associated_data(fact.subject, fact.source, fact.id, name)
-        assert opens(KEY, place, data[name]) == value
+        assert decrypt(KEY, place, data[name]) == value
         assert tag(KEY, place, value) == data[name]["hmac"]
 
 
@@ -165,10 +165,10 @@ def test_the_associated_data_is_subject_source_id_and_field() -> None:
 def test_any_text_comes_back(text: str) -> None:
     """Empty, long, of any script."""
     place = associated_data("C-1", "urn:vue", "Q-1", "description")
-    sealed = seal(KEY, place, text)
-    assert opens(KEY, place, sealed) == text
-    assert seal(KEY, place, text)["hmac"] == sealed["hmac"]
-    assert seal(KEY, place, text)["ciphertext"] != sealed["ciphertext"]
+    sealed = Encryptor(KEY).encrypt(place, text)
+    assert decrypt(KEY, place, sealed) == text
+    assert Encryptor(KEY).encrypt(place, text)["hmac"] == sealed["hmac"]
+    assert Encryptor(KEY).encrypt(place, text)["ciphertext"] != sealed["ciphertext"]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,10 @@ def test_any_text_comes_back(text: str) -> None:
 )
 def test_a_value_moved_elsewhere_does_not_open(place: tuple[str, str, str, str]) -> None:
     """Nobody can pass off one candidate's ciphertext as another's."""
-    sealed = seal(KEY, associated_data("C-1", "urn:vue", "Q-1", "email"), "zoe@example.org")
-    assert opens(KEY, associated_data(*place), sealed) is None
+    sealed = Encryptor(KEY).encrypt(
+        associated_data("C-1", "urn:vue", "Q-1", "email"), "zoe@example.org"
+    )
+    assert decrypt(KEY, associated_data(*place), sealed) is None
     assert tag(KEY, associated_data(*place), "zoe@example.org") != sealed["hmac"]
 
 
@@ -204,7 +206,7 @@ def test_a_value_that_does_not_open_hides_no_other(ledger: Ledger) -> None:
 
 def ciphertext_length(text: str) -> int:
     """Return how many bytes a text takes, encrypted, beside nonce and tag."""
-    sealed = seal(KEY, associated_data("C-1", "urn:vue", "Q-1", "email"), text)
+    sealed = Encryptor(KEY).encrypt(associated_data("C-1", "urn:vue", "Q-1", "email"), text)
     return len(b64decode(sealed["ciphertext"])) - 12 - 16
 
 
@@ -224,7 +226,7 @@ def test_a_golden_padded_ciphertext_still_opens() -> None:
     """Filled with bytes that no text has; the tag is that of the text, as it always was."""
     place = associated_data("C-1001", "urn:vue", "R-77/it", "first_name")
     sealed = {"ciphertext": PADDED, "hmac": tag(KEY, place, "Zoë")}
-    assert opens(KEY, place, sealed) == "Zoë"
+    assert decrypt(KEY, place, sealed) == "Zoë"
     assert padded("Zoë".encode()) == "Zoë".encode() + b"\xff" * 60
     old = json.loads((GOLDEN / "ExceptionRequested.1.full.json").read_text("utf-8"))["data"]
     assert old["first_name"]["hmac"] == sealed["hmac"]
@@ -256,7 +258,7 @@ def test_a_duplicate_of_a_value_without_padding_is_told(ledger: Ledger) -> None:
 def foreign(ledger: Ledger) -> Fact:
     """Return a request whose address another key encrypted, as a hostile feed would."""
     place = associated_data("C-1001", "urn:vue", "Q-2", "email")
-    return request(2, email=seal(bytes(32), place, "z@x.org"))
+    return request(2, email=Encryptor(bytes(32)).encrypt(place, "z@x.org"))
 
 
 def test_a_value_that_the_key_does_not_open_is_refused(ledger: Ledger) -> None:

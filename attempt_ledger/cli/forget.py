@@ -118,8 +118,7 @@ def _purge(ledger: Ledger, views: Path) -> int:
 def _tell_backups(ledger: Ledger, candidate: str) -> None:
     """Remind of the backups that may hold the key, while they may be used."""
     from ledger.instants import format_instant
-    from ledger.privacy.certificate import reason_of
-    from ledger.privacy.erasure import forgotten_at
+    from ledger.privacy.erasure import forgotten_at, reason_of
 
     event = forgotten_at(ledger.stream(f"candidate/{candidate}"))
     assert event is not None
@@ -133,7 +132,7 @@ def _tell_backups(ledger: Ledger, candidate: str) -> None:
 
 
 def _certify(call: Call, ledger: Ledger, candidate: str, path: Path) -> int:
-    from ledger.privacy.certificate import certificate
+    from ledger.privacy.erasure import certificate
     from ledger.tlog.paths import place_of
     from ledger.tlog.problems import LogProblem
 

@@ -71,8 +71,8 @@ def _signed_last(place: Place, key: VerifierKey, is_held: bool) -> list[Kept]:
 def forget_again_in(call: Call, draft: Draft) -> None:
     """Destroy, in the key file that is there, the keys of all who were forgotten."""
     from ledger.ledger import Ledger
-    from ledger.privacy.again import destroy_again
-    from ledger.privacy.keyring import KEY_FILE
+    from ledger.privacy.erasure import destroy_again
+    from ledger.privacy.vault import KEY_FILE
 
     keys = keys_of(call)
     with Ledger.open(draft.place.ledger, clock=clock.now, keys=keys) as ledger:
@@ -134,7 +134,7 @@ def complete(call: Call, *, is_stale: bool) -> bool:
     built.
     """
     from attempt_ledger.cli.viewing import views_of, ways
-    from ledger.privacy.again import forget_again, forgotten_elsewhere
+    from ledger.privacy.erasure import forget_again, forgotten_elsewhere
     from ledger.problems import LedgerProblem
     from replay.read_model.rebuild import rebuild
 

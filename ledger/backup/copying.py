@@ -58,8 +58,9 @@ def snapshot(path: Path) -> Iterator[Snapshot]:
 def copy_file(source: Snapshot, file: Path, target: Path, told: Told) -> None:
     """Copy a state of a ledger to a new file, at rest (no write-ahead log), durably.
 
-    `told` is told of pages. Nobody but its owner may read it, whoever may read the ledger. Raises LedgerProblem, which
-    names the file it is about: the source, or `target`, the name that the copy is to have.
+    `told` is told of pages. Nobody but its owner may read it, whoever may read the ledger. Raises
+    LedgerProblem, which names the file it is about: the source, or `target`, the name that the copy
+    is to have.
     """
     mode = source.path.stat().st_mode & 0o600
     with storage_problems(target):

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ledger.ledger import Ledger
-from ledger.privacy.again import forgotten_in
-from ledger.privacy.key_file import KeyBackup, check_key_schema
-from ledger.privacy.key_storage import APPLICATION_ID
+from ledger.privacy.erasure import forgotten_in
+from ledger.privacy.key_file import APPLICATION_ID, KeyBackup, check_key_schema
 from ledger.problems import KeyFileProblem
 from ledger.store.file import storage_problems
 from ledger.store.schema import guard

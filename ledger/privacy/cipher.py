@@ -1,4 +1,4 @@
-"""Personal values: encrypted for their place under the candidate's key, and bound to both."""
+"""Personal values: encrypted under the candidate's key, and bound to it and to their field."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,18 +24,11 @@ _FILL: Final = b"\xff"
 
 
 def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
-    """Bind a personal value to its place: (subject, source, id, field) as a JSON array, UTF-8."""
-    (place,) = places(subject, source, id, (field,))
-    return place
+    """Return what binds a personal value to its field of one event: a JSON array, UTF-8."""
+    return f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, {quoted(field)}]".encode()
 
 
-def places(subject: str, source: str, id: str, fields: Iterable[str]) -> list[bytes]:
-    """Return the places of some fields of one event, as `associated_data` does each."""
-    event = f"[{quoted(subject)}, {quoted(source)}, {quoted(id)}, "
-    return [f"{event}{quoted(field)}]".encode() for field in fields]
-
-
-class Sealer:
+class Encryptor:
     """One candidate's key, ready to encrypt many texts."""
 
     __slots__ = ("_cipher", "_key")
@@ -44,21 +37,21 @@ class Sealer:
         self._key = key
         self._cipher = _cipher(key)
 
-    def seal(self, place: bytes, text: str) -> dict[str, str]:
-        """Encrypt `text` for its place (AES-256-GCM) and tag it (HMAC-SHA256 over place and text).
+    def encrypt(self, associated: bytes, text: str) -> dict[str, str]:
+        """Encrypt a text (AES-256-GCM) and tag it (HMAC-SHA256 over associated data and text).
 
         The text is padded first: its length outlives the key, and would tell a short name from a
         long one for ever. The tag is over the text alone, as it was before there was padding, so
         that a duplicate of an old value is still one. It is under the same key, and the same for
-        the same text at the same place: by it a duplicate is told from a conflict without
+        the same text in the same field: by it a duplicate is told from a conflict without
         decrypting, and by nobody without the key.
         """
         nonce, clear = secrets.token_bytes(_NONCE_BYTES), text.encode()
         return {
             "ciphertext": b2a_base64(
-                nonce + self._cipher.encrypt(nonce, padded(clear), place), newline=False
+                nonce + self._cipher.encrypt(nonce, padded(clear), associated), newline=False
             ).decode(),
-            "hmac": hmac.digest(self._key, place + clear, "sha256").hex(),
+            "hmac": hmac.digest(self._key, associated + clear, "sha256").hex(),
         }
 
 
@@ -71,21 +64,16 @@ def padded(clear: bytes) -> bytes:
     return clear.ljust(max(_SMALLEST, 1 << (len(clear) - 1).bit_length()), _FILL)
 
 
-def seal(key: bytes, place: bytes, text: str) -> dict[str, str]:
-    """Encrypt and tag one text, as `Sealer.seal` does."""
-    return Sealer(key).seal(place, text)
-
-
-def opens(key: bytes, place: bytes, sealed: Mapping[str, str]) -> str | None:
-    """Return the text that was sealed, if this is its key and its place; else None.
+def decrypt(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> str | None:
+    """Return the text that was encrypted, if this is its key and its field; else None.
 
     The ciphertext alone does not say which key it was made with: for AES-GCM one can be made that
     opens under two, with a text each. The HMAC does (a collision of SHA-256 apart), since our keys
     are all of one length: so both must hold, and nobody can show another key that gives another
     text. `docs/erasure.md` has more.
     """
-    clear = opened(key, place, sealed)
-    if clear is None or not hmac.compare_digest(_tag(key, place, clear), sealed["hmac"]):
+    clear = opened(key, associated, encrypted)
+    if clear is None or not hmac.compare_digest(_tag(key, associated, clear), encrypted["hmac"]):
         return None
     try:
         return clear.decode()
@@ -93,29 +81,29 @@ def opens(key: bytes, place: bytes, sealed: Mapping[str, str]) -> str | None:
         return None
 
 
-def opened(key: bytes, place: bytes, sealed: Mapping[str, str]) -> bytes | None:
-    """Decrypt a ciphertext, the half of `opens` that proves nothing; None if it does not open.
+def opened(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> bytes | None:
+    """Decrypt a ciphertext, the half of `decrypt` that proves nothing; None if it does not open.
 
     Without its padding, if it has any: values of earlier releases have none.
     """
     from cryptography.exceptions import InvalidTag
 
-    raw = a2b_base64(sealed["ciphertext"])
+    raw = a2b_base64(encrypted["ciphertext"])
     try:
-        clear = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place)
+        clear = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], associated)
     except InvalidTag:
         return None
     return clear.rstrip(_FILL)
 
 
-def tag(key: bytes, place: bytes, text: str) -> str:
-    """Return the HMAC-SHA256, in hexadecimal, of a personal text at its place."""
-    return _tag(key, place, text.encode())
+def tag(key: bytes, associated: bytes, text: str) -> str:
+    """Return the HMAC-SHA256, in hexadecimal, of a personal text at its associated."""
+    return _tag(key, associated, text.encode())
 
 
-def _tag(key: bytes, place: bytes, clear: bytes) -> str:
-    # The place is a JSON array, which says itself where it ends: no two pairs are written alike.
-    return hmac.new(key, place + clear, hashlib.sha256).hexdigest()
+def _tag(key: bytes, associated: bytes, clear: bytes) -> str:
+    # The data is a JSON array, which says itself where it ends: no two pairs are written alike.
+    return hmac.new(key, associated + clear, hashlib.sha256).hexdigest()
 
 
 def _cipher(key: bytes) -> AESGCM:
@@ -133,7 +121,7 @@ def plain_fields(topic: str, data: Mapping[str, Any]) -> list[str]:
     return [name for name, value in data.items() if name in personal and isinstance(value, str)]
 
 
-def sealed_fields(topic: str, data: Mapping[str, Any]) -> list[str]:
+def encrypted_fields(topic: str, data: Mapping[str, Any]) -> list[str]:
     """Name the personal fields of an event's data that are encrypted."""
     personal = EVENT_TYPES[topic.partition(":")[0]].personal
     return [name for name, value in data.items() if name in personal and isinstance(value, dict)]

@@ -1,20 +1,26 @@
-"""Forget a candidate: the key is destroyed, and the ledger says so."""
+"""Forget a candidate for good: the key is destroyed, the ledger says so, a certificate shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ledger.appending import Appended, Appending, Refused
 from ledger.events import CandidateForgotten, Fact, Recorded
+from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.cipher import sealed_fields
-from ledger.privacy.key_file import Erasure
+from ledger.privacy.cipher import encrypted_fields
+from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.problems import LedgerProblem
+from ledger.tlog.note import read_key
+from ledger.tlog.paths import Place
+from ledger.tlog.proof import certify_erasure
 
 SOURCE: Final = "urn:attempt-ledger:erasure"
 """The source of every CandidateForgotten that is recorded here; its id is the candidate's."""
+UNKNOWN_REASON = "forgotten before, as the key file says"
+"""The reason given where the key file holds none."""
 
 
 class NothingRecorded(LedgerProblem):
@@ -114,5 +120,110 @@ def erased_of(rows: Sequence[Recorded]) -> tuple[ErasedEvent, ...]:
     return tuple(
         ErasedEvent(row.position, row.source, row.id, tuple(fields))
         for row in rows
-        if (fields := sealed_fields(row.topic, row.payload()))
+        if (fields := encrypted_fields(row.topic, row.payload()))
     )
+
+
+# -- whatever is put back, nobody who was forgotten comes back with it
+
+
+def forgotten_in(ledger: Ledger) -> frozenset[str]:
+    """Return every candidate who was forgotten, as the ledger says. Looks at every event."""
+    return frozenset(
+        stream.partition("/")[2]
+        for (stream,) in ledger.recorder.values(
+            "SELECT DISTINCT stream FROM events "
+            "WHERE topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
+        )
+    )
+
+
+def destroy_again(ledger: Ledger) -> tuple[str, ...]:
+    """Destroy every key of a candidate whom the ledger says was forgotten; return whose, sorted.
+
+    For whoever puts a key file, or a ledger, back. Raises LedgerProblem.
+    """
+    with ledger.appending() as appending:
+        return tuple(
+            candidate
+            for candidate in sorted(forgotten_in(ledger))
+            if appending.keyring.destroy(candidate)
+        )
+
+
+def forgotten_elsewhere(ledger: Ledger) -> tuple[str, ...]:
+    """Name the candidates whose key was destroyed, though this ledger does not say so; sorted.
+
+    They were forgotten in a later copy of this ledger, or a `forget` was cut off between the key
+    and its event. Raises KeyFileProblem.
+    """
+    with ledger.vault.reading() as keys:
+        gone = [] if keys is None else [name for name, there in keys.candidates() if not there]
+    return tuple(candidate for candidate in gone if not ledger.is_forgotten(candidate))
+
+
+def forget_again(ledger: Ledger, *, actor: str | None, time: int) -> tuple[str, ...]:
+    """Append the CandidateForgotten of all who were `forgotten_elsewhere`; return whom.
+
+    The reason, and who gave it, stay those of the first time. Raises LedgerProblem.
+    """
+    again = forgotten_elsewhere(ledger)
+    for candidate in again:
+        forget(ledger, candidate, reason=UNKNOWN_REASON, actor=actor, time=time)
+    return again
+
+
+# -- the certificate
+
+
+def certificate(ledger: Ledger, place: Place, candidate: str) -> bytes:
+    """Return the certificate of a forgotten candidate, as a file that `verify-proof` checks.
+
+    The CandidateForgotten must be sealed. Nothing personal is in it but the names of the fields.
+    Raises NothingRecorded if the candidate was not forgotten, LogProblem when it cannot be signed.
+    """
+    rows = ledger.stream(f"candidate/{candidate}")
+    event = forgotten_at(rows)
+    if event is None:
+        raise NothingRecorded(f"{candidate!r} was not forgotten: there is nothing to certify")
+    signing = read_key(place.key)
+    why, backups = reason_of(ledger, event)
+    erased = erased_of([row for row in rows if row.position < event.position])
+    said = _said(signing.verifier.name, event, why, erased, backups if erased else [])
+    return certify_erasure(place, signing, said, event)
+
+
+def reason_of(ledger: Ledger, event: Recorded) -> tuple[Erasure, list[KeyBackup]]:
+    """Return what the key file says of an erasure, and the backups of keys that may hold its key.
+
+    Those that might still be used when it was destroyed, that is. Raises KeyFileProblem.
+    """
+    candidate = event.subject
+    # Forgotten elsewhere, and brought here by an import, there is no reason.
+    why = Erasure(candidate, event.position, "", event.actor, event.recorded_at)
+    with ledger.vault.reading() as keys:
+        if keys is None:
+            return why, []
+        why = next(iter(keys.erasures(candidate)), why)
+        return why, [each for each in keys.backups() if each.at <= why.at < each.until]
+
+
+def _said(
+    log: str,
+    event: Recorded,
+    why: Erasure,
+    erased: tuple[ErasedEvent, ...],
+    backups: list[KeyBackup],
+) -> dict[str, Any]:
+    return {
+        "log": log,
+        "candidate": why.candidate,
+        "position": event.position,
+        "reason": why.reason or None,
+        "actor": why.actor,
+        "at": format_instant(why.at),
+        "erased": [each._asdict() for each in erased],
+        "key_backups": [
+            {"at": format_instant(each.at), "until": format_instant(each.until)} for each in backups
+        ],
+    }

@@ -10,11 +10,19 @@ from typing import NamedTuple
 from ledger.appending import Appending
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.again import forget_again, forgotten_in
-from ledger.privacy.key_file import KeyBackup, KeyFile, copy_key_file, create_key_file
-from ledger.privacy.key_storage import BACKUP_ID, overwrite
-from ledger.privacy.keyring import KEY_FILE
+from ledger.privacy.erasure import forget_again, forgotten_in
+from ledger.privacy.key_file import (
+    BACKUP_ID,
+    KEY_SCHEMA,
+    KeyBackup,
+    KeyFile,
+    create_key_file,
+    overwrite,
+    quoted,
+)
+from ledger.privacy.vault import KEY_FILE
 from ledger.problems import KeyFileProblem
+from ledger.store.file import make_file
 
 
 class Restored(NamedTuple):
@@ -44,8 +52,27 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
         keys.note_backup(backup)
         appending.keyring.commit()  # before there is a copy, so that none is unknown
         _clear_drafts(file)
-        copy_key_file(keys, file, backup)
+        _copy(keys, file, backup)
     return backup
+
+
+def _copy(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
+    """Make a backup of a key file at `path`, which says of itself that it is one, and until when.
+
+    Raises LedgerProblem if something is there already.
+    """
+    copied = "".join(
+        f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
+        for table in ("keys", "erasures", "backups")
+    )
+    make_file(
+        path,
+        f"ATTACH {quoted(str(keys.path.absolute()))} AS keys_now; {KEY_SCHEMA} {copied}"
+        f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
+        f"('backup of', {quoted(keys.id)}), ('backup at', '{backup.at}'), "
+        f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
+        mode=0o600,
+    )
 
 
 def _clear_drafts(file: Path) -> None:

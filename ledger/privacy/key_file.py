@@ -6,23 +6,18 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from ledger.privacy.key_storage import (
-    APPLICATION_ID,
-    BACKUP_ID,
-    identity_of,
-    key_problems,
-    no_key_file,
-    open_journal,
-    overwrite,
-)
-from ledger.problems import KeyFileProblem
-from ledger.store.file import make_file
+from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
+from ledger.store.file import make_file, storage_problems
 from ledger.store.schema import guard, objects_of, redefinitions
 
+APPLICATION_ID: Final = 0x41744C6B  # "AtLk"
+BACKUP_ID: Final = 0x41744C42  # "AtLB": a backup is never taken for a key file
 KEY_BYTES: Final = 32
 
 _KEYS: Final = """
@@ -41,7 +36,7 @@ STRICT
 """
 """Which the first files had not; the text is kept to the letter, and so compared."""
 _ABOUT: Final = "SELECT value FROM about WHERE name = ?"
-_SCHEMA: Final = f"BEGIN; {_KEYS}{_REGISTERS}"
+KEY_SCHEMA: Final = f"BEGIN; {_KEYS}{_REGISTERS}"
 
 
 class Erasure(NamedTuple):
@@ -68,27 +63,8 @@ def create_key_file(path: Path, id: str | None = None) -> None:
     """Make an empty key file that only its owner may read, with an id of its own, or this one."""
     make_file(
         path,
-        f"{_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-        f"INSERT INTO about VALUES ('id', {_quoted(id or secrets.token_hex(16))}); COMMIT;",
-        mode=0o600,
-    )
-
-
-def copy_key_file(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
-    """Make a backup of a key file at `path`, which says of itself that it is one, and until when.
-
-    Raises LedgerProblem if something is there already.
-    """
-    copied = "".join(
-        f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
-        for table in ("keys", "erasures", "backups")
-    )
-    make_file(
-        path,
-        f"ATTACH {_quoted(str(keys.path.absolute()))} AS keys_now; {_SCHEMA} {copied}"
-        f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
-        f"('backup of', {_quoted(keys.id)}), ('backup at', '{backup.at}'), "
-        f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
+        f"{KEY_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+        f"INSERT INTO about VALUES ('id', {quoted(id or secrets.token_hex(16))}); COMMIT;",
         mode=0o600,
     )
 
@@ -102,7 +78,7 @@ def check_key_schema(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Write a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
 
@@ -346,3 +322,76 @@ class KeyFile:
         """Take back what was written since the last commit."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+# -- the file as a file: what its errors mean, which one lies there, its leftovers
+
+
+class key_problems:  # noqa: N801 - used as a word of a with statement, as `storage_problems` is
+    """Turn what SQLite raises into one sentence about the key file.
+
+    A class, since a generator costs as much here as encrypting a field does.
+    """
+
+    __slots__ = ("_mark", "_path")
+
+    def __init__(self, path: Path, mark: int = APPLICATION_ID) -> None:
+        self._path = path
+        self._mark = mark
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise KeyFileProblem, or another LedgerProblem, for what went wrong with the file."""
+        if error is None or isinstance(error, LedgerProblem):
+            return
+        try:
+            with storage_problems(self._path):
+                raise error
+        except NotALedger:
+            raise no_key_file(self._path, 0, self._mark) from None
+
+
+def no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
+    """Say that the mark of a file is not the one that was wanted, or that it does not read."""
+    if wanted == BACKUP_ID:
+        return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
+    if found == BACKUP_ID:
+        return KeyFileProblem(f"{path} is a backup of keys: put them back with `keys restore`")
+    return KeyFileProblem(
+        f"{path} is not a key file, or is damaged: it was left as it is; to put a backup of the "
+        "keys back, move it away and call `keys restore`"
+    )
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Tell one file from another that comes to its place; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeyFileProblem(f"the key file {path} cannot be read: {error.strerror}") from None
+    return found.st_dev, found.st_ino
+
+
+def open_journal(path: Path) -> int | None:
+    """Open the journal of a transaction under way, to be written over; None if there is none."""
+    with suppress(OSError):
+        return os.open(f"{os.path.realpath(path)}-journal", os.O_WRONLY | os.O_CLOEXEC)
+    return None
+
+
+def overwrite(descriptor: int) -> None:
+    """Write zeros over a file, as far as its file system writes in place; it may have no room."""
+    with suppress(OSError):
+        left = os.fstat(descriptor).st_size
+        while left > 0:
+            left -= os.write(descriptor, bytes(min(left, 1 << 20)))
+        os.fsync(descriptor)
