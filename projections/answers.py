@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -13,6 +13,30 @@ class Answer(BaseModel):
     """Frozen; instants are microseconds UTC, in JSON RFC 3339 text with `Z`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    _every: ClassVar[set[str]] = set()
+
+    @classmethod
+    def trusted(cls, **fields: Any) -> Self:
+        """Make one of all its fields, in order: what the fold computed needs no validation.
+
+        By the protocol of unpickling: validating took a quarter of a whole answer's time.
+        """
+        made = cls.__new__(cls)
+        made.__setstate__(
+            {
+                "__dict__": fields,
+                "__pydantic_fields_set__": cls._every,
+                "__pydantic_extra__": None,
+                "__pydantic_private__": None,
+            }
+        )
+        return made
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **settings: Any) -> None:
+        """Keep the names of all fields at hand."""
+        cls._every = set(cls.model_fields)
 
 
 class Cause(Answer):

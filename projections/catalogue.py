@@ -11,13 +11,18 @@ from ledger.events import Recorded
 from ledger.instants import parse_instant
 from projections.fold.facts import (
     NEVER,
+    NO_CERTIFICATIONS,
+    NO_GRANTS,
     RETIRED_AT,
     WENT_LIVE,
     CertificationDefinitions,
     ExamDefinitions,
+    Facts,
     Milestones,
     PolicyVersions,
+    Question,
 )
+from projections.fold.verdict import Setting, setting_at
 from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
 
@@ -53,6 +58,23 @@ class Catalogue(NamedTuple):
     """Published policies that do not parse: no version, and said so where they matter."""
     unreadable_annulled: Sequence[int]
     """By unreadable policy: the position of its annulment, NEVER when there is none."""
+    facts: Facts
+    """All of this as a verdict looks it up, beside no facts of any candidate."""
+
+
+def setting_of(catalogue: Catalogue, exam: str, at: int, position: int) -> Setting:
+    """Return what catalogue and policies say of an exam at an instant, as known at a position."""
+    q = Question(catalogue.exams.get(exam, -1), at, position, 0, 0, 0, 0)
+    return setting_at(catalogue.facts, q, at)
+
+
+def policy_at(catalogue: Catalogue, exam: str, at: int, position: int) -> Policy | None:
+    """Return the policy an exam follows at an instant, as known at a position.
+
+    None for an exam that was not in the catalogue then, or whose policy was not.
+    """
+    version = setting_of(catalogue, exam, at, position).version
+    return None if version < 0 else catalogue.published[version].policy
 
 
 @lru_cache(maxsize=256)
@@ -152,11 +174,10 @@ def catalogue_of(
         covered += [number_of_exam[code] for code in payloads[row.position]["exams"]]
         exam_hi.append(len(covered))
     events = [version.event for version in published]
-    return Catalogue(
-        exams=number_of_exam,
-        certifications=number_of_certification,
-        policies=policies,
-        definitions=ExamDefinitions(
+    facts = Facts(
+        certifications=NO_CERTIFICATIONS,
+        grants=NO_GRANTS,
+        exams=ExamDefinitions(
             *runs(len(number_of_exam), [number_of_exam[row.subject] for row in announced]),
             time=[row.occurred_at for row in announced],
             position=[row.position for row in announced],
@@ -166,7 +187,6 @@ def catalogue_of(
             live_at=dates("live_at"),
             retires_at=dates("retires_at"),
         ),
-        definition_events=announced,
         milestones=Milestones(
             *runs(len(number_of_exam), [number_of_exam[row.subject] for row in reached]),
             kind=[WENT_LIVE if row.type == "ExamWentLive" else RETIRED_AT for row in reached],
@@ -174,7 +194,6 @@ def catalogue_of(
             position=[row.position for row in reached],
             annulled=ends(reached),
         ),
-        milestone_events=reached,
         defined=CertificationDefinitions(
             *runs(
                 len(number_of_certification),
@@ -194,10 +213,23 @@ def catalogue_of(
             position=[event.position for event in events],
             annulled=ends(events),
         ),
-        published=published,
         rules=rule_book(version.rules for version in published),
+    )
+    return Catalogue(
+        exams=number_of_exam,
+        certifications=number_of_certification,
+        policies=policies,
+        definitions=facts.exams,
+        definition_events=announced,
+        milestones=facts.milestones,
+        milestone_events=reached,
+        defined=facts.defined,
+        versions=facts.versions,
+        published=published,
+        rules=facts.rules,
         unreadable=unreadable,
         unreadable_annulled=ends(row for row, _ in unreadable),
+        facts=facts,
     )
 
 

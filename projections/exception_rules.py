@@ -14,6 +14,7 @@ from ledger.events import (
 from ledger.instants import format_instant
 from projections.answers import Sitting
 from projections.exceptions import Request
+from projections.sentences import listed
 from retake_policies.schema import Policy
 
 
@@ -170,16 +171,6 @@ def why(found: Sequence[Wrong]) -> str:
     if missing:
         clauses.insert(0, f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     return "; ".join(clauses) + "."
-
-
-def listed(names: Sequence[str]) -> str:
-    """Enumerate names: `a, b and c`; `nothing` for none.
-
-    >>> listed(["wait", "cap"])
-    'wait and cap'
-    """
-    *others, last = names or ("nothing",)
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def grant(

@@ -10,11 +10,10 @@ from ledger.events import Recorded
 from ledger.fields import Instant
 from projections.answers import Answer, Cause, Sitting
 from projections.catalogue import Catalogue, annulments, in_time
-from projections.fold.facts import Question
-from projections.fold.verdict import setting_at
+from projections.fold.facts import NEVER
+from projections.fold.grants import used_by
 from projections.history import history_of
-from projections.standing import Moment, standing_of
-from retake_policies.schema import Policy
+from projections.standing import Moment, sittings_of
 
 State = Literal["open", "rejected", "granted", "used", "expired", "revoked"]
 STATES: Final[tuple[State, ...]] = ("open", "rejected", "granted", "used", "expired", "revoked")
@@ -68,10 +67,11 @@ def requests_of(
     `rows` is everything recorded of the candidate, or more than is visible at `moment`;
     `catalogue` must hold all that is known at `moment.position`.
     """
+    history = history_of(rows, catalogue)
 
     @cache
     def sittings(exam: str) -> tuple[Sitting, ...]:
-        return sittings_at(candidate, exam, rows, catalogue, moment)
+        return sittings_of(exam, history, catalogue, moment)
 
     told: dict[tuple[str, str], list[Recorded]] = {}
     for row in visible_exceptions(rows, moment):
@@ -155,29 +155,17 @@ def decide(
     if last.type == REVOKED:
         return Decision("revoked", last.occurred_at)
     ends = last.until
-    for sitting in sittings():
-        if sitting.counted and sitting.started_at >= last.occurred_at:
-            if ends is None or sitting.started_at < ends:
-                return Decision("used", sitting.started_at, sitting.registration_id)
-            break
+    used = sitting_that_used(sittings(), last.occurred_at, NEVER if ends is None else ends)
+    if used is not None:
+        return Decision("used", used.started_at, used.registration_id)
     if ends is not None and ends <= as_of:
         return Decision("expired", max(ends, last.occurred_at))
     return Decision("granted", last.occurred_at)
 
 
-def sittings_at(
-    candidate: str, exam: str, rows: Sequence[Recorded], catalogue: Catalogue, moment: Moment
-) -> tuple[Sitting, ...]:
-    """Return a candidate's sittings of an exam visible at a moment, in (start, position) order."""
-    return standing_of(candidate, exam, history_of(rows, catalogue), catalogue, moment).sittings
-
-
-def policy_at(catalogue: Catalogue, exam: str, moment: Moment) -> Policy | None:
-    """Return the policy an exam follows at a moment, as the fold picks it.
-
-    None for an exam that is not in the catalogue known then, or whose policy is not.
-    """
-    facts = history_of((), catalogue).facts
-    q = Question(catalogue.exams.get(exam, -1), moment.as_of, moment.position, 0, 0, 0, 0)
-    version = setting_at(facts, q, moment.as_of).version
-    return None if version < 0 else catalogue.published[version].policy
+def sitting_that_used(sittings: Sequence[Sitting], since: int, until: int) -> Sitting | None:
+    """Return the sitting that used a grant made at `since`, by the fold's rule, if one did."""
+    starts = [sitting.started_at for sitting in sittings]
+    counted = [sitting.ordinal or 0 for sitting in sittings]
+    s = used_by(starts, counted, 0, len(sittings), since, until)
+    return None if s < 0 else sittings[s]

@@ -1,27 +1,22 @@
-"""Put back around a verdict's numbers the events that caused them, clause by clause."""
+"""Put a verdict in words: each reason with its sentence, its clause, and the events that cause it.
+
+Nothing here works out an end, a use or a wait: the fold did, and `Judged` tells how.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
 
 from ledger.events import Recorded
-from projections import sentences
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue
-from projections.fold import rules as reasons
-from projections.fold.calendar import on_from, same_time_after, year_around
-from projections.fold.catalogue import Dates, exam_dates, exam_definition, phase
-from projections.fold.certifications import NOTHING_HELD, Cover, cover_at, free_again
+from projections.fold.catalogue import Dates, latest_milestone
 from projections.fold.facts import (
-    IN_BETA,
     NEVER,
     NONE,
-    PASSED,
     PENDING,
     RETIRED_AT,
-    WAIVES_CAP,
-    WAIVES_WAIT,
     WENT_LIVE,
     Question,
     Sittings,
@@ -37,24 +32,39 @@ from projections.fold.rules import (
     STATUSES,
     UNKNOWN_EXAM,
     WAITING,
+    WAIVED_BY,
+    awaited_until,
+    pass_stands,
+    results_expected,
+    uses_cap,
+    wait_begins,
+    wait_entry,
 )
-from projections.fold.verdict import Verdict
-from projections.fold.walk import CALENDAR_YEAR, FOR_LIFE, ROLLING
+from projections.fold.verdict import Judged
 from projections.history import History
-from projections.sentences import Show
-from retake_policies import wording as clauses
+from projections.sentences import Show, span, times
+from retake_policies.durations import say_duration
 from retake_policies.rules import Rules
 from retake_policies.schema import Policy
+from retake_policies.wording import (
+    BETA_OVERDUE_AFTER_LIVE,
+    BETA_RESULTS_AFTER_LIVE,
+    BETA_SITTINGS,
+    PASS_RETAKE,
+    cap_clause,
+    ordinal_word,
+    wait_clause,
+)
 
 
-class Scene(NamedTuple):
-    """A verdict and everything it was reached with."""
+class Context(NamedTuple):
+    """A verdict, how it was reached, and the events behind its numbers."""
 
     exam: str
     t: int
     """The instant judged, microseconds UTC."""
     q: Question
-    verdict: Verdict
+    judged: Judged
     sittings: Sittings
     n: int
     history: History
@@ -64,49 +74,46 @@ class Scene(NamedTuple):
     @property
     def policy(self) -> Policy:
         """The policy version the verdict was made with."""
-        return self.catalogue.published[self.verdict.version].policy
+        return self.catalogue.published[self.judged.setting.version].policy
 
     @property
     def rules(self) -> Rules:
         """The same as integers."""
-        return self.catalogue.published[self.verdict.version].rules
+        return self.catalogue.published[self.judged.setting.version].rules
 
     @property
     def dates(self) -> Dates:
         """The exam's dates by the definition that holds."""
-        facts = self.history.facts
-        return exam_dates(
-            facts.exams, facts.milestones, self.q.exam, self.verdict.definition, self.q.known
-        )
+        return self.judged.setting.dates
+
+    @property
+    def entry(self) -> Recorded:
+        """The event that defines the exam."""
+        return self.catalogue.definition_events[self.judged.setting.definition]
+
+    def at(self, s: int) -> str:
+        """Write when a sitting began."""
+        return self.show(self.sittings.start[s])
 
     def opened(self, s: int) -> Recorded:
         """Return the event that opened a sitting: its attempt, else its first result."""
         return self.history.sitting_events[self.sittings.opened_by[s]]
 
-    def decided(self, s: int) -> Recorded:
-        """Return the event that holds a sitting's outcome."""
-        return self.history.sitting_events[self.sittings.outcome_row[s]]
-
-    def counted(self) -> list[int]:
-        """Return the counted sittings, in order."""
-        return [s for s in range(self.n) if self.sittings.ordinal[s] > 0]
-
-
-def causes(rows: Iterable[Recorded]) -> tuple[Cause, ...]:
-    """Name events by their idempotency keys."""
-    return tuple(Cause(source=row.source, id=row.id) for row in rows)
+    def reason(
+        self, status: int, clause: str | None, text: str, because: Iterable[Recorded],
+        expected: tuple[int, ...] | None = None,
+    ) -> Reason:  # fmt: skip
+        """Make one reason that holds; an open end is null."""
+        until = self.judged.verdict.blocks[status - RETIRED]
+        return make_reason(status, until, clause, text, because, expected)
 
 
-def reason(
-    status: int,
-    until: int,
-    clause: str | None,
-    text: str,
-    because: Iterable[Recorded],
+def make_reason(
+    status: int, until: int, clause: str | None, text: str, because: Iterable[Recorded],
     expected: tuple[int, ...] | None = None,
-) -> Reason:
-    """Make one reason; an open end is null."""
-    return Reason(
+) -> Reason:  # fmt: skip
+    """Make a reason; events are named by their idempotency keys."""
+    return Reason.trusted(
         code=STATUSES[status],
         until=None if until == NEVER else until,
         clause=clause,
@@ -116,232 +123,214 @@ def reason(
     )
 
 
-def reasons_of(scene: Scene) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
+def causes(rows: Iterable[Recorded]) -> tuple[Cause, ...]:
+    """Name events by their idempotency keys."""
+    return tuple(Cause.trusted(source=row.source, id=row.id) for row in rows)
+
+
+def reasons_of(c: Context) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
     """Return the reasons that block and those that an exception waives, in order of precedence."""
-    v = scene.verdict
-    if v.status == UNKNOWN_EXAM:
-        return (unknown_exam(scene),), ()
+    verdict = c.judged.verdict
+    if verdict.status == UNKNOWN_EXAM:
+        return (unknown_exam(c),), ()
     blocking: list[Reason] = []
     waived: list[Reason] = []
-    if v.retired != NONE:
-        blocking.append(retired(scene))
-    if v.not_open != NONE:
-        blocking.append(not_open(scene))
-    if v.passed != NONE:
-        blocking.append(passed(scene))
-    if v.beta_taken != NONE:
-        blocking.append(beta_taken(scene))
-    if v.result_pending != NONE:
-        blocking.append(result_pending(scene))
-    for until, bit, explain in (
-        (v.cap_reached, WAIVES_CAP, cap_reached),
-        (v.waiting, WAIVES_WAIT, waiting),
-    ):
-        if until != NONE and v.waived & bit:
-            waived.append(under_grant(scene, explain(scene), bit))
-        elif until != NONE:
-            blocking.append(explain(scene))
+    for status, until in enumerate(verdict.blocks, start=RETIRED):
+        if until == NONE:
+            continue
+        bit = verdict.waived & WAIVED_BY[status]
+        if bit:
+            waived.append(under_grant(c, EXPLAIN[status](c), bit))
+        else:
+            blocking.append(EXPLAIN[status](c))
     return tuple(blocking), tuple(waived)
 
 
-def unknown_exam(scene: Scene) -> Reason:
+def unknown_exam(c: Context) -> Reason:
     """Explain that the exam, or the policy its entry names, is not in the catalogue."""
-    q, catalogue = scene.q, scene.catalogue
-    definition = exam_definition(catalogue.definitions, q.exam, scene.t, q.known)
-    if definition < 0:
-        return reason(UNKNOWN_EXAM, NEVER, None, sentences.unknown_exam(scene.exam, None, None), ())
-    entry = catalogue.definition_events[definition]
-    policy = str(entry.payload()["policy"])
+    if c.judged.setting.definition < 0:
+        text = f"{c.exam} was not in the catalogue at that time."
+        return make_reason(UNKNOWN_EXAM, NEVER, None, text, ())
+    policy = str(c.entry.payload()["policy"])
     unreadable = [
-        str(problem)
+        problem
         for (row, problem), annulled in zip(
-            catalogue.unreadable, catalogue.unreadable_annulled, strict=True
+            c.catalogue.unreadable, c.catalogue.unreadable_annulled, strict=True
         )
-        if row.subject == policy and row.position <= q.known < annulled
+        if row.subject == policy and row.position <= c.q.known < annulled
     ]
-    text = sentences.unknown_exam(scene.exam, policy, unreadable[-1] if unreadable else None)
-    return reason(UNKNOWN_EXAM, NEVER, None, text, (entry,))
+    why = "which had not been published at that time."
+    if unreadable:
+        why = f"whose published text cannot be read: {unreadable[-1]}"
+    text = f"{c.exam} follows the policy {policy}, {why}"
+    return make_reason(UNKNOWN_EXAM, NEVER, None, text, (c.entry,))
 
 
-def dated_by(scene: Scene, kind: int) -> Recorded:
+def dated_by(c: Context, kind: int) -> Recorded:
     """Return the event that a date of the exam comes from: its milestone, else its entry."""
-    rows, q = scene.catalogue.milestones, scene.q
-    for i in reversed(range(rows.lo[q.exam], rows.hi[q.exam])):
-        if rows.kind[i] == kind and rows.position[i] <= q.known < rows.annulled[i]:
-            return scene.catalogue.milestone_events[i]
-    return scene.catalogue.definition_events[scene.verdict.definition]
+    row = latest_milestone(c.catalogue.milestones, c.q.exam, kind, c.q.known)
+    return c.catalogue.milestone_events[row] if row >= 0 else c.entry
 
 
-def retired(scene: Scene) -> Reason:
+def retired(c: Context) -> Reason:
     """Explain `retired` by the event that gives the date."""
-    text = sentences.retired(scene.exam, scene.dates.retires_at, scene.show)
-    because = dated_by(scene, RETIRED_AT)
-    return reason(RETIRED, NEVER, "exam.retires_at", text, (because,))
+    text = f"{c.exam} was retired on {c.show(c.dates.retires_at)} and cannot be taken any more."
+    return c.reason(RETIRED, "exam.retires_at", text, (dated_by(c, RETIRED_AT),))
 
 
-def not_open(scene: Scene) -> Reason:
+def not_open(c: Context) -> Reason:
     """Explain `not-open` by the earlier of the known dates."""
-    until, dates = scene.verdict.not_open, scene.dates
-    live = until == dates.live_at
-    text = sentences.not_open(scene.exam, until, live, scene.show)
-    entry = scene.catalogue.definition_events[scene.verdict.definition]
-    because = dated_by(scene, WENT_LIVE) if live else entry
-    clause = "exam.live_at" if live else "exam.beta_opens_at"
-    return reason(NOT_OPEN, until, clause, text, (because,))
+    until, start = c.judged.verdict.blocks[NOT_OPEN - RETIRED], f"{c.exam} is not open yet: it"
+    if until == c.dates.live_at:
+        text = f"{start} goes live on {c.show(until)}."
+        return c.reason(NOT_OPEN, "exam.live_at", text, (dated_by(c, WENT_LIVE),))
+    text = f"{start} opens for beta on {c.show(until)}."
+    return c.reason(NOT_OPEN, "exam.beta_opens_at", text, (c.entry,))
 
 
-def cover(scene: Scene) -> Cover:
-    """Return the certifications that cover the exam at the instant judged."""
-    if scene.policy.pass_.retake != "after-expiry":
-        return NOTHING_HELD
-    return cover_at(scene.history.facts, scene.q, scene.t, scene.t)
-
-
-def passed(scene: Scene) -> Reason:
+def passed(c: Context) -> Reason:
     """Explain `passed` by each pass that stands, and the certification that ends last."""
-    held, rules = cover(scene), scene.rules
-    standing = [
-        s
-        for s in range(scene.n)
-        if scene.sittings.outcome[s] == PASSED
-        and not free_again(scene.sittings.start[s], held, rules.retake)
+    cover = c.judged.cover
+    because = [
+        c.history.sitting_events[c.sittings.outcome_row[s]]
+        for s in range(c.n)
+        if pass_stands(c.rules, c.sittings, s, cover)
     ]
-    because = [scene.decided(s) for s in standing]
-    at = because[-1].occurred_at
-    if held.row >= 0:
-        because.append(scene.history.certification_events[held.row])
-    text = sentences.passed(
-        scene.exam, at, scene.policy.pass_.retake, held.running_until, scene.show
-    )
-    return reason(
-        PASS_STANDS, scene.verdict.passed, clauses.PASS_RETAKE, text, because
-    )  # fmt: skip
+    text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
+    if cover.row >= 0:
+        because.append(c.history.certification_events[cover.row])
+    if c.policy.pass_.retake == "never":
+        text += "; an exam that was passed cannot be taken again."
+    elif cover.running_until == NONE:
+        text += (
+            "; it can be taken again only after a certification it counts toward has been earned "
+            "and has expired."
+        )
+    elif cover.running_until == NEVER:
+        text += ", and your certification does not expire, so it cannot be taken again."
+    else:
+        ends = c.show(cover.running_until)
+        text += f"; it cannot be taken again before your certification expires, on {ends}."
+    return c.reason(PASS_STANDS, PASS_RETAKE, text, because)
 
 
-def expected(scene: Scene) -> tuple[int, ...]:
+def expected(c: Context) -> tuple[int, ...]:
     """Return when a pending beta result is usually there; empty while that is not known."""
-    live_at, rules = scene.dates.live_at, scene.rules
+    usual = results_expected(c.rules, c.dates)
+    return () if NEVER in usual else usual
+
+
+def pending_beta(c: Context, s: int) -> str:
+    """Say that a beta result is pending and when it usually comes; never that it failed."""
+    text = f"You took {c.exam} in beta on {c.at(s)}; the result is pending"
+    usual, live_at = c.policy.beta.results_after_live, c.dates.live_at
+    if usual is not None:
+        text += f", usually {span(*usual)} after the exam goes live"
     if live_at == NEVER:
-        return ()
-    return tuple(
-        on_from(live_at, unit, amount, rules.zone_from, rules.zone_offset)
-        for unit, amount in zip(rules.expected_unit, rules.expected_amount, strict=True)
-    )
+        return f"{text}. The live date is not known yet."
+    if between := expected(c):
+        return f"{text}: expected between {' and '.join(map(c.show, between))}."
+    return f"{text}. The exam {'went' if live_at <= c.t else 'goes'} live on {c.show(live_at)}."
 
 
-def pending_beta(scene: Scene, s: int) -> str:
-    """Say in plain words that a sitting was taken in beta and its result is pending."""
-    return sentences.beta_result(
-        scene.exam,
-        scene.sittings.start[s],
-        scene.policy,
-        scene.dates.live_at,
-        expected(scene),
-        scene.dates.live_at <= scene.t,
-        scene.show,
-    )
-
-
-def beta_taken(scene: Scene) -> Reason:
+def beta_taken(c: Context) -> Reason:
     """Explain `beta-taken` by the beta sittings."""
-    betas = [s for s in range(scene.n) if scene.sittings.beta[s] == 1]
-    pending = [s for s in betas if scene.sittings.outcome[s] == PENDING]
-    text = sentences.beta_taken(
-        scene.exam, scene.policy, pending_beta(scene, pending[-1]) if pending else None
-    )
-    return reason(
-        BETA_TAKEN,
-        scene.verdict.beta_taken,
-        clauses.BETA_SITTINGS,
-        text,
-        [scene.opened(s) for s in betas],
-    )
+    betas = [s for s in range(c.n) if c.sittings.beta[s] == 1]
+    allowed = c.policy.beta.sittings
+    text = f"{c.exam} is in beta and may be taken only {times(allowed)} in that time."
+    if allowed == 0:
+        text = (
+            f"{c.exam} is in beta, and no beta sittings are offered; it can be taken once it is "
+            "live."
+        )
+    else:
+        pending = [s for s in betas if c.sittings.outcome[s] == PENDING]
+        text += f" {pending_beta(c, pending[-1])}" if pending else ""
+    return c.reason(BETA_TAKEN, BETA_SITTINGS, text, map(c.opened, betas))
 
 
-def result_pending(scene: Scene) -> Reason:
+def result_pending(c: Context) -> Reason:
     """Explain `result-pending` by the sittings that still wait for a result.
 
     A live one is the fold's own rule and names no clause of the policy.
     """
-    sittings, until = scene.sittings, scene.verdict.result_pending
-    in_beta = phase(scene.dates, scene.t) == IN_BETA
-    overdue = reasons.overdue_from(scene.rules, scene.dates) <= scene.t
-    pending = [
-        s
-        for s in range(scene.n)
-        if sittings.outcome[s] == PENDING and not (sittings.beta[s] and (in_beta or overdue))
-    ]
-    betas = [s for s in pending if sittings.beta[s]]
-    live = [s for s in pending if not sittings.beta[s]]
-    said = [sentences.result_pending(scene.exam, sittings.start[s], scene.show) for s in live]
-    said += [pending_beta(scene, s) for s in betas]
+    phase = c.judged.setting.phase
+    pending = [s for s in range(c.n) if awaited_until(c.rules, c.sittings, s, c.dates, phase) > c.t]
+    betas = [s for s in pending if c.sittings.beta[s]]
+    live = [s for s in pending if not c.sittings.beta[s]]
+    texts = [f"The result of your sitting of {c.exam} on {c.at(s)} has not come yet." for s in live]
+    texts += [pending_beta(c, s) for s in betas]
+    clause: str | None = BETA_OVERDUE_AFTER_LIVE
     if live:
         clause = None
-    elif until == NEVER:
-        clause = clauses.BETA_RESULTS_AFTER_LIVE
-    else:
-        clause = clauses.BETA_OVERDUE_AFTER_LIVE
-    return reason(
-        RESULT_PENDING,
-        until,
-        clause,
-        " ".join(said),
-        [scene.opened(s) for s in pending],
-        (expected(scene) or None) if betas else None,
-    )
+    elif c.judged.verdict.blocks[RESULT_PENDING - RETIRED] == NEVER:
+        clause = BETA_RESULTS_AFTER_LIVE
+    usual = (expected(c) or None) if betas else None
+    return c.reason(RESULT_PENDING, clause, " ".join(texts), map(c.opened, pending), usual)
 
 
-def capped_sittings(scene: Scene) -> Sequence[int]:
-    """Return the counted sittings that use up the cap of the verdict."""
-    c, rules, sittings = scene.verdict.cap, scene.rules, scene.sittings
-    counted = scene.counted()
-    anchor = rules.cap_anchor[c]
-    if anchor == FOR_LIFE:
-        return counted
-    if anchor == CALENDAR_YEAR:
-        first, _ = year_around(scene.t, rules.zone_from, rules.zone_offset)
-        return [s for s in counted if sittings.start[s] >= first]
-    if anchor == ROLLING:
-        unit, amount = rules.cap_unit[c], rules.cap_amount[c]
-        zone = rules.zone_from, rules.zone_offset
-        return [
-            s for s in counted if same_time_after(sittings.start[s], unit, amount, *zone) > scene.t
-        ]
-    return counted[-scene.verdict.in_series :]
-
-
-def cap_reached(scene: Scene) -> Reason:
+def cap_reached(c: Context) -> Reason:
     """Explain `cap-reached` by the sittings that use the cap which ends last."""
-    until, cap = scene.verdict.cap_reached, scene.policy.cap[scene.verdict.cap]
-    used = capped_sittings(scene)
-    text = sentences.cap_reached(
-        scene.exam, cap, len(used), scene.sittings.start[used[0]], until, scene.show
+    verdict, walked = c.judged.verdict, c.judged.walked
+    number, cap = verdict.cap, c.policy.cap[verdict.cap]
+    used = [s for s in range(c.n) if uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
+    text = f"You have taken {c.exam} {times(len(used))}"
+    allowed = f"the most allowed is {cap.sittings}"
+    until = verdict.blocks[CAP_REACHED - RETIRED]
+    if cap.for_life:
+        text += f" in all; {allowed}."
+    else:
+        ends = f"until {c.show(until)}"
+        period = say_duration(cap.period) if cap.period else ""
+        text += {
+            "calendar-year": f" this calendar year; {allowed}, {ends}.",
+            "rolling": f" within {period}; {allowed}, {ends}.",
+            "last-sitting": f"; {allowed}, then none for {period} from the last, {ends}.",
+            "first-sitting": f" in the {period} that began with the sitting of {c.at(used[0])}; "
+            f"{allowed}, {ends}.",
+        }[cap.anchor]
+    return c.reason(CAP_REACHED, cap_clause(number), text, map(c.opened, used))
+
+
+def waiting(c: Context) -> Reason:
+    """Explain `waiting` by the last counted sitting.
+
+    Not that the exam may be taken then: another reason may stand beside this one.
+    """
+    last, ordinal = c.judged.walked.last, c.judged.walked.ordinal
+    at = c.show(wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
+    length = c.policy.wait.after[wait_entry(c.rules, ordinal)]
+    until = c.show(c.judged.verdict.blocks[WAITING - RETIRED])
+    text = (
+        f"After your {ordinal_word(ordinal)} sitting, on {at}, the wait is "
+        f"{say_duration(length)}, until {until}."
     )
-    because = [scene.opened(s) for s in used]
-    return reason(CAP_REACHED, until, clauses.cap_clause(scene.verdict.cap), text, because)
+    clause = wait_clause(ordinal, len(c.policy.wait.after))
+    return c.reason(WAITING, clause, text, (c.opened(last),))
 
 
-def waiting(scene: Scene) -> Reason:
-    """Explain `waiting` by the last counted sitting."""
-    until, wait = scene.verdict.waiting, scene.policy.wait
-    last = scene.counted()[-1]
-    ordinal = scene.sittings.ordinal[last]
-    at = scene.sittings.end[last] if wait.from_ == "end" else scene.sittings.start[last]
-    length = wait.after[reasons.wait_entry(scene.rules, ordinal)]
-    text = sentences.waiting(ordinal, at, length, until, scene.show)
-    clause = clauses.wait_clause(ordinal, len(wait.after))
-    return reason(WAITING, until, clause, text, (scene.opened(last),))
+EXPLAIN: Final[Mapping[int, Callable[[Context], Reason]]] = {
+    RETIRED: retired,
+    NOT_OPEN: not_open,
+    PASS_STANDS: passed,
+    BETA_TAKEN: beta_taken,
+    RESULT_PENDING: result_pending,
+    CAP_REACHED: cap_reached,
+    WAITING: waiting,
+}
+"""Each reason that holds beside others, and its explanation."""
 
 
-def under_grant(scene: Scene, waived: Reason, bit: int) -> Reason:
+def under_grant(c: Context, waived: Reason, bit: int) -> Reason:
     """Add to a waived reason the grants that waive it."""
-    rows, q = scene.history.facts.grants, scene.q
+    facts, q = c.history.facts, c.q
     grants = [
         i
         for i in range(q.grants_lo, q.grants_hi)
-        if rows.waives[i] & bit
-        and active(scene.history.facts, q, i, scene.t, scene.sittings, scene.n)
+        if facts.grants.waives[i] & bit and active(facts, q, i, c.t, c.sittings, c.n)
     ]
-    text = sentences.waived(waived.text, max(rows.until[i] for i in grants), scene.show)
-    events = [scene.history.grant_events[i] for i in grants]
-    return waived.model_copy(update={"text": text, "because": waived.because + causes(events)})
+    ends = max(facts.grants.until[i] for i in grants)
+    before = "" if ends == NEVER else f" before {c.show(ends)}"
+    text = f"{waived.text} An exception waives this for one sitting{before}."
+    events = causes(c.history.grant_events[i] for i in grants)
+    return waived.model_copy(update={"text": text, "because": waived.because + events})

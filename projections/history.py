@@ -15,6 +15,9 @@ from projections.fold.facts import (
     GRANTED,
     HELD,
     NEVER,
+    NO_CERTIFICATIONS,
+    NO_GRANTS,
+    NO_SITTINGS,
     NONE,
     RESCORED,
     RESULT_FAILED,
@@ -80,14 +83,10 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
         runs=exam_runs(sitting),
         certification_events=certified,
         grant_events=granted,
-        facts=Facts(
+        facts=catalogue.facts._replace(
             certifications=certifications,
             grants=grant_rows(granted, annulled, catalogue),
-            exams=catalogue.definitions,
-            milestones=catalogue.milestones,
             defined=defined,
-            versions=catalogue.versions,
-            rules=catalogue.rules,
         ),
     )
 
@@ -120,11 +119,6 @@ def ends_of(positions: Sequence[int], annulled: Mapping[int, int]) -> list[int]:
     if not annulled:
         return [NEVER] * len(positions)
     return [annulled.get(position, NEVER) for position in positions]
-
-
-NO_SITTINGS: Final = SittingRows([], [], [], [], [], [], [])
-NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
-NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])
 
 
 def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> SittingRows:

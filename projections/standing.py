@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-from projections.answers import PolicyUsed, Standing
-from projections.catalogue import Catalogue
-from projections.explain import Scene, reasons_of
+from projections.answers import PolicyUsed, Sitting, Standing
+from projections.catalogue import Catalogue, setting_of
+from projections.explain import Context, reasons_of
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PENDING, Question, room
-from projections.fold.rules import ELIGIBLE, STATUSES
+from projections.fold.rules import ELIGIBLE, STATUSES, overdue_from
 from projections.fold.sittings import gather
-from projections.fold.verdict import UNKNOWN_VERDICT, Judged, first_eligible, verdict_at
+from projections.fold.verdict import first_eligible, verdict_at
 from projections.history import History
 from projections.sentences import IN_UTC, Show
 
@@ -27,10 +27,7 @@ class Moment(NamedTuple):
 
 
 Content: TypeAlias = dict[str, Any]
-"""All of a standing that can change while nothing new becomes visible, by its field names.
-
-Not yet models: the answer is made of it, nested, by one call, in half the time of making each.
-"""
+"""All of a standing that can change while nothing new becomes visible, by its field names."""
 
 
 def standing_of(
@@ -46,6 +43,28 @@ def standing_of(
     `history` may hold more than is visible; `catalogue` must hold all of the
     catalogue known at `moment.position`. `show` writes instants in sentences.
     """
+    c = judged_for(exam, history, catalogue, moment, show)
+    content = content_of(c)
+    changes = next_change(c, content)
+    eligible_from = first_eligible(history.facts, c.q, c.sittings, c.n, c.judged)
+    return Standing.trusted(
+        candidate=candidate,
+        exam=exam,
+        as_of=moment.as_of,
+        known_at=moment.known_at,
+        position=moment.position,
+        eligible=c.judged.verdict.status == ELIGIBLE,
+        status=content.pop("status"),
+        eligible_from=instant_or_null(eligible_from),
+        next_change_at=instant_or_null(changes),
+        **content,
+    )
+
+
+def judged_for(
+    exam: str, history: History, catalogue: Catalogue, moment: Moment, show: Show = IN_UTC
+) -> Context:
+    """Judge one candidate and exam at a moment, with all that goes into the explanation."""
     lo, hi = history.runs.get(exam, (0, 0))
     q = Question(
         catalogue.exams.get(exam, -1),
@@ -58,22 +77,15 @@ def standing_of(
     )
     sittings = room(hi - lo)
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, -1, sittings)
-    scene = Scene(exam, moment.as_of, q, UNKNOWN_VERDICT, sittings, n, history, catalogue, show)
-
     judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
-    content = content_of(scene._replace(verdict=judged.verdict))
-    eligible_from = first_eligible(history.facts, q, sittings, n, judged)
-    return Standing(
-        candidate=candidate,
-        exam=exam,
-        as_of=moment.as_of,
-        known_at=moment.known_at,
-        position=moment.position,
-        eligible=judged.verdict.status == ELIGIBLE,
-        eligible_from=instant_or_null(eligible_from),
-        next_change_at=instant_or_null(next_change(scene, judged, content)),
-        **content,
-    )
+    return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show)
+
+
+def sittings_of(
+    exam: str, history: History, catalogue: Catalogue, moment: Moment
+) -> tuple[Sitting, ...]:
+    """Return a candidate's sittings of an exam visible at a moment, in (start, position) order."""
+    return sittings_in(judged_for(exam, history, catalogue, moment))
 
 
 def instant_or_null(instant: int) -> int | None:
@@ -81,69 +93,81 @@ def instant_or_null(instant: int) -> int | None:
     return None if instant in (NONE, NEVER) else instant
 
 
-def next_change(scene: Scene, judged: Judged, content: Content) -> int:
+def next_change(c: Context, content: Content) -> int:
     """Return the first instant after as_of at which anything of the standing would differ.
 
     `eligible_from` need not be compared: it changes only where the status does.
     """
-    verdict = judged.verdict
+    verdict, judged = c.judged.verdict, c.judged
     while judged.horizon != NEVER:
         t = judged.horizon
-        judged = verdict_at(scene.history.facts, scene.q, scene.sittings, scene.n, t)
+        judged = verdict_at(c.history.facts, c.q, c.sittings, c.n, t)
         # Most often the verdict tells; where it does not, another event may still be the cause.
         same = judged.verdict._replace(definition=verdict.definition) == verdict
-        if not same or content_of(scene._replace(t=t, verdict=judged.verdict)) != content:
+        if not same or content_of(c._replace(t=t, judged=judged)) != content:
             return t
     return NEVER
 
 
-def content_of(scene: Scene) -> Content:
+def content_of(c: Context) -> Content:
     """Turn a verdict into everything of its standing but the instants ahead."""
-    verdict = scene.verdict
-    blocking, waived = reasons_of(scene)
+    verdict = c.judged.verdict
+    blocking, waived = reasons_of(c)
     return {
         "status": STATUSES[verdict.status],
         "sittings_in_series": verdict.in_series,
         "period_ends_at": instant_or_null(verdict.period_end),
-        "policy": policy_used(scene),
+        "policy": policy_used(c),
         "reasons": blocking,
         "waived": waived,
-        "sittings": sittings_said(scene),
+        "sittings": sittings_in(c),
     }
 
 
-def policy_used(scene: Scene) -> PolicyUsed | None:
-    """Name the policy version that the verdict was made with."""
-    if scene.verdict.version < 0:
+def policy_used(c: Context) -> PolicyUsed | None:
+    """Name the policy version that a verdict was made with."""
+    verdict = c.judged.verdict
+    if verdict.version < 0:
         return None
-    policy = scene.policy
-    return PolicyUsed(
+    policy = c.policy
+    return PolicyUsed.trusted(
         id=policy.id,
         effective_from=policy.effective_from,
-        assumed=scene.verdict.assumed == 1,
+        assumed=verdict.assumed == 1,
         sha256=policy.sha256,
     )
 
 
-def sittings_said(scene: Scene) -> list[dict[str, Any]]:
-    """Describe every sitting, as `Sitting` has it."""
-    rows, events = scene.sittings, scene.history.sitting_events
-    known = scene.verdict.version >= 0
-    said = []
-    for s in range(scene.n):
+def sittings_in(c: Context) -> tuple[Sitting, ...]:
+    """Describe every sitting of a verdict."""
+    rows, events = c.sittings, c.history.sitting_events
+    known = c.judged.verdict.version >= 0
+    found = []
+    for s in range(c.n):
         ordinal = rows.ordinal[s] if known else 0
         outcome = rows.outcome[s]
-        said.append(
-            {
-                "registration_id": events[rows.opened_by[s]].key or "",
-                "started_at": rows.start[s],
-                "delivery": "beta" if rows.beta[s] else "live",
-                "outcome": OUTCOMES[outcome],
-                "outcome_at": (
-                    None if outcome == PENDING else events[rows.outcome_row[s]].occurred_at
-                ),
-                "ordinal": ordinal or None,
-                "counted": ordinal > 0,
-            }
+        found.append(
+            Sitting.trusted(
+                registration_id=events[rows.opened_by[s]].key or "",
+                started_at=rows.start[s],
+                delivery="beta" if rows.beta[s] else "live",
+                outcome=OUTCOMES[outcome],
+                outcome_at=None if outcome == PENDING else events[rows.outcome_row[s]].occurred_at,
+                ordinal=ordinal or None,
+                counted=ordinal > 0,
+            )
         )
-    return said
+    return tuple(found)
+
+
+def overdue_since(standing: Standing, catalogue: Catalogue) -> int | None:
+    """Return since when the pending beta results of a standing are overdue; None if they are not.
+
+    "After that it blocks no longer and is reported as overdue" (spec section 7, reading 2), if that
+    is past at as_of. Microseconds UTC. `catalogue` must hold all that is known at its position.
+    """
+    setting = setting_of(catalogue, standing.exam, standing.as_of, standing.position)
+    if setting.version < 0:
+        return None
+    since = overdue_from(catalogue.published[setting.version].rules, setting.dates)
+    return since if since <= standing.as_of else None

@@ -10,12 +10,11 @@ from ledger.events import EVENT_TYPES, Event, ExceptionRequested, Fact, Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
 from ledger.privacy.vault import ERASED
-from projections.catalogue import annulments
+from projections.catalogue import annulments, policy_at
 from projections.exception_rules import (
     DeskProblem,
     answer_request,
     grant,
-    listed,
     reject,
     revoke,
 )
@@ -26,13 +25,13 @@ from projections.exceptions import (
     REQUESTED,
     REVOKED,
     Request,
-    policy_at,
     requests_of,
-    sittings_at,
     visible_exceptions,
 )
 from projections.fold.facts import LAST
-from projections.standing import Moment
+from projections.history import history_of
+from projections.sentences import listed
+from projections.standing import Moment, sittings_of
 from replay.ask import Asker
 from retake_policies.schema import Policy
 
@@ -171,8 +170,8 @@ class Desk:
     ) -> Sequence[Event]:
         moment = Moment(at, None, self._ledger.head().position)
         catalogue = self._asker.catalogue(moment.position)
-        policy = policy_at(catalogue, asked.exam, moment)
-        sittings = sittings_at(candidate, asked.exam, rows, catalogue, moment)
+        policy = policy_at(catalogue, asked.exam, at, moment.position)
+        sittings = sittings_of(asked.exam, history_of(rows, catalogue), catalogue, moment)
         return answer_request(asked, candidate, policy, sittings)
 
     def _decide(self, matter: Matter, rule: Rule) -> Told:
@@ -194,7 +193,7 @@ class Desk:
                 for each in requests_of(candidate, rows, catalogue, moment)
                 if (each.exam, each.request_id) == (exam, request_id)
             )
-            events = rule(request, policy_at(catalogue, exam, moment), at)
+            events = rule(request, policy_at(catalogue, exam, at, position), at)
             if not events and time not in (None, changed):
                 raise DeskProblem(
                     f"{request_id} was {request.state} on {format_instant(changed)}, not on "

@@ -10,10 +10,10 @@ import numpy as np
 from ledger.events import Recorded
 from ledger.store.extract import NO_END
 from projections.exceptions import GRANTED, REJECTED, REQUESTED, decide
-from projections.fold.calendar import on_from, wait_end
+from projections.fold.calendar import wait_end
 from projections.fold.catalogue import Dates
 from projections.fold.facts import NEVER
-from projections.fold.rules import overdue_from, wait_entry
+from projections.fold.rules import overdue_from, results_expected, wait_entry
 from replay.columns.part import Ints
 from retake_policies.rules import Rules
 
@@ -48,14 +48,12 @@ def ends_of_waits(rules: Rules, begins: Ints, ordinals: Ints) -> Ints:
 
 def expectations(rules: Rules, dates: Dates) -> Row:
     """Return when the results of an exam's beta are expected, and from when they are overdue."""
-    row: Row = {"overdue_from": known_or_none(overdue_from(rules, dates))}
-    if dates.live_at != NEVER and len(rules.expected_unit) == 2:
-        ends = [
-            on_from(dates.live_at, unit, amount, rules.zone_from, rules.zone_offset)
-            for unit, amount in zip(rules.expected_unit, rules.expected_amount, strict=True)
-        ]
-        row |= {"results_from": ends[0], "results_by": ends[1]}
-    return row
+    first, last = results_expected(rules, dates)
+    return {
+        "overdue_from": known_or_none(overdue_from(rules, dates)),
+        "results_from": known_or_none(first),
+        "results_by": known_or_none(last),
+    }
 
 
 def known_or_none(instant: int) -> int | None:

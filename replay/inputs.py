@@ -18,7 +18,6 @@ from ledger.store.extract import scan_corrections, scan_exceptions
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PASSED, Question
 from projections.fold.verdict import Setting, setting_at
-from projections.history import history_of
 from projections.reports.inputs import (
     CERTIFICATIONS,
     CORRECTIONS,
@@ -141,7 +140,7 @@ class InputsAt:
 
     def settings(self, exam: int) -> Iterator[tuple[int, int, Setting]]:
         """Yield what catalogue and policies say of an exam, from when until before when."""
-        facts = history_of((), self.catalogue).facts
+        facts = self.catalogue.facts
         q = Question(exam, self.moment.as_of, self.moment.position, 0, 0, 0, 0)
         t = NONE
         while t < NEVER:
@@ -152,7 +151,7 @@ class InputsAt:
     def setting(self, exam: int) -> Setting:
         """Return what catalogue and policies say of an exam at the moment."""
         q = Question(exam, self.moment.as_of, self.moment.position, 0, 0, 0, 0)
-        return setting_at(history_of((), self.catalogue).facts, q, self.moment.as_of)
+        return setting_at(self.catalogue.facts, q, self.moment.as_of)
 
     @cached_property
     def exams(self) -> pa.Table:

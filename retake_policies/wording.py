@@ -78,7 +78,9 @@ def _wait(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "wait.after", "no wait after a sitting"
     entries = len(wait.after)
     for number, duration in enumerate(wait.after, start=1):
-        which = f"the {_ordinal(number)} sitting" + (" and later ones" if number == entries else "")
+        which = f"the {ordinal_word(number)} sitting" + (
+            " and later ones" if number == entries else ""
+        )
         length = say_duration(duration) if duration.amount else "no wait"
         yield wait_clause(number, entries), f"after {which} of a series: {length}"
     yield "wait.from", f"waits run from the {wait.from_} of the sitting"
@@ -136,6 +138,7 @@ def _exception(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "exception.required", ", ".join(exception.required) or "nothing but the request itself"
 
 
-def _ordinal(number: int) -> str:
+def ordinal_word(number: int) -> str:
+    """Return which one: 1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if number % 100 in (11, 12, 13) else suffix}"

@@ -28,7 +28,8 @@ from story import (
 from told import When, at
 
 from projections.answers import Cause
-from projections.exceptions import STATES, Request, policy_at, requests_of
+from projections.catalogue import policy_at
+from projections.exceptions import STATES, Request, requests_of
 from projections.fold.facts import WAIVES_CAP, WAIVES_WAIT, Question, room
 from projections.fold.grants import waiver_at
 from projections.fold.sittings import gather
@@ -332,7 +333,7 @@ def test_the_policy_is_the_one_the_fold_uses() -> None:
 
     def effective(code: str, as_of: str, known: int | None = None) -> int | None:
         moment = Moment(at(as_of), None, len(story.rows) if known is None else known)
-        found = policy_at(story.catalogue, code, moment)
+        found = policy_at(story.catalogue, code, moment.as_of, moment.position)
         return found and found.effective_from
 
     assert effective(AZ, "2021-12-31T23:59:59Z") == at("2021-03-31")

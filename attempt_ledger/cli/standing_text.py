@@ -23,9 +23,8 @@ from attempt_ledger.cli.pages import (
 )
 from projections.answers import PolicyUsed, Reason, Sitting, Standing
 from projections.catalogue import Catalogue
-from projections.overdue import overdue_since
 from projections.sentences import Show
-from projections.standing import Moment
+from projections.standing import Moment, overdue_since
 
 _OUTCOME_STYLES = {"passed": "green", "failed": "red", "pending": WAIT, "revoked": "red"}
 

@@ -11,12 +11,11 @@ from ledger.events import (
     Recorded,
 )
 from projections.answers import Sitting, Standing
-from projections.catalogue import Catalogue
+from projections.catalogue import Catalogue, policy_at
 from projections.exception_rules import (
     DeskProblem,
     Wrong,
     grant,
-    listed,
     reject,
     revoke,
     why,
@@ -28,13 +27,14 @@ from projections.exceptions import (
     REQUESTED,
     REVOKED,
     Request,
-    policy_at,
     requests_of,
+    sitting_that_used,
     visible_exceptions,
 )
 from projections.fold.facts import LAST
 from projections.history import history_of
-from projections.standing import Moment, standing_of
+from projections.sentences import listed
+from projections.standing import Moment, sittings_of, standing_of
 from retake_policies.schema import Policy
 
 DECISIONS: Final = {GRANTED: "granted", REJECTED: "rejected", REVOKED: "revoked"}
@@ -94,15 +94,14 @@ def known_then(decision: Recorded, rows: Sequence[Recorded], catalogue: Catalogu
     wrong: tuple[Wrong, ...] = ()
     if asked_row is not None:
         asked = _asked(asked_row)
-        asked_at = moment._replace(as_of=asked_row.occurred_at)
-        asked_under = policy_at(catalogue, exam, asked_at)
+        asked_under = policy_at(catalogue, exam, asked_row.occurred_at, moment.position)
         wrong = wrongs(asked, candidate, asked_under, standing.sittings)
         wrong = (*_said_missing(decision, asked, asked_under, wrong), *wrong)
     return Then(
         request=keyed[0] if keyed else None,
         asked=asked,
         asked_row=asked_row,
-        policy=policy_at(catalogue, exam, moment),
+        policy=policy_at(catalogue, exam, moment.as_of, moment.position),
         asked_under=asked_under,
         standing=standing,
         wrong=wrong,
@@ -219,13 +218,8 @@ def use_of(
     later = told[told.index(decision) + 1 :]
     ends = [later[0].occurred_at] if later else []
     ends += [] if decision.until is None else [decision.until]
-    standing = standing_of(
-        decision.subject, decision.exam or "", history_of(known, catalogue), catalogue, moment
-    )
-    for sitting in standing.sittings:
-        if sitting.counted and sitting.started_at >= decision.occurred_at:
-            return sitting if sitting.started_at < min(ends, default=LAST) else None
-    return None
+    sittings = sittings_of(decision.exam or "", history_of(known, catalogue), catalogue, moment)
+    return sitting_that_used(sittings, decision.occurred_at, min(ends, default=LAST))
 
 
 def row_of(

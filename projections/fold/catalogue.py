@@ -10,6 +10,7 @@ from projections.fold.facts import (
     IN_BETA,
     LIVE,
     NEVER,
+    RETIRED_AT,
     WENT_LIVE,
     CertificationDefinitions,
     ExamDefinitions,
@@ -67,6 +68,14 @@ def certification_definition(
     )
 
 
+def latest_milestone(milestones: Milestones, exam: int, kind: int, known: int) -> int:
+    """Return the row of the latest known ExamWentLive or ExamRetired of an exam, -1 if none."""
+    for i in range(milestones.hi[exam] - 1, milestones.lo[exam] - 1, -1):
+        if milestones.kind[i] == kind and milestones.position[i] <= known < milestones.annulled[i]:
+            return i
+    return -1
+
+
 def exam_dates(
     exams: ExamDefinitions, milestones: Milestones, exam: int, definition: int, known: int
 ) -> Dates:
@@ -76,12 +85,12 @@ def exam_dates(
     announced date, whatever as_of is (spec section 2).
     """
     live_at, retires_at = exams.live_at[definition], exams.retires_at[definition]
-    for i in range(milestones.lo[exam], milestones.hi[exam]):
-        if milestones.position[i] <= known < milestones.annulled[i]:
-            if milestones.kind[i] == WENT_LIVE:
-                live_at = milestones.time[i]
-            else:
-                retires_at = milestones.time[i]
+    live = latest_milestone(milestones, exam, WENT_LIVE, known)
+    if live >= 0:
+        live_at = milestones.time[live]
+    gone = latest_milestone(milestones, exam, RETIRED_AT, known)
+    if gone >= 0:
+        retires_at = milestones.time[gone]
     return Dates(exams.beta_opens_at[definition], live_at, retires_at)
 
 
@@ -98,11 +107,7 @@ def phase(dates: Dates, at: int) -> int:
 
 def next_date(dates: Dates, at: int) -> int:
     """Return the first of an exam's dates after an instant, NEVER if none."""
-    first = NEVER
-    if at < dates.beta_opens_at:
-        first = dates.beta_opens_at
+    first = dates.beta_opens_at if at < dates.beta_opens_at else NEVER
     if at < dates.live_at < first:
         first = dates.live_at
-    if at < dates.retires_at < first:
-        first = dates.retires_at
-    return first
+    return dates.retires_at if at < dates.retires_at < first else first

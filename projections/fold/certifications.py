@@ -1,15 +1,37 @@
-"""Which certifications cover an exam, and when a pass is free again."""
+"""Which certifications cover an exam, when they end, and when a pass is free again."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from projections.fold.catalogue import certification_definition, next_start
-from projections.fold.facts import EXPIRED, HELD, NEVER, NONE, CertificationRows, Facts, Question
+from projections.fold.facts import (
+    EXPIRED,
+    HELD,
+    NEVER,
+    NONE,
+    CertificationRows,
+    Facts,
+    Question,
+)
 
 AFTER_EXPIRY = 0
 NEVER_AGAIN = 1
 ALWAYS = 2
+
+
+class Holding(NamedTuple):
+    """One certification of a candidate, by what is visible at an instant."""
+
+    last: int
+    """The row that earned or renewed it last."""
+    renewals: int
+    expired_at: int
+    """When a CertExpired after that row says that it ended, NEVER when none does."""
+    ends_at: int
+    """The end: `expires_at` of the last row or, if earlier, `expired_at`; NEVER without end."""
+    names_exam: bool
+    """Whether any row that earned or renewed it names the exam."""
 
 
 class Cover(NamedTuple):
@@ -25,15 +47,56 @@ class Cover(NamedTuple):
     """The row that `running_until` comes from, -1 when none runs."""
 
 
-NOTHING_HELD = Cover(NONE, NONE, NEVER, -1)
+NO_COVER = Cover(NONE, NONE, NEVER, -1)
+
+
+def earns(rows: CertificationRows, i: int, known: int) -> bool:
+    """Return whether row `i` earns or renews a certification, as known at a position."""
+    return rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]
+
+
+def first_earned(rows: CertificationRows, lo: int, i: int, known: int) -> bool:
+    """Return whether row `i` earns its certification, and no row from `lo` on did before it."""
+    if not earns(rows, i, known):
+        return False
+    for j in range(lo, i):
+        if rows.certification[j] == rows.certification[i] and earns(rows, j, known):
+            return False
+    return True
 
 
 def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
-    """Return whether a HELD row itself names the exam."""
+    """Return whether a row that earns a certification itself names the exam."""
     for k in range(rows.exam_lo[i], rows.exam_hi[i]):  # noqa: SIM110 (compiled: no generators)
         if rows.exam[k] == exam:
             return True
     return False
+
+
+def holding(
+    rows: CertificationRows, first: int, hi: int, by: int, known: int, exam: int
+) -> Holding:
+    """Return how the certification that row `first` earned stands by the rows up to `by`.
+
+    "It ends at the expires_at of the last of these [CertEarned, CertRenewed] or, if a CertExpired
+    follows that one, at the earlier of the two" (spec section 4). `hi` ends the candidate's rows;
+    `exam` is looked for among those named, -1 for none.
+    """
+    last, renewals, expired_at, named = first, 0, NEVER, names_exam(rows, first, exam)
+    for j in range(first + 1, hi):
+        if rows.time[j] > by:
+            break
+        if rows.certification[j] != rows.certification[first]:
+            continue
+        if not rows.position[j] <= known < rows.annulled[j]:
+            continue
+        if rows.kind[j] == HELD:
+            last, renewals, expired_at = j, renewals + 1, NEVER
+            named = named or names_exam(rows, j, exam)
+        elif rows.kind[j] == EXPIRED and expired_at == NEVER:
+            expired_at = rows.time[j]
+    until = rows.until[last]
+    return Holding(last, renewals, expired_at, min(until, expired_at), named)
 
 
 def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int) -> bool:
@@ -51,49 +114,30 @@ def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int
 def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
     """Return how the certifications earned by `t` and covering the exam stand at `t`.
 
-    "A certification covers X by its definition at A, or by `exams` of any
-    CertEarned or CertRenewed of it by t; both earn it. It ends at the
-    expires_at of the last of these or, if a CertExpired follows that one, at
-    the earlier of the two. Only events with time <= t are used for t."
-    (spec section 4). `defined_at` is the instant whose definitions are meant.
+    "A certification covers X by its definition at A, or by `exams` of any CertEarned or CertRenewed
+    of it by t; both earn it. Only events with time <= t are used for t" (spec section 4).
+    `defined_at` is the instant whose definitions are meant.
     """
     rows, known = facts.certifications, q.known
     running_until, lapsed_at, next_end, row = NONE, NONE, NEVER, -1
-    by = t if t < q.as_of else q.as_of
+    by = min(t, q.as_of)
     for i in range(q.certifications_lo, q.certifications_hi):
         if rows.time[i] > by:
             break
-        if rows.kind[i] != HELD or not rows.position[i] <= known < rows.annulled[i]:
+        if not first_earned(rows, q.certifications_lo, i, known):
             continue
-        certification = rows.certification[i]
-        end = rows.until[i]
-        last = True
-        covers = names_exam(rows, i, q.exam)
-        for j in range(q.certifications_lo, q.certifications_hi):
-            if rows.time[j] > by:
-                break
-            if rows.certification[j] != certification or j == i:
-                continue
-            if not rows.position[j] <= known < rows.annulled[j]:
-                continue
-            if rows.kind[j] == HELD:
-                if j > i:
-                    last = False
-                    break
-                covers = covers or names_exam(rows, j, q.exam)
-            elif j > i and rows.kind[j] == EXPIRED and rows.time[j] < end:
-                end = rows.time[j]
-        if not last:
+        it = holding(rows, i, q.certifications_hi, by, known, q.exam)
+        if not it.names_exam and not defined_for(
+            facts, rows.certification[i], q.exam, defined_at, known
+        ):
             continue
-        if not covers and not defined_for(facts, certification, q.exam, defined_at, known):
-            continue
+        end = it.ends_at
         if end > t:
-            if end > running_until:
-                running_until, row = end, i
-            if end < next_end:
-                next_end = end
-        elif end > lapsed_at:
-            lapsed_at = end
+            if end > running_until or (end == running_until and it.last < row):
+                running_until, row = end, it.last
+            next_end = min(next_end, end)
+        else:
+            lapsed_at = max(lapsed_at, end)
     return Cover(running_until, lapsed_at, next_end, row)
 
 
@@ -118,15 +162,10 @@ def next_definition(facts: Facts, q: Question, at: int) -> int:
         if rows.time[i] > q.as_of:
             break
         c = rows.certification[i]
-        start = next_start(
-            defined.time,
-            defined.position,
-            defined.annulled,
-            defined.lo[c],
-            defined.hi[c],
-            at,
-            q.known,
-        )
-        if start < first:
-            first = start
+        lo, hi = defined.lo[c], defined.hi[c]
+        if lo < hi:
+            start = next_start(
+                defined.time, defined.position, defined.annulled, lo, hi, at, q.known
+            )
+            first = min(first, start)
     return first

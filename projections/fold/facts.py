@@ -190,16 +190,22 @@ class Sittings(NamedTuple):
     position: list[int]
     opened_by: list[int]
     """The row that opened the sitting: its attempt, else its first result; -1 before either."""
-    attempted: list[int]
     outcome: list[int]
     outcome_row: list[int]
     """The row of the result or revocation that holds; -1 while pending."""
     ordinal: list[int]
     """The place in its series; 0 when not counted."""
     window: list[int]
-    """Room to sort in: when the sittings inside a rolling cap leave it."""
+    """Room to sort in: when the sittings inside a cap's window leave it."""
+    slot: list[int]
+    """Room to find a sitting by its key."""
 
 
 def room(size: int) -> Sittings:
     """Make room for the sittings of a run of `size` rows."""
     return Sittings(*([0] * size for _ in Sittings._fields))
+
+
+NO_SITTINGS: Final = SittingRows([], [], [], [], [], [], [])
+NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
+NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])

@@ -1,26 +1,30 @@
-"""The reasons that block a sitting, one function each, in order of precedence.
+"""The reasons that block a sitting: their order, and a rule each.
 
-Each gives when the reason ends: an instant after `t` while it blocks, NEVER
-while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
+Each rule returns when its reason ends: an instant after `t` while it blocks,
+NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from projections.fold.calendar import on_from, same_time_after, wait_end, year_around
 from projections.fold.catalogue import Dates
 from projections.fold.certifications import Cover, free_again
-from projections.fold.facts import CLOSED, IN_BETA, NEVER, NONE, PASSED, PENDING, Sittings
-from projections.fold.walk import (
-    CALENDAR_YEAR,
-    FOR_LIFE,
-    ROLLING,
-    Walked,
+from projections.fold.facts import (
+    CLOSED,
+    IN_BETA,
+    NEVER,
+    NONE,
+    PASSED,
+    PENDING,
+    WAIVES_CAP,
+    WAIVES_WAIT,
+    Sittings,
 )
+from projections.fold.walk import CALENDAR_YEAR, FIRST_SITTING, LAST_SITTING, ROLLING, Walked
 from retake_policies.rules import NO_OVERDUE, Rules
 
-# Statuses: eligible, then the reasons in order of precedence (spec section 4, "Reasons").
 ELIGIBLE: Final = 0
 UNKNOWN_EXAM: Final = 1
 RETIRED: Final = 2
@@ -41,6 +45,14 @@ STATUSES: Final = (
     "cap-reached",
     "waiting",
 )
+"""Eligible, then the reasons in order of precedence; `blocks_at` returns all but the first two."""
+
+WAIVED_BY: Final = (0, 0, 0, 0, 0, 0, 0, WAIVES_CAP, WAIVES_WAIT)
+"""By status: the bit of a grant that waives it, 0 where none does."""
+
+Blocks: TypeAlias = tuple[int, int, int, int, int, int, int]
+"""Until when each reason holds, in order of precedence from RETIRED on."""
+NO_BLOCKS: Final[Blocks] = (NONE, NONE, NONE, NONE, NONE, NONE, NONE)
 
 
 class Capped(NamedTuple):
@@ -48,6 +60,7 @@ class Capped(NamedTuple):
 
     until: int
     cap: int
+    """-1 when none is used up."""
     next_change: int
 
 
@@ -58,19 +71,22 @@ def retired(dates: Dates, t: int) -> int:
 
 def not_open(dates: Dates, phase: int) -> int:
     """Hold until the earlier of the known dates while the exam is neither in beta nor live."""
-    if phase != CLOSED:
-        return NONE
-    return dates.live_at if dates.live_at < dates.beta_opens_at else dates.beta_opens_at
+    return min(dates.live_at, dates.beta_opens_at) if phase == CLOSED else NONE
+
+
+def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover) -> bool:
+    """Return whether a sitting, beta or live, is passed and not free again."""
+    return sittings.outcome[i] == PASSED and not free_again(sittings.start[i], cover, rules.retake)
 
 
 def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> int:
-    """Hold while a sitting, beta or live, is passed and not free again.
+    """Hold while a pass stands.
 
     Until "the latest end of the covering certifications running at A, null if
     none runs or one never ends".
     """
     for i in range(n):
-        if sittings.outcome[i] == PASSED and not free_again(sittings.start[i], cover, rules.retake):
+        if pass_stands(rules, sittings, i, cover):
             return NEVER if cover.running_until == NONE else cover.running_until
     return NONE
 
@@ -85,86 +101,94 @@ def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: in
     return dates.live_at if taken >= rules.beta_sittings else NONE
 
 
+def after_live(rules: Rules, dates: Dates, unit: int, amount: int) -> int:
+    """Return the instant a duration after the exam is live, on the policy zone's clock."""
+    return on_from(dates.live_at, unit, amount, rules.zone_from, rules.zone_offset)
+
+
+def results_expected(rules: Rules, dates: Dates) -> tuple[int, int]:
+    """Return from when and by when beta results usually come; NEVER where that is not known."""
+    if len(rules.expected_unit) != 2:
+        return NEVER, NEVER
+    return (
+        after_live(rules, dates, rules.expected_unit[0], rules.expected_amount[0]),
+        after_live(rules, dates, rules.expected_unit[1], rules.expected_amount[1]),
+    )
+
+
 def overdue_from(rules: Rules, dates: Dates) -> int:
-    """Return from when a beta result that has not come blocks no longer."""
+    """Return from when a beta result that has not come is overdue, and no longer blocks.
+
+    NEVER where the policy does not say, or the live date is not known.
+    """
     if rules.overdue_amount == NO_OVERDUE:
         return NEVER
-    return on_from(
-        dates.live_at, rules.overdue_unit, rules.overdue_amount, rules.zone_from, rules.zone_offset
-    )
+    return after_live(rules, dates, rules.overdue_unit, rules.overdue_amount)
+
+
+def awaited_until(rules: Rules, sittings: Sittings, i: int, dates: Dates, phase: int) -> int:
+    """Return until when the missing result of a sitting blocks; NONE if it does not.
+
+    A live sitting's: without end. A beta sitting's, when X is not in beta: until it is overdue.
+    """
+    if sittings.outcome[i] != PENDING:
+        return NONE
+    if sittings.beta[i] == 0:
+        return NEVER
+    return NONE if phase == IN_BETA else overdue_from(rules, dates)
 
 
 def result_pending(
     rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int, t: int
 ) -> int:
-    """Hold while a live sitting has no result, or a beta sitting has none and X is not in beta.
-
-    Open-ended; for a beta sitting until live_at plus overdue_after_live. Of
-    several the latest.
-    """
+    """Hold while a result is awaited; of several until the latest."""
     until = NONE
     for i in range(n):
-        if sittings.outcome[i] != PENDING:
-            continue
-        if sittings.beta[i] == 0:
-            ends = NEVER
-        elif phase == IN_BETA:
-            continue
-        else:
-            ends = overdue_from(rules, dates)
+        ends = awaited_until(rules, sittings, i, dates, phase)
         if ends > t and ends > until:
             until = ends
     return until
 
 
-def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
-    """Judge a cap that looks at a window or a life rather than at the series.
+def is_anchored(rules: Rules, c: int) -> bool:
+    """Return whether a cap is one of the series: first-sitting or last-sitting."""
+    return rules.cap_anchor[c] in (FIRST_SITTING, LAST_SITTING)
 
-    Rolling: "as many or more counted sittings have start + period (same time
-    of day, months clamped) > A; when enough have left the window".
-    Calendar-year: "as many or more lie in A's year; 1 January, 00:00 policy
-    zone". For life: "as many or more in all; null".
+
+def leaves_window(rules: Rules, c: int, start: int) -> int:
+    """Return when a sitting begun at `start` leaves the window of a cap that is not anchored.
+
+    Rolling: "start + period (same time of day, months clamped)". Calendar-year: the next
+    "1 January, 00:00 policy zone". For life: never.
     """
-    allowed, anchor = rules.cap_sittings[c], rules.cap_anchor[c]
+    anchor, zone_from, zone_offset = rules.cap_anchor[c], rules.zone_from, rules.zone_offset
     if anchor == ROLLING:
-        return rolling_cap(rules, sittings, n, c, t)
-    first, following = NONE, NEVER
+        return same_time_after(
+            start, rules.cap_unit[c], rules.cap_amount[c], zone_from, zone_offset
+        )
     if anchor == CALENDAR_YEAR:
-        first, following = year_around(t, rules.zone_from, rules.zone_offset)
-    inside = 0
-    for i in range(n):
-        if sittings.ordinal[i] > 0 and sittings.start[i] >= first:
-            inside += 1
-    next_change = following if inside > 0 else NEVER
-    if inside < allowed:
-        return Capped(NONE, -1, next_change)
-    return Capped(following, c, next_change)
+        return year_around(start, zone_from, zone_offset)[1]
+    return NEVER
 
 
-def rolling_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
-    """Judge a rolling cap: it ends when enough sittings have left the window.
+def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
+    """Judge a cap over a window: used up while as many counted sittings or more are inside.
 
-    Ends do not always rise with starts (30 and 31 January both leave on 28
-    February, at their own times of day), so those still inside are sorted.
+    It ends when enough have left. Ends do not always rise with starts (30 and 31 January both
+    leave on 28 February, at their own times of day), so those still inside are sorted.
     """
     inside = 0
     for i in range(n):
         if sittings.ordinal[i] == 0:
             continue
-        ends = same_time_after(
-            sittings.start[i],
-            rules.cap_unit[c],
-            rules.cap_amount[c],
-            rules.zone_from,
-            rules.zone_offset,
-        )
-        if ends <= t:
+        leaves = leaves_window(rules, c, sittings.start[i])
+        if leaves <= t:
             continue
         j = inside
-        while j > 0 and sittings.window[j - 1] > ends:
+        while j > 0 and sittings.window[j - 1] > leaves:
             sittings.window[j] = sittings.window[j - 1]
             j -= 1
-        sittings.window[j] = ends
+        sittings.window[j] = leaves
         inside += 1
     next_change = sittings.window[0] if inside > 0 else NEVER
     allowed = rules.cap_sittings[c]
@@ -183,43 +207,95 @@ def cap_reached(
     """
     until, cap, next_change = NONE, -1, NEVER
     for c in range(len(rules.cap_anchor)):
-        if rules.cap_anchor[c] in (ROLLING, CALENDAR_YEAR, FOR_LIFE):
+        if not is_anchored(rules, c):
             used = window_cap(rules, sittings, n, c, t)
         elif in_series >= rules.cap_sittings[c] and t < walked.period_end:
             used = Capped(walked.period_end, c, NEVER)
         else:
             used = Capped(NONE, -1, NEVER)
-        if used.next_change < next_change:
-            next_change = used.next_change
+        next_change = min(next_change, used.next_change)
         if used.until > until:
             until, cap = used.until, used.cap
     return Capped(until, cap, next_change)
 
 
+def uses_cap(rules: Rules, sittings: Sittings, i: int, walked: Walked, c: int, t: int) -> bool:
+    """Return whether a sitting is one of those that a cap counts at `t`."""
+    if sittings.ordinal[i] == 0:
+        return False
+    if is_anchored(rules, c):
+        return i >= walked.first
+    return leaves_window(rules, c, sittings.start[i]) > t
+
+
 def wait_entry(rules: Rules, ordinal: int) -> int:
     """Pick the entry of wait.after for an ordinal (from 0; the last repeats), -1 when none."""
-    entries = len(rules.wait_unit)
-    return ordinal - 1 if ordinal < entries else entries - 1
+    return min(ordinal, len(rules.wait_unit)) - 1
 
 
-def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
-    """Hold after a last counted sitting that is not passed, for the wait its ordinal names.
+def wait_begins(rules: Rules, start: int, end: int) -> int:
+    """Return from when a wait runs: the start of the sitting or, if the policy says so, its end."""
+    return end if rules.wait_from_end == 1 else start
+
+
+def wait_after(rules: Rules, ordinal: int, start: int, end: int) -> int:
+    """Return until when the wait runs that follows a sitting of this ordinal; NONE without one.
 
     "Its start (or end) plus wait.after[ordinal]. A wait outlives the period."
-    A revoked result waits like a failed one, a pending one too.
     """
-    last = walked.last
-    if last < 0 or sittings.outcome[last] == PASSED:
-        return NONE
-    entry = wait_entry(rules, walked.ordinal)
+    entry = wait_entry(rules, ordinal)
     if entry < 0:
         return NONE
-    until = wait_end(
-        sittings.end[last] if rules.wait_from_end == 1 else sittings.start[last],
+    return wait_end(
+        wait_begins(rules, start, end),
         rules.wait_unit[entry],
         rules.wait_amount[entry],
         rules.wait_days,
         rules.zone_from,
         rules.zone_offset,
     )
+
+
+def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
+    """Hold while the wait after a last counted sitting that is not passed runs.
+
+    A revoked result waits like a failed one, a pending one too.
+    """
+    last = walked.last
+    if last < 0 or sittings.outcome[last] == PASSED:
+        return NONE
+    until = wait_after(rules, walked.ordinal, sittings.start[last], sittings.end[last])
     return until if t < until else NONE
+
+
+def blocks_at(
+    rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int,
+    walked: Walked, cover: Cover, capped_until: int, t: int,
+) -> Blocks:  # fmt: skip
+    """Return until when each reason holds at `t`, in the order of STATUSES."""
+    return (
+        retired(dates, t),
+        not_open(dates, phase),
+        passed(rules, sittings, n, cover),
+        beta_taken(rules, sittings, n, dates, phase),
+        result_pending(rules, sittings, n, dates, phase, t),
+        capped_until,
+        waiting(rules, sittings, walked, t),
+    )
+
+
+def status_of(blocks: Blocks, waived: int) -> int:
+    """Return the first reason that blocks and is not waived, by precedence, else ELIGIBLE."""
+    for k in range(len(blocks)):
+        if blocks[k] != NONE and waived & WAIVED_BY[RETIRED + k] == 0:
+            return RETIRED + k
+    return ELIGIBLE
+
+
+def waived_of(blocks: Blocks, waives: int) -> int:
+    """Keep, of what active grants waive, that which holds, as bits."""
+    waived = 0
+    for k in range(len(blocks)):
+        if blocks[k] != NONE:
+            waived |= waives & WAIVED_BY[RETIRED + k]
+    return waived

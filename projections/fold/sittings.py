@@ -29,6 +29,17 @@ def outcome_of(kind: int, flag: int) -> int:
     return REVOKED
 
 
+def slot_of(out: Sittings, key: int, size: int) -> int:
+    """Return the slot of a key in a table of `size` slots: the one it has, else the free one.
+
+    A table rather than a search: with many sittings a search for each row is their square.
+    """
+    h = key % size
+    while out.slot[h] >= 0 and out.key[out.slot[h]] != key:
+        h = h + 1 if h + 1 < size else 0
+    return h
+
+
 def gather(
     rows: SittingRows, lo: int, hi: int, as_of: int, known: int, without: int, out: Sittings
 ) -> int:
@@ -43,27 +54,27 @@ def gather(
     `without` is a registration to leave out, -1 for none: a sitting is judged
     without itself. `out` must have room for hi - lo sittings.
     """
-    n = 0
+    n, size = 0, hi - lo
+    for h in range(size):
+        out.slot[h] = -1
     for i in range(lo, hi):
         if rows.time[i] > as_of:
             break
         if not rows.position[i] <= known < rows.annulled[i] or rows.key[i] == without:
             continue
         key = rows.key[i]
-        s = 0
-        while s < n and out.key[s] != key:
-            s += 1
-        if s == n:
+        h = slot_of(out, key, size)
+        s = out.slot[h]
+        if s < 0:
+            s = out.slot[h] = n
             n += 1
             out.key[s] = key
             out.opened_by[s] = -1
-            out.attempted[s] = 0
             out.outcome[s] = PENDING
             out.outcome_row[s] = -1
         kind = rows.kind[i]
         if kind == ATTEMPTED:
-            if out.attempted[s] == 0:
-                out.attempted[s] = 1
+            if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
                 out.opened_by[s] = i
                 out.start[s] = rows.time[i]
                 out.end[s] = rows.until[i] if rows.until[i] != NONE else rows.time[i]
@@ -91,31 +102,30 @@ def in_order(out: Sittings, n: int) -> int:
     for i in range(n):
         if out.opened_by[i] == -1:
             continue
-        key, start, end, beta = out.key[i], out.start[i], out.end[i], out.beta[i]
-        position, opened_by, attempted = out.position[i], out.opened_by[i], out.attempted[i]
-        outcome, outcome_row = out.outcome[i], out.outcome_row[i]
+        if i > kept:
+            swap(out, i, kept)
         j = kept
-        while j > 0 and (
-            out.start[j - 1] > start
-            or (out.start[j - 1] == start and out.position[j - 1] > position)
-        ):
-            copy(out, j - 1, j)
+        while j > 0 and comes_before(out, j, j - 1):
+            swap(out, j - 1, j)
             j -= 1
-        out.key[j], out.start[j], out.end[j], out.beta[j] = key, start, end, beta
-        out.position[j], out.opened_by[j], out.attempted[j] = position, opened_by, attempted
-        out.outcome[j], out.outcome_row[j] = outcome, outcome_row
         kept += 1
     return kept
 
 
-def copy(out: Sittings, source: int, target: int) -> None:
-    """Copy one sitting over another."""
-    out.key[target] = out.key[source]
-    out.start[target] = out.start[source]
-    out.end[target] = out.end[source]
-    out.beta[target] = out.beta[source]
-    out.position[target] = out.position[source]
-    out.opened_by[target] = out.opened_by[source]
-    out.attempted[target] = out.attempted[source]
-    out.outcome[target] = out.outcome[source]
-    out.outcome_row[target] = out.outcome_row[source]
+def comes_before(out: Sittings, a: int, b: int) -> bool:
+    """Return whether sitting `a` comes before sitting `b`, in (start, position) order."""
+    return out.start[a] < out.start[b] or (
+        out.start[a] == out.start[b] and out.position[a] < out.position[b]
+    )
+
+
+def swap(out: Sittings, a: int, b: int) -> None:
+    """Let two sittings change places."""
+    out.key[a], out.key[b] = out.key[b], out.key[a]
+    out.start[a], out.start[b] = out.start[b], out.start[a]
+    out.end[a], out.end[b] = out.end[b], out.end[a]
+    out.beta[a], out.beta[b] = out.beta[b], out.beta[a]
+    out.position[a], out.position[b] = out.position[b], out.position[a]
+    out.opened_by[a], out.opened_by[b] = out.opened_by[b], out.opened_by[a]
+    out.outcome[a], out.outcome[b] = out.outcome[b], out.outcome[a]
+    out.outcome_row[a], out.outcome_row[b] = out.outcome_row[b], out.outcome_row[a]

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from projections.fold.calendar import midnight_after
-from projections.fold.certifications import AFTER_EXPIRY, Cover, cover_at, free_again
-from projections.fold.facts import NEVER, NONE, PASSED, Facts, Question, Sittings
+from projections.fold.certifications import (
+    AFTER_EXPIRY,
+    NO_COVER,
+    Cover,
+    cover_at,
+    free_again,
+)
+from projections.fold.facts import NEVER, PASSED, Facts, Question, Sittings
 from retake_policies.rules import Rules
 
 FIRST_SITTING: Final = 0
@@ -19,14 +25,18 @@ FOR_LIFE: Final = 4
 class Walked(NamedTuple):
     """Where the walk stands after the last counted sitting."""
 
+    first: int
+    """The sitting that opened its series, -1 when none is counted."""
     last: int
-    """That sitting, -1 when none is counted."""
+    """That last counted sitting, -1 when none is."""
     ordinal: int
     """Its place in its series."""
     period_end: int
     """The end of the series' period, NEVER while it has none."""
-    anchored: int
-    """The cap that gives the period, -1 when the policy has none."""
+
+
+AT_THE_START: Final = Walked(-1, -1, 0, NEVER)
+"""Before the first sitting."""
 
 
 def anchored_cap(rules: Rules) -> int:
@@ -41,11 +51,24 @@ def cover_if_asked(facts: Facts, q: Question, rules: Rules, t: int, defined_at: 
     """Look at the certifications only where the policy asks for them."""
     if rules.retake == AFTER_EXPIRY and q.certifications_lo < q.certifications_hi:
         return cover_at(facts, q, t, defined_at)
-    return Cover(NONE, NONE, NEVER, -1)
+    return NO_COVER
+
+
+def is_counted(rules: Rules, sittings: Sittings, i: int) -> bool:
+    """Return whether the policy's waits and caps count a sitting: live, or beta if it says so."""
+    return sittings.beta[i] == 0 or rules.beta_counts == 1
 
 
 def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at: int) -> Walked:
-    """Walk the sittings in (start, position) order, write their ordinals, say where it ends.
+    """Walk all sittings, in (start, position) order; see `walk_on`."""
+    return walk_on(facts, q, rules, sittings, 0, n, at, AT_THE_START)
+
+
+def walk_on(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings,
+    lo: int, hi: int, at: int, walked: Walked,
+) -> Walked:  # fmt: skip
+    """Walk the sittings from lo to hi, write their ordinals, and return where that ends.
 
     "A sitting at t opens a new series (ordinal 1) when it is the first, or
     when (a) the policy has a first-sitting or last-sitting cap and t >= the
@@ -55,12 +78,13 @@ def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at
     A first-sitting period ends "at 00:00 (policy zone) of that date plus the
     period"; a last-sitting one "ends the same way, from the series' last
     sitting, once the series holds that many sittings". `at` is the instant
-    whose definitions of certifications are meant.
+    whose definitions of certifications are meant, `walked` where the walk of
+    the sittings before `lo` ended.
     """
     cap = anchored_cap(rules)
-    last, ordinal, period_end = -1, 0, NEVER
-    for i in range(n):
-        if sittings.beta[i] == 1 and rules.beta_counts == 0:
+    first, last, ordinal, period_end = walked
+    for i in range(lo, hi):
+        if not is_counted(rules, sittings, i):
             sittings.ordinal[i] = 0
             continue
         t = sittings.start[i]
@@ -70,7 +94,7 @@ def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at
             opens = free_again(sittings.start[last], cover, rules.retake)
         ordinal = 1 if opens else ordinal + 1
         if opens:
-            period_end = NEVER
+            first, period_end = i, NEVER
         if cap >= 0 and (
             (opens and rules.cap_anchor[cap] == FIRST_SITTING)
             or (rules.cap_anchor[cap] == LAST_SITTING and ordinal >= rules.cap_sittings[cap])
@@ -80,4 +104,4 @@ def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at
             )
         sittings.ordinal[i] = ordinal
         last = i
-    return Walked(last, ordinal, period_end, cap)
+    return Walked(first, last, ordinal, period_end)

@@ -152,7 +152,7 @@ def _terms(request: Request) -> str:
     if request.state != "granted":
         return ""
     from ledger.instants import format_instant
-    from projections.exception_rules import listed
+    from projections.sentences import listed
 
     ends = request.valid_until
     until = "" if ends is None else f" before {format_instant(ends)}"

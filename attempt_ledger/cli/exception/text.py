@@ -10,9 +10,8 @@ from rich.text import Text
 
 from attempt_ledger.cli.history_text import ERASED, UNREADABLE
 from attempt_ledger.cli.pages import BAD, GOOD, HEAD, QUIET, WAIT, block, labelled, text
-from projections.exception_rules import listed
 from projections.exceptions import Request
-from projections.sentences import Show
+from projections.sentences import Show, listed
 
 _STYLES = {"open": WAIT, "rejected": BAD, "granted": GOOD, "revoked": BAD}
 
