@@ -18,6 +18,7 @@ from ledger.events import Fact, Recorded, Row
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import MalformedFact, NotALedger
 from ledger.store.file import check_file, create_file, storage_problems
+from ledger.store.locks import PRIVATE, USUALLY, Waiting
 from ledger.store.mapper import RowMapper
 from ledger.store.sqlite import FORGOTTEN, SQLiteLedgerRecorder
 from ledger.upcast import UPCASTS, Upcasts
@@ -78,12 +79,14 @@ class Ledger(Application[str]):
         keys: str | os.PathLike[str] | None = None,
         read_only: bool = False,
         upcasts: Upcasts = UPCASTS,
+        waiting: Waiting = USUALLY,
     ) -> None:
         """Use `open` or `create`: this one looks at nothing."""
         # What lies beside the ledger (lock, keys) must be the same by whatever name it is opened.
         self.path = Path(os.path.realpath(path))
         super().__init__({SQLITE_DBNAME: str(self.path)})
         self.recorder.read_only = read_only
+        self.recorder.waiting = waiting
         self.vault = Vault(
             Path(f"{self.path}.keys") if keys is None else Path(keys),
             lambda: self.about(KEY_FILE),
@@ -101,10 +104,13 @@ class Ledger(Application[str]):
         keys: str | os.PathLike[str] | None = None,
         upcasts: Upcasts = UPCASTS,
         first: Sequence[Fact] = (),
+        mode: int = PRIVATE,
+        waiting: Waiting = USUALLY,
     ) -> Ledger:
         """Make a ledger and open it; raises LedgerProblem if something is there already.
 
         It is empty, or holds the facts that are `first`: with all of them, or it is not there.
+        The file gets the `mode` whatever the umask; other accounts open it only if it says so.
         """
 
         place = Path(os.path.realpath(path))
@@ -114,8 +120,8 @@ class Ledger(Application[str]):
             with cls(draft, clock=clock, keys=own, upcasts=upcasts) as ledger:
                 ledger.append(first)
 
-        create_file(place, begin if first else None)
-        return cls(path, clock=clock, keys=keys, upcasts=upcasts)
+        create_file(place, begin if first else None, mode=mode)
+        return cls(path, clock=clock, keys=keys, upcasts=upcasts, waiting=waiting)
 
     @classmethod
     def open(
@@ -126,14 +132,18 @@ class Ledger(Application[str]):
         keys: str | os.PathLike[str] | None = None,
         read_only: bool = False,
         upcasts: Upcasts = UPCASTS,
+        waiting: Waiting = USUALLY,
     ) -> Ledger:
         """Open a ledger; raises NoLedger, NotALedger or NewerSchema.
 
         `keys` is the key file, by default ``<path>.keys``; it is touched only when a personal field
         is sealed, compared or revealed. The file need not be writable unless something is appended.
+        `waiting` says how long an append waits for others that write, and whom to tell.
         """
         check_file(Path(os.path.realpath(path)))
-        return cls(path, clock=clock, keys=keys, read_only=read_only, upcasts=upcasts)
+        return cls(
+            path, clock=clock, keys=keys, read_only=read_only, upcasts=upcasts, waiting=waiting
+        )
 
     def append(
         self, facts: Sequence[Fact | Row], *, keep_recorded_at: bool = False

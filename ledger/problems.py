@@ -30,6 +30,10 @@ class ReadOnly(LedgerProblem):
     """The ledger cannot be written here."""
 
 
+class Locked(LedgerProblem):
+    """Others keep a lock for longer than was to be waited for."""
+
+
 class StoreFull(LedgerProblem):
     """There is no room left to write to."""
 

@@ -14,6 +14,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.sealing import check_unused, make_key_for, seal_after
+from ledger.store.locks import PATIENCE, PRIVATE, Waiting
 
 if TYPE_CHECKING:
     from ledger.events import Fact
@@ -33,6 +34,12 @@ class Call:
     path: Path
     keys: Path | None = None
     signing_key: Path | None = None
+    wait: float = PATIENCE
+
+    @property
+    def waiting(self) -> Waiting:
+        """How long to wait for others that write, said on standard error."""
+        return Waiting(self.wait, say)
 
     @contextmanager
     def open(self, *, to_write: bool = False) -> Iterator[Ledger]:
@@ -43,7 +50,11 @@ class Call:
         from ledger.ledger import Ledger
 
         with Ledger.open(
-            self.path, clock=clock.now, keys=self.keys, read_only=not to_write
+            self.path,
+            clock=clock.now,
+            keys=self.keys,
+            read_only=not to_write,
+            waiting=self.waiting,
         ) as ledger:
             if not to_write:
                 yield ledger
@@ -70,7 +81,7 @@ class Call:
             yield ledger
 
     @contextmanager
-    def create(self, first: Sequence[Fact] = ()) -> Iterator[Ledger]:
+    def create(self, first: Sequence[Fact] = (), mode: int = PRIVATE) -> Iterator[Ledger]:
         """Make the ledger, with the facts that are `first` in it, and its signing key.
 
         Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
@@ -79,7 +90,14 @@ class Call:
         from ledger.ledger import Ledger
 
         check_unused(self.path, self.signing_key)
-        with Ledger.create(self.path, clock=clock.now, keys=self.keys, first=first) as ledger:
+        with Ledger.create(
+            self.path,
+            clock=clock.now,
+            keys=self.keys,
+            first=first,
+            mode=mode,
+            waiting=self.waiting,
+        ) as ledger:
             make_key_for(ledger, self.signing_key)
             yield ledger
             seal_after(ledger, self.signing_key)

@@ -16,6 +16,7 @@ import typer.main
 from attempt_ledger.cli.context import DEFAULT_URL, Call, ledger_path
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import Interrupted, ReaderGone, answered
+from ledger.store.locks import PATIENCE
 
 COMMANDS: Mapping[str, str] = {
     "init": "attempt_ledger.cli.init",
@@ -165,6 +166,15 @@ def door(
             ".signing-key.",
         ),
     ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="How long to wait for another program that is writing to the ledger.",
+        ),
+    ] = PATIENCE,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Say which release."),
@@ -177,7 +187,7 @@ def door(
 
     Instants are UTC; a date without a time means 00:00 UTC.
     """
-    context.obj = Call(ledger_path(ledger), keys, signing_key)
+    context.obj = Call(ledger_path(ledger), keys, signing_key, wait)
 
 
 def run() -> None:

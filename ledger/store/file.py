@@ -20,10 +20,11 @@ from ledger.problems import (
     StoreFull,
 )
 from ledger.store import open_files
+from ledger.store.locks import PRIVATE, SILENCE
 from ledger.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, guard
 
-# A lock is only ever waited for behind a foreign tool: ours queue on the side file first.
-_BUSY_SECONDS = 60.0
+# A reader is only ever kept waiting by a foreign tool, which recovers or cleans up.
+_BUSY_SECONDS = 30.0
 _WRITER_CACHE_KIB = 32 * 1024
 # Room for the upper pages of the indexes of a large ledger: a candidate's events lie far apart.
 _READER_CACHE_KIB = 16 * 1024
@@ -34,10 +35,13 @@ _READING_ROOM = 32 << 10
 _CHECKPOINT_PAGES = 4_000
 
 
-def create_file(path: Path, begin: Callable[[Path], None] | None = None) -> None:
+def create_file(
+    path: Path, begin: Callable[[Path], None] | None = None, *, mode: int = PRIVATE
+) -> None:
     """Make a ledger at `path`, wholly or not at all; LedgerProblem if one is there.
 
-    `begin` writes what is in it from the beginning, into the draft whose path it is given.
+    `begin` writes what is in it from the beginning, into the draft whose path it is given. It gets
+    the `mode` whatever the umask, and so does what SQLite and the locks lay beside it later.
     """
     make_file(
         path,
@@ -45,6 +49,7 @@ def create_file(path: Path, begin: Callable[[Path], None] | None = None) -> None
         f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {SCHEMA_VERSION};"
         f"INSERT INTO about VALUES ('ledger', '{secrets.token_hex(16)}'); COMMIT;",
+        mode=mode,
         begin=begin,
     )
 
@@ -53,7 +58,7 @@ def make_file(
     path: Path,
     script: str,
     *,
-    mode: int = 0o666,
+    mode: int = PRIVATE,
     begin: Callable[[Path], None] | None = None,
 ) -> None:
     """Make an SQLite file by a script; raises LedgerProblem if something is there already.
@@ -66,7 +71,11 @@ def make_file(
     draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
     try:
         with storage_problems(path):
-            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
+            file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
+            try:
+                os.fchmod(file, mode)
+            finally:
+                os.close(file)
             with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
                 connection.executescript(script)
             if begin is not None:
@@ -93,6 +102,21 @@ def _settle(draft: Path) -> None:
     """
     with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def exposed(path: Path) -> dict[Path, int]:
+    """Return which of a ledger's files (side files included) other accounts may open, by mode.
+
+    Goes by the modes of the files alone, not by those of the folders above. Raises no problem:
+    what is not there, or cannot be looked at, is left out.
+    """
+    found = {}
+    for ending in ("", "-wal", "-shm", ".lock"):
+        file = Path(f"{path}{ending}")
+        with suppress(OSError):
+            if (mode := file.stat().st_mode & 0o777) & 0o077:
+                found[file] = mode
+    return found
 
 
 def check_file(path: Path) -> None:
@@ -142,6 +166,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         path,
         "rw",
         "PRAGMA synchronous = FULL",
+        f"PRAGMA busy_timeout = {SILENCE * 1000:.0f}",
         f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}",
         f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     )

@@ -19,7 +19,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from ledger.events import Recorded, Row
 from ledger.problems import LedgerProblem, ReadOnly, Redefined
 from ledger.store.file import connect_reader, connect_writer, storage_problems
-from ledger.store.locks import WriteLock
+from ledger.store.locks import SILENCE, FileLock, Waiting, holder
 from ledger.store.mapper import RowMapper
 from ledger.store.schema import check_schema
 
@@ -30,6 +30,8 @@ FORGOTTEN = (
     "stream = ? AND topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;' LIMIT 1"
 )
 """Selects, of a stream, what says that its candidate was forgotten, of whatever version."""
+_WRITE_BYTE = 120
+"""The byte of the -shm file that SQLite locks to write (walformat.html, WAL_WRITE_LOCK)."""
 _HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
 
 
@@ -45,7 +47,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         super().__init__(datastore, events_table_name="events")
         self.path = Path(datastore.pool.db_name)
         self.read_only = False
-        self._lock = WriteLock(Path(f"{self.path}.lock"))
+        self._lock = FileLock(Path(f"{self.path}.lock"), self.path)
         self._writer: sqlite3.Connection | None = None
         self._checked: int | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -70,7 +72,7 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
                 self._writer = connect_writer(self.path)
             connection = self._writer
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                self._begin(connection)
                 self._check_schema(connection)
                 before = connection.total_changes
                 yield Writing(connection)
@@ -79,6 +81,31 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @property
+    def waiting(self) -> Waiting:
+        """How long to wait for others that write, and whom to tell."""
+        return self._lock.waiting
+
+    @waiting.setter
+    def waiting(self, waiting: Waiting) -> None:
+        self._lock.waiting = waiting
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take SQLite's own lock, for which only a foreign tool is ever waited for."""
+        shared = Path(f"{self.path}-shm")
+        for seconds in self.waiting.steps(self.path, lambda: holder(shared, _WRITE_BYTE)):
+            if seconds != SILENCE:  # which is what the connection was opened with
+                connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                continue
+            if seconds != SILENCE:
+                connection.execute(f"PRAGMA busy_timeout = {SILENCE * 1000:.0f}")
+            return
 
     def _check_schema(self, connection: sqlite3.Connection) -> None:
         # Whoever redefines anything changes this number, or no open connection takes notice of it.
