@@ -695,6 +695,7 @@ def test_views_in_a_folder_that_cannot_be_written_are_explored_too() -> None:
         path = folder / "attempts.ledger"
         with ledger_of(path, facts()) as ledger:
             project(ledger, beside(path))
+        path.chmod(0o644)
         folder.chmod(0o555)
         before = sorted(folder.iterdir())
         sources = Sources(beside(path), path)

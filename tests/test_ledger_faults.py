@@ -187,7 +187,7 @@ def test_a_read_only_file_is_read_and_not_written(shown: Path, folder_mode: int)
 
 def test_a_ledger_that_is_being_written_is_read_by_others_too(shown: Path) -> None:
     """They may write neither it nor its folder, and see each append at once."""
-    with a_ledger(shown) as ledger:
+    with a_ledger(shown, mode=0o644) as ledger:
         ledger.append([attempted(1)])
         with as_nobody(), Ledger.open(ledger.path, clock=SetClock(), read_only=True) as reading:
             assert reading.head().position == 1
@@ -203,6 +203,14 @@ def test_a_file_one_may_not_even_read_is_told(shown: Path) -> None:
     path.chmod(0o000)
     with as_nobody(), pytest.raises(LedgerProblem, match="cannot be read: Permission denied"):
         Ledger.open(path, clock=SetClock())
+
+
+def test_a_ledger_of_another_account_is_told_while_it_is_open_here(shown: Path) -> None:
+    """As private as it was made."""
+    with a_ledger(shown) as ledger:
+        ledger.append([attempted(1)])
+        with as_nobody(), pytest.raises(LedgerProblem, match="cannot be read: Permission denied"):
+            Ledger.open(ledger.path, clock=SetClock())
 
 
 def test_a_ledger_opened_for_reading_is_not_written(tmp_path: Path) -> None:

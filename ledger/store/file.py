@@ -184,8 +184,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             sqlite3.SQLITE_READONLY,
         )
         # Where it may be written, something else is wrong; and somebody may write, us too.
-        if not refused or (_may_write(path) and _may_write(path.parent)):
+        if not refused or (_may(path, os.W_OK) and _may(path.parent, os.W_OK)):
             raise
+    if not _may(path, os.R_OK):
+        raise LedgerProblem(f"{path} cannot be read: Permission denied")
     # In a folder it may not write, SQLite cannot make the file that readers share. Without
     # unfinished work beside it, and none to come from us, the file may be read as it lies.
     wal = Path(f"{path}-wal")
@@ -197,8 +199,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return _connect(path, "ro&immutable=1", look)
 
 
-def _may_write(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+def _may(path: Path, what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
