@@ -26,7 +26,7 @@ def figures(options: Options) -> Iterator[Figure]:
     """Seal and verify a tenth of the events that are asked for: a million by default."""
     from ledger.cloudevents import to_cloudevent
     from ledger.ledger import Ledger
-    from ledger.tlog.paths import need_verifier_key, place_of, sealed_size
+    from ledger.tlog.checkpoint import log_paths, need_verifier_key, sealed_size
     from ledger.tlog.proof import prove_event
     from ledger.tlog.sealer import check_unused, make_key, seal
     from ledger.tlog.verify import verify
@@ -35,7 +35,7 @@ def figures(options: Options) -> Iterator[Figure]:
     runs = min(options.runs, 3)
     folder = fresh(options.scratch / "transparency")
     path = copied(ledger_of(events), folder)
-    place = place_of(path)
+    place = log_paths(path)
     check_unused(place)
     with Ledger.open(path, clock=lambda: 0, read_only=True) as ledger:
         id = str(ledger.about("ledger"))
@@ -125,7 +125,7 @@ def _followed(options: Options, folder: Path) -> Figure:
     """Append one by one, each durable, with `seal --follow` beside it and without."""
     from ledger.events import ExamAttempted, Fact
     from ledger.ledger import Ledger
-    from ledger.tlog.paths import place_of, sealed_size
+    from ledger.tlog.checkpoint import log_paths, sealed_size
     from ledger.tlog.sealer import make_key, seal
 
     path = folder / "ours.ledger"
@@ -143,7 +143,7 @@ def _followed(options: Options, folder: Path) -> Figure:
         return made
 
     with Ledger.create(path, clock=lambda: time.time_ns() // 1000) as ledger:
-        place, id = place_of(path), str(ledger.about("ledger"))
+        place, id = log_paths(path), str(ledger.about("ledger"))
         make_key(place, id)
 
         def appending() -> float:

@@ -16,7 +16,7 @@ from drills.whole import Whole, examine
 from ledger.events import CandidateForgotten, Recorded
 from ledger.ledger import Appended, Ledger
 from ledger.problems import LedgerProblem
-from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, renew_key
 from ledger.tlog.verify import verify
 from replay.read_model.follow import Ways, keeper
@@ -83,7 +83,7 @@ def after(folder: Path, told: Told, history: Sequence[Recorded]) -> Whole:
         acknowledged = {(row.source, row.id): row.position for row in history[: told.position]}
         whole = examine(path, acknowledged)
         if told.checkpoint is not None:
-            problems += _against(place_of(path), told.checkpoint)
+            problems += _against(log_paths(path), told.checkpoint)
         problems += _backed_up(folder, told, history)
         problems += _viewed(path)
     except Exception as problem:  # whatever it is, the one who finds such a disk would see it
@@ -142,14 +142,14 @@ def _going_on(ledger: Ledger) -> Iterator[str]:
 
 def _with_a_key(ledger: Ledger, told: Told) -> None:
     """Make the signing key that a beginning which was cut off had not come to."""
-    place = place_of(ledger.path)
+    place = log_paths(ledger.path)
     if told.position or place.key.exists():
         return
     make = renew_key if place.checkpoint.exists() else make_key
     make(place, str(ledger.about("ledger")))
 
 
-def _against(place: Place, checkpoint: bytes) -> Iterator[str]:
+def _against(place: LogPaths, checkpoint: bytes) -> Iterator[str]:
     verdict = verify(place, need_verifier_key(place), against=checkpoint)
     yield from (f"--against: {finding.sentence}" for finding in verdict.findings)
 
@@ -163,7 +163,7 @@ def _backed_up(folder: Path, told: Told, history: Sequence[Recorded]) -> Iterato
     rows = rows_of(folder, BACKUP)
     if rows != history[: len(rows)] or len(rows) < told.backup:
         yield f"the backup holds {len(rows)} events, and was made of {told.backup}"
-    place = place_of(folder / BACKUP)
+    place = log_paths(folder / BACKUP)
     verdict = verify(place, need_verifier_key(place), full=True)
     yield from (f"the backup: {finding.sentence}" for finding in verdict.findings)
 

@@ -21,7 +21,7 @@ from drills.life import LEDGER
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.tlog.paths import need_verifier_key, place_of
+from ledger.tlog.checkpoint import log_paths, need_verifier_key
 from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
 from projections.tables import TABLES
@@ -59,11 +59,11 @@ def asked(folder: Path) -> Answer:
                 summed.update(repr(each).encode(errors="surrogateescape"))
         answer["answers"] = summed.hexdigest()
     with _noted(answer, "verify"):
-        place = place_of(path)
+        place = log_paths(path)
         verdict = verify(place, need_verifier_key(place), full=True)
         answer["verify"] += (finding.sentence for finding in verdict.findings)
     with _noted(answer, "said"), Ledger.open(path, clock=clock.now, read_only=True) as ledger:
-        seal(place_of(path), str(ledger.about("ledger")), ledger.head().position)
+        seal(log_paths(path), str(ledger.about("ledger")), ledger.head().position)
     with _noted(answer, "doctor"):
         for file in (path, Path(f"{path}.keys"), Path(f"{path}.views")):
             if file.exists():

@@ -13,7 +13,7 @@ from drills.processes import Process, Writer, merged, until
 from drills.whole import examine
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NoLedger
-from ledger.tlog.paths import place_of
+from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key, renew_key
 from retake_policies.shipped import SHIPPED
 
@@ -77,9 +77,9 @@ def _made(path: Path, init: Process) -> Iterator[str]:
         with Ledger.open(path, clock=clock.now, read_only=True) as ledger:
             if ledger.head().position != len(SHIPPED):
                 yield f"init left a ledger of {ledger.head().position} events: {init.said()}"
-            if not place_of(path).key.exists():
-                make = renew_key if place_of(path).checkpoint.exists() else make_key
-                make(place_of(path), str(ledger.about("ledger")))
+            if not log_paths(path).key.exists():
+                make = renew_key if log_paths(path).checkpoint.exists() else make_key
+                make(log_paths(path), str(ledger.about("ledger")))
     except NoLedger:
         yield f"init ends with {code}, and there is no ledger: {init.said()}"
     except LedgerProblem as problem:

@@ -24,7 +24,7 @@ from drills.life import BACKUP, LEDGER
 from drills.quick import emptied, in_memory
 from drills.report import Finding, Options
 from ledger.ledger import Ledger
-from ledger.tlog.paths import place_of
+from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal
 
 NEEDS = ()
@@ -183,7 +183,7 @@ def _states(scratch: Path) -> Iterator[Path]:
     subprocess.run(command(path, "project"), check=True, capture_output=True)
     _leave_free_pages(path)
     with Ledger.open(path, clock=clock.now) as ledger:
-        seal(place_of(path), str(ledger.about("ledger")), ledger.head().position)
+        seal(log_paths(path), str(ledger.about("ledger")), ledger.head().position)
     for backup in views.glob(f"{BACKUP}*"):
         shutil.rmtree(backup) if backup.is_dir() else backup.unlink()
     shutil.copytree(views, rest, ignore=shutil.ignore_patterns("*.views*", "*.last-backup"))
@@ -191,7 +191,7 @@ def _states(scratch: Path) -> Iterator[Path]:
     with Ledger.open(rest / LEDGER, clock=clock.now) as ledger:
         for number in range(12):
             ledger.append([sitting("log", number)])
-        seal(place_of(rest / LEDGER), str(ledger.about("ledger")), ledger.head().position)
+        seal(log_paths(rest / LEDGER), str(ledger.about("ledger")), ledger.head().position)
         shutil.copytree(rest, open_, ignore=shutil.ignore_patterns("*-shm"))
     yield open_
     shutil.copytree(rest, snapshot)

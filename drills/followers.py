@@ -16,7 +16,7 @@ from drills.ground import command, surroundings
 from drills.processes import Process, until
 from ledger.cloudevents import to_cloudevents
 from ledger.ledger import Ledger
-from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.checkpoint import log_paths, sealed_size
 
 
 class Followers:
@@ -26,7 +26,7 @@ class Followers:
         self.ledger = ledger
         self.fed = folder / "feed.jsonl"
         self.views = Path(f"{ledger}.views")
-        log = place_of(ledger).folder
+        log = log_paths(ledger).folder
         self.sealer = Process(
             folder,
             "seal",
@@ -55,7 +55,7 @@ class Followers:
     def behind(self, head: int) -> list[str]:
         """Name those that do not stand at a position."""
         at: dict[str, Callable[[], int]] = {
-            self.sealer.name: lambda: sealed_size(place_of(self.ledger)),
+            self.sealer.name: lambda: sealed_size(log_paths(self.ledger)),
             self.keeper.name: lambda: _kept(self.views),
             self.feed.name: lambda: _fed(self.fed),
         }

@@ -10,7 +10,7 @@ from attempt_ledger import clock
 from ledger.events import ExamAnnounced, ExamAttempted, Fact
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
-from ledger.tlog.paths import place_of
+from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key
 from retake_policies.shipped import shipped
 
@@ -25,7 +25,7 @@ def new_ledger(folder: Path, name: str = "a.ledger", *, catalogue: bool = False)
     """
     path = folder / name
     with Ledger.create(path, clock=clock.now) as ledger:
-        make_key(place_of(path), str(ledger.about("ledger")))
+        make_key(log_paths(path), str(ledger.about("ledger")))
         if catalogue:
             published = policy_facts(shipped(), known=ledger.stream, now=clock.now()).facts
             exam = ExamAnnounced(title="Microsoft Azure Administrator", policy="general")

@@ -23,7 +23,7 @@ from attempt_ledger.cli.main import app
 from drills.ground import sitting
 from ledger.events import ExceptionRequested, Fact
 from ledger.ledger import Appended, Ledger
-from ledger.tlog.paths import place_of
+from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal
 
 LEDGER = "a.ledger"
@@ -116,11 +116,11 @@ class Life:
             if name == "sealing":
                 with Ledger.open(self.path, clock=clock.now) as ledger:
                     head = ledger.head().position
-                    seal(place_of(self.path), str(ledger.about("ledger")), head)
+                    seal(log_paths(self.path), str(ledger.about("ledger")), head)
 
     def acknowledge(self) -> None:
         """Say what is in, and give the checkpoint away."""
-        checkpoint = place_of(self.path).checkpoint.read_text()
+        checkpoint = log_paths(self.path).checkpoint.read_text()
         self._tell(position=self._head(), checkpoint=checkpoint)
 
     def _head(self) -> int:

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from attempt_ledger import clock
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.tlog.inspection import Finding
-from ledger.tlog.paths import need_verifier_key, place_of
+from ledger.store.integrity import Finding
+from ledger.tlog.checkpoint import log_paths, need_verifier_key
 from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
 
@@ -66,13 +66,13 @@ def examine(path: Path, acknowledged: Acknowledged) -> Whole:
 def _unsealed(path: Path) -> Iterator[str]:
     with Ledger.open(path, clock=clock.now) as ledger:
         try:
-            seal(place_of(path), str(ledger.about("ledger")), ledger.head().position)
+            seal(log_paths(path), str(ledger.about("ledger")), ledger.head().position)
         except LedgerProblem as problem:
             yield f"it cannot be sealed: {problem}"
 
 
 def _verified(path: Path) -> Iterator[Finding]:
-    place = place_of(path)
+    place = log_paths(path)
     verdict = verify(place, need_verifier_key(place), full=True)
     yield from verdict.findings
 

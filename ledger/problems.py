@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LedgerProblem(Exception):
     """Say in one sentence what is wrong, where, and what would be accepted.
@@ -44,3 +46,38 @@ class KeyFileProblem(LedgerProblem):
 
 class MalformedFact(LedgerProblem, ValueError):
     """The text or the object is not a fact the ledger can take."""
+
+
+class LogProblem(LedgerProblem):
+    """The log cannot be read, written or continued."""
+
+
+class NotSealed(LogProblem):
+    """There is no checkpoint yet, or none that covers the position that was asked for."""
+
+
+class SigningKeyProblem(LogProblem):
+    """The signing key is missing, of another log, readable by others, or not to be read."""
+
+
+class Inconsistent(LogProblem):
+    """Signing would contradict what was signed before: the ledger, or its log, was changed."""
+
+
+class BackupProblem(LedgerProblem):
+    """The backup cannot be made, or restored, here."""
+
+
+class Unsound(LedgerProblem):
+    """What was copied is not what was signed, or is damaged; `findings` say what, each a sentence.
+
+    What was copied was thrown away.
+    """
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("; ".join(findings))
+        self.findings = tuple(findings)
+
+
+class Stale(LedgerProblem):
+    """The backup ends before something that is known to have been signed."""

@@ -23,7 +23,7 @@ from ledger.appending import Appended, Conflict, Duplicate, Refused
 from ledger.cloudevents import to_cloudevent
 from ledger.events import Fact, Recorded
 from ledger.ledger import Ledger
-from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, seal
 from ledger.tlog.verify_proof import VerifierKey
 
@@ -106,9 +106,9 @@ class Life:
         return self.root / "a.keys"
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LogPaths:
         """Where its log lies."""
-        return place_of(self.path, self.root / "signing-key")
+        return log_paths(self.path, self.root / "signing-key")
 
     @property
     def verifier(self) -> VerifierKey:

@@ -12,7 +12,7 @@ from ledger_facts import NINE, SetClock, attempted, sample
 
 from ledger.events import Fact
 from ledger.ledger import Ledger
-from ledger.tlog.paths import Place, need_verifier_key, place_of
+from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import Sealed, make_key, seal
 from ledger.tlog.verify import Verdict, verify
 from ledger.tlog.verify_proof import VerifierKey
@@ -53,13 +53,13 @@ def opened(folder: Path) -> Iterator[Ledger]:
     enter = Ledger.open if path.exists() else Ledger.create
     with enter(path, clock=SetClock()) as ledger:
         if enter == Ledger.create:
-            make_key(place_of(path), str(ledger.about("ledger")))
+            make_key(log_paths(path), str(ledger.about("ledger")))
         yield ledger
 
 
 def sealed(ledger: Ledger, **settings: int) -> Sealed:
     """Seal all of a ledger."""
-    place = place_of(ledger.path)
+    place = log_paths(ledger.path)
     return seal(place, str(ledger.about("ledger")), ledger.head().position, **settings)
 
 
@@ -78,9 +78,9 @@ def copied(folder: Path, to: Path) -> Path:
     return to
 
 
-def place_in(folder: Path) -> Place:
+def place_in(folder: Path) -> LogPaths:
     """Return where the log of the ledger in a folder lies."""
-    return place_of(folder / NAME)
+    return log_paths(folder / NAME)
 
 
 def key_in(folder: Path) -> VerifierKey:

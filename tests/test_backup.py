@@ -36,7 +36,7 @@ from workers import start, told
 from ledger.backup.backing_up import Ways, back_up
 from ledger.backup.note import Note, last_backup, note_path
 from ledger.ledger import Ledger
-from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.checkpoint import log_paths, sealed_size
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ def test_it_is_sealed_first(door: Doorstep) -> None:
     """What others have appended since is signed, up to where the copy ends."""
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         ledger.append([attempted(n) for n in range(900, 1000)])
-    assert sealed_size(place_of(Path(LEDGER))) < head_of(LEDGER)
+    assert sealed_size(log_paths(Path(LEDGER))) < head_of(LEDGER)
     answer = door.call("backup", "b")
     assert "not sealed" not in answer.err
-    assert sealed_size(place_of(Path("b"))) == head_of("b") == head_of(LEDGER)
+    assert sealed_size(log_paths(Path("b"))) == head_of("b") == head_of(LEDGER)
 
 
 def test_what_cannot_be_sealed_is_in_it_all_the_same(door: Doorstep) -> None:
@@ -159,7 +159,7 @@ def test_a_ledger_without_a_log_has_a_backup_without_one(door: Doorstep) -> None
 
 def test_while_others_append_and_seal_it_ends_where_it_is_sealed(door: Doorstep) -> None:
     """The checkpoint that is within never passes the rows, nor lags behind them."""
-    place = place_of(Path(LEDGER))
+    place = log_paths(Path(LEDGER))
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         from ledger.tlog.sealer import seal
 
@@ -384,7 +384,7 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
 
 def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
     """The second is told so, and leaves the first alone."""
-    place = place_of(Path(LEDGER))
+    place = log_paths(Path(LEDGER))
     told = []
 
     def seal(head: int) -> None:
@@ -418,7 +418,7 @@ def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep
             rows = rows_of(name)
             assert acknowledged <= {row[6] for row in rows}
             assert rows[: len(before)] == before
-            assert sealed_size(place_of(Path(name))) == len(rows)
+            assert sealed_size(log_paths(Path(name))) == len(rows)
             before = rows
     finally:
         follower.send_signal(signal.SIGINT)

@@ -35,7 +35,7 @@ from ledger.backup.draft import drafting
 from ledger.backup.restoring import restore
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, StoreFull
-from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.checkpoint import log_paths, sealed_size
 from ledger.tlog.verify_proof import read_key
 
 NEW = ("--ledger", "sqlite:///new")
@@ -113,7 +113,7 @@ def test_it_is_written_to_and_sealed_on_from_where_it_was(door: Doorstep) -> Non
     head = head_of("new")
     answer = door.call(*NEW, "record", "ExamWentLive", "AZ-104")
     assert (answer.code, answer.err.count("not sealed")) == (0, 0)
-    assert sealed_size(place_of(Path("new"))) == head + 1
+    assert sealed_size(log_paths(Path("new"))) == head + 1
     assert "as they were signed" in door.done(*NEW, "verify", "--against", "kept")
 
 
@@ -344,7 +344,7 @@ def test_a_newer_checkpoint_covers_what_the_backup_holds_unsealed(door: Doorstep
     answer = door.call("restore", "c", "new", "--against", "later")
     assert answer.code == 0
     assert "no checkpoint" not in answer.err
-    assert sealed_size(place_of(Path("new"))) == head_of("new") == head_of(LEDGER)
+    assert sealed_size(log_paths(Path("new"))) == head_of("new") == head_of(LEDGER)
     assert "as they were signed" in door.done(*NEW, "verify", "--full")
     door.done(*NEW, "prove", "@450", "--output", "proof")
     door.done("verify-proof", "proof", "--key", "log.vkey")
@@ -482,7 +482,7 @@ def test_who_was_forgotten_after_the_backup_is_forgotten_in_what_is_put_back(
     assert "recorded again, that 1 were forgotten after the backup was made" in answer.err
     added = rows_of("new")[rows:]
     assert [(row[3], row[4]) for row in added] == [("CandidateForgotten:1", "candidate/C-5")]
-    assert sealed_size(place_of(Path("new"))) == rows + 1
+    assert sealed_size(log_paths(Path("new"))) == rows + 1
     assert "zoe@example.org" not in door.done(*NEW, "history", "C-5")
 
 

@@ -18,7 +18,7 @@ import pytest
 from doorstep import CATALOGUE, Doorstep
 
 from ledger.tlog import verify_proof
-from ledger.tlog.paths import place_of, sealed_size
+from ledger.tlog.checkpoint import log_paths, sealed_size
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 LEDGER = "attempts.ledger"
@@ -49,7 +49,7 @@ def test_a_new_ledger_is_sealed_with_a_key_of_its_own(door: Doorstep) -> None:
     door.done("init")
     key = door.folder / f"{LEDGER}.signing-key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert sealed_size(place_of(Path(LEDGER))) == 3
+    assert sealed_size(log_paths(Path(LEDGER))) == 3
     assert door.done("verify") == "positions 1 to 3 are as they were signed\n"
 
 
@@ -97,7 +97,7 @@ def test_every_command_that_writes_seals_before_it_ends(door: Doorstep) -> None:
         answer = door.call(*words)
         assert answer.code in (0, 1), answer
         assert "not sealed" not in answer.err
-        assert sealed_size(place_of(Path(LEDGER))) == head()
+        assert sealed_size(log_paths(Path(LEDGER))) == head()
         ends.append(head())
     assert ends == sorted(set(ends)), "each of them did write"
     assert "as they were signed" in door.done("verify", "--full")
@@ -137,7 +137,7 @@ def test_what_cannot_be_sealed_is_recorded_all_the_same(door: Doorstep) -> None:
 def test_a_ledger_without_a_log_gets_one(door: Doorstep) -> None:
     """One that was made before there were logs, or by other means."""
     door.done("init")
-    place = place_of(Path(LEDGER))
+    place = log_paths(Path(LEDGER))
     shutil.rmtree(place.folder)
     place.key.unlink()
     Path(f"{place.key}.last").unlink()
@@ -184,10 +184,10 @@ def test_a_follower_seals_what_others_append(door: Doorstep) -> None:
                 f"{number}",
             )
             for _ in range(600):
-                if sealed_size(place_of(Path(LEDGER))) == 4 + number:
+                if sealed_size(log_paths(Path(LEDGER))) == 4 + number:
                     break
                 time.sleep(0.05)
-            assert sealed_size(place_of(Path(LEDGER))) == 4 + number
+            assert sealed_size(log_paths(Path(LEDGER))) == 4 + number
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0

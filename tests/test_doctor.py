@@ -23,12 +23,12 @@ from attempt_ledger.doctor import file as file_checks
 from attempt_ledger.doctor import subject, trust
 from attempt_ledger.doctor.examine import CHECKS
 from attempt_ledger.doctor.findings import CODES, State, size, span
-from ledger.health import builds, content, disk
+from ledger.health import builds, disk
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
-from ledger.tlog.note import SigningKey, last_signed_path, read_key
-from ledger.tlog.paths import Place, need_verifier_key, place_of
-from ledger.tlog.state import SealState, seal_state
+from ledger.store import integrity as content
+from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, need_verifier_key, seal_state
+from ledger.tlog.note import SigningKey, last_signed_path, read_signing_key
 from ledger.tlog.verify_proof import Checkpoint, open_checkpoint
 from replay.compiled import digest
 
@@ -179,16 +179,16 @@ def let_go(sick: Sick) -> None:
 
 def other_key(sick: Sick) -> None:
     """Put another log's key in the place of ours."""
-    key = place_of(Path(LEDGER)).key
+    key = log_paths(Path(LEDGER)).key
     key.write_text(f"{SigningKey.generate('attempt-ledger/other').to_text()}\n")
 
 
 def forked(sick: Sick) -> None:
     """Let the key have signed another log of the same size."""
-    place = place_of(Path(LEDGER))
+    place = log_paths(Path(LEDGER))
     last = open_checkpoint(place.checkpoint.read_bytes(), need_verifier_key(place))
     other = Checkpoint(last.origin, last.size, bytes(32))
-    last_signed_path(place.key).write_bytes(read_key(place.key).sign_checkpoint(other))
+    last_signed_path(place.key).write_bytes(read_signing_key(place.key).sign_checkpoint(other))
 
 
 def a_key_came_back(sick: Sick) -> None:
@@ -758,7 +758,7 @@ def test_what_is_sealed_while_it_looks_is_no_fault(sick: Sick, moment: str) -> N
     """The ledger is not cut off, nor what was signed apart from what is published."""
     looks: list[int] = []
 
-    def meanwhile(place: Place) -> SealState:
+    def meanwhile(place: LogPaths) -> SealState:
         looks.append(len(looks))
         state = seal_state(place)
         if len(looks) == 1:

@@ -23,7 +23,7 @@ from drills.store_errors import ill_said
 from drills.tracing import calls_of
 from drills.worker import fact
 from ledger.ledger import Ledger
-from ledger.tlog.paths import place_of
+from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal
 
 ROOT = "/disk"
@@ -192,7 +192,7 @@ PLANTED = {
         "kept.connect_writer = careless\n"
     ),
     "checkpoints are not synced before they are renamed": (
-        "import ledger.tlog.files as files\nfiles._sync = lambda descriptors: None\n"
+        "import ledger.durable as files\nfiles._sync = lambda descriptors: None\n"
     ),
 }
 
@@ -259,7 +259,7 @@ def test_every_page_of_a_file_is_of_one_region(tmp_path: Path) -> None:
     path = new_ledger(tmp_path)
     with Ledger.open(path, clock=clock.now) as ledger:
         ledger.append([fact("one", number) for number in range(400)])
-        seal(place_of(path), str(ledger.about("ledger")), 400)
+        seal(log_paths(path), str(ledger.about("ledger")), 400)
     regions = regions_of(tmp_path)
     parts = [
         part

@@ -16,9 +16,9 @@ from sealed_ledger import append, history, key_in, opened, place_in, sealed
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import NothingRecorded, certificate, forget
 from ledger.privacy.key_backups import back_up
+from ledger.problems import NotSealed, SigningKeyProblem
 from ledger.tlog import verify_proof
-from ledger.tlog.note import SigningKey, read_key
-from ledger.tlog.problems import NotSealed, SigningKeyProblem
+from ledger.tlog.note import SigningKey, read_signing_key
 from ledger.tlog.proof import certify_erasure, prove_event
 from ledger.tlog.verify_proof import (
     ERASURE_MEMBERS,
@@ -234,7 +234,7 @@ def test_a_statement_that_is_signed_and_not_of_its_event_is_found(
     (event,) = ledger.read(43, 44)
     said = {**json.loads(certified(ledger).split(b"\n")[1]), name: value}
     with pytest.raises(Exception, match=f"the statement's {name} is not that of the event"):
-        certify_erasure(place, read_key(place.key), said, event)
+        certify_erasure(place, read_signing_key(place.key), said, event)
 
 
 def test_a_statement_is_no_checkpoint_and_a_checkpoint_no_statement(

@@ -30,7 +30,6 @@ from viewing import KERNELS
 from ledger.backup.backing_up import Ways as CopyWays
 from ledger.backup.backing_up import back_up
 from ledger.backup.draft import drafting
-from ledger.backup.problems import Stale
 from ledger.backup.restoring import Kept, finish, restore
 from ledger.cloudevents import parse_line, to_cloudevents
 from ledger.events import Fact, Recorded, make_event
@@ -45,8 +44,9 @@ from ledger.privacy.erasure import (
     forgotten_elsewhere,
 )
 from ledger.privacy.vault import Keyring
+from ledger.problems import Stale
+from ledger.tlog.checkpoint import last_signed
 from ledger.tlog.note import last_signed_path
-from ledger.tlog.paths import last_signed
 from ledger.tlog.proof import prove_event
 from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import check_proof, open_checkpoint

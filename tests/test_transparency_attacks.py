@@ -26,12 +26,12 @@ from sealed_ledger import (
     verified,
 )
 
+from ledger.durable import replace_all
+from ledger.problems import Inconsistent
 from ledger.tlog import merkle
-from ledger.tlog.files import replace_all
-from ledger.tlog.note import SigningKey, last_signed_path, read_key
-from ledger.tlog.problems import Inconsistent
+from ledger.tlog.leaf import hash_tiles
+from ledger.tlog.note import SigningKey, last_signed_path, read_signing_key
 from ledger.tlog.proof import Unprovable, prove_between, prove_event
-from ledger.tlog.rows import hash_tiles
 from ledger.tlog.tiles import Tree
 from ledger.tlog.verify_proof import (
     Checkpoint,
@@ -379,7 +379,7 @@ def test_rows_changed_and_all_signed_anew_with_the_stolen_key_are_found_by_who_k
     place = place_in(folder)
     kept = place.checkpoint.read_bytes()
     at(300, "actor", "'x'")(folder)
-    rewritten(folder, 2, sign=read_key(place.key))
+    rewritten(folder, 2, sign=read_signing_key(place.key))
     assert said(verified(folder)) == []
     (sentence,) = said(verified(folder, against=kept))
     assert sentence.startswith("the log was forked or rewritten: its first 600 events are not")

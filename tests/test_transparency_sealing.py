@@ -33,15 +33,16 @@ from sealed_ledger import (
     verified,
 )
 
+from ledger import durable
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
-from ledger.problems import LedgerProblem
-from ledger.tlog import files, follower, inspection, worker_pool
-from ledger.tlog.inspection import Finding
-from ledger.tlog.leaf import COLUMNS, leaf_hash_or_none, leaf_record
+from ledger.problems import Inconsistent, LedgerProblem, LogProblem, SigningKeyProblem
+from ledger.store import integrity
+from ledger.store.integrity import COLUMNS
+from ledger.tlog import follower, leaf
+from ledger.tlog.checkpoint import log_paths, sealed_size
+from ledger.tlog.leaf import leaf_hash_or_none, leaf_record
 from ledger.tlog.note import last_signed_path
-from ledger.tlog.paths import place_of, sealed_size
-from ledger.tlog.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.tlog.proof import prove_event
 from ledger.tlog.sealer import Sealed, make_key, renew_key, seal
 from ledger.tlog.verify_proof import LEAF, ProofProblem, check_proof
@@ -138,7 +139,7 @@ def test_two_processes_seal_the_same_log(
     at_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And verify the same."""
-    monkeypatch.setattr(worker_pool, "WORTH_ROWS", 1)
+    monkeypatch.setattr(leaf, "WORTH_ROWS", 1)
     with unsealed(at_once, tmp_path / "a") as ledger:
         sealed(ledger, processes=2)
     assert log_of(tmp_path / "a") == log_of(at_once)
@@ -245,7 +246,7 @@ def test_a_crash_at_any_write_leaves_a_log_that_the_next_sealing_completes(
         with monkeypatch.context() as patched, opened(crashed) as ledger:
             steps = Steps(number)
             for name in ("write", "fsync", "replace"):
-                patched.setattr(files.os, name, steps.to(getattr(os, name)))
+                patched.setattr(durable.os, name, steps.to(getattr(os, name)))
             with suppress(Crash):
                 sealed(ledger)
         if not steps.crashed:
@@ -274,7 +275,7 @@ def test_a_crash_while_the_key_is_made_leaves_no_half_of_one(
             with monkeypatch.context() as patched:
                 steps = Steps(number)
                 for name in ("fsync", "replace", "link"):
-                    patched.setattr(files.os, name, steps.to(getattr(os, name)))
+                    patched.setattr(durable.os, name, steps.to(getattr(os, name)))
                 with suppress(Crash):
                     make_key(place, id)
             if not place.key.exists():
@@ -326,17 +327,17 @@ def test_what_is_appended_while_it_is_verified_is_no_gap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One state of the ledger is looked at, whoever writes beside."""
-    define = inspection._definition
+    define = integrity.redefinitions
     with opened(tmp_path) as ledger:
         append(ledger, history(1, 30))
         sealed(ledger)
         append(ledger, history(31, 33))
 
-        def meanwhile(connection: sqlite3.Connection) -> list[Finding]:
+        def meanwhile(connection: sqlite3.Connection) -> list[str]:
             append(ledger, history(34, 36))
             return define(connection)
 
-        monkeypatch.setattr(inspection, "_definition", meanwhile)
+        monkeypatch.setattr(integrity, "redefinitions", meanwhile)
         verdict = verified(tmp_path, full=True)
         assert (verdict.findings, verdict.head) == ([], 33)
 
@@ -438,7 +439,7 @@ def test_the_last_checkpoint_signed_is_kept_before_it_is_published(tmp_path: Pat
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """The ledger is as it was."""
     with Ledger.create(tmp_path / "b.ledger", clock=SetClock()) as ledger:
-        place = place_of(tmp_path / "b.ledger")
+        place = log_paths(tmp_path / "b.ledger")
         place.folder.write_bytes(b"")
         with pytest.raises(LogProblem, match=r"b\.ledger\.tlog cannot be written"):
             make_key(place, str(ledger.about("ledger")))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
+from ledger.durable import replace_all
 from ledger.tlog import merkle
-from ledger.tlog.files import replace_all
 from ledger.tlog.note import SigningKey
 from ledger.tlog.tiles import TileMissing, Tiles, Tree, split, tile_name, width_in
 from ledger.tlog.verify_proof import (

@@ -47,15 +47,14 @@ def backup(
     from attempt_ledger.cli.progress import counting
     from attempt_ledger.cli.sealing import processes, seal_now
     from ledger.backup.backing_up import Ways, back_up
-    from ledger.backup.problems import Unsound
-    from ledger.tlog.paths import place_of
-    from ledger.tlog.problems import Inconsistent
+    from ledger.problems import Inconsistent, Unsound
+    from ledger.tlog.checkpoint import log_paths
 
     if file.name in ("", ".."):
         raise CallProblem(f"{file} is a folder: name the file that is to be made in it")
     call = call_of(context)
     with call.open() as ledger:
-        place = place_of(ledger.path, call.signing_key)
+        place = log_paths(ledger.path, call.signing_key)
         try:
             made = back_up(
                 place,
@@ -107,10 +106,10 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
 
 
 def _kept_apart(call: Call) -> None:
-    from ledger.tlog.paths import place_of
+    from ledger.tlog.checkpoint import log_paths
 
     keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
-    signing = place_of(call.path, call.signing_key).key
+    signing = log_paths(call.path, call.signing_key).key
     say(
         f"no key is in it: neither {keys} (`keys backup` makes a short-lived copy of that) nor "
         f"{signing}"

@@ -35,12 +35,12 @@ def checkpoint(
     `verify --against` it. It says the log's name, how many events it holds and the root of the tree
     over them, in the format of c2sp.org/tlog-checkpoint.
     """
-    from ledger.tlog.paths import need_verifier_key, place_of
+    from ledger.tlog.checkpoint import log_paths, need_verifier_key
     from ledger.tlog.proof import signed_head
 
     call = call_of(context)
     call.check()
-    place = place_of(call.path, call.signing_key)
+    place = log_paths(call.path, call.signing_key)
     verifier = need_verifier_key(place)
     content = f"{verifier}\n".encode() if key else signed_head(place, verifier).note
     with bytes_to(output) as file:

@@ -133,12 +133,12 @@ def _tell_backups(ledger: Ledger, candidate: str) -> None:
 
 def _certify(call: Call, ledger: Ledger, candidate: str, path: Path) -> int:
     from ledger.privacy.erasure import certificate
-    from ledger.tlog.paths import place_of
-    from ledger.tlog.problems import LogProblem
+    from ledger.problems import LogProblem
+    from ledger.tlog.checkpoint import log_paths
 
     seal_after(ledger, call.signing_key)
     try:
-        signed = certificate(ledger, place_of(ledger.path, call.signing_key), candidate)
+        signed = certificate(ledger, log_paths(ledger.path, call.signing_key), candidate)
     except LogProblem as problem:
         say(f"the erasure stands, but there is no certificate: {problem}")
         return REFUSED

@@ -54,14 +54,14 @@ def prove(
     that is handed to auditors, with the log's verifier key (`checkpoint --key`). Personal fields
     are in it as ciphertext. Exit code 1: the ledger is not as it was signed.
     """
-    from ledger.tlog.paths import need_verifier_key, place_of
+    from ledger.tlog.checkpoint import log_paths, need_verifier_key
     from ledger.tlog.proof import Unprovable, prove_between, prove_event
 
     if (event is None) == (between is None):
         raise CallProblem("prove takes an EVENT (SOURCE ID, or @POSITION), or --between A B")
     call = call_of(context)
     with call.open() as ledger:
-        place = place_of(ledger.path, call.signing_key)
+        place = log_paths(ledger.path, call.signing_key)
         key = need_verifier_key(place)
         try:
             if between is None:

@@ -72,8 +72,8 @@ def restore(
     looked at.
     """
     from ledger.backup.draft import drafting
-    from ledger.backup.problems import Stale, Unsound
     from ledger.backup.restoring import finish
+    from ledger.problems import Stale, Unsound
 
     call = replace(call_of(context), path=Path(os.path.abspath(new)))
     try:

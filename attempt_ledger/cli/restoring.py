@@ -15,7 +15,7 @@ from attempt_ledger.cli.verify import kept_file, key_of
 if TYPE_CHECKING:
     from ledger.backup.draft import Draft
     from ledger.backup.restoring import Kept, Restored
-    from ledger.tlog.paths import Place
+    from ledger.tlog.checkpoint import LogPaths
     from ledger.tlog.verify_proof import VerifierKey
 
 
@@ -32,24 +32,24 @@ def copied(
     from attempt_ledger.cli.sealing import processes
     from ledger.backup.backing_up import Ways
     from ledger.backup.restoring import Kept, restore, verifier_of
-    from ledger.tlog.paths import place_of
+    from ledger.tlog.checkpoint import log_paths
 
     kept = [] if against is None else [Kept(against, kept_file(against))]
-    verifier = verifier_of(backup) if key is None else key_of(key, place_of(backup))
-    signed = _signed_last(place_of(call.path, call.signing_key), verifier, bool(kept))
+    verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
+    signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
     ways = Ways(processes(), counting)
     return restore(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
 
 
-def _signed_last(place: Place, key: VerifierKey, is_held: bool) -> list[Kept]:
+def _signed_last(place: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
     """Return the last checkpoint that the signing key signed, if that is known here.
 
     A key must not sign a log that contradicts what it signed before; where it lies without its
     memory, nothing here can tell.
     """
     from ledger.backup.restoring import Kept
+    from ledger.tlog.checkpoint import last_signed
     from ledger.tlog.note import last_signed_path
-    from ledger.tlog.paths import last_signed
     from ledger.tlog.verify_proof import ProofProblem, open_checkpoint
 
     note, where = last_signed(place), last_signed_path(place.key)
@@ -100,9 +100,9 @@ def compare(backup: Path, draft: Draft) -> None:
     from attempt_ledger.cli.progress import counting
     from attempt_ledger.cli.viewing import compiled
     from attempt_ledger.places import cache_folder
-    from ledger.backup.problems import Unsound
     from ledger.instants import format_instant
     from ledger.ledger import Ledger
+    from ledger.problems import Unsound
     from replay.moment import HEAD, moment_at
     from replay.same_answers import answers_of
 

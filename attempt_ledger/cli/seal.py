@@ -16,7 +16,7 @@ from attempt_ledger.cli.problems import DONE, REFUSED
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from ledger.problems import LedgerProblem
-    from ledger.tlog.paths import Place
+    from ledger.tlog.checkpoint import LogPaths
 
 app = group()
 
@@ -51,12 +51,12 @@ def seal(
     contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
     """
     from attempt_ledger.cli.sealing import seal_now
-    from ledger.tlog.paths import place_of
-    from ledger.tlog.problems import Inconsistent
+    from ledger.problems import Inconsistent
+    from ledger.tlog.checkpoint import log_paths
 
     call = call_of(context)
     with call.open() as ledger:
-        place = place_of(ledger.path, call.signing_key)
+        place = log_paths(ledger.path, call.signing_key)
         try:
             if new_key:
                 _make_key(ledger, place)
@@ -71,7 +71,7 @@ def seal(
     return DONE
 
 
-def _make_key(ledger: Ledger, place: Place) -> None:
+def _make_key(ledger: Ledger, place: LogPaths) -> None:
     from ledger.tlog.sealer import make_key, renew_key
 
     make = renew_key if place.checkpoint.exists() else make_key
@@ -79,7 +79,7 @@ def _make_key(ledger: Ledger, place: Place) -> None:
     say(f"{place.key} is made; its verifier key is {key.verifier}")
 
 
-def _follow(ledger: Ledger, place: Place) -> int:
+def _follow(ledger: Ledger, place: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
     from attempt_ledger.cli.sealing import seal_now
     from ledger.tlog.follower import follow

@@ -12,7 +12,7 @@ from attempt_ledger.cli.output import say
 
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
-    from ledger.tlog.paths import Place
+    from ledger.tlog.checkpoint import LogPaths
     from ledger.tlog.sealer import Sealed
 
 
@@ -23,10 +23,10 @@ def seal_after(ledger: Ledger, signing_key: Path | None) -> None:
     sealing makes up for it.
     """
     from ledger.problems import LedgerProblem
-    from ledger.tlog.paths import place_of, sealed_size
+    from ledger.tlog.checkpoint import log_paths, sealed_size
 
     try:
-        place = place_of(ledger.path, signing_key)
+        place = log_paths(ledger.path, signing_key)
         head = ledger.head().position
         if head != sealed_size(place) or not place.checkpoint.exists():
             seal_now(ledger, place, head)
@@ -34,14 +34,14 @@ def seal_after(ledger: Ledger, signing_key: Path | None) -> None:
         say(f"what is recorded stands, but is not sealed: {problem}")
 
 
-def seal_now(ledger: Ledger, place: Place, head: int) -> Sealed:
+def seal_now(ledger: Ledger, place: LogPaths, head: int) -> Sealed:
     """Seal up to a position, with a bar on a terminal; raises LedgerProblem."""
     from attempt_ledger.cli.progress import counting
-    from ledger.tlog.paths import sealed_size
+    from ledger.tlog.checkpoint import sealed_size
     from ledger.tlog.sealer import seal
 
     with counting("sealing", max(0, head - sealed_size(place))) as told:
-        return seal(place, str(ledger.about("ledger")), head, processes=processes(), told=told)
+        return seal(place, str(ledger.about("ledger")), head, processes=processes(), progress=told)
 
 
 @contextmanager
@@ -53,10 +53,10 @@ def sealing_beside(
     Otherwise, and for what is left, `seal_after` does.
     """
     from ledger.intake.beside import WORTH_BYTES
+    from ledger.tlog.checkpoint import log_paths
     from ledger.tlog.follower import SealingBeside
-    from ledger.tlog.paths import place_of
 
-    place = place_of(ledger.path, signing_key)
+    place = log_paths(ledger.path, signing_key)
     size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
     if size < WORTH_BYTES or processes() < 2 or not place.key.exists():
         yield
@@ -72,20 +72,20 @@ def processes() -> int:
 
 def check_unused(ledger: Path, signing_key: Path | None) -> None:
     """Raise LogProblem where a new ledger would lie beside the log or key of another."""
-    from ledger.tlog.paths import place_of
+    from ledger.tlog.checkpoint import log_paths
     from ledger.tlog.sealer import check_unused
 
     if not os.path.lexists(ledger):
-        check_unused(place_of(ledger, signing_key))
+        check_unused(log_paths(ledger, signing_key))
 
 
 def make_key_for(ledger: Ledger, signing_key: Path | None) -> None:
     """Make the signing key of a new ledger; never fails."""
     from ledger.problems import LedgerProblem
-    from ledger.tlog.paths import place_of
+    from ledger.tlog.checkpoint import log_paths
     from ledger.tlog.sealer import make_key
 
     try:
-        make_key(place_of(ledger.path, signing_key), str(ledger.about("ledger")))
+        make_key(log_paths(ledger.path, signing_key), str(ledger.about("ledger")))
     except LedgerProblem as problem:
         say(f"the ledger is made, but cannot be sealed: {problem}")

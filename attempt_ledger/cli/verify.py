@@ -13,7 +13,7 @@ from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 
 if TYPE_CHECKING:
-    from ledger.tlog.paths import Place
+    from ledger.tlog.checkpoint import LogPaths
     from ledger.tlog.verify import Verdict
     from ledger.tlog.verify_proof import VerifierKey
 
@@ -67,25 +67,27 @@ def verify(
     """
     from attempt_ledger.cli.progress import counting
     from attempt_ledger.cli.sealing import processes
-    from ledger.tlog.paths import place_of, sealed_size, verified_size
+    from ledger.tlog.checkpoint import log_paths, sealed_size, verified_size
     from ledger.tlog.verify import verify
 
     call = call_of(context)
     call.check()
-    place = place_of(call.path, call.signing_key)
+    place = log_paths(call.path, call.signing_key)
     verifier = key_of(key, place)
     note = None if against is None else kept_file(against)
     rows = sealed_size(place)
     if not full and note is None:
         rows = max(0, rows - verified_size(place))
     with counting("verifying", rows) as told:
-        verdict = verify(place, verifier, full=full, against=note, processes=processes(), told=told)
+        verdict = verify(
+            place, verifier, full=full, against=note, processes=processes(), progress=told
+        )
     return _told(verdict)
 
 
-def key_of(text: str | None, place: Place) -> VerifierKey:
+def key_of(text: str | None, place: LogPaths) -> VerifierKey:
     """Read the verifier key that a call names, or else the one beside the ledger."""
-    from ledger.tlog.paths import need_verifier_key
+    from ledger.tlog.checkpoint import need_verifier_key
     from ledger.tlog.verify_proof import ProofProblem, read_key
 
     if text is None:

@@ -44,11 +44,11 @@ def verify_proof(
     ledger/tlog/verify_proof.py of it does the same and needs only Python and its library
     `cryptography`. Exit code 1: the proof does not hold, and standard error says why.
     """
-    from ledger.tlog.paths import place_of
+    from ledger.tlog.checkpoint import log_paths
     from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
 
     call = call_of(context)
-    verifier = key_of(key, place_of(call.path, call.signing_key))
+    verifier = key_of(key, log_paths(call.path, call.signing_key))
     proof = kept_file(file)
     note = None if against is None else kept_file(against)
     where = against

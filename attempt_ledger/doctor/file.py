@@ -8,10 +8,11 @@ from pathlib import Path
 
 from attempt_ledger.doctor.findings import Finding, fine, found, size
 from attempt_ledger.doctor.subject import Depth, Patient
-from ledger.health import builds, content, disk
+from ledger.health import builds, disk
 from ledger.problems import LedgerProblem, NotALedger
+from ledger.store import integrity as content
 from ledger.store.file import check_file, connect_reader, storage_problems
-from ledger.tlog.inspection import inspect
+from ledger.store.integrity import inspect
 
 MOST_READ = 4_000_000_000
 """A larger file is read through only when that is asked for: it takes minutes."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from ledger.appending import KEY_FILE
 from ledger.instants import format_instant
 from ledger.ledger import Head, Ledger
-from ledger.tlog.paths import Place, place_of
-from ledger.tlog.state import SealState, seal_state
+from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state
 
 
 class Depth(Enum):
@@ -67,9 +66,9 @@ class Patient:
         return self.opened.about(KEY_FILE)
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> LogPaths:
         """Where its log lies."""
-        return place_of(self.path, self.signing_key)
+        return log_paths(self.path, self.signing_key)
 
     @cached_property
     def seal(self) -> SealState:

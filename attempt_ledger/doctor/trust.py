@@ -10,7 +10,7 @@ from attempt_ledger.doctor.findings import Figure, Finding, fine, found, span
 from attempt_ledger.doctor.subject import Patient
 from ledger.backup.note import last_backup, note_path
 from ledger.instants import format_instant
-from ledger.tlog.state import key_state, seal_state, verified_at
+from ledger.tlog.checkpoint import key_state, seal_state, verified_at
 
 _LOOKS, _BETWEEN = 8, 0.05
 

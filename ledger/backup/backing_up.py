@@ -11,10 +11,8 @@ from ledger.backup.checking import differing, unsound
 from ledger.backup.copying import Snapshot, Told, copy_file, snapshot
 from ledger.backup.draft import drafting
 from ledger.backup.log import copy_log
-from ledger.backup.problems import Unsound
-from ledger.problems import LedgerProblem
-from ledger.tlog.paths import Place, need_verifier_key, read_note
-from ledger.tlog.problems import Inconsistent
+from ledger.problems import Inconsistent, LedgerProblem, Unsound
+from ledger.tlog.checkpoint import LogPaths, need_verifier_key, read_note
 from ledger.tlog.verify_proof import (
     Checkpoint,
     ProofProblem,
@@ -48,7 +46,7 @@ class BackedUp(NamedTuple):
     """What hindered sealing up to the last position; None if nothing did."""
 
 
-def back_up(place: Place, target: Path, seal: Seal, ways: Ways) -> BackedUp:
+def back_up(place: LogPaths, target: Path, seal: Seal, ways: Ways) -> BackedUp:
     """Copy a ledger with its log to `target` and ``<target>.tlog``, while others go on.
 
     Every event that was durable when this was called is in it. It is sealed first, up to where the
@@ -91,7 +89,7 @@ class _Log(NamedTuple):
 
 @contextmanager
 def _sealed_snapshot(
-    place: Place, seal: Seal
+    place: LogPaths, seal: Seal
 ) -> Iterator[tuple[Snapshot, _Log | None, LedgerProblem | None]]:
     """Hold one state of the ledger, sealed up to its head if that can be.
 
@@ -122,7 +120,7 @@ def _sealed_snapshot(
             return
 
 
-def _hindered(place: Place, seal: Seal, head: int) -> LedgerProblem | None:
+def _hindered(place: LogPaths, seal: Seal, head: int) -> LedgerProblem | None:
     """Seal up to a position; give what hinders it."""
     log = _log(place)
     if log is None or log.checkpoint.size < head:
@@ -133,7 +131,7 @@ def _hindered(place: Place, seal: Seal, head: int) -> LedgerProblem | None:
     return None
 
 
-def _log(place: Place) -> _Log | None:
+def _log(place: LogPaths) -> _Log | None:
     """Read the log's checkpoint and keys; None if there is none. Raises Unsound, LogProblem."""
     note = read_note(place.checkpoint)
     if note is None:

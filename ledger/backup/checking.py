@@ -8,18 +8,16 @@ from pathlib import Path
 from ledger.backup.copying import Snapshot, Told
 from ledger.problems import LedgerProblem
 from ledger.store.file import connect_reader, storage_problems
-from ledger.tlog.inspection import Finding, inspect, read_through
-from ledger.tlog.leaf import COLUMNS
-from ledger.tlog.paths import Place, origin_of
+from ledger.store.integrity import Finding, inspect, read_rows, read_through
+from ledger.tlog.checkpoint import LogPaths, origin_of
 from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import VerifierKey
 
 _MOST = 20
-_ROWS = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
 _AT_ONCE = 4096
 
 
-def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told) -> list[str]:
+def unsound(place: LogPaths, key: VerifierKey | None, *, processes: int, told: Told) -> list[str]:
     """Return what is wrong with a copy's file, its log, and with either beside the other.
 
     Every event is hashed anew and held against the log, which is held against its checkpoint, as
@@ -31,7 +29,7 @@ def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told
             with read_through(place.ledger) as damages:
                 findings = [*inspect(place.ledger, 0).findings, *damages()]
         else:
-            verdict = verify(place, key, full=True, processes=processes, told=told)
+            verdict = verify(place, key, full=True, processes=processes, progress=told)
             # A note for who verifies where it lies: the copy is to lie elsewhere.
             place.verified.unlink(missing_ok=True)
             findings = list(verdict.findings) or _of_another(place, key)
@@ -42,7 +40,7 @@ def unsound(place: Place, key: VerifierKey | None, *, processes: int, told: Told
     return [*sentences[:_MOST], *more]
 
 
-def _of_another(place: Place, key: VerifierKey) -> list[Finding]:
+def _of_another(place: LogPaths, key: VerifierKey) -> list[Finding]:
     """Find that a ledger's own id, which is in no event, is not that of its log."""
     with storage_problems(place.ledger), closing(connect_reader(place.ledger)) as connection:
         ids = connection.execute("SELECT value FROM about WHERE name = 'ledger'").fetchall()
@@ -58,8 +56,8 @@ def differing(source: Snapshot, copy: Path, after: int) -> int | None:
     with storage_problems(copy), closing(connect_reader(copy)) as connection:
         for first in range(after + 1, source.head + 1, _AT_ONCE):
             some = (first, min(first + _AT_ONCE - 1, source.head))
-            theirs = source.connection.execute(_ROWS, some).fetchall()
-            ours = connection.execute(_ROWS, some).fetchall()
+            theirs = read_rows(source.connection, *some)
+            ours = read_rows(connection, *some)
             if theirs != ours:
                 same = (one == other for one, other in zip(theirs, ours, strict=False))
                 return first + next((n for n, is_same in enumerate(same) if not is_same), len(ours))

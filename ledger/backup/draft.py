@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.backup.problems import BackupProblem
+from ledger.durable import replace, sync_folder
+from ledger.problems import BackupProblem
 from ledger.store.file import storage_problems
-from ledger.tlog.files import replace, sync_folder
-from ledger.tlog.paths import Place
+from ledger.tlog.checkpoint import LogPaths
 
 _LOCK = "lock"
 _FILE = "ledger"
@@ -34,10 +34,10 @@ class Draft(NamedTuple):
     folder: Path
 
     @property
-    def place(self) -> Place:
+    def place(self) -> LogPaths:
         """The copy and its log. Of no signing key: what that signed last is not the copy's."""
         file = self.folder / _FILE
-        return Place(file, _log_of(file), self.folder / "no-key")
+        return LogPaths(file, _log_of(file), self.folder / "no-key")
 
     @property
     def log(self) -> Path:

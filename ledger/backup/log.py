@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from ledger.durable import replace, replace_all
 from ledger.store.file import storage_problems
-from ledger.tlog.files import replace, replace_all
-from ledger.tlog.paths import Place
+from ledger.tlog.checkpoint import LogPaths
 from ledger.tlog.tiles import LEVELS, width_in
 
 _AT_ONCE = 256
 
 
-def copy_log(source: Place, copy: Place, size: int, note: bytes, keys: bytes) -> None:
+def copy_log(source: LogPaths, copy: LogPaths, size: int, note: bytes, keys: bytes) -> None:
     """Copy what a log of `size` events consists of: tiles, checkpoint, verifier keys; durably.
 
     A tile that has grown since is taken as it was. Raises TileMissing, and LedgerProblem.

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.durable import replace
 from ledger.instants import format_instant, parse_instant
-from ledger.tlog.files import replace
 
 
 class Note(NamedTuple):

@@ -12,12 +12,12 @@ from ledger.backup.checking import unsound
 from ledger.backup.copying import copy_file, set_journal, snapshot
 from ledger.backup.draft import Draft
 from ledger.backup.log import copy_log
-from ledger.backup.problems import BackupProblem, Stale, Unsound
+from ledger.durable import replace
+from ledger.problems import BackupProblem, Inconsistent, Stale, Unsound
 from ledger.store.file import check_file, storage_problems
-from ledger.tlog.files import replace
-from ledger.tlog.growing import drop_partial, grow
-from ledger.tlog.paths import Place, need_verifier_key, place_of, read_note
-from ledger.tlog.problems import Inconsistent
+from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key, read_note
+from ledger.tlog.leaf import WorkerPool
+from ledger.tlog.sealer import drop_partial, grow
 from ledger.tlog.tiles import Tree
 from ledger.tlog.verify_proof import (
     Checkpoint,
@@ -25,7 +25,6 @@ from ledger.tlog.verify_proof import (
     VerifierKey,
     open_checkpoint,
 )
-from ledger.tlog.worker_pool import Crew
 
 
 class Kept(NamedTuple):
@@ -53,7 +52,7 @@ def verifier_of(backup: Path) -> VerifierKey:
     is better.
     """
     check_file(backup)
-    place = place_of(backup)
+    place = log_paths(backup)
     if not place.verifier_key.is_file():
         raise _without_log(place)
     return need_verifier_key(place)
@@ -78,7 +77,7 @@ def restore(
     missing from the backup, unless `stale_ok`; LedgerProblem for what hinders.
     """
     check_file(backup)
-    source, copy = place_of(backup), draft.place
+    source, copy = log_paths(backup), draft.place
     own = read_note(source.checkpoint)
     if own is None and not kept:
         raise _without_log(source)
@@ -124,7 +123,7 @@ def finish(draft: Draft) -> None:
 
 
 def _hold_against(
-    copy: Place,
+    copy: LogPaths,
     backup: Path,
     own: Checkpoint | None,
     checkpoint: Checkpoint,
@@ -136,7 +135,7 @@ def _hold_against(
     try:
         if checkpoint.size > size:
             more = checkpoint.size - size
-            with Crew(more, ways.processes) as crew, ways.bar("hashing", more) as told:
+            with WorkerPool(more, ways.processes) as crew, ways.bar("hashing", more) as told:
                 grow(copy, size, checkpoint.size, crew, told)
         tree = Tree(copy.tiles, max(size, checkpoint.size))
         if tree.root_at(checkpoint.size) != checkpoint.root:
@@ -151,7 +150,7 @@ def _hold_against(
         drop_partial(copy.tiles, size, checkpoint.size)
 
 
-def _without_log(place: Place) -> BackupProblem:
+def _without_log(place: LogPaths) -> BackupProblem:
     return BackupProblem(
         f"{place.ledger} cannot be verified, it has no log beside it ({place.folder}): name the "
         "log's verifier key (--key) and a checkpoint that was kept elsewhere (--against); one that "

@@ -13,8 +13,8 @@ from ledger.ledger import Ledger
 from ledger.privacy.cipher import encrypted_fields
 from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.problems import LedgerProblem
-from ledger.tlog.note import read_key
-from ledger.tlog.paths import Place
+from ledger.tlog.checkpoint import LogPaths
+from ledger.tlog.note import read_signing_key
 from ledger.tlog.proof import certify_erasure
 
 SOURCE: Final = "urn:attempt-ledger:erasure"
@@ -176,7 +176,7 @@ def forget_again(ledger: Ledger, *, actor: str | None, time: int) -> tuple[str, 
 # -- the certificate
 
 
-def certificate(ledger: Ledger, place: Place, candidate: str) -> bytes:
+def certificate(ledger: Ledger, place: LogPaths, candidate: str) -> bytes:
     """Return the certificate of a forgotten candidate, as a file that `verify-proof` checks.
 
     The CandidateForgotten must be sealed. Nothing personal is in it but the names of the fields.
@@ -186,7 +186,7 @@ def certificate(ledger: Ledger, place: Place, candidate: str) -> bytes:
     event = forgotten_at(rows)
     if event is None:
         raise NothingRecorded(f"{candidate!r} was not forgotten: there is nothing to certify")
-    signing = read_key(place.key)
+    signing = read_signing_key(place.key)
     why, backups = reason_of(ledger, event)
     erased = erased_of([row for row in rows if row.position < event.position])
     said = _said(signing.verifier.name, event, why, erased, backups if erased else [])

@@ -13,11 +13,11 @@ from typing import Any
 from ledger.events import BY_TOPIC, Recorded
 from ledger.instants import format_instant
 from ledger.store.file import connect_reader, storage_problems
-from ledger.tlog.comparing import is_signed
-from ledger.tlog.inspection import Finding
-from ledger.tlog.leaf import COLUMNS, leaf_hash_or_none
-from ledger.tlog.paths import Place
-from ledger.tlog.tiles import WIDTH, Tree
+from ledger.store.integrity import Finding, read_rows
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import LogPaths
+from ledger.tlog.leaf import leaf_hash_or_none
+from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, width_in
 
 _MOST = 64
 _AROUND = 128
@@ -26,19 +26,17 @@ _CLOCKS = ("recorded_at", "occurred_at")
 
 
 def explained(
-    place: Place, tree: Tree, root: bytes, different: Sequence[tuple[int, bool]], how_many: int
+    place: LogPaths, tree: Tree, root: bytes, different: Sequence[tuple[int, bool]], how_many: int
 ) -> list[Finding]:
     """Say what is wrong with rows that differ from their leaves: (position, has a row) of each."""
     some = different[:_MOST]
     tiles = {(position - 1) // WIDTH for position, _ in some}
-    signed = {tile for tile in tiles if is_signed(tree, root, tile)}
+    signed = {tile for tile in tiles if _is_signed(tree, root, tile)}
     leaves = {
         position: tree.leaf(position) for position, _ in some if (position - 1) // WIDTH in signed
     }
     findings = []
     with storage_problems(place.ledger), closing(connect_reader(place.ledger)) as connection:
-        connection.text_factory = lambda raw: raw.decode(errors="surrogateescape")
-        ask = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ?"
         for position, there in some:
             if not there:
                 findings.append(Finding(position, f"position {position} is missing"))
@@ -54,7 +52,7 @@ def explained(
                 continue
             near = [
                 Recorded(*row)
-                for row in connection.execute(ask, (position - _AROUND, position + _AROUND))
+                for row in read_rows(connection, position - _AROUND, position + _AROUND, raw=True)
             ]
             row = next((row for row in near if row.position == position), None)
             if row is None:
@@ -117,3 +115,21 @@ def _shown(column: str, value: Any) -> str:
     if column in _CLOCKS and type(value) is int:
         return format_instant(value)
     return "empty" if value is None else ascii(value) if column == "data" else str(value)
+
+
+def _is_signed(tree: Tree, root: bytes, tile: int) -> bool:
+    """Return whether the stored leaves of a tile lead to the signed root by the stored nodes above.
+
+    A partial tile on the edge of the tree is what the root is made of; above a full one stands its
+    node, in a tile of which the same is asked.
+    """
+    level = 0
+    try:
+        while width_in(tree.size, level, tile) == WIDTH:
+            nodes = [tree.node(level * LEVELS, tile * WIDTH + number) for number in range(WIDTH)]
+            if merkle.top(nodes) != tree.node((level + 1) * LEVELS, tile):
+                return False
+            level, tile = level + 1, tile // WIDTH
+        return tree.root() == root
+    except TileMissing:
+        return False

@@ -13,12 +13,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 
-from ledger.problems import LedgerProblem
+from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
 from ledger.store.file import connect_reader, storage_problems
-from ledger.tlog.paths import Place, sealed_size
-from ledger.tlog.problems import Inconsistent, SigningKeyProblem
+from ledger.tlog.checkpoint import LogPaths, sealed_size
+from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal
-from ledger.tlog.worker_pool import no_interrupt
 
 EVERY_SECONDS = 0.5
 """How long events may gather: with the sealing itself less than a second."""
@@ -27,7 +26,7 @@ _NICE = 10
 
 
 def follow(
-    place: Place,
+    place: LogPaths,
     ledger_id: str,
     *,
     wait: Callable[[float], bool],
@@ -59,7 +58,7 @@ def follow(
                 return
 
 
-def _look(place: Place, connection: sqlite3.Connection) -> tuple[int, int]:
+def _look(place: LogPaths, connection: sqlite3.Connection) -> tuple[int, int]:
     """Return what tells one state of the file from another, and the last position in it or later.
 
     In this order: what is written in between is seen as new the next time.
@@ -77,7 +76,7 @@ class SealingBeside:
     after it, meets the same and says so.
     """
 
-    def __init__(self, place: Place, ledger_id: str) -> None:
+    def __init__(self, place: LogPaths, ledger_id: str) -> None:
         words = json.dumps([*map(str, place), ledger_id])
         # A module of its own, not a copy of this process: it is up in no time, and has neither our
         # threads' locks nor SQLite's files. -P: nothing in the working directory is imported.
@@ -110,7 +109,7 @@ def main(words: str) -> None:
         return bool(select.select([sys.stdin], [], [], seconds)[0])
 
     with suppress(LedgerProblem):
-        place = Place(Path(ledger), Path(folder), Path(key))
+        place = LogPaths(Path(ledger), Path(folder), Path(key))
         follow(place, ledger_id, wait=wait, troubled=lambda problem: None)
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.tlog.files import replace, sync_folder
-from ledger.tlog.problems import SigningKeyProblem
+from ledger.durable import replace, sync_folder
+from ledger.problems import SigningKeyProblem
 from ledger.tlog.verify_proof import (
     ED25519,
     Checkpoint,
@@ -116,7 +116,7 @@ def _there(path: Path) -> SigningKeyProblem:
     return SigningKeyProblem(f"{path} is already there: it was left as it is")
 
 
-def read_key(path: Path) -> SigningKey:
+def read_signing_key(path: Path) -> SigningKey:
     """Read a key file; raises SigningKeyProblem."""
     try:
         mode = path.stat().st_mode

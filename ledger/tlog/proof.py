@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ledger.events import Recorded
+from ledger.problems import LogProblem, NotSealed
+from ledger.tlog.checkpoint import LogPaths, need_checkpoint
 from ledger.tlog.leaf import leaf_hash_or_none, leaf_record
 from ledger.tlog.note import SigningKey
-from ledger.tlog.paths import Place, need_checkpoint
-from ledger.tlog.problems import LogProblem, NotSealed
 from ledger.tlog.tiles import Tree
 from ledger.tlog.verify_proof import (
     CONSISTENCY_PROOF,
@@ -39,7 +39,7 @@ class Head(NamedTuple):
     note: bytes
 
 
-def signed_head(place: Place, key: VerifierKey) -> Head:
+def signed_head(place: LogPaths, key: VerifierKey) -> Head:
     """Return the last checkpoint; raises NotSealed without one, Unprovable when it fails."""
     note = need_checkpoint(place)
     try:
@@ -48,7 +48,7 @@ def signed_head(place: Place, key: VerifierKey) -> Head:
         raise Unprovable(f"{place.checkpoint} fails: {problem}") from None
 
 
-def prove_event(place: Place, key: VerifierKey, event: Recorded) -> bytes:
+def prove_event(place: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
     """Return the proof that an event is in the log, as a file that stands alone.
 
     The leaf record, the data as stored, and a c2sp.org/tlog-proof; personal fields stay ciphertext.
@@ -79,7 +79,7 @@ def prove_event(place: Place, key: VerifierKey, event: Recorded) -> bytes:
 
 
 def certify_erasure(
-    place: Place, signing: SigningKey, said: Mapping[str, Any], event: Recorded
+    place: LogPaths, signing: SigningKey, said: Mapping[str, Any], event: Recorded
 ) -> bytes:
     """Return a certificate of erasure: a statement, signed, and the proof of its event.
 
@@ -94,7 +94,7 @@ def certify_erasure(
     return _checked(f"{note.decode()}\n{proof.decode()}", signing.verifier)
 
 
-def prove_between(place: Place, key: VerifierKey, sizes: tuple[int, int]) -> bytes:
+def prove_between(place: LogPaths, key: VerifierKey, sizes: tuple[int, int]) -> bytes:
     """Return the proof that the log of one size continues the one of another, and so to the last.
 
     Raises NotSealed for a size that no checkpoint covers yet, Unprovable when the log fails.

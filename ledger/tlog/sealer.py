@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
-from ledger.tlog.files import replace, sync_folder
-from ledger.tlog.growing import Told, drop_partial, grow, rebuild
+from ledger.durable import replace, replace_all, sync_folder
+from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
+from ledger.store.integrity import definitions, last_position
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
+from ledger.tlog.leaf import WorkerPool, hash_tiles, pieces
 from ledger.tlog.note import (
     SigningKey,
     check_no_key,
     keep_last_signed,
     last_signed_path,
-    read_key,
+    read_signing_key,
     write_key,
 )
-from ledger.tlog.paths import Place, last_signed, origin_of, read_note
-from ledger.tlog.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.tlog.rows import definitions, last_position
-from ledger.tlog.tiles import TileMissing, Tree
+from ledger.tlog.tiles import WIDTH, TileMissing, Tiles, Tree, split, width_in
 from ledger.tlog.verify_proof import (
     EMPTY_ROOT,
     Checkpoint,
@@ -34,7 +36,9 @@ from ledger.tlog.verify_proof import (
     open_checkpoint,
     parse_vkey,
 )
-from ledger.tlog.worker_pool import Crew
+
+Progress = Callable[[int], object]
+"""Called with how many more rows are hashed."""
 
 
 class Sealed(NamedTuple):
@@ -45,7 +49,7 @@ class Sealed(NamedTuple):
     checkpoint: Checkpoint
 
 
-def check_unused(place: Place) -> None:
+def check_unused(place: LogPaths) -> None:
     """Raise LogProblem where a log, or a signing key, is there already."""
     for path, what in ((place.verifier_key, "log"), (place.checkpoint, "log"), (place.key, "key")):
         if os.path.lexists(path):
@@ -54,7 +58,7 @@ def check_unused(place: Place) -> None:
             )
 
 
-def make_key(place: Place, ledger_id: str) -> SigningKey:
+def make_key(place: LogPaths, ledger_id: str) -> SigningKey:
     """Make the signing key of a new log, and its folder; raises SigningKeyProblem, LogProblem."""
     with _writing(place):
         check_unused(place)
@@ -64,7 +68,7 @@ def make_key(place: Place, ledger_id: str) -> SigningKey:
     return key
 
 
-def renew_key(place: Place, ledger_id: str) -> SigningKey:
+def renew_key(place: LogPaths, ledger_id: str) -> SigningKey:
     """Make a new signing key for a log whose key was lost, or read by others.
 
     The new key signs the tree of the last checkpoint, which must hold under the old verifier key
@@ -87,7 +91,7 @@ def renew_key(place: Place, ledger_id: str) -> SigningKey:
         return key
 
 
-def _of_any(note: bytes, keys: Sequence[str], place: Place) -> Checkpoint:
+def _of_any(note: bytes, keys: Sequence[str], place: LogPaths) -> Checkpoint:
     """Read a checkpoint that one of the verifier keys signed, tried from the last; Inconsistent."""
     why = ""
     for text in reversed(keys):
@@ -99,7 +103,12 @@ def _of_any(note: bytes, keys: Sequence[str], place: Place) -> Checkpoint:
 
 
 def seal(
-    place: Place, ledger_id: str, head: int, *, processes: int = 2, told: Told | None = None
+    place: LogPaths,
+    ledger_id: str,
+    head: int,
+    *,
+    processes: int = 2,
+    progress: Progress | None = None,
 ) -> Sealed:
     """Seal every event up to position `head`, which must be durable; return what was sealed.
 
@@ -110,7 +119,7 @@ def seal(
     Inconsistent when it would contradict what was signed before; then nothing was signed.
     """
     with _writing(place):
-        key = read_key(place.key)
+        key = read_signing_key(place.key)
         if key.verifier.name != origin_of(ledger_id):
             raise SigningKeyProblem(
                 f"{place.key} signs for {key.verifier.name}, not for this ledger's log "
@@ -128,10 +137,10 @@ def seal(
                 f"nothing is signed: {place.ledger} ends at position {head}, but {last.size} "
                 "events were sealed: it was cut off, or is an old copy put back"
             )
-        with Crew(head - last.size, processes) as crew:
+        with WorkerPool(head - last.size, processes) as crew:
             if not _is_whole(place, last):
-                with Crew(last.size, processes) as larger:
-                    rebuild(place, last, larger, told or _nobody)
+                with WorkerPool(last.size, processes) as larger:
+                    rebuild(place, last, larger, progress or _nobody)
             for older in known:
                 _check_continues(place, older, last)
             if head > last.size:
@@ -140,12 +149,12 @@ def seal(
                         f"nothing is signed, {place.ledger} was changed past the ledger: "
                         f"{others[0]}; `verify` says more"
                     )
-                return Sealed(last.size, _extend(place, key, last, head, crew, told or _nobody))
+                return Sealed(last.size, _extend(place, key, last, head, crew, progress or _nobody))
             _publish(place, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
 
 
-def _known(place: Place, key: SigningKey) -> list[Checkpoint]:
+def _known(place: LogPaths, key: SigningKey) -> list[Checkpoint]:
     """Return what this key is known to have signed, the empty log first, the largest last."""
     known = [Checkpoint(key.verifier.name, 0, EMPTY_ROOT)]
     for note, where in (
@@ -163,7 +172,7 @@ def _known(place: Place, key: SigningKey) -> list[Checkpoint]:
     return sorted(known, key=lambda checkpoint: checkpoint.size)
 
 
-def _is_whole(place: Place, last: Checkpoint) -> bool:
+def _is_whole(place: LogPaths, last: Checkpoint) -> bool:
     """Return whether the tiles that a longer tree would be built on lead to the signed root."""
     try:
         return Tree(place.tiles, last.size).root() == last.root
@@ -171,7 +180,7 @@ def _is_whole(place: Place, last: Checkpoint) -> bool:
         return False
 
 
-def _check_continues(place: Place, older: Checkpoint, last: Checkpoint) -> None:
+def _check_continues(place: LogPaths, older: Checkpoint, last: Checkpoint) -> None:
     """Raise Inconsistent unless one checkpoint is continued by the last."""
     path = Tree(place.tiles, last.size).consistency_path(older.size)
     try:
@@ -181,9 +190,14 @@ def _check_continues(place: Place, older: Checkpoint, last: Checkpoint) -> None:
 
 
 def _extend(
-    place: Place, key: SigningKey, last: Checkpoint, head: int, crew: Crew, told: Told
+    place: LogPaths,
+    key: SigningKey,
+    last: Checkpoint,
+    head: int,
+    crew: WorkerPool,
+    progress: Progress,
 ) -> Checkpoint:
-    grow(place, last.size, head, crew, told)
+    grow(place, last.size, head, crew, progress)
     checkpoint = Checkpoint(key.verifier.name, head, Tree(place.tiles, head).root())
     _check_continues(place, last, checkpoint)
     _publish(place, key, checkpoint)
@@ -191,7 +205,7 @@ def _extend(
     return checkpoint
 
 
-def _publish(place: Place, key: SigningKey, checkpoint: Checkpoint) -> None:
+def _publish(place: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
     note = key.sign_checkpoint(checkpoint)
     if note != last_signed(place):
         keep_last_signed(place.key, note)
@@ -204,7 +218,7 @@ def _nobody(more: int) -> None:
 
 
 @contextmanager
-def _writing(place: Place) -> Iterator[None]:
+def _writing(place: LogPaths) -> Iterator[None]:
     """Be the only one that writes this log; raises LogProblem when it cannot be written."""
     with _log_problems(place):
         if not place.folder.is_dir():
@@ -219,9 +233,134 @@ def _writing(place: Place) -> Iterator[None]:
 
 
 @contextmanager
-def _log_problems(place: Place) -> Iterator[None]:
+def _log_problems(place: LogPaths) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         where = error.filename or place.folder
         raise LogProblem(f"{where} cannot be written: {error.strerror}") from None
+
+
+# -- the tiles of a longer tree: hashed from the rows, written before anything is signed
+
+
+def grow(place: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Progress) -> None:
+    """Write the tiles that a tree of `size` leaves has beside those of one of `sealed`, durably.
+
+    What the old tree has is not overwritten, but the rows of its last tile are hashed once more.
+    Raises Inconsistent where one of them differs from its leaf, or a row is missing.
+    """
+    begin = max(sealed - 1, 0) // WIDTH
+    tops: list[bytes] = []
+    jobs = list(pieces(begin, size))
+    written = crew.map(_write_tiles, ((place, *job, sealed) for job in jobs))
+    for (first, last), made in zip(jobs, written, strict=True):
+        tops += made
+        progress(last - max(first - 1, sealed))
+    full = sealed // WIDTH
+    _write_above(place.tiles, full, tops[full - begin :], sealed)
+
+
+def rebuild(place: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progress) -> None:
+    """Make tiles anew that were lost or damaged, if the rows are still those that were signed.
+
+    Everything is hashed first and written after that: what is there is no worse if the rows are
+    not. Raises Inconsistent if so.
+    """
+    tops: list[bytes] = []
+    tail: list[bytes] = []
+    jobs = list(pieces(0, last.size))
+    for made, rest in crew.map(_hash_rows, ((place, *job) for job in jobs)):
+        tops += made
+        tail = rest
+    nodes = merkle.grown(0, tops, tail, before=_nothing)
+    if merkle.root(last.size, nodes) != last.root:
+        raise Inconsistent(
+            f"nothing is signed: {place.folder} is damaged, and the rows of {place.ledger} are not "
+            f"those that were signed as a log of {last.size} events; `verify` says more"
+        )
+    grow(place, 0, last.size, crew, progress)
+
+
+def drop_partial(tiles: Tiles, sealed: int, size: int) -> None:
+    """Remove the partial tiles of an older tree that are full ones in the new."""
+    for level in range(8):
+        index = (sealed >> (8 * level)) // WIDTH
+        if width_in(size, level, index) == WIDTH:
+            tiles.drop_partial(level, index)
+
+
+def _write_tiles(place: LogPaths, first: int, last: int, sealed: int) -> list[bytes]:
+    """Hash rows and write their tiles; return the node over each full one."""
+    tiles = place.tiles
+    files: dict[Path, bytes] = {}
+    tops = []
+    for index, leaves in _leaves(place, first, last):
+        start = index * WIDTH
+        if start < sealed:
+            _compare(tiles, index, leaves, min(sealed - start, WIDTH))
+        if start + len(leaves) > sealed:
+            files[tiles.path(0, index, len(leaves))] = b"".join(leaves)
+        if len(leaves) == WIDTH:
+            tops.append(merkle.top(leaves))
+    replace_all(files)
+    return tops
+
+
+def _hash_rows(place: LogPaths, first: int, last: int) -> tuple[list[bytes], list[bytes]]:
+    """Hash rows; return the node over each full tile, and the leaves of a last partial one."""
+    tops: list[bytes] = []
+    for _, leaves in _leaves(place, first, last):
+        if len(leaves) < WIDTH:
+            return tops, leaves
+        tops.append(merkle.top(leaves))
+    return tops, []
+
+
+def _leaves(place: LogPaths, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Hash rows, tile by tile; raises Inconsistent where there is none to hash."""
+    for index, found, _ in hash_tiles(place.ledger, first, last):
+        leaves = [leaf for leaf in found if leaf is not None]
+        if len(leaves) < len(found):
+            raise Inconsistent(
+                f"nothing is signed: position {index * WIDTH + found.index(None) + 1} of "
+                f"{place.ledger} is missing, or holds what the ledger never writes"
+            )
+        yield index, leaves
+
+
+def _compare(tiles: Tiles, index: int, leaves: list[bytes], width: int) -> None:
+    """See whether rows are still as they were sealed."""
+    for number, known in enumerate(split(tiles.read(0, index, width))):
+        if leaves[number : number + 1] != [known]:
+            raise Inconsistent(
+                f"nothing is signed: position {index * WIDTH + number + 1} was changed after it "
+                "was sealed; `verify` says more"
+            )
+
+
+def _write_above(tiles: Tiles, begin: int, tops: list[bytes], sealed: int) -> None:
+    """Write the tiles above those of the leaves; `tops` are the nodes over the new full ones.
+
+    Of the old tree only what its root was computed from is used, so it is known to be right.
+    """
+    files: dict[Path, bytes] = {}
+    level = 1
+    while tops:
+        first, at = divmod(begin, WIDTH)
+        known = tiles.read(level, first, at) if at else b""
+        hashes = split(known) + tops
+        tops = []
+        for index in range(first, first + -(-len(hashes) // WIDTH)):
+            tile = hashes[(index - first) * WIDTH : (index - first + 1) * WIDTH]
+            files[tiles.path(level, index, len(tile))] = b"".join(tile)
+            if len(tile) == WIDTH:
+                tops.append(merkle.top(tile))
+        begin, level = first, level + 1
+    paths = list(files)
+    for start in range(0, len(paths), WIDTH):
+        replace_all({path: files[path] for path in paths[start : start + WIDTH]})
+
+
+def _nothing(level: int, index: int) -> bytes:
+    raise AssertionError(f"node {level}/{index} lies before the first")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from ledger.problems import LogProblem
 from ledger.tlog import merkle
-from ledger.tlog.problems import LogProblem
 
 WIDTH = 256
 HASH = 32

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
+from ledger.durable import replace
 from ledger.problems import LedgerProblem
+from ledger.store.integrity import Finding, inspect, of_positions, read_through
 from ledger.tlog import merkle
-from ledger.tlog.checkpoint import compared_with, signed_before, verified_before
-from ledger.tlog.comparing import Compared, compare, other_nodes
+from ledger.tlog.checkpoint import LogPaths, compared_with, signed_before, verified_before
 from ledger.tlog.diagnosis import explained
-from ledger.tlog.files import replace
-from ledger.tlog.growing import Told, pieces
-from ledger.tlog.inspection import Finding, inspect, of_positions, read_through
-from ledger.tlog.paths import Place
-from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, tile_name, width_in
+from ledger.tlog.leaf import WorkerPool, hash_tiles, pieces
+from ledger.tlog.sealer import Progress
+from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, split, tile_name, width_in
 from ledger.tlog.verify_proof import Checkpoint, VerifierKey
-from ledger.tlog.worker_pool import Crew
+
+_MOST = 256
+"""So many rows that differ are looked into, of each piece of work."""
+_NO_LEAF = bytes(32)
 
 
 class Verdict(NamedTuple):
@@ -34,13 +36,13 @@ class Verdict(NamedTuple):
 
 
 def verify(
-    place: Place,
+    place: LogPaths,
     key: VerifierKey,
     *,
     full: bool = False,
     against: bytes | None = None,
     processes: int = 2,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Compare every stored row with the log, and the log with its last checkpoint.
 
@@ -68,7 +70,7 @@ def verify(
         if against is not None:
             findings += compared_with(tree, key, against, checkpoint, seen.head)
         after = 0 if whole else verified_before(place, key, tree, findings)
-        findings += _rows(place, tree, checkpoint, after, seen.head, processes, told)
+        findings += _rows(place, tree, checkpoint, after, seen.head, processes, progress)
         findings += [] if damages is None else damages()
     if not findings:
         with suppress(OSError):  # a place that may only be read is verified from the start again
@@ -77,25 +79,25 @@ def verify(
 
 
 def _rows(
-    place: Place,
+    place: LogPaths,
     tree: Tree,
     checkpoint: Checkpoint,
     after: int,
     head: int,
     processes: int,
-    told: Told | None,
+    progress: Progress | None,
 ) -> list[Finding]:
     """Compare the rows after a position with their leaves, and all with the signed root."""
     begin = after // WIDTH
     last = min(head, checkpoint.size)
     jobs = list(pieces(begin, last))
     parts: list[Compared] = []
-    with Crew(last - after, processes) as crew:
+    with WorkerPool(last - after, processes) as crew:
         work = ((place, *job, checkpoint.size) for job in jobs)
         for (first, end), part in zip(jobs, crew.map(compare, work), strict=True):
             parts.append(part)
-            if told is not None:
-                told(end - max(first - 1, after))
+            if progress is not None:
+                progress(end - max(first - 1, after))
     found = _Found(begin, parts)
     broken = [of_positions(*job, part.broken) for job, part in zip(jobs, parts, strict=True)
               if part.broken]  # fmt: skip
@@ -131,7 +133,7 @@ def _root(tree: Tree, found: _Found) -> bytes | None:
     return None
 
 
-def _damaged(place: Place, tree: Tree, found: _Found) -> list[Finding]:
+def _damaged(place: LogPaths, tree: Tree, found: _Found) -> list[Finding]:
     """Return which tiles are not what was signed, while the rows are."""
     tiles = {(0, tile) for tile in found.tiles | found.unread}
     if not found.unread:
@@ -173,3 +175,79 @@ def _together(first: int, last: int) -> Finding:
 
 def _by_position(finding: Finding) -> tuple[int, str]:
     return (finding.position or 0, finding.sentence)
+
+
+# -- rows beside the leaves they were sealed as
+
+
+class Compared(NamedTuple):
+    """What the comparison of some rows came to: plain values, since another process makes it."""
+
+    tops: list[bytes]
+    """The node over each full tile, hashed from the rows."""
+    tail: list[bytes]
+    """The leaves of a last partial tile, hashed from the rows."""
+    different: list[tuple[int, bool]]
+    """(position, whether it has a row) of those that differ from their leaf; the first of them."""
+    how_many: int
+    """How many differ."""
+    unread: list[int]
+    """The tiles that cannot be read."""
+    broken: str
+    """Why the rows cannot be read; empty if they can."""
+
+
+def compare(place: LogPaths, first: int, last: int, size: int) -> Compared:
+    """Hash rows and compare them with their leaves in the log of `size`: one piece of work."""
+    found = Compared([], [], [], 0, [], "")
+    tail: list[bytes] = []
+    count = 0
+    try:
+        for tile, leaves, present in hash_tiles(place.ledger, first, last):
+            hashes = [leaf or _NO_LEAF for leaf in leaves]
+            try:
+                known = place.tiles.read(0, tile, width_in(size, 0, tile))
+            except TileMissing:
+                found.unread.append(tile)
+            else:
+                if b"".join(hashes) != known:
+                    for number, (leaf, sealed) in enumerate(
+                        zip(hashes, split(known), strict=False), 1
+                    ):
+                        if leaf != sealed:
+                            count += 1
+                            position = tile * WIDTH + number
+                            there = present is None or position in present
+                            found.different.append((position, there))
+                    del found.different[_MOST:]
+            if len(hashes) == WIDTH:
+                found.tops.append(merkle.top(hashes))
+            else:
+                tail = hashes
+    except LedgerProblem as problem:
+        return found._replace(broken=str(problem))
+    return found._replace(tail=tail, how_many=count)
+
+
+def other_nodes(tree: Tree, begin: int, tops: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Find nodes that the log holds otherwise than the rows say, or not at all: (level, index).
+
+    `tops` are the nodes (8, begin) … hashed from rows. Lowest first.
+    """
+    level, hashes, start = LEVELS, list(tops), begin
+    while hashes:
+        for index, hash in enumerate(hashes, start):
+            if _node_or_none(tree, level, index) != hash:
+                yield level, index
+        lead = -start % WIDTH  # up to the first node above that lies wholly over them
+        start = (start + lead) // WIDTH
+        whole = range(lead, len(hashes) - WIDTH + 1, WIDTH)
+        hashes = [merkle.top(hashes[at : at + WIDTH]) for at in whole]
+        level += LEVELS
+
+
+def _node_or_none(tree: Tree, level: int, index: int) -> bytes | None:
+    try:
+        return tree.node(level, index)
+    except TileMissing:
+        return None

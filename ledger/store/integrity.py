@@ -1,0 +1,259 @@
+"""What a ledger's file holds, as it is found: for verification, backup and the doctor."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from ledger.store.file import connect_reader, connect_writer, storage_problems
+from ledger.store.schema import redefinitions
+
+MOST_FOUND = 20
+"""So much of what is wrong with a file is named; more would be of the same kind."""
+
+Values: TypeAlias = Sequence[Any]
+"""The columns of a row as `ledger.events.Recorded` has them, of whatever type they are found."""
+# Not taken from there, so that a process that hashes is started quickly. Not through an index: what
+# is read is what the table holds.
+COLUMNS = (
+    "position, recorded_at, occurred_at, topic, stream, source, id, actor, exam, key, flag, until, "
+    "annuls, data"
+)
+_ROWS = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
+
+
+def read_rows(
+    connection: sqlite3.Connection, first: int, last: int, *, raw: bool = False
+) -> list[Values]:
+    """Return the rows of positions `first` to `last`, in the order of the table itself.
+
+    Raises ValueError where text is not UTF-8; if `raw`, such bytes come as surrogates, which no
+    leaf record can be made of. Raises sqlite3.Error.
+    """
+    connection.text_factory = _text if raw else str
+    try:
+        return connection.execute(_ROWS, (first, last)).fetchall()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) is not None:
+            raise
+        # The sqlite3 module finds it, and not SQLite.
+        raise ValueError("text that is not UTF-8") from None
+    finally:
+        connection.text_factory = str
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
+
+
+def last_position(path: Path) -> int:
+    """Return the last position that has a row, 0 if none; raises LedgerProblem."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(position), 0) FROM events NOT INDEXED"
+        ).fetchone()
+        return int(last)
+
+
+def definitions(path: Path) -> list[str]:
+    """Return a sentence for what is defined otherwise than a ledger does; raises LedgerProblem.
+
+    Rows that came into such a file may be others than were meant.
+    """
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        return redefinitions(connection)
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    position: int | None
+    """The position it is about, the first of several; None: the log or the file as a whole."""
+    sentence: str
+
+
+class Seen(NamedTuple):
+    """The last position of a ledger, and what is wrong with its table."""
+
+    head: int
+    findings: list[Finding]
+
+
+def inspect(path: Path, sealed: int) -> Seen:
+    """Look at a ledger of which `sealed` events were signed; raises LedgerProblem."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        connection.execute("BEGIN")  # one state of it, whoever writes meanwhile
+        first, head = connection.execute(
+            # Two of them: both at once would walk through the whole table.
+            "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
+            "coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"
+        ).fetchone()
+        findings = _ends(path, first, head, sealed)
+        findings += [Finding(None, sentence) for sentence in redefinitions(connection)]
+        if head > sealed:
+            findings += _gaps(connection, sealed, head)
+    return Seen(head, findings)
+
+
+@contextmanager
+def read_through(path: Path) -> Iterator[Callable[[], list[Finding]]]:
+    """Have SQLite read the whole file meanwhile; what it found wrong is given when asked for.
+
+    Pages, rows, and whether each index holds what the table does: no leaf tells of an index, and
+    who takes an entry out of one hides its event from questions. Raises LedgerProblem.
+    """
+    with (
+        storage_problems(path),
+        closing(connect_reader(path)) as connection,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        reading = beside.submit(_read, connection)
+        try:
+            yield reading.result
+        except BaseException:
+            connection.interrupt()
+            raise
+
+
+def _read(connection: sqlite3.Connection) -> list[Finding]:
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({MOST_FOUND})").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [Finding(None, f"SQLite cannot read the file: {error}")]
+    lines = [line for (text,) in rows for line in str(text).splitlines() if text != "ok"]
+    return [
+        Finding(None, f"SQLite finds the file damaged: {line}")
+        for line in lines
+        if not line.startswith("*")
+    ]
+
+
+def of_positions(first: int, last: int, problem: str) -> Finding:
+    """Return what is wrong with a run of positions."""
+    return Finding(first, f"positions {first} to {last} cannot be read: {problem}")
+
+
+def _ends(path: Path, first: int, head: int, sealed: int) -> list[Finding]:
+    findings = []
+    if first < 1:
+        findings.append(
+            Finding(first, f"position {first} was put in: the ledger's first position is 1")
+        )
+    if head < sealed:
+        gone = f"position {sealed} is" if head + 1 == sealed else f"{head + 1} to {sealed} are"
+        findings.append(
+            Finding(
+                head + 1,
+                f"{path} ends at position {head}, but {sealed} events were signed: {gone} gone; it "
+                "was cut off, or is an old copy put back",
+            )
+        )
+    return findings
+
+
+def _gaps(connection: sqlite3.Connection, sealed: int, head: int) -> list[Finding]:
+    """Find the first gap among what is not sealed yet, where no leaf tells of it."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM events NOT INDEXED WHERE position > ?", (sealed,)
+    ).fetchone()
+    if count == head - sealed:
+        return []
+    expected = sealed + 1
+    for (position,) in connection.execute(
+        "SELECT position FROM events NOT INDEXED WHERE position > ? ORDER BY position", (sealed,)
+    ):
+        if position != expected:
+            break
+        expected += 1
+    return [Finding(expected, f"position {expected} is missing, and {head} is the last")]
+
+
+class Settings(NamedTuple):
+    """How the connection that writes is set up, as SQLite itself says."""
+
+    journal: str
+    synchronous: int
+    """2: FULL, each commit is on the disk when it returns; 3: EXTRA. Less is not durable."""
+    unsynced: bool
+    """SQLite was built without syncs at all."""
+
+
+def settings(path: Path) -> Settings:
+    """Ask what is in force when we write; where we may not, what would be by the file itself.
+
+    Writes nothing. Raises LedgerProblem when the file cannot be opened.
+    """
+    with storage_problems(path):
+        try:
+            with closing(connect_writer(path)) as connection:
+                return _in_force(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
+        with closing(connect_reader(path)) as connection:
+            found = _in_force(connection)
+        # Read as it lies, nothing is said of its log. Nobody's locks are lost by opening the file:
+        # who may not write beside it holds none.
+        with path.open("rb") as file:
+            return found._replace(journal="wal" if file.read(20)[18:] == b"\2\2" else found.journal)
+
+
+def _in_force(connection: sqlite3.Connection) -> Settings:
+    connection.execute("SELECT name FROM about LIMIT 1").fetchall()
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    options = {each for (each,) in connection.execute("PRAGMA compile_options")}
+    return Settings(journal, synchronous, bool(options & {"NO_SYNC", "DISABLE_DIRSYNC"}))
+
+
+def damages(connection: sqlite3.Connection, *, full: bool) -> list[str]:
+    """Let SQLite read the whole file; give what it finds wrong, at most MOST_FOUND.
+
+    Every page and row; with `full` also whether each index holds what its table does.
+    """
+    check = "integrity_check" if full else "quick_check"
+    lines = [str(line) for (line,) in connection.execute(f"PRAGMA {check}({MOST_FOUND})")]
+    return [] if lines == ["ok"] else lines
+
+
+def gap(connection: sqlite3.Connection) -> int | None:
+    """Return the first position that is missing (positions are 1, 2, 3 …); None if none is.
+
+    A first position below 1 is given as it is: it should not be there. Counts what the table holds,
+    whatever its indexes say.
+    """
+    first, last, count = connection.execute(
+        "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
+        "coalesce((SELECT max(position) FROM events NOT INDEXED), 0), "
+        "(SELECT count(*) FROM events NOT INDEXED)"
+    ).fetchone()
+    if first != 1:
+        return min(int(first), 1)
+    if count == last:
+        return None
+    low, high = 1, int(last)  # all up to low are there, not all up to high
+    while high - low > 1:
+        middle = (low + high) // 2
+        (there,) = connection.execute(
+            "SELECT count(*) FROM events NOT INDEXED WHERE position <= ?", (middle,)
+        ).fetchone()
+        low, high = (middle, high) if there == middle else (low, middle)
+    return high
+
+
+def fall(connection: sqlite3.Connection, after: int = 0) -> int | None:
+    """Give the first position after one whose recorded_at lies before the one before it, if any."""
+    found = connection.execute(
+        "SELECT position FROM (SELECT position, recorded_at, lag(recorded_at) OVER "
+        "(ORDER BY position) AS before FROM events NOT INDEXED WHERE position >= ?) "
+        "WHERE recorded_at < before LIMIT 1",
+        (after,),
+    ).fetchone()
+    return None if found is None else int(found[0])
