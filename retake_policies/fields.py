@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final, TypeVar
 
@@ -97,9 +98,9 @@ def _in_order(values: tuple[Duration, ...]) -> tuple[Duration, ...]:
 
 
 def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
-    for value in values:
-        if values.count(value) > 1:
-            raise refused(f'names "{value}" twice; write each once')
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise refused(f'names "{twice[0]}" twice; write each once')
     return values
 
 

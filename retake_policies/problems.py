@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from difflib import get_close_matches
 from typing import Any, Final, get_args
@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 _LONGEST_SHOWN: Final = 60
+_MOST_TOLD: Final = 100
 _ANCHORED: Final = ("first-sitting", "last-sitting")
 
 
@@ -22,7 +23,8 @@ def describe(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     Entries of lists are counted from 1, as in the clauses of an answer. What to write is the
     field's description, unless the fault says it itself.
     """
-    for fault in error.errors(include_url=False, include_context=False):
+    faults = error.errors(include_url=False, include_context=False)
+    for fault in faults[:_MOST_TOLD]:
         loc = fault["loc"]
         if fault["type"] == "extra_forbidden":
             yield f"{_key(loc)} {_unknown(loc, model)}"
@@ -33,6 +35,8 @@ def describe(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         else:
             shown = _shown(fault["input"])
             yield f"{_key(loc)} = {shown} is not accepted; write {_accepted(loc, model)}."
+    if len(faults) > _MOST_TOLD:
+        yield f"has {len(faults) - _MOST_TOLD:,} more faults; mend these first."
 
 
 def anchored_twice(tree: Mapping[str, Any]) -> Iterator[str]:
@@ -55,16 +59,27 @@ def anchored_twice(tree: Mapping[str, Any]) -> Iterator[str]:
 def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]:
     """Yield a problem when effective_from has decimals that tomllib drops without a word.
 
-    Which of the long fractions of the text is its is found by changing each and reading again.
+    Which of the long fractions of the text is its is found by changing half of those that may be,
+    and reading again.
     """
-    for fraction in re.finditer(r"(?<=:[0-9]{2})\.[0-9]{5}([0-9])0*[1-9][0-9]*", text):
-        digit = "1" if fraction[1] == "0" else "0"
-        changed = text[: fraction.start(1)] + digit + text[fraction.end(1) :]
-        if tomllib.loads(changed).get("effective_from") != tree.get("effective_from"):
-            yield (
-                f"effective_from with the decimals {fraction[0]} is finer than a microsecond; "
-                "write at most six."
-            )
+    fractions = list(re.finditer(r"(?<=:[0-9]{2})\.[0-9]{5}([0-9])0*[1-9][0-9]*", text))
+
+    def among(some: Sequence[re.Match[str]]) -> bool:
+        changed, end = "", 0
+        for fraction in some:
+            changed += text[end : fraction.start(1)] + ("1" if fraction[1] == "0" else "0")
+            end = fraction.end(1)
+        return tomllib.loads(changed + text[end:]).get("effective_from") != tree["effective_from"]
+
+    if "effective_from" not in tree or not fractions or not among(fractions):
+        return
+    while len(fractions) > 1:
+        half = fractions[: len(fractions) // 2]
+        fractions = half if among(half) else fractions[len(half) :]
+    yield (
+        f"effective_from with the decimals {fractions[0][0]} is finer than a microsecond; "
+        "write at most six."
+    )
 
 
 def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
@@ -142,6 +157,8 @@ def _toml(value: Any) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, int) and abs(value) >> 256:
+        return hex(value)  # its decimals may be more than Python writes
     return _quoted(value) if isinstance(value, str) else str(value)
 
 

@@ -53,6 +53,9 @@ RequestField = Literal[
 REQUEST_FIELDS: Final[tuple[str, ...]] = get_args(RequestField)
 
 _MOST: Final = 1_000_000  # sittings: beyond it a number is a slip, and integers stay small
+# Anybody's feed may publish a policy, and every question reads it again.
+LONGEST: Final = 65_536  # bytes: twenty times a long one
+_MOST_DOTS: Final = 100  # tomllib takes the square of a dotted key's parts: 16 s for one of 64 KiB
 
 
 class PolicyError(Exception):
@@ -188,6 +191,10 @@ def parse_policy(text: str | bytes, where: str) -> Policy:
 def _read_toml(text: str | bytes, where: str) -> tuple[str, dict[str, Any]]:
     try:
         data = text.encode() if isinstance(text, str) else text
+        if len(data) > LONGEST:
+            raise PolicyError(
+                (f"{where}: is {len(data):,} bytes long; write at most {LONGEST:,}.",)
+            )
         text = data.decode()
     except (UnicodeEncodeError, UnicodeDecodeError) as error:
         raise PolicyError(
@@ -197,6 +204,10 @@ def _read_toml(text: str | bytes, where: str) -> tuple[str, dict[str, Any]]:
         raise PolicyError(
             (f"{where}: begins with a byte order mark; save it as UTF-8 without one.",)
         )
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _MOST_DOTS:
+            problem = f"line {number} has more than {_MOST_DOTS} dots; write shorter lines."
+            raise PolicyError((f"{where}: {problem}",))
     try:
         return text, tomllib.loads(text)
     except (ValueError, RecursionError) as error:
