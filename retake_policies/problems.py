@@ -69,7 +69,8 @@ def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]
         for fraction in some:
             changed += text[end : fraction.start(1)] + ("1" if fraction[1] == "0" else "0")
             end = fraction.end(1)
-        return tomllib.loads(changed + text[end:]).get("effective_from") != tree["effective_from"]
+        again = tomllib.loads(changed + text[end:])
+        return bool(again.get("effective_from") != tree["effective_from"])
 
     if "effective_from" not in tree or not fractions or not among(fractions):
         return
