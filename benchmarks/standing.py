@@ -20,7 +20,7 @@ def figures(options: Options) -> Iterator[Figure]:
     from benchmarks.peers.aggregates import Candidate, application, tell
     from ledger.ledger import Ledger
     from projections.standing import Moment
-    from replay.ask import Asker
+    from replay.snapshot import Snapshot
 
     events = max(2_000, options.events // 5)
     path = ledger_of(events)
@@ -37,15 +37,14 @@ def figures(options: Options) -> Iterator[Figure]:
             app.save(person)
             ids.append(person.id)
         _fill(app, ledger, stored - len(ids) * (_EVENTS_EACH + 1))
-        asker = Asker(ledger)
         head = ledger.head()
-        moment = Moment(head.recorded_at, head.recorded_at, head.position)
-        asker.standing(*asked[0], moment)
+        snapshot = Snapshot(ledger, Moment(head.recorded_at, head.recorded_at, head.position))
+        snapshot.standing(*asked[0])
 
         def ours() -> float:
             began = time.perf_counter()
             for candidate, exam in asked:
-                asker.standing(candidate, exam, moment)
+                snapshot.standing(candidate, exam)
             return len(asked) / (time.perf_counter() - began)
 
         def aggregates() -> float:

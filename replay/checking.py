@@ -20,12 +20,12 @@ from projections.reports.inputs import KEYS
 from replay.bearing import of_rows, told
 from replay.everyone import Everyone
 from replay.formats.forms import PICTURE, rows_of, write
-from replay.moment import recorded_at
 from replay.outputs import Output, Unknown, compute, receipt_of_events
 from replay.receipts import Receipt, ReceiptProblem
 from replay.rows import Rows
 from replay.rows_in_process import MOST, apart, lines_apart, shortened
 from replay.rows_in_turn import apart_in_turn
+from replay.snapshot import recorded_at
 
 HERE = "by the ledger"
 THERE = "in the file"

@@ -32,7 +32,7 @@ from projections.fold.facts import LAST
 from projections.history import history_of
 from projections.sentences import listed
 from projections.standing import Moment, sittings_of
-from replay.ask import Asker
+from replay.snapshot import Snapshot
 from retake_policies.schema import Policy
 
 SOURCE: Final = "urn:attempt-ledger:desk"
@@ -85,7 +85,7 @@ class Desk:
     def __init__(self, ledger: Ledger) -> None:
         """Sit at an open ledger; it stays the caller's to close."""
         self._ledger = ledger
-        self._asker = Asker(ledger)
+        self._snapshot = Snapshot(ledger, Moment(0, None, 0))
 
     def request(
         self,
@@ -142,7 +142,7 @@ class Desk:
         Those of a candidate come in the order of their first events. Memory is flat but for the ids
         of the candidates that ever asked.
         """
-        catalogue = self._asker.catalogue(moment.position)
+        catalogue = self._snapshot.at(moment).catalogue
         names = [candidate] if candidate is not None else self._candidates(moment.position)
         for name in names:
             yield from requests_of(name, self._rows(name, moment.position), catalogue, moment)
@@ -169,7 +169,7 @@ class Desk:
         self, candidate: str, asked: ExceptionRequested, rows: Sequence[Recorded], at: int
     ) -> Sequence[Event]:
         moment = Moment(at, None, self._ledger.head().position)
-        catalogue = self._asker.catalogue(moment.position)
+        catalogue = self._snapshot.at(moment).catalogue
         policy = policy_at(catalogue, asked.exam, at, moment.position)
         sittings = sittings_of(asked.exam, history_of(rows, catalogue), catalogue, moment)
         return answer_request(asked, candidate, policy, sittings)
@@ -179,7 +179,6 @@ class Desk:
         with self._ledger.appending() as appending:
             position = self._ledger.head().position
             rows = self._rows(candidate)
-            catalogue = self._asker.catalogue(position)
             exam, changed = chosen(matter, rows, position)
             at = max(now, changed) if time is None else time
             if at < changed:
@@ -188,6 +187,7 @@ class Desk:
                     f"after that cannot have the time {format_instant(at)}"
                 )
             moment = Moment(at, None, position)
+            catalogue = self._snapshot.at(moment).catalogue
             request = next(
                 each
                 for each in requests_of(candidate, rows, catalogue, moment)

@@ -17,9 +17,9 @@ from ledger.ledger import Appended, Ledger
 from projections.audit.conditions import Conditions
 from projections.standing import Moment
 from replay.audit.registry import AUDITS
-from replay.moment import Known, moment_at
 from replay.outputs import Output, audited
 from replay.receipts import Form
+from replay.snapshot import Known, snapshot_at
 
 PROGRAM = "attempt-ledger 0, as tested"
 INSTANTS = ("recorded_from", "recorded_to", "valid_from", "valid_to")
@@ -37,7 +37,7 @@ def moment(ledger: Ledger, known_at: When | Known | None = None) -> Moment:
     """Know what was recorded by an instant or a position; by default everything."""
     if not isinstance(known_at, Known):
         known_at = Known(instant=None if known_at is None else at(known_at))
-    return moment_at(ledger, NOW, known_at, NOW)
+    return snapshot_at(ledger, NOW, known_at, now=NOW).moment
 
 
 def output(

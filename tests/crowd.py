@@ -15,8 +15,8 @@ from ledger.events import Fact
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.everyone import Everyone
+from replay.snapshot import Snapshot
 from replay.tables import rows_of
 
 ROOT = Path(__file__).parent.parent
@@ -81,9 +81,9 @@ def dicts(table: pa.Table) -> list[dict[str, Any]]:
 
 def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[object, ...]]:
     """Yield the population's rows as the interpreted fold of each candidate gives them."""
-    asker = Asker(ledger)
+    snapshot = Snapshot(ledger, moment)
     for candidate in ledger.candidates(moment.position):
-        yield from map(row_of, asker.standings(candidate, moment))
+        yield from map(row_of, snapshot.standings(candidate))
 
 
 def row_of(standing: Standing) -> tuple[object, ...]:

@@ -34,7 +34,7 @@ from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from replay.everyone import Everyone
 from replay.inputs import InputsAt
-from replay.moment import HEAD, Known, moment_at
+from replay.snapshot import HEAD, Known, snapshot_at
 
 MARCH = ("2021-03-01", "2021-04-01")
 
@@ -108,7 +108,7 @@ def known(when: When | None) -> Known:
 
 def moment(ledger: Ledger, as_of: When, known_at: When | None = None) -> Moment:
     """Make a moment."""
-    return moment_at(ledger, at(as_of), known(known_at), NOW)
+    return snapshot_at(ledger, at(as_of), known(known_at), now=NOW).moment
 
 
 def inputs(

@@ -31,8 +31,7 @@ from told import at
 from projections.audit.conditions import Conditions, threshold
 from projections.audit.query import seconds
 from projections.standing import Moment
-from replay.ask import Asker
-from replay.moment import Known
+from replay.snapshot import Known, Snapshot
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -162,7 +161,7 @@ def test_no_instant_before_the_first_change_has_another_answer(random: Random) -
     late = max(row.occurred_at for row in made.rows) + 365 * DAY
     facts = [row.fact()._replace(recorded_at=late + row.position) for row in made.rows]
     with ledger_of_world(facts) as ledger:
-        asker = Asker(ledger)
+        now = Snapshot(ledger, Moment(0, None, 0))
         all_rows = {row.position: row for row in everything(ledger)}
         found = rows(ledger, "backdated", by="PT0S", changes=True, candidate="C-1")
         told = all_rows.values()
@@ -174,20 +173,20 @@ def test_no_instant_before_the_first_change_has_another_answer(random: Random) -
             quiet = [t for t in instants if about.occurred_at <= t < first]
             for name in names:
                 for t in random.sample(quiet, min(8, len(quiet))):
-                    assert not differs(asker, name, t, row["position"])
+                    assert not differs(now, name, t, row["position"])
             if row["changed"]:
                 assert any(
-                    differs(asker, name, first, row["position"])
+                    differs(now, name, first, row["position"])
                     for name in row["changed_exams"].split()
                 )
 
 
-def differs(asker: Asker, exam: str, as_of: int, position: int) -> bool:
+def differs(now: Snapshot, exam: str, as_of: int, position: int) -> bool:
     """Return whether the standing as of an instant is another once a position is known."""
     without, within = (
-        asker.standing("C-1", exam, Moment(as_of, None, known)).model_dump(
-            exclude={"known_at", "position", "next_change_at", "policy"}
-        )
+        now.at(Moment(as_of, None, known))
+        .standing("C-1", exam)
+        .model_dump(exclude={"known_at", "position", "next_change_at", "policy"})
         for known in (position - 1, position)
     )
     for said in (without, within):

@@ -17,7 +17,7 @@ from strategies import world
 from told import at
 
 from ledger.ledger import Ledger
-from replay.moment import Known
+from replay.snapshot import Known
 from retake_policies.shipped import shipped
 
 GENERAL = dict(shipped())["general"]

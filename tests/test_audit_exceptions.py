@@ -26,7 +26,7 @@ from story import (
 )
 from told import at
 
-from replay.moment import Known
+from replay.snapshot import Known
 from retake_policies.schema import parse_policy
 from retake_policies.shipped import shipped
 

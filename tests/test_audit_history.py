@@ -31,8 +31,7 @@ from told import at
 
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.ask import Asker
-from replay.moment import Known
+from replay.snapshot import Known, Snapshot
 
 CATALOGUE = (
     exam("AZ-104"),
@@ -187,14 +186,13 @@ def test_each_side_is_the_standing_of_its_moment(random: Random) -> None:
         head = ledger.head().position
         position = random.choice((head, random.randint(head // 2, head)))
         found = rows(ledger, "history", Known(position=position))
-        asker = Asker(ledger)
+        now = Snapshot(ledger, Moment(0, None, 0))
         for row in found:
             if row["exam"] is None:
                 continue
             for side, known in (("before", row["position"] - 1), ("after", row["position"])):
-                standing = asker.standing(
-                    "C-1", row["exam"], Moment(row["as_of"], None, known)
-                )  # fmt: skip
+                then = now.at(Moment(row["as_of"], None, known))
+                standing = then.standing("C-1", row["exam"])
                 assert row[f"status_{side}"] == standing.status
                 assert row[f"eligible_from_{side}"] == standing.eligible_from
                 assert row[f"sittings_in_series_{side}"] == standing.sittings_in_series
@@ -205,11 +203,11 @@ def test_each_side_is_the_standing_of_its_moment(random: Random) -> None:
         mine = [row.position for row in ledger.stream("candidate/C-1", upto=position)]
         assert sorted(set(told_of)) == mine
         assert told_of == sorted(told_of)
-        unchanged_elsewhere(ledger, asker, found, mine)
+        unchanged_elsewhere(ledger, now, found, mine)
 
 
 def unchanged_elsewhere(
-    ledger: Ledger, asker: Asker, found: list[dict[str, Any]], mine: list[int]
+    ledger: Ledger, now: Snapshot, found: list[dict[str, Any]], mine: list[int]
 ) -> None:
     """See to it that an event changed no exam's standing that no row tells of."""
     told_of = {(row["position"], row["exam"]) for row in found}
@@ -220,7 +218,7 @@ def unchanged_elsewhere(
             if (position, name) in told_of:
                 continue
             before, after = (
-                asker.standing("C-1", name, Moment(as_of[position], None, known))
+                now.at(Moment(as_of[position], None, known)).standing("C-1", name)
                 for known in (position - 1, position)
             )
             assert (before.status, before.eligible_from) == (after.status, after.eligible_from)

@@ -25,11 +25,11 @@ from replay.audit.registry import AUDITS
 from replay.checking import Checked, check
 from replay.formats.forms import INSIDE, beside, find_receipt, write
 from replay.formats.sheets import write_safe_csv
-from replay.moment import Known
 from replay.outputs import Output, Unknown
 from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, digest_of, read_receipt
 from replay.restating import restated
 from replay.rows import Rows
+from replay.snapshot import Known
 
 FORMS: tuple[Form, ...] = ("text", "csv", "json", "jsonl", "parquet", "xlsx")
 LATER = (

@@ -17,7 +17,7 @@ from ledger.instants import parse_instant
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.standing import Moment
-from replay.ask import Asker
+from replay.snapshot import Snapshot
 
 CAME_LATE = "2021-03-20T00:00:00Z"
 
@@ -41,7 +41,7 @@ def test_json_is_the_standing_of_python_to_the_byte(door: Doorstep) -> None:
     with Ledger.open("attempts.ledger", clock=lambda: 0, read_only=True) as ledger:
         position, recorded_at = ledger.head()
         moment = Moment(parse_instant("2021-04-12T00:00:00Z"), recorded_at, position)
-        standing = Asker(ledger).standing("C-1", "AZ-104", moment)
+        standing = Snapshot(ledger, moment).standing("C-1", "AZ-104")
     assert said == standing.model_dump_json() + "\n"
     answer = Standing.model_validate_json(said)
     assert answer.status == "waiting"

@@ -34,8 +34,8 @@ from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.desk import SOURCE, Desk, Matter, UnknownRequest, event_id
+from replay.snapshot import Snapshot
 
 WHO = "C-1"
 AZ = "AZ-104"
@@ -294,7 +294,7 @@ def test_what_the_ledger_refuses_leaves_nothing_behind(desk: Desk, ledger: Ledge
 def statuses(ledger: Ledger, as_of: str) -> tuple[str, list[str]]:
     """Return the standing of C-1: its status, and what is waived."""
     moment = Moment(at(as_of), None, ledger.head().position)
-    standing = Asker(ledger).standing(WHO, AZ, moment)
+    standing = Snapshot(ledger, moment).standing(WHO, AZ)
     return standing.status, [reason.code for reason in standing.waived]
 
 

@@ -35,10 +35,10 @@ from told import When, at
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.differences import CHANGED, differences
 from replay.everyone import Everyone
 from replay.population import SCHEMA, Scope
+from replay.snapshot import Snapshot
 
 DAY = 86_400_000_000
 
@@ -375,14 +375,14 @@ NOBODY = (None,) * len(SIDE)
 
 def standings_at(ledger: Ledger, moment: Moment) -> dict[tuple[str, str], tuple[object, ...]]:
     """Return everybody's standing, as a side of a row, by asking one after another."""
-    asker = Asker(ledger)
+    snapshot = Snapshot(ledger, moment)
     return {
         (who, standing.exam): tuple(
             value for name, value in zip(SCHEMA.names, row_of(standing), strict=True)
             if name in SIDE
         )
         for who in ledger.candidates(moment.position)
-        for standing in asker.standings(who, moment)
+        for standing in snapshot.standings(who)
     }  # fmt: skip
 
 

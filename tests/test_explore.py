@@ -36,9 +36,9 @@ from projections.answers import Sitting, Standing
 from projections.exceptions import requests_of
 from projections.standing import Moment
 from projections.tables import TABLES, Kind
-from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.read_model.readable import readable_name
+from replay.snapshot import Snapshot
 from replay.tables import rows_of
 from replay.violations import violations
 
@@ -60,8 +60,8 @@ class Explored:
     def __init__(self, ledger: Ledger, address: str) -> None:
         self.ledger = ledger
         self.address = address
-        self.asker = Asker(ledger)
         self.head = ledger.head().position
+        self.snapshot = Snapshot(ledger, Moment(NOW, None, self.head))
         self.events = {row.position: row for row in ledger.read()}
 
     def get(self, path: str, **words: str) -> tuple[int, str]:
@@ -83,13 +83,13 @@ class Explored:
 
     def standings(self, as_of: int) -> list[Standing]:
         """Ask Python about everybody."""
-        moment = Moment(as_of, None, self.head)
-        found = (self.asker.standings(who, moment) for who in self.ledger.candidates())
+        then = self.snapshot.at(Moment(as_of, None, self.head))
+        found = (then.standings(who) for who in self.ledger.candidates())
         return [standing for some in found for standing in some]
 
     def standing(self, candidate: str, exam: str, as_of: int, position: int) -> Standing | None:
         """Ask Python about one, None if nothing is visible."""
-        found = self.asker.standing(candidate, exam, Moment(as_of, None, position))
+        found = self.snapshot.at(Moment(as_of, None, position)).standing(candidate, exam)
         return found if found.sittings else None
 
     def annuls(self, row: Recorded) -> Recorded:
@@ -219,14 +219,14 @@ def exceptions_decided(it: Explored, since: str, until: str) -> Rows:
     moment, found = Moment(NOW, None, it.head), []
     for who in it.ledger.candidates():
         rows = it.ledger.stream(f"candidate/{who}")
-        for each in requests_of(who, rows, it.asker.catalogue(it.head), moment):
+        for each in requests_of(who, rows, it.snapshot.catalogue, moment):
             events = [it.ledger.find(cause.source, cause.id) for cause in each.events]
             decided = [e for e in events if e is not None and e.type != "ExceptionRequested"]
             if not decided or not within(decided[-1].occurred_at, since, until):
                 continue
             used = each.used_by and next(
                 sitting
-                for sitting in it.asker.standing(who, each.exam, moment).sittings
+                for sitting in it.snapshot.standing(who, each.exam).sittings
                 if sitting.registration_id == each.used_by
             )
             last = decided[-1]
@@ -291,13 +291,12 @@ def not_eligible(it: Explored, since: str, until: str, exam: str) -> Rows:
             continue
         if not within(row["started_at"], since, until):
             continue
-        standing = it.asker.standing(row["candidate"], row["exam"], Moment(NOW, None, it.head))
+        standing = it.snapshot.standing(row["candidate"], row["exam"])
         (sitting,) = (
             each for each in standing.sittings if each.registration_id == row["registration_id"]
         )
-        at_the_time = it.asker.standing(
-            row["candidate"], row["exam"], Moment(row["started_at"], None, it.head)
-        )
+        then = it.snapshot.at(Moment(row["started_at"], None, it.head))
+        at_the_time = then.standing(row["candidate"], row["exam"])
         found.append(
             {
                 "candidate": row["candidate"],
@@ -355,7 +354,7 @@ def policy_in_force(it: Explored, day: str) -> Rows:
     found = []
     for policy in sorted(exams):
         named = sorted(set(exams[policy]))
-        used = it.asker.standing("nobody", named[0], moment).policy
+        used = it.snapshot.at(moment).standing("nobody", named[0]).policy
         assert used is not None
         (published,) = (
             row for row in it.events.values() if row.type == "PolicyPublished" and
@@ -395,7 +394,7 @@ def timeline(it: Explored, candidate: str, exam: str) -> Rows:
         )
         stretches: Rows = []
         while at is not None:
-            each = it.asker.standing(candidate, name, Moment(at, None, it.head))
+            each = it.snapshot.at(Moment(at, None, it.head)).standing(candidate, name)
             line = {
                 "exam": name,
                 "valid_from": printed(at),

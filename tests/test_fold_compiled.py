@@ -22,12 +22,12 @@ from projections.catalogue import Catalogue
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.columns import build
 from replay.columns import cache as snapshot
 from replay.columns.cache import Columns
 from replay.everyone import Everyone
 from replay.population import Scope, as_columns, population
+from replay.snapshot import Snapshot
 from replay.tables import rows_of
 from retake_policies.durations import DAYS, MONTHS, TIME
 from retake_policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
@@ -53,19 +53,19 @@ class Both:
     def __init__(self, ledger: Ledger) -> None:
         head = ledger.head().position
         everyone = Everyone(ledger, cache=CACHE, snapshot=False)
-        self.asker = Asker(ledger)
+        self.head = Snapshot(ledger, Moment(0, None, head))
         self.columns: Columns = everyone.columns(head)
         self.kernels = everyone.kernels
         self.catalogue = as_arrays(everyone.catalogue(self.columns, head))
         self.policies = {
-            version.policy.sha256: version.policy
-            for version in self.asker.catalogue(head).published
+            version.policy.sha256: version.policy for version in self.head.catalogue.published
         }
 
     def agree(self, names: Iterable[str], moment: Moment) -> list[Standing]:
         """Hold the rows of some candidates equal, and give the standings they came from."""
         names = sorted(names)
-        standings = [each for who in names for each in self.asker.standings(who, moment)]
+        snapshot = self.head.at(moment)
+        standings = [each for who in names for each in snapshot.standings(who)]
         table = population(
             self.columns,
             self.catalogue,

@@ -51,10 +51,10 @@ from ledger.tlog.proof import prove_event
 from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import check_proof, open_checkpoint
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.read_model.follow import Ways, keeper
 from replay.read_model.rebuild import check
+from replay.snapshot import Snapshot
 from replay.tables import rows_of
 
 BEGIN = at("2021-03-01T09:00:00Z")
@@ -603,7 +603,7 @@ class Lives(RuleBasedStateMachine):
         moment = self.moments(data.draw)
         instant = (moment.known_at or BEGIN) + data.draw(st.integers(-1, 1))
         assert self.ledger.position_at(instant) == self.model.position_at(instant)
-        standing = Asker(self.ledger).standing(who, exam, moment)
+        standing = Snapshot(self.ledger, moment).standing(who, exam)
         rows = [r for r in self.recorded() if r.stream in (f"candidate/{who}",) or
                 not r.stream.startswith("candidate/")]  # fmt: skip
         reading = Reading(rows, exam, moment.as_of, moment.position, who)
@@ -615,7 +615,7 @@ class Lives(RuleBasedStateMachine):
     def ask_again(self, data: st.DataObject) -> None:
         """What was answered once is answered so for ever, to the byte."""
         who, exam, moment, said = data.draw(st.sampled_from(self.answers))
-        assert Asker(self.ledger).standing(who, exam, moment).model_dump_json() == said
+        assert Snapshot(self.ledger, moment).standing(who, exam).model_dump_json() == said
 
     @rule(data=st.data(), keep=st.booleans())
     def ask_about_everybody(self, data: st.DataObject, keep: bool) -> None:

@@ -18,8 +18,8 @@ from projections.standing import Moment
 from replay.columns import build
 from replay.columns import cache as snapshot
 from replay.everyone import Everyone
-from replay.moment import HEAD, Known, moment_at
 from replay.population import Scope
+from replay.snapshot import HEAD, Known, snapshot_at
 from replay.tables import rows_of
 
 EVENTS = facts()
@@ -40,7 +40,7 @@ def everyone(ledger: Ledger) -> Everyone:
 
 def at(ledger: Ledger, as_of: str, known: Known = HEAD) -> Moment:
     """Make a moment."""
-    return moment_at(ledger, parse_instant(as_of), known, NOW)
+    return snapshot_at(ledger, parse_instant(as_of), known, now=NOW).moment
 
 
 @pytest.mark.parametrize("known", [None, 0, 40, 200, 555])
@@ -119,10 +119,10 @@ import sys
 from pathlib import Path
 from ledger.ledger import Ledger
 from replay.everyone import Everyone
-from replay.moment import HEAD, moment_at
+from replay.snapshot import HEAD, snapshot_at
 ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
 everyone = Everyone(ledger, cache=Path(sys.argv[2]))
-moment = moment_at(ledger, int(sys.argv[3]), HEAD, 0)
+moment = snapshot_at(ledger, int(sys.argv[3]), HEAD, now=0).moment
 print(everyone.population(moment)["status"].to_pylist().count("waiting"))
 """
 

@@ -22,11 +22,10 @@ from projections.exceptions import requests_of
 from projections.reports.inputs import KEYS, TABLES, Period, schema_of
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
-from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.inputs import InputsAt
-from replay.moment import Known, moment_at
 from replay.outputs import table_named
+from replay.snapshot import Known, Snapshot, snapshot_at
 from replay.tables import rows_of, write_jsonl
 from retake_policies.shipped import shipped
 
@@ -47,15 +46,15 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
 
 def given(asked: Everyone, as_of: str, known: int) -> InputsAt:
     """Return the inputs at a moment."""
-    moment = moment_at(asked.ledger, at(as_of), Known(position=known), NOW)
+    moment = snapshot_at(asked.ledger, at(as_of), Known(position=known), now=NOW).moment
     return InputsAt(asked, moment, Period())
 
 
 def standings(ledger: Ledger, moment: Moment) -> Iterator[Any]:
     """Yield each standing by the interpreted fold."""
-    asker = Asker(ledger)
+    snapshot = Snapshot(ledger, moment)
     for candidate in ledger.candidates(moment.position):
-        yield from asker.standings(candidate, moment)
+        yield from snapshot.standings(candidate)
 
 
 @pytest.mark.parametrize(("as_of", "known"), MOMENTS)
@@ -81,11 +80,11 @@ def test_an_ordinal_is_the_one_a_candidate_was_told_when_the_sitting_began(
 ) -> None:
     """By the policy in force at its start: a later version makes no first sitting a retake."""
     made = given(asked, "2023-07-01", len(EVENTS))
-    asker = Asker(asked.ledger)
+    snapshot = Snapshot(asked.ledger, made.moment)
     names = ("candidate", "exam", "registration_id", "started_at", "ordinal")
     rows = list(rows_of(table_named("sittings", made, asked).select(list(names))))
     for candidate, exam, registration, start, ordinal in rows:
-        then = asker.standing(candidate, exam, Moment(start, None, made.moment.position))
+        then = snapshot.at(Moment(start, None, snapshot.position)).standing(candidate, exam)
         told = {sitting.registration_id: sitting.ordinal for sitting in then.sittings}
         assert told[registration] == ordinal, (candidate, exam, registration)
     assert {ordinal for *_, ordinal in rows} > {None, 1, 2, 3}

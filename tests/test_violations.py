@@ -30,9 +30,9 @@ from projections.catalogue import catalogue_of
 from projections.fold.rules import STATUSES
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
-from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.population import Scope
+from replay.snapshot import Snapshot
 from replay.violations import SCHEMA, violations
 
 SECOND = 1_000_000
@@ -338,11 +338,11 @@ def test_rows_are_sorted_by_candidate_exam_and_start(crowd: Crowd) -> None:
 
 def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[Any, ...]]:
     """Judge each sitting by a standing at its start, of a history in which it is not."""
-    asker = Asker(ledger)
+    snapshot = Snapshot(ledger, moment)
     catalogue = catalogue_of(ledger.catalogue(0, moment.position))
     for candidate in ledger.candidates(moment.position):
         rows = ledger.stream(f"candidate/{candidate}", upto=moment.position)
-        for standing in asker.standings(candidate, moment):
+        for standing in snapshot.standings(candidate):
             for sitting in standing.sittings:
                 key, start = sitting.registration_id, sitting.started_at
                 others = history_of(

@@ -21,9 +21,9 @@ from ledger.ledger import Appended, Ledger
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
-from replay.ask import Asker
 from replay.everyone import Everyone
 from replay.population import Scope
+from replay.snapshot import Snapshot
 from replay.what_if import Compared, Draft, totals, what_if
 from retake_policies.shipped import shipped
 
@@ -78,10 +78,10 @@ class Beside:
     def sittings(self, as_of: int) -> Iterator[tuple[Any, ...]]:
         """Judge each sitting at its start, in a history without it, by either ledger."""
         (ledger, _, moment), _ = sides = self.moments(as_of)
-        asker = Asker(ledger)
+        snapshot = Snapshot(ledger, moment)
         for who in ledger.candidates():
             rows = ledger.stream(f"candidate/{who}")
-            for standing in asker.standings(who, moment):
+            for standing in snapshot.standings(who):
                 for sitting in standing.sittings:
                     key, start = sitting.registration_id, sitting.started_at
                     others = [row for row in rows if row.type not in SITTING_KINDS

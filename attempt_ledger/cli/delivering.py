@@ -20,9 +20,9 @@ from attempt_ledger.cli.problems import CallProblem
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from projections.standing import Moment
-    from replay.moment import Known
     from replay.outputs import Output
     from replay.receipts import Form, Receipt
+    from replay.snapshot import Known
 
 ReceiptFile = Annotated[
     Path | None,
@@ -165,9 +165,9 @@ def check_picture(path: Path | None) -> None:
 def moment_of(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
     """Resolve the two axes; refuse a known_at at which the ledger knew nothing."""
     from ledger.instants import format_instant
-    from replay.moment import moment_at
+    from replay.snapshot import snapshot_at
 
-    moment = moment_at(ledger, as_of, known, now)
+    moment = snapshot_at(ledger, as_of, known, now=now).moment
     if moment.position == 0 and ledger.head().position > 0:
         first = next(iter(ledger.read(0, 1))).recorded_at
         raise CallProblem(

@@ -80,10 +80,10 @@ def diff(
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
         from replay.differences import differences
-        from replay.moment import moment_at
+        from replay.snapshot import snapshot_at
 
-        before = moment_at(everyone.ledger, first, known_first, now)
-        after = moment_at(everyone.ledger, second, known_second, now)
+        before = snapshot_at(everyone.ledger, first, known_first, now=now).moment
+        after = snapshot_at(everyone.ledger, second, known_second, now=now).moment
         check_order(everyone.ledger, before, after)
         table = differences(everyone, before, after, scope=scope_of(everyone, exam, named))
         write_table(table, format, output)

@@ -47,12 +47,12 @@ def history(
     """
     from ledger.cloudevents import to_cloudevent
     from ledger.privacy.vault import ERASED
-    from replay.moment import moment_at
+    from replay.snapshot import snapshot_at
 
     now = clock.now()
     with call_of(context).open() as ledger:
         stream = f"candidate/{candidate}"
-        moment = moment_at(ledger, now, known(known_at), now)
+        moment = snapshot_at(ledger, now, known(known_at), now=now).moment
         events = ledger.stream(stream, upto=moment.position)
         if not events and not ledger.stream(stream):
             raise no_candidate(candidate, ledger)

@@ -237,13 +237,12 @@ class _Published(NamedTuple):
 
 def _published(context: typer.Context, known_at: str | None) -> _Published:
     """Return the versions known at a moment, by (id, effective_from, position)."""
-    from replay.ask import Asker
-    from replay.moment import moment_at
+    from replay.snapshot import snapshot_at
 
     now = clock.now()
     with call_of(context).open() as ledger:
-        position = moment_at(ledger, now, known(known_at), now).position
-        catalogue = Asker(ledger).catalogue(position)
+        snapshot = snapshot_at(ledger, now, known(known_at), now=now)
+        position, catalogue = snapshot.position, snapshot.catalogue
     ends = catalogue.versions.annulled
     versions = [
         version

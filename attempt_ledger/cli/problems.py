@@ -63,7 +63,7 @@ def answered(call: Callable[[], object]) -> int:
 def sentences(error: Exception) -> Iterable[str]:
     """Return what went wrong, for every kind of error there is, each fault one sentence."""
     # Here, since a call that goes well does without them.
-    from replay.moment import UnansweredMoment
+    from replay.snapshot import UnansweredMoment
     from retake_policies.schema import PolicyError
 
     if isinstance(error, CallProblem | LedgerProblem | PolicyError | UnansweredMoment):

@@ -67,10 +67,10 @@ def replay(
     named = candidates_in(candidates)
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.moment import moment_at
         from replay.population import with_status
+        from replay.snapshot import snapshot_at
 
-        moment = moment_at(everyone.ledger, at, moment_known, now)
+        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
         table = everyone.population(moment, scope=scope_of(everyone, exam, named))
         if statuses:
             table = with_status(table, statuses)

@@ -30,8 +30,8 @@ from attempt_ledger.cli.values import instant, known
 if TYPE_CHECKING:
     from projections.reports.report import Report
     from replay.everyone import Everyone
-    from replay.moment import Known
     from replay.receipts import Basis, Parameters
+    from replay.snapshot import Known
 
 app = group()
 
@@ -193,7 +193,7 @@ def basis_of(
     as_of: int | None,
 ) -> tuple[Basis, Known]:
     """Read which knowledge is meant; raises CallProblem for two at once."""
-    from replay.moment import HEAD, Known
+    from replay.snapshot import HEAD, Known
 
     if (known_at is not None) + as_published + restated > 1:
         raise CallProblem("--known-at, --as-published and --restated exclude each other: give one")

@@ -103,8 +103,8 @@ def compare(backup: Path, draft: Draft) -> None:
     from ledger.instants import format_instant
     from ledger.ledger import Ledger
     from ledger.problems import Unsound
-    from replay.moment import HEAD, moment_at
     from replay.same_answers import answers_of
+    from replay.snapshot import HEAD, snapshot_at
 
     now = clock.now()
     compiled()
@@ -114,7 +114,7 @@ def compare(backup: Path, draft: Draft) -> None:
             Ledger.open(path, clock=clock.now, read_only=True) as ledger,
             counting("answering", ledger.head().position) as told,
         ):
-            moment = moment_at(ledger, now, HEAD, now)
+            moment = snapshot_at(ledger, now, HEAD, now=now).moment
             answers.append(
                 answers_of(ledger, moment, cache=cache_folder(), workers=cores(), progress=told)
             )

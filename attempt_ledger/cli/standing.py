@@ -60,19 +60,17 @@ def standing(
     shown = None if zone_name is None else zone(zone_name)
 
     from projections.sentences import IN_UTC, shown_in
-    from replay.ask import Asker
-    from replay.moment import moment_at
+    from replay.snapshot import snapshot_at
 
     show = IN_UTC if shown is None else shown_in(shown, str(zone_name))
     with call_of(context).open() as ledger:
         if not ledger.stream(f"candidate/{candidate}"):
             raise no_candidate(candidate, ledger)
-        moment = moment_at(ledger, at, moment_known, now)
-        asker = Asker(ledger)
+        snapshot = snapshot_at(ledger, at, moment_known, now=now)
         if exam is None:
-            answers = asker.standings(candidate, moment, show=show)
+            answers = snapshot.standings(candidate, show=show)
         else:
-            answers = (asker.standing(candidate, exam, moment, show=show),)
+            answers = (snapshot.standing(candidate, exam, show=show),)
         if format is Format.json:
             lines = [answer.model_dump_json() for answer in answers]
             put(f"{lines[0]}\n" if exam is not None else f"[{','.join(lines)}]\n")
@@ -81,9 +79,9 @@ def standing(
         from attempt_ledger.cli.output import console
         from attempt_ledger.cli.standing_text import all_standings, one_standing
 
-        catalogue = asker.catalogue(moment.position)
+        catalogue = snapshot.catalogue
         if exam is None:
-            page = all_standings(candidate, answers, catalogue, moment, show)
+            page = all_standings(candidate, answers, catalogue, snapshot.moment, show)
         else:
             page = one_standing(answers[0], catalogue, show)
         console().print(page)

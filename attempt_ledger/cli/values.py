@@ -12,7 +12,7 @@ from attempt_ledger.cli.problems import CallProblem
 from ledger.instants import parse_instant
 
 if TYPE_CHECKING:
-    from replay.moment import Known
+    from replay.snapshot import Known
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _POSITION = re.compile(r"@(\d{1,18})", re.ASCII)
@@ -36,7 +36,7 @@ def whole(text: str) -> str:
 
 def known(text: str | None, option: str = "--known-at") -> Known:
     """Read a known_at: an instant, a date, ``@42`` for a position, None for the head."""
-    from replay.moment import HEAD, Known
+    from replay.snapshot import HEAD, Known
 
     if text is None:
         return HEAD

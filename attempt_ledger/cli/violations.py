@@ -57,10 +57,10 @@ def violations(
     named = candidates_in(candidates)
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.moment import moment_at
+        from replay.snapshot import snapshot_at
         from replay.violations import violations as found
 
-        moment = moment_at(everyone.ledger, at, moment_known, now)
+        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
         table = found(everyone, moment, scope=scope_of(everyone, exam, named))
         write_table(table, format, output)
     return DONE

@@ -93,10 +93,10 @@ def what_if(
     drafts = [read_draft(path) for path in policies]
 
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.moment import moment_at
+        from replay.snapshot import snapshot_at
         from replay.what_if import what_if as compare
 
-        moment = moment_at(everyone.ledger, at, moment_known, now)
+        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
         compared = compare(
             everyone,
             moment,

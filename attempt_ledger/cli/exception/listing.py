@@ -76,15 +76,16 @@ def list_(
     moment_known = known(known_at)
 
     from replay.desk import Desk
-    from replay.moment import moment_at
+    from replay.snapshot import snapshot_at
 
     with call_of(context).open() as ledger:
         if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
             raise no_candidate(candidate, ledger)
         desk = Desk(ledger)
+        moment = snapshot_at(ledger, at, moment_known, now=now).moment
         chosen = (
             (each, desk.clear(each) if clear else {})
-            for each in desk.requests(moment_at(ledger, at, moment_known, now), candidate)
+            for each in desk.requests(moment, candidate)
             if exam in (None, each.exam) and wanted in (None, each.state)
         )
         if format is Format.json:

@@ -1,0 +1,302 @@
+"""A ledger at one (as_of, known_at): bound once, then asked.
+
+Light when imported, and while one candidate is asked about. What is asked about many is a function
+of its own module, which takes a snapshot; its method here imports it when it is called, because
+the compiler, NumPy and Arrow (half a second) come with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from ledger.events import Recorded
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from projections.answers import Standing
+from projections.catalogue import Catalogue, catalogue_of
+from projections.history import History, history_of
+from projections.sentences import IN_UTC, Show
+from projections.standing import Moment, standing_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from replay.columns.cache import Columns
+    from replay.compiled import Kernels
+    from replay.everyone import Everyone
+    from replay.population import Scope
+    from replay.what_if import Compared, Draft
+
+Say: TypeAlias = Callable[[str], None]
+"""Called with a sentence for a person: that the column cache was damaged, and is rebuilt."""
+
+Progress: TypeAlias = Callable[[int], None]
+"""Called with how many more facts were read."""
+
+
+class UnansweredMoment(Exception):
+    """A moment that cannot be asked about; str() is one sentence."""
+
+
+class Known(NamedTuple):
+    """What a question says of its known_at: nothing (the head), an instant, or a position."""
+
+    instant: int | None = None
+    """Microseconds UTC."""
+    position: int | None = None
+
+
+HEAD: Final = Known()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How questions about many are computed. What is answered does not depend on it."""
+
+    cache: Path | None = None
+    """A folder for compiled code, so that only the first run compiles; None keeps nothing."""
+    workers: int = 2
+    """How many threads fold at once."""
+    keep_columns: bool = True
+    """Keep the column cache beside the ledger and bring it up to date; else read all anew."""
+    say: Say = lambda sentence: None
+    progress: Progress = lambda facts: None
+
+
+class Snapshot:
+    """A ledger at one moment. `snapshot_at` binds one; `at` binds another of the same ledger.
+
+    Nothing is read before it is asked for. The ledger stays the caller's to close.
+    """
+
+    def __init__(self, ledger: Ledger, moment: Moment, engine: Engine = Engine()) -> None:
+        """Bind an open ledger at a moment that is resolved already (see `snapshot_at`)."""
+        self._read = _Read(ledger, engine)
+        self.moment = moment
+
+    def at(self, moment: Moment) -> Snapshot:
+        """Return the same ledger at another moment; what one has read serves the other."""
+        other = Snapshot.__new__(Snapshot)
+        other._read = self._read
+        other.moment = moment
+        return other
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return self._read.ledger
+
+    @property
+    def engine(self) -> Engine:
+        """How questions about many are computed."""
+        return self._read.engine
+
+    @property
+    def as_of(self) -> int:
+        """The instant whose truth is asked about, microseconds UTC."""
+        return self.moment.as_of
+
+    @property
+    def position(self) -> int:
+        """The last position that is known."""
+        return self.moment.position
+
+    @property
+    def entries(self) -> Sequence[Recorded]:
+        """Every event about exams, certifications and policies that is known, by position."""
+        return self._read.entries(self.position)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue: what is known of it at least, and each entry with its position.
+
+        Once `columns` was read it numbers exams and certifications as those do: who needs both
+        reads `columns` first.
+        """
+        if "columns" in self.__dict__:
+            return self._numbered
+        return self._read.catalogue(self.position)
+
+    @cached_property
+    def _numbered(self) -> Catalogue:
+        return catalogue_of(self.entries, self.columns.exams, self.columns.certifications)
+
+    # -- one candidate: from the events, never from a table
+
+    def history(self, candidate: str, exam: str | None = None) -> History:
+        """Return what is known of a candidate, laid out for one exam or for all."""
+        rows = self.ledger.stream(f"candidate/{candidate}", upto=self.position)
+        return history_of(rows, self.catalogue, exam)
+
+    def standing(self, candidate: str, exam: str, *, show: Show = IN_UTC) -> Standing:
+        """Return one candidate's standing for one exam.
+
+        A candidate of whom nothing is visible is answered like anybody who has never sat the exam.
+        `show` writes the instants in sentences.
+        """
+        history = self.history(candidate, exam)
+        return standing_of(candidate, exam, history, self.catalogue, self.moment, show)
+
+    def standings(self, candidate: str, *, show: Show = IN_UTC) -> tuple[Standing, ...]:
+        """Return a candidate's standing for every exam with a visible sitting, sorted by code."""
+        history, catalogue = self.history(candidate), self.catalogue
+        every = (
+            standing_of(candidate, exam, history, catalogue, self.moment, show)
+            for exam in sorted(history.runs)
+        )
+        return tuple(standing for standing in every if standing.sittings)
+
+    # -- many
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Everybody's facts as columns, up to the snapshot's position at least.
+
+        Where the folder of the column cache cannot be written to they are read anew, which is said.
+        """
+        return self._read.everyone.columns(self.position)
+
+    @property
+    def kernels(self) -> Kernels:
+        """The compiled loops."""
+        return self._read.everyone.kernels
+
+    def everybody(self, scope: Scope | None = None) -> pa.Table:
+        """Return everybody's standing: a table of `replay.population.SCHEMA`."""
+        return self._read.everyone.population(self.moment, scope=scope or _scope())
+
+    def violations(self, scope: Scope | None = None) -> pa.Table:
+        """Return the sittings taken while not eligible: a table of `replay.violations.SCHEMA`."""
+        return _many("violations")(self._read.everyone, self.moment, scope=scope or _scope())
+
+    def diff(self, other: Snapshot, scope: Scope | None = None) -> pa.Table:
+        """Return whose standing differs at another moment, and through which events.
+
+        A table of `replay.differences.CHANGED`: from this snapshot's moment to the other's.
+        """
+        everyone = self._read.everyone
+        return _many("differences")(everyone, self.moment, other.moment, scope=scope or _scope())
+
+    def what_if(
+        self, drafts: Sequence[Draft], *, since: int | None = None, scope: Scope | None = None
+    ) -> Compared:
+        """Return what draft policies would have done, beside those in force."""
+        everyone = self._read.everyone
+        compared: Compared = _many("what_if")(
+            everyone, self.moment, drafts, since=since, scope=scope or _scope()
+        )
+        return compared
+
+
+def snapshot_at(
+    ledger: Ledger,
+    as_of: int,
+    known: Known = HEAD,
+    *,
+    now: int,
+    engine: Engine = Engine(),
+) -> Snapshot:
+    """Bind a ledger at an instant, on the knowledge of another.
+
+    known_at becomes the last position with recorded_at <= known_at; without one it is the head,
+    whatever the clock says (spec section 1). The moment's own known_at is the instant asked for,
+    else when its position was recorded. All instants are microseconds UTC.
+
+    Raises UnansweredMoment for a known_at later than both the clock (`now`) and the head, since the
+    answer could still change, and for a position that the ledger has not reached.
+    """
+    return Snapshot(ledger, _resolved(ledger, as_of, known, now), engine)
+
+
+def _resolved(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
+    head = ledger.head()
+    if known.position is not None:
+        if known.position > head.position:
+            raise UnansweredMoment(
+                f"position {known.position} is not reached yet: the last is {head.position}"
+            )
+        return Moment(as_of, recorded_at(ledger, known.position), known.position)
+    if known.instant is None:
+        return Moment(as_of, head.recorded_at if head.position else None, head.position)
+    if known.instant > max(now, head.recorded_at if head.position else now):
+        raise UnansweredMoment(
+            f"known_at {format_instant(known.instant)} lies in the future, where the answer could "
+            f"still change: accepted is up to {format_instant(max(now, head.recorded_at))}"
+        )
+    return Moment(as_of, known.instant, ledger.position_at(known.instant))
+
+
+def recorded_at(ledger: Ledger, position: int) -> int | None:
+    """Return when a position was recorded; None for position 0, before the first."""
+    for row in ledger.read(position - 1, position):
+        return row.recorded_at
+    return None
+
+
+class _Read:
+    """What the snapshots of one ledger share: what was read of it once.
+
+    The catalogue is read once and then only brought up to date. Its entries carry their positions,
+    so that the latest serves every known_at before its own. May be shared by threads: what is laid
+    out is put in place in one step.
+    """
+
+    def __init__(self, ledger: Ledger, engine: Engine) -> None:
+        self.ledger = ledger
+        self.engine = engine
+        self._laid_out: tuple[int, list[Recorded], Catalogue] = (0, [], catalogue_of(()))
+
+    def catalogue(self, position: int) -> Catalogue:
+        """Return a catalogue that holds at least every entry up to a position."""
+        return self._reaching(position)[2]
+
+    def entries(self, position: int) -> list[Recorded]:
+        """Return the entries up to a position and no later ones."""
+        return [row for row in self._reaching(position)[1] if row.position <= position]
+
+    def _reaching(self, position: int) -> tuple[int, list[Recorded], Catalogue]:
+        upto, entries, catalogue = self._laid_out
+        if position > upto:
+            if fresh := self.ledger.catalogue(upto, position):
+                entries = [*entries, *fresh]
+                catalogue = catalogue_of(entries)
+            self._laid_out = (position, entries, catalogue)
+        return self._laid_out
+
+    @cached_property
+    def everyone(self) -> Everyone:
+        engine = self.engine
+        made: Everyone = _many("Everyone")(
+            self.ledger,
+            cache=engine.cache,
+            snapshot=engine.keep_columns,
+            workers=engine.workers,
+            say=engine.say,
+            progress=engine.progress,
+        )
+        return made
+
+
+_MANY: Final[Mapping[str, str]] = {
+    "Everyone": "replay.everyone",
+    "Scope": "replay.population",
+    "differences": "replay.differences",
+    "violations": "replay.violations",
+    "what_if": "replay.what_if",
+}
+"""What is asked about many: each function, and the module that it is imported from when called."""
+
+
+def _many(name: str) -> Any:
+    return getattr(import_module(_MANY[name]), name)
+
+
+def _scope() -> Scope:
+    """Return the scope of everybody."""
+    scope: Scope = _many("Scope")()
+    return scope
