@@ -116,6 +116,10 @@ class Appending:
         """Return the event of that idempotency key, of this transaction too."""
         return self._writing.find(source, id)
 
+    def annulled(self, stream: str, *, after: int) -> tuple[int, list[int]]:
+        """Return the last position, and what the events of a stream after one position annul."""
+        return self._writing.position, self._writing.annulled(stream, after)
+
     def differences(self, stored: Recorded, row: Row) -> tuple[str, ...]:
         """Name what differs between a row and the event of its key; empty for a duplicate."""
         return differences(stored, row, same_secret=self._same_secret, upcasts=self._upcasts)

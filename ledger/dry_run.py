@@ -84,6 +84,10 @@ class _Rehearsed(Writing):
         """Return the row of that key, recorded or rehearsed."""
         return super().find(source, id) or self._ledger.find(source, id)
 
+    def annulled(self, stream: str, after: int) -> list[int]:
+        """Return the positions that the events of a stream annul, recorded and rehearsed."""
+        return [row.annuls for row in self._ledger.stream(stream) if row.annuls is not None]
+
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten is in the stream."""
         return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))

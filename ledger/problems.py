@@ -1,8 +1,44 @@
-"""What can go wrong with a ledger, each as one clear sentence."""
+"""What can go wrong with a ledger, each as one clear sentence; and hostile text in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+_MOST_SHOWN = 60
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return text with every character escaped that is not printable and not in `keep`.
+
+    What is not printable: control characters (escape, C1), line ends, half characters, and what
+    turns the direction of writing. So no text of an input steers a terminal, or passes for a line
+    of ours.
+
+    >>> printable("C-1\\x1b[2J"), printable("a\\nb", keep="\\n")
+    ('C-1\\\\x1b[2J', 'a\\nb')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in keep else ascii(letter)[1:-1] for letter in text
+    )
+
+
+def shown(value: object) -> str:
+    """Return how a value of an input is quoted in a message: printable, at most 60 characters.
+
+    >>> shown("C-1\\n"), shown("x" * 99)[-5:], shown(10**5000)
+    ("'C-1\\\\n'", 'xxxx…', 'a number of more than 1,000 digits')
+    """
+    if isinstance(value, int) and value.bit_length() > 3_400:  # repr() of it may be refused
+        return "a number of more than 1,000 digits"
+    if isinstance(value, str) and len(value) > _MOST_SHOWN:
+        value = value[:_MOST_SHOWN]
+    try:
+        text = printable(repr(value))
+    except ValueError:  # such a number in a list
+        text = f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}…"
 
 
 class LedgerProblem(Exception):

@@ -384,7 +384,7 @@ def test_a_policy_is_checked_without_a_ledger(door: Doorstep) -> None:
     assert answer.code == 1
     assert answer.out.startswith("ours.toml")
     assert "theirs.toml: weight is no key of a policy; did you mean wait?" in answer.err
-    assert "missing.toml cannot be read" in door.wrong("policy", "check", "missing.toml")
+    assert "missing.toml: no such file" in door.wrong("policy", "check", "missing.toml")
     door.write("bytes.toml", b'id = "\xff"')
     assert "is not UTF-8" in door.refused("policy", "check", "bytes.toml")
 
@@ -428,7 +428,7 @@ def test_a_bad_policy_is_not_published_and_stops_the_good_ones_beside_it(door: D
     assert answer.code == 2
     assert 'wait.after[1] = "a week"' in answer.err
     assert door.done("export") == ""
-    assert "cannot be read" in door.wrong("policy", "publish", "missing.toml")
+    assert "missing.toml: no such file" in door.wrong("policy", "publish", "missing.toml")
 
 
 def test_a_policy_is_printed_for_a_history_that_is_moved_in(door: Doorstep) -> None:

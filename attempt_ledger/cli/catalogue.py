@@ -26,7 +26,11 @@ app = group()
 def catalogue(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.toml", help="Tables [[exam]], [[certification]], …")
+        Path,
+        typer.Argument(
+            metavar="FILE.toml",
+            help="Tables [[exam]], [[certification]], [[policy]]; 16 MB at most.",
+        ),
     ],
     print_lines: PrintLines = False,
     actor: Actor = ACTOR,

@@ -41,7 +41,9 @@ ExamOption = Annotated[str | None, typer.Option("--exam", metavar="X", help="Of 
 CandidateFile = Annotated[
     Path | None,
     typer.Option(
-        "--candidate-file", metavar="FILE", help="Of the candidates in this file alone, one a line."
+        "--candidate-file",
+        metavar="FILE",
+        help="Of the candidates in this file alone, one a line; 16 MB at most.",
     ),
 ]
 NoSnapshot = Annotated[
@@ -87,11 +89,13 @@ def candidates_in(path: Path | None) -> frozenset[str] | None:
 
     Raises OSError for a file that cannot be read, CallProblem for one that is not UTF-8.
     """
+    from ledger.intake.sources import read_whole
+
     if path is None:
         return None
     try:
         # With or without a byte order mark; ids may hold what Python too takes for a line's end.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_whole(path).decode("utf-8-sig").split("\n")
     except UnicodeError:
         raise CallProblem(f"{path} is not UTF-8: accepted is one candidate a line") from None
     return frozenset(line.strip() for line in lines if line.strip())

@@ -52,7 +52,9 @@ class Written(StrEnum):
     """,
 )
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Policy files, TOML.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Policy files, TOML, 16 MB at most.")
+    ],
 ) -> int:
     """Say of policy files whether they are sound; needs no ledger.
 
@@ -60,12 +62,13 @@ def check(
     exit code is 1.
     """
     from ledger.instants import format_instant
+    from ledger.intake.sources import read_whole
     from retake_policies.schema import PolicyError, parse_policy
 
     code = DONE
     for file in files:
         try:
-            policy = parse_policy(_bytes(file), str(file))
+            policy = parse_policy(read_whole(file), str(file))
         except PolicyError as error:
             code = REFUSED
             for problem in error.problems:
@@ -172,7 +175,8 @@ def publish(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE", help="Policy files, or names of shipped ones: general, mta-mce, mos."
+            metavar="FILE",
+            help="Policy files, 16 MB at most, or names of shipped ones: general, mta-mce, mos.",
         ),
     ],
     print_lines: PrintLines = False,
@@ -212,21 +216,15 @@ def publish(
         return append_entries(ledger, entries.facts, entries.unchanged, ", ".join(files))
 
 
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CallProblem(f"{file} cannot be read: {error.strerror}") from None
-
-
 def _read(file: str) -> tuple[str, str]:
     """Return a policy's id and text, of a file or of a shipped policy's name."""
+    from ledger.intake.sources import read_whole
     from retake_policies.schema import parse_policy
     from retake_policies.shipped import SHIPPED, shipped
 
     if file in SHIPPED and not Path(file).exists():
         return file, dict(shipped())[file]
-    data = _bytes(Path(file))
+    data = read_whole(file)
     return parse_policy(data, file).id, data.decode()
 
 

@@ -7,9 +7,11 @@ already adds nothing, what changed adds one event, and going back to an earlier 
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ledger.events import (
     Recorded,
 )
 from ledger.intake.catalogue_file import CatalogueProblem, read_catalogue
+from ledger.intake.sources import SourceProblem, parse_toml, read_whole
+from ledger.problems import shown
 
 SOURCE = "urn:attempt-ledger:catalogue"
 
@@ -80,18 +84,28 @@ class Catalogued:
 
 @dataclass
 class _Shelf:
-    """What is known of one subject: its entries as (time, order, edition, data), and the last id.
+    """What is known of one subject: its entries, and the last id.
 
-    The edition tells apart what stands side by side: a policy's versions by `effective_from`.
+    An edition is what stands side by side: a policy's versions by `effective_from`, each with its
+    entries as (time, order, data), sorted.
     """
 
-    entries: list[tuple[int, int, Any, dict[str, Any]]] = field(default_factory=list)
+    editions: dict[Any, list[tuple[int, int, dict[str, Any]]]] = field(default_factory=dict)
     last: int = 0
+    _order: Iterator[int] = field(default_factory=count)
 
-    def holding(self, time: int, edition: Any) -> dict[str, Any] | None:
-        """Return the data of the entry that holds at `time`: the latest that is no later."""
-        holding = [entry for entry in self.entries if entry[0] <= time and entry[2] == edition]
-        return max(holding, key=lambda entry: entry[:2])[3] if holding else None
+    def add(self, time: int, data: dict[str, Any]) -> None:
+        """Add an entry; of equal times the later one holds."""
+        insort(self._edition(data), (time, next(self._order), data))
+
+    def holding(self, time: int, data: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the entry that holds at `time`, the latest that is no later, of data's edition."""
+        entries = self._edition(data)
+        at = bisect_right(entries, time, key=itemgetter(0))
+        return entries[at - 1][2] if at else None
+
+    def _edition(self, data: Mapping[str, Any]) -> list[tuple[int, int, dict[str, Any]]]:
+        return self.editions.setdefault(_edition(data), [])
 
 
 class _Desk:
@@ -116,14 +130,13 @@ class _Desk:
         shelf = self._shelves.get(stream)
         if shelf is None:
             shelf = self._shelves[stream] = _shelf(stream, _EVENTS[kind], self._known(stream))
-        edition = _edition(data)
         event = _EVENTS[kind].model_validate(data)
         said = json.loads(event.to_json())
-        if shelf.holding(time, edition) == said:
+        if shelf.holding(time, data) == said:
             self.catalogued.unchanged += 1
             return
         shelf.last += 1
-        shelf.entries.append((time, len(shelf.entries), edition, said))
+        shelf.add(time, said)
         self.catalogued.facts.append(
             Fact(SOURCE, f"{stream}/{shelf.last}", subject, time, event, self._actor)
         )
@@ -138,8 +151,7 @@ def _shelf(stream: str, event: type[Event], known: Iterable[Recorded]) -> _Shelf
         if row.source == SOURCE and start == stream and number.isascii() and number.isdecimal():
             shelf.last = max(shelf.last, int(number))
         if row.type == event.type and row.position not in annulled:
-            data = row.payload()
-            shelf.entries.append((row.occurred_at, len(shelf.entries), _edition(data), data))
+            shelf.add(row.occurred_at, row.payload())
     return shelf
 
 
@@ -148,16 +160,22 @@ def _edition(data: Mapping[str, Any]) -> Any:
     if "toml" not in data:
         return None
     try:
-        return tomllib.loads(data["toml"]).get("effective_from")
-    except tomllib.TOMLDecodeError:  # recorded unchecked, by another door
+        edition = parse_toml(data["toml"]).get("effective_from")
+        hash(edition)
+        return edition
+    except (ValueError, RecursionError, TypeError):  # recorded unchecked, by another door
         return None
 
 
 def _policy(file: Path, check: Check) -> tuple[str, str]:
     try:
-        text = file.read_bytes().decode()
+        text = read_whole(file).decode()
+    except SourceProblem as problem:
+        raise CatalogueProblem([str(problem)]) from None
     except OSError as error:
-        raise CatalogueProblem([f"file = {file.name!r} cannot be read: {error.strerror}"]) from None
+        raise CatalogueProblem(
+            [f"file = {shown(file.name)} cannot be read: {error.strerror}"]
+        ) from None
     except UnicodeDecodeError as error:
         raise CatalogueProblem(
             [f"{file} is not UTF-8: byte 0x{error.object[error.start]:02X} at {error.start:,}"]

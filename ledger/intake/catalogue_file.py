@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.instants import SECOND, format_instant
-from ledger.problems import LedgerProblem
+from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
+from ledger.intake.report import one_line
+from ledger.intake.sources import SourceProblem, parse_toml, read_whole
+from ledger.problems import LedgerProblem, printable, shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLERANCE = 5 * 60 * SECOND
 """How far a `time` may lie after now (spec section 2)."""
 _DATES = ("time", "beta_opens_at", "live_at", "retires_at")
-_TOO_FINE = re.compile(rf"^\s*({'|'.join(_DATES)})\s*=\s*\d[^#\n]*\.\d{{6}}\d*[1-9]", re.MULTILINE)
+_TOO_FINE = re.compile(
+    rf"^[ \t]*({'|'.join(_DATES)})[ \t]*=[ \t]*\d[^#\n]*\.\d{{6}}\d*[1-9]", re.MULTILINE
+)
 
 
 class CatalogueProblem(LedgerProblem):
@@ -56,7 +59,9 @@ def read_catalogue(path: Path, *, now: int) -> list[Entry]:
     for name in tables:
         if name not in _SECTIONS:
             accepted = ", ".join(f"[[{section}]]" for section in _SECTIONS)
-            problems.append(f"{name} is no section of a catalogue: accepted are {accepted}")
+            problems.append(
+                f"{printable(name)} is no section of a catalogue: accepted are {accepted}"
+            )
     for section, shape in _SECTIONS.items():
         given = tables.get(section, [])
         if not isinstance(given, list) or not all(isinstance(table, dict) for table in given):
@@ -64,17 +69,18 @@ def read_catalogue(path: Path, *, now: int) -> list[Entry]:
             continue
         for number, table in enumerate(given, start=1):
             name = table.get(next(iter(shape)))
-            where = f"[[{section}]] {name if isinstance(name, str) and name else f'no. {number}'}"
+            where = f"[[{section}]] {_code(name) or f'no. {number}'}"
             found = [f"{where}: {problem}" for problem in _faults(section, table, now)]
             problems += found
             if not found:
                 entries.append(_entry(section, table, now))
     problems += _said_twice(entries)
-    problems += [
-        f"line {text.count(chr(10), 0, match.start(1)) + 1}: {match[1]} is finer than a "
-        "microsecond: give at most six decimals"
-        for match in _TOO_FINE.finditer(text)
-    ]
+    line, at = 1, 0
+    for match in _TOO_FINE.finditer(text):
+        line, at = line + text.count("\n", at, match.start()), match.start()
+        problems.append(
+            f"line {line}: {match[1]} is finer than a microsecond: give at most six decimals"
+        )
     if problems:
         raise CatalogueProblem([f"{path}, {problem}" for problem in problems])
     return entries
@@ -82,26 +88,28 @@ def read_catalogue(path: Path, *, now: int) -> list[Entry]:
 
 def _toml(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return text, tomllib.loads(text)
+        text = read_whole(path).decode("utf-8-sig")
+        return text, parse_toml(text)
     except IsADirectoryError:
         raise CatalogueProblem([f"{path} is a folder: name the file in it"]) from None
     except OSError as error:
         raise CatalogueProblem([f"{path} cannot be read: {error.strerror}"]) from None
+    except SourceProblem as problem:
+        raise CatalogueProblem([str(problem)]) from None
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise CatalogueProblem(
             [f"{path} is not UTF-8: byte 0x{byte:02X} at offset {error.start:,}; save it as UTF-8"]
         ) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise CatalogueProblem([f"{path} is not TOML: {error}"]) from None
+    except (ValueError, RecursionError) as error:
+        raise CatalogueProblem([f"{path} is not TOML: {one_line(str(error))}"]) from None
 
 
 def _faults(section: str, table: Mapping[str, Any], now: int) -> Iterator[str]:
     shape = _SECTIONS[section]
     for key in table:
         if key not in shape:
-            yield f"{key} is no key of it: accepted are {', '.join(shape)}"
+            yield f"{printable(key)} is no key of it: accepted are {', '.join(shape)}"
     for key, (read, wanted, needed) in shape.items():
         if key not in table:
             if needed:
@@ -159,14 +167,16 @@ def _instant(value: object) -> int | None:
         since = datetime(value.year, value.month, value.day, tzinfo=UTC) - _EPOCH
     else:
         return None
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    instant = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    return instant if MIN_INSTANT <= instant <= MAX_INSTANT else None
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, datetime) and value.tzinfo is None:
+    if not isinstance(value, datetime):
+        return shown(value)
+    if value.tzinfo is None:
         return f"{value.isoformat()}, which has no offset"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return f"{value.isoformat()}, which lies outside the years 1 to 9999 of UTC"
 
 
 class _Key(NamedTuple):

@@ -7,10 +7,24 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ledger.intake.sources import Source, SourceProblem
+from ledger.intake.sources import LONGEST_LINE, Source, SourceProblem
+
+MOST_COLUMNS = 1_000
+"""Columns a header may have."""
+MOST_LINES = 100
+"""Lines a row may have. After a quote that is never closed only its own line is at fault and the
+lines after it are read anew, as a row each: without a bound that grows with the square."""
 
 _SAID_BY_CSV = {
     "unexpected end of data": "a quote that opens in it is never closed",
+    "a row of more than": (
+        f"a quote that opens in it is not closed within {MOST_LINES} lines, which is as many as a "
+        "row may have"
+    ),
+    "a row longer than": (
+        f"a quote that opens in it is not closed within {LONGEST_LINE:,} characters, which is as "
+        "many as a row may have"
+    ),
     "',' expected after '\"'": 'a quote in a quoted field is not doubled ("")',
     "field larger than field limit": "a field is far too long (is a quote never closed?)",
     "new-line character seen in unquoted field": (
@@ -48,6 +62,10 @@ class CsvFile:
             break
         if not self.header:
             raise SourceProblem(f"{source.name} is empty: a CSV begins with a header line")
+        if len(self.header) > MOST_COLUMNS:
+            raise SourceProblem(
+                f"{source.name} has {len(self.header):,} columns: a CSV may have {MOST_COLUMNS:,}"
+            )
 
     def rows(self) -> Iterator[CsvRow]:
         """Hand out the rows after the header in order; blank lines are none."""
@@ -76,24 +94,27 @@ class CsvFile:
                     elif fields:
                         yield CsvRow(line, fields, "")
                 return
-            except csv.Error as error:
+            except (csv.Error, _TooLong) as error:
                 said = str(error)
             # Only the row's first line is at fault for sure: what follows it is read anew, so that
             # a stray quote does not swallow the good rows up to the next one.
-            first = held[0]
-            self._again.extendleft(reversed(held[1:]))
+            first, *others = held
+            self._again.extendleft(reversed(others))
             held.clear()
             self._line += 1
             problem = self._fault(self._line) if faults else ""
             yield CsvRow(self._line, _fields_anyhow(first), problem or _explain(said))
 
     def _feed(self) -> Iterator[str]:
-        keep = self._held.append
-        while self._again:
-            keep(line := self._again.popleft())
-            yield line
-        for line in self._lines:
-            keep(line)
+        """Yield the lines for one reader; raises _TooLong for a row without an end in sight."""
+        again, held, length = self._again, self._held, 0
+        while (line := again.popleft() if again else next(self._lines, None)) is not None:
+            length = length + len(line) if held else len(line)
+            held.append(line)
+            if len(held) > MOST_LINES:
+                raise _TooLong(f"a row of more than {MOST_LINES} lines")
+            if length > LONGEST_LINE and len(held) > 1:
+                raise _TooLong(f"a row longer than {LONGEST_LINE:,} characters")
             yield line
 
     def _fault(self, first: int) -> str:
@@ -101,6 +122,10 @@ class CsvFile:
         faults = self._source.faults
         found = [faults.pop(line) for line in range(first, self._line + 1) if line in faults]
         return found[0] if found else ""
+
+
+class _TooLong(Exception):
+    """The row has more lines, or characters, than one may have."""
 
 
 def _explain(said: str) -> str:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 
 from ledger.cloudevents import parse_line
 from ledger.events import Fact
 from ledger.intake.items import Item
-from ledger.intake.report import LINE, PROBLEM
+from ledger.intake.report import PROBLEM, mended, unexpected
 from ledger.intake.sources import Source
-from ledger.problems import MalformedFact
+from ledger.problems import MalformedFact, shown
 
 Check = Callable[[Fact], str | None]
 """Say what is wrong with a fact that `ledger` cannot judge, such as a policy; None if nothing."""
 
+_IDS = ("exam", "registration_id", "request_id", "certification", "policy")
+
 
 def read_lines(
-    source: Source, *, actor: str | None = None, check: Check | None = None
+    source: Source,
+    *,
+    actor: str | None = None,
+    check: Check | None = None,
+    as_recorded: bool = False,
 ) -> Iterator[Item]:
-    """Hand out every line that is not blank, sound or not, in order; raises BrokenSource.
+    """Yield every line that is not blank, sound or not, in order; raises BrokenSource.
 
-    `actor` is who recorded what names none itself.
+    `actor` is who recorded what names none itself. Lines that are taken `as_recorded`, a history,
+    may hold ids that are refused of new facts.
     """
     for number, text in enumerate(source.lines(), start=1):
         if source.faults and (fault := source.faults.pop(number, None)):
@@ -29,28 +35,30 @@ def read_lines(
         elif text and not text.isspace():
             try:
                 fact = parse_line(mended(text) if PROBLEM in text else text.rstrip())
+                if not as_recorded:
+                    check_ends(fact)
                 if actor is not None and fact.actor is None:
                     fact = fact._replace(actor=actor)
-                if check is not None and (wrong := check(fact)):
-                    raise MalformedFact(wrong)
-                yield Item(number, text, (fact.row(),), kept=fact.recorded_at)
+                wrong = None if check is None else check(fact)
+                rows = () if wrong else (fact.row(),)
+                item = Item(number, text, rows, wrong or "", fact.recorded_at)
             except MalformedFact as problem:
-                yield Item(number, text, (), str(problem))
+                item = Item(number, text, (), str(problem))
+            except Exception as error:
+                item = Item(number, text, (), unexpected(error))
+            yield item
 
 
-def mended(text: str) -> str:
-    """Return a line of a rejects file as it was before its member `problem` was added.
-
-    A line that was no JSON object then is taken out of the member `line` again.
-    """
-    try:
-        members = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(members, dict) or PROBLEM not in members:
-        return text
-    del members[PROBLEM]
-    if members.keys() == {LINE} and isinstance(members[LINE], str):
-        line: str = members[LINE]
-        return line
-    return json.dumps(members, ensure_ascii=False)
+def check_ends(fact: Fact) -> None:
+    """Raise MalformedFact, one sentence, for an id or code with blanks at either end."""
+    event = fact.event
+    named: list[tuple[str, str | None]] = [
+        ("source", fact.source),
+        ("id", fact.id),
+        ("subject", fact.subject),
+    ]
+    named += [(f"data.{name}", getattr(event, name, None)) for name in _IDS]
+    named += [("data.exams", code) for code in getattr(event, "exams", None) or ()]
+    for name, value in named:
+        if value is not None and value != value.strip():
+            raise MalformedFact(f"{name} {shown(value)} has blanks around it")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from ledger.intake.sources import Source, SourceProblem
+from ledger.problems import printable
 
 PROBLEM = "problem"
 """The column or member that says why a row was refused; on input it is passed over."""
 LINE = "line"
 """The member that holds, in a rejects file of lines, a line that is no JSON object."""
 _NAMED = 5
+_LONGEST_PROBLEM = 2_000
+_JSON_BLANKS = " \t\r\n"
+# Numbers stay text: one of many digits would take the square of their count to read.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 
 
 @dataclass
@@ -104,6 +110,82 @@ class Report:
             self.examples.append(f"line {line:,}: {problem}")
 
 
+def one_line(problem: str) -> str:
+    """Return a problem as one line that can be shown, and is no longer than one reads."""
+    line = printable(problem)
+    return line if len(line) <= _LONGEST_PROBLEM else f"{line[:_LONGEST_PROBLEM]}…"
+
+
+def unexpected(error: Exception) -> str:
+    """Return the problem of a row that ran into a fault of this program."""
+    return (
+        f"this should not have happened: {type(error).__name__}: {error}; please report it with "
+        "this row"
+    )
+
+
+def mended(text: str) -> str:
+    """Return a line of a rejects file as it was before its member `problem` was added.
+
+    A line that was no JSON object then is taken out of the member `line` again. All else stays as
+    it is written: whatever was wrong with it is still to be seen.
+    """
+    members = members_of(text)
+    if members is None or all(name != PROBLEM for name, _ in members):
+        return text
+    (name, written), *others = [each for each in members if each[0] != PROBLEM] or [("", "")]
+    value = written.partition(":")[2].strip(_JSON_BLANKS)
+    if name == LINE and not others and value.startswith('"'):
+        line: str = json.loads(value)
+        with suppress(UnicodeEncodeError):  # half a character is no text
+            line.encode()
+            return line
+        return text
+    return _object(members)
+
+
+def members_of(text: str) -> list[tuple[str, str]] | None:
+    """Return the members of a JSON object, each with its name and as it is written; None if none.
+
+    >>> members_of('{"a": 1.50, "a": [2]}')
+    [('a', '"a": 1.50'), ('a', '"a": [2]')]
+    """
+    members: list[tuple[str, str]] = []
+    try:
+        at = _after("{", text, 0)
+        while not text.startswith("}", at):
+            if members:
+                at = _after(",", text, at)
+            name, end = _DECODER.raw_decode(text, at)
+            if not text.startswith('"', at):
+                return None
+            _, end = _DECODER.raw_decode(text, _after(":", text, end))
+            members.append((name, text[at:end]))
+            at = _past_blanks(text, end)
+    except (ValueError, RecursionError):
+        return None
+    return None if text[at + 1 :].strip(_JSON_BLANKS) else members
+
+
+def _after(mark: str, text: str, at: int) -> int:
+    """Return where it goes on after a mark and the blanks around it; ValueError without one."""
+    at = _past_blanks(text, at)
+    if not text.startswith(mark, at):
+        raise ValueError
+    return _past_blanks(text, at + 1)
+
+
+def _past_blanks(text: str, at: int) -> int:
+    while text[at : at + 1] in _JSON_BLANKS and at < len(text):
+        at += 1
+    return at
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    """Write an object of members, but for its problem."""
+    return "{" + ",".join(written for name, written in members if name != PROBLEM) + "}"
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
@@ -148,19 +230,15 @@ class Rejects:
 
     def json_line(self, line: str, problem: str) -> None:
         """Add a line; what is no JSON object is kept as text in the member `line`."""
-        said = json.dumps(problem, ensure_ascii=False)
         body = line.strip()
-        try:
-            members = json.loads(body)
-        except (ValueError, RecursionError):
-            members = None
-        if not isinstance(members, dict):
+        members = members_of(body)
+        if members is None:
             body = json.dumps({LINE: body}, ensure_ascii=False)
-        elif PROBLEM in members:
-            del members[PROBLEM]
-            body = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+        elif any(name == PROBLEM for name, _ in members):
+            body = _object(members)
         start = body.removesuffix("}").rstrip()
         comma = "" if start == "{" else ","
+        said = json.dumps(problem, ensure_ascii=False)
         self.write(f'{start}{comma}"{PROBLEM}":{said}}}\n')
 
     def write(self, text: str) -> None:
@@ -194,14 +272,30 @@ class Rejects:
                 raise self._unwritable(error) from None
 
     def _open(self) -> TextIO:
-        old = self.path.with_name(self.path.name + ".old")
+        """Make the file, for its owner alone: its rows hold names and addresses.
+
+        What is no regular file, such as a pipe, is written as it is. A link is kept as the file of
+        an earlier run is: nothing is ever written through one.
+        """
+        path, mode = self.path, 0o600
         try:
-            if self.path.is_file():
-                os.replace(self.path, old)
-                self.kept = old
-            return open(self.path, "w", encoding="utf-8", errors="surrogateescape", newline="")
+            if path.is_file() or (path.is_symlink() and not path.exists()):
+                mode &= path.lstat().st_mode  # not widened
+                kept = path.with_name(f"{path.name}.old")
+                os.replace(path, kept)
+                self.kept = kept
+                if not kept.is_symlink():
+                    kept.chmod(mode)
+            elif path.exists():
+                return self._text(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+            return self._text(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            )
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def _text(self, descriptor: int) -> TextIO:
+        return open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="")
 
     def _unwritable(self, error: OSError) -> SourceProblem:
         return SourceProblem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -14,9 +15,9 @@ from ledger.events import BetaRescored, Event, ExamAttempted, ExamFailed, ExamPa
 from ledger.instants import format_instant, parse_instant
 from ledger.intake.csv_rows import CsvFile
 from ledger.intake.items import Item
-from ledger.intake.report import PROBLEM
+from ledger.intake.report import PROBLEM, unexpected
 from ledger.intake.sources import Source, SourceProblem
-from ledger.problems import MalformedFact
+from ledger.problems import MalformedFact, printable, shown
 
 REQUIRED = ("candidate_id", "exam", "registration_id", "started_at", "outcome")
 OPTIONAL = ("ended_at", "delivery", "result_at", "score", "source")
@@ -67,15 +68,18 @@ class ResultsReader:
                 yield Item(line, fields, (), problem)
                 continue
             try:
-                yield Item(line, fields, [fact.row() for fact in facts(fields)])
+                item = Item(line, fields, [fact.row() for fact in facts(fields)])
             except BadRow as bad:
-                yield Item(line, fields, (), str(bad))
+                item = Item(line, fields, (), str(bad))
             except MalformedFact as malformed:
                 # In the words of the file: the columns have other names than the attributes.
                 problem = str(malformed)
                 if problem.startswith("subject "):
                     problem = f"candidate_id {problem.removeprefix('subject ')}"
-                yield Item(line, fields, (), problem)
+                item = Item(line, fields, (), problem)
+            except Exception as error:
+                item = Item(line, fields, (), unexpected(error))
+            yield item
 
 
 class ResultRows:
@@ -120,10 +124,10 @@ class ResultRows:
         ):
             _check_names(candidate, exam, registration)
         if outcome not in ("pass", "fail", "pending"):
-            raise BadRow(f"outcome should be pass, fail or pending, not {outcome!r}")
+            raise BadRow(f"outcome should be pass, fail or pending, not {shown(outcome)}")
         if delivery not in ("live", "beta"):
             if delivery:
-                raise BadRow(f"delivery should be live or beta, not {delivery!r}")
+                raise BadRow(f"delivery should be live or beta, not {shown(delivery)}")
             delivery = "live"
         zone = settings.zone
         started = _instant("started_at", started_at, zone)
@@ -167,14 +171,14 @@ class ResultRows:
             # Everything else was looked at above.
             column = str(error.errors(include_url=False)[0]["loc"][0])
             value = exam if column == "exam" else registration
-            raise BadRow(f"{column} {value!r} holds a control character") from None
+            raise BadRow(f"{column} {shown(value)} holds a control character") from None
 
 
 def _check_header(header: Sequence[str], name: str, ignore_extra: bool) -> None:
     accepted = f"a results CSV has {', '.join(REQUIRED)} and may have {', '.join(OPTIONAL)}"
-    twice = sorted({column for column in header if header.count(column) > 1})
+    twice = sorted(column for column, count in Counter(header).items() if count > 1)
     if twice:
-        raise SourceProblem(f"{name}: the column {', '.join(twice)} is there more than once")
+        raise SourceProblem(f"{name}: the column {_named(twice)} is there more than once")
     missing = [column for column in REQUIRED if column not in header]
     if missing:
         hint = ""
@@ -183,11 +187,17 @@ def _check_header(header: Sequence[str], name: str, ignore_extra: bool) -> None:
         raise SourceProblem(f"{name} has no column {', '.join(missing)}: {accepted}{hint}")
     extra = [column for column in header if column not in (*_ORDER, PROBLEM)]
     if extra and not ignore_extra:
-        named = ", ".join(column or "(a column without a name)" for column in extra)
         raise SourceProblem(
-            f"{name} has the unknown column {named}: {accepted}; "
+            f"{name} has the unknown column {_named(extra)}: {accepted}; "
             "to pass over others give --ignore-extra"
         )
+
+
+def _named(columns: Sequence[str]) -> str:
+    """Name columns of an input, the first few of many."""
+    named = [printable(column[:60]) or "(a column without a name)" for column in columns[:5]]
+    more = len(columns) - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
 def _check_names(candidate: str, exam: str, registration: str) -> None:
@@ -196,7 +206,7 @@ def _check_names(candidate: str, exam: str, registration: str) -> None:
         if not value:
             raise BadRow(f"{column} is empty")
         if value != value.strip():
-            raise BadRow(f"{column} {value!r} has blanks around it")
+            raise BadRow(f"{column} {shown(value)} has blanks around it")
 
 
 def _instant(column: str, text: str, zone: ZoneInfo | None) -> int:
@@ -239,5 +249,5 @@ def _score(text: str) -> int | float | None:
     if not text:
         return None
     if not _SCORE.fullmatch(text):
-        raise BadRow(f"score should be a number such as 85 or 68.5, not {text!r}")
+        raise BadRow(f"score should be a number such as 85 or 68.5, not {shown(text)}")
     return float(text) if "." in text else int(text)

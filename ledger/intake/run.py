@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ledger.intake.items import Item
 from ledger.intake.lines import Check, read_lines
-from ledger.intake.report import Rejects, Report, default_rejects
+from ledger.intake.report import Rejects, Report, default_rejects, one_line, unexpected
 from ledger.intake.results import CsvSettings, ResultsReader
 from ledger.intake.settle import Lines, Refusal, Results, Settled, Stopwatch
 from ledger.intake.sources import BrokenSource, Source, SourceProblem
@@ -154,7 +154,9 @@ class _Run:
                     self._beside = ResultsBeside(source.name, options.csv)
                     self._items = self._beside.items()
         else:
-            self._items = read_lines(source, actor=options.csv.actor, check=options.check)
+            self._items = read_lines(
+                source, actor=options.csv.actor, check=options.check, as_recorded=self._keep
+            )
             self._settler = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
 
     def go(self, progress: Progress | None) -> None:
@@ -212,7 +214,7 @@ class _Run:
         """Record what is sound of a batch, then set aside what was refused of it, in order."""
         report = self._report
         sound = [item for item in batch if not item.problem]
-        settled = self._settler.settle(sound) if sound else Settled()
+        settled = self._settle_sound(sound)
         report.read += len(batch)
         report.recorded += settled.recorded
         report.duplicates += settled.duplicates
@@ -224,7 +226,8 @@ class _Run:
         for index, item in enumerate(batch):
             refusal = Refusal(item.problem, False) if item.problem else refused.get(item.line)
             if refusal is not None:
-                report.refuse(item.line, refusal.problem, conflict=refusal.conflict)
+                problem = one_line(refusal.problem)
+                report.refuse(item.line, problem, conflict=refusal.conflict)
                 if self._keep:
                     report.stopped = (
                         f"line {item.line:,} cannot be taken, and what comes after it would be out "
@@ -232,8 +235,29 @@ class _Run:
                     )
                     report.read -= len(batch) - index - 1
                     break
-                self._set_aside(item, refusal.problem)
+                self._set_aside(item, problem)
         self._rejects.flush()
+        return settled
+
+    def _settle_sound(self, items: list[Item]) -> Settled:
+        """Record a batch; whatever goes wrong with one of its rows costs that row alone.
+
+        A fault of this program undoes the transaction: the halves are tried one after the other,
+        down to the row that it is. Raises LedgerProblem for what ends the import.
+        """
+        if not items:
+            return Settled()
+        try:
+            return self._settler.settle(items)
+        except (LedgerProblem, OSError, MemoryError):
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                return Settled(refused={0: Refusal(unexpected(error), False)})
+        middle = len(items) // 2
+        settled = self._settle_sound(items[:middle])
+        if not (self._keep and settled.refused):
+            settled.add(self._settle_sound(items[middle:]), middle)
         return settled
 
     def _set_aside(self, item: Item, problem: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain as joined
 from typing import NamedTuple
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate
@@ -16,6 +16,10 @@ from ledger.events import ExamAttempted, Recorded, Row
 from ledger.instants import format_instant
 from ledger.intake.items import Item
 from ledger.ledger import Ledger
+
+MOST_RESULTS = 50
+"""Results that a sitting may have, the first and those that correct it."""
+_REMEMBERED = 10_000
 
 Stopwatch = Callable[[], float]
 """Tells seconds that only ever go forward, from any beginning."""
@@ -40,6 +44,15 @@ class Settled:
     """By index in the batch."""
     seconds: float = 0.0
     """How long it held the write lock, without the time it waited for it."""
+
+    def add(self, other: Settled, index: int) -> None:
+        """Add what became of the rows that follow in the batch, from `index` on."""
+        self.recorded += other.recorded
+        self.duplicates += other.duplicates
+        self.corrections += other.corrections
+        self.superseded += other.superseded
+        self.refused |= {index + each: refusal for each, refusal in other.refused.items()}
+        self.seconds += other.seconds
 
 
 class Lines:
@@ -80,6 +93,7 @@ class Results:
         self._stopwatch = stopwatch
         self._corrections = corrections
         self._all_new = True  # the last batch was: then this one may well be too
+        self._memory = _Memory()
 
     def settle(self, batch: Sequence[Item]) -> Settled:
         """Append a batch of sound rows; raises LedgerProblem, and then nothing of it was."""
@@ -91,7 +105,7 @@ class Results:
 
     def _optimistic(self, batch: Sequence[Item]) -> Settled | None:
         """Append all of a batch if all of it is new; else change nothing."""
-        rows = list(chain.from_iterable([item.rows for item in batch]))
+        rows = list(joined.from_iterable([item.rows for item in batch]))
         try:
             with self._ledger.appending() as appending:
                 began = self._stopwatch()
@@ -103,14 +117,32 @@ class Results:
 
     def _careful(self, batch: Sequence[Item]) -> Settled:
         """Look at what the ledger holds of each row before any of it is appended."""
+        memory, self._memory = self._memory, _Memory()  # what is rolled back is not remembered
         with self._ledger.appending() as appending:
             began = self._stopwatch()
-            desk = _Desk(appending, self._ledger, corrections=self._corrections)
+            desk = _Desk(appending, memory, corrections=self._corrections)
             for index, item in enumerate(batch):
                 desk.settle(index, item.rows)
             desk.append()
+        self._memory = memory
         desk.settled.seconds = self._stopwatch() - began
         return desk.settled
+
+
+@dataclass
+class _Memory:
+    """What was looked up of corrected results: each event once, however many rows ask for it."""
+
+    chains: dict[tuple[str, str], list[Recorded]] = field(default_factory=dict)
+    """By the key of a first result: it and those that correct it. A chain only ever grows."""
+    annulled: dict[str, tuple[int, set[int]]] = field(default_factory=dict)
+    """By stream: up to which position it was looked through, and what was annulled by then."""
+
+    def limit(self) -> None:
+        """Forget all when it gets large, so that memory stays flat."""
+        if len(self.chains) + len(self.annulled) > _REMEMBERED:
+            self.chains.clear()
+            self.annulled.clear()
 
 
 class _NotAllNew(Exception):
@@ -120,10 +152,11 @@ class _NotAllNew(Exception):
 class _Desk:
     """One transaction's decisions; what is to go in is held back and appended together."""
 
-    def __init__(self, appending: Appending, ledger: Ledger, *, corrections: bool) -> None:
+    def __init__(self, appending: Appending, memory: _Memory, *, corrections: bool) -> None:
         self.settled = Settled()
         self._appending = appending
-        self._ledger = ledger
+        self._memory = memory
+        memory.limit()
         self._corrections = corrections
         self._new: list[Row] = []
         self._keys: set[tuple[str, str]] = set()  # of the new
@@ -183,20 +216,31 @@ class _Desk:
         Not only the latest: a file imported again must add nothing, though a later one corrected
         what it says.
         """
-        chain = [first]
-        for number in count(2):
-            further = row._replace(id=f"{row.id}/{number}")
-            stored = self._find(further.source, further.id)
+        chain = self._memory.chains.setdefault((row.source, row.id), [first])
+        while len(chain) < MOST_RESULTS:
+            stored = self._find(row.source, f"{row.id}/{len(chain) + 1}")
             if stored is None:
                 break
-            if not self._appending.differences(stored, further):
-                self._note_if_replaced(row.source, f"{row.id}/{number + 1}")
-                return None
             chain.append(stored)
-        annulled = {event.annuls for event in self._ledger.stream(row.stream)}
-        standing = [event for event in chain if event.position not in annulled]
-        latest = max((event.occurred_at for event in standing), default=row.occurred_at)
-        if row.occurred_at < latest:
+        further = row._replace(id=f"{row.id}/{len(chain) + 1}")
+        for number, stored in enumerate(chain[1:], start=2):
+            if stored.occurred_at == row.occurred_at and not self._appending.differences(
+                stored, row._replace(id=stored.id)
+            ):
+                self.settled.superseded += number < len(chain)
+                return None
+        if len(chain) >= MOST_RESULTS:
+            return Refusal(
+                f"the result was corrected {len(chain) - 1} times already, which is as often as it "
+                "can be: record a further one by `record`, under an id of its own",
+                conflict=True,
+            )
+        later = [event for event in chain if event.occurred_at > row.occurred_at]
+        if later:
+            annulled = self._annulled(row.stream)
+            later = [event for event in later if event.position not in annulled]
+        if later:
+            latest = max(event.occurred_at for event in later)
             return Refusal(
                 f"the result at {format_instant(row.occurred_at)} would correct nothing, since the "
                 f"one recorded is of {format_instant(latest)} and the later holds: give result_at "
@@ -204,6 +248,14 @@ class _Desk:
                 conflict=True,
             )
         return further
+
+    def _annulled(self, stream: str) -> set[int]:
+        """Return the positions of the annulled events of a stream."""
+        upto, positions = self._memory.annulled.get(stream, (0, set()))
+        position, more = self._appending.annulled(stream, after=upto)
+        positions.update(more)
+        self._memory.annulled[stream] = position, positions
+        return positions
 
     def _note_if_replaced(self, source: str, further: str) -> None:
         """Count a duplicate that repeats a result which a further one, of that id, corrected."""

@@ -11,13 +11,16 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import sys
+import tomllib
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import PurePath
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from ledger.problems import LedgerProblem
 
@@ -25,10 +28,16 @@ BLOCK = 1 << 18
 """Bytes read at once."""
 LONGEST_LINE = 1 << 20
 """Bytes a line may have: a guard against a file that is no text, which may be one endless line."""
+LARGEST_WHOLE = 16 << 20
+"""Bytes of a file that is read as a whole: a catalogue, a policy, a list of candidates."""
 
 _SHOWN_OF_LONG_LINE = 200
+_MOST_UNPACKING = 256 << 20  # bytes of memory; xz -9 asks for 65 MiB
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
+_LONG_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII
+)
 _UTF8_MARK = b"\xef\xbb\xbf"
 _NOT_READ = {
     b"PK\x03\x04": "a zip archive or a spreadsheet",
@@ -75,7 +84,7 @@ class Source:
         self._raw = _Counted(raw, name)
         self._text = _uncompressed(self._raw, name)
         self.is_compressed = not isinstance(self._text, io.BufferedReader)
-        self._carry = b""
+        self._ahead: list[bytes] = []  # chunks that were looked at before their lines
         self._offset = 0  # in the uncompressed bytes, of the next piece
         self._line = 0  # lines in the pieces before it
 
@@ -89,14 +98,14 @@ class Source:
 
         Call it before `lines`. Raises BrokenSource.
         """
-        while not (start := self._carry.removeprefix(_UTF8_MARK).lstrip()):
-            chunk = self._chunk()
-            if not chunk:
-                break
-            self._carry += chunk
-            if len(self._carry) > LONGEST_LINE:
-                break
-        return start
+        read = 0
+        while read <= LONGEST_LINE and (chunk := self._chunk()):
+            self._ahead.append(chunk)
+            read += len(chunk)
+            # Each blank is looked at once, however many there are: some inputs come byte by byte.
+            if read >= len(_UTF8_MARK) and not chunk.isspace() and (start := self._beginning()):
+                return start
+        return self._beginning()
 
     def lines(self) -> Iterator[str]:
         """Hand out the lines in order, each with its line end as it is in the input.
@@ -134,28 +143,34 @@ class Source:
 
     def _pieces(self) -> Iterator[bytes]:
         """Cut the input into pieces that are whole lines; the last may lack its line end."""
-        carry = self._carry
-        while len(carry) < len(_UTF8_MARK) and (chunk := self._chunk()):
-            carry += chunk
-        if carry.startswith(_UTF8_MARK):
-            carry = carry[len(_UTF8_MARK) :]
+        chunk = b"".join(self._ahead)
+        while len(chunk) < len(_UTF8_MARK) and (more := self._chunk()):
+            chunk += more
+        if chunk.startswith(_UTF8_MARK):
+            chunk = chunk[len(_UTF8_MARK) :]
             self._offset = len(_UTF8_MARK)
-        chunk, carry = carry, b""
+        # A line's beginning, in as many parts as it came in: joined once, when its end is there.
+        parts: list[bytes] = []
+        length = 0
         while chunk or (chunk := self._chunk()):
             end = chunk.find(b"\n") + 1
-            if len(carry) + (end or len(chunk)) > LONGEST_LINE:
-                shown, chunk = self._past_long_line(carry + chunk)
-                carry = b""
+            if length + (end or len(chunk)) > LONGEST_LINE:
+                shown, chunk = self._past_long_line(b"".join((*parts, chunk)))
+                parts, length = [], 0
                 yield shown
                 continue
             if end:
                 end = chunk.rfind(b"\n") + 1
-                yield carry + chunk[:end]
-                carry, chunk = chunk[end:], b""
-            else:
-                carry, chunk = carry + chunk, b""
-        if carry:
-            yield carry
+                yield b"".join((*parts, chunk[:end]))
+                parts, length, chunk = [], 0, chunk[end:]
+            parts.append(chunk)
+            length += len(chunk)
+            chunk = b""
+        if length:
+            yield b"".join(parts)
+
+    def _beginning(self) -> bytes:
+        return b"".join(self._ahead).removeprefix(_UTF8_MARK).lstrip()
 
     def _past_long_line(self, start: bytes) -> tuple[bytes, bytes]:
         """Pass over a line that is too long: what is shown of it, and what comes after it."""
@@ -279,5 +294,50 @@ def _uncompressed(raw: _Counted, name: str) -> _Bytes:
     if raw.start.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
     if raw.start.startswith(_XZ):
-        return lzma.LZMAFile(buffered)
+        return _Xz(buffered)
     return buffered
+
+
+class _Xz:
+    """An xz file, unpacked: as `lzma.LZMAFile`, which has no limit on a stream's memory."""
+
+    def __init__(self, raw: _Bytes) -> None:
+        self._raw = raw
+        self._stream = lzma.LZMADecompressor(memlimit=_MOST_UNPACKING)
+
+    def read1(self, size: int, /) -> bytes:
+        while True:
+            data = b""
+            if self._stream.eof:  # one stream may follow another
+                data = self._stream.unused_data or self._raw.read1(BLOCK)
+                if not data:
+                    return b""
+                self._stream = lzma.LZMADecompressor(memlimit=_MOST_UNPACKING)
+            elif self._stream.needs_input and not (data := self._raw.read1(BLOCK)):
+                raise EOFError("Compressed file ended before its end-of-stream marker")
+            if unpacked := self._stream.decompress(data, size):
+                return unpacked
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """Read a file of at most 16 MB as a whole, or with ``-`` standard input.
+
+    Raises OSError for one that cannot be read, SourceProblem for one that is larger.
+    """
+    standard = os.fspath(path) == "-"
+    with nullcontext(sys.stdin.buffer) if standard else open(path, "rb") as file:
+        content = file.read(LARGEST_WHOLE + 1)
+    if len(content) > LARGEST_WHOLE:
+        raise SourceProblem(
+            f"{'standard input' if standard else path} is larger than 16 MB: no file of this kind "
+            "is that large, and it is not read"
+        )
+    return content
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, in time that grows with its length; raises ValueError or RecursionError."""
+    # `tomllib` takes the square of the parts of a dotted key.
+    if _LONG_KEY.search(text):
+        raise ValueError("a key has more than 20 parts")
+    return tomllib.loads(text)

@@ -277,6 +277,14 @@ class Writing:
         ).fetchone()
         return None if found is None else Recorded._make(found)
 
+    def annulled(self, stream: str, after: int) -> list[int]:
+        """Return the positions that the events of a stream after a position annul."""
+        found = self.connection.execute(
+            "SELECT annuls FROM events WHERE stream = ? AND position > ? AND annuls IS NOT NULL",
+            (stream, after),
+        )
+        return [position for (position,) in found]
+
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
         found = self.connection.execute(

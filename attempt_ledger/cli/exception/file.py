@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,12 +12,14 @@ def read_request(path: Path, fields: Collection[str]) -> dict[str, str]:
     """Read the fields of a request from a file, or from standard input for ``-``.
 
     Raises CallProblem, naming the file and the key, never showing a value: it may be personal. A
-    file that cannot be read raises OSError.
+    file that cannot be read raises OSError, one larger than 16 MB LedgerProblem.
     """
     where = "standard input" if str(path) == "-" else str(path)
-    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    from ledger.intake.sources import parse_toml, read_whole
+
+    raw = read_whole(path)
     try:
-        tree = tomllib.loads(raw.decode("utf-8-sig"))
+        tree = parse_toml(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise CallProblem(f"{where} is not UTF-8 at byte {error.start + 1}") from None
     except (ValueError, RecursionError) as error:

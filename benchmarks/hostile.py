@@ -1,0 +1,127 @@
+"""The worst inputs that an import meets, beside a usual one of as many bytes, in the same run.
+
+Each was once, or could be, read in time that grows with the square. `tests/test_intake_hostile.py`
+holds the same inputs to growing with their size.
+"""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchmarks.data import fresh
+from benchmarks.measure import Figure, Options, alternately, middle
+
+HEADER = "candidate_id,exam,registration_id,started_at,delivery,outcome,result_at,score\n"
+_AT_MOST = 8.0
+"""Times the usual input's seconds: rows that are refused are written, with their reason, too."""
+
+_NOW = 1_622_505_600_000_000  # 2021-06-01
+
+Input = Callable[[int], bytes]
+
+
+def figures(options: Options) -> Iterator[Figure]:
+    """Import each input of a tenth as many bytes as events are asked for, and 100,000 at least."""
+    size = max(100_000, options.events // 10)
+    folder = fresh(options.scratch / "hostile")
+    for what, (make, name) in WORST.items():
+        content = make(size)
+        ours, peer = alternately(
+            min(options.runs, 3),
+            lambda content=content, name=name: took(content, name, folder),  # type: ignore[misc]
+            lambda: took(usual(size), "a.csv", folder),
+        )
+        yield Figure(
+            "hostile", f"{size / 1e6:,.1f} MB of {what}", "s", middle(ours), middle(peer),
+            "usual rows", at_most=_AT_MOST, all={"ours": ours, "peer": peer},
+        )  # fmt: skip
+
+
+def took(content: bytes, name: str, folder: Path) -> float:
+    """Import an input into a fresh ledger, in this process; return its processor seconds."""
+    from ledger.intake.results import CsvSettings
+    from ledger.intake.run import Options as Settings
+    from ledger.intake.run import import_file
+    from ledger.intake.sources import open_source
+    from ledger.ledger import Ledger
+
+    fresh(folder)
+    (folder / name).write_bytes(content)
+    settings = Settings(corrections=True, rejects=folder / "rejects", csv=CsvSettings())
+    with (
+        Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger,
+        open_source(str(folder / name)) as source,
+    ):
+        began = time.process_time()
+        import_file(ledger, source, settings, stopwatch=time.monotonic)
+        return time.process_time() - began
+
+
+def usual(size: int) -> bytes:
+    """Return about so many bytes of sound rows, each of another candidate."""
+    return _rows(
+        size, lambda n: f"C-{n:07d},AZ-104,R-{n:07d},2021-03-01T09:00:00Z,live,fail,,640\n"
+    )
+
+
+def unclosed_quotes(size: int) -> bytes:
+    """Return rows each of which opens a quote that no later row closes."""
+    return _rows(size, lambda n: f'C-{n:07d}","AZ-104\n')
+
+
+def wide_rows(size: int) -> bytes:
+    """Return rows of many columns under a usual header."""
+    return _rows(size, lambda n: "," * 100_000 + "\n")
+
+
+def one_sitting(size: int) -> bytes:
+    """Return rows that correct the result of one sitting again and again."""
+    return _rows(
+        size,
+        lambda n: (
+            f"C-1,AZ-104,R-1,2021-03-01T09:00:00Z,live,fail,"
+            f"2021-03-01T{10 + n // 3600 % 14}:{n // 60 % 60:02d}:{n % 60:02d}Z,{n}\n"
+        ),
+    )
+
+
+def tiny_members(size: int) -> bytes:
+    """Return one long line as gzip members of a byte each."""
+    member = gzip.compress(b",", mtime=0)
+    return gzip.compress(HEADER.encode()) + member * (size // len(member))
+
+
+def lines_without_end(size: int) -> bytes:
+    """Return lines of a megabyte, which are longer than a line may be."""
+    return ("x" * (1 << 20) + "\n").encode() * max(1, size >> 20)
+
+
+def nested(size: int) -> bytes:
+    """Return lines of nested JSON."""
+    return (b'{"a":' * 2_000 + b"\n") * (size // 10_001)
+
+
+def refused_before(size: int) -> bytes:
+    """Return lines of a rejects file: each has a problem, and many members."""
+    members = ",".join(f'"m{n}":{n}' for n in range(1_000))
+    line = f'{{{members},"problem":"it has members that no event has"}}\n'
+    return (line * (size // len(line) + 1)).encode()
+
+
+WORST: Mapping[str, tuple[Input, str]] = {
+    "rows of unclosed quotes": (unclosed_quotes, "a.csv"),
+    "rows of 100,000 columns": (wide_rows, "a.csv"),
+    "corrections of one sitting": (one_sitting, "a.csv"),
+    "gzip members of a byte each": (tiny_members, "a.csv.gz"),
+    "lines of a megabyte": (lines_without_end, "a.jsonl"),
+    "nested JSON": (nested, "a.jsonl"),
+    "lines refused before": (refused_before, "a.jsonl"),
+}
+
+
+def _rows(size: int, row: Callable[[int], str]) -> bytes:
+    rows = size // len(row(0)) + 1
+    return (HEADER + "".join(map(row, range(rows)))).encode()
