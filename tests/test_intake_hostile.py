@@ -233,6 +233,28 @@ def test_an_id_with_blanks_at_either_end_is_refused_as_in_a_csv(place: Place, na
     assert place.take(told, "a.jsonl", keep_recorded_at=True).clean
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"id":', '"id": "R-9/result", "id":'),
+        ('"id":', '"id": "R-9/result", "id" \t :'),
+        ('"exam":', '"exam": "A", "ex\\u0061m":'),
+        ('"score": 1', '"score": [{"a": 1, "a": 1}]'),
+        ('"C-1"', '"C\\":1", "actor": "a", "actor": "b"'),
+    ],
+)
+def test_a_member_that_is_there_twice_is_refused(place: Place, old: str, new: str) -> None:
+    """Readers disagree which one counts, so it is taken for neither."""
+    report = place.take(line().replace(old, new), "a.jsonl")
+    assert counts(report) == (1, 0, 0, 1)
+    assert "is there more than once in an object" in report.examples[0]
+
+
+def test_a_text_that_looks_like_members_is_a_text(place: Place) -> None:
+    """Quotes and colons in a text are no names."""
+    assert place.take(line(id='":":"id":', subject='C":1'), "a.jsonl").clean
+
+
 # -- the rejects file
 
 HOSTILE = [
@@ -268,6 +290,13 @@ def test_a_rejects_file_can_be_imported_whatever_is_in_it(place: Place, text: st
     place.rejects = place.folder / "once more"
     place.take(third, "c.jsonl")
     assert place.rejects.read_bytes() == third
+
+
+def test_a_member_said_twice_is_still_twice_when_its_problem_is_taken_out(place: Place) -> None:
+    """Else importing the rejects file would take what was refused."""
+    twice = line(1).replace('"id":', '"id": "R-9/result", "id":').rstrip()
+    report = place.take(f'{twice[:-1]}, "problem": "a member is there twice"}}\n', "a.jsonl")
+    assert (report.recorded, report.rejected) == (0, 1)
 
 
 @pytest.mark.parametrize("mask", [0, 0o022])
