@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,6 +68,12 @@ class Sick:
         answer = self.door.call(*self.before, "doctor", "--format", "json", *self.words, *words)
         assert answer.err == ""
         return answer.code, json.loads(answer.out)
+
+    def remedy(self, code: str) -> str:
+        """Return the command that a finding names first."""
+        findings = self.call()[1]["findings"]
+        (remedy,) = (each["remedy"] for each in findings if each["code"] == code)
+        return str(remedy).partition(";")[0]
 
     def sql(self, *statements: str, file: str = LEDGER) -> None:
         """Change a file past the program."""
@@ -289,7 +296,13 @@ CASES = (
         "everyone-may-write",
         lambda sick: os.chmod(LEDGER, 0o666),
         "everybody on this machine may write",
-        lambda sick: os.chmod(LEDGER, 0o644),
+        lambda sick: os.chmod(LEDGER, 0o600),
+    ),
+    Case(
+        "open-to-others",
+        lambda sick: [os.chmod(f"{LEDGER}{each}", 0o644) for each in ("", ".lock", ".tlog/lock")],
+        f"{LEDGER}.tlog/lock: whoever can read it",
+        lambda sick: subprocess.run(sick.remedy("open-to-others"), shell=True, check=True),
     ),
     Case(
         "lock-unusable",

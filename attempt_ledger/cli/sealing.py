@@ -41,7 +41,14 @@ def seal_now(ledger: Ledger, place: LogPaths, head: int) -> Sealed:
     from ledger.tlog.sealer import seal
 
     with counting("sealing", max(0, head - sealed_size(place))) as told:
-        return seal(place, str(ledger.about("ledger")), head, processes=processes(), progress=told)
+        return seal(
+            place,
+            str(ledger.about("ledger")),
+            head,
+            processes=processes(),
+            progress=told,
+            waiting=ledger.recorder.waiting,
+        )
 
 
 @contextmanager

@@ -52,6 +52,7 @@ CODES: Final[Mapping[str, tuple[str, State]]] = {
     "memory-file-system": ("file-system", WARNING),
     "container-layer": ("file-system", WARNING),
     "everyone-may-write": ("rights", WRONG),
+    "open-to-others": ("rights", WARNING),
     "lock-unusable": ("rights", WRONG),
     "disk-full": ("room", WRONG),
     "disk-low": ("room", WARNING),

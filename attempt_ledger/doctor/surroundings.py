@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from attempt_ledger.doctor.findings import Finding, fine, found, size, span
 from attempt_ledger.doctor.subject import Patient
 from ledger.health import disk
 from ledger.instants import SECOND, format_instant, parse_instant
+from ledger.store.file import exposed as open_to_others
 
 EARLIEST = parse_instant("2020-01-01T00:00:00Z")
 """Before any of the rules: a machine without a clock begins in 1970, or on the day of its build."""
@@ -58,13 +60,23 @@ def rights(patient: Patient) -> Iterator[Finding]:
         yield found(
             "everyone-may-write",
             f"everybody on this machine may write {path}, past the ledger",
-            f"chmod o-w {path}, then `verify --full`",
+            f"chmod 600 {path}, then `verify --full`",
         )
         return
+    exposed = [*open_to_others(path), *filter(disk.open_to_others, _there(patient.place.lock))]
+    if exposed:
+        # SQLite makes these as the ledger is, and removes them when nobody has it open.
+        kept = [file for file in exposed if not file.name.endswith(("-wal", "-shm"))]
+        yield found(
+            "open-to-others",
+            f"other accounts can open {shlex.join(map(str, exposed))}: whoever can read it can "
+            "lock it, and so stop all writing",
+            f"chmod 600 {shlex.join(map(str, kept or exposed))}; the same for its -wal and -shm "
+            "while a program has it open; let others read a copy (`backup`)",
+            files=len(exposed),
+        )
     writable = disk.may_write(path) and disk.may_write(path.parent)
-    if not writable:
-        yield fine("rights", "this account may read the ledger, not append to it", append=False)
-    elif not disk.may_write(lock) or (lock.exists() and not lock.is_file()):
+    if writable and (not disk.may_write(lock) or (lock.exists() and not lock.is_file())):
         yield found(
             "lock-unusable",
             f"this account may write {path}, but not {lock}, on which writers queue: it cannot "
@@ -72,8 +84,13 @@ def rights(patient: Patient) -> Iterator[Finding]:
             f"give the account the right to write {lock}, as it has for the ledger; remove it only "
             "while nothing writes",
         )
-    else:
-        yield fine("rights", "this account may read the ledger and append to it", append=True)
+    elif not exposed:
+        may = " and append to it" if writable else ", not append to it"
+        yield fine("rights", f"this account may read the ledger{may}", append=writable)
+
+
+def _there(*paths: Path) -> list[Path]:
+    return [path for path in paths if path.exists()]
 
 
 def room(patient: Patient) -> Iterator[Finding]:

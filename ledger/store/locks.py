@@ -63,19 +63,31 @@ class FileLock:
     so it is made with the mode and the owner of the file that it guards.
     """
 
-    def __init__(self, path: Path, guarded: Path, *, shared: bool = False) -> None:
-        """Use the side file `path` for what `guarded` names; `shared` with others that read."""
+    def __init__(
+        self,
+        path: Path,
+        guarded: Path,
+        *,
+        shared: bool = False,
+        waiting: Waiting = USUALLY,
+        name: Path | None = None,
+    ) -> None:
+        """Use the side file `path` for what `guarded` names; `shared` with others that read.
+
+        Whoever waits says for `name`, which is the guarded file unless it is given.
+        """
         self._path = path
         self._guarded = guarded
+        self._name = name or guarded
         self._kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         self._threads = Lock()
         self._file: int | None = None
-        self.waiting = USUALLY
+        self.waiting = waiting
 
     def __enter__(self) -> None:
         """Take the lock; raises Locked when others keep it for too long, and OSError."""
         if not self._threads.acquire(blocking=False):
-            for seconds in self.waiting.steps(self._guarded, lambda: "another thread"):
+            for seconds in self.waiting.steps(self._name, lambda: "another thread"):
                 if self._threads.acquire(timeout=seconds):
                     break
         try:
@@ -92,7 +104,7 @@ class FileLock:
     def _queue(self, file: int) -> None:
         queued = _Queued(file, self._kind)
         try:
-            for seconds in self.waiting.steps(self._guarded, lambda: holder(self._path)):
+            for seconds in self.waiting.steps(self._name, lambda: holder(self._path)):
                 if queued.has(seconds):
                     break
         except BaseException:

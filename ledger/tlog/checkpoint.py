@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.problems import LedgerProblem, LogProblem, NotSealed, SigningKeyProblem
+from ledger.problems import LedgerProblem, Locked, LogProblem, NotSealed, SigningKeyProblem
 from ledger.store.integrity import Finding
+from ledger.store.locks import FileLock
 from ledger.tlog.note import last_signed_path, read_signing_key
 from ledger.tlog.tiles import TileMissing, Tiles, Tree
 from ledger.tlog.verify_proof import (
@@ -157,9 +157,11 @@ def _both(place: LogPaths) -> tuple[bytes | None, bytes | None]:
     copy, own = _copy(place), read_note(place.checkpoint)
     if copy not in (None, own):
         # Perhaps only because a new one was just being signed: wait for that.
-        with suppress(OSError), place.lock.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            copy, own = _copy(place), read_note(place.checkpoint)
+        lock = FileLock(place.lock, place.ledger, shared=True, name=place.folder)
+        with suppress(OSError, Locked):  # nor need the lock be
+            if place.lock.exists():
+                with closing(lock), lock:
+                    copy, own = _copy(place), read_note(place.checkpoint)
     return own, copy
 
 

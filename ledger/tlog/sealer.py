@@ -6,7 +6,6 @@ the last checkpoint; the next sealing completes it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from ledger.durable import replace, replace_all, sync_folder
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.store.integrity import definitions, last_position
+from ledger.store.locks import USUALLY, FileLock, Waiting
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
 from ledger.tlog.leaf import WorkerPool, hash_tiles, pieces
@@ -109,16 +109,17 @@ def seal(
     *,
     processes: int = 2,
     progress: Progress | None = None,
+    waiting: Waiting = USUALLY,
 ) -> Sealed:
     """Seal every event up to position `head`, which must be durable; return what was sealed.
 
     The rows of the last sealed tile are hashed once more on the way. Many rows are hashed by
-    `processes` processes. Safe beside other sealers, and beside writers.
+    `processes` processes. Safe beside other sealers, for whom it is `waiting`, and beside writers.
 
     Raises SigningKeyProblem or LogProblem when there is no key or the log cannot be written, and
     Inconsistent when it would contradict what was signed before; then nothing was signed.
     """
-    with _writing(place):
+    with _writing(place, waiting):
         key = read_signing_key(place.key)
         if key.verifier.name != origin_of(ledger_id):
             raise SigningKeyProblem(
@@ -218,18 +219,21 @@ def _nobody(more: int) -> None:
 
 
 @contextmanager
-def _writing(place: LogPaths) -> Iterator[None]:
-    """Be the only one that writes this log; raises LogProblem when it cannot be written."""
+def _writing(place: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
+    """Be the only one that writes this log; raises Locked, and LogProblem if it cannot be written.
+
+    Whoever may read the lock's file can take the lock: it is open to whom the ledger is open to.
+    """
     with _log_problems(place):
         if not place.folder.is_dir():
             place.folder.mkdir(exist_ok=True)
             sync_folder(place.folder.parent)
-        descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        lock = FileLock(place.lock, place.ledger, waiting=waiting, name=place.folder)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            with lock:
+                yield
         finally:
-            os.close(descriptor)
+            lock.close()
 
 
 @contextmanager
