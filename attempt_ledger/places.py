@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from ledger.own_folder import NotOurs
+from replay.account_cache import account_cache
 
-def cache_folder() -> Path | None:
-    """Give the folder for compiled code: in XDG_CACHE_HOME, else in ~/.cache; None without a home.
+_NAME = "attempt-ledger"
+_said: set[str] = set()
 
-    It need not be there, nor be writable: then everything works as well, after a longer start.
+
+def cache_folder(say: Callable[[str], object] = lambda sentence: None) -> Path | None:
+    """Return the folder for compiled code and the key of column caches; None if there is none.
+
+    In XDG_CACHE_HOME, else in ~/.cache. Code is run from it: so where others could write there, or
+    this account may not, it is one of this account's among the temporary files, which is said.
     """
+    problems = []
+    for path in _candidates():
+        try:
+            folder = account_cache(path)
+        except (NotOurs, OSError) as problem:
+            problems.append(str(problem))
+            continue
+        _once(say, problems, f"compiled rules are kept in {folder}")
+        return folder
+    _once(say, problems, "compiled rules are not kept")
+    return None
+
+
+def _candidates() -> Iterator[Path]:
     base = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(base):
-        return Path(base) / "attempt-ledger"
-    try:
-        return Path.home() / ".cache" / "attempt-ledger"
-    except RuntimeError:
-        return None
+        yield Path(base) / _NAME
+    else:
+        with suppress(RuntimeError):
+            yield Path.home() / ".cache" / _NAME
+    yield Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}"
+
+
+def _once(say: Callable[[str], object], problems: list[str], outcome: str) -> None:
+    sentence = f"{'; '.join(problems)}: {outcome}"
+    if problems and sentence not in _said:
+        _said.add(sentence)
+        say(sentence)

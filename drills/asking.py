@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from attempt_ledger import clock
 from attempt_ledger.cli.viewing import compiled
+from attempt_ledger.places import cache_folder
 from drills.life import LEDGER
 from ledger.events import Recorded
 from ledger.ledger import Ledger
@@ -25,7 +26,7 @@ from ledger.tlog.checkpoint import log_paths, need_verifier_key
 from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
 from projections.tables import TABLES
-from replay.columns.cache import Snapshot
+from replay.columns.cache import ColumnCache
 from replay.read_model.compare import Difference
 from replay.read_model.follow import Ways
 from replay.read_model.rebuild import rebuild
@@ -104,8 +105,10 @@ def _everything(ledger: Ledger, rows: Sequence[Recorded], said: Say) -> Iterator
 
 
 def _columns(ledger: Ledger, said: Say) -> Iterator[object]:
-    """Yield what the snapshot holds."""
-    columns = Snapshot(ledger, workers=1, say=said).columns(ledger.head().position)
+    """Yield what the column cache holds."""
+    columns = ColumnCache(ledger, cache_folder(), workers=1, say=said).columns(
+        ledger.head().position
+    )
     yield columns.position, columns.exams, columns.certifications
     for part in (*columns.base, *([columns.delta] if columns.delta else [])):
         yield part.candidates.to_pylist()

@@ -8,17 +8,27 @@ stands on it import numba: one candidate's question must not pay for it.
 from __future__ import annotations
 
 import hashlib
+import json
+import pickle
 import platform
+import re
+import secrets
 from collections.abc import Callable
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
+import llvmlite
 import llvmlite.binding as llvm
 import numba
+import numpy as np
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
 from numba.extending import register_jitable
 
+from ledger.own_folder import NotOurs, read_own, remove_ours, write_own
 from projections.fold import (
     calendar,
     catalogue,
@@ -31,7 +41,19 @@ from projections.fold import (
     walk,
 )
 from replay import kernels
+from replay.account_cache import code_folder
 from retake_policies import rules as policy_rules
+
+Say: TypeAlias = Callable[[str], None]
+"""Told, in a sentence, what a person should know: that something is made anew, or not kept."""
+
+
+COMPILING: Final = "the rules are compiled first, which is kept for the next time"
+
+
+def _quiet(sentence: str) -> None:
+    """Say nothing."""
+
 
 FOLD: Final[tuple[ModuleType, ...]] = (
     policy_rules,
@@ -88,40 +110,164 @@ _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
 """What the loops share among themselves."""
 
 
-@lru_cache(maxsize=4)
-def kernels_in(cache: Path | None) -> Kernels:
-    """Compile the kernels, or load them from a folder of an earlier run; None keeps nothing.
+def kernels_in(cache: Path | None, say: Say = _quiet) -> Kernels:
+    """Return the kernels, which are compiled as they are first called, or loaded from a folder.
 
-    numba looks only at the file of the entry function to tell whether cached
-    code is stale, and after an edit of a rule went on with the old one. So
-    the folder is named by a digest of everything that is compiled.
+    With None nothing is kept. `say` is told when anything is compiled, and of what is thrown away.
     """
+    kept = _compiled(cache)
+    kept.say = say
+    return kept.kernels
+
+
+@lru_cache(maxsize=4)
+def _compiled(cache: Path | None) -> _Compiled:
     for function in (*fold_functions(), *_HELPERS):
         register_jitable(**_OPTIONS, forceinline=True)(function)
-    keep = cache is not None and _usable(cache / digest())
-    if cache is not None and keep:
-        setattr(numba.config, "CACHE_DIR", str(cache / digest()))  # noqa: B010 (made at run time)
-    compile_ = numba.njit(nogil=True, cache=keep, **_OPTIONS)
-    return Kernels(*(compile_(getattr(kernels, name)) for name in Kernels._fields))
+    return _Compiled(cache)
 
 
+class _Compiled:
+    """The kernels of one folder of compiled code, and whoever hears of it just now."""
+
+    def __init__(self, cache: Path | None) -> None:
+        self.say: Say = _quiet
+        self._cache = cache
+        self._said: set[str] = set()
+        self.kernels = Kernels(*(self.compile(getattr(kernels, name)) for name in Kernels._fields))
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function compiled, which is kept if there is a folder."""
+        made = numba.njit(nogil=True, **_OPTIONS)(function)
+        made._cache = _Code(function, self)
+        return made  # type: ignore[no-any-return]
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """The folder in which this release's code is kept, made and found safe; None for none.
+
+        numba looks only at the file of the entry function to tell whether cached code is stale,
+        and after an edit of a rule went on with the old one. So the folder is named by a digest of
+        everything that is compiled.
+        """
+        if self._cache is None:
+            return None
+        try:
+            return code_folder(self._cache, digest())
+        except (NotOurs, OSError) as problem:
+            self.once(f"compiled rules cannot be kept in {self._cache}: {problem}")
+            return None
+
+    def once(self, sentence: str) -> None:
+        """Say something, but not again and again."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.say(sentence)
+
+
+class _Code:
+    """The compiled code of one function in files, in place of numba's own cache.
+
+    numba unpickles whatever lies in its folder, and pickles run code; and one bit that had flipped
+    ended every later run. Here a file is read only from a folder of our own, and unpickled only if
+    its digest is the one that stands beside it; otherwise it is thrown away and made anew. A
+    `.nbi` begins with its own digest and names that of the code for each signature, a `.nbc`.
+    """
+
+    def __init__(self, function: Callable[..., Any], all: _Compiled) -> None:
+        self._name = function.__name__
+        self._code = function.__code__.co_code
+        self._all = all
+
+    @property
+    def cache_path(self) -> str | None:
+        """Where it is kept, for numba's statistics."""
+        return None if self._all.folder is None else str(self._all.folder)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the code for a signature, None if it has to be compiled."""
+        target.refresh()
+        folder = self._all.folder
+        if folder is not None:
+            try:
+                sha256 = self._index(folder).get(self._key(signature, target.codegen()))
+                if sha256 is not None:
+                    return self._load(folder, sha256, target)
+            except FileNotFoundError:
+                pass
+            except (NotOurs, OSError) as problem:
+                self._drop(folder, str(problem))
+            except Exception:  # whatever a file that is no index, or an odd pickle, may raise
+                self._drop(folder, f"the code of {self._name} cannot be read")
+        self._all.once("the rules are compiled first" if folder is None else COMPILING)
+        return None
+
+    def save_overload(self, signature: Any, made: Any) -> None:
+        """Keep the code for a signature, if that can be."""
+        folder = self._all.folder
+        if folder is None or made.library.has_dynamic_globals:
+            return
+        content = dumps(made._reduce())  # type: ignore[no-untyped-call]
+        sha256 = hashlib.sha256(content).hexdigest()
+        try:
+            try:
+                index = self._index(folder)
+            except FileNotFoundError:
+                index = {}
+            _write(folder / f"{self._name}.{sha256[:16]}.nbc", content)
+            index[self._key(signature, made.codegen)] = sha256
+            written = json.dumps(index).encode()
+            summed = hashlib.sha256(written).hexdigest().encode()
+            _write(folder / f"{self._name}.nbi", summed + b"\n" + written)
+        except (NotOurs, OSError) as problem:
+            self._all.once(f"compiled rules cannot be kept in {folder}: {problem}")
+
+    def flush(self) -> None:
+        """Forget what is kept, as numba's recompiling asks."""
+        if self._all.folder is not None:
+            (self._all.folder / f"{self._name}.nbi").unlink(missing_ok=True)
+
+    def _key(self, signature: Any, codegen: Any) -> str:
+        """Name what code depends on besides the sources: the types and the processor."""
+        named = (str(signature), codegen.magic_tuple(), self._code)
+        return hashlib.sha256(repr(named).encode()).hexdigest()
+
+    def _index(self, folder: Path) -> dict[str, str]:
+        sha256, _, content = read_own(folder / f"{self._name}.nbi").partition(b"\n")
+        if hashlib.sha256(content).hexdigest().encode() != sha256:
+            raise NotOurs(f"the index of {self._name} is not as it was written")
+        return dict(json.loads(content))
+
+    def _load(self, folder: Path, sha256: str, target: Any) -> Any:
+        content = read_own(folder / f"{self._name}.{sha256[:16]}.nbc")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise NotOurs(f"the code of {self._name} is not as it was written")
+        return CompileResult._rebuild(target, *pickle.loads(content))  # type: ignore[no-untyped-call]
+
+    def _drop(self, folder: Path, problem: str) -> None:
+        """Throw away what is kept of the function; say so."""
+        self._all.once(f"the compiled rules in {folder} are damaged, and made anew: {problem}")
+        with suppress(NotOurs, OSError):
+            remove_ours(folder, re.compile(rf"{self._name}\.(nbi|[0-9a-f]{{16}}\.nbc)"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only this account may read, wholly or not at all."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    write_own(draft, content)
+    draft.replace(path)
+
+
+@cache
 def digest() -> str:
     """Return a digest of all sources that are compiled, of numba and of the processor."""
     summed = hashlib.sha256()
     for module in SOURCES:
         summed.update(Path(str(module.__file__)).read_bytes())
     summed.update(Path(__file__).read_bytes())  # how it is compiled
-    named = (numba.__version__, platform.python_version(), llvm.get_host_cpu_name())
+    named = (
+        numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(),
+        llvm.get_host_cpu_name(),
+    )  # fmt: skip
     summed.update(repr(named).encode())
     return summed.hexdigest()[:16]
-
-
-def _usable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        return False
-    return True

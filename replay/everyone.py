@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from ledger.ledger import Ledger
+from ledger.own_folder import NotOurs
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
 from replay.columns.build import Progress
-from replay.columns.cache import Columns, Say, Snapshot, passing
+from replay.columns.cache import ColumnCache, Columns, Say, passing
 from replay.compiled import Kernels, kernels_in
 from replay.population import EVERYBODY, Scope, population
 
@@ -37,7 +38,7 @@ class Everyone:
         self.ledger = ledger
         self.workers = workers
         self._cache = cache
-        self._snapshot = Snapshot(ledger, workers=workers, say=say, progress=progress)
+        self._column_cache = ColumnCache(ledger, cache, workers=workers, say=say, progress=progress)
         self._keep = snapshot
         self._progress = progress
         self._say = say
@@ -46,7 +47,7 @@ class Everyone:
     @property
     def kernels(self) -> Kernels:
         """The compiled loops."""
-        return kernels_in(self._cache)
+        return kernels_in(self._cache, self._say)
 
     def columns(self, position: int) -> Columns:
         """Return columns that reach a position at least.
@@ -61,9 +62,9 @@ class Everyone:
     def _read(self, position: int) -> Columns:
         if self._keep:
             try:
-                return self._snapshot.columns(position)
-            except OSError as problem:
-                self._say(f"no snapshot is kept beside the ledger: {problem}")
+                return self._column_cache.columns(position)
+            except (NotOurs, OSError) as problem:
+                self._say(f"no column cache is kept beside the ledger: {problem}")
         return passing(self.ledger, position, workers=self.workers, progress=self._progress)
 
     def catalogue(self, columns: Columns, position: int) -> Catalogue:

@@ -6,13 +6,14 @@ then nobody needs to believe that, of a file that an earlier release may have ma
 
 from __future__ import annotations
 
-import fcntl
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
+from replay.columns.cache import folder_of, remove_columns
 from replay.read_model.build import draft_of, remove
 from replay.read_model.lock import BeingKept, keeping
 from replay.read_model.store import OtherViews, Views, looked_at
@@ -29,17 +30,20 @@ class Purged(NamedTuple):
 
 
 def purge(ledger: Ledger, views: Path) -> Purged:
-    """Remove the snapshot of columns beside a ledger, and a file of views; both are made anew.
+    """Remove the column cache beside a ledger, and a file of views; both are made anew.
 
     Whoever is reading them goes on with what was open. Never fails: what stays is told.
     """
     removed: list[Path] = []
     emptied: list[Path] = []
     left: list[str] = []
-    columns = Path(f"{ledger.path}.columns")
-    for path, throw_away in ((columns, _remove_columns), (views, _remove_views)):
+    columns = folder_of(ledger.path)
+    for path, removes in (
+        (columns, partial(remove_columns, ledger.path)),
+        (views, partial(_remove_views, views)),
+    ):
         try:
-            if throw_away(path):
+            if removes():
                 removed.append(path)
         except BeingKept:
             emptied.append(path)
@@ -48,18 +52,6 @@ def purge(ledger: Ledger, views: Path) -> Purged:
         except OSError as error:
             left.append(f"{path} cannot be removed: {error.strerror}")
     return Purged(tuple(removed), tuple(emptied), tuple(left))
-
-
-def _remove_columns(folder: Path) -> bool:
-    """Remove all that is in the folder but its lock, which others may wait for."""
-    if not folder.is_dir():
-        return False
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        parts = [path for path in folder.iterdir() if path.name != "lock"]
-        for path in parts:
-            path.unlink(missing_ok=True)
-    return bool(parts)
 
 
 def _remove_views(path: Path) -> bool:

@@ -15,6 +15,8 @@ from ledger.events import Fact
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.standing import Moment
+from replay import compiled
+from replay.compiled import kernels_in
 from replay.everyone import Everyone
 from replay.snapshot import Snapshot
 from replay.tables import rows_of
@@ -100,3 +102,10 @@ def row_of(standing: Standing) -> tuple[object, ...]:
         last.started_at,
         last.outcome,
     )
+
+
+def compiled_quietly() -> Path:
+    """Return the shared folder of compiled code; whether anything is compiled is not told."""
+    kernels_in(CACHE)
+    compiled._compiled(CACHE).once(compiled.COMPILING)
+    return CACHE

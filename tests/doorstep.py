@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from crowd import CACHE_HOME
 from typer.testing import CliRunner
 
 from attempt_ledger import clock
@@ -39,6 +40,7 @@ class Doorstep:
         self.now = parse_instant(NOW)
         monkeypatch.chdir(folder)
         monkeypatch.setattr(clock, "now", lambda: self.now)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
         for name in SETTINGS:
             monkeypatch.delenv(name, raising=False)
 

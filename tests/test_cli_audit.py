@@ -19,7 +19,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
     return Doorstep(folder, monkeypatch)
 
 

@@ -38,7 +38,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     """Stand in an empty folder."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
     return Doorstep(tmp_path, monkeypatch).at(NOW)
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_snapshot_is_said_rebuilt_and_the_answer_is_the_same(door: Doo
     spoiled(door)
     answer = door.call(*EVERY["replay"])
     assert (answer.code, answer.out) == (0, good)
-    assert answer.err.startswith("attempt-ledger: the snapshot in ")
+    assert answer.err.startswith("attempt-ledger: the column cache in ")
     assert "attempts.ledger.columns is damaged: " in answer.err
     assert answer.err.endswith(" is not as it was written; it is rebuilt\n")
     assert door.call(*EVERY["replay"]).err == ""
@@ -262,7 +262,7 @@ def test_where_no_snapshot_can_be_kept_it_is_said_and_done_without(door: Doorste
     door.write("attempts.ledger.columns", "mine")
     answer = door.call(*EVERY["replay"])
     assert (answer.code, answer.out) == (0, good)
-    assert "no snapshot is kept beside the ledger" in answer.err
+    assert "no column cache is kept beside the ledger" in answer.err
     assert (door.folder / "attempts.ledger.columns").read_text() == "mine"
 
 

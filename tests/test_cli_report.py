@@ -26,7 +26,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
     return Doorstep(folder, monkeypatch)
 
 
@@ -103,7 +103,7 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     """March as published, made in March and again in June, is the same to the byte."""
     from crowd import CACHE, NOW
 
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
     door = Doorstep(tmp_path, monkeypatch)
     written(tmp_path / "attempts.ledger", TOLD).close()
     call = ("report", "volumes", *PERIOD, "--as-published", "--format", "csv")

@@ -11,19 +11,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, HISTORY
+from crowd import CACHE, HISTORY, compiled_quietly
 from doorstep import Doorstep
 from viewing import table
 
 from attempt_ledger.cli import viewing
-from replay.compiled import digest
 
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     """Stand before a ledger of the example, with compiled code at hand."""
-    (CACHE / digest()).mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(viewing, "cache_folder", lambda: CACHE)
+    monkeypatch.setattr(viewing, "cache_folder", lambda *_: compiled_quietly())
     door = Doorstep(tmp_path, monkeypatch).at("2026-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", str(HISTORY), "--keep-recorded-at")

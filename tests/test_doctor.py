@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from crowd import CACHE
+from crowd import compiled_quietly
 from doorstep import Doorstep
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
@@ -31,7 +31,6 @@ from ledger.store import integrity as content
 from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, need_verifier_key, seal_state
 from ledger.tlog.note import SigningKey, last_signed_path, read_signing_key
 from ledger.tlog.verify_proof import Checkpoint, open_checkpoint
-from replay.compiled import digest
 
 __all__ = ["shown"]  # a fixture
 
@@ -157,9 +156,8 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def compiled(patch: pytest.MonkeyPatch) -> None:
     """Have compiled code at hand."""
-    (CACHE / digest()).mkdir(parents=True, exist_ok=True)
-    patch.setattr(viewing, "cache_folder", lambda: CACHE)
-    patch.setattr(everybody, "cache_folder", lambda: CACHE)
+    patch.setattr(viewing, "cache_folder", lambda *_: compiled_quietly())
+    patch.setattr(everybody, "cache_folder", lambda *_: compiled_quietly())
 
 
 def mounted(kind: str, folder: Path = Path()) -> None:
@@ -518,7 +516,7 @@ CASES = (
         lambda sick: sick.door.done("project"),
     ),
     Case(
-        "snapshot-damaged",
+        "column-cache-damaged",
         lambda sick: sick.flip(f"{LEDGER}.columns/manifest.json", 0, 5),
         "its manifest cannot be read",
         lambda sick: sick.door.done("replay"),

@@ -111,7 +111,7 @@ def test_where_no_snapshot_can_be_kept_it_goes_without(tmp_path: Path) -> None:
         table = Everyone(ledger, cache=CACHE, say=said.append).population(moment)
         assert list(rows_of(table)) == list(one_by_one(ledger, moment))
         assert len(said) == 1
-        assert "no snapshot" in said[0]
+        assert "no column cache" in said[0]
 
 
 ASK = """

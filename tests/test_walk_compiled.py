@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import pytest
 from crowd import CACHE
@@ -25,7 +23,7 @@ from projections.fold.rules import STATUSES
 from projections.fold.sittings import gather
 from projections.fold.verdict import Judged, first_eligible, verdict_at
 from projections.history import history_of
-from replay.compiled import digest, kernels_in
+from replay.compiled import _compiled
 
 HISTORIES = 1_000
 
@@ -82,12 +80,10 @@ def columns(table: Any) -> Any:
 def compiled() -> Fold:
     """Compile the fold; the functions it calls are compiled as for the kernels.
 
-    Kept beside the kernels, in the folder named by a digest of everything that is compiled, and
-    only there: numba alone would go on with old rules.
+    Kept beside the kernels, in the folder named by a digest of everything that is compiled: numba
+    alone would go on with old rules.
     """
-    kernels_in(CACHE)
-    keep = Path(numba.config.CACHE_DIR).name == digest()
-    compile_: Callable[[Fold], Fold] = numba.njit(cache=keep, _nrt=False)
+    compile_: Callable[[Fold], Fold] = _compiled(CACHE).compile
     return compile_(fold)
 
 

@@ -60,14 +60,9 @@ def everybody(call: Call, *, no_snapshot: bool = False) -> Iterator[Everyone]:
     """Open the ledger to ask about everybody, with a bar while its facts are read."""
     call.check()  # before the compiler is imported: a wrong call is told so at once
 
-    from replay.compiled import digest
     from replay.everyone import Everyone
 
-    cache = cache_folder()
-    if cache is None:
-        say("the rules are compiled first: there is no folder to keep that in for the next time")
-    elif not (cache / digest()).is_dir():
-        say("the rules are compiled first, which is kept for the next time")
+    cache = cache_folder(say)
     with call.open() as ledger, counting("reading", ledger.head().position) as progress:
         yield Everyone(
             ledger,

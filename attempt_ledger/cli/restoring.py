@@ -116,7 +116,7 @@ def compare(backup: Path, draft: Draft) -> None:
         ):
             moment = snapshot_at(ledger, now, HEAD, now=now).moment
             answers.append(
-                answers_of(ledger, moment, cache=cache_folder(), workers=cores(), progress=told)
+                answers_of(ledger, moment, cache=cache_folder(say), workers=cores(), progress=told)
             )
     if answers[0] != answers[1]:
         raise Unsound([f"the copy of {backup} answers otherwise than {backup} itself"])

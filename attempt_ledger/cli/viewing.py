@@ -39,9 +39,6 @@ def ways() -> Ways:
 
 def compiled() -> Kernels:
     """Return the compiled fold, from an earlier run or made now."""
-    from replay.compiled import digest, kernels_in
+    from replay.compiled import kernels_in
 
-    cache = cache_folder()
-    if cache is None or not (cache / digest()).is_dir():
-        say("the rules are compiled first, which is kept for the next time")
-    return kernels_in(cache)
+    return kernels_in(cache_folder(say), say)

@@ -1,4 +1,4 @@
-"""Checks of what is made of a ledger and can be made anew: views and the snapshot."""
+"""Checks of what is made of a ledger and can be made anew: the read model and the column cache."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from attempt_ledger.doctor.findings import Finding, fine, found, span
 from attempt_ledger.doctor.subject import Patient
+from attempt_ledger.places import cache_folder
 from ledger.health import disk
-from replay.columns.cache import Damaged, Snapshot
+from ledger.own_folder import NotOurs
+from replay.columns.cache import ColumnCache, Damaged, folder_of
 from replay.read_model.state import views_state
 
 
@@ -55,23 +57,31 @@ def views(patient: Patient) -> Iterator[Finding]:
         yield fine("views", f"the views stand for position {state.position:,}", **figures)
 
 
-def snapshot(patient: Patient) -> Iterator[Finding]:
-    """Are the columns beside the ledger as their manifest says?"""
+def column_cache(patient: Patient) -> Iterator[Finding]:
+    """Is the column cache beside the ledger of this account's making, and as it was written?"""
+    folder = folder_of(patient.path)
     try:
-        position = Snapshot(patient.opened).reached()
+        position = ColumnCache(patient.opened, cache_folder()).reached()
     except Damaged as problem:
         yield found(
-            "snapshot-damaged",
-            f"the snapshot in {patient.path}.columns is damaged: {problem}",
+            "column-cache-damaged",
+            f"the column cache in {folder} is damaged: {problem}",
             "none is needed: the next `replay` rebuilds it; or remove the folder",
         )
         return
+    except (NotOurs, OSError) as problem:
+        yield found(
+            "column-cache-unused",
+            f"this account does without a column cache in {folder}: {problem}",
+            "where another account made it, that one alone uses it; else remove the folder",
+        )
+        return
     if position is None:
-        yield fine("snapshot", "there is none (`replay` makes one)", position=None)
+        yield fine("column-cache", "there is none (`replay` makes one)", position=None)
     else:
         behind = patient.head.position - position
         yield fine(
-            "snapshot",
+            "column-cache",
             f"it stands for position {position:,}, {behind:,} behind (`replay` takes them up)",
             position=position,
             behind=behind,

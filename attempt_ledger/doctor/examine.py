@@ -43,7 +43,7 @@ CHECKS: Final = (
     Named("keys", keys.keys),
     Named("key-backup", keys.key_backup),
     Named("views", derived.views),
-    Named("snapshot", derived.snapshot),
+    Named("column-cache", derived.column_cache),
 )
 
 

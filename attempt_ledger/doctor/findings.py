@@ -86,7 +86,8 @@ CODES: Final[Mapping[str, tuple[str, State]]] = {
     "views-of-another": ("views", WARNING),
     "views-behind": ("views", WARNING),
     "views-stale": ("views", WARNING),
-    "snapshot-damaged": ("snapshot", WARNING),
+    "column-cache-damaged": ("column-cache", WARNING),
+    "column-cache-unused": ("column-cache", WARNING),
     "not-checked": ("", WRONG),
 }
 """Every code, the check it comes from and how bad it is, in the order in which they are told.

@@ -35,16 +35,18 @@ def build(
     exams: Numbers,
     certifications: Numbers,
     *,
+    bounds: Sequence[str] | None = None,
     workers: int = 2,
     progress: Progress = lambda facts: None,
 ) -> Iterator[Part]:
     """Yield parts of every candidate's facts up to a position, in the order of candidates.
 
     The facts are first laid aside in a temporary folder, cut at candidates
-    that a sample says are evenly apart; then each piece is sorted on its own.
+    `bounds` name, or that a sample says are evenly apart; then each piece is sorted on its own.
     """
-    pieces = -(-upto // PART_ROWS)
-    bounds = bounds_of(sample_candidates(path, upto, pieces * _SAMPLES_A_PART), pieces)
+    if bounds is None:
+        pieces = -(-upto // PART_ROWS)
+        bounds = bounds_of(sample_candidates(path, upto, pieces * _SAMPLES_A_PART), pieces)
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
         spread(read_ahead(scan(path, 0, upto)), bounds, files, progress)

@@ -1,38 +1,52 @@
-"""The snapshot beside a ledger: made, brought up to date, and thrown away when in doubt.
+"""The column cache beside a ledger: made, brought up to date, and thrown away when in doubt.
 
-A folder `<ledger>.columns` of immutable part files and one manifest that names
-them. The manifest is replaced in one step, so a reader sees the old snapshot or
-the new one, and whoever dies in the middle leaves only files that nobody names.
+A folder `<ledger>.columns` of immutable part files and one manifest that names them. The manifest
+is replaced in one step, so a reader sees the old cache or the new one, and whoever dies in the
+middle leaves only files that nobody names.
+
+It makes answers quick and proves nothing: whatever proves something reads the ledger itself. It is
+taken only from a folder of this account's own, and only if its manifest bears the seal of this
+account's key and names this very file, so that one that was made by somebody else, or of an edited
+copy, is made anew. `check` holds it against the ledger's rows.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hmac
 import json
+import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.ledger import Ledger
+from ledger.own_folder import NotOurs, own_folder, remove_ours
 from ledger.store.scan import scan_touched
 from ledger.store.schema import SCHEMA_VERSION
+from replay.account_cache import cache_key
 from replay.columns.arrange import Numbers, arrange
 from replay.columns.build import Progress, build
-from replay.columns.choose import between, merge, split
+from replay.columns.choose import between, merge, same_facts, split
 from replay.columns.part import Part, read_part, write_part
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever what a part file means changes; other formats are rebuilt."""
 
+FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
+"""What lies in the folder."""
+_LOCK: Final = "lock"
+
 Say = Callable[[str], None]
-"""Told, in a sentence, what a person should know: that a snapshot was damaged and is rebuilt."""
+"""Told, in a sentence, what a person should know: that a cache was damaged and is rebuilt."""
 
 # Beyond this share of the base the delta is folded into it, and the whole store read anew when
 # more than this share of it is new.
@@ -52,7 +66,7 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What the snapshot stands for: rebuilt when format, ledger or schema is another.
+    """What the cache stands for: rebuilt when format, ledger, file or schema is another.
 
     `last` is the event at `position`: a ledger put back from a copy and written on has another.
     """
@@ -60,21 +74,29 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: int
     ledger: str
+    file: int
+    """The inode of the ledger's file: a copy, which may have been edited, has another."""
     schema_version: int
     position: int
+    base_position: int
+    """Up to which the base holds every fact; the delta has all of whoever has later ones."""
     last: tuple[int, str, str] | None
     base: tuple[Entry, ...]
     delta: Entry | None
     exams: tuple[str, ...]
     certifications: tuple[str, ...]
-    digest: str = ""
-    """Of all the rest: one flipped bit could name another exam."""
+    seal: str = ""
+    """Of all the rest, by the account's key: one flipped bit could name another exam."""
 
-    def sealed(self) -> Manifest:
-        """Return it with its digest."""
-        bare = self.model_copy(update={"digest": ""}).model_dump_json()
-        digest = xxhash.xxh3_128(bare.encode()).hexdigest()
-        return self.model_copy(update={"digest": digest})
+    def sealed(self, key: bytes) -> Manifest:
+        """Return it with its seal."""
+        bare = self.model_copy(update={"seal": ""}).model_dump_json()
+        return self.model_copy(update={"seal": hmac.digest(key, bare.encode(), "sha256").hex()})
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every part, the delta last."""
+        return (*self.base, *([self.delta] if self.delta else []))
 
 
 class Columns(NamedTuple):
@@ -89,23 +111,29 @@ class Columns(NamedTuple):
 
 
 class Damaged(Exception):
-    """A snapshot that is not what its manifest says; it is rebuilt."""
+    """A column cache that is not what its manifest says; it is rebuilt."""
 
 
-class Snapshot:
-    """The snapshot of one ledger. Safe among processes: one refreshes, the others wait or read."""
+class ColumnCache:
+    """The column cache of one ledger. Safe among processes: one refreshes, others wait or read."""
 
     def __init__(
         self,
         ledger: Ledger,
+        account: Path | None,
         *,
         workers: int = 2,
         say: Say = lambda sentence: None,
         progress: Progress = lambda facts: None,
     ) -> None:
-        """Look after the snapshot in `<ledger>.columns`; nothing is read yet."""
+        """Look after the cache in `<ledger>.columns`; nothing is read yet.
+
+        `account` is the account's own cache folder, where its key lies: without one, no column
+        cache is taken or made.
+        """
         self._ledger = ledger
-        self._folder = Path(f"{ledger.path}.columns")
+        self._account = account
+        self._folder = folder_of(ledger.path)
         self._workers = workers
         self._say = say
         self._progress = progress
@@ -113,8 +141,9 @@ class Snapshot:
     def columns(self, position: int) -> Columns:
         """Return columns of every fact up to `position` at least, refreshing them if they lag.
 
-        Raises LedgerProblem when the ledger, OSError when the folder cannot be used.
+        Raises LedgerProblem when the ledger, NotOurs or OSError when the folder cannot be used.
         """
+        own_folder(self._folder, FILES)
         try:
             manifest = self._manifest()
             if manifest is not None and manifest.position >= position:
@@ -123,6 +152,51 @@ class Snapshot:
             pass  # or being replaced just now: under the lock it is seen which
         with self._locked():
             return self._refreshed(position)
+
+    def check(self) -> str | None:
+        """Hold every part against the ledger's rows; return what was wrong, then it is removed.
+
+        None where all is as it should be, or no cache is there. Raises as `columns` does.
+        """
+        if not os.path.lexists(self._folder):
+            return None
+        own_folder(self._folder, FILES)
+        with self._locked():
+            problem = self._problem()
+            if problem is not None:
+                remove_ours(self._folder, FILES, but=frozenset({_LOCK}))
+            return problem
+
+    def _problem(self) -> str | None:
+        try:
+            manifest = self._manifest()
+            if manifest is None:
+                there = (self._folder / "manifest.json").exists()
+                return "it was made of another file, or by another account" if there else None
+            columns = self._open(manifest)
+        except Damaged as problem:
+            return str(problem)
+        exams, certifications = Numbers(columns.exams), Numbers(columns.certifications)
+        parts = build(
+            self._ledger.path,
+            manifest.base_position,
+            exams,
+            certifications,
+            bounds=[entry.first for entry in manifest.base[1:]],
+            workers=self._workers,
+            progress=self._progress,
+        )
+        for entry, kept, part in zip(manifest.base, columns.base, parts, strict=True):
+            if not same_facts(kept, part):
+                return f"{entry.file} does not hold what the ledger says"
+        rows = list(scan_touched(self._ledger.path, manifest.base_position, manifest.position))
+        if not rows and columns.delta is None:
+            return None
+        if rows and columns.delta is not None:
+            part = arrange(pa.Table.from_batches(rows), exams, certifications)
+            if same_facts(columns.delta, part):
+                return None
+        return "its newest part does not hold what the ledger says"
 
     def _refreshed(self, position: int) -> Columns:
         try:
@@ -150,20 +224,25 @@ class Snapshot:
             progress=self._progress,
         )
         base = tuple(self._write(part) for part in parts)
-        return self._publish(position, base, None, exams, certifications)
+        return self._publish(position, position, base, None, exams, certifications)
 
     def _extended(self, manifest: Manifest, columns: Columns, position: int) -> Columns:
         exams, certifications = Numbers(columns.exams), Numbers(columns.certifications)
+        since = manifest.base_position
+
+        def publish(base: Sequence[Entry], since: int, delta: Entry | None) -> Columns:
+            return self._publish(position, since, base, delta, exams, certifications)
+
         batches = list(scan_touched(self._ledger.path, columns.position, position))
         if not batches:  # only the catalogue grew
-            return self._publish(position, manifest.base, manifest.delta, exams, certifications)
+            return publish(manifest.base, since, manifest.delta)
         new = arrange(pa.Table.from_batches(batches), exams, certifications)
         delta = new if columns.delta is None else merge(columns.delta, new)
         rows = sum(entry.rows for entry in manifest.base)
         if len(delta.sittings.kind) > max(_SMALL, _COMPACT_AT * rows):
             base = tuple(self._compacted(manifest.base, columns.base, delta))
-            return self._publish(position, base, None, exams, certifications)
-        return self._publish(position, manifest.base, self._write(delta), exams, certifications)
+            return publish(base, position, None)
+        return publish(manifest.base, since, self._write(delta))
 
     def _compacted(
         self, entries: Sequence[Entry], parts: Sequence[Part], delta: Part
@@ -181,12 +260,15 @@ class Snapshot:
     def reached(self) -> int | None:
         """Return up to which position it is, None if there is none to go on from; reads no part.
 
-        Raises Damaged when its manifest, or a part that it names, is not there to be read.
+        Raises Damaged when its manifest, or a part that it names, is not there to be read; NotOurs.
         """
+        if not os.path.lexists(self._folder):
+            return None
+        own_folder(self._folder, FILES)
         manifest = self._manifest()
         if manifest is None:
             return None
-        for entry in (*manifest.base, *([manifest.delta] if manifest.delta else [])):
+        for entry in manifest.entries:
             if not (self._folder / entry.file).is_file():
                 raise Damaged(f"{entry.file} is missing")
         return manifest.position
@@ -206,13 +288,15 @@ class Snapshot:
             manifest = Manifest.model_validate_json(text)
         except (ValueError, KeyError, TypeError, ValidationError):
             raise Damaged("its manifest cannot be read") from None
-        stands = (manifest.ledger, manifest.schema_version) == (self._id(), SCHEMA_VERSION)
-        if not stands or manifest.position > self._ledger.head().position:
+        stands = (manifest.ledger, manifest.file, manifest.schema_version)
+        if stands != (self._id(), self._file(), SCHEMA_VERSION):
+            return None
+        if manifest.position > self._ledger.head().position:
             return None
         if manifest.last != self._event_at(manifest.position):
             return None
-        if manifest.sealed() != manifest:
-            raise Damaged("its manifest is not as it was written")
+        if not hmac.compare_digest(manifest.sealed(self._key()).seal, manifest.seal):
+            raise Damaged("its manifest is not as this account wrote it")
         return manifest
 
     def _event_at(self, position: int) -> tuple[int, str, str] | None:
@@ -224,10 +308,17 @@ class Snapshot:
     def _id(self) -> str:
         return self._ledger.about("ledger") or ""
 
+    def _file(self) -> int:
+        return Path(self._ledger.path).stat().st_ino
+
+    def _key(self) -> bytes:
+        if self._account is None:
+            raise NotOurs("this account has no folder for the key that it would be sealed with")
+        return cache_key(self._account)
+
     def _open(self, manifest: Manifest) -> Columns:
-        entries = [*manifest.base, *([manifest.delta] if manifest.delta else [])]
         with ThreadPoolExecutor(self._workers) as pool:
-            parts = tuple(pool.map(self._read, entries))
+            parts = tuple(pool.map(self._read, manifest.entries))
         return Columns(
             position=manifest.position,
             base=parts[: len(manifest.base)],
@@ -255,6 +346,7 @@ class Snapshot:
     def _publish(
         self,
         position: int,
+        base_position: int,
         base: Sequence[Entry],
         delta: Entry | None,
         exams: Numbers,
@@ -263,14 +355,16 @@ class Snapshot:
         manifest = Manifest(
             format=FORMAT,
             ledger=self._id(),
+            file=self._file(),
             schema_version=SCHEMA_VERSION,
             position=position,
+            base_position=base_position,
             last=self._event_at(position),
-            base=tuple(entry for entry in base if entry.rows) or tuple(base[:1]),
+            base=tuple(entry for entry in base if entry.first) or tuple(base[:1]),
             delta=delta,
             exams=tuple(exams.names()),
             certifications=tuple(certifications.names()),
-        ).sealed()
+        ).sealed(self._key())
         draft = self._folder / f"{secrets.token_hex(8)}.tmp"
         draft.write_text(manifest.model_dump_json())
         columns = self._open(manifest)
@@ -280,22 +374,43 @@ class Snapshot:
 
     def _sweep(self, manifest: Manifest) -> None:
         """Delete what the manifest does not name; who still reads it has it mapped."""
-        named = {entry.file for entry in manifest.base} | {"manifest.json", "lock"}
-        if manifest.delta:
-            named.add(manifest.delta.file)
-        for path in self._folder.iterdir():
-            if path.name not in named:
-                path.unlink(missing_ok=True)
+        named = frozenset(entry.file for entry in manifest.entries)
+        remove_ours(self._folder, FILES, but=named | {"manifest.json", _LOCK})
 
     def _damaged(self, problem: Damaged) -> None:
-        self._say(f"the snapshot in {self._folder} is damaged: {problem}; it is rebuilt")
+        self._say(f"the column cache in {self._folder} is damaged: {problem}; it is rebuilt")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(exist_ok=True)
-        with (self._folder / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._folder):
             yield
+
+
+def folder_of(ledger: Path) -> Path:
+    """Return the folder of a ledger's column cache."""
+    return Path(f"{ledger}.columns")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock in the folder of a column cache, which has to be our own."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(folder / _LOCK, flags, 0o600), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def remove_columns(ledger: Path) -> bool:
+    """Remove a ledger's column cache but for its lock, which others may wait for; False if none.
+
+    Raises NotOurs, and removes nothing, where its folder is not of our own; OSError.
+    """
+    folder = folder_of(ledger)
+    if not os.path.lexists(folder):
+        return False
+    own_folder(folder, FILES)
+    with locked(folder):
+        return remove_ours(folder, FILES, but=frozenset({_LOCK}))
 
 
 def digest(path: Path) -> str:
@@ -314,7 +429,7 @@ def passing(
     workers: int = 2,
     progress: Progress = lambda facts: None,
 ) -> Columns:
-    """Return columns straight from the ledger, with no snapshot read or left behind."""
+    """Return columns straight from the ledger, with no column cache read or left behind."""
     exams, certifications = Numbers([]), Numbers([])
     parts = build(ledger.path, position, exams, certifications, workers=workers, progress=progress)
     return Columns(

@@ -113,6 +113,36 @@ def replaced(old: Part, new: Part) -> Ints:
     return found
 
 
+def same_facts(one: Part, other: Part) -> bool:
+    """Return whether two parts hold the same, whatever numbers their keys were given."""
+    ours, theirs = columns_of(one), columns_of(other)
+    if not one.candidates.equals(other.candidates):
+        return False
+    if any(ours[name].shape != theirs[name].shape for name in ours):
+        return False
+    runs = {
+        "sittings.key": (one.group_lo, one.group_hi),
+        "grants.key": (one.grant_offset[:-1], one.grant_offset[1:]),
+    }
+    for name, column in ours.items():
+        if name in runs:
+            length = np.subtract(*reversed(runs[name]))
+            run = np.repeat(np.arange(len(length)), length)
+            if not np.array_equal(_first_of(run, column), _first_of(run, theirs[name])):
+                return False
+        elif not np.array_equal(column, theirs[name]):
+            return False
+    return True
+
+
+def _first_of(run: Ints, key: Ints) -> Ints:
+    """Return for each row the first of its run that has the same key."""
+    pair = run.astype(np.int64) << 32 | key.astype(np.int64)
+    _, first, at = np.unique(pair, return_index=True, return_inverse=True)
+    rows: Ints = first[at]
+    return rows
+
+
 def between(part: Part, first: str | None, end: str | None) -> Part:
     """Choose the candidates from `first` on and before `end`; None is no bound."""
     lo = 0 if first is None else _position_of(part.candidates, first)
