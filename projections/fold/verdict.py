@@ -34,7 +34,7 @@ from projections.fold.rules import (
     waived_of,
 )
 from projections.fold.walk import AT_THE_START, Walked, cover_if_asked, walk
-from retake_policies.rules import rules_at, version_in_force
+from retake_policies.rules import Rules, rules_at, version_in_force
 
 
 class Verdict(NamedTuple):
@@ -126,15 +126,17 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     setting = setting_at(facts, q, t)
     if setting.version < 0:
         return Judged(UNKNOWN_VERDICT, setting.until, setting, AT_THE_START, NO_COVER)
-    walked = walk(facts, q, rules_at(facts.rules, setting.version), sittings, n, t)
-    return judged_at(facts, q, sittings, n, t, setting, walked)
+    rules = rules_at(facts.rules, setting.version)
+    walked = walk(facts, q, rules, sittings, n, t)
+    return judged_at(facts, q, rules, sittings, n, t, setting, walked)
 
 
 def judged_at(
-    facts: Facts, q: Question, sittings: Sittings, n: int, t: int, setting: Setting, walked: Walked
-) -> Judged:
-    """Judge at `t` in a setting with a policy, where the walk has ended; see `verdict_at`."""
-    rules, dates = rules_at(facts.rules, setting.version), setting.dates
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
+    setting: Setting, walked: Walked,
+) -> Judged:  # fmt: skip
+    """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
+    dates = setting.dates
     cover = cover_if_asked(facts, q, rules, t, t)
     last = walked.last
     free = (
