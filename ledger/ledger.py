@@ -198,8 +198,19 @@ class Ledger(Application[str]):
             low, high = (middle, high) if recorded_at <= known_at else (low, middle)
         return low
 
-    def stream(self, stream: str, *, upto: int | None = None) -> list[Recorded]:
-        """Return the events of one stream (``candidate/C-1``) up to a position, by position."""
+    def stream(
+        self, stream: str, *, upto: int | None = None, exam: str | None = None
+    ) -> list[Recorded]:
+        """Return the events of one stream (``candidate/C-1``) up to a position, by position.
+
+        With `exam` those of other exams are left out; what is of no exam stays.
+        """
+        if exam is not None:
+            return self.recorder.rows(
+                "WHERE stream = ? AND (exam = ? OR exam IS NULL) AND position <= ? "
+                "ORDER BY position",
+                (stream, exam, _LAST if upto is None else upto),
+            )
         if upto is None:
             return self.recorder.rows("WHERE stream = ? ORDER BY position", (stream,))
         return self.recorder.rows(

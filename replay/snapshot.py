@@ -130,7 +130,7 @@ class Snapshot:
 
     def history(self, candidate: str, exam: str | None = None) -> History:
         """Return what is known of a candidate, laid out for one exam or for all."""
-        rows = self.ledger.stream(f"candidate/{candidate}", upto=self.position)
+        rows = self.ledger.stream(f"candidate/{candidate}", upto=self.position, exam=exam)
         return history_of(rows, self.catalogue, exam)
 
     def standing(self, candidate: str, exam: str, *, show: Show = IN_UTC) -> Standing:
