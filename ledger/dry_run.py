@@ -51,11 +51,17 @@ class Rehearsal(Ledger):
             raise
         self._store.execute("COMMIT")
 
-    def stream(self, stream: str, *, upto: int | None = None) -> list[Recorded]:
+    def stream(
+        self, stream: str, *, upto: int | None = None, exam: str | None = None
+    ) -> list[Recorded]:
         """Return the events of one stream, rehearsed ones last."""
         more = self._rows("WHERE stream = ? ORDER BY position", (stream,))
-        rows = super().stream(stream, upto=upto) + more
-        return rows if upto is None else [row for row in rows if row.position <= upto]
+        rows = super().stream(stream, upto=upto, exam=exam)
+        return rows + [
+            row
+            for row in more
+            if (upto is None or row.position <= upto) and (exam is None or row.exam in (None, exam))
+        ]
 
     def close(self) -> None:
         """Forget everything."""
