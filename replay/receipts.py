@@ -26,7 +26,7 @@ from projections.audit.conditions import Conditions
 from projections.catalogue import Catalogue
 from projections.reports.inputs import Period
 from projections.standing import Moment
-from replay.tables import Batched, write_jsonl
+from replay.formats.json import Batched, write_jsonl
 
 Basis: TypeAlias = Literal["as-published", "restated", "known-at"]
 """as-published: known_at is the end of the period. restated: everything known. Else known-at."""

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from replay.formats.json import json_lines
 from replay.receipts import Summing
-from replay.tables import json_lines
 
 _BATCH = 65_536
 

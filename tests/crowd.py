@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 from story import SHIPPED, Line, recorded
+from told import rows_of
 
 from ledger.cloudevents import parse_line
 from ledger.events import Fact
@@ -19,7 +20,6 @@ from replay import compiled
 from replay.compiled import kernels_in
 from replay.everyone import Everyone
 from replay.snapshot import Snapshot
-from replay.tables import rows_of
 
 ROOT = Path(__file__).parent.parent
 HISTORY = ROOT / "examples" / "history.jsonl"

@@ -23,8 +23,8 @@ from ledger.ledger import Ledger
 from projections.audit.conditions import Conditions
 from replay.audit.registry import AUDITS
 from replay.checking import Checked, check
+from replay.formats.csv import write_csv
 from replay.formats.forms import INSIDE, beside, find_receipt, write
-from replay.formats.sheets import write_safe_csv
 from replay.outputs import Output, Unknown
 from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, digest_of, read_receipt
 from replay.restating import restated
@@ -280,7 +280,7 @@ def test_a_spreadsheet_runs_nothing(tmp_path: Path, start: str) -> None:
     began = attempted("AZ-104", on="2021-03-01T09:00Z", reg=f"{start}1+1")
     with written(tmp_path / "a.ledger", [began]) as ledger:
         file = io.StringIO()
-        write_safe_csv(output(ledger, "events", "csv", candidate="C-1").table, file)
+        write_csv(output(ledger, "events", "csv", candidate="C-1").table, file)
         (row,) = csv.DictReader(io.StringIO(file.getvalue()))
         assert row["key"] == f"'{start}1+1"
         assert row["position"].isdigit()

@@ -24,6 +24,7 @@ from urllib.request import urlopen
 import pytest
 from crowd import CACHE, NOW, ROOT, facts, ledger_of
 from doorstep import Doorstep
+from told import rows_of
 from viewing import beside, project
 
 from attempt_ledger.explore.connection import Sources, connected
@@ -39,7 +40,6 @@ from projections.tables import TABLES, Kind
 from replay.everyone import Everyone
 from replay.read_model.readable import readable_name
 from replay.snapshot import Snapshot
-from replay.tables import rows_of
 from replay.violations import violations
 
 with warnings.catch_warnings():

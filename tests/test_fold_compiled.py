@@ -14,6 +14,7 @@ from crowd import CACHE, one_by_one, row_of
 from hypothesis import HealthCheck, given, settings
 from strategies import randomness, world
 from throng import Told, questions, seeded_worlds, throng
+from told import rows_of
 
 from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
@@ -28,7 +29,6 @@ from replay.columns.cache import Columns
 from replay.everyone import Everyone
 from replay.population import Scope, as_columns, population
 from replay.snapshot import Snapshot
-from replay.tables import rows_of
 from retake_policies.durations import DAYS, MONTHS, TIME
 from retake_policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
 

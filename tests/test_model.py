@@ -24,7 +24,7 @@ from model_life import Crash, Elsewhere, Life
 from plain_reading import Reading, boundaries
 from story import SHIPPED
 from test_cases import assert_reads
-from told import at
+from told import at, rows_of
 from viewing import KERNELS
 
 from ledger.backup.backing_up import Ways as CopyWays
@@ -55,7 +55,6 @@ from replay.everyone import Everyone
 from replay.read_model.follow import Ways, keeper
 from replay.read_model.rebuild import check
 from replay.snapshot import Snapshot
-from replay.tables import rows_of
 
 BEGIN = at("2021-03-01T09:00:00Z")
 HOUR = 3_600_000_000

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from crowd import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
+from told import rows_of
 
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger
@@ -20,7 +21,6 @@ from replay.columns import cache as snapshot
 from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import HEAD, Known, snapshot_at
-from replay.tables import rows_of
 
 EVENTS = facts()
 

@@ -13,7 +13,7 @@ import pytest
 from crowd import CACHE, NOW, facts, ledger_of
 from reporting import CATALOGUE, everyone, inputs, written
 from story import earned, expired, failed, passed, policy, renewed, requested
-from told import at
+from told import at, rows_of
 
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
@@ -23,10 +23,10 @@ from projections.reports.inputs import KEYS, TABLES, Period, schema_of
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from replay.everyone import Everyone
+from replay.formats.json import write_jsonl
 from replay.inputs import InputsAt
 from replay.outputs import table_named
 from replay.snapshot import Known, Snapshot, snapshot_at
-from replay.tables import rows_of, write_jsonl
 from retake_policies.shipped import shipped
 
 EVENTS = facts()

@@ -18,17 +18,20 @@ from crowd import Crowd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from story import exam, failed
-from told import at
+from told import at, rows_of
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
+from ledger.intake.csv_rows import guarded
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
-from replay import tables
 from replay.differences import CHANGED
 from replay.everyone import Everyone
+from replay.formats import json as json_form
+from replay.formats.csv import write_csv
+from replay.formats.json import write_jsonl
+from replay.formats.parquet import write_parquet
 from replay.population import INSTANT, SCHEMA
-from replay.tables import rows_of, write_csv, write_jsonl, write_parquet
 from replay.violations import SCHEMA as VIOLATIONS
 from replay.what_if import SITTINGS, STANDINGS
 
@@ -209,7 +212,7 @@ def text_of(value: object) -> str:
     """Write a value as section 5 has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    return guarded(value) if isinstance(value, str) else "" if value is None else str(value)
 
 
 def with_instants_as_text(row: tuple[Any, ...]) -> list[Any]:
@@ -234,7 +237,7 @@ def test_csv_and_json_say_what_the_standard_library_says(
     csv.writer(plain, lineterminator="\n").writerows(
         [SCHEMA.names, *([text_of(value) for value in row] for row in told)]
     )
-    size, tables._BATCH = tables._BATCH, batch
+    size, json_form.BATCH = json_form.BATCH, batch
     try:
         assert as_csv(table) == plain.getvalue()
         assert as_jsonl(table) == "".join(
@@ -244,7 +247,7 @@ def test_csv_and_json_say_what_the_standard_library_says(
         )  # fmt: skip
         assert list(rows_of(table)) == list(rows)
     finally:
-        tables._BATCH = size
+        json_form.BATCH = size
 
 
 # --- parquet ---------------------------------------------------------------------------------

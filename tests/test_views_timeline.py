@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from crowd import CACHE, NOW, facts, ledger_of
 from strategies import world
+from told import rows_of
 from viewing import as_of, fold, told
 
 from projections.fold.facts import LAST
@@ -17,7 +18,6 @@ from projections.standing import Moment
 from projections.tables import OPEN
 from replay.everyone import Everyone
 from replay.read_model import timeline
-from replay.tables import rows_of
 
 DAY = 86_400_000_000
 

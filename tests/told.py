@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
+
+import pyarrow as pa
 
 When = str | date | datetime | int
 """Microseconds, RFC 3339 text (seconds may be left out), a datetime, or a date (00:00 UTC)."""
@@ -27,3 +30,15 @@ def at(when: When) -> int:
 def text(instant: int) -> str:
     """Write an instant as RFC 3339."""
     return (EPOCH + instant * MICROSECOND).isoformat().replace("+00:00", "Z")
+
+
+def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Yield a table's rows as tuples, a batch at a time; instants as whole microseconds or None."""
+    for batch in table.to_batches(max_chunksize=65_536):
+        columns = [
+            column.cast(pa.int64()).to_pylist()
+            if pa.types.is_timestamp(column.type)
+            else column.to_pylist()
+            for column in batch.columns
+        ]
+        yield from zip(*columns, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
 import sys
@@ -42,7 +43,7 @@ def program_of(form: Form) -> str:
 
     named = f"{PROGRAM} {version(PROGRAM)}"
     if form == "html" or form.startswith("picture."):
-        from replay.formats.pictures import drawn_by
+        from replay.formats.chart import drawn_by
 
         return f"{named}, {drawn_by()}"
     return named
@@ -84,7 +85,7 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
 
 def say_receipt(receipt: Receipt) -> None:
     """Tell a receipt in one sentence, where nothing else carries it."""
-    from replay.formats.plain import heading
+    from replay.formats.text import heading
 
     say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
 
@@ -126,16 +127,18 @@ def settle(file: BinaryIO) -> None:
 
 def deliver_picture(output: Output, path: Path) -> None:
     """Draw a report into a file, its receipt beside it; raises OSError."""
-    from replay.formats.forms import beside
-    from replay.formats.pictures import draw
+    from replay.formats.forms import beside, write
+    from replay.formats.problems import CannotWrite
 
-    kind = path.suffix.lower().lstrip(".")
-    picture = draw(output, kind)
-    update = {
-        "form": f"picture.{kind}",
-        "program": program_of(f"picture.{kind}"),  # type: ignore[arg-type]
-        "file_sha256": hashlib.sha256(picture).hexdigest(),
-    }
+    form = f"picture.{path.suffix.lower().lstrip('.')}"
+    update: dict[str, str] = {"form": form, "program": program_of(form)}  # type: ignore[arg-type]
+    drawn = io.BytesIO()
+    try:
+        write(output._replace(receipt=output.receipt.model_copy(update=update)), drawn)
+    except CannotWrite as problem:
+        raise CallProblem(str(problem)) from None
+    picture = drawn.getvalue()
+    update["file_sha256"] = hashlib.sha256(picture).hexdigest()
     receipt = output.receipt.model_copy(update=update)
     with both(path, beside(path)) as (file, aside):
         file.write(picture)

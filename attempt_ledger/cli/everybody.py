@@ -109,7 +109,9 @@ def scope_of(everyone: Everyone, exam: str | None, candidates: frozenset[str] | 
 
 def write_table(table: pa.Table, format: Table | None, output: Path | None) -> None:
     """Write a table to standard output or a file, and say how long it is."""
-    from replay.tables import write_csv, write_jsonl, write_parquet
+    from replay.formats.csv import write_csv
+    from replay.formats.json import write_jsonl
+    from replay.formats.parquet import write_parquet
 
     written = format or by_name(output)
     if written is Table.parquet:

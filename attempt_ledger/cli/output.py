@@ -7,10 +7,11 @@ import os
 import re
 import secrets
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,9 +34,9 @@ def note(line: str) -> None:
 
 
 def put(text: str) -> None:
-    """Put data on standard output as it is."""
+    """Put data on standard output: as it is, but on a terminal with nothing that steers it."""
     with to_standard_output():
-        sys.stdout.write(text)
+        sys.stdout.write(_for_terminal(text) if sys.stdout.isatty() else text)
 
 
 def put_now(text: str) -> None:
@@ -68,6 +69,28 @@ def clean(text: str, *, keep: str = "") -> str:
     return "".join(
         letter if letter.isprintable() or letter in keep else ascii(letter)[1:-1] for letter in text
     )
+
+
+def _for_terminal(text: str) -> str:
+    return clean(text, keep="\n\t")
+
+
+class _Terminal(io.BufferedIOBase):
+    """Standard output for the bytes of texts, none of which steers the terminal that it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        sys.stdout.write(_for_terminal(self._decoder.decode(bytes(data))))
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def console() -> Console:
@@ -117,7 +140,7 @@ def to_standard_output() -> Iterator[None]:
 @contextmanager
 def text_to(path: Path | None) -> Iterator[IO[str]]:
     """Open where text goes: standard output, or a file as in `bytes_to`; UTF-8, ``\\n``."""
-    if path is None:
+    if path is None and not sys.stdout.isatty():
         with to_standard_output():
             yield sys.stdout
         return
@@ -142,7 +165,7 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
         with to_standard_output():
             sys.stdout.flush()
-            yield sys.stdout.buffer
+            yield cast(BinaryIO, _Terminal()) if sys.stdout.isatty() else sys.stdout.buffer
         return
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():
@@ -152,13 +175,15 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            # Until it is whole nobody else reads it; then it is as wide as the file it replaces.
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from None
         with os.fdopen(descriptor, "wb") as file:
             try:
                 yield file
                 file.flush()
+                os.fchmod(file.fileno(), _mode_of(place))
                 os.fsync(file.fileno())
             except OSError as error:
                 raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
@@ -166,3 +191,12 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def _mode_of(place: Path) -> int:
+    """Return the mode of a file that is to be replaced, else that of a new one."""
+    with suppress(FileNotFoundError):
+        return place.stat().st_mode & 0o777
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -70,7 +70,7 @@ def check(
     receipt = receipt_of(file)
     with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
         from replay.checking import check as checked
-        from replay.formats.plain import heading
+        from replay.formats.text import heading
         from replay.receipts import ReceiptProblem
 
         try:

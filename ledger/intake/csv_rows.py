@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.intake.sources import LONGEST_LINE, Source, SourceProblem
 
@@ -142,3 +142,25 @@ def _fields(count: int) -> str:
 def _fields_anyhow(line: str) -> list[str]:
     """Cut a line whose quoting is wrong at its commas, so that it can be shown for mending."""
     return line.rstrip("\r\n").replace("\r", " ").split(",")
+
+
+GUARDED: Final = "=+-@\t\r'"
+"""How a cell begins that a spreadsheet takes for a formula, or hides; and the guard itself."""
+
+
+def guarded(cell: str) -> str:
+    """Put a ' before a cell that a spreadsheet would compute, or that looks guarded already.
+
+    >>> guarded("=1+1"), guarded("'=1+1"), guarded("C-1001")
+    ("'=1+1", "''=1+1", 'C-1001')
+    """
+    return f"'{cell}" if cell[:1] and cell[0] in GUARDED else cell
+
+
+def unguarded(cell: str) -> str:
+    """Take away the ' that `guarded` put before a cell; one that it would not have put stays.
+
+    >>> unguarded("'=1+1"), unguarded("''=1+1"), unguarded("'s-Gravenhage")
+    ('=1+1', "'=1+1", "'s-Gravenhage")
+    """
+    return cell[1:] if cell[:1] == "'" and cell[1:2] and cell[1] in GUARDED else cell

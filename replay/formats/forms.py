@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from replay.formats.page import read_page, receipt_of_page, write_page
-from replay.formats.pictures import draw
-from replay.formats.plain import write_text, write_told
-from replay.formats.sheets import read_csv, write_safe_csv
-from replay.formats.workbook import read_workbook, receipt_of_workbook, write_workbook
+from replay.formats.chart import draw
+from replay.formats.csv import read_csv, write_csv
+from replay.formats.html import read_page, receipt_of_page, write_page, write_picture_page
+from replay.formats.json import read_json, read_jsonl, write_json, write_jsonl
+from replay.formats.parquet import read_parquet, receipt_of_parquet, write_parquet
+from replay.formats.text import write_query_text, write_text
+from replay.formats.xlsx import read_workbook, receipt_of_workbook, write_workbook
 from replay.outputs import Output
 from replay.receipts import Form, Receipt, ReceiptProblem, read_receipt
-from replay.rows import Rows
-from replay.tables import write_json, write_jsonl, write_parquet, write_parquet_of
 
 INSIDE: Final = frozenset({"parquet", "xlsx", "html"})
 """Forms that carry their receipt inside; beside others lies `<file>.receipt.json`."""
-MEMBER: Final = b"attempt-ledger.receipt"
-"""The receipt's key in the metadata of a Parquet schema."""
 PICTURE: Final = "picture."
-
-_BATCH = 65_536
 
 
 def beside(path: Path) -> Path:
@@ -40,28 +32,28 @@ def write(output: Output, file: BinaryIO) -> None:
 
     Rows that are made while they are read are read once, and never held.
     """
-    form, table, receipt = output.receipt.form, output.table, output.receipt
-    if form == "parquet" and isinstance(table, Rows):
-        write_parquet_of(table, file, lambda: {MEMBER: output.settled.to_json()})
-    elif form == "parquet":
-        write_parquet(table.replace_schema_metadata({MEMBER: receipt.to_json()}), file)  # type: ignore[union-attr]
+    form, table = output.receipt.form, output.table
+    if form == "parquet":
+        write_parquet(table, file, lambda: output.settled.to_json())
     elif form == "xlsx":
-        write_workbook(table, receipt.name, lambda: output.settled.to_json(), file)
-    elif form.startswith(PICTURE):
+        write_workbook(table, output.receipt.name, lambda: output.settled.to_json(), file)
+    elif form in ("picture.svg", "picture.png"):
         file.write(draw(output, form.removeprefix(PICTURE)))
     else:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
         try:
             if form == "csv":
-                write_safe_csv(table, text)
+                write_csv(table, text)
             elif form == "jsonl":
                 write_jsonl(table, text)
             elif form == "json":
                 write_json(table, text)
             elif form == "html":
                 write_page(output, text)
+            elif form == "picture.html":
+                write_picture_page(output, text)
             elif output.query is not None:
-                write_told(output, output.query, text)
+                write_query_text(output, output.query, text)
             else:
                 write_text(output, text)
             text.flush()
@@ -93,20 +85,12 @@ def _inside(file: BinaryIO) -> str | bytes | None:
     """Return the receipt inside a file, None where its form has none."""
     start = file.read(4096)
     if start.startswith(b"PAR1"):
-        return (_parquet(file).metadata.metadata or {}).get(MEMBER)
+        return receipt_of_parquet(file)
     if start.startswith(b"PK\x03\x04"):
         return receipt_of_workbook(file)
     if start[:15].lower() == b"<!doctype html>":
         return receipt_of_page(file)
     return None
-
-
-def _parquet(file: BinaryIO) -> pq.ParquetFile:
-    try:
-        file.seek(0)
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"it is no whole Parquet file ({error})") from None
 
 
 def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
@@ -123,55 +107,11 @@ def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
     elif form == "html":
         yield from read_page(file)
     elif form == "jsonl":
-        yield from _objects(file)
+        yield from read_jsonl(file)
     elif form == "json":
-        yield from _objects(_elements(file))
+        yield from read_json(file)
     elif form == "parquet":
-        parquet = _parquet(file)
-        yield tuple(parquet.schema_arrow.names)
-        try:
-            for batch in parquet.iter_batches(_BATCH):
-                lines = io.StringIO()
-                write_jsonl(pa.Table.from_batches([batch]), lines)
-                for line in lines.getvalue().splitlines():
-                    yield tuple(map(_value, json.loads(line).values()))
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"it is no whole Parquet file ({error})") from None
+        yield from read_parquet(file)
     else:
         for raw in file:
             yield (raw.decode("utf-8", "replace").rstrip("\n"),)
-
-
-def _elements(file: BinaryIO) -> Iterator[bytes | str]:
-    """Yield the elements of a JSON array: line by line as we lay it out, else all at once."""
-    if file.readline() == b"[\n" and file.readline().startswith(b'{"'):
-        file.seek(2)
-        for line in file:
-            if line.startswith(b"{"):
-                yield line.rstrip(b",\n")
-            elif line != b"]\n":
-                raise ValueError(f"{line[:20]!r} is no row")
-        return
-    file.seek(0)
-    said = json.load(file)
-    if not isinstance(said, list):
-        raise ValueError("it is no JSON array")
-    yield from map(json.dumps, said)
-
-
-def _objects(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
-    names: tuple[str, ...] | None = None
-    for number, line in enumerate(lines, 1):
-        said = json.loads(line)
-        if not isinstance(said, dict):
-            raise ValueError(f"row {number} is no JSON object")
-        if names is None:
-            names = tuple(said)
-            yield names
-        if tuple(said) != names:
-            raise ValueError(f"row {number} has other members than the first")
-        yield tuple(map(_value, said.values()))
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Final
 
 import pyarrow as pa
 
-from replay.formats.pictures import draw
-from replay.formats.plain import heading
+from replay.formats.chart import NOT_XML, REPLACEMENT, draw
+from replay.formats.json import instant_texts
+from replay.formats.text import heading
 from replay.outputs import Output
-from replay.tables import instant_texts
 
 _OPENING = '<script type="application/json" id="receipt">'
 _CLOSING = "</script>"
@@ -25,31 +27,56 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:bottom}
 td.n,th.n{text-align:right}footer{color:#555;font-size:.85rem;margin-top:1rem;word-break:break-all}
 """
-# Nothing may be fetched, nor run: the page is a document.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+)
+"""Nothing may be fetched, nor run, nor styled but by the one style there is: it is a document."""
 
 
 def write_page(output: Output, file: IO[str]) -> None:
     """Write a report as a page, its picture and its receipt inside."""
     report, receipt = output.report, output.receipt
     assert report is not None
-    title = escape(f"{report.title}, {heading(receipt)}")
+    _write_head(f"{report.title}, {heading(receipt)}", file)
     file.write(
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<h1>{escape(report.title)}</h1>\n<p class="basis">{escape(heading(receipt))}</p>\n'
-        f"<p>{escape(report.line(output.table))}</p>\n"
+        f'<h1>{_text(report.title)}</h1>\n<p class="basis">{_text(heading(receipt))}</p>\n'
+        f"<p>{_text(report.line(output.table))}</p>\n"
     )
     if output.table.num_rows:
         file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n")
     _write_rows(output.table, [column.says for column in report.columns], file)
-    said = receipt.to_json().replace("<", "\\u003c")
+    as_json = receipt.to_json().replace("<", "\\u003c")
     file.write(
-        f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {escape(receipt.program)}"
-        f"</footer>\n{_OPENING}\n{said}{_CLOSING}\n</body>\n</html>\n"
+        f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {_text(receipt.program)}"
+        f"</footer>\n{_OPENING}\n{as_json}{_CLOSING}\n</body>\n</html>\n"
     )
+
+
+def write_picture_page(output: Output, file: IO[str]) -> None:
+    """Write the picture of a report alone, as a page."""
+    report = output.report
+    assert report is not None
+    _write_head(f"{report.title}, {heading(output.receipt)}", file)
+    file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n</body>\n</html>\n")
+
+
+def _write_head(title: str, file: IO[str]) -> None:
+    file.write(
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta name="viewport" content="width=device-width">\n'
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+    )
+
+
+def _text(text: str) -> str:
+    """Write a text so that it is one: it ends no element, attribute or comment, and begins none.
+
+    >>> _text("</script>\x00")
+    '&lt;/script&gt;\ufffd'
+    """
+    return escape(NOT_XML.sub(REPLACEMENT, text)).replace("\r", "&#13;")
 
 
 def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
@@ -59,7 +86,7 @@ def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
     ]
     file.write('<div class="rows"><table>\n<thead><tr>')
     for name, mark, said in zip(table.schema.names, number, says, strict=True):
-        file.write(f'<th{mark} title="{escape(said)}">{escape(name)}</th>')
+        file.write(f'<th{mark} title="{_text(said)}">{_text(name)}</th>')
     file.write("</tr></thead>\n<tbody>\n")
     columns = [
         instant_texts(column.combine_chunks()).to_pylist()
@@ -69,7 +96,7 @@ def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
     ]
     for row in zip(*columns, strict=True):
         cells = "".join(
-            f"<td{mark}>{escape('' if cell is None else cell)}</td>"
+            f"<td{mark}>{_text('' if cell is None else cell)}</td>"
             for cell, mark in zip(row, number, strict=True)
         )
         file.write(f"<tr>{cells}</tr>\n")

@@ -1,27 +1,23 @@
-"""Arrow tables as files: CSV, JSON, JSON Lines, Parquet, to the letter of spec section 5."""
+"""Arrow tables as JSON and JSON Lines, to the letter of spec section 5, and read back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, BinaryIO, Final, Protocol, TypeAlias
+from typing import Any, BinaryIO, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-_BATCH = 65_536
+BATCH: Final = 65_536
 """Rows that are written at once."""
 _SECOND = 1_000_000
 _DAY = 86_400
 _ESCAPED: Final = frozenset(b'"\\' + bytes(range(0x20)))
 """What JSON writes otherwise in a text."""
-_QUOTED: Final = frozenset(b',"\r\n')
-"""What is put into quotes in CSV, with the text around it."""
-_QUOTES = '[,"\r\n]'
 
 
 class Batched(Protocol):
@@ -40,34 +36,9 @@ class Written(Protocol):
         """Take some more."""
 
 
-Made: TypeAlias = Callable[[pa.RecordBatch], pa.RecordBatch]
-
-
-def _as_it_is(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch
-
-
-def write_csv(table: Batched, file: Written, made: Made = _as_it_is) -> None:
-    """Write a header and a line for each row; `made` has a look at each batch before.
-
-    `true`/`false`, empty for null, ``\\n`` line ends, no quotes where none are
-    needed; instants as `2021-03-15T09:00:00Z`; a list of events as
-    `source id`, parted by `; `.
-    """
-    file.write(",".join(table.schema.names) + "\n")
-    for batch in table.to_batches(max_chunksize=_BATCH):
-        if not batch.num_rows:  # a part in which nobody was asked about
-            continue
-        columns = [_cells(column) for column in made(batch).columns]
-        lines = pc.binary_join_element_wise(
-            *columns, ",", null_handling="replace", null_replacement=""
-        )
-        file.write(_joined(pc.binary_join_element_wise(lines, "\n", "")))
-
-
 def write_jsonl(table: Batched, file: Written) -> None:
     """Write one JSON object a line, its members in the order of the columns; instants as text."""
-    for batch in table.to_batches(max_chunksize=_BATCH):
+    for batch in table.to_batches(max_chunksize=BATCH):
         file.write(json_lines(batch))
 
 
@@ -81,10 +52,10 @@ def json_lines(batch: pa.RecordBatch) -> str:
         mark, values = _json(column)
         pieces += [f"{between}{_encode(name)}:{mark}", values]
         between = f"{mark},"
-    return _joined(pc.binary_join_element_wise(*pieces, f"{between[:-1]}}}\n", ""))
+    return joined(pc.binary_join_element_wise(*pieces, f"{between[:-1]}}}\n", ""))
 
 
-def _joined(texts: pa.Array) -> str:
+def joined(texts: pa.Array) -> str:
     """Put texts one after the other."""
     whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
     return str(pc.binary_join(whole, "")[0])
@@ -93,39 +64,11 @@ def _joined(texts: pa.Array) -> str:
 def write_json(table: Batched, file: Written) -> None:
     """Write a JSON array of the same objects, one a line."""
     before = "[\n"
-    for batch in table.to_batches(max_chunksize=_BATCH):
+    for batch in table.to_batches(max_chunksize=BATCH):
         if batch.num_rows:
             file.write(before + json_lines(batch)[:-1].replace("\n", ",\n"))
             before = ",\n"
     file.write("[]\n" if before == "[\n" else "\n]\n")
-
-
-def write_parquet(table: pa.Table, file: BinaryIO) -> None:
-    """Write Parquet; instants are timestamps of microseconds in UTC."""
-    with pq.ParquetWriter(file, table.schema) as writer:
-        writer.write_table(table, row_group_size=_BATCH * 16)
-
-
-def write_parquet_of(
-    rows: Batched, file: BinaryIO, inside: Callable[[], Mapping[bytes, str]]
-) -> None:
-    """Write rows as Parquet as they come, and into its metadata what is known after the last."""
-    with pq.ParquetWriter(file, rows.schema) as writer:
-        for batch in rows.to_batches(max_chunksize=_BATCH):
-            writer.write_batch(batch)
-        writer.add_key_value_metadata(dict(inside()))
-
-
-def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield a table's rows as tuples, a batch at a time; instants as whole microseconds or None."""
-    for batch in table.to_batches(max_chunksize=_BATCH):
-        columns = [
-            column.cast(pa.int64()).to_pylist()
-            if pa.types.is_timestamp(column.type)
-            else column.to_pylist()
-            for column in batch.columns
-        ]
-        yield from zip(*columns, strict=True)
 
 
 def instant_texts(column: pa.Array) -> pa.Array:
@@ -158,30 +101,6 @@ def _thousand() -> pa.Array:
     return pa.array([f"{number:03d}" for number in range(1000)])
 
 
-def _cells(column: pa.Array) -> pa.Array:
-    """Write each value as a cell of CSV."""
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        return instant_texts(column)
-    if pa.types.is_list(kind):
-        joined = ("; ".join(map(_event, events)) for events in column.to_pylist())
-        return _quoted(pa.array(joined, pa.string()))
-    return _quoted(column) if pa.types.is_string(kind) else column.cast(pa.string())
-
-
-def _event(event: dict[str, str]) -> str:
-    return f"{event['source']} {event['id']}"
-
-
-def _quoted(column: pa.Array) -> pa.Array:
-    """Put texts into quotes where they would be read as something else without."""
-    if not _holds(column, _QUOTED):
-        return column
-    needs = pc.match_substring_regex(column, _QUOTES)
-    doubled = pc.replace_substring(column, '"', '""')
-    return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), column)
-
-
 def _json(column: pa.Array) -> tuple[str, pa.Array]:
     """Write each value as JSON, but for the quotes around it, where all have them."""
     kind = column.type
@@ -199,17 +118,22 @@ def _json(column: pa.Array) -> tuple[str, pa.Array]:
 
 def _is_plain_text(column: pa.Array) -> bool:
     """Return whether a column holds texts of which none has anything to be escaped."""
-    return pa.types.is_string(column.type) and not _holds(column, _ESCAPED)
+    return pa.types.is_string(column.type) and not holds(column, _ESCAPED)
 
 
-def _holds(column: pa.Array, some: frozenset[int]) -> bool:
+def holds(column: pa.Array, some: frozenset[int]) -> bool:
     """Return whether any of some ASCII characters is anywhere in a column of texts."""
+    _, texts = text_bytes(column)
+    return bool(_lookup(some)[texts].any())
+
+
+def text_bytes(column: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Return where the texts of a column begin (one more than there are) and all their bytes."""
     _, offsets, texts = column.buffers()
     if texts is None or not len(column):
-        return False
-    bounds = np.frombuffer(offsets, np.int32)[column.offset :]
-    bytes_of = np.frombuffer(texts, np.uint8)[bounds[0] : bounds[len(column)]]
-    return bool(_lookup(some)[bytes_of].any())
+        return np.zeros(1, np.int32), np.zeros(0, np.uint8)
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return bounds, np.frombuffer(texts, np.uint8)[bounds[0] : bounds[-1]]
 
 
 @cache
@@ -220,3 +144,44 @@ def _lookup(some: frozenset[int]) -> npt.NDArray[np.bool_]:
 
 
 _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def read_jsonl(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of JSON objects as texts, their names first; raises ValueError."""
+    names: tuple[str, ...] | None = None
+    for number, line in enumerate(lines, 1):
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"row {number} is no JSON object")
+        if names is None:
+            names = tuple(row)
+            yield names
+        if tuple(row) != names:
+            raise ValueError(f"row {number} has other members than the first")
+        yield tuple(map(value_text, row.values()))
+
+
+def read_json(file: BinaryIO) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a JSON array: line by line as we lay it out, else all at once."""
+    yield from read_jsonl(_elements(file))
+
+
+def _elements(file: BinaryIO) -> Iterator[bytes | str]:
+    if file.readline() == b"[\n" and file.readline().startswith(b'{"'):
+        file.seek(2)
+        for line in file:
+            if line.startswith(b"{"):
+                yield line.rstrip(b",\n")
+            elif line != b"]\n":
+                raise ValueError(f"{line[:20]!r} is no row")
+        return
+    file.seek(0)
+    rows = json.load(file)
+    if not isinstance(rows, list):
+        raise ValueError("it is no JSON array")
+    yield from map(json.dumps, rows)
+
+
+def value_text(value: object) -> str:
+    """Write a value as a text that compares: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -10,9 +10,9 @@ import pyarrow as pa
 from ledger.instants import format_instant
 from projections.audit.conditions import Conditions
 from projections.audit.query import Query
+from replay.formats.json import instant_texts
 from replay.outputs import Output
 from replay.receipts import SAID, Receipt
-from replay.tables import instant_texts
 from retake_policies.durations import parse_duration, say_duration
 
 _GAP = "  "
@@ -67,7 +67,7 @@ def write_text(output: Output, file: IO[str]) -> None:
     """Write a report as text, the same whatever terminal it is for."""
     report, receipt = output.report, output.receipt
     assert report is not None
-    file.write(f"{report.title}\n{heading(receipt)}\n\n{report.line(output.table)}\n\n")
+    file.write(f"{report.title}\n{_plain(heading(receipt))}\n\n{report.line(output.table)}\n\n")
     if output.table.num_rows:
         for line in laid_out(output.table):
             file.write(f"{line}\n")
@@ -76,7 +76,7 @@ def write_text(output: Output, file: IO[str]) -> None:
     file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
 
 
-def write_told(output: Output, query: Query, file: IO[str]) -> None:
+def write_query_text(output: Output, query: Query, file: IO[str]) -> None:
     """Write an audit as text, row by row; how many there are is known at the end."""
     file.write(f"{query.title}\n{_plain(heading(output.receipt))}\n\n")
     for batch in output.table.to_batches(max_chunksize=_BATCH):

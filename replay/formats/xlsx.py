@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from replay.formats.json import Batched
 from replay.formats.problems import CannotWrite
-from replay.tables import Batched
 
 MOST_ROWS = 1_048_575
 """What a sheet holds below its header."""
@@ -26,6 +28,15 @@ _INSTANT = "yyyy-mm-dd hh:mm:ss"
 _WIDEST = 40
 _BATCH = 8192
 
+_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+"""How a workbook writes a character that XML cannot hold, and what looks like that."""
+_ALWAYS: Final = 64 << 20
+_RATIO: Final = 100
+_NEVER: Final = 4 << 30
+_MOST_CELLS: Final = 64 << 20
+"""A workbook of ours is packed to a tenth or so: one that unpacks to more than so many times its
+size, and to more bytes than the first, or than the third, is no workbook of anybody's."""
+
 
 def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file: BinaryIO) -> None:
     """Write a table and then its receipt (JSON), row by row; the same rows give the same bytes.
@@ -38,6 +49,10 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
     with Workbook(file, {"constant_memory": True}) as book:
         book.set_properties({"created": _MADE})
         sheet = book.add_worksheet(title)
+        # A text that begins and ends as a run of rich text does would be written as XML, as it is.
+        sheet._xml_rich_inline_string = lambda text, cell: sheet._xml_inline_string(
+            text, True, cell
+        )
         sheet.freeze_panes(1, 0)
         date = book.add_format({"num_format": _INSTANT, "align": "left"})
         bold = book.add_format({"bold": True})
@@ -121,15 +136,43 @@ def _rows(file: BinaryIO, sheet: int | str) -> Iterator[tuple[Any, ...]]:
 
     file.seek(0)
     try:
+        _check_size(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles that other programs leave out
             book = load_workbook(file, read_only=True, data_only=False)
         names = book.sheetnames
         name = names[sheet] if isinstance(sheet, int) else sheet
         if name in names:
-            yield from book[name].iter_rows(values_only=True)
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError) as error:
+            cells = 0
+            for row in book[name].iter_rows():
+                cells += len(row)  # those that the file leaves out are counted and made too
+                if cells > _MOST_CELLS:
+                    raise ValueError(f"it has more than {_MOST_CELLS:,} cells")
+                yield tuple(map(_value, row))
+    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, SyntaxError) as error:
         raise ValueError(f"it is no whole workbook ({error})") from None
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Refuse a small file that unpacks to a large one; raises ValueError.
+
+    What the directory says of sizes binds: no more than that is unpacked of any part.
+    """
+    size = file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file) as parts:
+        unpacked = sum(part.file_size for part in parts.infolist())
+    file.seek(0)
+    if unpacked > min(max(_ALWAYS, _RATIO * size), _NEVER):
+        raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}")
+
+
+def _value(cell: Any) -> Any:
+    """Return what a cell holds; a formula is no text, though it may read like one."""
+    if cell.data_type == "f":
+        return f"the formula {cell.value}"
+    if isinstance(cell.value, str):
+        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), cell.value)
+    return cell.value
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,148 @@
+"""Charts of reports, as SVG or PNG, drawn in a process of their own.
+
+The drawing library is native code: what it cannot digest may end the process it runs in. So it
+runs in one that nothing else depends on, and gets no character that XML cannot hold.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree
+
+from projections.reports.drawing import dressed
+from replay.formats.problems import CannotWrite
+
+if TYPE_CHECKING:
+    from replay.outputs import Output
+
+_SCALE: Final = 2.0
+"""Of a PNG: sharp on a screen of today, and in print."""
+NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+REPLACEMENT: Final = "\ufffd"
+
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+_ELEMENTS: Final = frozenset(
+    f"{_SVG}{name}"
+    for name in ("svg", "g", "defs", "clipPath", "path", "rect", "line", "text", "tspan")
+)
+_ATTRIBUTES: Final = frozenset(
+    {"class", "clip-path", "d", "display", "dx", "dy", "fill", "fill-opacity", "font-family"}
+    | {
+        "font-size",
+        "font-style",
+        "font-weight",
+        "height",
+        "id",
+        "opacity",
+        "pointer-events",
+        "role",
+    }
+    | {"stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit"}
+    | {"stroke-opacity", "stroke-width", "text-anchor", "transform", "version", "viewBox", "width"}
+    | {"aria-hidden", "aria-label", "aria-roledescription", "x", "x1", "x2", "y", "y1", "y2"}
+)
+"""What a picture of ours consists of: nothing in it runs, links, or fetches anything."""
+
+
+def drawn_by() -> str:
+    """Name what draws the pictures, with versions: another may draw them a little otherwise."""
+    return ", ".join(f"{name} {version(name)}" for name in ("altair", "vl-convert-python"))
+
+
+def specification(output: Output) -> dict[str, Any]:
+    """Return the picture of a report as a Vega-Lite specification with its data inside."""
+    from replay.formats.text import heading
+
+    report = output.report
+    assert report is not None
+    lines = [report.line(output.table), heading(output.receipt)]
+    if not output.table.num_rows:
+        return _without_rows(report.title, lines)
+    return dressed(report.picture(output.table), report.title, lines)
+
+
+def _without_rows(title: str, lines: list[str]) -> dict[str, Any]:
+    """Draw a report without rows: its title alone."""
+    import altair as alt
+
+    blank = alt.Chart(alt.InlineData(values=[{}])).mark_text(text="no rows")
+    return dressed(blank.properties(width=400, height=40), title, lines)
+
+
+def draw(output: Output, kind: str) -> bytes:
+    """Draw a report as `svg` or `png`, everything inside; raises CannotWrite.
+
+    What XML cannot hold is replaced by U+FFFD. A process that dies leaves a sentence.
+    """
+    asked = json.dumps({"kind": kind, "spec": holdable(specification(output))})
+    # With -P, since nothing in the folder where the caller happens to be is to be imported.
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", __name__],
+        input=asked.encode(), capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise CannotWrite(f"the chart was not drawn: the drawing library died ({name})")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise CannotWrite(f"the chart was not drawn: {said or 'the drawing library failed'}")
+    if kind == "svg":
+        check_still(done.stdout)
+    return done.stdout
+
+
+def holdable(value: Any) -> Any:
+    """Replace in all texts of a specification what XML cannot hold.
+
+    >>> holdable({"exam": ["A\\x1b[2J", 1]})
+    {'exam': ['A\ufffd[2J', 1]}
+    """
+    if isinstance(value, str):
+        return NOT_XML.sub(REPLACEMENT, value)
+    if isinstance(value, dict):
+        return {name: holdable(each) for name, each in value.items()}
+    return [holdable(each) for each in value] if isinstance(value, list) else value
+
+
+def check_still(svg: bytes) -> None:
+    """Refuse an SVG that has in it anything but shapes and texts; raises CannotWrite.
+
+    However the drawing library writes the texts of the data, none of them becomes an element.
+    """
+    if b"<!" in svg or b"<?" in svg:
+        raise CannotWrite("the chart was not drawn: it would hold more than elements")
+    try:
+        for element in ElementTree.fromstring(svg).iter():
+            strange = {element.tag} - _ELEMENTS | {*element.attrib} - _ATTRIBUTES
+            strange |= {
+                value
+                for name, value in element.attrib.items()
+                if name != "aria-label" and "url(" in value and not value.startswith("url(#")
+            }
+            if strange:
+                raise CannotWrite(f"the chart was not drawn: it would hold {min(strange)!r}")
+    except ElementTree.ParseError as error:
+        raise CannotWrite(f"the chart was not drawn: it would be no XML ({error})") from None
+
+
+def main() -> None:
+    """Draw what standard input asks for onto standard output."""
+    import vl_convert
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked has it, and ends this process
+    asked = json.load(sys.stdin)
+    if asked["kind"] == "png":
+        picture: bytes = vl_convert.vegalite_to_png(asked["spec"], scale=_SCALE)
+    else:
+        picture = str(vl_convert.vegalite_to_svg(asked["spec"])).encode()
+    sys.stdout.buffer.write(picture)
+
+
+if __name__ == "__main__":
+    main()
