@@ -136,7 +136,7 @@ def test_a_picture_has_a_receipt_and_fetches_nothing(door: Doorstep, kind: str) 
     """All of it is in the file."""
     door.done("report", "blocked", "--as-of", MARCH[1], "--chart", f"blocked.{kind}")
     picture = (door.folder / f"blocked.{kind}").read_bytes()
-    start = {"svg": b"<svg", "png": b"\x89PNG", "html": b"<!DOCTYPE html>"}[kind]
+    start = {"svg": b"<svg", "png": b"\x89PNG", "html": b"<!doctype html>"}[kind]
     assert picture.lstrip().startswith(start)
     for fetching in (b'src="http', b"src='http", b"@import", b"cdn.jsdelivr", b'href="http'):
         assert fetching not in picture.replace(b'href="http://www.w3.org', b"")

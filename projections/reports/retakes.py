@@ -86,11 +86,14 @@ def picture(table: pa.Table) -> Any:
     """Draw the middle time between sittings beside the wait."""
     import altair as alt
 
-    columns = ["sitting", "retakes", "wait_days", "days_median", "days_p90"]
+    columns = ["row", "sitting", "retakes", "wait_days", "days_median", "days_p90"]
     names = [f"{row['exam']} · {row['ordinal']}" for row in table.to_pylist()]
     named = table.append_column("sitting", pa.array(names, TEXT))
+    named = named.append_column("row", pa.array(range(len(names)), WHOLE))
+    # Not by a list of the names: the library would write them into an expression, which it runs.
+    in_order = alt.EncodingSortField(field="row", op="min", order="ascending")
     base = alt.Chart(data(named, columns)).encode(
-        y=upright("sitting", "exam · sitting of the series", "nominal", sort=names)
+        y=upright("sitting", "exam · sitting of the series", "nominal", sort=in_order)
     )
     span = base.mark_rule(color="#9fb6cc", strokeWidth=3).encode(
         x=axis("days_median", "days, start to start: the middle to nine in ten (red: the wait)"),

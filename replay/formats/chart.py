@@ -21,6 +21,8 @@ from replay.formats.problems import CannotWrite
 if TYPE_CHECKING:
     from replay.outputs import Output
 
+_CHILD: Final = ["-m", __name__]
+"""What the process that draws runs: `main`."""
 _SCALE: Final = 2.0
 """Of a PNG: sharp on a screen of today, and in print."""
 NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -83,9 +85,8 @@ def draw(output: Output, kind: str) -> bytes:
     asked = json.dumps({"kind": kind, "spec": holdable(specification(output))})
     # With -P, since nothing in the folder where the caller happens to be is to be imported.
     done = subprocess.run(
-        [sys.executable, "-P", "-m", __name__],
-        input=asked.encode(), capture_output=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-P", *_CHILD], input=asked.encode(), capture_output=True, check=False
+    )
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise CannotWrite(f"the chart was not drawn: the drawing library died ({name})")
@@ -137,10 +138,13 @@ def main() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked has it, and ends this process
     asked = json.load(sys.stdin)
-    if asked["kind"] == "png":
-        picture: bytes = vl_convert.vegalite_to_png(asked["spec"], scale=_SCALE)
-    else:
-        picture = str(vl_convert.vegalite_to_svg(asked["spec"])).encode()
+    try:
+        if asked["kind"] == "png":
+            picture: bytes = vl_convert.vegalite_to_png(asked["spec"], scale=_SCALE)
+        else:
+            picture = str(vl_convert.vegalite_to_svg(asked["spec"])).encode()
+    except ValueError as error:
+        sys.exit(str(error).partition("\n")[0])
     sys.stdout.buffer.write(picture)
 
 
