@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench drill clean
+.PHONY: setup demo test check browser bench drill clean
 
 setup: $(READY)
 
@@ -23,7 +23,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
+# Pages are opened in a real browser.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && { apt-get install -y -qq chromium || \
+	  { apt-get update -qq && apt-get install -y -qq chromium; }; } >/dev/null 2>&1; } || \
+	  { echo "The tests open pages in Chromium, which is not here: apt-get install -y chromium" >&2; exit 1; }
+
+test: check browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # All of them (about ten minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".

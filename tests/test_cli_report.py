@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +275,20 @@ def test_a_receipt_of_a_report_that_is_not_known_here_is_said(door: Doorstep) ->
     said: dict[str, Any] = json.loads(path.read_text()) | {"name": "moods"}
     path.write_text(json.dumps(said))
     assert "there is no report 'moods'" in door.wrong("receipt", "check", "march.csv")
+
+
+def test_a_planted_column_cache_proves_nothing(door: Doorstep) -> None:
+    """What was copied from an edited ledger is read by no check, nor written."""
+    call = ("report", "volumes", *PERIOD, "--as-published", "--no-snapshot")
+    door.done(*call, "--output", "march.csv")
+    honest = door.folder / "attempts.ledger"
+    edited = door.folder / "edited.ledger"
+    shutil.copy(honest, edited)
+    with closing(sqlite3.connect(edited)) as connection, connection:
+        connection.execute("UPDATE events SET topic = 'ExamPassed:1' WHERE topic = 'ExamFailed:1'")
+    door.done("--ledger", "sqlite:///edited.ledger", "replay")
+    shutil.copytree(f"{edited}.columns", f"{honest}.columns")
+    assert door.done("receipt", "check", "march.csv").startswith("march.csv: the same.")
+    shutil.rmtree(f"{honest}.columns")
+    door.done("receipt", "check", "march.csv")
+    assert not Path(f"{honest}.columns").exists()

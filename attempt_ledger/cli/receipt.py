@@ -9,7 +9,7 @@ import typer
 
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.delivering import program_of
-from attempt_ledger.cli.everybody import NoSnapshot, everybody
+from attempt_ledger.cli.everybody import everybody
 from attempt_ledger.cli.options import command, group
 from attempt_ledger.cli.output import clean, note, put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
@@ -60,15 +60,17 @@ def check(
             help="Compare with what is known now too, and name the events that changed it.",
         ),
     ] = False,
-    no_snapshot: NoSnapshot = False,
 ) -> int:
     """Compute an output again, and compare it with the file.
+
+    The ledger itself is read, and nothing beside it that was made to be quick: what that says
+    proves nothing.
 
     Exit code 0: file and receipt come out the same, whatever was recorded since. 1: something
     differs, and standard error says what.
     """
     receipt = receipt_of(file)
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
+    with everybody(call_of(context), no_snapshot=True) as everyone:
         from replay.checking import check as checked
         from replay.formats.text import heading
         from replay.receipts import ReceiptProblem
