@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from crowd import CACHE, NOW, facts, ledger_of, one_by_one
+from replay.tables import rows_of
 
 from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.snapshot import Engine, Known, Snapshot, UnansweredMoment, snapshot_at
-from replay.tables import rows_of
 
 ENGINE = Engine(cache=CACHE, keep_columns=False)
 
