@@ -9,7 +9,7 @@ from pathlib import Path
 from pages import settle
 from typer.testing import CliRunner
 
-from attempt_ledger.cli.main import COMMANDS, app, load
+from attempt_ledger.cli.main import GROUPS, app, below
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -59,23 +59,23 @@ belongs in them. Names, e-mail address and description of a request are encrypte
 """
 
 
-def pages() -> Iterator[tuple[str, ...]]:
-    """Yield the words of every page: the whole, each command, each command below it."""
-    yield ()
-    for name in COMMANDS:
-        yield (name,)
-        for below in getattr(load(name), "commands", {}):
-            yield (name, below)
+def pages() -> Iterator[str]:
+    """Yield the words of every page: the whole, each command or group, each command below it."""
+    yield ""
+    for name in below(""):
+        yield name
+        if name in GROUPS:
+            yield from (f"{name} {second}" for second in below(name))
 
 
-def page(words: tuple[str, ...]) -> str:
+def page(words: str) -> str:
     """Write one page under its heading."""
-    level = "##" if len(words) < 2 else "###"
-    called = " ".join(("attempt-ledger", *words))
-    told = CliRunner().invoke(app, [*words, "--help"])
-    if told.exit_code != 0:
-        raise SystemExit(f"{called} --help: {told.stderr}")
-    return f"{level} {called}\n\n```text\n{told.stdout.rstrip()}\n```\n"
+    level = "###" if " " in words else "##"
+    called = f"attempt-ledger {words}".rstrip()
+    help = CliRunner().invoke(app, [*words.split(), "--help"])
+    if help.exit_code != 0:
+        raise SystemExit(f"{called} --help: {help.stderr}")
+    return f"{level} {called}\n\n```text\n{help.stdout.rstrip()}\n```\n"
 
 
 def written() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attempt_ledger import clock
-from attempt_ledger.cli.main import COMMANDS
+from attempt_ledger.cli.main import below
 from drills.forking import Program, Ran
 from drills.ground import sitting
 from drills.life import LEDGER, results
@@ -39,7 +39,7 @@ class Command(NamedTuple):
     @property
     def is_known(self) -> bool:
         """Whether this release has it."""
-        return self.words[0] in COMMANDS
+        return self.words[0] in below("")
 
 
 def _asking(number: int) -> Sequence[str]:
@@ -100,7 +100,7 @@ def make_states(folder: Path, program: Program) -> None:
     for number in range(2):
         _done(program, grown, *_asking(number))
     _done(program, grown, "project")
-    if "backup" in COMMANDS:
+    if "backup" in below(""):
         _done(program, grown, "backup", "{}/kept.ledger")
     _append(grown, 30, after=1000)
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from doorstep import Doorstep
 
-from attempt_ledger.cli import main
 from attempt_ledger.cli.context import ledger_path
-from attempt_ledger.cli.main import COMMANDS
+from attempt_ledger.cli.main import COMMANDS, GROUPS, below
 from attempt_ledger.cli.problems import CallProblem
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
@@ -183,28 +182,40 @@ def test_no_words_at_all_are_answered_with_the_help(door: Doorstep) -> None:
     assert "Commands:" in answer.err
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_has_a_help_with_examples_within_80_columns(
-    door: Doorstep, name: str
+    door: Doorstep, words: str
 ) -> None:
-    """The help of each command, and of each below it, shows how to call it."""
-    command = main.load(name)
-    below = list(getattr(command, "commands", {})) or [""]
-    for sub in below:
-        words = [word for word in (name, sub, "--help") if word]
-        help = door.done(*words)
-        assert "Examples:\n" in help
-        text, _, examples = help.partition("Examples:\n")
-        examples, _, options = examples.partition("\n\n")
-        assert all(len(line) <= 80 for line in (text + options).splitlines())
-        assert f"attempt-ledger {name}" in examples or f" {name} " in examples
+    """The help of each command shows how to call it, and begins with its line in the list."""
+    help = door.done(*words.split(), "--help")
+    assert "Examples:\n" in help
+    text, _, examples = help.partition("Examples:\n")
+    examples, _, options = examples.partition("\n\n")
+    assert all(len(line) <= 80 for line in (text + options).splitlines())
+    assert f"attempt-ledger {words}" in examples or f" {words} " in examples
+    assert text.splitlines()[2].strip() == COMMANDS[words][1]
 
 
-def test_the_list_of_commands_tells_each_in_a_line(door: Doorstep) -> None:
-    """Every command is there, in the order of the table, and no line is cut short."""
-    listed = door.done("--help").partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in listed] == list(COMMANDS)
-    assert not [line for line in listed if line.endswith("...")]
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_the_list_of_commands_tells_each_in_a_line(door: Doorstep, group: str) -> None:
+    """Every command is there, in the order of the table, and no line is wrapped."""
+    listed = door.done(*group.split(), "--help").partition("Commands:\n")[2].splitlines()
+    assert [tuple(line.split(maxsplit=1)) for line in listed] == list(below(group).items())
+
+
+def test_a_list_of_commands_loads_none(door: Doorstep) -> None:
+    """The help of the whole, and of a group, imports no command's module."""
+    script = (
+        "import sys; from attempt_ledger.cli.main import COMMANDS, app; import typer.main\n"
+        "door = typer.main.get_command(app)\n"
+        "door.main(['--help'], standalone_mode=False)\n"
+        "door.main(['policy', '--help'], standalone_mode=False)\n"
+        "modules = {f'attempt_ledger.cli.{module}' for module, _ in COMMANDS.values()}\n"
+        "print(*modules & sys.modules.keys(), file=sys.stderr)"
+    )
+    looked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "Publish policy files" in looked.stdout
+    assert looked.stderr == "\n"
 
 
 def test_the_release_is_told(door: Doorstep) -> None:

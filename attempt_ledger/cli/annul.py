@@ -8,17 +8,15 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, Time, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
 
-app = group()
 SOURCE = "urn:attempt-ledger:cli"
 
 
 @command(
-    app,
     "annul",
     examples="""
     attempt-ledger annul urn:vue R-77/result --reason "the result of another seat"

@@ -11,18 +11,15 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import Call, call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 
 if TYPE_CHECKING:
     from ledger.backup.backing_up import BackedUp
 
-app = group()
-
 
 @command(
-    app,
     "backup",
     examples="""
     attempt-ledger backup /backup/attempts-2023-12-31.ledger

@@ -9,14 +9,11 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, command
 from attempt_ledger.cli.problems import DONE
-
-app = group()
 
 
 @command(
-    app,
     "catalogue",
     examples="""
     attempt-ledger catalogue catalogue.toml

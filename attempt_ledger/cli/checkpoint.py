@@ -7,15 +7,12 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import Output, command, group
+from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to
 from attempt_ledger.cli.problems import DONE
 
-app = group()
-
 
 @command(
-    app,
     "checkpoint",
     examples="""
     attempt-ledger checkpoint > kept-2023-12-31.checkpoint
@@ -29,7 +26,7 @@ def checkpoint(
     ] = False,
     output: Output = None,
 ) -> int:
-    """Give the last signed checkpoint, for others to keep.
+    """Write the last signed checkpoint, for others to keep.
 
     Whoever keeps one can find out later whether anything up to it was changed, cut off or put back:
     `verify --against` it. It says the log's name, how many events it holds and the root of the tree

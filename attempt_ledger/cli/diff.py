@@ -19,7 +19,7 @@ from attempt_ledger.cli.everybody import (
     scope_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
@@ -28,11 +28,8 @@ if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from projections.standing import Moment
 
-app = group()
-
 
 @command(
-    app,
     "diff",
     examples="""
     attempt-ledger diff --as-of 2023-03-01 --to-as-of 2023-04-01

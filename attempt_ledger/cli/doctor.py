@@ -12,7 +12,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import Call, call_of
-from attempt_ledger.cli.options import Format, FormatOption, command, group
+from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, clean, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from attempt_ledger.doctor.subject import Bounds, Depth, Patient
     from ledger.ledger import Ledger
 
-app = group()
 _MEGABYTE = 1_000_000
 
 
@@ -31,7 +30,6 @@ def _age(option: str, what: str) -> Any:
 
 
 @command(
-    app,
     "doctor",
     examples="""
     attempt-ledger doctor

@@ -12,7 +12,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import Call, call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
@@ -20,11 +20,8 @@ from attempt_ledger.cli.viewing import ViewsFile, views_of
 if TYPE_CHECKING:
     from attempt_ledger.explore.connection import Sources
 
-app = group()
-
 
 @command(
-    app,
     "explore",
     examples="""
     attempt-ledger project

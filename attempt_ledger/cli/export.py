@@ -22,12 +22,10 @@ from attempt_ledger.cli.delivering import (
     receipt_place,
 )
 from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
-
-app = group()
 
 
 class Exported(StrEnum):
@@ -52,7 +50,6 @@ class ExportFormat(StrEnum):
 
 
 @command(
-    app,
     "export",
     examples="""
     attempt-ledger export --output history.jsonl

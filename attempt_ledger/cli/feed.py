@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, CallProblem
 
 if TYPE_CHECKING:
     from ledger.ledger import Ledger
 
-app = group()
-
 
 @command(
-    app,
     "feed",
     examples="""
     attempt-ledger feed --after 1200
@@ -73,7 +70,7 @@ def feed(
         ),
     ] = None,
 ) -> int:
-    """Give the ledger's events to whoever resumes by position.
+    """Stream events from a position.
 
     CloudEvents JSON, one a line, the same bytes as `export`: in the order of `sequence`, missing
     none and repeating none. Keep the last `sequence` with what it brought about, and resume with

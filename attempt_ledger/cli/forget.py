@@ -9,7 +9,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import Call, call_of, no_candidate
-from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.sealing import seal_after
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from ledger.privacy.erasure import Forgotten
 
-app = group()
-
 
 @command(
-    app,
     "forget",
     examples="""
     attempt-ledger forget C-1001 --reason "erasure asked for, ticket 4711"

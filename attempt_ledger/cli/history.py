@@ -9,16 +9,13 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import Format, FormatOption, KnownAt, command, group
+from attempt_ledger.cli.options import Format, FormatOption, KnownAt, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import known
 
-app = group()
-
 
 @command(
-    app,
     "history",
     examples="""
     attempt-ledger history C-1001

@@ -21,7 +21,7 @@ from attempt_ledger.cli.everybody import (
     write_table,
 )
 from attempt_ledger.cli.importing import Input
-from attempt_ledger.cli.options import AsOf, Output, command, group
+from attempt_ledger.cli.options import AsOf, Output, command
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.values import instant, zone
@@ -30,11 +30,8 @@ if TYPE_CHECKING:
     from ledger.dry_run import Rehearsal
     from ledger.intake.run import Options
 
-app = group()
-
 
 @command(
-    app,
     "impact",
     examples="""
     attempt-ledger impact results-may.csv

@@ -12,12 +12,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import PROGRAM, note, say
 from attempt_ledger.cli.problems import DONE, INTERRUPTED, REFUSED, CallProblem
 from attempt_ledger.cli.values import zone
-
-app = group()
 
 
 class Input(StrEnum):
@@ -29,7 +27,6 @@ class Input(StrEnum):
 
 
 @command(
-    app,
     "import",
     examples="""
     attempt-ledger import results.csv
@@ -89,7 +86,7 @@ def import_(
     ] = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Take in results CSVs and CloudEvents lines.
+    """Import results CSVs and CloudEvents lines.
 
     What is recorded already is skipped and counted. Rows that are malformed, or contradict what is
     recorded, go into the rejects file, each with its problem, to be mended and imported again;

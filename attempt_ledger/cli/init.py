@@ -9,16 +9,13 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from ledger.store.locks import PRIVATE
 
-app = group()
-
 
 @command(
-    app,
     "init",
     examples="""
     attempt-ledger init

@@ -10,21 +10,15 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 
-app = group(
-    "Back up the keys of personal fields; put them back.\n\n"
-    "Keep such a backup apart from backups of the ledger, and destroy it when its time is over: "
-    "who has both can read what was personal, of everybody not forgotten when it was made."
-)
 _DAY = 86_400_000_000
 
 
 @command(
-    app,
-    "backup",
+    "keys backup",
     examples="""
     attempt-ledger keys backup /mnt/safe/attempts.keys-backup
     attempt-ledger keys backup /mnt/safe/attempts.keys-backup --days 7
@@ -54,8 +48,7 @@ def backup(
 
 
 @command(
-    app,
-    "restore",
+    "keys restore",
     examples="""
     attempt-ledger keys restore /mnt/safe/attempts.keys-backup
     attempt-ledger --ledger sqlite:///restored.ledger keys restore attempts.keys-backup --expired
@@ -67,7 +60,7 @@ def restore(
     expired: Annotated[bool, typer.Option("--expired", help="Even if its time is over.")] = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Put keys back, but of nobody who was forgotten.
+    """Put back the keys of everybody who was not forgotten.
 
     Keys that are there stay as they are. Whoever was forgotten since the backup was made has no key
     afterwards either: by the word of the ledger, of the keys that are there, and of the backup. A

@@ -2,98 +2,165 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import typer.core
 import typer.main
 
 from attempt_ledger.cli.context import DEFAULT_URL, Call, ledger_path
+from attempt_ledger.cli.options import ADDED
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import Interrupted, ReaderGone, answered
 from ledger.store.locks import PATIENCE
 
-COMMANDS: Mapping[str, str] = {
-    "init": "attempt_ledger.cli.init",
-    "import": "attempt_ledger.cli.importing",
-    "catalogue": "attempt_ledger.cli.catalogue",
-    "record": "attempt_ledger.cli.record",
-    "annul": "attempt_ledger.cli.annul",
-    "exception": "attempt_ledger.cli.exception",
-    "forget": "attempt_ledger.cli.forget",
-    "keys": "attempt_ledger.cli.keys",
-    "search": "attempt_ledger.cli.search",
-    "standing": "attempt_ledger.cli.standing",
-    "history": "attempt_ledger.cli.history",
-    "replay": "attempt_ledger.cli.replay",
-    "diff": "attempt_ledger.cli.diff",
-    "impact": "attempt_ledger.cli.impact",
-    "violations": "attempt_ledger.cli.violations",
-    "what-if": "attempt_ledger.cli.what_if",
-    "project": "attempt_ledger.cli.project",
-    "rebuild": "attempt_ledger.cli.rebuild",
-    "export": "attempt_ledger.cli.export",
-    "report": "attempt_ledger.cli.report",
-    "receipt": "attempt_ledger.cli.receipt",
-    "feed": "attempt_ledger.cli.feed",
-    "explore": "attempt_ledger.cli.explore",
-    "audit": "attempt_ledger.cli.audit",
-    "policy": "attempt_ledger.cli.policy",
-    "seal": "attempt_ledger.cli.seal",
-    "checkpoint": "attempt_ledger.cli.checkpoint",
-    "prove": "attempt_ledger.cli.prove",
-    "verify": "attempt_ledger.cli.verify",
-    "verify-proof": "attempt_ledger.cli.verify_proof",
-    "doctor": "attempt_ledger.cli.doctor",
-    "backup": "attempt_ledger.cli.backup",
-    "restore": "attempt_ledger.cli.restore",
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("init", "Create an empty ledger, with the shipped policies."),
+    "import": ("importing", "Import results CSVs and CloudEvents lines."),
+    "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
+    "record": ("record", "Record one event."),
+    "annul": ("annul", "Annul an event that was recorded in error."),
+    "exception request": (
+        "exception.request",
+        "Request a retake exception, and have it answered at once.",
+    ),
+    "exception grant": ("exception.decide", "Grant an open request."),
+    "exception reject": ("exception.decide", "Reject an open request."),
+    "exception revoke": ("exception.decide", "Withdraw a grant that is not used yet."),
+    "exception list": ("exception.listing", "List requests, and what became of each."),
+    "forget": ("forget", "Erase a candidate's personal data for good."),
+    "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
+    "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
+    "search": ("search", "Find candidates by id, registration id or request id."),
+    "standing": ("standing", "Show if a candidate may sit an exam, why not, and from when."),
+    "history": ("history", "Show everything recorded of a candidate."),
+    "replay": ("replay", "Write everybody's standing as a table."),
+    "diff": ("diff", "List whose standing differs between two moments, and why."),
+    "impact": ("impact", "List what importing files would change, recording nothing."),
+    "violations": ("violations", "List every sitting that was taken while not eligible."),
+    "what-if": ("what_if", "Show what draft policies would have done."),
+    "project": ("project", "Bring the views up to the ledger."),
+    "rebuild": ("rebuild", "Build the views anew, compare them, and swap them in."),
+    "export": ("export", "Write the ledger's events as CloudEvents JSON, or a table."),
+    "report": ("report", "Make a report of a period, or of a moment."),
+    "receipt show": ("receipt", "Write a file's receipt as JSON."),
+    "receipt check": ("receipt", "Compute an output again, and compare it with the file."),
+    "feed": ("feed", "Stream events from a position."),
+    "explore": ("explore", "Open the views in Datasette, until Ctrl-C."),
+    "audit events": ("audit.queries", "List events: who recorded what, and when."),
+    "audit history": ("audit.queries", "Show each event of a candidate with what it changed."),
+    "audit backdated": ("audit.queries", "List facts recorded long after they were true."),
+    "audit annulments": ("audit.queries", "List who annulled what, when and why."),
+    "audit exceptions": ("audit.queries", "List decisions on exceptions, with rule and facts."),
+    "policy check": ("policy", "Check policy files; needs no ledger."),
+    "policy list": ("policy", "List the policies that are published, every version of each."),
+    "policy show": ("policy", "Show the version of a policy that is in force on a day."),
+    "policy publish": ("policy", "Publish policy files into the ledger."),
+    "seal": ("seal", "Hash what was appended, and sign a new checkpoint."),
+    "checkpoint": ("checkpoint", "Write the last signed checkpoint, for others to keep."),
+    "prove": ("prove", "Prove that an event is in the log, or a log continues."),
+    "verify": ("verify", "Compare every stored event with what was signed."),
+    "verify-proof": ("verify_proof", "Check a proof, and show what it proves."),
+    "doctor": ("doctor", "Look for what is wrong with the ledger, and say what to do."),
+    "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
+    "restore": ("restore", "Put a ledger back from a backup, verified."),
 }
-"""Each command and the module whose `app` it is, in the order of the help.
+"""Each command: its module below `attempt_ledger.cli`, and the first line of its help.
 
-To add a command: write such a module (`attempt_ledger.cli.search` is a short one) and name it here.
-It is imported when the command is called, or listed, and itself imports what is dear in its
-function.
+To add one, write such a module (`attempt_ledger.cli.search` is a short one) and name it here, in
+the order of the help. It is imported when it is called; a help that lists commands imports none.
 """
+
+GROUPS: Final[Mapping[str, str]] = {
+    "exception": """Request retake exceptions; grant, reject, revoke, list them.
+
+    Names, e-mail address and description are kept encrypted. Reasons (--reason, --why) and --actor
+    are kept in clear text: no personal data belongs there.""",
+    "keys": """Back up the keys of personal fields; put them back.
+
+    Keep such a backup apart from backups of the ledger, and destroy it when its time is over: who
+    has both can read what was personal, of everybody not forgotten when it was made.""",
+    "receipt": """Show the receipt of an output, or compute it again.""",
+    "audit": """Ask who recorded what, when, and on which facts.
+
+    Of everything the ledger knows at --known-at. A file leaves with a receipt, by which `receipt
+    check` computes it again. No personal field is in any answer.""",
+    "policy": """Check and publish policies; see which are in force.""",
+}
+"""The help of the first word of commands that have two."""
+
+
+def below(group: str) -> dict[str, str]:
+    """Return the words that follow a group's (those of the whole after ""), and their help."""
+    if group:
+        at = len(group) + 1
+        return {
+            words[at:]: help
+            for words, (_, help) in COMMANDS.items()
+            if words.startswith(f"{group} ")
+        }
+    found = {}
+    for words, (_, help) in COMMANDS.items():
+        first = words.partition(" ")[0]
+        found[first] = GROUPS[first].partition("\n")[0] if first in GROUPS else help
+    return found
 
 
 @cache
-def load(name: str) -> Any:
-    """Import a command's module and make the command."""
-    command = typer.main.get_command(import_module(COMMANDS[name]).app)
-    command.name = name
-    return command
+def load(words: str) -> Any:
+    """Make a command, importing its module, or a group, importing none."""
+    if words in GROUPS:
+        return Group(
+            name=words,
+            help=inspect.cleandoc(GROUPS[words]),
+            rich_markup_mode=None,
+            no_args_is_help=True,
+        )
+    import_module(f"attempt_ledger.cli.{COMMANDS[words][0]}")
+    return typer.main.get_command(ADDED[words])
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by name, each loaded when it is looked at."""
+    """The commands of a group by name, each loaded when it is looked at."""
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+        self._below = below(group)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in COMMANDS:
+        if name not in self._below:
             raise KeyError(name)
-        return load(name)
+        return load(f"{self._group} {name}".strip())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
+        return iter(self._below)
 
     def __len__(self) -> int:
-        return len(COMMANDS)
+        return len(self._below)
 
 
-class Door(typer.core.TyperGroup):
-    """The whole command line: whatever goes wrong behind it leaves as a sentence and a code."""
+class Group(typer.core.TyperGroup):
+    """Commands that are listed from `COMMANDS`, and loaded when they are called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _Commands()  # type: ignore[assignment]
+        self._below = below(self.name or "")
+        self.commands = _Commands(self.name or "")  # type: ignore[assignment]
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names without loading anything."""
-        return list(COMMANDS)
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List each command with the first line of its help, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, help in self._below.items()])
+
+
+class Door(Group):
+    """The whole command line: whatever goes wrong behind it leaves as a sentence and a code."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; take Ctrl-C and a broken pipe before Typer does in its own way."""
@@ -177,10 +244,10 @@ def door(
     ] = PATIENCE,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Say which release."),
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Tell whether a candidate may sit an exam, why not and from when, as of any date.
+    """Answer whether a candidate may sit an exam, why not and from when, as of any date.
 
     Data goes to standard output, everything else to standard error. Exit code 0: done. 1: done,
     but something was refused, differs or failed to verify. 2: the call itself was wrong.

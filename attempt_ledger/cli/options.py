@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 import typer.core
@@ -105,30 +105,25 @@ def _word(argument: Any) -> str:
     return word if argument.required else f"[{word}]"
 
 
-def group(help: str | None = None, **settings: Any) -> typer.Typer:
-    """Make a Typer app of this house: plain help, no completion of its own, our own errors."""
-    return typer.Typer(
-        help=help,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        no_args_is_help=True,
-        **settings,
-    )
+ADDED: Final[dict[str, typer.Typer]] = {}
+"""The commands of every module that was imported, by their words."""
 
 
-def command(
-    app: typer.Typer, name: str, *, examples: str, **settings: Any
-) -> Callable[[Function], Function]:
-    """Add a function to an app as a command; its help is the docstring, then the examples.
+def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function], Function]:
+    """Make a function the command of these words; its help is the docstring, then the examples.
 
-    The function returns its exit code (`attempt_ledger.cli.problems`).
+    The function returns its exit code (`attempt_ledger.cli.problems`). The words, with the first
+    line of the docstring, stand in the list of `attempt_ledger.cli.main` too.
     """
 
     def add(function: Function) -> Function:
         shown = "\n".join(f"  {line}" for line in inspect.cleandoc(examples).splitlines())
         text = f"{inspect.getdoc(function)}\n\n\b\nExamples:\n{shown}"
-        app.command(name, cls=Command, help=text, **settings)(function)
+        app = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        app.command(words.split()[-1], cls=Command, help=text, **settings)(function)
+        ADDED[words] = app
         return function
 
     return add

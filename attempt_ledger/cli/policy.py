@@ -20,7 +20,6 @@ from attempt_ledger.cli.options import (
     PrintLines,
     Time,
     command,
-    group,
 )
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from projections.catalogue import Version
     from retake_policies.schema import PolicyError
 
-app = group("Check and publish policies; see which are in force.")
 
 _LAST = 1 << 62
 
@@ -44,8 +42,7 @@ class Written(StrEnum):
 
 
 @command(
-    app,
-    "check",
+    "policy check",
     examples="""
     attempt-ledger policy check our-rules.toml
     attempt-ledger policy check retake_policies/data/*.toml
@@ -56,7 +53,7 @@ def check(
         list[Path], typer.Argument(metavar="FILE", help="Policy files, TOML, 16 MB at most.")
     ],
 ) -> int:
-    """Say of policy files whether they are sound; needs no ledger.
+    """Check policy files; needs no ledger.
 
     Every fault is a sentence with its key, the value, and what would be accepted; with any, the
     exit code is 1.
@@ -82,8 +79,7 @@ def check(
 
 
 @command(
-    app,
-    "list",
+    "policy list",
     examples="""
     attempt-ledger policy list
     attempt-ledger policy list --known-at 2021-06-30 --format json
@@ -122,8 +118,7 @@ def list_(
 
 
 @command(
-    app,
-    "show",
+    "policy show",
     examples="""
     attempt-ledger policy show general
     attempt-ledger policy show general --at 2021-06-30
@@ -145,7 +140,7 @@ def show(
         ),
     ] = Written.text,
 ) -> int:
-    """Show the version of a policy that is in force on a day, clause by clause."""
+    """Show the version of a policy that is in force on a day."""
     from retake_policies.wording import policy_text
 
     moment = clock.now() if at is None else instant("--at", at)
@@ -162,8 +157,7 @@ def show(
 
 
 @command(
-    app,
-    "publish",
+    "policy publish",
     examples="""
     attempt-ledger policy publish our-rules.toml
     attempt-ledger policy publish general mta-mce mos

@@ -7,16 +7,13 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
 
-app = group()
-
 
 @command(
-    app,
     "project",
     examples="""
     attempt-ledger project

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import Output, command, group
+from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import position
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from ledger.ledger import Ledger
     from ledger.tlog.verify_proof import VerifierKey
 
-app = group()
-
 
 @command(
-    app,
     "prove",
     examples="""
     attempt-ledger prove urn:vue R-77/result --output R-77.proof

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
@@ -15,12 +15,10 @@ from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
 if TYPE_CHECKING:
     from replay.read_model.compare import Difference
 
-app = group()
 LISTED = 100
 
 
 @command(
-    app,
     "rebuild",
     examples="""
     attempt-ledger rebuild

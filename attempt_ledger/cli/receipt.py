@@ -10,7 +10,7 @@ import typer
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.delivering import program_of
 from attempt_ledger.cli.everybody import everybody
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import clean, note, put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from replay.outputs import Output
     from replay.receipts import Receipt
 
-app = group("Show the receipt of an output, or compute it again.")
 
 File = Annotated[
     Path,
@@ -30,8 +29,7 @@ File = Annotated[
 
 
 @command(
-    app,
-    "show",
+    "receipt show",
     examples="""
     attempt-ledger receipt show volumes.parquet
     """,
@@ -43,8 +41,7 @@ def show(context: typer.Context, file: File) -> int:
 
 
 @command(
-    app,
-    "check",
+    "receipt check",
     examples="""
     attempt-ledger receipt check march.xlsx
     attempt-ledger receipt check march.csv --restated

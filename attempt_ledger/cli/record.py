@@ -10,12 +10,11 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, Time, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.output import put_now
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.values import instant, pairs, whole
 
-app = group()
 SOURCE = "urn:attempt-ledger:cli"
 
 
@@ -27,7 +26,6 @@ def event_types(incomplete: str) -> Sequence[str]:
 
 
 @command(
-    app,
     "record",
     examples="""
     attempt-ledger record ExamAttempted C-1001 exam=AZ-104 registration_id=R-77 \\

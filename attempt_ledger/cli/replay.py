@@ -19,15 +19,12 @@ from attempt_ledger.cli.everybody import (
     scope_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 
-app = group()
-
 
 @command(
-    app,
     "replay",
     examples="""
     attempt-ledger replay --as-of 2023-12-31 --output standings.csv

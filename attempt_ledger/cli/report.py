@@ -22,7 +22,7 @@ from attempt_ledger.cli.delivering import (
     program_of,
 )
 from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
-from attempt_ledger.cli.options import KnownAt, Output, command, group
+from attempt_ledger.cli.options import KnownAt, Output, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from replay.receipts import Basis, Parameters
     from replay.snapshot import Known
 
-app = group()
 
 LIST = "list"
 
@@ -50,7 +49,6 @@ class ReportFormat(StrEnum):
 
 
 @command(
-    app,
     "report",
     examples="""
     attempt-ledger report list

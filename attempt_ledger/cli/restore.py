@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.restoring import compare, complete, copied, forget_again_in
@@ -20,11 +20,8 @@ from attempt_ledger.cli.verify import Key
 if TYPE_CHECKING:
     from ledger.backup.restoring import Restored
 
-app = group()
-
 
 @command(
-    app,
     "restore",
     examples="""
     attempt-ledger restore /backup/attempts-2023-12-31.ledger attempts.ledger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from ledger.problems import LedgerProblem
     from ledger.tlog.checkpoint import LogPaths
 
-app = group()
-
 
 @command(
-    app,
     "seal",
     examples="""
     attempt-ledger seal

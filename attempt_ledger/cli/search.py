@@ -8,16 +8,14 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import Format, FormatOption, command, group
+from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import clean, put, say
 from attempt_ledger.cli.problems import DONE
 
-app = group()
 _BY = {"registration_id": "registration", "request_id": "request"}
 
 
 @command(
-    app,
     "search",
     examples="""
     attempt-ledger search C-10

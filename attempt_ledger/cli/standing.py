@@ -8,16 +8,13 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command, group
+from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import instant, known, zone
 
-app = group()
-
 
 @command(
-    app,
     "standing",
     examples="""
     attempt-ledger standing C-1001 AZ-104
@@ -49,7 +46,7 @@ def standing(
     ] = None,
     format: FormatOption = Format.text,
 ) -> int:
-    """Say if a candidate may sit an exam, why not, and from when.
+    """Show if a candidate may sit an exam, why not, and from when.
 
     The answer is for one valid time (--as-of) on the knowledge of one system time (--known-at).
     JSON is one object; without EXAM an array of them, sorted by exam.

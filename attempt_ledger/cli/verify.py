@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ledger.tlog.verify import Verdict
     from ledger.tlog.verify_proof import VerifierKey
 
-app = group()
 Key = Annotated[
     str | None,
     typer.Option(
@@ -31,7 +30,6 @@ _MOST_SAID = 20
 
 
 @command(
-    app,
     "verify",
     examples="""
     attempt-ledger verify

@@ -8,16 +8,13 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command, group
+from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.verify import Key, kept_file, key_of
 
-app = group()
-
 
 @command(
-    app,
     "verify-proof",
     examples="""
     attempt-ledger verify-proof R-77.proof --key log.vkey

@@ -17,15 +17,12 @@ from attempt_ledger.cli.everybody import (
     scope_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command, group
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import instant, known
 
-app = group()
-
 
 @command(
-    app,
     "violations",
     examples="""
     attempt-ledger violations

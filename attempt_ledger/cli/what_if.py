@@ -20,7 +20,7 @@ from attempt_ledger.cli.everybody import (
     scope_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, command, group
+from attempt_ledger.cli.options import AsOf, KnownAt, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from replay.what_if import Compared, Draft
     from retake_policies.schema import Policy
 
-app = group()
-
 
 @command(
-    app,
     "what-if",
     examples="""
     attempt-ledger what-if --policy seven-days.toml --since 2023-01-01
@@ -72,7 +69,7 @@ def what_if(
         ),
     ] = None,
 ) -> int:
-    """Say what draft policies would have done.
+    """Show what draft policies would have done.
 
     A draft counts as one more version of the policy of its id: from its effective_from on it takes
     the place of what is in force, until a version of a later day does. Every past sitting is judged

@@ -23,14 +23,11 @@ from attempt_ledger.cli.audit.asking import (
 )
 from attempt_ledger.cli.delivering import ReceiptFile
 from attempt_ledger.cli.everybody import ExamOption
-from attempt_ledger.cli.options import KnownAt, Output, command, group
-
-app = group()
+from attempt_ledger.cli.options import KnownAt, Output, command
 
 
 @command(
-    app,
-    "events",
+    "audit events",
     examples="""
     attempt-ledger audit events --actor cli --recorded-from 2022-06-01 --recorded-to 2022-07-01
     attempt-ledger audit events --source urn:vue --type ResultRevoked --type EventAnnulled
@@ -54,7 +51,7 @@ def events(
     output: Output = None,
     receipt: ReceiptFile = None,
 ) -> int:
-    """List events: who recorded them, when, and when they were true.
+    """List events: who recorded what, and when.
 
     Intervals are from inclusive, to exclusive. Annulled events are listed too, with the position of
     what annulled them. What they say is not in it: `export` and `prove` give it.
@@ -68,8 +65,7 @@ def events(
 
 
 @command(
-    app,
-    "history",
+    "audit history",
     examples="""
     attempt-ledger audit history C-1001
     attempt-ledger audit history C-1001 --exam AZ-104 --known-at @700 --format json
@@ -94,8 +90,7 @@ def history(
 
 
 @command(
-    app,
-    "backdated",
+    "audit backdated",
     examples="""
     attempt-ledger audit backdated --by P7D
     attempt-ledger audit backdated --by PT36H --recorded-from 2022-06-01 --changes
@@ -147,8 +142,7 @@ def backdated(
 
 
 @command(
-    app,
-    "annulments",
+    "audit annulments",
     examples="""
     attempt-ledger audit annulments
     attempt-ledger audit annulments --actor cli --type ExamFailed --format csv
@@ -185,8 +179,7 @@ def annulments(
 
 
 @command(
-    app,
-    "exceptions",
+    "audit exceptions",
     examples="""
     attempt-ledger audit exceptions --exam AZ-104
     attempt-ledger audit exceptions --actor desk --recorded-from 2022-06-01 --output june.xlsx
@@ -208,7 +201,7 @@ def exceptions(
     output: Output = None,
     receipt: ReceiptFile = None,
 ) -> int:
-    """List decisions on exceptions, each with rule and facts.
+    """List decisions on exceptions, with rule and facts.
 
     The request, the policy in force, the sitting named and the standing are those known just before
     the decision was recorded, as of its time. A decision against the rule is flagged. Whether a

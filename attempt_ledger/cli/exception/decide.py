@@ -10,7 +10,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.exception.desk import Candidate, tell_desk
-from attempt_ledger.cli.options import ACTOR, Actor, Time, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
@@ -18,8 +18,6 @@ from attempt_ledger.cli.values import instant
 if TYPE_CHECKING:
     from projections.exceptions import Request
     from replay.desk import Desk, Matter, Told
-
-app = group()
 
 
 class Waive(StrEnum):
@@ -39,8 +37,7 @@ WhichExam = Annotated[
 
 
 @command(
-    app,
-    "grant",
+    "exception grant",
     examples="""
     attempt-ledger exception grant C-1001 X-17
     attempt-ledger exception grant C-1001 X-17 --waive wait --valid-until 2021-06-01
@@ -81,8 +78,7 @@ def grant(
 
 
 @command(
-    app,
-    "reject",
+    "exception reject",
     examples="attempt-ledger exception reject C-1001 X-17 --why 'the centre saw no failure'",
 )
 def reject(
@@ -106,8 +102,7 @@ def reject(
 
 
 @command(
-    app,
-    "revoke",
+    "exception revoke",
     examples="attempt-ledger exception revoke C-1001 X-17 --reason 'granted in error'",
 )
 def revoke(

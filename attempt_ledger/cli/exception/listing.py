@@ -12,7 +12,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command, group
+from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
@@ -20,8 +20,6 @@ from attempt_ledger.cli.values import instant, known
 if TYPE_CHECKING:
     from attempt_ledger.cli.exception.text import Clear
     from projections.exceptions import Request
-
-app = group()
 
 
 class State(StrEnum):
@@ -36,8 +34,7 @@ class State(StrEnum):
 
 
 @command(
-    app,
-    "list",
+    "exception list",
     examples="""
     attempt-ledger exception list --open
     attempt-ledger exception list C-1001 --clear

@@ -11,15 +11,13 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.exception.desk import Candidate, tell_desk
 from attempt_ledger.cli.exception.file import read_request
-from attempt_ledger.cli.options import ACTOR, Actor, Time, command, group
+from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
 
 if TYPE_CHECKING:
     from replay.desk import Desk, Told
-
-app = group()
 
 
 def field(name: str, help: str, *more: str) -> typer.models.OptionInfo:
@@ -31,8 +29,7 @@ def field(name: str, help: str, *more: str) -> typer.models.OptionInfo:
 
 
 @command(
-    app,
-    "request",
+    "exception request",
     examples="""
     attempt-ledger exception request C-1001 AZ-104 --from request.toml
     attempt-ledger exception request C-1001 AZ-104 --from - --request-id X-17
@@ -89,7 +86,7 @@ def request(
     time: Time = None,
     actor: Actor = ACTOR,
 ) -> int:
-    """Ask for a retake exception, answered at once.
+    """Request a retake exception, and have it answered at once.
 
     It is left open for somebody to grant or reject, or rejected with everything that is wrong:
     each field missing that the policy requires, a reason that is not in its list, a registration

@@ -1,0 +1,5 @@
+"""`python -m attempt_ledger`: the command line."""
+
+from attempt_ledger.cli.main import run
+
+run()
