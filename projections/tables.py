@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 APPLICATION_ID: Final = 0x41745677
 """"AtVw" in the file's header: what tells a file of views from other files."""
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever a table, or what a row means, changes: views of another version are rebuilt."""
 
 OPEN: Final = 253_402_300_800_000_000
@@ -258,6 +258,7 @@ EXCEPTIONS = Table(
         Column("reason", Kind.text, "the reason given", "never asked for"),
         Column("requested_at", Kind.instant, "when it was asked for", "never asked for"),
         Column("decided_at", Kind.instant, "when the decision that holds was made", "open"),
+        Column("decided_by", Kind.whole, "the event that made it", "open"),
         Column("waives", Kind.text, "what the grant waives: wait, cap, or both", "never granted"),
         Column("valid_until", Kind.instant, "before when the grant may be used", "no bound"),
         Column("used_at", Kind.instant, "the start of the sitting that used it", "not used"),
@@ -347,6 +348,28 @@ PROBLEMS = Table(
     indexes={"of_candidate": ("candidate",), "of_exam": ("exam", "kind"), "at": ("at",)},
 )
 
+FACTS = Table(
+    "facts",
+    "One row for each event, without its data: who recorded what about whom, and when. A row never "
+    "changes.",
+    (
+        Column("position", Kind.whole, "its place in the ledger"),
+        Column("recorded_at", Kind.instant, "when the ledger took it"),
+        Column("occurred_at", Kind.instant, "when it was true"),
+        Column("type", Kind.text, "its type"),
+        Column("subject", Kind.text, "the candidate, exam, certification or policy"),
+        Column("source", Kind.text, "where it comes from"),
+        Column("id", Kind.text, "its id; with the source, what tells it from every other"),
+        Column("actor", Kind.text, "who or what recorded it", "not said"),
+        Column("exam", Kind.text, "the exam", "it has none"),
+        Column("key", Kind.text, "registration, request or certification", "it has none"),
+        Column("annuls", Kind.whole, "the position of the annulled event", "no annulment"),
+        Column("reason", Kind.text, "the reason of an annulment", "no annulment"),
+    ),
+    key=("position",),
+    by_candidate=False,
+)
+
 TABLES: Final[tuple[Table, ...]] = (
     POSITION,
     EXAMS,
@@ -358,5 +381,6 @@ TABLES: Final[tuple[Table, ...]] = (
     CERTIFICATIONS,
     CORRECTIONS,
     PROBLEMS,
+    FACTS,
 )
 """All tables, those first that others refer to."""

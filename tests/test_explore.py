@@ -11,9 +11,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,10 +29,10 @@ from doorstep import Doorstep
 from told import rows_of
 from viewing import beside, project
 
-from attempt_ledger.explore.connection import Sources, connected
+from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.metadata import FACETS, metadata
 from attempt_ledger.explore.questions import QUESTIONS
-from ledger.events import ExamAttempted, Fact, Recorded
+from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.ledger import Ledger
 from projections.answers import Sitting, Standing
@@ -57,8 +59,9 @@ Rows = list[dict[str, Any]]
 class Explored:
     """A ledger, its views, and where they are served."""
 
-    def __init__(self, ledger: Ledger, address: str) -> None:
+    def __init__(self, ledger: Ledger, address: str, server: int) -> None:
         self.ledger = ledger
+        self.server = server
         self.address = address
         self.head = ledger.head().position
         self.snapshot = Snapshot(ledger, Moment(NOW, None, self.head))
@@ -73,6 +76,22 @@ class Explored:
         except HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+    def asked_as(
+        self, host: str, path: str, method: str = "GET"
+    ) -> tuple[int, dict[str, str], str]:
+        """Ask under a name; give status, headers and text."""
+        connection = HTTPConnection("127.0.0.1", int(self.address.split(":")[2].split("/")[0]))
+        with closing(connection):
+            connection.request(method, path, headers={"Host": host})
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, headers, answer.read().decode()
+
+    def peak_mb(self) -> int:
+        """Return the most memory that the server has ever taken."""
+        status = Path(f"/proc/{self.server}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) // 1024
 
     def ask(self, question: str, **words: str) -> Rows:
         """Ask a question, as a program does."""
@@ -109,7 +128,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
         try:
             said = server.stderr.readline()
             (address,) = re.findall(r" is at (http://127\.0\.0\.1:\d+/views) until Ctrl-C", said)
-            yield Explored(ledger, address)
+            yield Explored(ledger, address, server.pid)
             server.send_signal(signal.SIGINT)
             assert server.wait(30) == 0
             assert server.stderr.read() == ""  # nothing that was asked made a noise
@@ -449,7 +468,6 @@ def how_far(it: Explored) -> Rows:
         {
             "position": head.position,
             "recorded_at": printed(head.recorded_at),
-            "events_behind": 0,
             "stale_exams": None,
             "ledger": it.ledger.about("ledger"),
         }
@@ -598,31 +616,121 @@ def test_facets_count_and_instants_are_printed_in_pages_and_numbers_in_data(
 # -- only reading
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "DELETE FROM sittings",
-        "SELECT data FROM ledger.events",
-        "SELECT (SELECT data FROM ledger.events LIMIT 1)",
-        "SELECT json_extract(data, '$.email') FROM ledger.events",
-        "ATTACH 'other.sqlite' AS other",
-        "PRAGMA query_only = OFF",
-        "PRAGMA user_version = 9",
-        "WITH gone AS (SELECT 1) DELETE FROM sittings",
-        "SELECT load_extension('x')",
-    ],
+FOR_EVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+GROWING = FOR_EVER.replace("UNION ALL", "UNION")
+WIDE = "printf('%.90000c', 'x')"
+DOUBLED = "WITH a0 AS (SELECT 1 AS x)" + "".join(
+    f", a{n} AS (SELECT one.x FROM a{n - 1} AS one, a{n - 1} AS two)" for n in range(1, 40)
 )
-def test_nothing_can_be_changed_nor_what_events_say_be_read(explored: Explored, sql: str) -> None:
-    """By the page, or, were the page fooled, by the connection itself."""
-    assert explored.get("", sql=sql)[0] == 400
-    path = explored.ledger.path
-    with closing(connected(Sources(beside(path), path), lambda: NOW)) as connection:
-        with pytest.raises(sqlite3.Error, match=r"not authorized|prohibited"):
+ATTACKS = {
+    "delete": "DELETE FROM sittings",
+    "delete after a name": "WITH gone AS (SELECT 1) DELETE FROM sittings",
+    "the ledger": "SELECT data FROM ledger.events",
+    "the ledger under a name of ours": "WITH facts AS (SELECT data FROM ledger.events) "
+    "SELECT * FROM facts",
+    "the ledger attached": "ATTACH 'attempts.ledger' AS ledger",
+    "a new file": "VACUUM INTO 'copy.sqlite'",
+    "writing allowed": "PRAGMA query_only = OFF",
+    "a version": "PRAGMA user_version = 9",
+    "the schema": "PRAGMA writable_schema = ON",
+    "memory allowed": "PRAGMA hard_heap_limit = 0",
+    "an extension": "SELECT load_extension('x')",
+    "a pointer": "SELECT hex(fts3_tokenizer('simple'))",
+    "a pointer set": "SELECT fts3_tokenizer('mine', x'0102030405060708')",
+    "the log": "SELECT sqlite_log(1, 'x')",
+    "a shadow table": "CREATE VIRTUAL TABLE x USING fts5(y)",
+    "for ever": f"{FOR_EVER} SELECT max(i) FROM n",
+    "for ever, no row": f"{FOR_EVER} SELECT i FROM n WHERE i < 0",
+    "for ever, kept": f"{GROWING} SELECT count(*) FROM n",
+    "for ever, wide and kept": f"{GROWING.replace('i + 1', 'i + 1 || {WIDE}')} SELECT 1 FROM n",
+    "for ever, sorted": f"{FOR_EVER}, w(x) AS (SELECT i || {WIDE} FROM n) "
+    "SELECT x FROM w ORDER BY x DESC",
+    "everything with everything": "SELECT count(*) FROM facts, facts AS b, facts AS c, facts AS d",
+    "doubled": f"{DOUBLED} SELECT count(*) FROM a39",
+    "zeroblob": "SELECT zeroblob(500000000)",
+    "randomblob": "SELECT randomblob(500000000)",
+    "printf": "SELECT printf('%.*c', 500000000, 'x')",
+    "format": "SELECT format('%500000000d', 1)",
+    "replace": f"SELECT replace({WIDE}, 'x', {WIDE})",
+    "group_concat": f"{FOR_EVER} SELECT group_concat({WIDE}) FROM n",
+    "json_group_array": f"{FOR_EVER} SELECT json_group_array(i) FROM n",
+    "many wide rows": f"{FOR_EVER} SELECT {WIDE}, {WIDE}, i FROM n LIMIT 10000",
+    "many columns": f"SELECT {', '.join(['1'] * 300)}",
+    "wide columns": f"{FOR_EVER} SELECT {', '.join([WIDE] * 190)} FROM n LIMIT 10000",
+    "long": f"SELECT 1 -- {'x' * 20_000}",
+    "deep": f"SELECT {'(' * 500}1{')' * 500}",
+    "many selects": " UNION ALL ".join(["SELECT 1"] * 100),
+}
+
+
+@pytest.mark.parametrize("sql", ATTACKS.values(), ids=ATTACKS.keys())
+def test_whatever_is_put_to_it_is_refused_or_ended_within_bounds(
+    explored: Explored, sql: str
+) -> None:
+    """By the page and, were the page fooled, by the connection; soon, and with little memory."""
+    began = time.monotonic()
+    cut = sql in (ATTACKS["printf"], ATTACKS["format"])  # SQLite makes an empty text of them
+    for form in ("", ".json"):
+        status, text = explored.get(form, sql=sql)
+        assert status == (200 if cut else 400), text
+        assert len(text) < 300_000
+    assert time.monotonic() - began < 20
+    assert explored.peak_mb() < 600
+    assert explored.get("/how_far")[0] == 200  # and it goes on answering
+
+
+@pytest.mark.parametrize("sql", [each for each in ATTACKS.values() if "RECURSIVE" not in each][:15])
+def test_the_connection_itself_refuses_what_is_not_reading(explored: Explored, sql: str) -> None:
+    """Nothing that is no table of the read model is in reach, whatever it is called."""
+    with closing(connected(beside(explored.ledger.path), lambda: NOW)) as connection:
+        with pytest.raises(sqlite3.Error, match=r"not authorized|denied|prohibited|no such table"):
             connection.execute(sql)
         who = "SELECT actor, reason FROM facts WHERE annuls IS NOT NULL"
         assert connection.execute(who).fetchall() == [
             ("exam-desk", "the score report of another seat was sent for this registration")
         ]
+        assert [row[1:] for row in connection.execute("PRAGMA database_list")] == [
+            ("main", str(beside(explored.ledger.path)))
+        ]
+
+
+def test_no_text_of_an_event_is_in_the_read_model(explored: Explored) -> None:
+    """What is not in the file cannot be read from it: no personal field, not even encrypted."""
+    events = [row.data for row in explored.events.values() if "Exception" in row.topic]
+    texts = {text for data in events for name, value in json.loads(data).items()
+             if name in ExceptionRequested.personal for text in value.values()}  # fmt: skip
+    assert texts
+    content = beside(explored.ledger.path).read_bytes()
+    assert not [text for text in texts if text.encode() in content]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example",
+     "localhost@evil.example", "127.0.0.2", "[::1]", "", "localhost:x", "localhost, evil.example"],
+)  # fmt: skip
+def test_a_request_for_another_host_is_refused(explored: Explored, host: str) -> None:
+    """So that no page of another site reads this one by having its own name point here."""
+    port = explored.address.split(":")[2].split("/")[0]
+    for path in ("/views.json", "/", "/-/versions.json", "/-/static/app.css"):
+        status, _, body = explored.asked_as(host.replace("{port}", port), path)
+        assert status in (400, 421)
+        assert "sittings" not in body
+    for own in ("localhost", f"127.0.0.1:{port}", "LOCALHOST:80"):
+        assert explored.asked_as(own, "/views.json")[0] == 200
+
+
+def test_what_would_change_something_is_refused_and_every_page_carries_its_headers(
+    explored: Explored,
+) -> None:
+    """GET and HEAD alone are answered; nothing from elsewhere runs in a page, or frames it."""
+    assert explored.asked_as("localhost", "/views", method="POST")[0] == 405
+    status, headers, _ = explored.asked_as("localhost", "/views")
+    assert status == 200
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe-eval" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_there_is_no_other_database_and_no_file_to_take_away(explored: Explored) -> None:
@@ -646,30 +754,27 @@ def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: Doors
     sat = ExamAttempted(exam="AZ-104", registration_id="N-1", delivery="live")
     with ledger_of(path, facts()) as ledger:
         project(ledger, beside(path))
-        sources = Sources(beside(path), path)
-        with closing(connected(sources, lambda: NOW)) as connection:
+        with closing(connected(beside(path), lambda: NOW)) as connection:
             reading = connection.execute("SELECT candidate FROM sittings")
             first = reading.fetchone()
             ledger.append([Fact("urn:new", "N-1/attempted", "C-1", NOW - 1, sat)])
             project(ledger, beside(path))
             assert len([first, *reading]) == 275
             (count,) = connection.execute("SELECT count(*) FROM sittings").fetchone()
-            (behind,) = connection.execute(
-                "SELECT (SELECT max(position) FROM facts) - position FROM position"
-            ).fetchone()
-            assert (count, behind) == (276, 0)
+            known = "SELECT max(facts.position) = position.position FROM facts, position"
+            assert (count, *connection.execute(known).fetchone()) == (276, 1)
 
 
-def test_without_its_ledger_nobody_is_named(door: Doorstep) -> None:
-    """The rest of the answers is the same. An instant that is left empty is now."""
+def test_the_ledger_is_not_needed(door: Doorstep) -> None:
+    """All that is answered is in the read model. An instant that is left empty is now."""
     path = door.folder / "attempts.ledger"
     with ledger_of(path, facts()) as ledger:
         project(ledger, beside(path))
-    with closing(connected(Sources(beside(path), None), lambda: NOW)) as connection:
-        assert connection.execute("SELECT count(*), max(actor) FROM facts").fetchone() == (0, None)
+    path.unlink()
+    with closing(connected(beside(path), lambda: NOW)) as connection:
         (annulled,) = (each for each in QUESTIONS if each.name == "annulled")
         (row,) = connection.execute(annulled.sql, {"from": "", "to": ""}).fetchall()
-        assert row[:3] == (352, "2022-03-17T08:50:41.207733Z", None)
+        assert row[:3] == (352, "2022-03-17T08:50:41.207733Z", "exam-desk")
         asked = "SELECT micros(''), micros('1970-01-02'), micros(7), micros(NULL), instant(NULL)"
         assert connection.execute(asked).fetchone() == (NOW, DAY, 7, None, None)
 
@@ -694,11 +799,10 @@ def test_views_in_a_folder_that_cannot_be_written_are_explored_too() -> None:
         path = folder / "attempts.ledger"
         with ledger_of(path, facts()) as ledger:
             project(ledger, beside(path))
-        path.chmod(0o644)
+        beside(path).chmod(0o644)
         folder.chmod(0o555)
         before = sorted(folder.iterdir())
-        sources = Sources(beside(path), path)
-        with as_nobody(), closing(connected(sources, lambda: NOW)) as connection:
+        with as_nobody(), closing(connected(beside(path), lambda: NOW)) as connection:
             asked = "SELECT (SELECT count(*) FROM facts), (SELECT position FROM position)"
             assert connection.execute(asked).fetchone() == (720, 720)
         assert sorted(folder.iterdir()) == before
@@ -709,7 +813,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.Monkey
     """No views, views of another release, no views at all, a port that is taken, no Datasette."""
     door.done("init")
     path = door.folder / "attempts.ledger.views"
-    assert door.wrong("explore") == f"there are no views at {path}: `project` makes them"
+    assert door.wrong("explore") == f"there is no read model at {path}: `project` makes it"
     door.write("attempts.ledger.views", "notes")
     assert "is no file of views: it was left as it is" in door.wrong("explore")
     path.unlink()
@@ -717,7 +821,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.Monkey
         other.execute(f"PRAGMA application_id = {0x41745677}")
         other.execute("PRAGMA user_version = 99")
         other.execute("CREATE TABLE position (position)")
-    assert "`project` builds them anew" in door.wrong("explore")
+    assert "`project` builds it anew" in door.wrong("explore")
     path.unlink()
     with Ledger.open("attempts.ledger", clock=lambda: NOW) as ledger:
         project(ledger, path)

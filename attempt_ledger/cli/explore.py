@@ -1,4 +1,4 @@
-"""`explore`: the views in a browser, with the questions that auditors ask."""
+"""`explore`: the read model in a browser, with the questions that auditors ask."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import socket
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
-
-if TYPE_CHECKING:
-    from attempt_ledger.explore.connection import Sources
 
 
 @command(
@@ -39,14 +36,25 @@ def explore(
         str,
         typer.Option("--host", metavar="H", help="Where to listen; beyond this machine if told."),
     ] = "127.0.0.1",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="A host name by which it is reached, besides --host. Repeat for more.",
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> int:
-    """Open the views in Datasette, until Ctrl-C.
+    """Open the read model in Datasette, until Ctrl-C.
 
     Tables with what their columns mean, counted and narrowed down by the columns that matter, and
     ten questions to ask: who was waiting on a day, whom a correction changed, what was recorded
     late, who decided exceptions, what was annulled by whom and more; each as a page, CSV or JSON.
-    Or any SQL that reads. Nothing can be changed; `project --follow` may go on meanwhile.
+    Or any SQL that reads, within bounds of time and memory. Nothing can be changed, no other file
+    is opened, the ledger neither; `project --follow` may go on meanwhile.
+
+    It answers to the name it listens on and to --name: a request for any other host is refused.
 
     Needs Datasette: pip install 'attempt-ledger[explore]'.
     """
@@ -56,11 +64,11 @@ def explore(
         raise CallProblem(
             "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
         )
-    sources = _sources(call, path)
+    _look(path)
 
     from attempt_ledger.explore.serving import explorer, serve
 
-    datasette = explorer(sources, clock.now)
+    datasette = explorer(path, clock.now)
     with _listening(host, port) as listening:
         port = listening.getsockname()[1]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}/views"
@@ -68,33 +76,24 @@ def explore(
         if open_:
             _show(url)
         with suppress(KeyboardInterrupt):
-            serve(datasette, listening)
+            serve(datasette, listening, {host, *(names or ())})
     return DONE
 
 
-def _sources(call: Call, path: Path) -> Sources:
-    """Look at what there is: views of this release, and their ledger if it is at hand."""
-    from attempt_ledger.explore.connection import Sources, connected
+def _look(path: Path) -> None:
+    """Check that a finished read model of this release is there."""
+    from attempt_ledger.explore.connection import connected
     from replay.read_model.store import OtherViews, looked_at
 
     try:
         there = looked_at(path)
     except OtherViews as other:
-        raise CallProblem(f"{path} holds views {other}: `project` builds them anew") from None
+        raise CallProblem(f"{path} is {other}: `project` builds it anew") from None
     if not there:
-        raise CallProblem(f"there are no views at {path}: `project` makes them")
-    with closing(connected(Sources(path, None), clock.now)) as connection:
-        stand = connection.execute("SELECT ledger FROM position").fetchone()
-    if stand is None:
-        raise CallProblem(f"the views at {path} are not finished: `project` goes on with them")
-    if not call.path.exists():
-        say(f"there is no ledger at {call.path}: who recorded what is left empty")
-        return Sources(path, None)
-    with call.open() as ledger:
-        if ledger.about("ledger") == stand[0]:
-            return Sources(path, ledger.path)
-    say(f"{path} is of another ledger than {call.path}: who recorded what is left empty")
-    return Sources(path, None)
+        raise CallProblem(f"there is no read model at {path}: `project` makes it")
+    with closing(connected(path, clock.now)) as connection:
+        if connection.execute("SELECT ledger FROM position").fetchone() is None:
+            raise CallProblem(f"the read model at {path} is not finished: `project` goes on")
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -52,7 +52,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "receipt show": ("receipt", "Write a file's receipt as JSON."),
     "receipt check": ("receipt", "Compute an output again, and compare it with the file."),
     "feed": ("feed", "Stream events from a position."),
-    "explore": ("explore", "Open the views in Datasette, until Ctrl-C."),
+    "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
     "audit events": ("audit.queries", "List events: who recorded what, and when."),
     "audit history": ("audit.queries", "Show each event of a candidate with what it changed."),
     "audit backdated": ("audit.queries", "List facts recorded long after they were true."),

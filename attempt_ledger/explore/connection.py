@@ -1,12 +1,18 @@
-"""Connections that explore the views: they read, and can do nothing else."""
+"""Connections that explore the read model: they read it, within bounds, and can do nothing else.
+
+The file is opened alone, so that nothing secret is in reach of a statement, however it is put. What
+remains is what SQLite itself could be made to do: run for long, take memory, load code, look into
+the process. So functions are allowed by name, and a statement, a value, an answer and the work
+for it are bounded.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from sys import getsizeof
+from typing import Any, Final
 from urllib.parse import quote
 
 from attempt_ledger.cli.values import instant as read_instant
@@ -14,20 +20,21 @@ from ledger.instants import format_instant
 from ledger.problems import LedgerProblem
 from projections.tables import OPEN
 
-_FACTS = (
-    "position, recorded_at, occurred_at, substr(topic, 1, instr(topic, ':') - 1) AS type, stream, "
-    "substr(stream, instr(stream, '/') + 1) AS subject, source, id, actor, exam, key, annuls, "
-    "iif(topic LIKE 'EventAnnulled:%', json_extract(data, '$.reason'), NULL) AS reason"
-)
-# The same columns, of no rows: where the ledger is not at hand nobody is named.
-_NO_FACTS = ", ".join(f"NULL AS {name}" for name in (
-    "position", "recorded_at", "occurred_at", "type", "stream", "subject", "source", "id", "actor",
-    "exam", "key", "annuls", "reason",
-))  # fmt: skip
-
-_READING: Final = frozenset(
-    (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
-)
+_CALLED = """
+-> ->> abs acos acosh asin asinh atan atan2 atanh avg ceil ceiling char coalesce concat concat_ws
+cos cosh count cume_dist current_date current_time current_timestamp date datetime degrees
+dense_rank exp first_value floor format glob group_concat hex ifnull iif instant instr json
+json_array json_array_length json_extract json_group_array json_group_object json_object json_quote
+json_type json_valid julianday lag last_value lead length like likelihood likely ln log log10 log2
+lower ltrim max micros min mod nth_value ntile nullif octet_length percent_rank pi pow power printf
+quote radians random rank replace round row_number rtrim sign sin sinh sqlite_version sqrt strftime
+string_agg substr substring sum tan tanh time timediff total trim trunc typeof unhex unicode
+unixepoch unlikely upper
+"""
+FUNCTIONS: Final = frozenset(_CALLED.split())
+"""What a statement may call. All others are refused: some read or write what is no table."""
+_READING: Final = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE))
+"""Not what a table that is computed asks first (dbstat, json_each): to define itself."""
 _LOOKING: Final = frozenset(
     (
         *("table_info", "table_xinfo", "table_list", "foreign_key_list", "database_list"),
@@ -35,44 +42,85 @@ _LOOKING: Final = frozenset(
     )
 )
 _CHANGING: Final = frozenset(("schema_version", "user_version"))
+
+VALUE_BYTES: Final = 100_000
+"""The longest text, blob or row: also what a function may make of a short one."""
+ANSWER_BYTES: Final = 32 << 20
+"""What the rows of one answer may take, as Python keeps them."""
+HEAP_BYTES: Final = 128 << 20
+"""What SQLite may take in this process, for all connections together, mostly to sort."""
+_LIMITS: Final = {
+    sqlite3.SQLITE_LIMIT_LENGTH: VALUE_BYTES,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 20_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 200,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 100_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
 _RAISED = "user-defined function raised exception"
 
 
-class Sources(NamedTuple):
-    """What is explored: the views, and the ledger they are of where it is at hand."""
+class Answer(sqlite3.Cursor):
+    """A cursor whose rows, taken together, may not grow beyond ANSWER_BYTES."""
 
-    views: Path
-    ledger: Path | None
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next rows, at most so many; raises sqlite3.OperationalError."""
+        rows: list[Any] = []
+        room = ANSWER_BYTES
+        while size is None or len(rows) < size:
+            row = self.fetchone()
+            if row is None:
+                break
+            room -= getsizeof(row) + sum(map(getsizeof, row))
+            if room < 0:
+                raise sqlite3.OperationalError(
+                    f"the answer takes more than {ANSWER_BYTES >> 20} MB: ask for fewer rows or "
+                    "columns"
+                )
+            rows.append(row)
+        return rows
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left; raises sqlite3.OperationalError."""
+        return self.fetchmany()
 
 
 class Exploring(sqlite3.Connection):
-    """A connection that remembers what was wrong with a value it was given."""
+    """A connection that reads within bounds, and that says in a sentence what was wrong."""
 
     problem = ""
 
-    def said(self, error: sqlite3.OperationalError) -> sqlite3.OperationalError:
-        """Return the error that says it, where SQLite only says that there is one."""
-        if _RAISED in str(error) and self.problem:
-            return sqlite3.OperationalError(self.problem)
-        return error
+    def cursor(self, factory: Any = Answer) -> Any:
+        """Return a cursor whose answers are bounded."""
+        return super().cursor(factory)
+
+    def said(self, error: sqlite3.DatabaseError | MemoryError) -> sqlite3.OperationalError:
+        """Return what is to be said of an error, as the one kind that Datasette puts on a page."""
+        if isinstance(error, MemoryError):
+            return sqlite3.OperationalError(
+                "this takes more memory than there is for it: sort or group fewer rows"
+            )
+        raised = _RAISED in str(error) and self.problem
+        return sqlite3.OperationalError(self.problem if raised else str(error))
 
 
-def connected(sources: Sources, now: Callable[[], int]) -> Exploring:
-    """Open a connection to explore with; raises LedgerProblem.
+def connected(path: Path, now: Callable[[], int]) -> Exploring:
+    """Open a read model to explore it; raises LedgerProblem.
 
-    Beside SQLite's own functions it has `micros(text)`, which reads an instant or a day (nothing:
-    `now`), and `instant(number)`, which writes one. `facts` holds the ledger's events without their
-    data. Whatever is asked, nothing can be changed, no other file opened, no personal field read.
+    Beside SQLite's own functions (`FUNCTIONS`) it has `micros(text)`, which reads an instant or a
+    day (empty: `now`), and `instant(number)`, which writes one.
     """
-    connection = _open(sources.views)
+    connection = _open(path)
     try:
         _add_functions(connection, now)
-        if sources.ledger is None:
-            facts = f"SELECT {_NO_FACTS} WHERE false"
-        else:
-            _attach(connection, sources.ledger)
-            facts = f"SELECT {_FACTS} FROM ledger.events"
-        connection.execute(f"CREATE TEMP VIEW facts AS {facts}")
+        for category, bound in _LIMITS.items():
+            connection.setlimit(category, bound)
+        connection.execute("PRAGMA temp_store = MEMORY")  # so that the bound on memory is on it too
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA query_only = ON")
         connection.set_authorizer(_allowed)
     except BaseException:
@@ -81,12 +129,21 @@ def connected(sources: Sources, now: Callable[[], int]) -> Exploring:
     return connection
 
 
+def bound_memory() -> None:
+    """Bound what SQLite takes in this process, for good: the pragma can only lower it again."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"PRAGMA soft_heap_limit = {HEAP_BYTES // 2}").fetchall()
+    connection.execute(f"PRAGMA hard_heap_limit = {HEAP_BYTES}").fetchall()
+    connection.close()
+
+
 def _open(path: Path) -> Exploring:
     try:
         # Not mode=ro, which would leave SQLite's -wal and -shm files lying about.
         return _connect(path, "mode=rw")
     except sqlite3.Error as error:
-        if not _may_not_write(error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise LedgerProblem(f"{path} cannot be read: {error}") from None
     try:
         return _connect(path, _at_rest(path))
@@ -96,7 +153,11 @@ def _open(path: Path) -> Exploring:
 
 def _connect(path: Path, how: str) -> Exploring:
     connection = sqlite3.connect(
-        _uri(path, how), uri=True, check_same_thread=False, isolation_level=None, factory=Exploring
+        f"file:{quote(str(path.absolute()))}?{how}",
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+        factory=Exploring,
     )
     try:
         connection.execute("SELECT count(*) FROM position").fetchall()
@@ -104,27 +165,6 @@ def _connect(path: Path, how: str) -> Exploring:
         connection.close()
         raise
     return connection
-
-
-def _attach(connection: Exploring, path: Path) -> None:
-    try:
-        try:
-            connection.execute("ATTACH ? AS ledger", (_uri(path, "mode=rw"),))
-            connection.execute("SELECT name FROM ledger.about LIMIT 1").fetchall()
-        except sqlite3.Error as error:
-            if not _may_not_write(error):
-                raise
-            with suppress(sqlite3.Error):
-                connection.execute("DETACH ledger")
-            connection.execute("ATTACH ? AS ledger", (_uri(path, _at_rest(path)),))
-            connection.execute("SELECT name FROM ledger.about LIMIT 1").fetchall()
-    except sqlite3.Error as error:
-        raise LedgerProblem(f"{path} cannot be read: {error}") from None
-
-
-def _may_not_write(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _at_rest(path: Path) -> str:
@@ -138,10 +178,6 @@ def _at_rest(path: Path) -> str:
     return "mode=ro&immutable=1"
 
 
-def _uri(path: Path, how: str) -> str:
-    return f"file:{quote(str(path.absolute()))}?{how}"
-
-
 def _add_functions(connection: Exploring, now: Callable[[], int]) -> None:
     def micros(text: str | int | None) -> int | None:
         if text is None or isinstance(text, int):
@@ -149,7 +185,7 @@ def _add_functions(connection: Exploring, now: Callable[[], int]) -> None:
         if not text.strip():
             return now()
         try:
-            return read_instant("an instant is asked for here", text.strip())
+            return read_instant("an instant is asked for here", text[:100].strip())
         except Exception as error:
             connection.problem = str(error)
             raise
@@ -164,11 +200,9 @@ def _add_functions(connection: Exploring, now: Callable[[], int]) -> None:
 
 def _allowed(action: int, first: Any, second: Any, database: Any, inside: Any) -> int:
     """Let pass what reads; called once for each part of a statement, when it is prepared."""
-    if action == sqlite3.SQLITE_READ:
-        # What an event says may hold personal fields: sealed, but no business of a view.
-        sealed = database == "ledger" and second == "data" and inside != "facts"
-        return sqlite3.SQLITE_DENY if sealed else sqlite3.SQLITE_OK
     if action in _READING:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and second.lower() in FUNCTIONS:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA and first in _LOOKING:
         return sqlite3.SQLITE_DENY if first in _CHANGING and second else sqlite3.SQLITE_OK

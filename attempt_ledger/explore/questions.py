@@ -1,8 +1,7 @@
 """The questions an auditor is most likely to ask, as SQL over the views.
 
 Two functions are added to SQLite's own (`attempt_ledger.explore.connection`): `micros(text)` reads
-a day or an instant, and `instant(number)` writes one. `facts` is the ledger's events without their
-data, which tells who recorded what; it has no rows where the ledger is not at hand.
+a day or an instant, and `instant(number)` writes one.
 """
 
 from __future__ import annotations
@@ -85,14 +84,8 @@ ORDER BY c.known_at - c.true_at DESC, c.position
         f"long it took, and whether the grant was used. By when it was decided; {_SPAN}",
         ("from", "to"),
         """
-SELECT e.candidate, e.exam, e.request_id, e.decision, (
-    SELECT f.actor FROM facts AS f
-    WHERE f.key = e.request_id AND f.subject = e.candidate AND f.exam = e.exam
-      AND f.type = 'Exception' || upper(substr(e.decision, 1, 1)) || substr(e.decision, 2)
-      AND f.occurred_at = e.decided_at AND f.position <= (SELECT position FROM position)
-      AND f.position NOT IN (SELECT a.annuls FROM facts AS a
-        WHERE a.stream = f.stream AND a.annuls IS NOT NULL)
-    ORDER BY f.position DESC LIMIT 1) AS decided_by,
+SELECT e.candidate, e.exam, e.request_id, e.decision,
+  (SELECT f.actor FROM facts AS f WHERE f.position = e.decided_by) AS decided_by,
   instant(e.decided_at) AS decided_at, instant(e.requested_at) AS requested_at,
   round((e.decided_at - e.requested_at) / 86400000000.0, 1) AS days_taken, e.reason, e.waives,
   instant(e.valid_until) AS valid_until, instant(e.used_at) AS used_at, e.used_by, e.missing, e.why
@@ -215,13 +208,11 @@ ORDER BY c.position
     Question(
         "how_far",
         "How far do these tables go, and is anything in them stale?",
-        "The position they stand for and when it was recorded, how many events the ledger holds "
-        "beyond it, and the exams whose rows are being folded again after a change of the "
-        "catalogue or a policy.",
+        "The position they stand for and when it was recorded, and the exams whose rows are being "
+        "folded again after a change of the catalogue or a policy.",
         (),
         """
 SELECT p.position, instant(p.recorded_at) AS recorded_at,
-  (SELECT max(position) FROM facts) - p.position AS events_behind,
   (SELECT group_concat(exam, ', ') FROM (SELECT exam FROM exams WHERE stale ORDER BY exam))
     AS stale_exams, p.ledger
 FROM position AS p

@@ -1,4 +1,4 @@
-"""Datasette on the views: made, and served on a socket. Only here is it imported."""
+"""Datasette on the read model: made, and served on a socket. Only here is it imported."""
 
 from __future__ import annotations
 
@@ -7,55 +7,92 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
 
 import uvicorn
+from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.plugins import pm
+from markupsafe import Markup
 
-from attempt_ledger.explore import cells
-from attempt_ledger.explore.connection import Exploring, Sources, connected
+from attempt_ledger.explore.connection import Exploring, bound_memory, connected
 from attempt_ledger.explore.metadata import DATABASE, metadata
+from ledger.instants import format_instant
+from projections.tables import OPEN, TABLES, Kind
 
 SETTINGS = {
     "allow_download": False,  # a file in the middle of being written is no use to anybody
     "default_page_size": 100,
     "facet_time_limit_ms": 500,
     "max_returned_rows": 10_000,
+    "num_sql_threads": 2,  # each keeps what its largest statement took
     "sql_time_limit_ms": 5_000,
     "template_debug": False,
     "truncate_cells_html": 200,
 }
 
+HEADERS: Final = {
+    # Datasette's pages have scripts and styles of their own inside; nothing from elsewhere runs.
+    "content-security-policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""What every answer carries, besides what Datasette puts on it."""
 
-class ViewsDatabase(Database):  # type: ignore[misc]
-    """The views as a database of Datasette's: one reading connection a thread, and no other."""
+_INSTANTS = {
+    (table.name, column.name)
+    for table in TABLES
+    for column in table.columns
+    if column.kind is Kind.instant
+}
 
-    def __init__(self, datasette: Datasette, sources: Sources, now: Callable[[], int]) -> None:
-        super().__init__(datasette, path=str(sources.views), is_mutable=True)
-        self._sources = sources
+
+class Cells:
+    """A plugin of Datasette's: instants as such in the pages of tables, numbers in JSON and CSV."""
+
+    @staticmethod
+    @hookimpl  # type: ignore[untyped-decorator]
+    def render_cell(value: Any, column: str, table: str | None, database: str) -> Markup | None:
+        """Print an instant, its number where the mouse rests."""
+        if (table, column) not in _INSTANTS or database != DATABASE or type(value) is not int:
+            return None
+        text = "for ever" if value >= OPEN else format_instant(value)
+        return Markup('<span title="{}">{}</span>').format(value, text)
+
+
+class ReadModelDatabase(Database):  # type: ignore[misc]
+    """The read model as a database of Datasette's: one reading connection a thread, no other."""
+
+    def __init__(self, datasette: Datasette, path: Path, now: Callable[[], int]) -> None:
+        super().__init__(datasette, path=str(path), is_mutable=True)
         self._now = now
         self._local = threading.local()
 
     def connect(self, write: bool = False) -> Exploring:
         """Open a connection that reads; raises LedgerProblem."""
         if write:
-            raise sqlite3.OperationalError("the views are for reading")
-        connection = connected(self._sources, self._now)
+            raise sqlite3.OperationalError("the read model is for reading")
+        connection = connected(Path(self.path), self._now)
         self._all_file_connections.append(connection)
         return connection
 
     async def execute(self, *words: Any, **named: Any) -> Any:
-        """Run a statement; what is wrong with it is said to who asked, not on standard error."""
+        """Run a statement; what is wrong with it goes to whoever sent it, not to standard error."""
         return await super().execute(*words, **{**named, "log_sql_errors": False})
 
     async def execute_fn(self, fn: Callable[[Exploring], Any]) -> Any:
         """Run a function on this thread's connection, opened anew if the file is another."""
 
         def in_thread() -> Any:
-            stat = os.stat(self._sources.views)
+            stat = os.stat(self.path)
             file = (stat.st_dev, stat.st_ino)
             if getattr(self._local, "file", None) != file:
                 self._local.connection = self.connect()
@@ -63,29 +100,88 @@ class ViewsDatabase(Database):  # type: ignore[misc]
                 self.ds._prepare_connection(self._local.connection, self.name)
             try:
                 return fn(self._local.connection)
-            except sqlite3.OperationalError as error:
+            except (sqlite3.DatabaseError, MemoryError) as error:
                 raise self._local.connection.said(error) from error
 
         return await asyncio.get_running_loop().run_in_executor(self.ds.executor, in_thread)
 
 
-def explorer(sources: Sources, now: Callable[[], int]) -> Datasette:
-    """Make a Datasette that shows the views and nothing else; raises LedgerProblem."""
-    connected(sources, now).close()
+class OwnNames:
+    """Pass on what was sent to a name that is served, to be read; refuse everything else.
+
+    A page of another site can make a browser look up the site's own name as this machine's address
+    (DNS rebinding); then the browser takes the answer for that site's. The Host header tells.
+    """
+
+    def __init__(self, app: Any, names: Collection[str]) -> None:
+        self._app = app
+        self._names = {name.lower() for name in names}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        names = self._names | set(_own(scope["server"][0]))
+        if len(hosts) != 1 or _name_in(hosts[0]) not in names:
+            await _refuse(send, 421, "The Host header names no host that is served here (--name).")
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _refuse(send, 405, "Nothing can be changed here: GET and HEAD are answered.")
+        else:
+            await self._app(scope, receive, lambda message: send(_with_headers(message)))
+
+
+def _own(address: str) -> Iterator[str]:
+    """Yield the address to which a connection came; of this machine to itself its name too."""
+    yield address
+    if ip_address(address.partition("%")[0]).is_loopback:
+        yield "localhost"
+
+
+def _name_in(host: str) -> str:
+    """Return the name in a Host header, without port and brackets; empty where it is none."""
+    name, _, rest = host.lower().removeprefix("[").partition("]" if host[:1] == "[" else ":")
+    port = rest.removeprefix(":") if host[:1] == "[" else rest
+    return name if not port or (port.isascii() and port.isdigit()) else ""
+
+
+async def _refuse(send: Any, status: int, sentence: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send(_with_headers({"type": "http.response.start", "status": status, "headers": headers}))
+    await send({"type": "http.response.body", "body": f"{sentence}\n".encode()})
+
+
+def _with_headers(message: Any) -> Any:
+    if message["type"] != "http.response.start":
+        return message
+    own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    return {**message, "headers": [*message.get("headers", ()), *own]}
+
+
+def explorer(path: Path, now: Callable[[], int]) -> Datasette:
+    """Make a Datasette that shows a read model and nothing else; raises LedgerProblem."""
+    connected(path, now).close()
     # What is wrong with a request is its answer; the terminal gets no traceback of it.
     pm.get_plugin("datasette.handle_exception").rich = None
     sqlite3.enable_callback_tracebacks(False)
-    if not pm.is_registered(cells):
-        pm.register(cells)
-    datasette = Datasette(metadata=metadata(sources.views.name), settings=SETTINGS)
+    if not pm.is_registered(Cells):
+        pm.register(Cells)
+    datasette = Datasette(metadata=metadata(path.name), settings=SETTINGS)
     datasette.remove_database("_memory")
-    datasette.add_database(ViewsDatabase(datasette, sources, now), name=DATABASE)
+    datasette.add_database(ReadModelDatabase(datasette, path, now), name=DATABASE)
     return datasette
 
 
-def serve(datasette: Datasette, listening: socket.socket) -> None:
-    """Answer on a socket until the process is told to end; then close what is open."""
-    config = uvicorn.Config(datasette.app(), log_level="warning", lifespan="on")
+def serve(datasette: Datasette, listening: socket.socket, names: Collection[str]) -> None:
+    """Answer on a socket, to the names that are served, until the process is told to end.
+
+    What is open is closed then. Beside `names` the address itself is served.
+    """
+    bound_memory()
+    config = uvicorn.Config(
+        OwnNames(datasette.app(), names), log_level="warning", lifespan="on", proxy_headers=False
+    )
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:

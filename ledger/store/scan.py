@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ledger.models import ExceptionRequested
 from ledger.store.batches import few, many
@@ -33,6 +34,15 @@ SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, coalesce(e
   iif(exam IS NULL, data, iif(topic >= 'Exception' AND topic < 'Exceptioo',
     json_remove(data, {_PERSONAL}), '')) AS data
 FROM events
+"""
+
+# Who recorded what about whom, of every stream. Of what an event says itself, only why it annuls.
+_DESCRIBED = """
+SELECT position, recorded_at, occurred_at, substr(topic, 1, instr(topic, ':') - 1) AS type,
+  substr(stream, instr(stream, '/') + 1) AS subject, source, id, coalesce(actor, '') AS actor,
+  coalesce(exam, '') AS exam, coalesce(key, '') AS key, annuls,
+  iif(annuls IS NULL, '', json_extract(data, '$.reason')) AS reason
+FROM events WHERE position > {after} AND position <= {upto}
 """
 
 # The plus keeps SQLite from walking the index of streams, row by row across the file.
@@ -60,6 +70,20 @@ RECORDED_SCHEMA = SCHEMA.insert(9, pa.field("recorded_at", pa.int64()))
 """What `scan_recorded` gives: the facts, and when the ledger took them."""
 
 
+DESCRIBED_SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("recorded_at", pa.int64()),
+        ("occurred_at", pa.int64()),
+        *((name, pa.string()) for name in ("type", "subject", "source", "id", "actor", "exam")),
+        ("key", pa.string()),
+        ("annuls", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+"""What `scan_described` gives: every event but for its data."""
+
+
 # So many new facts are worth a reader apart: their candidates have some twenty each.
 _FEW = 20_000
 
@@ -84,6 +108,22 @@ def scan_recorded(path: Path, upto: int) -> Iterator[pa.RecordBatch]:
     """Yield the facts of candidates up to a position, by position, as `RECORDED_SCHEMA`."""
     select = _RECORDED + _NEW.format(after=0, upto=int(upto))
     return (batch.cast(RECORDED_SCHEMA) for batch in many(path, select))
+
+
+def scan_described(path: Path, after: int, upto: int) -> Iterator[pa.RecordBatch]:
+    """Yield every event after one position and up to another, by position, without its data.
+
+    Batches of `DESCRIBED_SCHEMA`; a text that there is not is null. Raises LedgerProblem when the
+    file cannot be read.
+    """
+    for batch in many(path, _DESCRIBED.format(after=int(after), upto=int(upto))):
+        columns = [
+            pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+            if pa.types.is_string(column.type)
+            else column
+            for column in batch.cast(DESCRIBED_SCHEMA).columns
+        ]
+        yield pa.record_batch(columns, schema=DESCRIBED_SCHEMA)
 
 
 def read_candidates(ledger: Ledger, candidates: Sequence[str], upto: int) -> pa.Table:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.ipc as ipc
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
@@ -21,13 +22,14 @@ from adbc_driver_sqlite import dbapi
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.store.file import storage_problems
-from projections.tables import EXAMS, TABLES
+from ledger.store.scan import DESCRIBED_SCHEMA, scan_described
+from projections.tables import EXAMS, FACTS, TABLES
 from replay.compiled import Kernels
 from replay.read_model.batch import Late
 from replay.read_model.fold import Folded, Folder
 from replay.read_model.pieces import cuts, lay_aside
 from replay.read_model.schema import INDEXES
-from replay.read_model.store import OtherViews, Views, looked_at, stand_at
+from replay.read_model.store import OtherViews, Views, looked_at, reading_uri, stand_at
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
@@ -47,7 +49,7 @@ class Plan(NamedTuple):
     late: Late
     bounds: tuple[str, ...]
     done: int
-    """How many pieces are in; one more than there are when it is complete."""
+    """How many pieces are in; then one more for `facts`, and another when it is complete."""
 
 
 def far_behind(position: int, head: int) -> bool:
@@ -86,11 +88,13 @@ def build(
             f"{len(plan.bounds) + 1} pieces are done"
         )
     pieces = len(plan.bounds) + 1
-    if plan.done <= pieces:
+    if plan.done <= pieces + 1:
         folder = Folder(kernels(), late)
         folder.learn(ledger.catalogue(0, plan.position))
         if plan.done < pieces:
             _fill(ledger, draft, plan, folder, progress)
+        if plan.done <= pieces:
+            _describe(ledger, draft, plan)
         _finish(ledger, draft, plan, folder)
 
 
@@ -197,11 +201,20 @@ def _ingest(draft: Path, folded: Folded, done: int) -> None:
         cursor.execute("UPDATE _plan SET done = ?", (done,))
 
 
+def _describe(ledger: Ledger, draft: Path, plan: Plan) -> None:
+    """Fill `facts`, which is about every event by itself, in one transaction."""
+    facts = scan_described(ledger.path, 0, plan.position)
+    with _bulk(draft) as cursor:
+        reader = pa.RecordBatchReader.from_batches(DESCRIBED_SCHEMA, facts)
+        cursor.adbc_ingest(FACTS.name, reader, mode="append")
+        cursor.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
+
+
 @contextmanager
 def _bulk(path: Path) -> Iterator[Any]:
     """Write in bulk: one transaction, rolled back if the body raises."""
     try:
-        with dbapi.connect(f"file:{path.absolute()}") as connection:
+        with dbapi.connect(reading_uri(path)) as connection:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
@@ -221,4 +234,4 @@ def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
             views.set_position(stand_at(ledger, plan.position, plan.late))
         views.make_tables()
         with views.writing():
-            views.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
+            views.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 3,))

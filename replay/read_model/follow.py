@@ -103,6 +103,7 @@ class Keeper:
             if folded is not None:
                 self._views.replace_candidates(touched, folded.tables)
                 self._views.add_corrections(folded.tables["corrections"])
+            self._views.add_facts(rows)
             last = rows[-1]
             self._views.set_position(
                 Stand(self._id, position, last.recorded_at, last.source, last.id, *self._late)

@@ -23,7 +23,7 @@ def keeping(path: Path) -> Iterator[None]:
     that dies gives the lock back.
     """
     try:
-        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise LedgerProblem(f"{path}.lock cannot be written: {error.strerror}") from None
     try:

@@ -58,6 +58,7 @@ def _row(
         "reason": asked.get("reason"),
         "requested_at": _time(given, last.get(REQUESTED)),
         "decided_at": _time(given, by),
+        "decided_by": None if by is None else int(given.positions[by]),
         "waives": _joined(granted.get("waives"), " "),
         "valid_until": _until(given, last.get(GRANTED)),
     }

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -14,10 +14,11 @@ from urllib.parse import quote
 import pyarrow as pa
 from sqlite_utils import Database
 
+from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
 from ledger.store.file import storage_problems
-from projections.tables import APPLICATION_ID, EXAMS, POSITION, TABLES, VERSION, Table
+from projections.tables import APPLICATION_ID, EXAMS, FACTS, POSITION, TABLES, VERSION, Table
 from replay.read_model.batch import Late
 from replay.read_model.schema import migrations
 
@@ -73,6 +74,12 @@ def looked_at(path: Path) -> bool:
     return True
 
 
+def _make(path: Path) -> None:
+    """Make an empty file that this account alone may open, if there is none; SQLite's follow it."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 class DamagedViews(LedgerProblem):
     """A file of views that SQLite cannot read."""
 
@@ -87,7 +94,9 @@ class Views:
         """
         self.path = path
         with self._problems():
-            uri = f"file:{quote(str(path.absolute()))}?mode={'rw' if read_only else 'rwc'}"
+            if not read_only:
+                _make(path)
+            uri = f"file:{quote(str(path.absolute()))}?mode=rw"
             self.connection = sqlite3.connect(
                 uri,
                 uri=True,
@@ -279,6 +288,10 @@ class Views:
         problems = next(table for table in TABLES if table.name == "problems")
         self.replace(problems, "candidate IS NULL", (), tuples(tables["problems"]))
 
+    def add_facts(self, rows: Iterable[Recorded]) -> None:
+        """Add the next events to `facts`."""
+        self.upsert(FACTS, map(fact_of, rows))
+
     def add_corrections(self, rows: pa.Table) -> None:
         """Add rows of `corrections`, which never change."""
         self.upsert(next(table for table in TABLES if table.name == "corrections"), tuples(rows))
@@ -287,6 +300,13 @@ class Views:
 def tuples(table: pa.Table) -> list[tuple[Any, ...]]:
     """Return a table's rows."""
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def fact_of(row: Recorded) -> tuple[Any, ...]:
+    """Return the row of `facts` that is about an event; `ledger.store.scan` reads many at once."""
+    reason = None if row.annuls is None else row.payload()["reason"]
+    about = (row.type, row.subject, row.source, row.id, row.actor, row.exam, row.key, row.annuls)
+    return (row.position, row.recorded_at, row.occurred_at, *about, reason)
 
 
 def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
