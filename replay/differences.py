@@ -15,7 +15,7 @@ from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from projections.standing import Moment
-from replay.columns.cache import Columns
+from replay.columns.build import Columns
 from replay.columns.part import Ints, Part
 from replay.everyone import Everyone
 from replay.population import (

@@ -10,8 +10,8 @@ from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
-from replay.columns.build import Progress
-from replay.columns.cache import ColumnCache, Columns, Say, passing
+from replay.columns.build import Columns, Progress, passing
+from replay.columns.cache import ColumnCache, Say
 from replay.compiled import Kernels, kernels_in
 from replay.population import EVERYBODY, Scope, population
 

@@ -9,9 +9,8 @@ import pyarrow as pa
 from ledger.events import Recorded
 from ledger.store.scan import SCHEMA
 from projections.standing import Moment
-from replay.columns.arrange import Numbers, arrange
-from replay.columns.cache import Columns
-from replay.columns.choose import merge
+from replay.columns.build import Columns, Numbers, arrange
+from replay.columns.part import merge
 from replay.differences import Seen, compare
 from replay.everyone import Everyone
 from replay.population import Scope

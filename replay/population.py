@@ -14,9 +14,8 @@ from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, OUTCOMES, Facts, Sittings
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
-from replay.columns.cache import Columns
-from replay.columns.choose import places, replaced
-from replay.columns.part import Ints, Part
+from replay.columns.build import Columns
+from replay.columns.part import Ints, Part, places, replaced
 from replay.compiled import Kernels
 from replay.kernels import Groups, Stood
 

@@ -26,7 +26,7 @@ from projections.standing import Moment, standing_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replay.columns.cache import Columns
+    from replay.columns.build import Columns
     from replay.compiled import Kernels
     from replay.everyone import Everyone
     from replay.population import Scope

@@ -21,9 +21,9 @@ from ledger.own_folder import NotOurs
 from projections.history import SITTING_KINDS
 from replay.columns import build
 from replay.columns import cache as column_cache
-from replay.columns.cache import ColumnCache, Columns, passing, remove_columns
-from replay.columns.choose import between, merge, split
-from replay.columns.part import Part, columns_of, read_part, write_part
+from replay.columns.build import Columns, passing
+from replay.columns.cache import ColumnCache, remove_columns
+from replay.columns.part import Part, between, columns_of, merge, read_part, split, write_part
 from replay.purging import purge
 
 EVENTS = facts()
@@ -307,7 +307,7 @@ def test_a_part_taken_apart_and_put_together_is_the_same(
 ) -> None:
     """Split and merge lose nobody; between takes exactly who lies there."""
     part = whole(passing(ledger, 500))
-    monkeypatch.setattr("replay.columns.choose.PART_ROWS", 25)
+    monkeypatch.setattr("replay.columns.part.PART_ROWS", 25)
     pieces = list(split(part))
     assert len(pieces) > 5
     together = pieces[-1]

@@ -25,7 +25,7 @@ from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay.columns import build
 from replay.columns import cache as snapshot
-from replay.columns.cache import Columns
+from replay.columns.build import Columns
 from replay.everyone import Everyone
 from replay.population import Scope, as_columns, population
 from replay.snapshot import Snapshot

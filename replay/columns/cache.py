@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pyarrow as pa
 import xxhash
@@ -33,10 +33,8 @@ from ledger.own_folder import NotOurs, own_folder, remove_ours
 from ledger.store.scan import scan_touched
 from ledger.store.schema import SCHEMA_VERSION
 from replay.account_cache import cache_key
-from replay.columns.arrange import Numbers, arrange
-from replay.columns.build import Progress, build
-from replay.columns.choose import between, merge, same_facts, split
-from replay.columns.part import Part, read_part, write_part
+from replay.columns.build import Columns, Numbers, Progress, arrange, build
+from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
 
 FORMAT = 4
 """Raised whenever what a part file means changes; other formats are rebuilt."""
@@ -99,17 +97,6 @@ class Manifest(BaseModel):
         return (*self.base, *([self.delta] if self.delta else []))
 
 
-class Columns(NamedTuple):
-    """Everybody's facts up to a position: base parts, and a delta that replaces candidates."""
-
-    position: int
-    base: tuple[Part, ...]
-    delta: Part | None
-    exams: tuple[str, ...]
-    """The exam of each number in the parts."""
-    certifications: tuple[str, ...]
-
-
 class Damaged(Exception):
     """A column cache that is not what its manifest says; it is rebuilt."""
 
@@ -150,7 +137,7 @@ class ColumnCache:
                 return self._open(manifest)
         except Damaged:
             pass  # or being replaced just now: under the lock it is seen which
-        with self._locked():
+        with locked(self._folder):
             return self._refreshed(position)
 
     def check(self) -> str | None:
@@ -161,7 +148,7 @@ class ColumnCache:
         if not os.path.lexists(self._folder):
             return None
         own_folder(self._folder, FILES)
-        with self._locked():
+        with locked(self._folder):
             problem = self._problem()
             if problem is not None:
                 remove_ours(self._folder, FILES, but=frozenset({_LOCK}))
@@ -205,7 +192,7 @@ class ColumnCache:
                 return self._rebuilt(position)
             columns = self._open(manifest)
         except Damaged as problem:
-            self._damaged(problem)
+            self._say(f"the column cache in {self._folder} is damaged: {problem}; it is rebuilt")
             return self._rebuilt(position)
         if columns.position >= position:
             return columns
@@ -377,14 +364,6 @@ class ColumnCache:
         named = frozenset(entry.file for entry in manifest.entries)
         remove_ours(self._folder, FILES, but=named | {"manifest.json", _LOCK})
 
-    def _damaged(self, problem: Damaged) -> None:
-        self._say(f"the column cache in {self._folder} is damaged: {problem}; it is rebuilt")
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with locked(self._folder):
-            yield
-
 
 def folder_of(ledger: Path) -> Path:
     """Return the folder of a ledger's column cache."""
@@ -420,22 +399,3 @@ def digest(path: Path) -> str:
         while chunk := file.read(1 << 22):
             summed.update(chunk)
     return summed.hexdigest()
-
-
-def passing(
-    ledger: Ledger,
-    position: int,
-    *,
-    workers: int = 2,
-    progress: Progress = lambda facts: None,
-) -> Columns:
-    """Return columns straight from the ledger, with no column cache read or left behind."""
-    exams, certifications = Numbers([]), Numbers([])
-    parts = build(ledger.path, position, exams, certifications, workers=workers, progress=progress)
-    return Columns(
-        position=position,
-        base=tuple(parts),
-        delta=None,
-        exams=tuple(exams.names()),
-        certifications=tuple(certifications.names()),
-    )

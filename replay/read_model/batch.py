@@ -15,7 +15,7 @@ from ledger.upcast import UPCASTS, upcast
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, Facts, Sittings
 from projections.tables import OPEN, Kind, Table
-from replay.columns.arrange import Numbers
+from replay.columns.build import Numbers
 from replay.columns.part import Ints, Part
 from replay.compiled import Kernels
 from replay.kernels import Answers, Groups, Questions

@@ -14,8 +14,7 @@ from projections.fold.facts import NONE
 from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS
 from projections.tables import CORRECTIONS
-from replay.columns.choose import offsets, ranges
-from replay.columns.part import Ints
+from replay.columns.part import Ints, offsets, ranges
 from replay.read_model.batch import NO_ROW, Given, Late, answers, instants, rows_of, table_of, words
 
 KINDS: Final = ("annulment", "revocation", "late")

@@ -19,7 +19,7 @@ from projections.tables import (
     SITTINGS,
     STANDINGS,
 )
-from replay.columns.arrange import Numbers, arrange
+from replay.columns.build import Numbers, arrange
 from replay.compiled import Kernels
 from replay.read_model import certifications, entries, queries
 from replay.read_model.batch import Given, Late, Setting
