@@ -276,11 +276,10 @@ class ColumnCache:
         except (ValueError, KeyError, TypeError, ValidationError):
             raise Damaged("its manifest cannot be read") from None
         stands = (manifest.ledger, manifest.file, manifest.schema_version)
-        if stands != (self._id(), self._file(), SCHEMA_VERSION):
+        if stands != self._stands_for():
             return None
-        if manifest.position > self._ledger.head().position:
-            return None
-        if manifest.last != self._event_at(manifest.position):
+        beyond = manifest.position > self._ledger.head().position
+        if beyond or manifest.last != self._event_at(manifest.position):
             return None
         if not hmac.compare_digest(manifest.sealed(self._key()).seal, manifest.seal):
             raise Damaged("its manifest is not as this account wrote it")
@@ -292,11 +291,10 @@ class ColumnCache:
             return row.recorded_at, row.source, row.id
         return None
 
-    def _id(self) -> str:
-        return self._ledger.about("ledger") or ""
-
-    def _file(self) -> int:
-        return Path(self._ledger.path).stat().st_ino
+    def _stands_for(self) -> tuple[str, int, int]:
+        """Return the ledger, its file and its schema."""
+        inode = Path(self._ledger.path).stat().st_ino
+        return self._ledger.about("ledger") or "", inode, SCHEMA_VERSION
 
     def _key(self) -> bytes:
         if self._account is None:
@@ -339,11 +337,12 @@ class ColumnCache:
         exams: Numbers,
         certifications: Numbers,
     ) -> Columns:
+        ledger, file, schema = self._stands_for()
         manifest = Manifest(
             format=FORMAT,
-            ledger=self._id(),
-            file=self._file(),
-            schema_version=SCHEMA_VERSION,
+            ledger=ledger,
+            file=file,
+            schema_version=schema,
             position=position,
             base_position=base_position,
             last=self._event_at(position),
