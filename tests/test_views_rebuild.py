@@ -257,3 +257,55 @@ def test_a_full_disk_while_building_leaves_what_was_there(ledger: Ledger, tmp_pa
     assert len(said.splitlines()) == 1
     assert not path.exists()
     assert project(ledger, path) == HEAD
+
+
+def test_nothing_is_read_written_or_removed_through_a_link(
+    ledger: Ledger, live: Path, tmp_path: Path
+) -> None:
+    """A link in a place of ours costs nobody a file: not as views, draft, lock or folder."""
+    path, elsewhere = tmp_path / "new.views", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "0.arrows").write_text("dear")
+    dear = tmp_path / "dear"
+    dear.write_text("dear")
+    copy = tmp_path / "copy"
+    copy.write_bytes(live.read_bytes())
+    path.symlink_to(live)
+    with pytest.raises(LedgerProblem, match="is a link: it was left as it is"):
+        project(ledger, path)
+    path.unlink()
+    lock = Path(f"{path}.lock")
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(dear)
+    with pytest.raises(LedgerProblem, match="cannot be written"):
+        project(ledger, path)
+    lock.unlink()
+    for suffix in (".rebuild", ".rebuild-wal", "-wal"):
+        Path(f"{path}{suffix}").symlink_to(dear)
+    pieces = Path(f"{path}.rebuild.pieces")
+    pieces.symlink_to(elsewhere)
+    with pytest.raises(LedgerProblem, match="holds what is not ours"):
+        project(ledger, path)
+    pieces.unlink()
+    pieces.mkdir()
+    (pieces / "notes").write_text("dear")
+    with pytest.raises(LedgerProblem, match="holds what is not ours"):
+        project(ledger, path)
+    assert (pieces / "notes").read_text() == (elsewhere / "0.arrows").read_text() == "dear"
+    (pieces / "notes").unlink()
+    project(ledger, path)
+    assert dear.read_text() == "dear"
+    assert copy.read_bytes() == live.read_bytes()
+
+
+def test_views_are_closed_to_other_accounts(ledger: Ledger, tmp_path: Path) -> None:
+    """Whatever the umask: the file, what SQLite keeps beside it, and the lock."""
+    before = os.umask(0)
+    try:
+        with keeper(ledger, tmp_path / "new.views", ways()) as kept:
+            kept.catch_up()
+            modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.glob("new.views*")}
+    finally:
+        os.umask(before)
+    assert {"new.views", "new.views.lock"} <= set(modes)
+    assert set(modes.values()) == {0o600}

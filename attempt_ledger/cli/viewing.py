@@ -27,7 +27,9 @@ ViewsFile = Annotated[
 
 def views_of(call: Call, named: Path | None) -> Path:
     """Return the file of views that is meant."""
-    return Path(f"{os.path.realpath(call.path)}.views") if named is None else named
+    if named is not None:
+        return Path(os.path.realpath(named))
+    return Path(f"{os.path.realpath(call.path)}.views")
 
 
 def ways() -> Ways:

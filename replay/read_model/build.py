@@ -7,7 +7,7 @@ folded and goes in with a note that it is done, in one transaction.
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 
 from ledger.ledger import Ledger
+from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.store.file import storage_problems
 from ledger.store.scan import DESCRIBED_SCHEMA, scan_described
@@ -33,6 +34,7 @@ from replay.read_model.store import OtherViews, Views, looked_at, reading_uri, s
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
+_PIECES = re.compile(r"[0-9]+\.arrows")
 # Further behind than this, all is built anew: reading everything once is cheaper.
 _FAR = 100_000
 _FAR_SHARE = 0.2
@@ -128,7 +130,7 @@ def remove(path: Path) -> None:
     """Delete a file of views and what SQLite keeps beside it."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-    shutil.rmtree(_pieces_of(path), ignore_errors=True)
+    remove_folder(_pieces_of(path), _PIECES)
 
 
 def _pieces_of(draft: Path) -> Path:
@@ -160,13 +162,14 @@ def _fill(
     bounds = plan.bounds[plan.done :]
     after = plan.bounds[plan.done - 1] if plan.done else None
     pieces = _pieces_of(draft)
-    shutil.rmtree(pieces, ignore_errors=True)  # of one that was killed
+    if not remove_folder(pieces, _PIECES):  # of one that was killed
+        raise LedgerProblem(f"{pieces} holds what is not ours: it was left as it is; move it away")
     with (
         progress(2 * plan.position) as told,
         storage_problems(pieces),
         ThreadPoolExecutor(1) as pool,
     ):
-        pieces.mkdir()
+        pieces.mkdir(mode=0o700)
         files = [pieces / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
         lay_aside(ledger, plan.position, after, bounds, files, told)
         ahead = pool.submit(_folded, files[0], folder, plan.position)
@@ -176,7 +179,7 @@ def _fill(
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
             _ingest(draft, folded, plan.done + n + 1)
             told(count)
-    shutil.rmtree(pieces, ignore_errors=True)
+    remove_folder(pieces, _PIECES)
 
 
 def _folded(file: Path, folder: Folder, position: int) -> tuple[Folded, int]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.problems import LedgerProblem
+from ledger.store.locks import PRIVATE, holder
 
 
 class BeingKept(LedgerProblem):
@@ -19,27 +20,22 @@ class BeingKept(LedgerProblem):
 def keeping(path: Path) -> Iterator[None]:
     """Be the only one to write a file of views; raises BeingKept at once if another is.
 
-    `flock` on ``<path>.lock``, which says the process by its id and is never removed; a process
-    that dies gives the lock back.
+    `flock` on ``<path>.lock``, which holds nothing and is never removed; a process that dies gives
+    the lock back.
     """
+    lock = Path(f"{path}.lock")
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(lock, flags, PRIVATE)
     except OSError as error:
-        raise LedgerProblem(f"{path}.lock cannot be written: {error.strerror}") from None
+        raise LedgerProblem(f"{lock} cannot be written: {error.strerror}") from None
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = os.pread(file, 20, 0).decode("ascii", "replace").strip()
             raise BeingKept(
-                f"{path} is being kept by another process{f' ({who})' if who else ''}: nothing was "
-                "done here"
+                f"{path} is being kept by another process ({holder(lock)}): nothing was done here"
             ) from None
-        try:
-            os.ftruncate(file, 0)
-            os.pwrite(file, str(os.getpid()).encode(), 0)
-        except OSError:
-            pass  # a full disk: the lock holds without a name on it
         yield
     finally:
         os.close(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -53,15 +54,19 @@ class OtherViews(Exception):
 def looked_at(path: Path) -> bool:
     """Return whether views of this version are at `path`: False if nothing is there.
 
-    Raises OtherViews for those of another version, and LedgerProblem for any other file, which is
-    never touched. Looks at the header alone.
+    Raises OtherViews for those of another version, and LedgerProblem for any other file, or a link
+    to one, which is never touched. Looks at the header alone.
     """
     try:
-        with path.open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             header = file.read(100)
     except FileNotFoundError:
         return False
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise LedgerProblem(
+                f"{path} is a link: it was left as it is; name the file itself with --views"
+            ) from None
         raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
     mark = int.from_bytes(header[68:72], "big")
     if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
