@@ -112,7 +112,6 @@ class Ledger(Application[str]):
         It is empty, or holds the facts that are `first`: with all of them, or it is not there.
         The file gets the `mode` whatever the umask; other accounts open it only if it says so.
         """
-
         place = Path(os.path.realpath(path))
 
         def begin(draft: Path) -> None:
@@ -280,11 +279,8 @@ class Ledger(Application[str]):
 
     def is_forgotten(self, candidate: str) -> bool:
         """Return whether the candidate's data was erased: no annulment brings it back."""
-        return bool(
-            self.recorder.values(
-                f"SELECT 1 FROM events WHERE {FORGOTTEN}", (f"candidate/{candidate}",)
-            )
-        )
+        selected = f"SELECT 1 FROM events WHERE {FORGOTTEN}"
+        return bool(self.recorder.values(selected, (f"candidate/{candidate}",)))
 
     def search(self, text: str, limit: int = 20) -> list[Found]:
         """Return candidates whose id, a registration id or a request id begins with `text`.
