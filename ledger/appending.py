@@ -8,10 +8,9 @@ from itertools import repeat
 from operator import itemgetter, le
 from typing import Any, TypeAlias, cast
 
-from pydantic_core import from_json
-
 from ledger.compare import differences
 from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
+from ledger.fields import read_object
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
 from ledger.privacy.vault import KEY_FILE, Keyring
@@ -221,7 +220,7 @@ class Appending:
 
         But for history that is moved in, which is taken as it was recorded.
         """
-        data = from_json(row.data)
+        data = read_object(row.data)
         subject = row.stream.partition("/")[2]
         if not keep and (foreign := self.keyring.unopened(row, data)):
             return Refused(

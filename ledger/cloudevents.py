@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from pydantic_core import from_json
-
 from ledger.events import EVENTS, Fact, Recorded, Sealed, event_class, make_event
+from ledger.fields import read_object
 from ledger.instants import format_instant, parse_instant
-from ledger.problems import MalformedFact, shown
+from ledger.problems import MalformedFact
 from ledger.upcast import UPCASTS, Upcasts
 
 MEMBERS = (
@@ -44,7 +42,7 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
     refused here: only an append with keep_recorded_at looks at it. ``null`` says the same as an
     absent member. Raises MalformedFact, one sentence that names the member and what it should be.
     """
-    envelope = _read_object(line)
+    envelope = read_object(line)
     unknown = envelope.keys() - _KNOWN
     if unknown:
         raise MalformedFact(
@@ -148,40 +146,6 @@ _PERSONAL = {event.type: event.personal for event in EVENTS if event.personal}
 
 def _is_sealed(value: object) -> bool:
     return isinstance(value, dict) and value.keys() == Sealed.model_fields.keys()
-
-
-def _read_object(line: str | bytes) -> dict[str, Any]:
-    text = line if isinstance(line, str) else line.decode(errors="replace")
-    try:
-        envelope = from_json(line, allow_inf_nan=False)
-        # More names than members: one is there twice, or stands in a text. Which, is looked up.
-        if type(envelope) is dict and len(_NAME.findall(text)) != _members(envelope):
-            json.loads(text, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
-    except MalformedFact:
-        raise
-    except (ValueError, TypeError, RecursionError) as error:
-        raise MalformedFact(f"this is not JSON: {error}") from None
-    if type(envelope) is not dict:
-        raise MalformedFact("this is not a JSON object")
-    return envelope
-
-
-_NAME = re.compile(r'"[ \t\r\n]*:')
-
-
-def _members(value: Any) -> int:
-    """Count the members of the objects in a JSON value."""
-    count = len(value) if type(value) is dict else 0
-    for each in value.values() if count else value:
-        if type(each) is dict or type(each) is list:
-            count += _members(each)
-    return count
-
-
-def _each_once(members: list[tuple[str, Any]]) -> None:
-    twice = [name for name, count in Counter(name for name, _ in members).items() if count > 1]
-    if twice:
-        raise MalformedFact(f"{shown(twice[0])} is there more than once in an object")
 
 
 def _needed(name: str, envelope: dict[str, Any]) -> str:

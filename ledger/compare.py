@@ -34,7 +34,7 @@ def differences(
     version is none either: data is compared as of the current one. Personal values are told as
     ``data.email (differs)``, never shown.
     """
-    row = fact.row() if isinstance(fact, Fact) else fact
+    row = fact.row(as_recorded=True) if isinstance(fact, Fact) else fact
     if (
         stored.data == row.data
         and stored.topic == row.topic

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
-
-from ledger.fields import Event, EventRef, Sealed
+from ledger.fields import Event, EventRef, Sealed, code_fault, read_object
 from ledger.instants import MAX_INSTANT, MIN_INSTANT
 from ledger.models import (
     BY_TOPIC,
@@ -35,7 +33,7 @@ from ledger.models import (
     event_class,
     make_event,
 )
-from ledger.problems import LedgerProblem, MalformedFact
+from ledger.problems import LedgerProblem, MalformedFact, shown
 from ledger.upcast import UPCASTS, Upcasts, upcast
 
 __all__ = [
@@ -116,27 +114,49 @@ class Fact(NamedTuple):
         """Its stream, such as ``candidate/C-1``; ``any/…`` for an EventAnnulled until appended."""
         return f"{self.event.stream_kind}/{self.subject}"
 
-    def row(self) -> Row:
-        """Lay it out for the store; raises MalformedFact if the envelope is not sound."""
+    def row(self, *, as_recorded: bool = False) -> Row:
+        """Lay it out for the store; raises MalformedFact if the envelope or a code is not sound.
+
+        A history that is moved in is taken `as_recorded`: what new facts may not hold is kept.
+        """
         source, id, subject, time, event, actor, _, given = self
+        exam, key, flag, until = event.columns(subject)
+        # All at once, since this runs once for each event: texts that are plain are sound.
+        texts = f"{source}{id}{subject}{actor or ''}{exam or ''}{key or ''}"
         if not (
             source
             and id
             and subject
-            and source.isprintable()
-            and id.isprintable()
-            and subject.isprintable()
-            and (actor is None or (actor and actor.isprintable()))
+            and actor != ""
+            and texts.isascii()
+            and texts.isprintable()
+            and " " not in texts
             and MIN_INSTANT <= time <= MAX_INSTANT
         ):
             self.check_envelope()
-        exam, key, flag, until = event.columns(subject)
+            if not as_recorded:
+                self.check_codes()
+        elif event.more_codes and not as_recorded:
+            self.check_codes()
         topic, data = given or (event.topic, event.to_json())
         stream = f"{event.stream_kind}/{subject}"
         # A plain tuple first: half the price of Row(…), and this runs once for each event.
         return Row._make(
             (time, topic, stream, source, id, actor, exam, key, flag, until, None, data)
         )
+
+    def check_codes(self) -> None:
+        """Raise MalformedFact, one sentence, for an identifier that a new fact may not have."""
+        named = [("source", self.source), ("id", self.id), ("actor", self.actor)]
+        if self.event.stream_kind != "any":  # an annulment names what is in the ledger as it is
+            named.append(("subject", self.subject))
+            for name in self.event.codes:
+                value = getattr(self.event, name)
+                values = value if isinstance(value, tuple) else (value,)
+                named += [(f"data.{name}", each) for each in values]
+        for name, text in named:
+            if text is not None and (fault := code_fault(text)):
+                raise MalformedFact(f"{name} {shown(text)} {fault}")
 
     def check_envelope(self) -> None:
         """Raise MalformedFact, one sentence, if source, id, subject, actor or time is not sound."""
@@ -205,12 +225,11 @@ class Recorded(NamedTuple):
         Raises LedgerProblem for data that is no JSON any more.
         """
         try:
-            data: dict[str, Any] = from_json(self.data)
-        except (TypeError, ValueError):
+            return read_object(self.data)
+        except MalformedFact:
             raise LedgerProblem(
                 f"position {self.position} does not read, its data is damaged: `verify` says more"
             ) from None
-        return data
 
     def payload(self, upcasts: Upcasts = UPCASTS) -> dict[str, Any]:
         """Return the data as JSON values, brought up to the current schema version.

@@ -1,10 +1,15 @@
-"""What the fields of events are made of, and what every event has in common."""
+"""What events have in common: their fields, identifiers and numbers, and their JSON."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+import json
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -15,8 +20,10 @@ from pydantic import (
     PlainValidator,
     StringConstraints,
 )
+from pydantic_core import from_json
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant, parse_instant
+from ledger.problems import MalformedFact, shown
 
 
 def _instant(value: object) -> int:
@@ -36,20 +43,96 @@ Instant = Annotated[
 ]
 """Microseconds since 1970; RFC 3339 text when read from and written to JSON."""
 
-Code = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-"""An identifier: not empty, no control characters."""
+_IDENTIFIER = "identifier"
+_IN_COLUMNS = frozenset(("exam", "registration_id", "certification"))
+Code = Annotated[
+    str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"), _IDENTIFIER
+]
+"""An identifier: not empty, no control characters. Of a new fact more is asked: `code_fault`."""
 Text = Annotated[str, StringConstraints(min_length=1)]
 Codes = Annotated[tuple[Code, ...], Field(strict=False)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
-Number = Annotated[int | float, Field(allow_inf_nan=False)]
+
+_LARGEST = 2**53  # as far as every reader of JSON tells whole numbers apart (RFC 8259, section 6)
+Number = Annotated[int | float, Field(allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
+"""A number of a size that can be: a score."""
 
 StreamKind: TypeAlias = Literal["candidate", "exam", "certification", "policy", "any"]
 Columns: TypeAlias = tuple[str | None, str | None, int | None, int | None]
 """(exam, key, flag, until): what the fold needs of the data, as typed columns."""
 
 
+# Letters that are drawn as nothing (Default_Ignorable_Code_Point), besides the format characters.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0000-\U000e0fff]"
+)
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+@lru_cache(maxsize=1 << 12)
+def code_fault(text: str) -> str:
+    """Return what is wrong with an identifier of a new fact, "" for nothing.
+
+    Two identifiers that look the same must be the same: no blanks at either end, and nothing that
+    is not seen. What was recorded before this was asked stays readable.
+
+    >>> code_fault("AZ-104"), code_fault("AZ-104 "), code_fault("AZ\u200b-104")
+    ('', 'has blanks around it', 'holds a character that is not seen (U+200B)')
+    """
+    if text != text.strip():
+        return "has blanks around it"
+    for letter in text:
+        if _IGNORABLE.match(letter) or category(letter) in _UNSEEN:
+            return f"holds a character that is not seen (U+{ord(letter):04X})"
+    return ""
+
+
+def read_object(text: str | bytes) -> dict[str, Any]:
+    """Read a JSON object of an event; raises MalformedFact.
+
+    Not a number is no number, and no object has a member twice: readers disagree which one counts.
+    """
+    try:
+        found = from_json(text, allow_inf_nan=False)
+        if type(found) is dict:
+            decoded = text if isinstance(text, str) else text.decode()
+            # More names than members: one is there twice, or stands in a text. Which, is looked up.
+            if len(_NAME.findall(decoded)) != _members(found):
+                json.loads(decoded, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+    except MalformedFact:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MalformedFact(f"this is not JSON: {error}") from None
+    if type(found) is not dict:
+        raise MalformedFact("this is not a JSON object")
+    return found
+
+
+_NAME = re.compile(r'"[ \t\r\n]*:')
+
+
+def _members(value: Any) -> int:
+    """Count the members of the objects in a JSON value."""
+    count = len(value) if type(value) is dict else 0
+    for each in value.values() if count else value:
+        if type(each) is dict or type(each) is list:
+            count += _members(each)
+    return count
+
+
+def _each_once(members: list[tuple[str, Any]]) -> None:
+    twice = [name for name, count in Counter(name for name, _ in members).items() if count > 1]
+    if twice:
+        raise MalformedFact(f"{shown(twice[0])} is there more than once in an object")
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _of_codes(annotation: Any) -> bool:
+    parts = get_args(annotation)
+    return _IDENTIFIER in parts or any(map(_of_codes, parts))
 
 
 def _ciphertext(text: str) -> str:
@@ -95,11 +178,21 @@ class Event(_Part):
     stream_kind: ClassVar[StreamKind] = "candidate"
     personal: ClassVar[frozenset[str]] = frozenset()
     instants: ClassVar[tuple[str, ...]] = ()
+    codes: ClassVar[tuple[str, ...]] = ()
+    """The fields that are identifiers, or lists of them."""
+    more_codes: ClassVar[bool] = False
+    """Whether there are others than `columns` lifts out."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         if "type" in cls.__dict__:
             cls.topic = f"{cls.type}:{cls.version}"
+        cls.codes = tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if _IDENTIFIER in field.metadata or _of_codes(field.annotation)
+        )
+        cls.more_codes = not _IN_COLUMNS.issuperset(cls.codes)
 
     def columns(self, subject: str) -> Columns:
         """Lift (exam, key, flag, until) out of the data."""

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
+from ledger.problems import LedgerProblem
+
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
@@ -97,8 +99,8 @@ def _not_an_instant(text: str) -> str:
 def format_instant(instant: int) -> str:
     """Write microseconds since 1970 as RFC 3339 with ``Z``.
 
-    Six decimals only when the microseconds are not zero. Raises OverflowError outside the years
-    1 to 9999.
+    Six decimals only when the microseconds are not zero. Raises LedgerProblem outside the years
+    1 to 9999, which a computed instant may leave.
 
     >>> format_instant(0), format_instant(1)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:00.000001Z')
@@ -117,4 +119,9 @@ _MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(14
 
 @lru_cache(maxsize=1 << 14)
 def _day(day: int) -> str:
-    return (_EPOCH + timedelta(day)).isoformat()[:11]
+    try:
+        return (_EPOCH + timedelta(day)).isoformat()[:11]
+    except OverflowError:
+        raise LedgerProblem(
+            "an instant of the answer lies outside the years 1 to 9999, which cannot be written"
+        ) from None

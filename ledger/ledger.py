@@ -162,7 +162,7 @@ class Ledger(Application[str]):
         """
         if not facts:
             return []
-        rows = _laid_out(facts)
+        rows = _laid_out(facts, as_recorded=keep_recorded_at)
         with self.appending() as appending:
             if keep_recorded_at:
                 kept = [getattr(fact, "recorded_at", None) for fact in facts]
@@ -384,15 +384,12 @@ def _between(kind: str) -> tuple[str, str]:
     return f"{kind}/", f"{kind}0"  # "0" comes right after "/"
 
 
-def _laid_out(facts: Sequence[Fact | Row]) -> list[Row | Refused]:
-    try:
-        return [fact if type(fact) is Row else fact.row() for fact in facts]  # type: ignore[union-attr]
-    except MalformedFact:
-        return [fact if isinstance(fact, Row) else _row_or_refused(fact) for fact in facts]
+def _laid_out(facts: Sequence[Fact | Row], as_recorded: bool) -> list[Row | Refused]:
+    return [fact if type(fact) is Row else _row(fact, as_recorded) for fact in facts]  # type: ignore[arg-type]
 
 
-def _row_or_refused(fact: Fact) -> Row | Refused:
+def _row(fact: Fact, as_recorded: bool) -> Row | Refused:
     try:
-        return fact.row()
+        return fact.row(as_recorded=as_recorded)
     except MalformedFact as problem:
         return Refused(str(problem))

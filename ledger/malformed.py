@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from ledger.problems import shown
 
 
 def sentence(
@@ -37,7 +40,9 @@ def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool
             wanted = "text"
         case "int_type" | "float_type":
             wanted = "a number"
-        case "finite_number":
+        case "greater_than_equal" | "less_than_equal" if _is_finite(detail["input"]):
+            wanted = "a number of at most 16 digits"
+        case "finite_number" | "greater_than_equal" | "less_than_equal":
             wanted = "a finite number"
         case "bool_type":
             wanted = "true or false"
@@ -51,7 +56,7 @@ def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool
             return f"data.{where}: {detail['msg']}"
     if hide:
         return f"data.{where} should be text, or the ciphertext and hmac that an export gives"
-    return f"{path} should be {wanted}, not {_shown(detail['input'])}"
+    return f"{path} should be {wanted}, not {shown(detail['input'])}"
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
@@ -60,6 +65,5 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return ".".join(["data", *told])
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

@@ -69,6 +69,10 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("ExamPassed", {"score": "700"}, "data.score should be a number, not '700'"),
     ("ExamPassed", {"score": True}, "data.score should be a number, not True"),
     ("ExamPassed", {"score": float("nan")}, "data.score should be a finite number, not nan"),
+    ("ExamPassed", {"score": -float("inf")}, "data.score should be a finite number, not -inf"),
+    ("ExamPassed", {"score": 10**309}, "data.score should be a number of at most 16 digits"),
+    ("ExamPassed", {"score": 10**5000}, "16 digits, not a number of more than 1,000 digits"),
+    ("ExamPassed", {"score": 1e16}, "data.score should be a number of at most 16 digits"),
     ("BetaRescored", {"passed": 1}, "data.passed should be true or false, not 1"),
     ("ExceptionGranted", {"waives": ["wait", "fee"]}, "data.waives.1 should be wait or cap, not"),
     ("ExceptionGranted", {"waives": "wait"}, "data.waives should be a list, not 'wait'"),
@@ -89,6 +93,60 @@ def test_a_wrong_value_is_shown_with_what_would_be_accepted(
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("blank", [" {}", "{} ", "{}\u00a0", "\u3000{}"])
+@pytest.mark.parametrize("name", ["source", "id", "subject", "actor", "exam", "registration_id"])
+def test_an_identifier_of_a_new_fact_has_no_blanks_at_its_ends(name: str, blank: str) -> None:
+    """It would look like another one. A history that has it is laid out as it was recorded."""
+    fact = with_code(name, blank)
+    with pytest.raises(MalformedFact, match=f"{name} '.*' has blanks around it"):
+        fact.row()
+    fact.row(as_recorded=True)
+
+
+@pytest.mark.parametrize("letter", [*"\u200b\u202e\ufeff\u2028\u034f\ufe0f\u3164"])
+@pytest.mark.parametrize("name", ["source", "id", "subject", "actor", "exam", "registration_id"])
+def test_an_identifier_of_a_new_fact_is_seen_whole(name: str, letter: str) -> None:
+    """No character that is drawn as nothing: AZ-104 is one exam, however it was copied."""
+    fact = with_code(name, f"{{}}{letter}x")
+    with pytest.raises(MalformedFact, match=rf"{name} .* not seen \(U\+{ord(letter):04X}\)"):
+        fact.row()
+    fact.row(as_recorded=True)
+
+
+def with_code(name: str, form: str) -> Fact:
+    fact = sample("ExamAttempted")
+    if name in Fact._fields:
+        return fact._replace(**{name: form.format(getattr(fact, name))})
+    return sample("ExamAttempted", **{name: form.format(getattr(fact.event, name))})
+
+
+@pytest.mark.parametrize(
+    ("type", "change"),
+    [
+        ("CertEarned", {"exams": ["AZ-104", "AZ-500 "]}),
+        ("CertificationDefined", {"exams": ["AZ-104\u200b"]}),
+        ("ExamAnnounced", {"policy": " general"}),
+        ("ExceptionGranted", {"request_id": "Q-1\u200b"}),
+    ],
+)
+def test_every_code_of_the_data_is_looked_at(type: str, change: dict[str, Any]) -> None:
+    """Lists of them too."""
+    with pytest.raises(MalformedFact, match=f"data.{next(iter(change))}"):
+        sample(type, **change).row()
+
+
+def test_an_annulment_names_what_is_there_whatever_its_letters() -> None:
+    """So that what an old ledger holds can be annulled."""
+    fact = sample("EventAnnulled", annuls={"source": "urn:vue ", "id": "\u200b"})
+    fact._replace(subject="C-1001 ").row()
+
+
+def test_letters_of_any_writing_are_identifiers() -> None:
+    """Blanks within, accents, other alphabets, and what a later Unicode assigns."""
+    for text in ("C 1", "Zoë", "日本-1", "\U0001faf9", "\ue000"):
+        sample("ExamAttempted", id=text, registration_id=text).row()
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant, parse_instant
+from ledger.problems import LedgerProblem
 
 NINE = 1_614_589_200 * SECOND
 
@@ -113,7 +114,7 @@ def test_decimals_are_written_only_when_there_are_any(instant: int, text: str) -
 @pytest.mark.parametrize("instant", [MIN_INSTANT - 1, MAX_INSTANT + 1])
 def test_no_instant_outside_of_the_years_is_written(instant: int) -> None:
     """Years 1 to 9999, no further."""
-    with pytest.raises(OverflowError):
+    with pytest.raises(LedgerProblem, match="outside the years 1 to 9999"):
         format_instant(instant)
 
 

@@ -9,12 +9,10 @@ from ledger.events import Fact
 from ledger.intake.items import Item
 from ledger.intake.report import PROBLEM, mended, unexpected
 from ledger.intake.sources import Source
-from ledger.problems import MalformedFact, shown
+from ledger.problems import MalformedFact
 
 Check = Callable[[Fact], str | None]
 """Say what is wrong with a fact that `ledger` cannot judge, such as a policy; None if nothing."""
-
-_IDS = ("exam", "registration_id", "request_id", "certification", "policy")
 
 
 def read_lines(
@@ -35,30 +33,13 @@ def read_lines(
         elif text and not text.isspace():
             try:
                 fact = parse_line(mended(text) if PROBLEM in text else text.rstrip())
-                if not as_recorded:
-                    check_ends(fact)
                 if actor is not None and fact.actor is None:
                     fact = fact._replace(actor=actor)
                 wrong = None if check is None else check(fact)
-                rows = () if wrong else (fact.row(),)
+                rows = () if wrong else (fact.row(as_recorded=as_recorded),)
                 item = Item(number, text, rows, wrong or "", fact.recorded_at)
             except MalformedFact as problem:
                 item = Item(number, text, (), str(problem))
             except Exception as error:
                 item = Item(number, text, (), unexpected(error))
             yield item
-
-
-def check_ends(fact: Fact) -> None:
-    """Raise MalformedFact, one sentence, for an id or code with blanks at either end."""
-    event = fact.event
-    named: list[tuple[str, str | None]] = [
-        ("source", fact.source),
-        ("id", fact.id),
-        ("subject", fact.subject),
-    ]
-    named += [(f"data.{name}", getattr(event, name, None)) for name in _IDS]
-    named += [("data.exams", code) for code in getattr(event, "exams", None) or ()]
-    for name, value in named:
-        if value is not None and value != value.strip():
-            raise MalformedFact(f"{name} {shown(value)} has blanks around it")

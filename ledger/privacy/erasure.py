@@ -103,7 +103,7 @@ def _append(appending: Appending, candidate: str, actor: str | None, time: int) 
     ids = chain([candidate], (f"{candidate}/{n}" for n in count(2)))  # should one be another's
     id = next(id for id in ids if appending.find(SOURCE, id) is None)
     fact = Fact(SOURCE, id, candidate, time, CandidateForgotten(), actor)
-    (outcome,) = appending.take([fact.row()])
+    (outcome,) = appending.take([fact.row(as_recorded=True)])
     if isinstance(outcome, Refused):
         raise LedgerProblem(f"{candidate} is not forgotten: {outcome.problem}")
     assert isinstance(outcome, Appended)
