@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.events import Fact, PolicyPublished
-from ledger.intake.catalogue_file import CatalogueProblem
+from ledger.intake.catalogue import CatalogueProblem
 from retake_policies.schema import PolicyError, parse_policy
 
 

@@ -42,10 +42,10 @@ def figures(options: Options) -> Iterator[Figure]:
 
 def took(content: bytes, name: str, folder: Path) -> float:
     """Import an input into a fresh ledger, in this process; return its processor seconds."""
+    from ledger.intake.importer import Options as Settings
+    from ledger.intake.importer import import_file
     from ledger.intake.results import CsvSettings
-    from ledger.intake.run import Options as Settings
-    from ledger.intake.run import import_file
-    from ledger.intake.sources import open_source
+    from ledger.intake.source import open_source
     from ledger.ledger import Ledger
 
     fresh(folder)

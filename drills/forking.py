@@ -26,7 +26,7 @@ _LOADED = (
     "cryptography.hazmat.primitives.ciphers.aead",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "ledger.intake.catalogue",
-    "ledger.intake.run",
+    "ledger.intake.importer",
     "ledger.tlog.sealer",
     "ledger.tlog.verify",
     "retake_policies.shipped",

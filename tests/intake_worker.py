@@ -1,6 +1,6 @@
 """Import a file into a ledger in a process of its own, saying on standard output how far it is.
 
-    python intake_worker.py LEDGER FILE REJECTS [beside] [limit=BYTES] [pause=N] [kill-reader]
+    python intake_worker.py LEDGER FILE REJECTS [two-processes] [limit=N] [pause=N] [kill-reader]
 
 Prints a line with the rows read after each transaction, all of 512 rows, and at the end the report
 as JSON. After transaction N it pauses until it is ended.
@@ -19,16 +19,16 @@ from pathlib import Path
 
 from taking_in import NOW
 
-from ledger.intake import beside
+from ledger.intake import results
+from ledger.intake.importer import Options, import_file
 from ledger.intake.report import Report
-from ledger.intake.run import Options, import_file
-from ledger.intake.sources import open_source
+from ledger.intake.source import open_source
 from ledger.ledger import Ledger
 
 
 def main() -> None:
     path, file, rejects, *words = sys.argv[1:]
-    beside.WORTH_BYTES = 0
+    results.WORTH_BYTES = 0
     for word in words:
         if word.startswith("limit="):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -48,7 +48,7 @@ def main() -> None:
             for pid in readers:
                 os.kill(pid or 0, signal.SIGKILL)
 
-    options = Options(rejects=Path(rejects), beside="beside" in words)
+    options = Options(rejects=Path(rejects), two_processes="two-processes" in words)
     with Ledger.open(path, clock=lambda: NOW) as ledger, open_source(file) as source:
         report = import_file(
             ledger, source, options, stopwatch=lambda: next(ticks) * 0.05, progress=told

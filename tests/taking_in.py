@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.instants import format_instant, parse_instant
+from ledger.intake.importer import Options, Progress, import_file
 from ledger.intake.report import Report
 from ledger.intake.results import CsvSettings
-from ledger.intake.run import Options, Progress, import_file
-from ledger.intake.sources import open_source
+from ledger.intake.source import open_source
 from ledger.ledger import Ledger
 
 NOW = parse_instant("2021-06-01T00:00:00Z")

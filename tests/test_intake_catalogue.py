@@ -10,8 +10,7 @@ from ledger_facts import exported
 from taking_in import NOW, Place
 
 from ledger.instants import DAY, format_instant, parse_instant
-from ledger.intake.catalogue import Catalogued, catalogue_facts, policy_facts
-from ledger.intake.catalogue_file import CatalogueProblem
+from ledger.intake.catalogue import Catalogued, CatalogueProblem, catalogue_facts, policy_facts
 
 AZ = """\
 [[exam]]
@@ -271,7 +270,7 @@ def test_every_fault_of_a_policy_file_is_told_with_the_catalogues_entry(place: P
     this, that, latin = problem.value.problems
     assert this.endswith(f"[[policy]] rules.toml: {place.folder / 'rules.toml'}: this is bad")
     assert that.endswith("that is bad")
-    assert latin.endswith("is not UTF-8: byte 0xE9 at 5")
+    assert latin.endswith("is not UTF-8: byte 0xE9 at offset 5; save it as UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from taking_in import GOOD, HEADER, NOW, Event, Place, counts
 
-from ledger.intake.run import Options, import_file
-from ledger.intake.sources import open_source
+from ledger.intake.importer import Options, import_file
+from ledger.intake.source import open_source
 from ledger.ledger import Ledger
 
 WORKER = Path(__file__).with_name("intake_worker.py")
@@ -81,12 +81,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
-HOW = [(), ("beside",)]
-IDS = ["in one process", "read beside"]
+HOW = [(), ("two-processes",)]
+IDS = ["in one process", "in two processes"]
 
 
 @pytest.mark.parametrize("words", HOW, ids=IDS)
-def test_reading_beside_is_the_same_import(
+def test_a_second_process_is_the_same_import(
     place: Place, once: list[Event], words: tuple[str, ...]
 ) -> None:
     """A second process that reads changes nothing of what is recorded or refused."""
@@ -161,7 +161,7 @@ def long(place: Place) -> str:
 
 def test_a_reader_that_dies_is_said_and_nothing_is_lost(place: Place, long: str) -> None:
     """The other process may be killed alone, by a system short of memory."""
-    report = report_of(worker(place, "beside", "kill-reader", name=long))
+    report = report_of(worker(place, "two-processes", "kill-reader", name=long))
     assert report["stopped"].startswith("the process that reads")
     assert report["stopped"].endswith("ended before its time: run the import again")
     assert 0 < report["recorded"] == len(place.events())
@@ -169,7 +169,7 @@ def test_a_reader_that_dies_is_said_and_nothing_is_lost(place: Place, long: str)
 
 def test_a_reader_does_not_outlive_the_import(place: Place, long: str) -> None:
     """Killed with nobody to tell it, it ends when it finds nobody there to read for."""
-    process = worker(place, "beside", "pause=1", name=long)
+    process = worker(place, "two-processes", "pause=1", name=long)
     _, reader = after_transactions(process, 1)
     assert is_running(reader)
     process.kill()
@@ -304,11 +304,11 @@ def test_heavy_lines_make_short_transactions(place: Place) -> None:
 
 
 def test_a_named_pipe_is_read_as_it_comes(place: Place) -> None:
-    """It has no size, and no other process can read it beside."""
+    """It has no size, and no second process can read it."""
     pipe = place.folder / "pipe.csv"
     os.mkfifo(pipe)
     feeder = subprocess.Popen(["sh", "-c", f"cat > '{pipe}'"], stdin=subprocess.PIPE, text=True)
-    process = worker(place, "beside", name="pipe.csv")
+    process = worker(place, "two-processes", name="pipe.csv")
     feeder.communicate(CONTENT)
     report = report_of(process)
     assert (report["read"], report["rejected"]) == (len(ROWS), REFUSED)

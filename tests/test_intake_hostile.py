@@ -20,12 +20,11 @@ from attempt_ledger.policy_check import checked_id
 from benchmarks.hostile import WORST, took
 from ledger.appending import Appending
 from ledger.events import Fact
-from ledger.intake.catalogue import Known, catalogue_facts
-from ledger.intake.catalogue_file import CatalogueProblem
-from ledger.intake.csv_rows import MOST_COLUMNS, MOST_LINES
-from ledger.intake.results import CsvSettings, ResultRows
-from ledger.intake.settle import MOST_RESULTS
-from ledger.intake.sources import LARGEST_WHOLE, SourceProblem, open_source
+from ledger.intake.catalogue import CatalogueProblem, Known, catalogue_facts
+from ledger.intake.csv import MOST_COLUMNS, MOST_LINES
+from ledger.intake.recording import MOST_RESULTS
+from ledger.intake.results import CsvSettings, ResultsReader
+from ledger.intake.source import LARGEST_WHOLE, SourceProblem, open_source
 from ledger.problems import printable, shown
 
 
@@ -170,14 +169,14 @@ def test_a_fault_of_ours_in_reading_a_line_costs_that_line(
         if fact.id.startswith("R-2/"):
             raise ZeroDivisionError("a bug")
 
-    facts = ResultRows.facts
+    facts = ResultsReader.facts
 
-    def buggy(self: ResultRows, fields: Any) -> Any:
+    def buggy(self: ResultsReader, fields: Any) -> Any:
         made = facts(self, fields)
         check(made[0])
         return made
 
-    monkeypatch.setattr(ResultRows, "facts", buggy)
+    monkeypatch.setattr(ResultsReader, "facts", buggy)
     rows = HEADER + "".join(GOOD.replace("R-1", f"R-{n}") for n in range(1, 4))
     lines = "".join(line(n) for n in range(1, 4))
     report = place.take(rows if name == "a.csv" else lines, name, check=check)
@@ -297,6 +296,27 @@ def test_a_member_said_twice_is_still_twice_when_its_problem_is_taken_out(place:
     twice = line(1).replace('"id":', '"id": "R-9/result", "id":').rstrip()
     report = place.take(f'{twice[:-1]}, "problem": "a member is there twice"}}\n', "a.jsonl")
     assert (report.recorded, report.rejected) == (0, 1)
+
+
+def test_a_rejects_csv_runs_no_formula_in_the_spreadsheet_it_is_mended_in(place: Place) -> None:
+    """Its cells are guarded, and imported again they say what they said."""
+    cells = ["=1+1", "+1", "-1", "@x", "\tx", "'=1", "''", "'s", "x"]
+    rows = [GOOD.replace("fail", cell).replace("640", cell) for cell in cells]
+    report = place.rows(*rows)
+    refused = place.refused()
+    assert [row["outcome"] for row in refused] == [
+        "'=1+1", "'+1", "'-1", "'@x", "'\tx", "'=1", "''", "''s", "x",
+    ]  # fmt: skip
+    written = place.rejects.read_text()
+    place.rejects = place.folder / "again"
+    assert place.take(written).examples == report.examples
+    assert place.rejects.read_text() == written
+
+
+def test_a_row_that_is_too_long_keeps_all_its_cells(place: Place) -> None:
+    """A ragged row is set aside as it is."""
+    place.rows(GOOD.rstrip() + ",a,b,c\n")
+    assert place.rejects.read_text().endswith("where the header has 9,a,b,c\n")
 
 
 @pytest.mark.parametrize("mask", [0, 0o022])

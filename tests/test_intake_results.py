@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ledger_facts import exported
 from taking_in import GOOD, HEADER, Event, Place, counts
 
-from ledger.intake import run
+from ledger.intake import importer
 from ledger.intake.results import CsvSettings
-from ledger.intake.sources import SourceProblem
+from ledger.intake.source import SourceProblem
 
 
 @pytest.fixture
@@ -570,7 +570,7 @@ def taken(files: list[list[str]], *, corrections: bool, size: int = 512) -> list
     with (
         tempfile.TemporaryDirectory() as folder,
         Place(Path(folder)) as place,
-        patch.multiple(run, _FEWEST=size, _FIRST=size, _MOST=size),
+        patch.multiple(importer, _FEWEST=size, _FIRST=size, _MOST=size),
     ):
         for rows in files:
             place.rows(*rows, corrections=corrections)

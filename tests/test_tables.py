@@ -21,7 +21,7 @@ from story import exam, failed
 from told import at, rows_of
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
-from ledger.intake.csv_rows import guarded
+from ledger.intake.csv import guarded
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment

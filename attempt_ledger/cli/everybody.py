@@ -84,7 +84,7 @@ def candidates_in(path: Path | None) -> frozenset[str] | None:
 
     Raises OSError for a file that cannot be read, CallProblem for one that is not UTF-8.
     """
-    from ledger.intake.sources import read_whole
+    from ledger.intake.source import read_whole
 
     if path is None:
         return None

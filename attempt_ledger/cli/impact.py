@@ -28,7 +28,7 @@ from attempt_ledger.cli.values import instant, zone
 
 if TYPE_CHECKING:
     from ledger.dry_run import Rehearsal
-    from ledger.intake.run import Options
+    from ledger.intake.importer import Options
 
 
 @command(
@@ -76,8 +76,8 @@ def impact(
     """
     from attempt_ledger.policy_check import fault_of
     from ledger.dry_run import Rehearsal
+    from ledger.intake.importer import Options
     from ledger.intake.results import CsvSettings
-    from ledger.intake.run import Options
 
     check_format(format, output)
     now = clock.now()
@@ -114,8 +114,8 @@ def rehearsed(rehearsal: Rehearsal, file: str, options: Options) -> bool:
     Raises SourceProblem for a file that cannot be imported at all: what the others would change is
     not what was asked.
     """
-    from ledger.intake.run import import_file
-    from ledger.intake.sources import open_source
+    from ledger.intake.importer import import_file
+    from ledger.intake.source import open_source
 
     with open_source(file) as opened:
         report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)

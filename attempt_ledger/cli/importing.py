@@ -100,10 +100,10 @@ def import_(
     from attempt_ledger.cli.progress import importing
     from attempt_ledger.cli.sealing import sealing_beside
     from attempt_ledger.policy_check import fault_of
+    from ledger.intake.importer import Options, import_file
     from ledger.intake.report import Report
     from ledger.intake.results import CsvSettings
-    from ledger.intake.run import Options, import_file
-    from ledger.intake.sources import SourceProblem, open_source
+    from ledger.intake.source import SourceProblem, open_source
 
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
@@ -123,7 +123,7 @@ def import_(
         csv=settings,
         corrections=corrections,
         keep_recorded_at=keep_recorded_at,
-        beside=(os.cpu_count() or 1) > 1,
+        two_processes=(os.cpu_count() or 1) > 1,
         check=fault_of,
         rejects=rejects,
     )

@@ -59,7 +59,7 @@ def check(
     exit code is 1.
     """
     from ledger.instants import format_instant
-    from ledger.intake.sources import read_whole
+    from ledger.intake.source import read_whole
     from retake_policies.schema import PolicyError, parse_policy
 
     code = DONE
@@ -212,7 +212,7 @@ def publish(
 
 def _read(file: str) -> tuple[str, str]:
     """Return a policy's id and text, of a file or of a shipped policy's name."""
-    from ledger.intake.sources import read_whole
+    from ledger.intake.source import read_whole
     from retake_policies.schema import parse_policy
     from retake_policies.shipped import SHIPPED, shipped
 

@@ -59,7 +59,7 @@ def sealing_beside(
 
     Otherwise, and for what is left, `seal_after` does.
     """
-    from ledger.intake.beside import WORTH_BYTES
+    from ledger.intake.results import WORTH_BYTES
     from ledger.tlog.checkpoint import log_paths
     from ledger.tlog.follower import SealingBeside
 

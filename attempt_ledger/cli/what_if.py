@@ -116,7 +116,7 @@ def what_if(
 
 def read_draft(path: Path) -> tuple[Draft, Policy]:
     """Read and check a draft; raises PolicyError, or OSError for a file that cannot be read."""
-    from ledger.intake.sources import read_whole
+    from ledger.intake.source import read_whole
     from replay.what_if import Draft
     from retake_policies.schema import parse_policy
 

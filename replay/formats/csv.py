@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.intake.csv_rows import GUARDED, unguarded
+from ledger.intake.csv import GUARDED, unguarded
 from replay.formats.json import BATCH, Batched, Written, holds, instant_texts, joined, text_bytes
 
 _FORMULA: Final = f"^([{GUARDED}])".replace("-", r"\-")

@@ -15,7 +15,7 @@ def read_request(path: Path, fields: Collection[str]) -> dict[str, str]:
     file that cannot be read raises OSError, one larger than 16 MB LedgerProblem.
     """
     where = "standard input" if str(path) == "-" else str(path)
-    from ledger.intake.sources import parse_toml, read_whole
+    from ledger.intake.source import parse_toml, read_whole
 
     raw = read_whole(path)
     try:

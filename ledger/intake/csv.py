@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from ledger.intake.sources import LONGEST_LINE, Source, SourceProblem
+from ledger.intake.report import PROBLEM
+from ledger.intake.source import LONGEST_LINE, Source, SourceProblem
 
 MOST_COLUMNS = 1_000
 """Columns a header may have."""
@@ -51,14 +52,14 @@ class CsvFile:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._lines = source.lines()
-        self._held: list[str] = []  # the lines of the row being read
+        self._taken: list[str] = []  # the lines of the row being read
         self._again: deque[str] = deque()  # lines to be read a second time
-        self._line = 0  # lines of the rows handed out
+        self._line = 0  # lines of the rows before it
         self.header: list[str] = []
         for row in self._records():
             if row.problem:
                 raise SourceProblem(f"{source.name}, line {row.line}: the header {row.problem}")
-            self.header = row.fields
+            self.header = list(map(unguarded, row.fields))
             break
         if not self.header:
             raise SourceProblem(f"{source.name} is empty: a CSV begins with a header line")
@@ -68,9 +69,14 @@ class CsvFile:
             )
 
     def rows(self) -> Iterator[CsvRow]:
-        """Hand out the rows after the header in order; blank lines are none."""
+        """Yield the rows after the header in order; blank lines are none.
+
+        Of a cell that is guarded against spreadsheets the guard is taken away.
+        """
         width = len(self.header)
         for row in self._records():
+            if "'" in "".join(row.fields):
+                row = row._replace(fields=list(map(unguarded, row.fields)))
             if len(row.fields) == width or row.problem:
                 yield row
             else:
@@ -79,16 +85,16 @@ class CsvFile:
                 )
 
     def _records(self) -> Iterator[CsvRow]:
-        """Read rows of any width; after one whose quoting is wrong go on with the next line."""
+        """Yield rows of any width; after one whose quoting is wrong go on with the next line."""
         faults = self._source.faults
-        held = self._held
+        taken = self._taken
         while True:
             reader = csv.reader(self._feed(), strict=True)
             try:
                 for fields in reader:
                     line = self._line + 1
-                    self._line += len(held)
-                    held.clear()
+                    self._line += len(taken)
+                    taken.clear()
                     if faults and min(faults) <= self._line:
                         yield CsvRow(line, fields, self._fault(line))
                     elif fields:
@@ -98,22 +104,22 @@ class CsvFile:
                 said = str(error)
             # Only the row's first line is at fault for sure: what follows it is read anew, so that
             # a stray quote does not swallow the good rows up to the next one.
-            first, *others = held
+            first, *others = taken
             self._again.extendleft(reversed(others))
-            held.clear()
+            taken.clear()
             self._line += 1
             problem = self._fault(self._line) if faults else ""
             yield CsvRow(self._line, _fields_anyhow(first), problem or _explain(said))
 
     def _feed(self) -> Iterator[str]:
         """Yield the lines for one reader; raises _TooLong for a row without an end in sight."""
-        again, held, length = self._again, self._held, 0
+        again, taken, length = self._again, self._taken, 0
         while (line := again.popleft() if again else next(self._lines, None)) is not None:
-            length = length + len(line) if held else len(line)
-            held.append(line)
-            if len(held) > MOST_LINES:
+            length = length + len(line) if taken else len(line)
+            taken.append(line)
+            if len(taken) > MOST_LINES:
                 raise _TooLong(f"a row of more than {MOST_LINES} lines")
-            if length > LONGEST_LINE and len(held) > 1:
+            if length > LONGEST_LINE and len(taken) > 1:
                 raise _TooLong(f"a row longer than {LONGEST_LINE:,} characters")
             yield line
 
@@ -164,3 +170,34 @@ def unguarded(cell: str) -> str:
     ('=1+1', "'=1+1", "'s-Gravenhage")
     """
     return cell[1:] if cell[:1] == "'" and cell[1:2] and cell[1] in GUARDED else cell
+
+
+class RefusedRows:
+    """The rows of a rejects file: those of the input, with a last column `problem`.
+
+    Its cells are guarded: it is mended in a spreadsheet.
+    """
+
+    def __init__(self, header: Sequence[str], file: Any) -> None:
+        """Write to a file (what has a `write`), with the first row its header."""
+        self._writer = csv.writer(file, lineterminator="\n")
+        # A rejects file, imported and refused again, has the column already.
+        self._at = header.index(PROBLEM) if PROBLEM in header else None
+        self._header = self._without(header)
+        self._begun = False
+
+    def add(self, fields: Sequence[str], problem: str) -> None:
+        """Add a row; a ragged one stays ragged, so that it is refused until mended."""
+        if not self._begun:
+            self._writer.writerow([*self._header, PROBLEM])
+            self._begun = True
+        cells, width = self._without(fields), len(self._header)
+        missing = width - len(cells)
+        row = [*cells[:width], *[""] * missing, problem, *cells[width:]]
+        self._writer.writerow(row if missing <= 0 else [*row, ""])
+
+    def _without(self, fields: Sequence[str]) -> list[str]:
+        cells = list(map(guarded, fields))
+        if self._at is not None:
+            del cells[self._at : self._at + 1]
+        return cells

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from ledger.appending import Appended, Appending, Conflict, Duplicate
 from ledger.events import ExamAttempted, Recorded, Row
 from ledger.instants import format_instant
-from ledger.intake.items import Item
+from ledger.intake.report import Counts
+from ledger.intake.source import Item
 from ledger.ledger import Ledger
 
 MOST_RESULTS = 50
@@ -22,7 +23,7 @@ MOST_RESULTS = 50
 _REMEMBERED = 10_000
 
 Stopwatch = Callable[[], float]
-"""Tells seconds that only ever go forward, from any beginning."""
+"""Return seconds that only ever go forward, from any beginning."""
 
 
 class Refusal(NamedTuple):
@@ -33,24 +34,17 @@ class Refusal(NamedTuple):
 
 
 @dataclass
-class Settled:
-    """What became of a batch in its one transaction; the counts are of events."""
+class Recording(Counts):
+    """What became of a batch in its one transaction."""
 
-    recorded: int = 0
-    duplicates: int = 0
-    corrections: int = 0
-    superseded: int = 0
     refused: dict[int, Refusal] = field(default_factory=dict)
     """By index in the batch."""
     seconds: float = 0.0
     """How long it held the write lock, without the time it waited for it."""
 
-    def add(self, other: Settled, index: int) -> None:
+    def follow(self, other: Recording, index: int) -> None:
         """Add what became of the rows that follow in the batch, from `index` on."""
-        self.recorded += other.recorded
-        self.duplicates += other.duplicates
-        self.corrections += other.corrections
-        self.superseded += other.superseded
+        self.add(other)
         self.refused |= {index + each: refusal for each, refusal in other.refused.items()}
         self.seconds += other.seconds
 
@@ -63,9 +57,9 @@ class Lines:
         self._stopwatch = stopwatch
         self._keep = keep_recorded_at
 
-    def settle(self, batch: Sequence[Item]) -> Settled:
+    def record(self, batch: Sequence[Item]) -> Recording:
         """Append a batch of sound lines; raises LedgerProblem, and then nothing of it was."""
-        settled = Settled()
+        recording = Recording()
         rows = [item.rows[0] for item in batch]
         with self._ledger.appending() as appending:
             began = self._stopwatch()
@@ -73,16 +67,16 @@ class Lines:
                 outcomes = appending.take_kept(rows, [item.kept for item in batch])
             else:
                 outcomes = appending.take(rows)
-        settled.seconds = self._stopwatch() - began
+        recording.seconds = self._stopwatch() - began
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Appended):
-                settled.recorded += 1
+                recording.recorded += 1
             elif isinstance(outcome, Duplicate):
-                settled.duplicates += 1
+                recording.duplicates += 1
             else:
                 conflict = isinstance(outcome, Conflict)
-                settled.refused[index] = Refusal(outcome.problem, conflict)
-        return settled
+                recording.refused[index] = Refusal(outcome.problem, conflict)
+        return recording
 
 
 class Results:
@@ -95,15 +89,15 @@ class Results:
         self._all_new = True  # the last batch was: then this one may well be too
         self._memory = _Memory()
 
-    def settle(self, batch: Sequence[Item]) -> Settled:
+    def record(self, batch: Sequence[Item]) -> Recording:
         """Append a batch of sound rows; raises LedgerProblem, and then nothing of it was."""
-        settled = self._optimistic(batch) if self._all_new else None
-        if settled is None:
-            settled = self._careful(batch)
-        self._all_new = not (settled.duplicates or settled.refused)
-        return settled
+        recording = self._optimistic(batch) if self._all_new else None
+        if recording is None:
+            recording = self._careful(batch)
+        self._all_new = not (recording.duplicates or recording.refused)
+        return recording
 
-    def _optimistic(self, batch: Sequence[Item]) -> Settled | None:
+    def _optimistic(self, batch: Sequence[Item]) -> Recording | None:
         """Append all of a batch if all of it is new; else change nothing."""
         rows = list(joined.from_iterable([item.rows for item in batch]))
         try:
@@ -113,20 +107,20 @@ class Results:
                     raise _NotAllNew
         except _NotAllNew:
             return None
-        return Settled(recorded=len(rows), seconds=self._stopwatch() - began)
+        return Recording(recorded=len(rows), seconds=self._stopwatch() - began)
 
-    def _careful(self, batch: Sequence[Item]) -> Settled:
+    def _careful(self, batch: Sequence[Item]) -> Recording:
         """Look at what the ledger holds of each row before any of it is appended."""
         memory, self._memory = self._memory, _Memory()  # what is rolled back is not remembered
         with self._ledger.appending() as appending:
             began = self._stopwatch()
-            desk = _Desk(appending, memory, corrections=self._corrections)
+            transaction = _Transaction(appending, memory, corrections=self._corrections)
             for index, item in enumerate(batch):
-                desk.settle(index, item.rows)
-            desk.append()
+                transaction.record(index, item.rows)
+            transaction.append()
         self._memory = memory
-        desk.settled.seconds = self._stopwatch() - began
-        return desk.settled
+        transaction.recording.seconds = self._stopwatch() - began
+        return transaction.recording
 
 
 @dataclass
@@ -149,11 +143,11 @@ class _NotAllNew(Exception):
     """Some of an optimistic batch is there already, or cannot be taken: roll it back."""
 
 
-class _Desk:
-    """One transaction's decisions; what is to go in is held back and appended together."""
+class _Transaction:
+    """One transaction's decisions; what is to go in waits and is appended together."""
 
     def __init__(self, appending: Appending, memory: _Memory, *, corrections: bool) -> None:
-        self.settled = Settled()
+        self.recording = Recording()
         self._appending = appending
         self._memory = memory
         memory.limit()
@@ -161,9 +155,9 @@ class _Desk:
         self._new: list[Row] = []
         self._keys: set[tuple[str, str]] = set()  # of the new
 
-    def settle(self, index: int, rows: Sequence[Row]) -> None:
+    def record(self, index: int, rows: Sequence[Row]) -> None:
         """Decide what becomes of one row of the input, the sitting and perhaps its result."""
-        settled = self.settled
+        recording = self.recording
         new: list[Row] = []
         duplicates = corrections = 0
         for row in rows:
@@ -190,18 +184,18 @@ class _Desk:
             else:
                 refusal = _contradiction(stored, row, differs)
             if refusal is not None:
-                settled.refused[index] = refusal
+                recording.refused[index] = refusal
                 return
-        settled.duplicates += duplicates
-        settled.corrections += corrections
+        recording.duplicates += duplicates
+        recording.corrections += corrections
         self._new += new
         self._keys.update((row.source, row.id) for row in new)
 
     def append(self) -> None:
-        """Append what was held back: all of it is new, and sound."""
+        """Append what waits: all of it is new, and sound."""
         outcomes = self._appending.take(self._new)
         assert not set(map(type, outcomes)) - {Appended}
-        self.settled.recorded += len(outcomes)
+        self.recording.recorded += len(outcomes)
         self._new = []
         self._keys.clear()
 
@@ -227,7 +221,7 @@ class _Desk:
             if stored.occurred_at == row.occurred_at and not self._appending.differences(
                 stored, row._replace(id=stored.id)
             ):
-                self.settled.superseded += number < len(chain)
+                self.recording.superseded += number < len(chain)
                 return None
         if len(chain) >= MOST_RESULTS:
             return Refusal(
@@ -259,7 +253,7 @@ class _Desk:
 
     def _note_if_replaced(self, source: str, further: str) -> None:
         """Count a duplicate that repeats a result which a further one, of that id, corrected."""
-        self.settled.superseded += self._find(source, further) is not None
+        self.recording.superseded += self._find(source, further) is not None
 
 
 def _only_says_more(stored: Recorded, row: Row) -> bool:

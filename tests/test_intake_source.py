@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.intake.sources import (
+from ledger.intake.source import (
     BLOCK,
     LONGEST_LINE,
     BrokenSource,

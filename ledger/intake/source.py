@@ -16,12 +16,13 @@ import stat
 import sys
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import PurePath
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, NamedTuple, Protocol, Self
 
+from ledger.events import Row
 from ledger.problems import LedgerProblem
 
 BLOCK = 1 << 18
@@ -59,22 +60,42 @@ class BrokenSource(SourceProblem):
     """The input ended or became unreadable midway; all lines before that were handed out."""
 
 
+class Item(NamedTuple):
+    """What a reader yields of one row (or line); plain values, so it crosses processes cheaply."""
+
+    line: int
+    """The line it begins on, counted from 1."""
+    raw: Sequence[str] | str
+    """Its fields, or its text, as they stand in the input."""
+    rows: Sequence[Row]
+    """What it says, for the ledger; empty if there is a problem."""
+    problem: str = ""
+    """Why it says nothing; empty if it does."""
+    kept: int | None = None
+    """The recordedtime it came with, microseconds."""
+
+
 class Source:
     """An input as lines of text, counted from 1, with its bytes counted for a progress bar.
 
     `path` is None for standard input, `name` is for people, `stem` and `extension` are those of
     the name without a compression's suffix (``results`` and ``.csv`` for ``results.csv.gz``),
-    `size` the bytes of the file as it lies on the disk, None if that cannot be known. `faults`
-    holds, for each line handed out so far that is no sound text and was not yet taken out, a
-    sentence's end saying why.
+    `size` the bytes of the file as it lies on the disk, `identity` what tells it from another of
+    its name, both None if they cannot be known. `faults` has, for each line
+    yielded so far that is no sound text and was not yet taken out, a sentence's end saying why.
     """
 
     def __init__(
-        self, raw: io.RawIOBase | BinaryIO, path: str | None, *, size: int | None = None
+        self,
+        raw: io.RawIOBase | BinaryIO,
+        path: str | None,
+        status: os.stat_result | None = None,
     ) -> None:
         self.path = path
         self.name = name = "standard input" if path is None else path
-        self.size = size
+        regular = status is not None and stat.S_ISREG(status.st_mode)
+        self.size = status.st_size if status is not None and regular else None
+        self.identity = (status.st_dev, status.st_ino) if status is not None else None
         self.faults: dict[int, str] = {}
         plain = PurePath(path or "stdin")
         if plain.suffix.lower() in _COMPRESSIONS:
@@ -90,11 +111,11 @@ class Source:
 
     @property
     def bytes_read(self) -> int:
-        """Count the bytes read so far, compressed ones if the input is compressed."""
+        """Return how many bytes were read so far, compressed ones if the input is compressed."""
         return self._raw.count
 
     def first_bytes(self) -> bytes:
-        """Look at the beginning, without a byte order mark and leading blanks; b"" if empty.
+        """Return the beginning, without a byte order mark and leading blanks; b"" if empty.
 
         Call it before `lines`. Raises BrokenSource.
         """
@@ -108,7 +129,7 @@ class Source:
         return self._beginning()
 
     def lines(self) -> Iterator[str]:
-        """Hand out the lines in order, each with its line end as it is in the input.
+        """Yield the lines in order, each with its line end as it is in the input.
 
         Bytes that are not UTF-8 come as lone surrogates (``surrogateescape``). Raises
         BrokenSource after the last whole line of an input that breaks off.
@@ -142,7 +163,7 @@ class Source:
         self.close()
 
     def _pieces(self) -> Iterator[bytes]:
-        """Cut the input into pieces that are whole lines; the last may lack its line end."""
+        """Yield the input in pieces that are whole lines; the last may lack its line end."""
         chunk = b"".join(self._ahead)
         while len(chunk) < len(_UTF8_MARK) and (more := self._chunk()):
             chunk += more
@@ -188,7 +209,7 @@ class Source:
         return shown + b"\n", chunk[end + 1 :]
 
     def _faulty(self, piece: bytes) -> Iterator[str]:
-        """Hand out the lines of a piece one by one, noting which are no sound text."""
+        """Yield the lines of a piece one by one, noting which are no sound text."""
         offset = self._offset
         for line in io.BytesIO(piece):
             self._line += 1
@@ -227,7 +248,7 @@ def open_source(path: str, *, stdin: BinaryIO | None = None) -> Source:
     """
     if path == "-":
         stream = stdin if stdin is not None else sys.stdin.buffer
-        return Source(stream, None, size=_regular_size(stream))
+        return Source(stream, None, _status(stream))
     try:
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by Source
     except FileNotFoundError:
@@ -237,18 +258,17 @@ def open_source(path: str, *, stdin: BinaryIO | None = None) -> Source:
     except OSError as error:
         raise SourceProblem(f"{path} cannot be read: {error.strerror}") from None
     try:
-        return Source(raw, path, size=_regular_size(raw))
+        return Source(raw, path, _status(raw))
     except BaseException:
         raw.close()
         raise
 
 
-def _regular_size(stream: io.RawIOBase | BinaryIO) -> int | None:
+def _status(stream: io.RawIOBase | BinaryIO) -> os.stat_result | None:
     try:
-        status = os.fstat(stream.fileno())
+        return os.fstat(stream.fileno())
     except (OSError, AttributeError):
         return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 class _Bytes(Protocol):

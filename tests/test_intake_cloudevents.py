@@ -15,11 +15,11 @@ from ledger_facts import exported
 from taking_in import GOOD, HEADER, Place, counts
 
 from ledger.events import Fact
-from ledger.intake.lines import mended
-from ledger.intake.report import Rejects, default_rejects
+from ledger.intake.cloudevents import mended, refused_line
+from ledger.intake.importer import format_of
+from ledger.intake.report import default_rejects
 from ledger.intake.results import CsvSettings
-from ledger.intake.run import format_of
-from ledger.intake.sources import Source, SourceProblem, open_source
+from ledger.intake.source import Source, SourceProblem, open_source
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ JSON = st.recursive(
 def test_a_refused_line_read_again_says_what_it_said(value: object, problem: str) -> None:
     """Whatever the line, with its problem taken out it is the same JSON, or the same text."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    told = _set_aside(text, problem)
+    told = refused_line(text, problem)
     assert json.loads(told)["problem"] == problem
     again = mended(told)
     try:
@@ -185,14 +185,6 @@ def test_a_refused_line_read_again_says_what_it_said(value: object, problem: str
             said.pop("problem", None)
         if not (isinstance(said, dict) and said.keys() == {"line"}):
             assert json.loads(again) == said
-
-
-def _set_aside(text: str, problem: str) -> str:
-    written: list[str] = []
-    rejects = Rejects(Path("unused"))
-    rejects.write = written.append  # type: ignore[method-assign]
-    rejects.json_line(text, problem)
-    return "".join(written)
 
 
 # -- history moved in

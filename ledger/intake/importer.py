@@ -1,4 +1,4 @@
-"""Import one input: read, settle in transactions of about 50 ms, set the bad rows aside.
+"""Import one input: read, record in transactions of about 50 ms, set the bad rows aside.
 
 Whatever ends an import, even kill -9, leaves whole transactions; running it again passes over what
 is in and completes it.
@@ -10,19 +10,16 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from ledger.intake.items import Item
-from ledger.intake.lines import Check, read_lines
+from ledger.intake.cloudevents import Check, read_lines, refused_line
+from ledger.intake.csv import RefusedRows
+from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
 from ledger.intake.report import Rejects, Report, default_rejects, one_line, unexpected
-from ledger.intake.results import CsvSettings, ResultsReader
-from ledger.intake.settle import Lines, Refusal, Results, Settled, Stopwatch
-from ledger.intake.sources import BrokenSource, Source, SourceProblem
+from ledger.intake.results import CsvSettings, ReadingProcess, ResultsReader, pays_a_process
+from ledger.intake.source import BrokenSource, Item, Source, SourceProblem
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-
-if TYPE_CHECKING:
-    from ledger.intake.beside import ResultsBeside
 
 Format: TypeAlias = Literal["auto", "cloudevents", "csv"]
 FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv")
@@ -50,7 +47,7 @@ class Options:
     """Record a changed result as a further one, instead of refusing it."""
     keep_recorded_at: bool = False
     """Move a history in: only CloudEvents lines, whose recordedtime is kept."""
-    beside: bool = False
+    two_processes: bool = False
     """Read large results CSVs in a second process, started anew (``spawn``)."""
     check: Check | None = None
     """What the door has against a fact that came as a line, which the ledger cannot judge."""
@@ -59,7 +56,7 @@ class Options:
 
 
 Progress: TypeAlias = Callable[[Report, int, int | None], None]
-"""Told after every transaction: the report so far, bytes read of the input, its size if known."""
+"""Called after every transaction: the report so far, bytes read of the input, its size if known."""
 
 
 def format_of(source: Source, format: Format = "auto") -> Format:
@@ -96,7 +93,7 @@ def import_file(
     """
     report = Report(source.name)
     try:
-        run = _Run(ledger, source, options, report, stopwatch, taken)
+        run = _Import(ledger, source, options, report, stopwatch, taken)
     except BrokenSource as problem:
         report.stopped = str(problem)
         return report
@@ -112,7 +109,7 @@ def import_file(
     return report
 
 
-class _Run:
+class _Import:
     """One import under way."""
 
     def __init__(
@@ -128,9 +125,8 @@ class _Run:
         self._report = report
         self._keep = options.keep_recorded_at
         self._size = _FIRST  # rows of a transaction, as it turns out
-        self._header: list[str] | None = None
-        self._beside: ResultsBeside | None = None
-        self._settler: Lines | Results
+        self._process: ReadingProcess | None = None
+        self._batches: Lines | Results
         is_csv = format_of(source, options.format) == "csv"
         extension = ".csv" if is_csv else ".jsonl"
         self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
@@ -143,40 +139,36 @@ class _Run:
                     "only CloudEvents lines can be moved in"
                 )
             reader = ResultsReader(source, options.csv)
-            self._header = reader.header
-            self._settler = Results(ledger, stopwatch, corrections=options.corrections)
+            self._refused_rows = RefusedRows(reader.header, self._rejects)
+            self._batches = Results(ledger, stopwatch, corrections=options.corrections)
             self._items = reader.items()
-            if options.beside:
-                # Most imports are small, and need not pay for loading multiprocessing.
-                from ledger.intake.beside import ResultsBeside, is_worth_it
-
-                if is_worth_it(source):
-                    self._beside = ResultsBeside(source.name, options.csv)
-                    self._items = self._beside.items()
+            if options.two_processes and pays_a_process(source):
+                self._process = ReadingProcess(source, options.csv)
+                self._items = self._process.items()
         else:
             self._items = read_lines(
                 source, actor=options.csv.actor, check=options.check, as_recorded=self._keep
             )
-            self._settler = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
+            self._batches = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
 
     def go(self, progress: Progress | None) -> None:
         """Import all of it; raises LedgerProblem for what ends it early."""
         report = self._report
-        for batch in self._batches():
-            settled = self._settle(batch)
-            if len(batch) >= self._size and settled.seconds > 0:
-                change = min(max(TRANSACTION_SECONDS / settled.seconds, 0.5), 2.0)
+        for batch in self._cut():
+            recording = self._take(batch)
+            if len(batch) >= self._size and recording.seconds > 0:
+                change = min(max(TRANSACTION_SECONDS / recording.seconds, 0.5), 2.0)
                 self._size = round(min(max(self._size * change, _FEWEST), _MOST))
             if progress is not None:
-                read = (self._beside or self._source).bytes_read
+                read = (self._process or self._source).bytes_read
                 progress(report, read, self._source.size)
             if report.stopped is not None:
                 return
 
     def close(self) -> None:
-        """End the other process, close the rejects file and say where it is."""
-        if self._beside is not None:
-            self._beside.close()
+        """End the other process, close the rejects file and note where it is."""
+        if self._process is not None:
+            self._process.close()
         report = self._report
         try:
             self._rejects.close()
@@ -189,10 +181,11 @@ class _Run:
                 f"the rejects file of an earlier run is kept as {self._rejects.kept}"
             )
 
-    def _batches(self) -> Iterator[list[Item]]:
-        """Cut the items into batches; the last one comes even if the input breaks off after it."""
+    def _cut(self) -> Iterator[list[Item]]:
+        """Yield the items in batches; the last one comes even if the input breaks off after it."""
         batch: list[Item] = []
         wanted, weight = self._size, 0
+        broken: BrokenSource | None = None
         try:
             for item in self._items:
                 batch.append(item)
@@ -202,69 +195,62 @@ class _Run:
                     yield batch
                     batch, wanted, weight = [], self._size, 0
         except BrokenSource as problem:
-            broken: BrokenSource | None = problem
-        else:
-            broken = None
+            broken = problem
         if batch:
             yield batch
         if broken is not None:
             raise broken
 
-    def _settle(self, batch: list[Item]) -> Settled:
+    def _take(self, batch: list[Item]) -> Recording:
         """Record what is sound of a batch, then set aside what was refused of it, in order."""
         report = self._report
         sound = [item for item in batch if not item.problem]
-        settled = self._settle_sound(sound)
+        recording = self._record(sound)
         report.read += len(batch)
-        report.recorded += settled.recorded
-        report.duplicates += settled.duplicates
-        report.corrections += settled.corrections
-        report.superseded += settled.superseded
-        if len(sound) == len(batch) and not settled.refused:
-            return settled
-        refused = {sound[index].line: refusal for index, refusal in settled.refused.items()}
+        report.add(recording)
+        if len(sound) == len(batch) and not recording.refused:
+            return recording
+        refused = {sound[index].line: refusal for index, refusal in recording.refused.items()}
         for index, item in enumerate(batch):
             refusal = Refusal(item.problem, False) if item.problem else refused.get(item.line)
-            if refusal is not None:
-                problem = one_line(refusal.problem)
-                report.refuse(item.line, problem, conflict=refusal.conflict)
-                if self._keep:
-                    report.stopped = (
-                        f"line {item.line:,} cannot be taken, and what comes after it would be out "
-                        "of order: mend it in the input and run it again"
-                    )
-                    report.read -= len(batch) - index - 1
-                    break
-                self._set_aside(item, problem)
+            if refusal is None:
+                continue
+            problem = one_line(refusal.problem)
+            report.refuse(item.line, problem, conflict=refusal.conflict)
+            if self._keep:
+                report.stopped = (
+                    f"line {item.line:,} cannot be taken, and what comes after it would be out "
+                    "of order: mend it in the input and run it again"
+                )
+                report.read -= len(batch) - index - 1
+                break
+            if isinstance(item.raw, str):
+                self._rejects.write(refused_line(item.raw, problem))
+            else:
+                self._refused_rows.add(item.raw, problem)
         self._rejects.flush()
-        return settled
+        return recording
 
-    def _settle_sound(self, items: list[Item]) -> Settled:
+    def _record(self, items: list[Item]) -> Recording:
         """Record a batch; whatever goes wrong with one of its rows costs that row alone.
 
         A fault of this program undoes the transaction: the halves are tried one after the other,
         down to the row that it is. Raises LedgerProblem for what ends the import.
         """
         if not items:
-            return Settled()
+            return Recording()
         try:
-            return self._settler.settle(items)
+            return self._batches.record(items)
         except (LedgerProblem, OSError, MemoryError):
             raise
         except Exception as error:
             if len(items) == 1:
-                return Settled(refused={0: Refusal(unexpected(error), False)})
+                return Recording(refused={0: Refusal(unexpected(error), False)})
         middle = len(items) // 2
-        settled = self._settle_sound(items[:middle])
-        if not (self._keep and settled.refused):
-            settled.add(self._settle_sound(items[middle:]), middle)
-        return settled
-
-    def _set_aside(self, item: Item, problem: str) -> None:
-        if isinstance(item.raw, str):
-            self._rejects.json_line(item.raw, problem)
-        else:
-            self._rejects.csv_row(self._header or (), item.raw, problem)
+        recording = self._record(items[:middle])
+        if not (self._keep and recording.refused):
+            recording.follow(self._record(items[middle:]), middle)
+        return recording
 
 
 def _are_one(path: Path, other: Path) -> bool:
