@@ -1,4 +1,4 @@
-"""Where the program keeps what it can make anew."""
+"""Where things are: the ledger that a URL names, and what the program can make anew."""
 
 from __future__ import annotations
 
@@ -13,6 +13,31 @@ from replay.account_cache import account_cache
 
 _NAME = "attempt-ledger"
 _said: set[str] = set()
+
+DEFAULT_URL = "sqlite:///attempts.ledger"
+_ACCEPTED = (
+    "accepted is sqlite:///path/to/file, with a fourth slash for an absolute path "
+    "(sqlite:////var/lib/attempts.ledger)"
+)
+
+
+def ledger_path(url: str) -> Path:
+    """Read a ledger's URL as the path of its file; raises ValueError for any other.
+
+    What follows ``sqlite:///`` is the path to the letter: nothing in it is decoded.
+    """
+    scheme, colon, rest = url.partition(":")
+    if scheme in ("postgresql", "postgres") and colon:  # it may hold a password
+        raise ValueError(
+            f"{scheme}://…: this build keeps ledgers in SQLite files only; {_ACCEPTED}"
+        )
+    if scheme != "sqlite" or not colon:
+        hint = "" if "://" in url or not url else f": do you mean sqlite:///{url}?"
+        raise ValueError(f"{url!r} is no URL of a ledger{hint}; {_ACCEPTED}")
+    path = rest.removeprefix("///")
+    if path == rest or not path or "\0" in path:
+        raise ValueError(f"{url!r} names no file; {_ACCEPTED}")
+    return Path(path)
 
 
 def cache_folder(say: Callable[[str], object] = lambda sentence: None) -> Path | None:

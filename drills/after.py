@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attempt_ledger import clock
-from attempt_ledger.cli.sealing import check_unused
+from attempt_ledger.access import Access
 from attempt_ledger.cli.viewing import compiled
+from attempt_ledger.sealing import check_unused
 from drills.ground import sitting
 from drills.life import BACKUP, LEDGER, asked, personal
 from drills.whole import Whole, examine
@@ -72,7 +73,7 @@ def after(folder: Path, told: Told, history: Sequence[Recorded]) -> Whole:
     problems: list[str] = []
     try:
         if not path.exists() and not told.position:
-            check_unused(path, None)
+            check_unused(Access(path))
             Ledger.create(path, clock=clock.now).close()
         with Ledger.open(path, clock=clock.now) as ledger:
             rows = list(ledger.read())

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from doorstep import Doorstep
 
-from attempt_ledger.cli.context import ledger_path
 from attempt_ledger.cli.main import COMMANDS, GROUPS, below
-from attempt_ledger.cli.problems import CallProblem
+from attempt_ledger.places import ledger_path
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 READING = (
@@ -75,7 +74,7 @@ def test_any_other_url_is_refused_with_what_is_accepted(
     door: Doorstep, url: str, said: str
 ) -> None:
     """A bare path and another database are no ledger's URL, and no password is repeated."""
-    with pytest.raises(CallProblem, match="accepted is sqlite"):
+    with pytest.raises(ValueError, match="accepted is sqlite"):
         ledger_path(url)
     sentence = door.wrong("--ledger", url, "export")
     assert said in sentence

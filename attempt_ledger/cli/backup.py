@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
@@ -42,7 +43,7 @@ def backup(
     key. `restore` puts it back. What was backed up last is noted in LEDGER.last-backup.
     """
     from attempt_ledger.cli.progress import counting
-    from attempt_ledger.cli.sealing import processes, seal_now
+    from attempt_ledger.sealing import processes, seal_now
     from ledger.backup.backing_up import Ways, back_up
     from ledger.problems import Inconsistent, Unsound
     from ledger.tlog.checkpoint import log_paths
@@ -56,7 +57,7 @@ def backup(
             made = back_up(
                 place,
                 file,
-                lambda head: seal_now(ledger, place, head),
+                lambda head: seal_now(call, ledger, head),
                 Ways(processes(), counting),
             )
         except (Unsound, Inconsistent) as problem:
@@ -102,7 +103,7 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
         say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is made")
 
 
-def _kept_apart(call: Call) -> None:
+def _kept_apart(call: Access) -> None:
     from ledger.tlog.checkpoint import log_paths
 
     keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys

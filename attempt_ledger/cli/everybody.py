@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attempt_ledger.cli.context import Call
+from attempt_ledger.access import Access
 from attempt_ledger.cli.output import bytes_to, say, text_to
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.progress import counting
@@ -56,7 +56,7 @@ NoSnapshot = Annotated[
 
 
 @contextmanager
-def everybody(call: Call, *, no_snapshot: bool = False) -> Iterator[Everyone]:
+def everybody(call: Access, *, no_snapshot: bool = False) -> Iterator[Everyone]:
     """Open the ledger to ask about everybody, with a bar while its facts are read."""
     call.check()  # before the compiler is imported: a wrong call is told so at once
 

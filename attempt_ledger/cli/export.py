@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.delivering import (
     ReceiptFile,
     both,
@@ -131,7 +132,7 @@ def export(
     return DONE
 
 
-def events(call: Call, after: int, output: Path | None, asked: Path | None) -> int:
+def events(call: Access, after: int, output: Path | None, asked: Path | None) -> int:
     """Write the events after a position as lines, up to the last there is when it begins."""
     from ledger.cloudevents import to_cloudevent
     from replay.outputs import receipt_of_lines

@@ -98,8 +98,8 @@ def import_(
       outcome (pass, fail, pending), result_at?, score?, source?
     """
     from attempt_ledger.cli.progress import importing
-    from attempt_ledger.cli.sealing import sealing_beside
     from attempt_ledger.policy_check import fault_of
+    from attempt_ledger.sealing import sealing_beside
     from ledger.intake.importer import Options, import_file
     from ledger.intake.report import Report
     from ledger.intake.results import CsvSettings
@@ -132,7 +132,7 @@ def import_(
     call = call_of(context)
     with (
         call.open(to_write=True) as ledger,
-        sealing_beside(ledger, call.signing_key, files),
+        sealing_beside(call, ledger, files),
     ):
         for file in files:
             try:

@@ -14,10 +14,10 @@ import typer
 import typer.core
 import typer.main
 
-from attempt_ledger.cli.context import DEFAULT_URL, Call, ledger_path
-from attempt_ledger.cli.options import ADDED
+from attempt_ledger.cli.options import ADDED, Called
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
-from attempt_ledger.cli.problems import Interrupted, ReaderGone, answered
+from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
+from attempt_ledger.places import DEFAULT_URL, ledger_path
 from ledger.store.locks import PATIENCE
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -254,7 +254,11 @@ def door(
 
     Instants are UTC; a date without a time means 00:00 UTC.
     """
-    context.obj = Call(ledger_path(ledger), keys, signing_key, wait)
+    try:
+        path = ledger_path(ledger)
+    except ValueError as problem:
+        raise CallProblem(f"--ledger {problem}") from None
+    context.obj = Called(path, keys, signing_key, wait)
 
 
 def run() -> None:

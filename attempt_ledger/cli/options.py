@@ -6,10 +6,20 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
 import typer.core
+
+
+class Called(NamedTuple):
+    """What a call says before its command: the ledger, the keys, how long to wait."""
+
+    path: Path
+    keys: Path | None
+    signing_key: Path | None
+    wait: float
+
 
 Function = TypeVar("Function", bound=Callable[..., int])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call
+from attempt_ledger.access import Access
 from attempt_ledger.cli.options import ACTOR
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.verify import kept_file, key_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def copied(
-    call: Call,
+    call: Access,
     backup: Path,
     draft: Draft,
     against: Path | None,
@@ -29,7 +29,7 @@ def copied(
 ) -> Restored:
     """Copy the backup into the draft, held against every checkpoint that is known here."""
     from attempt_ledger.cli.progress import counting
-    from attempt_ledger.cli.sealing import processes
+    from attempt_ledger.sealing import processes
     from ledger.backup.backing_up import Ways
     from ledger.backup.restoring import Kept, restore, verifier_of
     from ledger.tlog.checkpoint import log_paths
@@ -68,7 +68,7 @@ def _signed_last(place: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]
     return [Kept(where, note)]
 
 
-def forget_again_in(call: Call, draft: Draft) -> None:
+def forget_again_in(call: Access, draft: Draft) -> None:
     """Destroy, in the key file that is there, the keys of all who were forgotten."""
     from ledger.ledger import Ledger
     from ledger.privacy.erasure import destroy_again
@@ -89,7 +89,7 @@ def forget_again_in(call: Call, draft: Draft) -> None:
             )
 
 
-def keys_of(call: Call) -> Path:
+def keys_of(call: Access) -> Path:
     """Return where the key file of the ledger lies, or is to lie."""
     return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
 
@@ -126,7 +126,7 @@ def compare(backup: Path, draft: Draft) -> None:
     )
 
 
-def complete(call: Call, *, is_stale: bool) -> bool:
+def complete(call: Access, *, is_stale: bool) -> bool:
     """Do what a ledger in use needs: the forgotten named again, sealed, with views.
 
     To a stale one nothing is added: the events that are missing may yet come back, and theirs are

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
@@ -47,7 +48,7 @@ def seal(
     one is for what else writes, and for what could not be sealed then. Nothing is signed that
     contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
     """
-    from attempt_ledger.cli.sealing import seal_now
+    from attempt_ledger.sealing import seal_now
     from ledger.problems import Inconsistent
     from ledger.tlog.checkpoint import log_paths
 
@@ -58,8 +59,8 @@ def seal(
             if new_key:
                 _make_key(ledger, place)
             if follow:
-                return _follow(ledger, place)
-            sealed = seal_now(ledger, place, ledger.head().position)
+                return _follow(call, ledger, place)
+            sealed = seal_now(call, ledger, ledger.head().position)
         except Inconsistent as problem:
             say(str(problem))
             return REFUSED
@@ -76,9 +77,9 @@ def _make_key(ledger: Ledger, place: LogPaths) -> None:
     say(f"{place.key} is made; its verifier key is {key.verifier}")
 
 
-def _follow(ledger: Ledger, place: LogPaths) -> int:
+def _follow(call: Access, ledger: Ledger, place: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    from attempt_ledger.cli.sealing import seal_now
+    from attempt_ledger.sealing import seal_now
     from ledger.tlog.follower import follow
 
     said: set[str] = set()
@@ -93,6 +94,6 @@ def _follow(ledger: Ledger, place: LogPaths) -> int:
             say(f"not sealed, and tried again: {problem}")
 
     with suppress(KeyboardInterrupt):
-        seal_now(ledger, place, ledger.head().position)  # many at once, with a bar
+        seal_now(call, ledger, ledger.head().position)  # many at once, with a bar
         follow(place, str(ledger.about("ledger")), wait=wait, troubled=troubled)
     return DONE

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.sealing import processes
+from attempt_ledger.sealing import processes
 
 if TYPE_CHECKING:
     from ledger.tlog.checkpoint import LogPaths
@@ -88,7 +89,7 @@ def verify(
     return max(code, _check_columns(call)) if code == DONE else code
 
 
-def _check_columns(call: Call) -> int:
+def _check_columns(call: Access) -> int:
     """Hold the column cache against the rows, which are as they were signed; return the exit code.
 
     Another account's, or a linked one, is not used by this account, and left as it is.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attempt_ledger.cli.context import Call
+from attempt_ledger.access import Access
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.places import cache_folder
@@ -25,7 +25,7 @@ ViewsFile = Annotated[
 ]
 
 
-def views_of(call: Call, named: Path | None) -> Path:
+def views_of(call: Access, named: Path | None) -> Path:
     """Return the file of views that is meant."""
     if named is not None:
         return Path(os.path.realpath(named))

@@ -1,0 +1,124 @@
+"""How every door opens a ledger: its file, its keys, the wait for others, and the sealing after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from attempt_ledger import clock
+from ledger.appending import AHEAD
+from ledger.events import Fact
+from ledger.instants import format_instant
+from ledger.ledger import Clock, Ledger
+from ledger.store.file import check_file
+from ledger.store.locks import PATIENCE, PRIVATE, Waiting
+
+Say: TypeAlias = Callable[[str], object]
+Counting: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Made of what is counted and how many there are; called with how many more are done."""
+
+
+def uncounted(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Count nothing."""
+    return nullcontext(lambda more: None)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The ledger and the keys that a door is about, and how it speaks meanwhile."""
+
+    path: Path
+    keys: Path | None = None
+    """The key file of personal fields; None: the ledger's own name with ``.keys``."""
+    signing_key: Path | None = None
+    """The key that signs checkpoints; None: the ledger's own name with ``.signing-key``."""
+    wait: float = PATIENCE
+    """How many seconds to wait for another program that is writing."""
+    say: Say = lambda sentence: None
+    """Called with what is worth knowing and hinders nothing, a sentence each."""
+    counting: Counting = uncounted
+    clock: Clock = lambda: clock.now()
+
+    @property
+    def waiting(self) -> Waiting:
+        """How long to wait for others that write; what is waited for is said."""
+        return Waiting(self.wait, self.say)
+
+    def check(self) -> None:
+        """Raise LedgerProblem unless there is a ledger that can be read."""
+        check_file(self.path)
+
+    @contextmanager
+    def open(self, *, to_write: bool = False) -> Iterator[Ledger]:
+        """Open the ledger, for reading unless `to_write`; raises LedgerProblem.
+
+        What was written is sealed at the end, whatever ended it.
+        """
+        with Ledger.open(
+            self.path,
+            clock=self.clock,
+            keys=self.keys,
+            read_only=not to_write,
+            waiting=self.waiting,
+        ) as ledger:
+            if not to_write:
+                yield ledger
+                return
+            self._compare_clocks(ledger)
+            try:
+                yield ledger
+            finally:
+                self.seal_after(ledger)
+
+    @contextmanager
+    def open_or_none(self, may_miss: bool) -> Iterator[Ledger | None]:
+        """Open the ledger to write or, if it may be missing, to read if there is one."""
+        if may_miss and not self.path.exists():
+            yield None
+            return
+        with self.open(to_write=not may_miss) as ledger:
+            yield ledger
+
+    @contextmanager
+    def create(self, first: Sequence[Fact] = (), mode: int = PRIVATE) -> Iterator[Ledger]:
+        """Make the ledger, with the facts that are `first` in it, and its signing key.
+
+        Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
+        the end. Raises LedgerProblem if something is there already.
+        """
+        _sealing().check_unused(self)
+        with Ledger.create(
+            self.path,
+            clock=self.clock,
+            keys=self.keys,
+            first=first,
+            mode=mode,
+            waiting=self.waiting,
+        ) as ledger:
+            _sealing().make_key_for(self, ledger)
+            yield ledger
+            self.seal_after(ledger)
+
+    def seal_after(self, ledger: Ledger) -> None:
+        """Seal what was appended, if anything was; never fails."""
+        _sealing().seal_after(self, ledger)
+
+    def _compare_clocks(self, ledger: Ledger) -> None:
+        """Say when the clock is behind what was recorded last: a time left out would be wrong."""
+        now, last = self.clock(), ledger.head().recorded_at
+        if now < last - AHEAD:
+            self.say(
+                f"the clock of this machine is behind: it says {format_instant(now)}, and the last "
+                f"event was recorded at {format_instant(last)}; set it, `doctor` says more"
+            )
+
+
+def _sealing() -> ModuleType:
+    # Here, since whoever only reads need not pay for the log and its signatures (20 ms).
+    from attempt_ledger import sealing
+
+    return sealing

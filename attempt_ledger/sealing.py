@@ -1,0 +1,78 @@
+"""Every door that writes seals before it ends; what goes wrong with that is said, no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from attempt_ledger.access import Access
+from ledger.intake.results import WORTH_BYTES
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+from ledger.tlog import sealer
+from ledger.tlog.checkpoint import log_paths, sealed_size
+from ledger.tlog.follower import SealingBeside
+
+
+def seal_after(access: Access, ledger: Ledger) -> None:
+    """Seal what was appended, if anything was; never fails.
+
+    The events stand whether they are sealed or not: whatever hinders is one sentence, and the next
+    sealing makes up for it.
+    """
+    try:
+        log = log_paths(ledger.path, access.signing_key)
+        head = ledger.head().position
+        if head != sealed_size(log) or not log.checkpoint.exists():
+            seal_now(access, ledger, head)
+    except LedgerProblem as problem:
+        access.say(f"what is recorded stands, but is not sealed: {problem}")
+
+
+def seal_now(access: Access, ledger: Ledger, head: int) -> sealer.Sealed:
+    """Seal up to a position; raises LedgerProblem."""
+    log = log_paths(ledger.path, access.signing_key)
+    with access.counting("sealing", max(0, head - sealed_size(log))) as progress:
+        return sealer.seal(
+            log,
+            str(ledger.about("ledger")),
+            head,
+            processes=processes(),
+            progress=progress,
+            waiting=ledger.recorder.waiting,
+        )
+
+
+@contextmanager
+def sealing_beside(access: Access, ledger: Ledger, files: Iterable[str]) -> Iterator[None]:
+    """Seal in another process while the body imports, if the files are large enough to be worth it.
+
+    Otherwise, and for what is left, `seal_after` does.
+    """
+    log = log_paths(ledger.path, access.signing_key)
+    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+    if size < WORTH_BYTES or processes() < 2 or not log.key.exists():
+        yield
+        return
+    with SealingBeside(log, str(ledger.about("ledger"))):
+        yield
+
+
+def processes() -> int:
+    """Return how many processes hash: as many as there are cores for us, at most two."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+def check_unused(access: Access) -> None:
+    """Raise LogProblem where a new ledger would lie beside the log or key of another."""
+    if not os.path.lexists(access.path):
+        sealer.check_unused(log_paths(access.path, access.signing_key))
+
+
+def make_key_for(access: Access, ledger: Ledger) -> None:
+    """Make the signing key of a new ledger; never fails."""
+    try:
+        sealer.make_key(log_paths(ledger.path, access.signing_key), str(ledger.about("ledger")))
+    except LedgerProblem as problem:
+        access.say(f"the ledger is made, but cannot be sealed: {problem}")
