@@ -30,7 +30,7 @@ def figures(options: Options) -> Iterator[Figure]:
 
     def ours() -> float:
         with drafting(folder / "ours") as draft, snapshot(path) as held:
-            file = draft.place.ledger
+            file = draft.paths.ledger
             return events / seconds(lambda: copy_file(held, file, draft.target, lambda _: None))
 
     def plain() -> float:

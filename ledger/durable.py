@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _AT_ONCE = 32
@@ -29,7 +30,7 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
     descriptors: list[int] = []
     try:
         for draft, path in drafts.items():
-            descriptors.append(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
+            descriptors.append(_open(draft))
             _write(descriptors[-1], files[path])
         _sync(descriptors)
     finally:
@@ -61,6 +62,16 @@ def _make(folder: Path) -> set[Path]:
     return {each.parent for each in missing}
 
 
+def _open(draft: Path) -> int:
+    """Make a file, in the place of what a crash left; never through a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(draft, flags, 0o666)
+    except FileExistsError:
+        draft.unlink()
+        return os.open(draft, flags, 0o666)
+
+
 def _write(descriptor: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
@@ -73,8 +84,6 @@ def _sync(descriptors: Collection[int]) -> None:
             os.fsync(descriptor)
         return
     # One after another each waits for the disk; together the file system writes them in one go.
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(os.fsync, descriptors):
             pass

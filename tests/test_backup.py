@@ -33,8 +33,7 @@ from doorstep import Doorstep
 from ledger_facts import SetClock, attempted
 from workers import start, told
 
-from ledger.backup.backing_up import Ways, back_up
-from ledger.backup.note import Note, last_backup, note_path
+from ledger.backup.backup import CopyOptions, Note, back_up, last_backup, note_path
 from ledger.ledger import Ledger
 from ledger.tlog.checkpoint import log_paths, sealed_size
 
@@ -172,7 +171,7 @@ def test_while_others_append_and_seal_it_ends_where_it_is_sealed(door: Doorstep)
                 ledger.append([attempted(number)])
             seal(place, id, ledger.head().position)
 
-        made = back_up(place, Path("b"), seal_after_another, Ways())
+        made = back_up(place, Path("b"), seal_after_another, CopyOptions())
     assert made.checkpoint is not None
     assert made.checkpoint.size == made.position == head_of("b") == head_of(LEDGER)
     assert made.unsealed is None
@@ -331,12 +330,12 @@ def test_a_note_that_does_not_read_is_none(door: Doorstep, text: str) -> None:
 # -- stopped on the way
 
 STOPS = [
-    "ledger.backup.backing_up:copy_file",
-    "ledger.backup.backing_up:copy_log",
-    "ledger.backup.log:replace_all",
-    "ledger.backup.backing_up:unsound",
-    "ledger.backup.draft:Draft.publish",
-    "ledger.backup.draft:_link",
+    "ledger.backup.backup:copy_file",
+    "ledger.backup.backup:copy_log",
+    "ledger.backup.staging:replace_all",
+    "ledger.backup.backup:unsound",
+    "ledger.backup.staging:Draft.publish",
+    "ledger.backup.staging:_link",
 ]
 
 
@@ -355,7 +354,7 @@ def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
 
 def test_killed_after_it_has_its_name_it_is_whole(door: Doorstep) -> None:
     """What is left beside it is a folder of its own."""
-    where = "ledger.backup.draft:sync_folder"
+    where = "ledger.backup.staging:sync_folder"
     assert stopped_at(where, KILL, ["backup", "b"], number=3).returncode == -signal.SIGKILL
     assert names(door.folder, "b") == {"b", "b.part", "b.tlog"}
     assert "as they were signed" in door.done("--ledger", "sqlite:///b", "verify", "--full")
@@ -392,7 +391,7 @@ def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
 
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         ledger.append([attempted(900)])
-    back_up(place, Path("b"), seal, Ways())
+    back_up(place, Path("b"), seal, CopyOptions())
     assert told[0].returncode == 2
     assert "is being written by another process" in told[0].stderr
     assert rows_of("b") == rows_of(LEDGER)

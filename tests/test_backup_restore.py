@@ -30,9 +30,9 @@ from crowd import CACHE_HOME
 from doorstep import Doorstep
 from ledger_facts import SetClock, attempted
 
-from ledger.backup.backing_up import Ways
-from ledger.backup.draft import drafting
-from ledger.backup.restoring import restore
+from ledger.backup.backup import CopyOptions
+from ledger.backup.restore import restore
+from ledger.backup.staging import drafting
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.tlog.checkpoint import log_paths, sealed_size
@@ -224,8 +224,8 @@ def test_whatever_bit_is_flipped_it_is_found_or_changes_nothing(door: Doorstep) 
         path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
         try:
             with drafting(Path("new")) as draft:
-                restore(Path("b"), draft, key, [], Ways())
-                assert rows_of(draft.place.ledger) == rows, (path, at, bit)
+                restore(Path("b"), draft, key, [], CopyOptions())
+                assert rows_of(draft.paths.ledger) == rows, (path, at, bit)
         except LedgerProblem:
             found += 1
         path.write_bytes(content)
@@ -544,11 +544,11 @@ def test_the_key_file_of_another_ledger_stops_it(door: Doorstep) -> None:
 # -- stopped on the way
 
 STOPS = [
-    "ledger.backup.restoring:copy_file",
-    "ledger.backup.restoring:copy_log",
-    "ledger.backup.restoring:unsound",
-    "ledger.backup.restoring:set_journal",
-    "ledger.backup.draft:_link",
+    "ledger.backup.restore:copy_file",
+    "ledger.backup.restore:copy_log",
+    "ledger.backup.restore:unsound",
+    "ledger.backup.restore:set_journal",
+    "ledger.backup.staging:_link",
 ]
 
 

@@ -27,10 +27,9 @@ from test_cases import assert_reads
 from told import at, rows_of
 from viewing import KERNELS
 
-from ledger.backup.backing_up import Ways as CopyWays
-from ledger.backup.backing_up import back_up
-from ledger.backup.draft import drafting
-from ledger.backup.restoring import Kept, finish, restore
+from ledger.backup.backup import CopyOptions, back_up
+from ledger.backup.restore import Kept, finish, restore
+from ledger.backup.staging import drafting
 from ledger.cloudevents import parse_line, to_cloudevents
 from ledger.events import Fact, Recorded, make_event
 from ledger.health.keys import keys_of
@@ -496,7 +495,7 @@ class Lives(RuleBasedStateMachine):
     def backed_up(self) -> Path:
         """Make a backup; tells where."""
         target = self.folder / f"backup-{len(self.backups)}"
-        made = back_up(self.life.place, target, lambda head: self.life.seal(), CopyWays())
+        made = back_up(self.life.place, target, lambda head: self.life.seal(), CopyOptions())
         assert (made.position, made.unsealed) == (self.model.head, None)
         self.checkpoints.append(self.life.place.checkpoint.read_bytes())
         self.backups.append(target)
@@ -538,7 +537,7 @@ class Lives(RuleBasedStateMachine):
         head, key = self.backup_heads[backup], self.life.verifier
         try:
             with drafting(root / "a.ledger") as draft:
-                restore(backup, draft, key, kept, CopyWays())
+                restore(backup, draft, key, kept, CopyOptions())
                 finish(draft)
         except Stale:
             assert open_checkpoint(signed, key).size > head

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import Call, call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 
 if TYPE_CHECKING:
-    from ledger.backup.backing_up import BackedUp
+    from ledger.backup.backup import BackedUp
 
 
 @command(
@@ -43,8 +42,8 @@ def backup(
     key. `restore` puts it back. What was backed up last is noted in LEDGER.last-backup.
     """
     from attempt_ledger.cli.progress import counting
-    from attempt_ledger.sealing import processes, seal_now
-    from ledger.backup.backing_up import Ways, back_up
+    from attempt_ledger.cli.sealing import processes, seal_now
+    from ledger.backup.backup import CopyOptions, back_up
     from ledger.problems import Inconsistent, Unsound
     from ledger.tlog.checkpoint import log_paths
 
@@ -52,18 +51,18 @@ def backup(
         raise CallProblem(f"{file} is a folder: name the file that is to be made in it")
     call = call_of(context)
     with call.open() as ledger:
-        place = log_paths(ledger.path, call.signing_key)
+        paths = log_paths(ledger.path, call.signing_key)
         try:
             made = back_up(
-                place,
+                paths,
                 file,
-                lambda head: seal_now(call, ledger, head),
-                Ways(processes(), counting),
+                lambda head: seal_now(ledger, paths, head),
+                CopyOptions(processes(), counting),
             )
         except (Unsound, Inconsistent) as problem:
             for sentence in getattr(problem, "findings", (str(problem),)):
                 say(sentence)
-            say(f"{file} is not made: {place.ledger} is not as it was signed; `verify` says more")
+            say(f"{file} is not made: {paths.ledger} is not as it was signed; `verify` says more")
             return REFUSED
         _told(file, made)
         _note(ledger.path, file, made)
@@ -91,7 +90,7 @@ def _told(file: Path, made: BackedUp) -> None:
 
 def _note(ledger: Path, file: Path, made: BackedUp) -> None:
     """Leave the note for `doctor`; that it cannot be left spoils no backup."""
-    from ledger.backup.note import Note, keep_note, note_path
+    from ledger.backup.backup import Note, keep_note, note_path
 
     size, root = (0, b"") if made.checkpoint is None else made.checkpoint[1:]
     note = Note(
@@ -103,7 +102,7 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
         say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is made")
 
 
-def _kept_apart(call: Access) -> None:
+def _kept_apart(call: Call) -> None:
     from ledger.tlog.checkpoint import log_paths
 
     keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys

@@ -37,9 +37,9 @@ def checkpoint(
 
     call = call_of(context)
     call.check()
-    place = log_paths(call.path, call.signing_key)
-    verifier = need_verifier_key(place)
-    content = f"{verifier}\n".encode() if key else signed_head(place, verifier).note
+    paths = log_paths(call.path, call.signing_key)
+    verifier = need_verifier_key(paths)
+    content = f"{verifier}\n".encode() if key else signed_head(paths, verifier).note
     with bytes_to(output) as file:
         file.write(content)
     return DONE

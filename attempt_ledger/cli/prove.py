@@ -58,14 +58,14 @@ def prove(
         raise CallProblem("prove takes an EVENT (SOURCE ID, or @POSITION), or --between A B")
     call = call_of(context)
     with call.open() as ledger:
-        place = log_paths(ledger.path, call.signing_key)
-        key = need_verifier_key(place)
+        paths = log_paths(ledger.path, call.signing_key)
+        key = need_verifier_key(paths)
         try:
             if between is None:
-                proof = prove_event(place, key, _event(ledger, event or []))
+                proof = prove_event(paths, key, _event(ledger, event or []))
             else:
                 old, new = sorted(_size(word, key) for word in between)
-                proof = prove_between(place, key, (old, new))
+                proof = prove_between(paths, key, (old, new))
         except Unprovable as problem:
             say(str(problem))
             return REFUSED

@@ -18,7 +18,7 @@ from attempt_ledger.cli.restoring import compare, complete, copied, forget_again
 from attempt_ledger.cli.verify import Key
 
 if TYPE_CHECKING:
-    from ledger.backup.restoring import Restored
+    from ledger.backup.restore import Restored
 
 
 @command(
@@ -68,8 +68,8 @@ def restore(
     or where --keys and --signing-key say. Whoever was forgotten is forgotten again. --ledger is not
     looked at.
     """
-    from ledger.backup.draft import drafting
-    from ledger.backup.restoring import finish
+    from ledger.backup.restore import finish
+    from ledger.backup.staging import drafting
     from ledger.problems import Stale, Unsound
 
     call = replace(call_of(context), path=Path(os.path.abspath(new)))

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
+from attempt_ledger.cli.context import Call
 from attempt_ledger.cli.options import ACTOR
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.verify import kept_file, key_of
 
 if TYPE_CHECKING:
-    from ledger.backup.draft import Draft
-    from ledger.backup.restoring import Kept, Restored
+    from ledger.backup.restore import Kept, Restored
+    from ledger.backup.staging import Draft
     from ledger.tlog.checkpoint import LogPaths
     from ledger.tlog.verify_proof import VerifierKey
 
 
 def copied(
-    call: Access,
+    call: Call,
     backup: Path,
     draft: Draft,
     against: Path | None,
@@ -29,34 +29,34 @@ def copied(
 ) -> Restored:
     """Copy the backup into the draft, held against every checkpoint that is known here."""
     from attempt_ledger.cli.progress import counting
-    from attempt_ledger.sealing import processes
-    from ledger.backup.backing_up import Ways
-    from ledger.backup.restoring import Kept, restore, verifier_of
+    from attempt_ledger.cli.sealing import processes
+    from ledger.backup.backup import CopyOptions
+    from ledger.backup.restore import Kept, restore, verifier_of
     from ledger.tlog.checkpoint import log_paths
 
     kept = [] if against is None else [Kept(against, kept_file(against))]
     verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
     signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
-    ways = Ways(processes(), counting)
+    ways = CopyOptions(processes(), counting)
     return restore(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
 
 
-def _signed_last(place: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
+def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
     """Return the last checkpoint that the signing key signed, if that is known here.
 
     A key must not sign a log that contradicts what it signed before; where it lies without its
     memory, nothing here can tell.
     """
-    from ledger.backup.restoring import Kept
+    from ledger.backup.restore import Kept
     from ledger.tlog.checkpoint import last_signed
     from ledger.tlog.note import last_signed_path
     from ledger.tlog.verify_proof import ProofProblem, open_checkpoint
 
-    note, where = last_signed(place), last_signed_path(place.key)
+    note, where = last_signed(paths), last_signed_path(paths.key)
     if note is None:
-        if place.key.exists() and not is_held:
+        if paths.key.exists() and not is_held:
             say(
-                f"there is no {where}: whether {place.key} signed more than is in the backup "
+                f"there is no {where}: whether {paths.key} signed more than is in the backup "
                 "cannot be told; --against a checkpoint that was kept elsewhere can"
             )
         return []
@@ -68,14 +68,14 @@ def _signed_last(place: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]
     return [Kept(where, note)]
 
 
-def forget_again_in(call: Access, draft: Draft) -> None:
+def forget_again_in(call: Call, draft: Draft) -> None:
     """Destroy, in the key file that is there, the keys of all who were forgotten."""
     from ledger.ledger import Ledger
     from ledger.privacy.erasure import destroy_again
     from ledger.privacy.vault import KEY_FILE
 
     keys = keys_of(call)
-    with Ledger.open(draft.place.ledger, clock=clock.now, keys=keys) as ledger:
+    with Ledger.open(draft.paths.ledger, clock=clock.now, keys=keys) as ledger:
         if keys.exists():
             with ledger.vault.reading():
                 pass  # or it is another's
@@ -89,7 +89,7 @@ def forget_again_in(call: Access, draft: Draft) -> None:
             )
 
 
-def keys_of(call: Access) -> Path:
+def keys_of(call: Call) -> Path:
     """Return where the key file of the ledger lies, or is to lie."""
     return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
 
@@ -109,7 +109,7 @@ def compare(backup: Path, draft: Draft) -> None:
     now = clock.now()
     compiled()
     answers = []
-    for path in (backup, draft.place.ledger):
+    for path in (backup, draft.paths.ledger):
         with (
             Ledger.open(path, clock=clock.now, read_only=True) as ledger,
             counting("answering", ledger.head().position) as told,
@@ -126,7 +126,7 @@ def compare(backup: Path, draft: Draft) -> None:
     )
 
 
-def complete(call: Access, *, is_stale: bool) -> bool:
+def complete(call: Call, *, is_stale: bool) -> bool:
     """Do what a ledger in use needs: the forgotten named again, sealed, with views.
 
     To a stale one nothing is added: the events that are missing may yet come back, and theirs are

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
@@ -48,19 +47,19 @@ def seal(
     one is for what else writes, and for what could not be sealed then. Nothing is signed that
     contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
     """
-    from attempt_ledger.sealing import seal_now
+    from attempt_ledger.cli.sealing import seal_now
     from ledger.problems import Inconsistent
     from ledger.tlog.checkpoint import log_paths
 
     call = call_of(context)
     with call.open() as ledger:
-        place = log_paths(ledger.path, call.signing_key)
+        paths = log_paths(ledger.path, call.signing_key)
         try:
             if new_key:
-                _make_key(ledger, place)
+                _make_key(ledger, paths)
             if follow:
-                return _follow(call, ledger, place)
-            sealed = seal_now(call, ledger, ledger.head().position)
+                return _follow(ledger, paths)
+            sealed = seal_now(ledger, paths, ledger.head().position)
         except Inconsistent as problem:
             say(str(problem))
             return REFUSED
@@ -69,17 +68,17 @@ def seal(
     return DONE
 
 
-def _make_key(ledger: Ledger, place: LogPaths) -> None:
+def _make_key(ledger: Ledger, paths: LogPaths) -> None:
     from ledger.tlog.sealer import make_key, renew_key
 
-    make = renew_key if place.checkpoint.exists() else make_key
-    key = make(place, str(ledger.about("ledger")))
-    say(f"{place.key} is made; its verifier key is {key.verifier}")
+    make = renew_key if paths.checkpoint.exists() else make_key
+    key = make(paths, str(ledger.about("ledger")))
+    say(f"{paths.key} is made; its verifier key is {key.verifier}")
 
 
-def _follow(call: Access, ledger: Ledger, place: LogPaths) -> int:
+def _follow(ledger: Ledger, paths: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    from attempt_ledger.sealing import seal_now
+    from attempt_ledger.cli.sealing import seal_now
     from ledger.tlog.follower import follow
 
     said: set[str] = set()
@@ -94,6 +93,6 @@ def _follow(call: Access, ledger: Ledger, place: LogPaths) -> int:
             say(f"not sealed, and tried again: {problem}")
 
     with suppress(KeyboardInterrupt):
-        seal_now(call, ledger, ledger.head().position)  # many at once, with a bar
-        follow(place, str(ledger.about("ledger")), wait=wait, troubled=troubled)
+        seal_now(ledger, paths, ledger.head().position)  # many at once, with a bar
+        follow(paths, str(ledger.about("ledger")), wait=wait, troubled=troubled)
     return DONE

@@ -75,15 +75,15 @@ def verify(
 
     call = call_of(context)
     call.check()
-    place = log_paths(call.path, call.signing_key)
-    verifier = key_of(key, place)
+    paths = log_paths(call.path, call.signing_key)
+    verifier = key_of(key, paths)
     note = None if against is None else kept_file(against)
-    rows = sealed_size(place)
+    rows = sealed_size(paths)
     if not full and note is None:
-        rows = max(0, rows - verified_size(place))
+        rows = max(0, rows - verified_size(paths))
     with counting("verifying", rows) as told:
         verdict = verify(
-            place, verifier, full=full, against=note, processes=processes(), progress=told
+            paths, verifier, full=full, against=note, processes=processes(), progress=told
         )
     code = _told(verdict)
     return max(code, _check_columns(call)) if code == DONE else code
@@ -116,13 +116,13 @@ def _check_columns(call: Access) -> int:
     return REFUSED
 
 
-def key_of(text: str | None, place: LogPaths) -> VerifierKey:
+def key_of(text: str | None, paths: LogPaths) -> VerifierKey:
     """Read the verifier key that a call names, or else the one beside the ledger."""
     from ledger.tlog.checkpoint import need_verifier_key
     from ledger.tlog.verify_proof import ProofProblem, read_key
 
     if text is None:
-        return need_verifier_key(place)
+        return need_verifier_key(paths)
     try:
         return read_key(text)
     except ProofProblem as problem:

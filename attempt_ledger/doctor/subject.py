@@ -66,14 +66,14 @@ class Patient:
         return self.opened.about(KEY_FILE)
 
     @cached_property
-    def place(self) -> LogPaths:
+    def paths(self) -> LogPaths:
         """Where its log lies."""
         return log_paths(self.path, self.signing_key)
 
     @cached_property
     def seal(self) -> SealState:
         """How it stands with its log."""
-        return seal_state(self.place)
+        return seal_state(self.paths)
 
     def recorded_at(self, position: int) -> int | None:
         """Return when a position was recorded."""

@@ -63,7 +63,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
             f"chmod 600 {path}, then `verify --full`",
         )
         return
-    exposed = [*open_to_others(path), *filter(disk.open_to_others, _there(patient.place.lock))]
+    exposed = [*open_to_others(path), *filter(disk.open_to_others, _there(patient.paths.lock))]
     if exposed:
         # SQLite makes these as the ledger is, and removes them when nobody has it open.
         kept = [file for file in exposed if not file.name.endswith(("-wal", "-shm"))]

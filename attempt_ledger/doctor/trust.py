@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from attempt_ledger.doctor.findings import Figure, Finding, fine, found, span
 from attempt_ledger.doctor.subject import Patient
-from ledger.backup.note import last_backup, note_path
+from ledger.backup.backup import last_backup, note_path
 from ledger.instants import format_instant
 from ledger.tlog.checkpoint import key_state, seal_state, verified_at
 
@@ -49,7 +49,7 @@ def seal(patient: Patient) -> Iterator[Finding]:
     if not state.whole:
         yield found(
             "tiles-damaged",
-            f"the hashes in {patient.place.folder} do not lead to the root that was signed",
+            f"the hashes in {patient.paths.folder} do not lead to the root that was signed",
             "`verify --full`; if it says that the rows are as they were signed, remove the folder "
             "`tile` there and `seal`",
             sealed=sealed,
@@ -80,17 +80,17 @@ def seal(patient: Patient) -> Iterator[Finding]:
 
 def signing_key(patient: Patient) -> Iterator[Finding]:
     """Can it go on being sealed, with the key that outsiders know?"""
-    place = patient.place
-    state = key_state(place, patient.seal.checkpoint)
+    paths = patient.paths
+    state = key_state(paths, patient.seal.checkpoint)
     for _ in range(_LOOKS):
         if state.apart is None:
             break
         time.sleep(_BETWEEN)  # a sealer may just have signed, and not published yet
-        state = key_state(place, seal_state(place).checkpoint)
+        state = key_state(paths, seal_state(paths).checkpoint)
     if state.missing:
         yield found(
             "no-signing-key",
-            f"there is no signing key at {place.key} that this account may see",
+            f"there is no signing key at {paths.key} that this account may see",
             "if it is kept apart, name it with --signing-key, or call this where it is; if it is "
             "lost, `seal --new-key` and give out the new verifier key",
         )
@@ -98,7 +98,7 @@ def signing_key(patient: Patient) -> Iterator[Finding]:
         yield found(
             "signing-key-unusable",
             state.unusable,
-            f"chmod 600 {place.key}; if others may have read it, move it away and `seal --new-key`",
+            f"chmod 600 {paths.key}; if others may have read it, move it away and `seal --new-key`",
         )
     elif state.other is not None:
         yield found(
@@ -117,12 +117,12 @@ def signing_key(patient: Patient) -> Iterator[Finding]:
     elif state.apart is not None:
         yield found("last-signed-apart", state.apart, "`seal`, which compares them and mends it")
     else:
-        yield fine("signing-key", f"{place.key} is the key of this log")
+        yield fine("signing-key", f"{paths.key} is the key of this log")
 
 
 def verification(patient: Patient) -> Iterator[Finding]:
     """Was it verified lately that nothing was changed?"""
-    told = verified_at(patient.place)
+    told = verified_at(patient.paths)
     if patient.seal.checkpoint is None:
         return
     if told is None:

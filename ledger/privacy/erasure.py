@@ -176,7 +176,7 @@ def forget_again(ledger: Ledger, *, actor: str | None, time: int) -> tuple[str, 
 # -- the certificate
 
 
-def certificate(ledger: Ledger, place: LogPaths, candidate: str) -> bytes:
+def certificate(ledger: Ledger, paths: LogPaths, candidate: str) -> bytes:
     """Return the certificate of a forgotten candidate, as a file that `verify-proof` checks.
 
     The CandidateForgotten must be sealed. Nothing personal is in it but the names of the fields.
@@ -186,11 +186,11 @@ def certificate(ledger: Ledger, place: LogPaths, candidate: str) -> bytes:
     event = forgotten_at(rows)
     if event is None:
         raise NothingRecorded(f"{candidate!r} was not forgotten: there is nothing to certify")
-    signing = read_signing_key(place.key)
+    signing = read_signing_key(paths.key)
     why, backups = reason_of(ledger, event)
     erased = erased_of([row for row in rows if row.position < event.position])
     said = _said(signing.verifier.name, event, why, erased, backups if erased else [])
-    return certify_erasure(place, signing, said, event)
+    return certify_erasure(paths, signing, said, event)
 
 
 def reason_of(ledger: Ledger, event: Recorded) -> tuple[Erasure, list[KeyBackup]]:

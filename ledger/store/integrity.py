@@ -50,13 +50,23 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
 
 
+def head_of(connection: sqlite3.Connection) -> int:
+    """Return the last position in the table itself, 0 if there is none; raises sqlite3.Error."""
+    ask = "SELECT coalesce(max(position), 0) FROM events NOT INDEXED"
+    return int(connection.execute(ask).fetchone()[0])
+
+
 def last_position(path: Path) -> int:
     """Return the last position that has a row, 0 if none; raises LedgerProblem."""
     with storage_problems(path), closing(connect_reader(path)) as connection:
-        (last,) = connection.execute(
-            "SELECT coalesce(max(position), 0) FROM events NOT INDEXED"
-        ).fetchone()
-        return int(last)
+        return head_of(connection)
+
+
+def id_of(path: Path) -> str:
+    """Return a ledger's own id, which is in no event; empty if it has none. Raises LedgerProblem."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        found = connection.execute("SELECT value FROM about WHERE name = 'ledger'").fetchone()
+        return "" if found is None else str(found[0])
 
 
 def definitions(path: Path) -> list[str]:

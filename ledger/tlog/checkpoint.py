@@ -82,35 +82,35 @@ def read_note(path: Path) -> bytes | None:
         raise LogProblem(f"{path} cannot be read: {error.strerror}") from None
 
 
-def need_checkpoint(place: LogPaths) -> bytes:
+def need_checkpoint(paths: LogPaths) -> bytes:
     """Return the last checkpoint, signed, unchecked; raises NotSealed."""
-    note = read_note(place.checkpoint)
+    note = read_note(paths.checkpoint)
     if note is None:
-        raise NotSealed(f"{place.ledger} was never sealed: there is no {place.checkpoint}")
+        raise NotSealed(f"{paths.ledger} was never sealed: there is no {paths.checkpoint}")
     return note
 
 
-def need_verifier_key(place: LogPaths) -> VerifierKey:
+def need_verifier_key(paths: LogPaths) -> VerifierKey:
     """Return the log's verifier key as it lies beside the log; raises LogProblem.
 
     Good enough for whoever owns the place; an outsider has got the key from somewhere else.
     """
-    if not place.verifier_key.is_file():
-        raise NotSealed(f"{place.ledger} has no log: there is no {place.verifier_key}")
+    if not paths.verifier_key.is_file():
+        raise NotSealed(f"{paths.ledger} has no log: there is no {paths.verifier_key}")
     try:
-        return read_key(str(place.verifier_key))
+        return read_key(str(paths.verifier_key))
     except ProofProblem as problem:
-        raise LogProblem(f"{place.verifier_key} does not read: {problem}") from None
+        raise LogProblem(f"{paths.verifier_key} does not read: {problem}") from None
 
 
-def sealed_size(place: LogPaths) -> int:
+def sealed_size(paths: LogPaths) -> int:
     """Tell how many events the last checkpoint says are sealed, without checking it; 0 if none."""
-    return _size(place.checkpoint)
+    return _size(paths.checkpoint)
 
 
-def verified_size(place: LogPaths) -> int:
+def verified_size(paths: LogPaths) -> int:
     """Return how many events the last verification says it found in order, without checking it."""
-    return _size(place.verified)
+    return _size(paths.verified)
 
 
 def _size(path: Path) -> int:
@@ -118,9 +118,9 @@ def _size(path: Path) -> int:
     return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else 0
 
 
-def last_signed(place: LogPaths) -> bytes | None:
+def last_signed(paths: LogPaths) -> bytes | None:
     """Return the last checkpoint that the signing key is known to have signed, unchecked."""
-    return read_note(last_signed_path(place.key))
+    return read_note(last_signed_path(paths.key))
 
 
 # -- what a log is compared with: its own checkpoint, the copy beside the key, an outsider's
@@ -133,15 +133,15 @@ class Signed(NamedTuple):
     note: bytes
 
 
-def signed_before(place: LogPaths, key: VerifierKey, findings: list[Finding]) -> Signed | None:
+def signed_before(paths: LogPaths, key: VerifierKey, findings: list[Finding]) -> Signed | None:
     """Return the checkpoint to compare with: the log's, or else the copy beside the key."""
-    own, copy = _both(place)
+    own, copy = _both(paths)
     if own is None:
         findings.append(
-            Finding(None, f"there is no {place.checkpoint}: never sealed, or it was removed")
+            Finding(None, f"there is no {paths.checkpoint}: never sealed, or it was removed")
         )
     found: list[Signed] = []
-    for path, note in ((place.checkpoint, own), (last_signed_path(place.key), copy)):
+    for path, note in ((paths.checkpoint, own), (last_signed_path(paths.key), copy)):
         if note is not None:
             try:
                 found.append(Signed(open_checkpoint(note, key), note))
@@ -152,22 +152,22 @@ def signed_before(place: LogPaths, key: VerifierKey, findings: list[Finding]) ->
     return found[0] if found else None
 
 
-def _both(place: LogPaths) -> tuple[bytes | None, bytes | None]:
+def _both(paths: LogPaths) -> tuple[bytes | None, bytes | None]:
     """Read the log's checkpoint and the copy of the last one signed, as of one time."""
-    copy, own = _copy(place), read_note(place.checkpoint)
+    copy, own = _copy(paths), read_note(paths.checkpoint)
     if copy not in (None, own):
         # Perhaps only because a new one was just being signed: wait for that.
-        lock = FileLock(place.lock, place.ledger, shared=True, name=place.folder)
+        lock = FileLock(paths.lock, paths.ledger, shared=True, name=paths.folder)
         with suppress(OSError, Locked):  # nor need the lock be
-            if place.lock.exists():
+            if paths.lock.exists():
                 with closing(lock), lock:
-                    copy, own = _copy(place), read_note(place.checkpoint)
+                    copy, own = _copy(paths), read_note(paths.checkpoint)
     return own, copy
 
 
-def _copy(place: LogPaths) -> bytes | None:
+def _copy(paths: LogPaths) -> bytes | None:
     with suppress(LedgerProblem):  # the signer's place need not be open to who verifies
-        return last_signed(place)
+        return last_signed(paths)
     return None
 
 
@@ -222,9 +222,9 @@ def compared_with(
     ]
 
 
-def verified_before(place: LogPaths, key: VerifierKey, tree: Tree, findings: list[Finding]) -> int:
+def verified_before(paths: LogPaths, key: VerifierKey, tree: Tree, findings: list[Finding]) -> int:
     """Return the size of the log that was verified last, if this log continues it."""
-    note = read_note(place.verified)
+    note = read_note(paths.verified)
     if note is None:
         return 0
     try:
@@ -271,44 +271,44 @@ class KeyState(NamedTuple):
     """What it signed last cannot be a log that this one continues."""
 
 
-def seal_state(place: LogPaths) -> SealState:
+def seal_state(paths: LogPaths) -> SealState:
     """Read the last checkpoint and see whether it holds; never raises LogProblem."""
     try:
-        note = read_note(place.checkpoint)
-        key = _verifier_key(place)
+        note = read_note(paths.checkpoint)
+        key = _verifier_key(paths)
     except LogProblem as problem:
         return SealState(None, str(problem), False)
     if note is None and key is None:
         return SealState(None, None, False)
     if note is None or key is None:
-        gone = place.checkpoint if note is None else place.verifier_key
+        gone = paths.checkpoint if note is None else paths.verifier_key
         return SealState(None, f"there is no {gone}", False)
     try:
         checkpoint = open_checkpoint(note, key)
     except ProofProblem as problem:
-        return SealState(None, f"{place.checkpoint} fails: {problem}", False)
+        return SealState(None, f"{paths.checkpoint} fails: {problem}", False)
     try:
-        whole = Tree(place.tiles, checkpoint.size).root() == checkpoint.root
+        whole = Tree(paths.tiles, checkpoint.size).root() == checkpoint.root
     except (TileMissing, OSError):
         whole = False
     return SealState(checkpoint, None, whole)
 
 
-def key_state(place: LogPaths, checkpoint: Checkpoint | None) -> KeyState:
+def key_state(paths: LogPaths, checkpoint: Checkpoint | None) -> KeyState:
     """See how the signing key fits the log and its last checkpoint; never raises LogProblem."""
-    if not os.access(place.key, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not os.access(paths.key, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return KeyState(True, None, None, None, None)
     try:
-        signer = read_signing_key(place.key)
-        published = _verifier_key(place)
-        note = last_signed(place)
+        signer = read_signing_key(paths.key)
+        published = _verifier_key(paths)
+        note = last_signed(paths)
     except (SigningKeyProblem, LogProblem) as problem:
         return KeyState(False, str(problem), None, None, None)
     if published is not None and published != signer.verifier:
         return KeyState(
-            False, None, f"{place.key} is not the key of {place.verifier_key}", None, None
+            False, None, f"{paths.key} is not the key of {paths.verifier_key}", None, None
         )
-    apart, contradicts = _memory(last_signed_path(place.key), note, signer.verifier, checkpoint)
+    apart, contradicts = _memory(last_signed_path(paths.key), note, signer.verifier, checkpoint)
     return KeyState(False, None, None, apart, contradicts)
 
 
@@ -330,23 +330,23 @@ def _memory(
     return sizes, None
 
 
-def _verifier_key(place: LogPaths) -> VerifierKey | None:
+def _verifier_key(paths: LogPaths) -> VerifierKey | None:
     """Read the verifier key in use; None if there is no such file; raises LogProblem."""
-    text = read_note(place.verifier_key)
+    text = read_note(paths.verifier_key)
     if text is None:
         return None
     try:
         return parse_vkey(text.decode("ascii", "replace").split()[-1])
     except (ProofProblem, IndexError) as problem:
-        raise LogProblem(f"{place.verifier_key} does not read: {problem}") from None
+        raise LogProblem(f"{paths.verifier_key} does not read: {problem}") from None
 
 
-def verified_at(place: LogPaths) -> tuple[int, int] | None:
+def verified_at(paths: LogPaths) -> tuple[int, int] | None:
     """Return how many events were verified last, and when (microseconds UTC); None if never."""
-    note = read_note(place.verified)
+    note = read_note(paths.verified)
     if note is None:
         return None
     lines = note.split(b"\n", 2)
     if len(lines) < 3 or not lines[1].isdigit():
         return None
-    return int(lines[1]), place.verified.stat().st_mtime_ns // 1000
+    return int(lines[1]), paths.verified.stat().st_mtime_ns // 1000

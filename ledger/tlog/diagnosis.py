@@ -26,7 +26,7 @@ _CLOCKS = ("recorded_at", "occurred_at")
 
 
 def explained(
-    place: LogPaths, tree: Tree, root: bytes, different: Sequence[tuple[int, bool]], how_many: int
+    paths: LogPaths, tree: Tree, root: bytes, different: Sequence[tuple[int, bool]], how_many: int
 ) -> list[Finding]:
     """Say what is wrong with rows that differ from their leaves: (position, has a row) of each."""
     some = different[:_MOST]
@@ -36,7 +36,7 @@ def explained(
         position: tree.leaf(position) for position, _ in some if (position - 1) // WIDTH in signed
     }
     findings = []
-    with storage_problems(place.ledger), closing(connect_reader(place.ledger)) as connection:
+    with storage_problems(paths.ledger), closing(connect_reader(paths.ledger)) as connection:
         for position, there in some:
             if not there:
                 findings.append(Finding(position, f"position {position} is missing"))

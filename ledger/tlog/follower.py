@@ -26,7 +26,7 @@ _NICE = 10
 
 
 def follow(
-    place: LogPaths,
+    paths: LogPaths,
     ledger_id: str,
     *,
     wait: Callable[[float], bool],
@@ -37,17 +37,17 @@ def follow(
     `wait` lets seconds pass and says whether to end. What hinders a sealing is told to `troubled`,
     and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
     """
-    with storage_problems(place.ledger):
-        connection = connect_reader(place.ledger)
+    with storage_problems(paths.ledger):
+        connection = connect_reader(paths.ledger)
     with closing(connection):
         seen = None
         while True:
-            version, head = _look(place, connection)
+            version, head = _look(paths, connection)
             more = False
             if version != seen:
                 try:
-                    upto = min(head, sealed_size(place) + _MOST)
-                    seal(place, ledger_id, upto, processes=1)
+                    upto = min(head, sealed_size(paths) + _MOST)
+                    seal(paths, ledger_id, upto, processes=1)
                     more = upto < head
                     seen = None if more else version
                 except (Inconsistent, SigningKeyProblem):
@@ -58,12 +58,12 @@ def follow(
                 return
 
 
-def _look(place: LogPaths, connection: sqlite3.Connection) -> tuple[int, int]:
+def _look(paths: LogPaths, connection: sqlite3.Connection) -> tuple[int, int]:
     """Return what tells one state of the file from another, and the last position in it or later.
 
     In this order: what is written in between is seen as new the next time.
     """
-    with storage_problems(place.ledger):
+    with storage_problems(paths.ledger):
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
     return version, head
@@ -76,8 +76,8 @@ class SealingBeside:
     after it, meets the same and says so.
     """
 
-    def __init__(self, place: LogPaths, ledger_id: str) -> None:
-        words = json.dumps([*map(str, place), ledger_id])
+    def __init__(self, paths: LogPaths, ledger_id: str) -> None:
+        words = json.dumps([*map(str, paths), ledger_id])
         # A module of its own, not a copy of this process: it is up in no time, and has neither our
         # threads' locks nor SQLite's files. -P: nothing in the working directory is imported.
         command = [sys.executable, "-P", "-m", "ledger.tlog.follower", words]
@@ -109,8 +109,8 @@ def main(words: str) -> None:
         return bool(select.select([sys.stdin], [], [], seconds)[0])
 
     with suppress(LedgerProblem):
-        place = LogPaths(Path(ledger), Path(folder), Path(key))
-        follow(place, ledger_id, wait=wait, troubled=lambda problem: None)
+        paths = LogPaths(Path(ledger), Path(folder), Path(key))
+        follow(paths, ledger_id, wait=wait, troubled=lambda problem: None)
 
 
 if __name__ == "__main__":

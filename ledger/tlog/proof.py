@@ -39,23 +39,23 @@ class Head(NamedTuple):
     note: bytes
 
 
-def signed_head(place: LogPaths, key: VerifierKey) -> Head:
+def signed_head(paths: LogPaths, key: VerifierKey) -> Head:
     """Return the last checkpoint; raises NotSealed without one, Unprovable when it fails."""
-    note = need_checkpoint(place)
+    note = need_checkpoint(paths)
     try:
         return Head(open_checkpoint(note, key), note)
     except ProofProblem as problem:
-        raise Unprovable(f"{place.checkpoint} fails: {problem}") from None
+        raise Unprovable(f"{paths.checkpoint} fails: {problem}") from None
 
 
-def prove_event(place: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
+def prove_event(paths: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
     """Return the proof that an event is in the log, as a file that stands alone.
 
     The leaf record, the data as stored, and a c2sp.org/tlog-proof; personal fields stay ciphertext.
     Raises NotSealed when no checkpoint covers the event yet, Unprovable when the ledger is not the
     one that was signed.
     """
-    head = signed_head(place, key)
+    head = signed_head(paths, key)
     if event.position > head.checkpoint.size:
         raise NotSealed(
             f"position {event.position} is not sealed yet, the log ends at "
@@ -63,7 +63,7 @@ def prove_event(place: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
         )
     if leaf_hash_or_none(event) is None or "\n" in event.data:
         raise Unprovable(f"position {event.position} holds what the ledger never writes")
-    path = Tree(place.tiles, head.checkpoint.size).inclusion_path(event.position)
+    path = Tree(paths.tiles, head.checkpoint.size).inclusion_path(event.position)
     lines = [
         EVENT_PROOF,
         leaf_record(event).decode(),
@@ -79,7 +79,7 @@ def prove_event(place: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
 
 
 def certify_erasure(
-    place: LogPaths, signing: SigningKey, said: Mapping[str, Any], event: Recorded
+    paths: LogPaths, signing: SigningKey, said: Mapping[str, Any], event: Recorded
 ) -> bytes:
     """Return a certificate of erasure: a statement, signed, and the proof of its event.
 
@@ -90,18 +90,18 @@ def certify_erasure(
         {name: said[name] for name in ERASURE_MEMBERS}, ensure_ascii=False, separators=(",", ":")
     )
     note = signing.sign(f"{ERASURE}\n{line}\n")
-    proof = prove_event(place, signing.verifier, event)
+    proof = prove_event(paths, signing.verifier, event)
     return _checked(f"{note.decode()}\n{proof.decode()}", signing.verifier)
 
 
-def prove_between(place: LogPaths, key: VerifierKey, sizes: tuple[int, int]) -> bytes:
+def prove_between(paths: LogPaths, key: VerifierKey, sizes: tuple[int, int]) -> bytes:
     """Return the proof that the log of one size continues the one of another, and so to the last.
 
     Raises NotSealed for a size that no checkpoint covers yet, Unprovable when the log fails.
     """
-    head = signed_head(place, key)
+    head = signed_head(paths, key)
     size = head.checkpoint.size
-    tree = Tree(place.tiles, size)
+    tree = Tree(paths.tiles, size)
     old, new = sizes
     if max(sizes) > size:
         raise NotSealed(

@@ -49,49 +49,49 @@ class Sealed(NamedTuple):
     checkpoint: Checkpoint
 
 
-def check_unused(place: LogPaths) -> None:
+def check_unused(paths: LogPaths) -> None:
     """Raise LogProblem where a log, or a signing key, is there already."""
-    for path, what in ((place.verifier_key, "log"), (place.checkpoint, "log"), (place.key, "key")):
+    for path, what in ((paths.verifier_key, "log"), (paths.checkpoint, "log"), (paths.key, "key")):
         if os.path.lexists(path):
             raise LogProblem(
                 f"{path} is there already, of the {what} of another ledger: move it away first"
             )
 
 
-def make_key(place: LogPaths, ledger_id: str) -> SigningKey:
+def make_key(paths: LogPaths, ledger_id: str) -> SigningKey:
     """Make the signing key of a new log, and its folder; raises SigningKeyProblem, LogProblem."""
-    with _writing(place):
-        check_unused(place)
+    with _writing(paths):
+        check_unused(paths)
         key = SigningKey.generate(origin_of(ledger_id))
-        write_key(place.key, key)
-        replace(place.verifier_key, f"{key.verifier}\n".encode())
+        write_key(paths.key, key)
+        replace(paths.verifier_key, f"{key.verifier}\n".encode())
     return key
 
 
-def renew_key(place: LogPaths, ledger_id: str) -> SigningKey:
+def renew_key(paths: LogPaths, ledger_id: str) -> SigningKey:
     """Make a new signing key for a log whose key was lost, or read by others.
 
     The new key signs the tree of the last checkpoint, which must hold under the old verifier key
     beside it. Outsiders must be given the new one. Raises LogProblem.
     """
-    with _writing(place):
-        check_no_key(place.key)
-        old_keys = (read_note(place.verifier_key) or b"").decode(errors="replace").split()
-        note = read_note(place.checkpoint)
+    with _writing(paths):
+        check_no_key(paths.key)
+        old_keys = (read_note(paths.verifier_key) or b"").decode(errors="replace").split()
+        note = read_note(paths.checkpoint)
         if not old_keys or note is None:
             raise LogProblem(
-                f"{place.folder} has no checkpoint and verifier key that a new key could continue"
+                f"{paths.folder} has no checkpoint and verifier key that a new key could continue"
             )
-        old = _of_any(note, old_keys, place)
+        old = _of_any(note, old_keys, paths)
         key = SigningKey.generate(origin_of(ledger_id))
         keys = "".join(f"{each}\n" for each in (*old_keys, key.verifier))
-        replace(place.verifier_key, keys.encode())
-        _publish(place, key, Checkpoint(key.verifier.name, old.size, old.root))
-        write_key(place.key, key)  # last: after a crash before it the same call makes another
+        replace(paths.verifier_key, keys.encode())
+        _publish(paths, key, Checkpoint(key.verifier.name, old.size, old.root))
+        write_key(paths.key, key)  # last: after a crash before it the same call makes another
         return key
 
 
-def _of_any(note: bytes, keys: Sequence[str], place: LogPaths) -> Checkpoint:
+def _of_any(note: bytes, keys: Sequence[str], paths: LogPaths) -> Checkpoint:
     """Read a checkpoint that one of the verifier keys signed, tried from the last; Inconsistent."""
     why = ""
     for text in reversed(keys):
@@ -99,11 +99,11 @@ def _of_any(note: bytes, keys: Sequence[str], place: LogPaths) -> Checkpoint:
             return open_checkpoint(note, parse_vkey(text))
         except ProofProblem as problem:
             why = why or str(problem)
-    raise Inconsistent(f"no new key is made, {place.checkpoint} fails: {why}")
+    raise Inconsistent(f"no new key is made, {paths.checkpoint} fails: {why}")
 
 
 def seal(
-    place: LogPaths,
+    paths: LogPaths,
     ledger_id: str,
     head: int,
     *,
@@ -119,48 +119,48 @@ def seal(
     Raises SigningKeyProblem or LogProblem when there is no key or the log cannot be written, and
     Inconsistent when it would contradict what was signed before; then nothing was signed.
     """
-    with _writing(place, waiting):
-        key = read_signing_key(place.key)
+    with _writing(paths, waiting):
+        key = read_signing_key(paths.key)
         if key.verifier.name != origin_of(ledger_id):
             raise SigningKeyProblem(
-                f"{place.key} signs for {key.verifier.name}, not for this ledger's log "
+                f"{paths.key} signs for {key.verifier.name}, not for this ledger's log "
                 f"{origin_of(ledger_id)}: put that one's back, or name it with --signing-key"
             )
-        if not place.verifier_key.exists():  # where a crash came after the key was made
-            replace(place.verifier_key, f"{key.verifier}\n".encode())
-        known = _known(place, key)
+        if not paths.verifier_key.exists():  # where a crash came after the key was made
+            replace(paths.verifier_key, f"{key.verifier}\n".encode())
+        known = _known(paths, key)
         last = known[-1]
         if head < last.size:
             # Another sealer went further since `head` was asked for; or the ledger is shorter.
-            head = min(last.size, last_position(place.ledger))
+            head = min(last.size, last_position(paths.ledger))
         if head < last.size:
             raise Inconsistent(
-                f"nothing is signed: {place.ledger} ends at position {head}, but {last.size} "
+                f"nothing is signed: {paths.ledger} ends at position {head}, but {last.size} "
                 "events were sealed: it was cut off, or is an old copy put back"
             )
         with WorkerPool(head - last.size, processes) as crew:
-            if not _is_whole(place, last):
+            if not _is_whole(paths, last):
                 with WorkerPool(last.size, processes) as larger:
-                    rebuild(place, last, larger, progress or _nobody)
+                    rebuild(paths, last, larger, progress or _nobody)
             for older in known:
-                _check_continues(place, older, last)
+                _check_continues(paths, older, last)
             if head > last.size:
-                if others := definitions(place.ledger):
+                if others := definitions(paths.ledger):
                     raise Inconsistent(
-                        f"nothing is signed, {place.ledger} was changed past the ledger: "
+                        f"nothing is signed, {paths.ledger} was changed past the ledger: "
                         f"{others[0]}; `verify` says more"
                     )
-                return Sealed(last.size, _extend(place, key, last, head, crew, progress or _nobody))
-            _publish(place, key, last)  # where a crash came between signing and publishing
+                return Sealed(last.size, _extend(paths, key, last, head, crew, progress or _nobody))
+            _publish(paths, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
 
 
-def _known(place: LogPaths, key: SigningKey) -> list[Checkpoint]:
+def _known(paths: LogPaths, key: SigningKey) -> list[Checkpoint]:
     """Return what this key is known to have signed, the empty log first, the largest last."""
     known = [Checkpoint(key.verifier.name, 0, EMPTY_ROOT)]
     for note, where in (
-        (read_note(place.checkpoint), place.checkpoint),
-        (last_signed(place), last_signed_path(place.key)),
+        (read_note(paths.checkpoint), paths.checkpoint),
+        (last_signed(paths), last_signed_path(paths.key)),
     ):
         if note is not None:
             try:
@@ -173,17 +173,17 @@ def _known(place: LogPaths, key: SigningKey) -> list[Checkpoint]:
     return sorted(known, key=lambda checkpoint: checkpoint.size)
 
 
-def _is_whole(place: LogPaths, last: Checkpoint) -> bool:
+def _is_whole(paths: LogPaths, last: Checkpoint) -> bool:
     """Return whether the tiles that a longer tree would be built on lead to the signed root."""
     try:
-        return Tree(place.tiles, last.size).root() == last.root
+        return Tree(paths.tiles, last.size).root() == last.root
     except TileMissing:
         return False
 
 
-def _check_continues(place: LogPaths, older: Checkpoint, last: Checkpoint) -> None:
+def _check_continues(paths: LogPaths, older: Checkpoint, last: Checkpoint) -> None:
     """Raise Inconsistent unless one checkpoint is continued by the last."""
-    path = Tree(place.tiles, last.size).consistency_path(older.size)
+    path = Tree(paths.tiles, last.size).consistency_path(older.size)
     try:
         check_consistency(older.size, older.root, last.size, last.root, path)
     except ProofProblem as problem:
@@ -191,27 +191,27 @@ def _check_continues(place: LogPaths, older: Checkpoint, last: Checkpoint) -> No
 
 
 def _extend(
-    place: LogPaths,
+    paths: LogPaths,
     key: SigningKey,
     last: Checkpoint,
     head: int,
     crew: WorkerPool,
     progress: Progress,
 ) -> Checkpoint:
-    grow(place, last.size, head, crew, progress)
-    checkpoint = Checkpoint(key.verifier.name, head, Tree(place.tiles, head).root())
-    _check_continues(place, last, checkpoint)
-    _publish(place, key, checkpoint)
-    drop_partial(place.tiles, last.size, head)
+    grow(paths, last.size, head, crew, progress)
+    checkpoint = Checkpoint(key.verifier.name, head, Tree(paths.tiles, head).root())
+    _check_continues(paths, last, checkpoint)
+    _publish(paths, key, checkpoint)
+    drop_partial(paths.tiles, last.size, head)
     return checkpoint
 
 
-def _publish(place: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
+def _publish(paths: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
     note = key.sign_checkpoint(checkpoint)
-    if note != last_signed(place):
-        keep_last_signed(place.key, note)
-    if note != read_note(place.checkpoint):
-        replace(place.checkpoint, note)
+    if note != last_signed(paths):
+        keep_last_signed(paths.key, note)
+    if note != read_note(paths.checkpoint):
+        replace(paths.checkpoint, note)
 
 
 def _nobody(more: int) -> None:
@@ -219,16 +219,16 @@ def _nobody(more: int) -> None:
 
 
 @contextmanager
-def _writing(place: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
+def _writing(paths: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
     """Be the only one that writes this log; raises Locked, and LogProblem if it cannot be written.
 
     Whoever may read the lock's file can take the lock: it is open to whom the ledger is open to.
     """
-    with _log_problems(place):
-        if not place.folder.is_dir():
-            place.folder.mkdir(exist_ok=True)
-            sync_folder(place.folder.parent)
-        lock = FileLock(place.lock, place.ledger, waiting=waiting, name=place.folder)
+    with _log_problems(paths):
+        if not paths.folder.is_dir():
+            paths.folder.mkdir(exist_ok=True)
+            sync_folder(paths.folder.parent)
+        lock = FileLock(paths.lock, paths.ledger, waiting=waiting, name=paths.folder)
         try:
             with lock:
                 yield
@@ -237,18 +237,18 @@ def _writing(place: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
 
 
 @contextmanager
-def _log_problems(place: LogPaths) -> Iterator[None]:
+def _log_problems(paths: LogPaths) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or place.folder
+        where = error.filename or paths.folder
         raise LogProblem(f"{where} cannot be written: {error.strerror}") from None
 
 
 # -- the tiles of a longer tree: hashed from the rows, written before anything is signed
 
 
-def grow(place: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Progress) -> None:
+def grow(paths: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Progress) -> None:
     """Write the tiles that a tree of `size` leaves has beside those of one of `sealed`, durably.
 
     What the old tree has is not overwritten, but the rows of its last tile are hashed once more.
@@ -257,15 +257,15 @@ def grow(place: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Pr
     begin = max(sealed - 1, 0) // WIDTH
     tops: list[bytes] = []
     jobs = list(pieces(begin, size))
-    written = crew.map(_write_tiles, ((place, *job, sealed) for job in jobs))
+    written = crew.map(_write_tiles, ((paths, *job, sealed) for job in jobs))
     for (first, last), made in zip(jobs, written, strict=True):
         tops += made
         progress(last - max(first - 1, sealed))
     full = sealed // WIDTH
-    _write_above(place.tiles, full, tops[full - begin :], sealed)
+    _write_above(paths.tiles, full, tops[full - begin :], sealed)
 
 
-def rebuild(place: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progress) -> None:
+def rebuild(paths: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progress) -> None:
     """Make tiles anew that were lost or damaged, if the rows are still those that were signed.
 
     Everything is hashed first and written after that: what is there is no worse if the rows are
@@ -274,16 +274,16 @@ def rebuild(place: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progr
     tops: list[bytes] = []
     tail: list[bytes] = []
     jobs = list(pieces(0, last.size))
-    for made, rest in crew.map(_hash_rows, ((place, *job) for job in jobs)):
+    for made, rest in crew.map(_hash_rows, ((paths, *job) for job in jobs)):
         tops += made
         tail = rest
     nodes = merkle.grown(0, tops, tail, before=_nothing)
     if merkle.root(last.size, nodes) != last.root:
         raise Inconsistent(
-            f"nothing is signed: {place.folder} is damaged, and the rows of {place.ledger} are not "
+            f"nothing is signed: {paths.folder} is damaged, and the rows of {paths.ledger} are not "
             f"those that were signed as a log of {last.size} events; `verify` says more"
         )
-    grow(place, 0, last.size, crew, progress)
+    grow(paths, 0, last.size, crew, progress)
 
 
 def drop_partial(tiles: Tiles, sealed: int, size: int) -> None:
@@ -294,12 +294,12 @@ def drop_partial(tiles: Tiles, sealed: int, size: int) -> None:
             tiles.drop_partial(level, index)
 
 
-def _write_tiles(place: LogPaths, first: int, last: int, sealed: int) -> list[bytes]:
+def _write_tiles(paths: LogPaths, first: int, last: int, sealed: int) -> list[bytes]:
     """Hash rows and write their tiles; return the node over each full one."""
-    tiles = place.tiles
+    tiles = paths.tiles
     files: dict[Path, bytes] = {}
     tops = []
-    for index, leaves in _leaves(place, first, last):
+    for index, leaves in _leaves(paths, first, last):
         start = index * WIDTH
         if start < sealed:
             _compare(tiles, index, leaves, min(sealed - start, WIDTH))
@@ -311,24 +311,24 @@ def _write_tiles(place: LogPaths, first: int, last: int, sealed: int) -> list[by
     return tops
 
 
-def _hash_rows(place: LogPaths, first: int, last: int) -> tuple[list[bytes], list[bytes]]:
+def _hash_rows(paths: LogPaths, first: int, last: int) -> tuple[list[bytes], list[bytes]]:
     """Hash rows; return the node over each full tile, and the leaves of a last partial one."""
     tops: list[bytes] = []
-    for _, leaves in _leaves(place, first, last):
+    for _, leaves in _leaves(paths, first, last):
         if len(leaves) < WIDTH:
             return tops, leaves
         tops.append(merkle.top(leaves))
     return tops, []
 
 
-def _leaves(place: LogPaths, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+def _leaves(paths: LogPaths, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
     """Hash rows, tile by tile; raises Inconsistent where there is none to hash."""
-    for index, found, _ in hash_tiles(place.ledger, first, last):
+    for index, found, _ in hash_tiles(paths.ledger, first, last):
         leaves = [leaf for leaf in found if leaf is not None]
         if len(leaves) < len(found):
             raise Inconsistent(
                 f"nothing is signed: position {index * WIDTH + found.index(None) + 1} of "
-                f"{place.ledger} is missing, or holds what the ledger never writes"
+                f"{paths.ledger} is missing, or holds what the ledger never writes"
             )
         yield index, leaves
 

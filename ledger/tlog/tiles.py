@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from ledger.own_folder import remove_folder
 from ledger.problems import LogProblem
 from ledger.tlog import merkle
 
@@ -14,6 +15,9 @@ WIDTH = 256
 HASH = 32
 LEVELS = 8
 """A tile holds 256 hashes of 32 bytes; a level of tiles stands for 8 levels of the tree."""
+
+
+_PARTIAL = re.compile(r"[0-9]{1,3}")
 
 
 class TileMissing(LogProblem):
@@ -76,7 +80,7 @@ class Tiles:
     def drop_partial(self, level: int, index: int) -> None:
         """Remove the partial tiles that a full one has replaced."""
         full = self.path(level, index)
-        shutil.rmtree(full.with_name(f"{full.name}.p"), ignore_errors=True)
+        remove_folder(full.with_name(f"{full.name}.p"), _PARTIAL)
 
 
 class Tree:

@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 
 
 def verify(
-    place: LogPaths,
+    paths: LogPaths,
     key: VerifierKey,
     *,
     full: bool = False,
@@ -54,32 +54,32 @@ def verify(
     A ledger or log that cannot be read is a finding too.
     """
     findings: list[Finding] = []
-    signed = signed_before(place, key, findings)
+    signed = signed_before(paths, key, findings)
     with ExitStack() as stack:
         try:
-            seen = inspect(place.ledger, 0 if signed is None else signed.checkpoint.size)
+            seen = inspect(paths.ledger, 0 if signed is None else signed.checkpoint.size)
             whole = full or against is not None
-            damages = stack.enter_context(read_through(place.ledger)) if whole else None
+            damages = stack.enter_context(read_through(paths.ledger)) if whole else None
         except LedgerProblem as problem:
             return Verdict(None, 0, 0, [*findings, Finding(None, str(problem))])
         findings += seen.findings
         if signed is None:
             return Verdict(None, 0, seen.head, findings)
         checkpoint = signed.checkpoint
-        tree = Tree(place.tiles, checkpoint.size)
+        tree = Tree(paths.tiles, checkpoint.size)
         if against is not None:
             findings += compared_with(tree, key, against, checkpoint, seen.head)
-        after = 0 if whole else verified_before(place, key, tree, findings)
-        findings += _rows(place, tree, checkpoint, after, seen.head, processes, progress)
+        after = 0 if whole else verified_before(paths, key, tree, findings)
+        findings += _rows(paths, tree, checkpoint, after, seen.head, processes, progress)
         findings += [] if damages is None else damages()
     if not findings:
         with suppress(OSError):  # a place that may only be read is verified from the start again
-            replace(place.verified, signed.note)
+            replace(paths.verified, signed.note)
     return Verdict(checkpoint, after, seen.head, sorted(findings, key=_by_position))
 
 
 def _rows(
-    place: LogPaths,
+    paths: LogPaths,
     tree: Tree,
     checkpoint: Checkpoint,
     after: int,
@@ -93,7 +93,7 @@ def _rows(
     jobs = list(pieces(begin, last))
     parts: list[Compared] = []
     with WorkerPool(last - after, processes) as crew:
-        work = ((place, *job, checkpoint.size) for job in jobs)
+        work = ((paths, *job, checkpoint.size) for job in jobs)
         for (first, end), part in zip(jobs, crew.map(compare, work), strict=True):
             parts.append(part)
             if progress is not None:
@@ -105,8 +105,8 @@ def _rows(
         return broken
     try:
         if head >= checkpoint.size and _root(tree, found) == checkpoint.root:
-            return _damaged(place, tree, found)
-        findings = explained(place, tree, checkpoint.root, found.different, found.how_many)
+            return _damaged(paths, tree, found)
+        findings = explained(paths, tree, checkpoint.root, found.different, found.how_many)
         return findings + (_hidden(tree, checkpoint, found) if head >= checkpoint.size else [])
     except TileMissing as problem:
         return [Finding(None, str(problem))]
@@ -133,7 +133,7 @@ def _root(tree: Tree, found: _Found) -> bytes | None:
     return None
 
 
-def _damaged(place: LogPaths, tree: Tree, found: _Found) -> list[Finding]:
+def _damaged(paths: LogPaths, tree: Tree, found: _Found) -> list[Finding]:
     """Return which tiles are not what was signed, while the rows are."""
     tiles = {(0, tile) for tile in found.tiles | found.unread}
     if not found.unread:
@@ -142,7 +142,7 @@ def _damaged(place: LogPaths, tree: Tree, found: _Found) -> list[Finding]:
     return [
         Finding(
             (tile << (LEVELS * (level + 1))) + 1,
-            f"{_name(tree, level, tile)} in {place.folder} is damaged or missing; the rows are as "
+            f"{_name(tree, level, tile)} in {paths.folder} is damaged or missing; the rows are as "
             "they were signed: remove the folder `tile` there and `seal`, which makes it anew",
         )
         for level, tile in sorted(tiles)
@@ -197,16 +197,16 @@ class Compared(NamedTuple):
     """Why the rows cannot be read; empty if they can."""
 
 
-def compare(place: LogPaths, first: int, last: int, size: int) -> Compared:
+def compare(paths: LogPaths, first: int, last: int, size: int) -> Compared:
     """Hash rows and compare them with their leaves in the log of `size`: one piece of work."""
     found = Compared([], [], [], 0, [], "")
     tail: list[bytes] = []
     count = 0
     try:
-        for tile, leaves, present in hash_tiles(place.ledger, first, last):
+        for tile, leaves, present in hash_tiles(paths.ledger, first, last):
             hashes = [leaf or _NO_LEAF for leaf in leaves]
             try:
-                known = place.tiles.read(0, tile, width_in(size, 0, tile))
+                known = paths.tiles.read(0, tile, width_in(size, 0, tile))
             except TileMissing:
                 found.unread.append(tile)
             else:

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.backup.backing_up import Ways
-from ledger.backup.checking import unsound
-from ledger.backup.copying import copy_file, set_journal, snapshot
-from ledger.backup.draft import Draft
-from ledger.backup.log import copy_log
+from ledger.backup.backup import CopyOptions, unsound
+from ledger.backup.staging import Draft, copy_file, copy_log, file_state, set_journal
 from ledger.durable import replace
 from ledger.problems import BackupProblem, Inconsistent, Stale, Unsound
 from ledger.store.file import check_file, storage_problems
@@ -52,10 +49,10 @@ def verifier_of(backup: Path) -> VerifierKey:
     is better.
     """
     check_file(backup)
-    place = log_paths(backup)
-    if not place.verifier_key.is_file():
-        raise _without_log(place)
-    return need_verifier_key(place)
+    paths = log_paths(backup)
+    if not paths.verifier_key.is_file():
+        raise _without_log(paths)
+    return need_verifier_key(paths)
 
 
 def restore(
@@ -63,7 +60,7 @@ def restore(
     draft: Draft,
     key: VerifierKey,
     kept: Sequence[Kept],
-    ways: Ways,
+    options: CopyOptions,
     *,
     stale_ok: bool = False,
 ) -> Restored:
@@ -77,23 +74,23 @@ def restore(
     missing from the backup, unless `stale_ok`; LedgerProblem for what hinders.
     """
     check_file(backup)
-    source, copy = log_paths(backup), draft.place
+    source, copy = log_paths(backup), draft.paths
     own = read_note(source.checkpoint)
     if own is None and not kept:
         raise _without_log(source)
     largest = None if own is None else _opened(own, key, source.checkpoint)
     others = [(_opened(each.note, key, each.where), each) for each in kept]
-    with snapshot(backup) as held, ways.bar("copying", held.pages) as told:
-        copy_file(held, copy.ledger, draft.target, told)
+    with file_state(backup) as held, options.bar("copying", held.pages) as progress:
+        copy_file(held, copy.ledger, draft.target, progress)
         head = held.head
     if own is not None and largest is not None:
         keys = read_note(source.verifier_key) or b""
         if keys.decode(errors="replace").split()[-1:] != [str(key)]:
             keys = f"{key}\n".encode()
         copy_log(source, copy, largest.size, own, keys)
-    with ways.bar("verifying", head) as told:
+    with options.bar("verifying", head) as progress:
         of_log = None if largest is None else key
-        findings = unsound(copy, of_log, processes=ways.processes, told=told)
+        findings = unsound(copy, of_log, processes=options.processes, progress=progress)
     if findings:
         raise Unsound([each.replace(str(copy.ledger), str(backup)) for each in findings])
     if largest is None:
@@ -103,7 +100,7 @@ def restore(
         if checkpoint.size > head:
             stale.append(_missing(backup, head, checkpoint.size, each.where))
         else:
-            _hold_against(copy, backup, largest, checkpoint, each, ways)
+            _hold_against(copy, backup, largest, checkpoint, each, options)
             if largest is None or checkpoint.size > largest.size:
                 largest = checkpoint
     if stale and (largest is None or not stale_ok):
@@ -114,7 +111,7 @@ def restore(
 
 def finish(draft: Draft) -> None:
     """Make the draft a ledger that is written to, under its name; raises BackupProblem."""
-    file = draft.place.ledger
+    file = draft.paths.ledger
     with storage_problems(draft.target):
         # A backup may be kept where it is read-only.
         file.chmod(file.stat().st_mode | stat.S_IWUSR)
@@ -128,15 +125,18 @@ def _hold_against(
     own: Checkpoint | None,
     checkpoint: Checkpoint,
     kept: Kept,
-    ways: Ways,
+    options: CopyOptions,
 ) -> None:
     """Compare a log, made longer from the rows if need be, with a checkpoint; raises Unsound."""
     size = 0 if own is None else own.size
     try:
         if checkpoint.size > size:
             more = checkpoint.size - size
-            with WorkerPool(more, ways.processes) as crew, ways.bar("hashing", more) as told:
-                grow(copy, size, checkpoint.size, crew, told)
+            with (
+                WorkerPool(more, options.processes) as crew,
+                options.bar("hashing", more) as progress,
+            ):
+                grow(copy, size, checkpoint.size, crew, progress)
         tree = Tree(copy.tiles, max(size, checkpoint.size))
         if tree.root_at(checkpoint.size) != checkpoint.root:
             raise Inconsistent(
@@ -150,9 +150,9 @@ def _hold_against(
         drop_partial(copy.tiles, size, checkpoint.size)
 
 
-def _without_log(place: LogPaths) -> BackupProblem:
+def _without_log(paths: LogPaths) -> BackupProblem:
     return BackupProblem(
-        f"{place.ledger} cannot be verified, it has no log beside it ({place.folder}): name the "
+        f"{paths.ledger} cannot be verified, it has no log beside it ({paths.folder}): name the "
         "log's verifier key (--key) and a checkpoint that was kept elsewhere (--against); one that "
         "never had a log gets it by `seal --new-key`"
     )
