@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,9 +14,11 @@ from attempt_ledger.cli.context import Call, call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-
-if TYPE_CHECKING:
-    from ledger.backup.backup import BackedUp
+from attempt_ledger.cli.progress import counting
+from attempt_ledger.cli.sealing import processes, seal_now
+from ledger.backup.backup import BackedUp, CopyOptions, Note, back_up, keep_note, note_path
+from ledger.problems import Inconsistent, Unsound
+from ledger.tlog.checkpoint import log_paths
 
 
 @command(
@@ -41,12 +43,6 @@ def backup(
     Keys are not in it: neither the key file of personal fields (see `keys backup`) nor the signing
     key. `restore` puts it back. What was backed up last is noted in LEDGER.last-backup.
     """
-    from attempt_ledger.cli.progress import counting
-    from attempt_ledger.cli.sealing import processes, seal_now
-    from ledger.backup.backup import CopyOptions, back_up
-    from ledger.problems import Inconsistent, Unsound
-    from ledger.tlog.checkpoint import log_paths
-
     if file.name in ("", ".."):
         raise CallProblem(f"{file} is a folder: name the file that is to be made in it")
     call = call_of(context)
@@ -90,8 +86,6 @@ def _told(file: Path, made: BackedUp) -> None:
 
 def _note(ledger: Path, file: Path, made: BackedUp) -> None:
     """Leave the note for `doctor`; that it cannot be left spoils no backup."""
-    from ledger.backup.backup import Note, keep_note, note_path
-
     size, root = (0, b"") if made.checkpoint is None else made.checkpoint[1:]
     note = Note(
         clock.now(), made.position, os.path.abspath(file), size, base64.b64encode(root).decode()
@@ -103,7 +97,6 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
 
 
 def _kept_apart(call: Call) -> None:
-    from ledger.tlog.checkpoint import log_paths
 
     keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
     signing = log_paths(call.path, call.signing_key).key

@@ -10,6 +10,8 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to
 from attempt_ledger.cli.problems import DONE
+from ledger.tlog.checkpoint import log_paths, need_verifier_key
+from ledger.tlog.proof import signed_head
 
 
 @command(
@@ -32,9 +34,6 @@ def checkpoint(
     `verify --against` it. It says the log's name, how many events it holds and the root of the tree
     over them, in the format of c2sp.org/tlog-checkpoint.
     """
-    from ledger.tlog.checkpoint import log_paths, need_verifier_key
-    from ledger.tlog.proof import signed_head
-
     call = call_of(context)
     call.check()
     paths = log_paths(call.path, call.signing_key)

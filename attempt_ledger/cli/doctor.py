@@ -6,22 +6,21 @@ import json
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import Call, call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, clean, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
-
-if TYPE_CHECKING:
-    from attempt_ledger.doctor.findings import Finding
-    from attempt_ledger.doctor.subject import Bounds, Depth, Patient
-    from ledger.ledger import Ledger
+from attempt_ledger.doctor.examine import examine
+from attempt_ledger.doctor.findings import Finding, State, worst
+from attempt_ledger.doctor.subject import Bounds, Depth, Patient
+from ledger.ledger import Ledger
+from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 _MEGABYTE = 1_000_000
 
@@ -68,10 +67,6 @@ def doctor(
     it changes nothing. Each check is ok, a warning, or wrong, with a remedy. Exit code 1: something
     is wrong. docs/doctor.md lists every code that --format json may give.
     """
-    from attempt_ledger.doctor.examine import examine
-    from attempt_ledger.doctor.findings import State, worst
-    from attempt_ledger.doctor.subject import Bounds, Depth
-
     if quick and full:
         raise CallProblem("--quick reads less and --full reads more: give one of them")
     call = call_of(context)
@@ -94,8 +89,7 @@ def doctor(
     return REFUSED if worst(findings) is State.wrong else DONE
 
 
-def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
-    from attempt_ledger.doctor.subject import Patient
+def _patient(call: Call, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
 
     path = Path(os.path.realpath(call.path))
     return Patient(
@@ -110,16 +104,13 @@ def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> 
     )
 
 
-def _opened(call: Access, patient: Patient) -> Ledger:
-    from ledger.ledger import Ledger
+def _opened(call: Call, patient: Patient) -> Ledger:
 
     return Ledger.open(patient.path, clock=clock.now, keys=call.keys, read_only=True)
 
 
 def _length(option: str, text: str) -> int:
     """Read a length of time, in microseconds: days have 24 hours here; raises CallProblem."""
-    from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
-
     try:
         duration = parse_duration(text)
     except ValueError as error:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of, no_candidate
+from attempt_ledger.cli.context import Call, call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.sealing import seal_after
 from attempt_ledger.cli.viewing import ViewsFile, views_of
-
-if TYPE_CHECKING:
-    from ledger.ledger import Ledger
-    from ledger.privacy.erasure import Forgotten
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from ledger.privacy.erasure import Forgotten, NothingRecorded, certificate, forgotten_at, reason_of
+from ledger.privacy.erasure import forget as forget_it
+from ledger.problems import LogProblem
+from ledger.tlog.checkpoint import log_paths
+from replay.purging import purge
 
 
 @command(
@@ -61,9 +64,6 @@ def forget(
     Running it again changes nothing. Backups of keys must be destroyed by whoever has them:
     `keys restore` puts back no key of a forgotten candidate.
     """
-    from ledger.privacy.erasure import NothingRecorded
-    from ledger.privacy.erasure import forget as forget_it
-
     if reason is not None and not reason.strip():
         raise CallProblem("--reason should say why")
     call = call_of(context)
@@ -100,7 +100,6 @@ def _tell(candidate: str, done: Forgotten) -> None:
 
 
 def _purge(ledger: Ledger, views: Path) -> int:
-    from replay.purging import purge
 
     purged = purge(ledger, views)
     for path in purged.removed:
@@ -114,9 +113,6 @@ def _purge(ledger: Ledger, views: Path) -> int:
 
 def _tell_backups(ledger: Ledger, candidate: str) -> None:
     """Remind of the backups that may hold the key, while they may be used."""
-    from ledger.instants import format_instant
-    from ledger.privacy.erasure import forgotten_at, reason_of
-
     event = forgotten_at(ledger.stream(f"candidate/{candidate}"))
     assert event is not None
     _, backups = reason_of(ledger, event)
@@ -128,12 +124,9 @@ def _tell_backups(ledger: Ledger, candidate: str) -> None:
             )
 
 
-def _certify(call: Access, ledger: Ledger, candidate: str, path: Path) -> int:
-    from ledger.privacy.erasure import certificate
-    from ledger.problems import LogProblem
-    from ledger.tlog.checkpoint import log_paths
+def _certify(call: Call, ledger: Ledger, candidate: str, path: Path) -> int:
 
-    call.seal_after(ledger)
+    seal_after(ledger, call.signing_key)
     try:
         signed = certificate(ledger, log_paths(ledger.path, call.signing_key), candidate)
     except LogProblem as problem:

@@ -13,6 +13,9 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
+from ledger.instants import format_instant
+from ledger.privacy.key_backups import back_up
+from ledger.privacy.key_backups import restore as put_back
 
 _DAY = 86_400_000_000
 
@@ -37,9 +40,6 @@ def backup(
     The file says until when; after that `keys restore` refuses it. `forget` reminds of the copies
     that may hold the key it destroys.
     """
-    from ledger.instants import format_instant
-    from ledger.privacy.key_backups import back_up
-
     now = clock.now()
     with call_of(context).open(to_write=True) as ledger:
         made = back_up(ledger, file, now=now, until=now + days * _DAY)
@@ -68,8 +68,6 @@ def restore(
 
     Exit code 1: a candidate has another key here than in the backup; the one here is kept.
     """
-    from ledger.privacy.key_backups import restore as put_back
-
     with call_of(context).open(to_write=True) as ledger:
         done = put_back(ledger, file, now=clock.now(), expired=expired, actor=actor)
         say(f"{ledger.vault.path}: {done.back:,} key{'s' * (done.back != 1)} put back")

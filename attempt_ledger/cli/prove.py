@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,13 +11,13 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.sealing import kept_file
 from attempt_ledger.cli.values import position
-from attempt_ledger.cli.verify import kept_file
-
-if TYPE_CHECKING:
-    from ledger.events import Recorded
-    from ledger.ledger import Ledger
-    from ledger.tlog.verify_proof import VerifierKey
+from ledger.events import Recorded
+from ledger.ledger import Ledger
+from ledger.tlog.checkpoint import log_paths, need_verifier_key
+from ledger.tlog.proof import Unprovable, prove_between, prove_event
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_checkpoint
 
 
 @command(
@@ -51,9 +51,6 @@ def prove(
     that is handed to auditors, with the log's verifier key (`checkpoint --key`). Personal fields
     are in it as ciphertext. Exit code 1: the ledger is not as it was signed.
     """
-    from ledger.tlog.checkpoint import log_paths, need_verifier_key
-    from ledger.tlog.proof import Unprovable, prove_between, prove_event
-
     if (event is None) == (between is None):
         raise CallProblem("prove takes an EVENT (SOURCE ID, or @POSITION), or --between A B")
     call = call_of(context)
@@ -92,9 +89,6 @@ def _event(ledger: Ledger, words: list[str]) -> Recorded:
 
 def _size(word: str, key: VerifierKey) -> int:
     """Read the size of a log: of a checkpoint's, which must be this log's, or a position."""
-    from ledger.tlog.proof import Unprovable
-    from ledger.tlog.verify_proof import ProofProblem, open_checkpoint
-
     if word.startswith("@"):
         return position("--between", word)
     note = kept_file(Path(word))

@@ -6,19 +6,34 @@ import base64
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command
+from attempt_ledger import clock
+from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.cli.everybody import cores
+from attempt_ledger.cli.options import ACTOR, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.restoring import compare, complete, copied, forget_again_in
-from attempt_ledger.cli.verify import Key
-
-if TYPE_CHECKING:
-    from ledger.backup.restore import Restored
+from attempt_ledger.cli.progress import counting
+from attempt_ledger.cli.sealing import Key, kept_file, key_of, processes
+from attempt_ledger.cli.viewing import compiled, views_of, ways
+from attempt_ledger.places import cache_folder
+from ledger.backup.backup import CopyOptions
+from ledger.backup.restore import Kept, Restored, finish, restore, verifier_of
+from ledger.backup.staging import Draft, drafting
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from ledger.privacy.erasure import destroy_again, forget_again, forgotten_elsewhere
+from ledger.privacy.vault import KEY_FILE
+from ledger.problems import LedgerProblem, Stale, Unsound
+from ledger.tlog.checkpoint import LogPaths, last_signed, log_paths
+from ledger.tlog.note import last_signed_path
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_checkpoint
+from replay.read_model.rebuild import rebuild
+from replay.same_answers import answers_of
+from replay.snapshot import HEAD, snapshot_at
 
 
 @command(
@@ -68,10 +83,6 @@ def restore(
     or where --keys and --signing-key say. Whoever was forgotten is forgotten again. --ledger is not
     looked at.
     """
-    from ledger.backup.restore import finish
-    from ledger.backup.staging import drafting
-    from ledger.problems import Stale, Unsound
-
     call = replace(call_of(context), path=Path(os.path.abspath(new)))
     try:
         with drafting(new) as draft:
@@ -112,3 +123,115 @@ def _told(new: Path, restored: Restored) -> None:
             "what is missing is lost here: a signing key that signed it will sign nothing that "
             "contradicts it; docs/operations.md says how to go on"
         )
+
+
+def copied(
+    call: Call,
+    backup: Path,
+    draft: Draft,
+    against: Path | None,
+    key: str | None,
+    stale_ok: bool,
+) -> Restored:
+    """Copy the backup into the draft, held against every checkpoint that is known here."""
+    kept = [] if against is None else [Kept(against, kept_file(against))]
+    verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
+    signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
+    ways = CopyOptions(processes(), counting)
+    return restore(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
+
+
+def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
+    """Return the last checkpoint that the signing key signed, if that is known here.
+
+    A key must not sign a log that contradicts what it signed before; where it lies without its
+    memory, nothing here can tell.
+    """
+    note, where = last_signed(paths), last_signed_path(paths.key)
+    if note is None:
+        if paths.key.exists() and not is_held:
+            say(
+                f"there is no {where}: whether {paths.key} signed more than is in the backup "
+                "cannot be told; --against a checkpoint that was kept elsewhere can"
+            )
+        return []
+    try:
+        open_checkpoint(note, key)
+    except ProofProblem as problem:
+        say(f"{where} is passed over: {problem}")
+        return []
+    return [Kept(where, note)]
+
+
+def forget_again_in(call: Call, draft: Draft) -> None:
+    """Destroy, in the key file that is there, the keys of all who were forgotten."""
+    keys = keys_of(call)
+    with Ledger.open(draft.paths.ledger, clock=clock.now, keys=keys) as ledger:
+        if keys.exists():
+            with ledger.vault.reading():
+                pass  # or it is another's
+            gone = destroy_again(ledger)
+            if gone:
+                say(f"destroyed again, the keys of {len(gone):,} who were forgotten")
+        elif ledger.about(KEY_FILE) is not None:
+            say(
+                f"personal fields stay closed: there is no key file at {keys}; put it there, or "
+                "call `keys restore`"
+            )
+
+
+def keys_of(call: Call) -> Path:
+    """Return where the key file of the ledger lies, or is to lie."""
+    return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
+
+
+def compare(backup: Path, draft: Draft) -> None:
+    """Compute everybody's standing from the backup and from the copy; raises Unsound."""
+    now = clock.now()
+    compiled()
+    answers = []
+    for path in (backup, draft.paths.ledger):
+        with (
+            Ledger.open(path, clock=clock.now, read_only=True) as ledger,
+            counting("answering", ledger.head().position) as told,
+        ):
+            moment = snapshot_at(ledger, now, HEAD, now=now).moment
+            answers.append(
+                answers_of(ledger, moment, cache=cache_folder(say), workers=cores(), progress=told)
+            )
+    if answers[0] != answers[1]:
+        raise Unsound([f"the copy of {backup} answers otherwise than {backup} itself"])
+    say(
+        f"as of {format_instant(now)} both give the same {answers[0].rows:,} standings "
+        f"(SHA-256 {answers[0].sha256})"
+    )
+
+
+def complete(call: Call, *, is_stale: bool) -> bool:
+    """Do what a ledger in use needs: the forgotten named again, sealed, with views.
+
+    To a stale one nothing is added: the events that are missing may yet come back, and theirs are
+    the next positions. The ledger stands whatever becomes of its views: False if they could not be
+    built.
+    """
+    has_keys = keys_of(call).exists()
+    if is_stale:
+        with call.open() as ledger:
+            if has_keys and (gone := forgotten_elsewhere(ledger)):
+                say(
+                    f"{len(gone):,} were forgotten after the backup was made, which is among what "
+                    "is missing: their keys stay destroyed; `doctor` names them"
+                )
+    else:
+        with call.open(to_write=True) as ledger:  # which seals, if there is anything to
+            if has_keys and (gone := forget_again(ledger, actor=ACTOR, time=clock.now())):
+                say(f"recorded again, that {len(gone):,} were forgotten after the backup was made")
+    path = views_of(call, None)
+    try:
+        with call.open() as ledger:
+            rebuild(ledger, path, ways(), lambda difference: None)
+    except LedgerProblem as problem:
+        say(f"the ledger stands, without its views: {problem}; `rebuild` builds them")
+        return False
+    say(f"{path} is built")
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,11 +12,12 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
-
-if TYPE_CHECKING:
-    from ledger.ledger import Ledger
-    from ledger.problems import LedgerProblem
-    from ledger.tlog.checkpoint import LogPaths
+from attempt_ledger.cli.sealing import seal_now
+from ledger.ledger import Ledger
+from ledger.problems import Inconsistent, LedgerProblem
+from ledger.tlog.checkpoint import LogPaths, log_paths
+from ledger.tlog.follower import follow
+from ledger.tlog.sealer import make_key, renew_key
 
 
 @command(
@@ -47,10 +48,6 @@ def seal(
     one is for what else writes, and for what could not be sealed then. Nothing is signed that
     contradicts what was signed before: then the exit code is 1, and `verify` says what is wrong.
     """
-    from attempt_ledger.cli.sealing import seal_now
-    from ledger.problems import Inconsistent
-    from ledger.tlog.checkpoint import log_paths
-
     call = call_of(context)
     with call.open() as ledger:
         paths = log_paths(ledger.path, call.signing_key)
@@ -69,7 +66,6 @@ def seal(
 
 
 def _make_key(ledger: Ledger, paths: LogPaths) -> None:
-    from ledger.tlog.sealer import make_key, renew_key
 
     make = renew_key if paths.checkpoint.exists() else make_key
     key = make(paths, str(ledger.about("ledger")))
@@ -78,9 +74,6 @@ def _make_key(ledger: Ledger, paths: LogPaths) -> None:
 
 def _follow(ledger: Ledger, paths: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    from attempt_ledger.cli.sealing import seal_now
-    from ledger.tlog.follower import follow
-
     said: set[str] = set()
 
     def wait(seconds: float) -> bool:

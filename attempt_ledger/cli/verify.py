@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import Call, call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.sealing import processes
+from attempt_ledger.cli.sealing import Key, kept_file, key_of, processes
+from attempt_ledger.places import cache_folder
+from ledger.own_folder import NotOurs
+from ledger.tlog.checkpoint import (
+    log_paths,
+    sealed_size,
+    verified_size,
+)
+from ledger.tlog.verify import Verdict
+from ledger.tlog.verify import verify as verify_log
+from replay.columns.cache import ColumnCache, folder_of
 
-if TYPE_CHECKING:
-    from ledger.tlog.checkpoint import LogPaths
-    from ledger.tlog.verify import Verdict
-    from ledger.tlog.verify_proof import VerifierKey
-
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        metavar="VKEY",
-        help="The log's verifier key, or a file that holds it. An outsider has it from somebody "
-        "trusted. Default: the one beside the ledger.",
-    ),
-]
 _MOST_SAID = 20
 
 
@@ -70,9 +65,6 @@ def verify(
     A column cache beside the ledger is then computed anew from the rows, and removed if it differs:
     it makes answers quick, and proves nothing. That is said, with exit code 1.
     """
-    from ledger.tlog.checkpoint import log_paths, sealed_size, verified_size
-    from ledger.tlog.verify import verify
-
     call = call_of(context)
     call.check()
     paths = log_paths(call.path, call.signing_key)
@@ -82,14 +74,14 @@ def verify(
     if not full and note is None:
         rows = max(0, rows - verified_size(paths))
     with counting("verifying", rows) as told:
-        verdict = verify(
+        verdict = verify_log(
             paths, verifier, full=full, against=note, processes=processes(), progress=told
         )
     code = _told(verdict)
     return max(code, _check_columns(call)) if code == DONE else code
 
 
-def _check_columns(call: Access) -> int:
+def _check_columns(call: Call) -> int:
     """Hold the column cache against the rows, which are as they were signed; return the exit code.
 
     Another account's, or a linked one, is not used by this account, and left as it is.
@@ -97,9 +89,6 @@ def _check_columns(call: Access) -> int:
     if not os.path.lexists(f"{os.path.realpath(call.path)}.columns"):
         return DONE
     # Here, since most ledgers that are verified have none: what reads one takes half a second.
-    from attempt_ledger.places import cache_folder
-    from ledger.own_folder import NotOurs
-    from replay.columns.cache import ColumnCache, folder_of
 
     with call.open() as ledger, counting("comparing", ledger.head().position) as told:
         folder = folder_of(ledger.path)
@@ -114,29 +103,6 @@ def _check_columns(call: Access) -> int:
         return DONE
     say(f"the column cache in {folder} was removed: {problem}")
     return REFUSED
-
-
-def key_of(text: str | None, paths: LogPaths) -> VerifierKey:
-    """Read the verifier key that a call names, or else the one beside the ledger."""
-    from ledger.tlog.checkpoint import need_verifier_key
-    from ledger.tlog.verify_proof import ProofProblem, read_key
-
-    if text is None:
-        return need_verifier_key(paths)
-    try:
-        return read_key(text)
-    except ProofProblem as problem:
-        raise CallProblem(f"--key: {problem}") from None
-
-
-def kept_file(path: Path) -> bytes:
-    """Read a checkpoint or proof that a call names; raises OSError, CallProblem above 16 MB."""
-    from ledger.tlog.verify_proof import ProofProblem, read_file
-
-    try:
-        return read_file(path)
-    except ProofProblem as problem:
-        raise CallProblem(str(problem)) from None
 
 
 def _told(verdict: Verdict) -> int:

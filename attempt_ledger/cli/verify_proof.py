@@ -11,7 +11,9 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.verify import Key, kept_file, key_of
+from attempt_ledger.cli.sealing import Key, kept_file, key_of
+from ledger.tlog.checkpoint import log_paths
+from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
 
 
 @command(
@@ -41,9 +43,6 @@ def verify_proof(
     ledger/tlog/verify_proof.py of it does the same and needs only Python and its library
     `cryptography`. Exit code 1: the proof does not hold, and standard error says why.
     """
-    from ledger.tlog.checkpoint import log_paths
-    from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
-
     call = call_of(context)
     verifier = key_of(key, log_paths(call.path, call.signing_key))
     proof = kept_file(file)

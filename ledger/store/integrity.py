@@ -63,7 +63,7 @@ def last_position(path: Path) -> int:
 
 
 def id_of(path: Path) -> str:
-    """Return a ledger's own id, which is in no event; empty if it has none. Raises LedgerProblem."""
+    """Return a ledger's own id, which is in no event, or an empty text; raises LedgerProblem."""
     with storage_problems(path), closing(connect_reader(path)) as connection:
         found = connection.execute("SELECT value FROM about WHERE name = 'ledger'").fetchone()
         return "" if found is None else str(found[0])
