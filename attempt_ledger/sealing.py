@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from attempt_ledger.access import Access
-from ledger.intake.results import WORTH_BYTES
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from ledger.tlog import sealer
 from ledger.tlog.checkpoint import log_paths, sealed_size
 from ledger.tlog.follower import SealingBeside
+
+WORTH_BYTES = 4 << 20
+"""From an import of so much on another process seals beside it."""
 
 
 def seal_after(access: Access, ledger: Ledger) -> None:

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.sealing import processes, seal_now
+from attempt_ledger.sealing import processes, seal_now
 from ledger.backup.backup import BackedUp, CopyOptions, Note, back_up, keep_note, note_path
 from ledger.problems import Inconsistent, Unsound
 from ledger.tlog.checkpoint import log_paths
@@ -52,7 +53,7 @@ def backup(
             made = back_up(
                 paths,
                 file,
-                lambda head: seal_now(ledger, paths, head),
+                lambda head: seal_now(call, ledger, head),
                 CopyOptions(processes(), counting),
             )
         except (Unsound, Inconsistent) as problem:
@@ -96,7 +97,7 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
         say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is made")
 
 
-def _kept_apart(call: Call) -> None:
+def _kept_apart(call: Access) -> None:
 
     keys = Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
     signing = log_paths(call.path, call.signing_key).key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +10,20 @@ import typer
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to
-from attempt_ledger.cli.problems import DONE
-from ledger.tlog.checkpoint import log_paths, need_verifier_key
+from attempt_ledger.cli.problems import DONE, CallProblem
+from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.proof import signed_head
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, read_file, read_key
+
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="VKEY",
+        help="The log's verifier key, or a file that holds it. An outsider has it from somebody "
+        "trusted. Default: the one beside the ledger.",
+    ),
+]
 
 
 @command(
@@ -42,3 +54,21 @@ def checkpoint(
     with bytes_to(output) as file:
         file.write(content)
     return DONE
+
+
+def key_of(text: str | None, paths: LogPaths) -> VerifierKey:
+    """Read the verifier key that a call names, or else the one beside the ledger."""
+    if text is None:
+        return need_verifier_key(paths)
+    try:
+        return read_key(text)
+    except ProofProblem as problem:
+        raise CallProblem(f"--key: {problem}") from None
+
+
+def kept_file(path: Path) -> bytes:
+    """Read a checkpoint or proof that a call names; raises OSError, CallProblem above 16 MB."""
+    try:
+        return read_file(path)
+    except ProofProblem as problem:
+        raise CallProblem(str(problem)) from None

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, clean, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
@@ -89,7 +90,7 @@ def doctor(
     return REFUSED if worst(findings) is State.wrong else DONE
 
 
-def _patient(call: Call, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
+def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
 
     path = Path(os.path.realpath(call.path))
     return Patient(
@@ -104,7 +105,7 @@ def _patient(call: Call, views: Path | None, bounds: Bounds, depth: Depth) -> Pa
     )
 
 
-def _opened(call: Call, patient: Patient) -> Ledger:
+def _opened(call: Access, patient: Patient) -> Ledger:
 
     return Ledger.open(patient.path, clock=clock.now, keys=call.keys, read_only=True)
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of, no_candidate
+from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.sealing import seal_after
 from attempt_ledger.cli.viewing import ViewsFile, views_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
@@ -124,9 +124,9 @@ def _tell_backups(ledger: Ledger, candidate: str) -> None:
             )
 
 
-def _certify(call: Call, ledger: Ledger, candidate: str, path: Path) -> int:
+def _certify(call: Access, ledger: Ledger, candidate: str, path: Path) -> int:
 
-    seal_after(ledger, call.signing_key)
+    call.seal_after(ledger)
     try:
         signed = certificate(ledger, log_paths(ledger.path, call.signing_key), candidate)
     except LogProblem as problem:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from attempt_ledger.cli.checkpoint import kept_file
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.sealing import kept_file
 from attempt_ledger.cli.values import position
 from ledger.events import Recorded
 from ledger.ledger import Ledger

@@ -11,17 +11,20 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import cores
 from attempt_ledger.cli.options import ACTOR, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.sealing import Key, kept_file, key_of, processes
 from attempt_ledger.cli.viewing import compiled, views_of, ways
 from attempt_ledger.places import cache_folder
+from attempt_ledger.sealing import processes
 from ledger.backup.backup import CopyOptions
-from ledger.backup.restore import Kept, Restored, finish, restore, verifier_of
+from ledger.backup.restore import Kept, Restored, finish, verifier_of
+from ledger.backup.restore import restore as copy_and_verify
 from ledger.backup.staging import Draft, drafting
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
@@ -126,7 +129,7 @@ def _told(new: Path, restored: Restored) -> None:
 
 
 def copied(
-    call: Call,
+    call: Access,
     backup: Path,
     draft: Draft,
     against: Path | None,
@@ -138,7 +141,7 @@ def copied(
     verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
     signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
     ways = CopyOptions(processes(), counting)
-    return restore(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
+    return copy_and_verify(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
 
 
 def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
@@ -163,7 +166,7 @@ def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]
     return [Kept(where, note)]
 
 
-def forget_again_in(call: Call, draft: Draft) -> None:
+def forget_again_in(call: Access, draft: Draft) -> None:
     """Destroy, in the key file that is there, the keys of all who were forgotten."""
     keys = keys_of(call)
     with Ledger.open(draft.paths.ledger, clock=clock.now, keys=keys) as ledger:
@@ -180,7 +183,7 @@ def forget_again_in(call: Call, draft: Draft) -> None:
             )
 
 
-def keys_of(call: Call) -> Path:
+def keys_of(call: Access) -> Path:
     """Return where the key file of the ledger lies, or is to lie."""
     return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
 
@@ -207,7 +210,7 @@ def compare(backup: Path, draft: Draft) -> None:
     )
 
 
-def complete(call: Call, *, is_stale: bool) -> bool:
+def complete(call: Access, *, is_stale: bool) -> bool:
     """Do what a ledger in use needs: the forgotten named again, sealed, with views.
 
     To a stale one nothing is added: the events that are missing may yet come back, and theirs are

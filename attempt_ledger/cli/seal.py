@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.sealing import seal_now
+from attempt_ledger.sealing import seal_now
 from ledger.ledger import Ledger
 from ledger.problems import Inconsistent, LedgerProblem
 from ledger.tlog.checkpoint import LogPaths, log_paths
@@ -55,8 +56,8 @@ def seal(
             if new_key:
                 _make_key(ledger, paths)
             if follow:
-                return _follow(ledger, paths)
-            sealed = seal_now(ledger, paths, ledger.head().position)
+                return _follow(call, ledger, paths)
+            sealed = seal_now(call, ledger, ledger.head().position)
         except Inconsistent as problem:
             say(str(problem))
             return REFUSED
@@ -72,7 +73,7 @@ def _make_key(ledger: Ledger, paths: LogPaths) -> None:
     say(f"{paths.key} is made; its verifier key is {key.verifier}")
 
 
-def _follow(ledger: Ledger, paths: LogPaths) -> int:
+def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
     said: set[str] = set()
 
@@ -86,6 +87,6 @@ def _follow(ledger: Ledger, paths: LogPaths) -> int:
             say(f"not sealed, and tried again: {problem}")
 
     with suppress(KeyboardInterrupt):
-        seal_now(ledger, paths, ledger.head().position)  # many at once, with a bar
+        seal_now(call, ledger, ledger.head().position)  # many at once, with a bar
         follow(paths, str(ledger.about("ledger")), wait=wait, troubled=troubled)
     return DONE

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger.cli.context import Call, call_of
+from attempt_ledger.access import Access
+from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.sealing import Key, kept_file, key_of, processes
 from attempt_ledger.places import cache_folder
+from attempt_ledger.sealing import processes
 from ledger.own_folder import NotOurs
 from ledger.tlog.checkpoint import (
     log_paths,
@@ -81,7 +83,7 @@ def verify(
     return max(code, _check_columns(call)) if code == DONE else code
 
 
-def _check_columns(call: Call) -> int:
+def _check_columns(call: Access) -> int:
     """Hold the column cache against the rows, which are as they were signed; return the exit code.
 
     Another account's, or a linked one, is not used by this account, and left as it is.

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.sealing import Key, kept_file, key_of
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
 
