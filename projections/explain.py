@@ -40,7 +40,7 @@ from projections.fold.rules import (
     wait_begins,
     wait_entry,
 )
-from projections.fold.verdict import Judged
+from projections.fold.verdict import Judged, reasons_in
 from projections.history import History
 from projections.sentences import Show, span, times
 from retake_policies.durations import say_duration
@@ -133,17 +133,14 @@ def reasons_of(c: Context) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
     verdict = c.judged.verdict
     if verdict.status == UNKNOWN_EXAM:
         return (unknown_exam(c),), ()
-    blocking: list[Reason] = []
-    waived: list[Reason] = []
-    for status, until in enumerate(verdict.blocks, start=RETIRED):
-        if until == NONE:
-            continue
-        bit = verdict.waived & WAIVED_BY[status]
-        if bit:
-            waived.append(under_grant(c, EXPLAIN[status](c), bit))
-        else:
-            blocking.append(EXPLAIN[status](c))
-    return tuple(blocking), tuple(waived)
+    blocking, waived = reasons_in(verdict)
+    return (
+        tuple(EXPLAIN[status](c) for status in blocking),
+        tuple(
+            under_grant(c, EXPLAIN[status](c), verdict.waived & WAIVED_BY[status])
+            for status in waived
+        ),
+    )
 
 
 def unknown_exam(c: Context) -> Reason:

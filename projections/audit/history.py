@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ledger.events import Recorded
-from projections.audit.changes import Seen, Told
+from replay.audit.changes import CandidateRecord, Seen
 from projections.audit.event_columns import (
     ACTOR,
     ANNULLED_BY,

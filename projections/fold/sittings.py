@@ -62,34 +62,43 @@ def gather(
             break
         if not rows.position[i] <= known < rows.annulled[i] or rows.key[i] == without:
             continue
-        key = rows.key[i]
-        h = slot_of(out, key, size)
-        s = out.slot[h]
-        if s < 0:
-            s = out.slot[h] = n
-            n += 1
-            out.key[s] = key
-            out.opened_by[s] = -1
-            out.outcome[s] = PENDING
-            out.outcome_row[s] = -1
-        kind = rows.kind[i]
-        if kind == ATTEMPTED:
-            if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
-                out.opened_by[s] = i
-                out.start[s] = rows.time[i]
-                out.end[s] = rows.until[i] if rows.until[i] != NONE else rows.time[i]
-                out.beta[s] = rows.flag[i]
-                out.position[s] = rows.position[i]
-            continue
-        out.outcome[s] = outcome_of(kind, rows.flag[i])
-        out.outcome_row[s] = i
-        if out.opened_by[s] == -1 and kind != RESULT_REVOKED:
+        n = add_row(rows, i, size, out, n)
+    return in_order(out, n)
+
+
+def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
+    """Add a row that comes after those that are in the n sittings; return how many they are then.
+
+    `size` is that of the table of slots. See `gather`.
+    """
+    key = rows.key[i]
+    h = slot_of(out, key, size)
+    s = out.slot[h]
+    if s < 0:
+        s = out.slot[h] = n
+        n += 1
+        out.key[s] = key
+        out.opened_by[s] = -1
+        out.outcome[s] = PENDING
+        out.outcome_row[s] = -1
+    kind = rows.kind[i]
+    if kind == ATTEMPTED:
+        if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
             out.opened_by[s] = i
             out.start[s] = rows.time[i]
-            out.end[s] = rows.time[i]
-            out.beta[s] = 1 if kind == RESCORED else 0
+            out.end[s] = rows.until[i] if rows.until[i] != NONE else rows.time[i]
+            out.beta[s] = rows.flag[i]
             out.position[s] = rows.position[i]
-    return in_order(out, n)
+        return n
+    out.outcome[s] = outcome_of(kind, rows.flag[i])
+    out.outcome_row[s] = i
+    if out.opened_by[s] == -1 and kind != RESULT_REVOKED:
+        out.opened_by[s] = i
+        out.start[s] = rows.time[i]
+        out.end[s] = rows.time[i]
+        out.beta[s] = 1 if kind == RESCORED else 0
+        out.position[s] = rows.position[i]
+    return n
 
 
 def in_order(out: Sittings, n: int) -> int:

@@ -26,6 +26,7 @@ from projections.fold.rules import (
     RESULT_PENDING,
     RETIRED,
     UNKNOWN_EXAM,
+    WAIVED_BY,
     Blocks,
     blocks_at,
     cap_reached,
@@ -183,3 +184,12 @@ def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged
             return horizon
         horizon = again.horizon
     return NEVER
+
+
+def reasons_in(verdict: Verdict) -> tuple[list[int], list[int]]:
+    """Return the reasons that block and those that a grant waives, each in order of precedence."""
+    if verdict.status == UNKNOWN_EXAM:
+        return [UNKNOWN_EXAM], []
+    holding = [RETIRED + k for k, until in enumerate(verdict.blocks) if until != NONE]
+    waived = [status for status in holding if verdict.waived & WAIVED_BY[status]]
+    return [status for status in holding if status not in waived], waived

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ledger.store.selecting import annulments_among, select
 from projections.audit.backdated import QUERY
-from projections.audit.changes import Told
+from replay.audit.changes import CandidateRecord
 from projections.reports.inputs import INSTANT
 from replay.audit.asked import Asked
 from replay.audit.events import event_columns

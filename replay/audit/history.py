@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from projections.audit.changes import Told
+from replay.audit.changes import CandidateRecord
 from projections.audit.history import QUERY, rows_of
 from projections.catalogue import annulments
 from replay.audit.annulments import FORGOTTEN
