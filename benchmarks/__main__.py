@@ -24,7 +24,7 @@ from benchmarks.table import lines
 BENCHES = {
     "append": "one durable append at a time",
     "importing": "import of a results CSV, whole command",
-    "hostile": "the worst inputs that an import meets, beside a usual one of as many bytes",
+    "hostile": "the worst inputs of imports and audits, beside usual ones of the same size",
     "standing": "one candidate's standing, and the whole command",
     "population": "everybody's standing from the snapshot, beside DuckDB and aggregates",
     "cold": "everybody's standing with no snapshot there",

@@ -1,4 +1,4 @@
-"""The worst inputs that an import meets, beside a usual one of as many bytes, in the same run.
+"""The worst inputs that an import or an audit meets, beside usual ones of the same size.
 
 Each was once, or could be, read in time that grows with the square. `tests/test_intake_hostile.py`
 holds the same inputs to growing with their size.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.data import fresh
@@ -18,6 +19,7 @@ HEADER = "candidate_id,exam,registration_id,started_at,delivery,outcome,result_a
 _AT_MOST = 8.0
 """Times the usual input's seconds: rows that are refused are written, with their reason, too."""
 
+_SITTINGS = 800
 _NOW = 1_622_505_600_000_000  # 2021-06-01
 
 Input = Callable[[int], bytes]
@@ -38,6 +40,53 @@ def figures(options: Options) -> Iterator[Figure]:
             "hostile", f"{size / 1e6:,.1f} MB of {what}", "s", middle(ours), middle(peer),
             "usual rows", at_most=_AT_MOST, all={"ours": ours, "peer": peer},
         )  # fmt: skip
+    yield _histories(options, folder)
+
+
+def _histories(options: Options, folder: Path) -> Figure:
+    """Audit the history of one candidate who sat 800 times, beside those of 800 who sat once."""
+    ours, peer = alternately(
+        min(options.runs, 3), lambda: audited(folder, 1), lambda: audited(folder, _SITTINGS)
+    )
+    return Figure(
+        "hostile", f"audit history of {_SITTINGS} sittings of one candidate", "s",
+        middle(ours), middle(peer), f"{_SITTINGS} candidates", at_most=_AT_MOST,
+        all={"ours": ours, "peer": peer},
+    )  # fmt: skip
+
+
+def audited(folder: Path, candidates: int) -> float:
+    """Audit the histories of so many candidates with 800 sittings in all; processor seconds."""
+    from ledger.intake.results import CsvSettings
+    from ledger.intake.run import Options as Settings
+    from ledger.intake.run import import_file
+    from ledger.intake.sources import open_source
+    from ledger.ledger import Ledger
+    from projections.standing import Moment
+    from replay.audit.query import Conditions
+    from replay.audit.registry import query_named
+    from replay.snapshot import Snapshot
+
+    fresh(folder)
+    begin = datetime(2010, 1, 1, 9, tzinfo=UTC)
+    rows = [
+        f"C-{n % candidates},AZ-104,R-{n},{begin + timedelta(days=4 * n):%Y-%m-%dT%H:%M:%SZ},live,"
+        "fail,,\n"
+        for n in range(_SITTINGS)
+    ]
+    (folder / "a.csv").write_text(HEADER + "".join(rows))
+    with (
+        Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger,
+        open_source(str(folder / "a.csv")) as source,
+    ):
+        import_file(ledger, source, Settings(csv=CsvSettings()), stopwatch=time.monotonic)
+        head = ledger.head()
+        snapshot = Snapshot(ledger, Moment(_NOW, head.recorded_at, head.position))
+        began = time.process_time()
+        for n in range(candidates):
+            for _ in query_named("history").make(snapshot, Conditions(candidate=f"C-{n}")):
+                pass
+        return time.process_time() - began
 
 
 def took(content: bytes, name: str, folder: Path) -> float:

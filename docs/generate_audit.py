@@ -8,14 +8,14 @@ from pathlib import Path
 from generate_reports import columns
 from pages import settle
 
-from replay.audit.registry import AUDITS
+from replay.audit.registry import QUERIES, query_named
 
 PAGE = Path(__file__).with_name("audit.md")
 
 START = """\
 # Audit
 
-<!-- Written by docs/generate_audit.py from projections/audit: change it there. -->
+<!-- Written by docs/generate_audit.py from replay/audit: change it there. -->
 
 For whoever must find out who recorded what, on which facts it was decided, and what it changed.
 That nothing was altered since is shown by the [transparency log](transparency.md): `verify` for all
@@ -107,7 +107,6 @@ With `--changes` each is held against the standing of its candidate as of every 
 was true (of an annulment: from when what it annuls was) until it was recorded, as known just before
 it and with it. That takes some milliseconds a fact, so it is not done unasked.
 """,
-    "annulments": "",
     "exceptions": """\
 What was known is what was recorded before the decision, at the position just before it; what was
 true is as of the decision's `time`. So a decision is judged by what whoever made it could know.
@@ -132,10 +131,9 @@ true is as of the decision's `time`. So a decision is judged by what whoever mad
 def written() -> str:
     """Write all of docs/audit.md."""
     lines = [START]
-    for audit in AUDITS.values():
-        query = audit.query
+    for query in map(query_named, QUERIES):
         lines += [f"## {query.name}: {query.title}", "", query.says, ""]
-        if NOTES[query.name]:
+        if query.name in NOTES:
             lines += [NOTES[query.name]]
         taken = ", ".join(f"`{name}`" for name in sorted(query.takes))
         lines += [f"Conditions, as a receipt names them: {taken}. Rows are told apart by "

@@ -8,15 +8,13 @@ import pyarrow as pa
 
 from ledger.cloudevents import to_cloudevent
 from ledger.ledger import Ledger
-from projections.audit.conditions import Conditions
-from projections.audit.query import Query
 from projections.catalogue import catalogue_of
 from projections.reports.inputs import TABLES, Inputs
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
 from projections.standing import Moment
-from replay.audit.asked import Asked, Progress
-from replay.audit.registry import AUDITS, NEEDED
+from replay.audit.query import Conditions, Query
+from replay.audit.registry import QUERIES, query_named
 from replay.everyone import Everyone
 from replay.inputs import InputsAt
 from replay.receipts import (
@@ -31,6 +29,7 @@ from replay.receipts import (
     policies_of,
 )
 from replay.rows import Rows
+from replay.snapshot import Snapshot
 
 
 class Output(NamedTuple):
@@ -56,7 +55,7 @@ class Output(NamedTuple):
     @property
     def query(self) -> Query | None:
         """The audit query it is of, None for anything else."""
-        return AUDITS[self.receipt.name].query if self.receipt.of == "audit" else None
+        return query_named(self.receipt.name) if self.receipt.of == "audit" else None
 
 
 class Unknown(Exception):
@@ -80,7 +79,7 @@ def compute(
     """
     if of == "audit":
         return audited(
-            everyone.ledger, name, moment, parameters.audit or Conditions(),
+            Snapshot(everyone.ledger, moment), name, parameters.audit or Conditions(),
             form=form, basis=basis, program=program,
         )  # fmt: skip
     if name not in (REPORTS if of == "report" else TABLES):
@@ -110,29 +109,27 @@ def compute(
 
 
 def audited(
-    ledger: Ledger,
+    snapshot: Snapshot,
     name: str,
-    moment: Moment,
     conditions: Conditions,
     *,
     form: Form,
     basis: Basis,
     program: str,
-    progress: Progress = lambda positions: None,
 ) -> Output:
-    """Ask an audit query as known at a moment's position; raises Unknown.
+    """Ask an audit query of all that is known at a snapshot; raises Unknown.
 
     No row is made before it is read.
     """
-    if name not in AUDITS:
+    if name not in QUERIES:
         raise Unknown(f"there is no audit {name!r}")
-    audit = AUDITS[name]
-    if more := sorted(conditions.said - audit.query.takes):
+    query = query_named(name)
+    if more := sorted(conditions.said - {*query.takes}):
         raise Unknown(f"audit {name} has no condition {', '.join(more)}")
-    if (needed := NEEDED.get(name)) is not None and needed not in conditions.said:
-        raise Unknown(f"audit {name} needs the condition {needed}")
-    position = moment.position
-    rows = audit.rows(Asked(ledger, position, conditions, progress))
+    if query.needs is not None and query.needs not in conditions.said:
+        raise Unknown(f"audit {name} needs the condition {query.needs}")
+    ledger, position = snapshot.ledger, snapshot.position
+    rows = Rows(query.schema, lambda: query.make(snapshot, conditions), query.tally)
     return Output(
         rows,
         Receipt(
@@ -144,9 +141,9 @@ def audited(
             position=position,
             event=event_at(ledger, position),
             as_of=None,
-            known_at=moment.known_at,
+            known_at=snapshot.moment.known_at,
             parameters=Parameters(audit=conditions),
-            policies=policies_of(catalogue_of(ledger.catalogue(0, position)), position),
+            policies=policies_of(snapshot.catalogue, position),
             program=program,
             columns=columns_of(rows),
             rows=0,

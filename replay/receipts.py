@@ -22,10 +22,10 @@ from pydantic import (
 from ledger.fields import Instant
 from ledger.ledger import Ledger
 from projections.answers import Answer, Cause
-from projections.audit.conditions import Conditions
 from projections.catalogue import Catalogue
 from projections.reports.inputs import Period
 from projections.standing import Moment
+from replay.audit.query import Conditions
 from replay.formats.json import Batched, write_jsonl
 
 Basis: TypeAlias = Literal["as-published", "restated", "known-at"]

@@ -14,12 +14,12 @@ from told import When, at
 
 from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Ledger
-from projections.audit.conditions import Conditions
 from projections.standing import Moment
-from replay.audit.registry import AUDITS
+from replay.audit.query import Conditions
+from replay.audit.registry import query_named
 from replay.outputs import Output, audited
 from replay.receipts import Form
-from replay.snapshot import Known, snapshot_at
+from replay.snapshot import Known, Snapshot, snapshot_at
 
 PROGRAM = "attempt-ledger 0, as tested"
 INSTANTS = ("recorded_from", "recorded_to", "valid_from", "valid_to")
@@ -51,7 +51,7 @@ def output(
     said = ASKED.get(name, {}) | said
     given = {key: at(value) if key in INSTANTS else value for key, value in said.items()}
     return audited(
-        ledger, name, moment(ledger, known_at), Conditions(**given),
+        Snapshot(ledger, moment(ledger, known_at)), name, Conditions(**given),
         form=form, basis="restated" if known_at is None else "known-at", program=PROGRAM,
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of a query; instants as microseconds."""
     made = output(ledger, name, known_at=known_at, **said).table
-    assert made.schema == AUDITS[name].query.schema
+    assert made.schema == query_named(name).schema
     found: list[dict[str, Any]] = []
     for batch in made.to_batches(1000):
         columns = [

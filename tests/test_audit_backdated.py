@@ -28,9 +28,8 @@ from story import (
 from strategies import world
 from told import at
 
-from projections.audit.conditions import Conditions, threshold
-from projections.audit.query import seconds
 from projections.standing import Moment
+from replay.audit.query import Conditions, seconds, threshold
 from replay.snapshot import Known, Snapshot
 
 SECOND = 1_000_000

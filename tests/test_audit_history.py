@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from time import process_time
 from typing import Any
 
 import pytest
@@ -223,3 +225,24 @@ def unchanged_elsewhere(
             )
             assert (before.status, before.eligible_from) == (after.status, after.eligible_from)
             assert before.sittings_in_series == after.sittings_in_series
+
+
+def test_a_history_takes_time_in_proportion_to_its_events(tmp_path: Path) -> None:
+    """Four times the sittings of one exam take about four times as long, not sixteen."""
+
+    def took(sittings: int) -> float:
+        begin = datetime(2010, 1, 1, 9, tzinfo=UTC)
+        lines = [
+            failed("AZ-104", on=begin + timedelta(days=4 * n), reg=f"R-{n}")
+            for n in range(sittings)
+        ]
+        folder = tmp_path / str(sittings)
+        folder.mkdir()
+        with Crowd(folder) as made:
+            ledger = made.told(*CATALOGUE, *lines).ledger
+            began = process_time()
+            assert len(rows(ledger, "history")) == 2 * sittings
+            return process_time() - began
+
+    took(50)
+    assert took(800) < 8 * took(200)

@@ -20,8 +20,8 @@ from reporting import STORY, everyone, tell, written
 from story import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
-from projections.audit.conditions import Conditions
-from replay.audit.registry import AUDITS
+from replay.audit.query import Conditions
+from replay.audit.registry import QUERIES
 from replay.checking import Checked, check
 from replay.formats.csv import write_csv
 from replay.formats.forms import INSIDE, beside, find_receipt, write
@@ -65,7 +65,7 @@ def by(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.parametrize("name", QUERIES)
 def test_every_audit_in_every_form_comes_out_the_same(
     ledger: Ledger, tmp_path: Path, name: str, form: Form
 ) -> None:
@@ -308,7 +308,7 @@ def test_no_form_of_any_audit_shows_anything_personal(tmp_path: Path, gone: bool
         stored = ledger.find("urn:test", "X-1/requested")
         assert stored is not None
         hidden = [*secrets.values(), *json.loads(stored.data)["email"].values()]
-        for name in AUDITS:
+        for name in QUERIES:
             for form in ("text", "csv", "json", "jsonl"):
                 file = io.BytesIO()
                 write(output(ledger, name, form, **by(name)), file)

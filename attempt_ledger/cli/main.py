@@ -19,6 +19,7 @@ from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
 from attempt_ledger.places import DEFAULT_URL, ledger_path
 from ledger.store.locks import PATIENCE
+from replay.audit.registry import QUERIES
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("init", "Create an empty ledger, with the shipped policies."),
@@ -53,11 +54,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "receipt check": ("receipt", "Compute an output again, and compare it with the file."),
     "feed": ("feed", "Stream events from a position."),
     "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
-    "audit events": ("audit.queries", "List events: who recorded what, and when."),
-    "audit history": ("audit.queries", "Show each event of a candidate with what it changed."),
-    "audit backdated": ("audit.queries", "List facts recorded long after they were true."),
-    "audit annulments": ("audit.queries", "List who annulled what, when and why."),
-    "audit exceptions": ("audit.queries", "List decisions on exceptions, with rule and facts."),
+    **{f"audit {name}": ("audit", line) for name, line in QUERIES.items()},
     "policy check": ("policy", "Check policy files; needs no ledger."),
     "policy list": ("policy", "List the policies that are published, every version of each."),
     "policy show": ("policy", "Show the version of a policy that is in force on a day."),

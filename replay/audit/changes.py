@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from ledger.events import Recorded
 from projections.catalogue import Catalogue
+from projections.fold.certifications import AFTER_EXPIRY
 from projections.fold.facts import NEVER, NONE, OUTCOMES, Question, room
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.fold.sittings import add_row, comes_before, gather, slot_of
 from projections.fold.verdict import Judged, judged_at, reasons_in, setting_at, verdict_at
-from projections.fold.certifications import AFTER_EXPIRY
 from projections.fold.walk import AT_THE_START, walk_on
 from projections.history import CERTIFICATION_KINDS, SITTING_KINDS, History, history_of
 from projections.standing import instant_or_null
@@ -156,7 +156,7 @@ class Replay:
         )
 
     def _goes_on(self, before: int) -> bool:
-        """Add what is new; return False if something of it does not come after all that is there."""
+        """Add what is new; return False where it does not all come after what is there."""
         rows, q = self._rows, self._q
         ended = bisect_right(self._ends, q.known) > bisect_right(self._ends, before)
         if ended or not self._whole:
@@ -217,19 +217,18 @@ class Replay:
             del walks[1:]
         for s in range(len(walks) - 1, n):
             walks.append(walk_on(facts, q, rules, sittings, s, s + 1, t, walks[s]))
-        return judged_at(facts, q, sittings, n, t, setting, walks[n])
+        return judged_at(facts, q, rules, sittings, n, t, setting, walks[n])
 
     def _certified(self, t: int) -> tuple[object, ...]:
-        """Return what covers the exam by certifications depends on: their events, and definitions."""
-        certifications, defined, known = self._facts.certifications, self._facts.defined, self._q.known
-        if not certifications.position:
+        """Return what a pass's being free again depends on: events and definitions, if visible."""
+        certified, defined, known = self._facts.certifications, self._facts.defined, self._q.known
+        if not certified.position:
             return ()
+        ends = zip(certified.position, certified.annulled, strict=True)
+        entries = zip(defined.time, defined.position, defined.annulled, strict=True)
         return (
-            [p <= known < a for p, a in zip(certifications.position, certifications.annulled)],
-            [
-                time <= t and p <= known < a
-                for time, p, a in zip(defined.time, defined.position, defined.annulled)
-            ],
+            [position <= known < annulled for position, annulled in ends],
+            [time <= t and position <= known < annulled for time, position, annulled in entries],
         )
 
     def _first_eligible(self, judged: Judged) -> int:

@@ -1,49 +1,28 @@
-"""All audit queries, in the order in which they are listed, and how each is made."""
+"""All audit queries, in the order in which they are listed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    from replay.audit.query import Query
 
-from projections.audit import annulments as of_annulments
-from projections.audit import backdated as of_backdated
-from projections.audit import events as of_events
-from projections.audit import exceptions as of_exceptions
-from projections.audit import history as of_history
-from projections.audit.query import Query
-from replay.audit.annulments import annulments
-from replay.audit.asked import Asked
-from replay.audit.backdated import backdated
-from replay.audit.events import events
-from replay.audit.exceptions import exceptions
-from replay.audit.history import history
-from replay.rows import Rows
-
-NEEDED: Final = {"history": "candidate", "backdated": "by"}
-"""The condition that a query cannot do without."""
-
-
-class Audit(NamedTuple):
-    """A query and what makes its rows, anew at each call and always the same."""
-
-    query: Query
-    make: Callable[[Asked], Iterator[pa.RecordBatch]]
-
-    def rows(self, asked: Asked) -> Rows:
-        """Return the rows of a question; none is made before it is read."""
-        return Rows(self.query.schema, lambda: self.make(asked), self.query.tally)
-
-
-AUDITS: Final[Mapping[str, Audit]] = {
-    audit.query.name: audit
-    for audit in (
-        Audit(of_events.QUERY, events),
-        Audit(of_history.QUERY, history),
-        Audit(of_backdated.QUERY, backdated),
-        Audit(of_annulments.QUERY, annulments),
-        Audit(of_exceptions.QUERY, exceptions),
-    )
+QUERIES: Final[Mapping[str, str]] = {
+    "events": "List events: who recorded what, and when.",
+    "history": "Show each event of a candidate with what it changed.",
+    "backdated": "List facts recorded long after they were true.",
+    "annulments": "List who annulled what, when and why.",
+    "exceptions": "List decisions on exceptions, with rule and facts.",
 }
-"""Each audit query by its name."""
+"""Each audit query, the module of its name here, with the line that lists it.
+
+Nothing is imported for a list, so that the help of a command line that lists them is quick.
+"""
+
+
+def query_named(name: str) -> Query:
+    """Return a query of the list."""
+    query: Query = import_module(f"replay.audit.{name}").QUERY
+    return query

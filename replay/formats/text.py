@@ -8,8 +8,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from ledger.instants import format_instant
-from projections.audit.conditions import Conditions
-from projections.audit.query import Query
+from replay.audit.query import Conditions, Query
 from replay.formats.json import instant_texts
 from replay.outputs import Output
 from replay.receipts import SAID, Receipt
@@ -81,7 +80,7 @@ def write_query_text(output: Output, query: Query, file: IO[str]) -> None:
     file.write(f"{query.title}\n{_plain(heading(output.receipt))}\n\n")
     for batch in output.table.to_batches(max_chunksize=_BATCH):
         for row in with_texts(batch).to_pylist():
-            first, *more = map(_plain, query.told(row))
+            first, *more = map(_plain, query.text(row))
             file.write("\n".join([first, *(f"    {line}" for line in more), "\n"]))
     receipt = output.settled
     plural = "" if receipt.rows == 1 else "s"

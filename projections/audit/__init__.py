@@ -1,1 +1,0 @@
-"""What auditors ask: who recorded what, when, on which facts, and what it changed."""
