@@ -7,6 +7,7 @@ holds the same inputs to growing with their size.
 from __future__ import annotations
 
 import gzip
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ def audited(folder: Path, candidates: int) -> float:
     from replay.audit.query import Conditions
     from replay.audit.registry import query_named
     from replay.snapshot import Snapshot
+    from retake_policies.shipped import shipped
 
     fresh(folder)
     begin = datetime(2010, 1, 1, 9, tzinfo=UTC)
@@ -75,11 +77,23 @@ def audited(folder: Path, candidates: int) -> float:
         for n in range(_SITTINGS)
     ]
     (folder / "a.csv").write_text(HEADER + "".join(rows))
-    with (
-        Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger,
-        open_source(str(folder / "a.csv")) as source,
-    ):
-        import_file(ledger, source, Settings(csv=CsvSettings()), stopwatch=time.monotonic)
+    entry: dict[str, object] = {
+        "specversion": "1.0",
+        "source": "urn:x",
+        "time": "2009-01-01T00:00:00Z",
+    }
+    general = {"toml": dict(shipped())["general"]}
+    exam = {"title": "T", "policy": "general", "live_at": "2009-01-01T00:00:00Z"}
+    lines = [
+        {**entry, "type": "PolicyPublished", "id": "1", "subject": "general", "data": general},
+        {**entry, "type": "ExamAnnounced", "id": "2", "subject": "AZ-104", "data": exam},
+    ]
+    (folder / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger:
+        for name in ("a.jsonl", "a.csv"):
+            with open_source(str(folder / name)) as source:
+                settings = Settings(csv=CsvSettings())
+                assert import_file(ledger, source, settings, stopwatch=time.monotonic).clean
         head = ledger.head()
         snapshot = Snapshot(ledger, Moment(_NOW, head.recorded_at, head.position))
         began = time.process_time()

@@ -85,8 +85,9 @@ def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> int:
     Until "the latest end of the covering certifications running at A, null if
     none runs or one never ends".
     """
-    for i in range(n):
-        if pass_stands(rules, sittings, i, cover):
+    outcome = sittings.outcome
+    for i in range(n):  # looked at before it is asked about: of many few are passed
+        if outcome[i] == PASSED and pass_stands(rules, sittings, i, cover):
             return NEVER if cover.running_until == NONE else cover.running_until
     return NONE
 
@@ -142,8 +143,10 @@ def result_pending(
     rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int, t: int
 ) -> int:
     """Hold while a result is awaited; of several until the latest."""
-    until = NONE
-    for i in range(n):
+    until, outcome = NONE, sittings.outcome
+    for i in range(n):  # as in `passed`
+        if outcome[i] != PENDING:
+            continue
         ends = awaited_until(rules, sittings, i, dates, phase)
         if ends > t and ends > until:
             until = ends

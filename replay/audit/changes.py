@@ -113,9 +113,10 @@ class Replay:
         """Stand before the first event."""
         self.horizon = NEVER
         """The first instant after the moment at which the standing may differ from itself."""
-        self._facts, self._events = history.facts, history.sitting_events
-        self._rows = rows = history.sittings
-        lo, hi = history.runs.get(exam, (0, 0))
+        self._facts, self._rows = history.facts, history.sittings
+        rows, (lo, hi) = self._rows, history.runs.get(exam, (0, 0))
+        self._keys = {history.sitting_events[i].key: rows.key[i] for i in range(lo, hi)}
+        """The number of each registration."""
         self._coming = sorted(range(lo, hi), key=lambda i: rows.position[i])
         self._ends = sorted({rows.annulled[i] for i in range(lo, hi)} - {NEVER})
         self._run = lo, hi
@@ -242,7 +243,7 @@ class Replay:
         return t
 
     def _outcome(self, sitting: str | None) -> str | None:
-        for s in range(self._n - 1, -1, -1):
-            if sitting in (None, self._events[self._sittings.opened_by[s]].key):
-                return OUTCOMES[self._sittings.outcome[s]]
-        return None
+        out, (lo, hi), s = self._sittings, self._run, self._n - 1
+        if sitting is not None:
+            s = out.slot[slot_of(out, self._keys[sitting], hi - lo)] if hi > lo else -1
+        return OUTCOMES[out.outcome[s]] if 0 <= s < self._n else None
