@@ -58,10 +58,11 @@ def _histories(options: Options, folder: Path) -> Figure:
 
 def audited(folder: Path, candidates: int) -> float:
     """Audit the histories of so many candidates with 800 sittings in all; processor seconds."""
-    from ledger.intake.results import CsvSettings
     from ledger.intake.run import Options as Settings
     from ledger.intake.run import import_file
     from ledger.intake.sources import open_source
+
+    from ledger.intake.results import CsvSettings
     from ledger.ledger import Ledger
     from projections.standing import Moment
     from replay.audit.query import Conditions
