@@ -1,7 +1,5 @@
 """Facts: an event with its envelope, on its way in, as a row to be written, and as read."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, NamedTuple
 

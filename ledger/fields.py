@@ -1,7 +1,5 @@
 """What events have in common: their fields, identifiers and numbers, and their JSON."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
@@ -127,7 +125,7 @@ def _each_once(members: list[tuple[str, Any]]) -> None:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def _of_codes(annotation: Any) -> bool:

@@ -1,7 +1,5 @@
 """Every event of spec section 2: what may be said, and of whom."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """The answers other programs read, to the letter of spec section 5."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -14,7 +12,7 @@ _set = object.__setattr__
 class Answer(BaseModel):
     """Frozen; instants are microseconds UTC, in JSON RFC 3339 text with `Z`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     _every: ClassVar[set[str]] = set()
 

@@ -1,7 +1,5 @@
 """The catalogue as the fold reads it: exams, certifications and policies from their events."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter

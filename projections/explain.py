@@ -3,8 +3,6 @@
 Nothing here works out an end, a use or a wait: the fold did, and `Judged` tells how.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """One candidate's facts as the fold reads them, with the way back to their events."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby

@@ -1,7 +1,5 @@
 """The standing: what the fold says of one candidate and one exam, with every why."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple, TypeAlias
 
 from projections.answers import PolicyUsed, Sitting, Standing

@@ -1,7 +1,5 @@
 """Read the durations that policies are written in: months, days or time, never a mixture."""
 
-from __future__ import annotations
-
 import re
 from typing import Final, NamedTuple
 

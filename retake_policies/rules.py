@@ -1,7 +1,5 @@
 """Turn a policy into integers, the form in which the fold walks it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -44,7 +42,7 @@ class Rules(NamedTuple):
     overdue_amount: int  # NO_OVERDUE (-1): a pending beta blocks on
 
 
-def compile_rules(policy: Policy) -> Rules:
+def compile_rules(policy: "Policy") -> Rules:
     """Compile a policy; equal policies give equal rules.
 
     A cap without a period is for life, whatever its anchor, except `calendar-year`, which takes

@@ -4,8 +4,6 @@ What each key means, and its default, is in docs/policies.md; a `description` he
 key accepts, in the words in which a bad file is refused.
 """
 
-from __future__ import annotations
-
 import hashlib
 import tomllib
 from typing import Any, Final, Literal, get_args
@@ -70,7 +68,9 @@ class PolicyError(Exception):
 class Table(BaseModel):
     """A table of the file: no unknown keys, no conversions, no change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 class WaitTable(Table):
@@ -154,12 +154,13 @@ class Policy(Table):
     effective_from: Instant = Field(
         description="an instant with its offset and without quotes: 2021-03-31T00:00:00Z"
     )
-    wait: WaitTable = Field(default=WaitTable(), description="a table [wait]")
+    wait: WaitTable = Field(default_factory=WaitTable, description="a table [wait]")
     cap: Listed[Cap] = Field((), description="tables [[cap]]")
-    pass_: PassTable = Field(default=PassTable(), alias="pass", description="a table [pass]")
-    beta: BetaTable = Field(default=BetaTable(), description="a table [beta]")
+    pass_: PassTable = Field(default_factory=PassTable, alias="pass", description="a table [pass]")
+    beta: BetaTable = Field(default_factory=BetaTable, description="a table [beta]")
     exception: ExceptionTable = Field(
-        default=ExceptionTable(waives=(), reasons=()), description="a table [exception]"
+        default_factory=lambda: ExceptionTable(waives=(), reasons=()),
+        description="a table [exception]",
     )
     _sha256: str = PrivateAttr("")
 

@@ -101,3 +101,21 @@ def test_every_module_says_what_it_is() -> None:
             text = path.read_text(encoding="utf-8")
             if text.strip():
                 assert ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} does not say"
+
+
+RECORDS = ("ledger/events.py", "ledger/fields.py", "ledger/models.py", "projections/answers.py")
+"""Besides the fold and the policies, where what one question needs is declared."""
+
+
+def test_records_that_every_question_declares_have_no_text_annotations() -> None:
+    """`from __future__ import annotations` makes each field a text, compiled at every start."""
+    fold = [*(ROOT / "projections").glob("*.py"), *(ROOT / "projections/fold").glob("*.py")]
+    policies = (ROOT / "retake_policies").glob("*.py")
+    some = [path for path in (*fold, *policies) if "(NamedTuple):" in path.read_text()]
+    late = {"exceptions.py", "exception_rules.py", "tables.py"}
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in (*some, *(ROOT / name for name in RECORDS))
+        if path.name not in late and "from __future__ import annotations" in path.read_text()
+    ]
+    assert wrong == []

@@ -1,7 +1,5 @@
 """The key file: one key for each candidate, apart from the ledger, so that it can be destroyed."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import sqlite3

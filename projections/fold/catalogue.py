@@ -1,7 +1,5 @@
 """The catalogue at an instant: which entry holds, which dates, which phase."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

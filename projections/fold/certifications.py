@@ -1,7 +1,5 @@
 """Which certifications cover an exam, when they end, and when a pass is free again."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from projections.fold.catalogue import certification_definition, next_start

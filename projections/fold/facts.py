@@ -9,8 +9,6 @@ The codes are plain module constants rather than enums: the same functions run
 as ordinary Python over lists and, compiled, over columns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 

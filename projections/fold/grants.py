@@ -1,7 +1,5 @@
 """Exceptions that are active at an instant, and the sittings that use them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

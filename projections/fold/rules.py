@@ -4,8 +4,6 @@ Each rule returns when its reason ends: an instant after `t` while it blocks,
 NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 """
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple, TypeAlias
 
 from projections.fold.calendar import on_from, same_time_after, wait_end, year_around

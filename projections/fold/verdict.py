@@ -5,8 +5,6 @@ so that the same function answers "now" and looks ahead: `eligible_from` asks
 it again at each instant where something may change.
 """
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from projections.fold.catalogue import (

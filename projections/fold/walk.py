@@ -1,7 +1,5 @@
 """The walk: counted sittings into series, ordinals and periods (spec section 4)."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from projections.fold.calendar import midnight_after
