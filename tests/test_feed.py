@@ -22,8 +22,7 @@ from doorstep import Doorstep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attempt_ledger.feed.reading import Chunk, chunks_for_ever
-from attempt_ledger.feed.writing import Form, pieces
+from attempt_ledger.feed import Chunk, Form, chunks, pieces
 from ledger.cloudevents import to_cloudevent
 from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
 from ledger.ledger import Ledger
@@ -202,12 +201,16 @@ def test_a_file_is_replaced_when_it_is_complete(door: Doorstep) -> None:
 def followed(door: Doorstep, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     """Follow into feed.jsonl until the head is in it, then Ctrl-C."""
 
-    def interrupted(ledger: Ledger, after: int, **_: object) -> Iterator[Chunk]:
+    def interrupted(ledger: Ledger, after: int, *, follow: bool, **_: object) -> Iterator[Chunk]:
+        if not follow:
+            yield from chunks(ledger, after)
+            return
         with suppress(StopIteration):
-            yield from chunks_for_ever(ledger, after, stop=iter([False] * 2 + [True] * 9).__next__)
+            stop = iter([False] * 2 + [True] * 9).__next__
+            yield from chunks(ledger, after, follow=True, stop=stop)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("attempt_ledger.feed.reading.chunks_for_ever", interrupted)
+    monkeypatch.setattr("attempt_ledger.cli.feed.chunks", interrupted)
     assert door.call("feed", "--follow", "--output", "feed.jsonl", *words).code == 130
 
 

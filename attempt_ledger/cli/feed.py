@@ -1,11 +1,11 @@
-"""`feed`: the events after a position, as they come, for whoever resumes there."""
+"""`feed`: the events after a position, as they come."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -13,9 +13,10 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, CallProblem
-
-if TYPE_CHECKING:
-    from ledger.ledger import Ledger
+from attempt_ledger.feed import Form, NotThisFeed, adding_to, chunks, pieces, reader_gone
+from ledger.ledger import Ledger
+from ledger.models import event_class
+from ledger.problems import MalformedFact
 
 
 @command(
@@ -76,13 +77,9 @@ def feed(
     none and repeating none. Keep the last `sequence` with what it brought about, and resume with
     --after. Events keep their schema version; an EventAnnulled comes after what it annuls.
     """
-    from attempt_ledger.feed.bookmark import reader_gone
-    from attempt_ledger.feed.reading import chunks, chunks_for_ever
-    from attempt_ledger.feed.writing import Form, pieces
-
     form = Form(_types(types or []), personal=not without_personal, batch=batch)
     count = 0
-    with call_of(context).open() as ledger, _place(output, ledger, follow) as (file, last):
+    with call_of(context).open() as ledger, _opened(output, ledger, follow) as (file, last):
         _check_position(after, ledger)
         begin = max(after, last)
 
@@ -91,8 +88,7 @@ def feed(
                 raise BrokenPipeError
             return False
 
-        read = chunks_for_ever if follow else chunks
-        for events, content in pieces(read(ledger, begin, stop=stop), form):
+        for events, content in pieces(chunks(ledger, begin, follow=follow, stop=stop), form):
             file.write(content)
             file.flush()
             count += events
@@ -102,25 +98,20 @@ def feed(
 
 
 @contextmanager
-def _place(output: Path | None, ledger: Ledger, follow: bool) -> Iterator[tuple[BinaryIO, int]]:
-    """Open where the feed goes; give it, and the last position that is there already."""
-    from attempt_ledger.feed.bookmark import NotThisFeed, adding_to
-
+def _opened(output: Path | None, ledger: Ledger, follow: bool) -> Iterator[tuple[BinaryIO, int]]:
+    """Open where the feed goes; yields it, and the last position that is there already."""
     if not follow or output is None or (output.exists() and not output.is_file()):
         with bytes_to(output) as file:
             yield file, 0
         return
     try:
-        with adding_to(output, ledger) as place:
-            yield place
+        with adding_to(output, ledger) as opened:
+            yield opened
     except NotThisFeed as problem:
         raise CallProblem(f"--output: {problem}") from None
 
 
 def _types(named: list[str]) -> frozenset[str]:
-    from ledger.models import event_class
-    from ledger.problems import MalformedFact
-
     try:
         return frozenset(event_class(name).type for name in named)
     except MalformedFact as problem:

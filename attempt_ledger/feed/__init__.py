@@ -1,1 +1,0 @@
-"""The feed: the ledger's events for whoever resumes by position, as lines or batches."""
