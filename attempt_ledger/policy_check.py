@@ -19,7 +19,7 @@ def checked_id(text: str, where: str) -> str:
 
 
 def fault_of(fact: Fact) -> str | None:
-    """Say what is wrong with a PolicyPublished that came as an event; None of any other, or sound.
+    """Return what is wrong with a PolicyPublished that came as an event; None if nothing is.
 
     `ledger` knows nothing of policies, so the door says it.
     """

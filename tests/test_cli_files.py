@@ -94,7 +94,7 @@ def test_what_cannot_be_taken_is_set_aside_and_can_be_mended(door: Doorstep) -> 
     door.write("results.csv", RESULTS)
     said = door.refused("import", "results.csv", "--rejects", "refused.csv")
     assert "line 3: started_at: '2021-04-07'" in said
-    assert "mend them in refused.csv" in said
+    assert "fix it in refused.csv" in said
     refused = (door.folder / "refused.csv").read_text()
     assert "problem" in refused.splitlines()[0]
     door.write("mended.csv", refused.replace("2021-04-07,", "2021-04-07T10:00:00Z,"))

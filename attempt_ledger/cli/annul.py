@@ -9,9 +9,11 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, Time, command
+from attempt_ledger.cli.outcomes import append_one
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
+from ledger.events import EventAnnulled, EventRef, Fact
 
 SOURCE = "urn:attempt-ledger:cli"
 
@@ -38,9 +40,6 @@ def annul(
     the sources and ids of a candidate's events. An annulment cannot be annulled: record the fact
     anew under a new id.
     """
-    from attempt_ledger.cli.outcomes import append_one
-    from ledger.events import EventAnnulled, EventRef, Fact
-
     at = clock.now() if time is None else instant("--time", time)
     with call_of(context).open(to_write=True) as ledger:
         event = ledger.find(source, id)

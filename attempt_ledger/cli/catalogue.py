@@ -10,7 +10,10 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, command
+from attempt_ledger.cli.outcomes import append_entries, put_lines
 from attempt_ledger.cli.problems import DONE
+from attempt_ledger.policy_check import checked_id
+from ledger.intake.catalogue import catalogue_facts
 
 
 @command(
@@ -37,10 +40,6 @@ def catalogue(
     An entry that is recorded as it stands adds nothing; a changed one adds one event. A file with a
     fault is refused whole, with a sentence for each fault.
     """
-    from attempt_ledger.cli.outcomes import append_entries, put_lines
-    from attempt_ledger.policy_check import checked_id
-    from ledger.intake.catalogue import catalogue_facts
-
     call = call_of(context)
     with call.open_or_none(print_lines) as ledger:
         entries = catalogue_facts(

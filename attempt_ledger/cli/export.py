@@ -27,6 +27,9 @@ from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
+from ledger.cloudevents import to_cloudevent
+from replay.outputs import compute, receipt_of_lines
+from replay.receipts import Parameters
 
 
 class Exported(StrEnum):
@@ -115,9 +118,6 @@ def export(
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)
     with everybody(call, no_snapshot=no_snapshot) as everyone:
-        from replay.outputs import compute
-        from replay.receipts import Parameters
-
         made = compute(
             everyone,
             "table",
@@ -134,9 +134,6 @@ def export(
 
 def events(call: Access, after: int, output: Path | None, asked: Path | None) -> int:
     """Write the events after a position as lines, up to the last there is when it begins."""
-    from ledger.cloudevents import to_cloudevent
-    from replay.outputs import receipt_of_lines
-
     count, summed = 0, hashlib.sha256()
     place = receipt_place(output, asked, inside=False)
     with call.open() as ledger, both(output, place) as (file, aside):

@@ -1,4 +1,4 @@
-"""`import`: take in results and histories from files."""
+"""`import`: record what files of results, or of events, say."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ import typer
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import PROGRAM, note, say
-from attempt_ledger.cli.problems import DONE, INTERRUPTED, REFUSED, CallProblem
+from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, CallProblem
+from attempt_ledger.cli.progress import importing
 from attempt_ledger.cli.values import zone
+from attempt_ledger.policy_check import fault_of
+from attempt_ledger.sealing import sealing_beside
+from ledger.intake.importer import Options, import_file
+from ledger.intake.results import CsvSettings
+from ledger.intake.source import SourceProblem, open_source
 
 
 class Input(StrEnum):
@@ -97,14 +103,6 @@ def import_(
       candidate_id, exam, registration_id, started_at, ended_at?, delivery?,
       outcome (pass, fail, pending), result_at?, score?, source?
     """
-    from attempt_ledger.cli.progress import importing
-    from attempt_ledger.policy_check import fault_of
-    from attempt_ledger.sealing import sealing_beside
-    from ledger.intake.importer import Options, import_file
-    from ledger.intake.report import Report
-    from ledger.intake.results import CsvSettings
-    from ledger.intake.source import SourceProblem, open_source
-
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
     if len(set(files)) < len(files):
@@ -130,14 +128,11 @@ def import_(
     code = DONE
     taken: set[Path] = set()
     call = call_of(context)
-    with (
-        call.open(to_write=True) as ledger,
-        sealing_beside(call, ledger, files),
-    ):
+    with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
         for file in files:
             try:
                 with open_source(file) as opened, importing(opened.name) as progress:
-                    report: Report = import_file(
+                    report = import_file(
                         ledger,
                         opened,
                         options,
@@ -147,7 +142,7 @@ def import_(
                     )
             except SourceProblem as problem:
                 say(str(problem))
-                code = 2
+                code = BAD_CALL
                 continue
             if report.rejects is not None:
                 taken.add(report.rejects)

@@ -12,7 +12,9 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
+from ledger.intake.catalogue import policy_facts
 from ledger.store.locks import PRIVATE
+from retake_policies.shipped import shipped
 
 
 @command(
@@ -46,15 +48,13 @@ def init(
 
     What is there already stays as it is: then nothing is made, and the exit code is 2.
     """
-    from ledger.intake.catalogue import policy_facts
-    from retake_policies.shipped import shipped
-
     bits = _mode(mode)
     texts = () if bare else shipped()
     entries = policy_facts(texts, known=lambda stream: [], now=clock.now(), actor=actor)
     with call_of(context).create(entries.facts, bits) as ledger:
         policies = ", ".join(id for id, _ in texts)
-        say(f"{ledger.path} is made{f' with the policies {policies}' if policies else ', bare'}")
+        holds = f"with the policies {policies}" if policies else "empty"
+        say(f"Created {ledger.path}, {holds}.")
         if bits & 0o077:
             say(
                 f"other accounts can open {ledger.path} (mode {bits:o}): who can read it can lock "

@@ -1,4 +1,4 @@
-"""What became of appended facts, said on standard error."""
+"""What became of appended facts, on standard error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refuse
 
 
 def append_one(ledger: Ledger, fact: Fact) -> int:
-    """Append one fact, say what became of it, and give the exit code."""
+    """Append one fact and print what became of it; returns the exit code."""
     (outcome,) = ledger.append([fact])
-    return told(outcome, f"{fact.event.type} {fact.id}")
+    return said(outcome, f"{fact.event.type} {fact.id}")
 
 
-def told(outcome: Outcome, what: str) -> int:
-    """Return what became of a fact, and give the exit code."""
+def said(outcome: Outcome, what: str) -> int:
+    """Print what became of a fact; returns the exit code."""
     match outcome:
         case Appended(position):
             say(f"{what} is recorded at position {position}")
@@ -31,7 +31,7 @@ def told(outcome: Outcome, what: str) -> int:
 
 
 def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: str) -> int:
-    """Append catalogue entries in one transaction, say what became of them; give the exit code."""
+    """Append catalogue entries in one transaction, print what became of them; returns the code."""
     outcomes = ledger.append(facts)
     code = DONE
     recorded = 0
@@ -39,13 +39,13 @@ def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: 
         if isinstance(outcome, Appended):
             recorded += 1
         else:
-            code = max(code, told(outcome, fact.id))
+            code = max(code, said(outcome, fact.id))
     say(f"{name}: {recorded} recorded, {unchanged} unchanged")
     return code
 
 
 def put_lines(facts: Sequence[Fact]) -> None:
-    """Put facts on standard output as lines of a history, each known from its own time on."""
+    """Print facts on standard output as lines of a history, each known from its own time on."""
     for fact in facts:
         line = to_cloudevent(Recorded(0, fact.time, *fact.row()))
         put(line.replace(f',"sequence":"{0:020d}"', "", 1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -21,17 +21,20 @@ from attempt_ledger.cli.options import (
     Time,
     command,
 )
-from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.outcomes import append_entries, put_lines
+from attempt_ledger.cli.output import console, put, say
+from attempt_ledger.cli.pages import columns
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
-
-if TYPE_CHECKING:
-    from ledger.events import Recorded
-    from projections.catalogue import Version
-    from retake_policies.schema import PolicyError
-
-
-_LAST = 1 << 62
+from ledger.instants import format_instant
+from ledger.intake.catalogue import policy_facts
+from ledger.intake.source import read_whole
+from projections.catalogue import Catalogue, Version
+from replay.snapshot import snapshot_at
+from retake_policies.rules import version_in_force
+from retake_policies.schema import PolicyError, parse_policy
+from retake_policies.shipped import SHIPPED, shipped
+from retake_policies.wording import policy_text
 
 
 class Written(StrEnum):
@@ -58,10 +61,6 @@ def check(
     Every fault is a sentence with its key, the value, and what would be accepted; with any, the
     exit code is 1.
     """
-    from ledger.instants import format_instant
-    from ledger.intake.source import read_whole
-    from retake_policies.schema import PolicyError, parse_policy
-
     code = DONE
     for file in files:
         try:
@@ -89,16 +88,11 @@ def list_(
     context: typer.Context, known_at: KnownAt = None, format: FormatOption = Format.text
 ) -> int:
     """List the policies that are published, every version of each."""
-    from ledger.instants import format_instant
-
-    published = _published(context, known_at)
-    versions = published.versions
+    position, catalogue = _snapshot(context, known_at)
+    versions = _versions(catalogue, position)
     if format is Format.json:
         put(json.dumps([_as_dict(version) for version in versions], ensure_ascii=False) + "\n")
     elif versions:
-        from attempt_ledger.cli.output import console
-        from attempt_ledger.cli.pages import columns
-
         rows = [
             (
                 version.policy.id,
@@ -112,9 +106,16 @@ def list_(
         console().print(columns(rows, head=head, right=(2,), whole=(0, 1, 2)))
     else:
         say("no policy is published")
-    for event, error in published.unreadable:
-        say(f"{event.source} {event.id} is no policy: {error}")
-    return REFUSED if published.unreadable else DONE
+    unreadable = [
+        f"{event.source} {event.id} is no policy: {error}"
+        for (event, error), end in zip(
+            catalogue.unreadable, catalogue.unreadable_annulled, strict=True
+        )
+        if event.position <= position < end
+    ]
+    for sentence in unreadable:
+        say(sentence)
+    return REFUSED if unreadable else DONE
 
 
 @command(
@@ -141,12 +142,28 @@ def show(
     ] = Written.text,
 ) -> int:
     """Show the version of a policy that is in force on a day."""
-    from retake_policies.wording import policy_text
-
     moment = clock.now() if at is None else instant("--at", at)
-    version, there = _in_force(context, known_at, id, moment)
-    if version is None:
-        raise CallProblem(f"no policy {id!r} was published by then; there are: {there or 'none'}")
+    position, catalogue = _snapshot(context, known_at)
+    number = catalogue.policies.get(id)
+    row = -1
+    if number is not None:
+        versions = catalogue.versions
+        row = version_in_force(
+            versions.effective_from,
+            versions.time,
+            versions.position,
+            versions.annulled,
+            versions.lo[number],
+            versions.hi[number],
+            moment,
+            position,
+        )
+    if row < 0:
+        there = dict.fromkeys(version.policy.id for version in _versions(catalogue, position))
+        raise CallProblem(
+            f"no policy {id!r} was published by then; there are: {', '.join(there) or 'none'}"
+        )
+    version = catalogue.published[row]
     if version.policy.effective_from > moment:
         say(f"no version of {id} is in force so early: its first is assumed")
     if format is Written.toml:
@@ -183,10 +200,6 @@ def publish(
     file's effective_from, not by --time. A file with a fault stops the call, and nothing is
     published.
     """
-    from attempt_ledger.cli.outcomes import append_entries, put_lines
-    from ledger.intake.catalogue import policy_facts
-    from retake_policies.schema import PolicyError
-
     texts: list[tuple[str, str]] = []
     problems: list[str] = []
     for file in files:
@@ -212,69 +225,37 @@ def publish(
 
 def _read(file: str) -> tuple[str, str]:
     """Return a policy's id and text, of a file or of a shipped policy's name."""
-    from ledger.intake.source import read_whole
-    from retake_policies.schema import parse_policy
-    from retake_policies.shipped import SHIPPED, shipped
-
     if file in SHIPPED and not Path(file).exists():
         return file, dict(shipped())[file]
     data = read_whole(file)
     return parse_policy(data, file).id, data.decode()
 
 
-class _Published(NamedTuple):
-    versions: list[Version]
-    unreadable: list[tuple[Recorded, PolicyError]]
-
-
-def _published(context: typer.Context, known_at: str | None) -> _Published:
-    """Return the versions known at a moment, by (id, effective_from, position)."""
-    from replay.snapshot import snapshot_at
-
+def _snapshot(context: typer.Context, known_at: str | None) -> tuple[int, Catalogue]:
+    """Return the last known position, and the catalogue."""
     now = clock.now()
     with call_of(context).open() as ledger:
         snapshot = snapshot_at(ledger, now, known(known_at), now=now)
-        position, catalogue = snapshot.position, snapshot.catalogue
-    ends = catalogue.versions.annulled
-    versions = [
-        version
-        for version, end in zip(catalogue.published, ends, strict=True)
-        if version.event.position <= position < end
-    ]
-    versions.sort(key=lambda v: (v.policy.id, v.policy.effective_from, v.event.position))
-    unreadable = [
-        each
-        for each, end in zip(catalogue.unreadable, catalogue.unreadable_annulled, strict=True)
-        if each[0].position <= position < end
-    ]
-    return _Published(versions, unreadable)
+        return snapshot.position, snapshot.catalogue
 
 
-def _in_force(
-    context: typer.Context, known_at: str | None, id: str, at: int
-) -> tuple[Version | None, str]:
-    """Return the version of a policy that is in force, None if there is none; and all the ids."""
-    from retake_policies.rules import version_in_force
-
-    every = _published(context, known_at).versions
-    versions = [version for version in every if version.policy.id == id]
-    row = version_in_force(
-        [version.policy.effective_from for version in versions],
-        [version.event.occurred_at for version in versions],
-        [version.event.position for version in versions],
-        [_LAST] * len(versions),
-        0,
-        len(versions),
-        at,
-        _LAST - 1,
+def _versions(catalogue: Catalogue, position: int) -> list[Version]:
+    """Return the versions known at a position, by (id, effective_from, position)."""
+    return sorted(
+        (
+            version
+            for version, end in zip(catalogue.published, catalogue.versions.annulled, strict=True)
+            if version.event.position <= position < end
+        ),
+        key=lambda version: (
+            version.policy.id,
+            version.policy.effective_from,
+            version.event.position,
+        ),
     )
-    there = ", ".join(dict.fromkeys(version.policy.id for version in every))
-    return (None if row < 0 else versions[row]), there
 
 
 def _as_dict(version: Version) -> dict[str, Any]:
-    from ledger.instants import format_instant
-
     policy, event = version.policy, version.event
     return {
         "id": policy.id,

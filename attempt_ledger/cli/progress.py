@@ -12,12 +12,9 @@ if TYPE_CHECKING:
 
     from ledger.intake.report import Report
 
-Told = Callable[["Report", int, int | None], None]
-"""Told how far an import is: its report, bytes read, bytes in all if that is known."""
-
 
 @contextmanager
-def importing(name: str) -> Iterator[Told | None]:
+def importing(name: str) -> Iterator[Callable[[Report, int, int | None], None] | None]:
     """Show rows, rate and time left while the body imports an input; None off a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -29,13 +26,13 @@ def importing(name: str) -> Iterator[Told | None]:
     bar = _bar("{task.fields[rows]:,} rows", "{task.fields[rate]}")
     task = bar.add_task(escape(clean(name)), total=None, rows=0, rate="")
 
-    def told(report: Report, done: int, size: int | None) -> None:
+    def show(report: Report, done: int, size: int | None) -> None:
         elapsed = bar.tasks[0].elapsed
         rate = f"{report.read / elapsed:,.0f} rows/s" if elapsed else ""
         bar.update(task, completed=done, total=size, rows=report.read, rate=rate)
 
     with bar:
-        yield told
+        yield show
 
 
 @contextmanager
@@ -47,12 +44,12 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     bar = _bar("{task.completed:,} of {task.total:,}")
     task = bar.add_task(what, total=total)
 
-    def told(more: int) -> None:
+    def show(more: int) -> None:
         bar.start()
         bar.update(task, advance=more)
 
     try:
-        yield told
+        yield show
     finally:
         bar.stop()
 

@@ -11,17 +11,19 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, Time, command
+from attempt_ledger.cli.outcomes import append_one
 from attempt_ledger.cli.output import put_now
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.values import instant, pairs, whole
+from attempt_ledger.policy_check import fault_of
+from ledger.events import EVENT_TYPES, Fact, event_class, make_event
+from ledger.problems import MalformedFact
 
 SOURCE = "urn:attempt-ledger:cli"
 
 
 def event_types(incomplete: str) -> Sequence[str]:
     """Complete a TYPE."""
-    from ledger.events import EVENT_TYPES
-
     return [name for name in EVENT_TYPES if name.startswith(incomplete)]
 
 
@@ -56,7 +58,9 @@ def record(
     id: Annotated[
         str | None,
         typer.Option(
-            "--id", metavar="ID", help="With the source, what makes it one event. Default: drawn."
+            "--id",
+            metavar="ID",
+            help="With the source, what makes it one event. Default: generated.",
         ),
     ] = None,
     source: Annotated[str, typer.Option("--source", metavar="URN", help="Who says so.")] = SOURCE,
@@ -64,17 +68,12 @@ def record(
 ) -> int:
     """Record one event.
 
-    Without --id the id is drawn, and printed before anything is recorded: to repeat the call
+    Without --id the id is generated, and printed before anything is recorded: to repeat the call
     safely, give it as --id. A repetition without --time means the time that was recorded.
 
     The same event again is a duplicate: said, and done. Another one under the same source and id
     is a conflict: refused, with what differs.
     """
-    from attempt_ledger.cli.outcomes import append_one
-    from attempt_ledger.policy_check import fault_of
-    from ledger.events import Fact, event_class, make_event
-    from ledger.problems import MalformedFact
-
     data = pairs(fields or ())
     for name in event_class(type).instants:
         if isinstance(data.get(name), str):
@@ -89,7 +88,7 @@ def record(
             before = None if id is None else ledger.find(source, id)
             at = clock.now() if before is None else before.occurred_at
         fact = Fact(source, id or str(uuid4()), subject, at, event, actor)
-        fact.check_envelope()
+        fact.row()  # raises what is wrong with it before its id is printed
         fault = fault_of(fact)
         if fault is not None:
             raise CallProblem(fault)

@@ -94,9 +94,11 @@ class Report(Counts):
             lines.append(f"  … and {self.rejected - len(self.examples):,} more")
         if self.rejected and self.rejects is not None:
             conflicts = f" ({self.conflicts:,} in conflict with what is recorded)"
+            one = self.rejected == 1
             lines.append(
-                f"  {_count(self.rejected, 'rejected row')}{conflicts if self.conflicts else ''}: "
-                f"mend them in {self.rejects} and import that"
+                f"  {_count(self.rejected, 'row')} {'was' if one else 'were'} rejected"
+                f"{conflicts if self.conflicts else ''}: fix {'it' if one else 'them'} in "
+                f"{self.rejects} and import that"
             )
         lines += [f"  {note}" for note in self.notes]
         if self.stopped is not None:
