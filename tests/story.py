@@ -288,9 +288,11 @@ def forgotten(who: str = CANDIDATE, *, on: When) -> Line:
     return line(who, "forgotten", on, events.CandidateForgotten())
 
 
-def annulled(id: str, *, on: When, subject: str = CANDIDATE) -> Line:
+def annulled(
+    id: str, *, on: When, subject: str = CANDIDATE, reason: str = "recorded in error"
+) -> Line:
     """Say that an event told before, of this id, was recorded in error."""
-    event = events.EventAnnulled(annuls=EventRef(source=SOURCE, id=id), reason="recorded in error")
+    event = events.EventAnnulled(annuls=EventRef(source=SOURCE, id=id), reason=reason)
     return line(subject, f"{id}/annulled", on, event)
 
 
