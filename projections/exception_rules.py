@@ -19,7 +19,7 @@ from retake_policies.schema import Policy
 
 
 class DeskProblem(Exception):
-    """Say in one sentence why the desk cannot do what it was told; nothing was recorded."""
+    """Why the desk cannot do what was asked of it, in one sentence; nothing was recorded."""
 
 
 class Wrong(NamedTuple):
@@ -34,7 +34,7 @@ class Wrong(NamedTuple):
 
 
 def wrongs(
-    asked: ExceptionRequested,
+    requested: ExceptionRequested,
     candidate: str,
     policy: Policy | None,
     sittings: Sequence[Sitting],
@@ -48,20 +48,20 @@ def wrongs(
     """
     found: list[Wrong] = []
     if policy is None:
-        text = f"{asked.exam} is not in the catalogue, or the policy it follows is not"
+        text = f"{requested.exam} is not in the catalogue, or the policy it follows is not"
         found.append(Wrong("exam", text))
     else:
         found += [
             Wrong(name, name, missing=True)
             for name in policy.exception.required
-            if is_blank(getattr(asked, name))
+            if is_blank(getattr(requested, name))
         ]
     missing = {wrong.field for wrong in found}
     for check in (
-        wrong_candidate(asked, candidate),
-        wrong_exam_number(asked),
-        wrong_reason(asked, policy),
-        wrong_sitting(asked, candidate, sittings),
+        wrong_candidate(requested, candidate),
+        wrong_exam_number(requested),
+        wrong_reason(requested, policy),
+        wrong_sitting(requested, candidate, sittings),
     ):
         found += [wrong for wrong in check if wrong.field not in missing]
     return tuple(found)
@@ -79,44 +79,44 @@ def shown(text: str | None) -> str:
     return line if len(line) <= 60 else f"{line[:59]}…"
 
 
-def wrong_candidate(asked: ExceptionRequested, candidate: str) -> Iterator[Wrong]:
+def wrong_candidate(requested: ExceptionRequested, candidate: str) -> Iterator[Wrong]:
     """Yield a wrong where the request names another candidate than the one it is made for."""
-    if not is_blank(asked.candidate_id) and str(asked.candidate_id).strip() != candidate:
+    if not is_blank(requested.candidate_id) and str(requested.candidate_id).strip() != candidate:
         yield Wrong(
-            "candidate_id", f"candidate_id says {shown(asked.candidate_id)}, not {candidate}"
+            "candidate_id", f"candidate_id says {shown(requested.candidate_id)}, not {candidate}"
         )
 
 
-def wrong_exam_number(asked: ExceptionRequested) -> Iterator[Wrong]:
+def wrong_exam_number(requested: ExceptionRequested) -> Iterator[Wrong]:
     """Yield a wrong where the request names another exam; in which case it is written is no matter.
 
     People write `az-104` for AZ-104.
     """
-    number = asked.exam_number or ""
-    if not is_blank(number) and number.strip().casefold() != asked.exam.casefold():
-        yield Wrong("exam_number", f"exam_number says {shown(number)}, not {asked.exam}")
+    number = requested.exam_number or ""
+    if not is_blank(number) and number.strip().casefold() != requested.exam.casefold():
+        yield Wrong("exam_number", f"exam_number says {shown(number)}, not {requested.exam}")
 
 
-def wrong_reason(asked: ExceptionRequested, policy: Policy | None) -> Iterator[Wrong]:
+def wrong_reason(requested: ExceptionRequested, policy: Policy | None) -> Iterator[Wrong]:
     """Yield a wrong for a reason that is not in the policy's list.
 
     "Requests will on[ly] be granted if they meet one of the exceptions listed below."
     (exam-retake-policy.txt)
     """
-    if policy is None or asked.reason in policy.exception.reasons:
+    if policy is None or requested.reason in policy.exception.reasons:
         return
     if not policy.exception.reasons:
         yield Wrong("reason", f"the policy {policy.id} offers no exceptions")
         return
     accepted = f"accepted are {listed(policy.exception.reasons)}"
-    if is_blank(asked.reason):
+    if is_blank(requested.reason):
         yield Wrong("reason", f"no reason is given ({accepted})")
     else:
-        yield Wrong("reason", f"the reason {shown(asked.reason)} is not accepted ({accepted})")
+        yield Wrong("reason", f"the reason {shown(requested.reason)} is not accepted ({accepted})")
 
 
 def wrong_sitting(
-    asked: ExceptionRequested, candidate: str, sittings: Sequence[Sitting]
+    requested: ExceptionRequested, candidate: str, sittings: Sequence[Sitting]
 ) -> Iterator[Wrong]:
     """Yield a wrong where the request names no failed sitting of this candidate and exam.
 
@@ -124,7 +124,7 @@ def wrong_sitting(
     in beta or live. One that was passed is not, nor one whose result has not come (ask again when
     it has) or was revoked: the source text speaks of failures.
     """
-    registration = asked.registration_id
+    registration = requested.registration_id
     if is_blank(registration):
         yield Wrong("registration_id", "no registration_id of a failed sitting is given")
         return
@@ -133,7 +133,7 @@ def wrong_sitting(
     if outcome == "failed":
         return
     if outcome is None:
-        text = f"{name} is no sitting of {candidate} at {asked.exam}"
+        text = f"{name} is no sitting of {candidate} at {requested.exam}"
     elif outcome == "passed":
         text = f"{name} is no failed sitting: it was passed"
     elif outcome == "pending":
@@ -144,7 +144,7 @@ def wrong_sitting(
 
 
 def answer_request(
-    asked: ExceptionRequested,
+    requested: ExceptionRequested,
     candidate: str,
     policy: Policy | None,
     sittings: Sequence[Sitting],
@@ -153,19 +153,19 @@ def answer_request(
 
     Alone, it is left open for someone to grant or reject. Arguments as of `wrongs`.
     """
-    found = wrongs(asked, candidate, policy, sittings)
+    found = wrongs(requested, candidate, policy, sittings)
     if not found:
-        return (asked,)
-    return asked, ExceptionRejected(
-        request_id=asked.request_id,
-        exam=asked.exam,
+        return (requested,)
+    return requested, ExceptionRejected(
+        request_id=requested.request_id,
+        exam=requested.exam,
         missing=tuple(wrong.field for wrong in found if wrong.missing),
         why=why(found),
     )
 
 
 def why(found: Sequence[Wrong]) -> str:
-    """Say everything that is wrong in one sentence."""
+    """Return everything that is wrong in one sentence."""
     missing = [wrong.text for wrong in found if wrong.missing]
     clauses = [wrong.text for wrong in found if not wrong.missing]
     if missing:
@@ -289,11 +289,11 @@ def decided(request: Request) -> str:
     at = format_instant(request.changed_at)
     match request.state:
         case "open":
-            said = f"was asked for on {at} and is open"
+            became = f"was asked for on {at} and is open"
         case "used":
-            said = f"was used by {request.used_by} on {at}"
+            became = f"was used by {request.used_by} on {at}"
         case "expired":
-            said = f"was granted and ran out on {at}"
+            became = f"was granted and ran out on {at}"
         case state:
-            said = f"was {state} on {at}"
-    return f"{request.request_id} {said}"
+            became = f"was {state} on {at}"
+    return f"{request.request_id} {became}"

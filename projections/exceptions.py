@@ -1,4 +1,4 @@
-"""What was asked of the exceptions desk and what became of it, folded from events."""
+"""Requests for retake exceptions and what became of them, folded from events."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def requests_of(
     def sittings(exam: str) -> tuple[Sitting, ...]:
         return sittings_of(exam, history, catalogue, moment)
 
-    told: dict[tuple[str, str], list[Recorded]] = {}
+    keyed: dict[tuple[str, str], list[Recorded]] = {}
     for row in visible_exceptions(rows, moment):
-        told.setdefault((row.exam or "", row.key or ""), []).append(row)
+        keyed.setdefault((row.exam or "", row.key or ""), []).append(row)
     return tuple(
         request_of(candidate, exam, request_id, events, moment.as_of, sittings)
-        for (exam, request_id), events in told.items()
+        for (exam, request_id), events in keyed.items()
     )
 
 
@@ -108,7 +108,7 @@ def request_of(
     `sittings` gives the candidate's sittings of an exam; asked only when there is a grant.
     """
     last = {row.type: row for row in events}
-    asked = last[REQUESTED].payload() if REQUESTED in last else {}
+    requested = last[REQUESTED].payload() if REQUESTED in last else {}
     granted = last[GRANTED].payload() if GRANTED in last else {}
     decision = decide(events, as_of, lambda: sittings(exam))
     why: dict[str, object] = {}
@@ -122,9 +122,9 @@ def request_of(
             "exam": exam,
             "request_id": request_id,
             "state": decision.state,
-            "registration_id": asked.get("registration_id"),
-            "reason": asked.get("reason"),
-            "requested_at": last[REQUESTED].occurred_at if asked else None,
+            "registration_id": requested.get("registration_id"),
+            "reason": requested.get("reason"),
+            "requested_at": last[REQUESTED].occurred_at if requested else None,
             "changed_at": decision.at,
             "missing": tuple(why.get("missing", ())),  # type: ignore[arg-type]
             "why": why.get("why"),

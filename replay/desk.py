@@ -48,14 +48,14 @@ _PAGE: Final = 1000
 
 
 class UnknownRequest(DeskProblem):
-    """There is no such request to decide, or it is not clear which one is meant."""
+    """No such request to decide, or several that may be meant."""
 
 
 Rule = Callable[[Request, Policy | None, int], Sequence[Event]]
 """Given a request, the policy in force and an instant: the events that decide it, or none."""
 
 
-class Matter(NamedTuple):
+class Reference(NamedTuple):
     """Which request is decided, and how that is recorded. Instants are microseconds UTC."""
 
     candidate: str
@@ -68,8 +68,8 @@ class Matter(NamedTuple):
     actor: str | None = None
 
 
-class Told(NamedTuple):
-    """What the desk was told, as it stands now; `positions` is empty when it knew that already."""
+class Answered(NamedTuple):
+    """A request as it stands now; `positions` is empty where nothing had to be recorded."""
 
     request: Request
     positions: tuple[int, ...]
@@ -79,62 +79,62 @@ class Desk:
     """Takes requests for retake exceptions and decides them, each in one transaction.
 
     Whatever the desk cannot do is a DeskProblem (or a LedgerProblem of the store): one sentence,
-    and nothing was recorded. To be told the same again changes nothing.
+    and nothing was recorded. The same again changes nothing.
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        """Sit at an open ledger; it stays the caller's to close."""
+        """Serve an open ledger; it stays the caller's to close."""
         self._ledger = ledger
         self._snapshot = Snapshot(ledger, Moment(0, None, 0))
 
     def request(
         self,
         candidate: str,
-        asked: ExceptionRequested,
+        requested: ExceptionRequested,
         *,
         now: int,
         time: int | None = None,
         actor: str | None = None,
-    ) -> Told:
+    ) -> Answered:
         """Record a request and answer it at once: rejected, or left open.
 
         It is judged by the policy in force at its time, and by the sittings visible at its time as
         known now. A request id that stands already with the same fields is no new request (its time
         is compared only if given); with others it is a DeskProblem that says what differs.
         """
-        matter = Matter(candidate, asked.request_id, now, asked.exam, time, actor)
+        of = Reference(candidate, requested.request_id, now, requested.exam, time, actor)
         with self._ledger.appending() as appending:
             rows = self._rows(candidate)
-            stands = self._standing_request(rows, asked)
+            stands = self._standing_request(rows, requested)
             if stands is not None:
                 at = stands.occurred_at if time is None else time
-                again = Fact(stands.source, stands.id, candidate, at, asked)
+                again = Fact(stands.source, stands.id, candidate, at, requested)
                 same_request(stands, appending.differences(stands, again.row()))
                 positions: tuple[int, ...] = ()
             else:
                 at = now if time is None else time
-                events = self._answer(candidate, asked, rows, at)
-                positions = recorded(appending, self._facts(matter, at, events))
-        return Told(self._read_back(candidate, asked, max(now, at)), positions)
+                events = self._answer(candidate, requested, rows, at)
+                positions = recorded(appending, self._facts(of, at, events))
+        return Answered(self._read_back(candidate, requested, max(now, at)), positions)
 
     def grant(
-        self, matter: Matter, *, waives: Sequence[str] | None = None, valid_until: int | None = None
-    ) -> Told:
+        self, of: Reference, *, waives: Sequence[str] | None = None, valid_until: int | None = None
+    ) -> Answered:
         """Grant a request; `waives` None is all the policy allows (see `grant` of the rules)."""
         return self._decide(
-            matter,
+            of,
             lambda request, policy, at: grant(
                 request, policy, time=at, waives=waives, valid_until=valid_until
             ),
         )
 
-    def reject(self, matter: Matter, *, why: str) -> Told:
+    def reject(self, of: Reference, *, why: str) -> Answered:
         """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
-        return self._decide(matter, lambda request, policy, at: reject(request, why=why))
+        return self._decide(of, lambda request, policy, at: reject(request, why=why))
 
-    def revoke(self, matter: Matter, *, reason: str) -> Told:
+    def revoke(self, of: Reference, *, reason: str) -> Answered:
         """Withdraw a grant. `reason` is kept in clear text: no personal data belongs there."""
-        return self._decide(matter, lambda request, policy, at: revoke(request, reason=reason))
+        return self._decide(of, lambda request, policy, at: revoke(request, reason=reason))
 
     def requests(self, moment: Moment, candidate: str | None = None) -> Iterator[Request]:
         """Yield requests at a moment: of one candidate, or of all, sorted by candidate.
@@ -152,8 +152,8 @@ class Desk:
 
         Raises KeyFileProblem when the key file is missing or another.
         """
-        asked = [self._ledger.find(cause.source, cause.id) for cause in request.events]
-        for row in reversed(asked):
+        requested = [self._ledger.find(cause.source, cause.id) for cause in request.events]
+        for row in reversed(requested):
             if row is not None and row.type == REQUESTED:
                 data = self._ledger.vault.reveal(row, erased=ERASED)
                 return {
@@ -166,20 +166,20 @@ class Desk:
     # -- how it is decided: all of it under the write lock, so that nobody decides in between
 
     def _answer(
-        self, candidate: str, asked: ExceptionRequested, rows: Sequence[Recorded], at: int
+        self, candidate: str, requested: ExceptionRequested, rows: Sequence[Recorded], at: int
     ) -> Sequence[Event]:
         moment = Moment(at, None, self._ledger.head().position)
         catalogue = self._snapshot.at(moment).catalogue
-        policy = policy_at(catalogue, asked.exam, at, moment.position)
-        sittings = sittings_of(asked.exam, history_of(rows, catalogue), catalogue, moment)
-        return answer_request(asked, candidate, policy, sittings)
+        policy = policy_at(catalogue, requested.exam, at, moment.position)
+        sittings = sittings_of(requested.exam, history_of(rows, catalogue), catalogue, moment)
+        return answer_request(requested, candidate, policy, sittings)
 
-    def _decide(self, matter: Matter, rule: Rule) -> Told:
-        candidate, request_id, now, _, time, _ = matter
+    def _decide(self, of: Reference, rule: Rule) -> Answered:
+        candidate, request_id, now, _, time, _ = of
         with self._ledger.appending() as appending:
             position = self._ledger.head().position
             rows = self._rows(candidate)
-            exam, changed = chosen(matter, rows, position)
+            exam, changed = chosen(of, rows, position)
             at = max(now, changed) if time is None else time
             if at < changed:
                 raise DeskProblem(
@@ -199,18 +199,18 @@ class Desk:
                     f"{request_id} was {request.state} on {format_instant(changed)}, not on "
                     f"{format_instant(at)}"
                 )
-            positions = recorded(appending, self._facts(matter, at, events))
-        return Told(self._read_back(candidate, request, at), positions)
+            positions = recorded(appending, self._facts(of, at, events))
+        return Answered(self._read_back(candidate, request, at), positions)
 
-    def _facts(self, matter: Matter, at: int, events: Sequence[Event]) -> list[Fact]:
+    def _facts(self, of: Reference, at: int, events: Sequence[Event]) -> list[Fact]:
         return [
             Fact(
                 SOURCE,
-                self._free_id(matter.request_id, event.type),
-                matter.candidate,
+                self._free_id(of.request_id, event.type),
+                of.candidate,
                 at,
                 event,
-                matter.actor,
+                of.actor,
             )
             for event in events
         ]
@@ -227,19 +227,20 @@ class Desk:
         return self._ledger.stream(f"candidate/{candidate}", upto=upto)
 
     def _standing_request(
-        self, rows: Sequence[Recorded], asked: ExceptionRequested
+        self, rows: Sequence[Recorded], requested: ExceptionRequested
     ) -> Recorded | None:
         """Find the request of this id, whoever recorded it; one that was annulled blocks the id."""
         annulled = annulments(rows)
         for row in rows:
-            if (row.type, row.exam, row.key) == (REQUESTED, asked.exam, asked.request_id) and (
-                row.position not in annulled
-            ):
+            if row.position in annulled:
+                continue
+            if (row.type, row.exam, row.key) == (REQUESTED, requested.exam, requested.request_id):
                 return row
-        ours = self._ledger.find(SOURCE, event_id(asked.request_id, REQUESTED))
+        ours = self._ledger.find(SOURCE, event_id(requested.request_id, REQUESTED))
         if ours is not None and ours.position in annulled:
             raise DeskProblem(
-                f"the request {asked.request_id} was annulled: ask anew under another request id"
+                f"the request {requested.request_id} was annulled: ask anew under another request "
+                "id"
             )
         return ours
 
@@ -265,7 +266,7 @@ class Desk:
 
 
 def event_id(request_id: str, type: str, number: int = 1) -> str:
-    """Name an event of the desk; a counter where the same is said once more.
+    """Name an event of the desk; with a counter where the same is recorded once more.
 
     >>> event_id("X-1", "ExceptionGranted"), event_id("X-1", "ExceptionGranted", 2)
     ('exception/X-1/granted', 'exception/X-1/granted/2')
@@ -298,12 +299,12 @@ def same_request(stands: Recorded, differs: Sequence[str]) -> None:
         )
 
 
-def chosen(matter: Matter, rows: Sequence[Recorded], position: int) -> tuple[str, int]:
+def chosen(of: Reference, rows: Sequence[Recorded], position: int) -> tuple[str, int]:
     """Pick a candidate's request by its id: its exam, and when its last event was true.
 
     Raises UnknownRequest where there is none, or one for each of several exams.
     """
-    candidate, request_id, exam = matter.candidate, matter.request_id, matter.exam
+    candidate, request_id, exam = of.candidate, of.request_id, of.exam
     if not rows:
         raise UnknownRequest(f"there is no candidate {candidate} in the ledger")
     changed: dict[str, int] = {}

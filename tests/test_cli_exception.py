@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from doorstep import NOW, Doorstep
 
-from attempt_ledger.cli.exception.decide import Waive
-from attempt_ledger.cli.exception.listing import State
+from attempt_ledger.cli.exception import Waive
+from attempt_ledger.cli.exception_list import State
 from projections.exceptions import STATES
 
 LETTER = """\
@@ -243,7 +243,8 @@ def test_a_grant_frees_the_candidate(door: Doorstep) -> None:
     """By default it waives all the policy lets; the standing names it."""
     door.done(*ASK)
     assert said(door.call(*GRANT).err) == (
-        "X-1 is granted, recorded at position 11: one sitting of AZ-104 may ignore wait and cap"
+        "X-1 is granted, recorded at position 11: one sitting of AZ-104 skips the waiting period "
+        "and the cap"
     )
     standing = door.json("standing", "C-1", "AZ-104")
     assert (standing["eligible"], standing["waived"][0]["code"]) == (True, "waiting")
@@ -258,7 +259,7 @@ def test_the_terms_of_a_grant(door: Doorstep) -> None:
     before = head(door)
     terms = ("--waive", "wait", "--valid-until", "2022-06-08", "--time", NOW, "--actor", "agent-7")
     assert said(door.call(*GRANT, *terms).err).endswith(
-        ": one sitting of AZ-104 before 2022-06-08T00:00:00Z may ignore wait"
+        ": one sitting of AZ-104 before 2022-06-08T00:00:00Z skips the waiting period"
     )
     assert said(door.call(*GRANT, *terms).err).startswith(
         "X-1 is granted already, nothing was recorded: one sitting"
@@ -363,7 +364,7 @@ def test_what_is_listed(listed: Doorstep, words: tuple[str, ...]) -> None:
 def test_nothing_to_list(listed: Doorstep) -> None:
     """An empty list is an answer, not a fault."""
     words = ("exception", "list", "--state", "used")
-    assert listed.call(*words) == (0, "", "attempt-ledger: there is no such request\n")
+    assert listed.call(*words) == (0, "", "attempt-ledger: No requests.\n")
     assert listed.done(*words, "--format", "json") == "[]\n"
 
 
@@ -381,17 +382,17 @@ def test_the_choices_are_those_there_are() -> None:
 
 
 def test_the_desk_pays_for_nothing_it_does_not_use(listed: Doorstep) -> None:
-    """No numba, Arrow or tables for a list; its help loads no ledger."""
+    """No numba, Arrow or tables for a list; the help that lists them loads no ledger."""
     program = (
         "import sys\nfrom attempt_ledger.cli import main\n"
         "try: main.run()\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     )
-    for words, dear in (
+    for words, expensive in (
         (["exception", "list"], {"numba", "numpy", "pyarrow", "sqlite_utils", "cryptography"}),
-        (["exception", "list", "--help"], {"ledger.ledger", "ledger.events", "replay.desk"}),
+        (["exception", "--help"], {"ledger.ledger", "ledger.events", "replay.desk"}),
     ):
         done = subprocess.run(
             [sys.executable, "-c", program, *words],
             cwd=listed.folder, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert not dear & set(done.stderr.splitlines()[-1].split())
+        assert not expensive & set(done.stderr.splitlines()[-1].split())

@@ -34,7 +34,7 @@ from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
 from projections.standing import Moment
-from replay.desk import SOURCE, Desk, Matter, UnknownRequest, event_id
+from replay.desk import SOURCE, Desk, Reference, UnknownRequest, event_id
 from replay.snapshot import Snapshot
 
 WHO = "C-1"
@@ -92,10 +92,10 @@ def asked(request: str = "X-1", **changes: Any) -> ExceptionRequested:
     return ExceptionRequested(request_id=request, **fields)
 
 
-def matter(request: str = "X-1", *, time: When | None = None, **more: Any) -> Matter:
+def matter(request: str = "X-1", *, time: When | None = None, **more: Any) -> Reference:
     """Name a request of C-1, decided on 1 June unless said."""
     more = {"now": NOW, **more}
-    return Matter(WHO, request, time=None if time is None else at(time), **more)
+    return Reference(WHO, request, time=None if time is None else at(time), **more)
 
 
 def recorded(ledger: Ledger, after: int) -> list[tuple[Any, ...]]:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, no_candidate
+from attempt_ledger.cli.history_text import ERASED, UNREADABLE
 from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.output import console, put, say
+from attempt_ledger.cli.pages import BAD, GOOD, HEAD, QUIET, WAIT, block, labelled, text
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
+from projections.exceptions import Request
+from projections.sentences import IN_UTC, Show, listed
+from replay.desk import Desk
+from replay.snapshot import snapshot_at
 
-if TYPE_CHECKING:
-    from attempt_ledger.cli.exception.text import Clear
-    from projections.exceptions import Request
+_STYLES = {"open": WAIT, "rejected": BAD, "granted": GOOD, "revoked": BAD}
+
+Clear = Mapping[str, str | Mapping[str, bool]]
+"""Personal fields in clear text, or that they were erased; empty unless they were asked for."""
 
 
 class State(StrEnum):
@@ -72,9 +82,6 @@ def list_(
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
 
-    from replay.desk import Desk
-    from replay.snapshot import snapshot_at
-
     with call_of(context).open() as ledger:
         if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
             raise no_candidate(candidate, ledger)
@@ -88,7 +95,7 @@ def list_(
         if format is Format.json:
             _put_json(chosen)
         else:
-            _put_text(chosen)
+            _put_text(chosen, wanted is State.open)
     return DONE
 
 
@@ -101,17 +108,57 @@ def _put_json(chosen: Iterable[tuple[Request, Clear]]) -> None:
     put("[]\n" if before == "[" else "]\n")
 
 
-def _put_text(chosen: Iterable[tuple[Request, Clear]]) -> None:
-    from attempt_ledger.cli.exception.text import requests_page
-    from attempt_ledger.cli.output import console
-    from projections.sentences import IN_UTC
-
+def _put_text(chosen: Iterable[tuple[Request, Clear]], only_open: bool) -> None:
     page = console()
     first = True
-    for candidate, told in groupby(chosen, lambda each: each[0].candidate):
+    for candidate, requests in groupby(chosen, lambda each: each[0].candidate):
         if not first:
             page.print()
-        page.print(requests_page(candidate, list(told), IN_UTC))
+        page.print(requests_page(candidate, list(requests), IN_UTC))
         first = False
     if first:
-        say("there is no such request")
+        say("No open requests." if only_open else "No requests.")
+
+
+def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Group:
+    """Lay out a candidate's requests below the candidate's id."""
+    return block(candidate, *(request_lines(request, clear, show) for request, clear in requests))
+
+
+def request_lines(request: Request, clear: Clear, show: Show) -> Table:
+    """Lay out one request: its id and exam, its state, and below that everything else."""
+    state = Text.assemble(
+        (request.state, _STYLES.get(request.state, QUIET)), f" {show(request.changed_at)}"
+    )
+    lines: list[RenderableType] = [
+        Text.assemble(text(request.exam, HEAD), "  ", state),
+        labelled(details(request, clear, show)),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(text(request.request_id, HEAD), Group(*lines))
+    return grid
+
+
+def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of a request, name by name."""
+    if request.requested_at is not None:
+        yield "asked", show(request.requested_at)
+    if request.reason:
+        yield "reason", request.reason
+    if request.registration_id:
+        yield "sitting", request.registration_id
+    if request.waives:
+        ends = request.valid_until
+        until = "" if ends is None else f", until {show(ends)}"
+        yield "waives", f"{listed(request.waives)}{until}"
+    if request.used_by is not None:
+        yield "used by", request.used_by
+    if request.why is not None:
+        yield "why", request.why
+    for name, value in clear.items():
+        unread = UNREADABLE if "unreadable" in value else ERASED
+        yield name, value if isinstance(value, str) else unread
+    for cause in request.events:
+        yield "event", f"{cause.source} {cause.id}"
