@@ -168,6 +168,16 @@ def nested(size: int) -> bytes:
     return (b'{"a":' * 2_000 + b"\n") * (size // 10_001)
 
 
+def requests(size: int) -> bytes:
+    """Return requests of one candidate, each with a name to encrypt."""
+    line = (
+        '{"specversion":"1.0","type":"ExceptionRequested","source":"urn:x","id":"%d",'
+        '"subject":"C-1","time":"2021-03-01T09:00:00Z","data":{"request_id":"%d",'
+        '"exam":"AZ-104","registration_id":"R-1","reason":"x","first_name":"Ann"}}\n'
+    )
+    return "".join(line % (n, n) for n in range(size // len(line) + 1)).encode()
+
+
 def refused_before(size: int) -> bytes:
     """Return lines of a rejects file: each has a problem, and many members."""
     members = ",".join(f'"m{n}":{n}' for n in range(1_000))
@@ -182,6 +192,7 @@ WORST: Mapping[str, tuple[Input, str]] = {
     "gzip members of a byte each": (tiny_members, "a.csv.gz"),
     "lines of a megabyte": (lines_without_end, "a.jsonl"),
     "nested JSON": (nested, "a.jsonl"),
+    "requests of one candidate": (requests, "a.jsonl"),
     "lines refused before": (refused_before, "a.jsonl"),
 }
 

@@ -81,6 +81,7 @@ class Appending:
         self.keyring = keyring
         self._now = now
         self._upcasts = upcasts
+        self._not_forgotten: set[str] = set()
         self._last = writing.recorded_at if writing.position else MIN_INSTANT
         self._recorded_at = max(now, self._last + 1)
 
@@ -177,6 +178,7 @@ class Appending:
             row = encrypted
         elif row.topic.startswith(_FORGOTTEN):
             self.keyring.destroy(row.stream.partition("/")[2])
+            self._not_forgotten.discard(row.stream)
         self._last = recorded_at
         return Appended(self._writing.insert_one(recorded_at, row))
 
@@ -231,7 +233,7 @@ class Appending:
         fields = plain_fields(row.topic, data)
         if not fields:
             return row
-        if not self._writing.is_forgotten(row.stream):
+        if not self._is_forgotten(row.stream):
             encrypted = self.keyring.encrypt(row, data, fields)
             if encrypted is not None:
                 return encrypted
@@ -241,9 +243,17 @@ class Appending:
         )
 
     def _same_secret(self, stored: Recorded, field: str, old: Any, new: Any) -> bool:
-        return self._writing.is_forgotten(stored.stream) or self.keyring.same_secret(
+        return self._is_forgotten(stored.stream) or self.keyring.same_secret(
             stored, field, old, new
         )
+
+    def _is_forgotten(self, stream: str) -> bool:
+        # Looked up once in a transaction: it reads all of the stream.
+        if stream not in self._not_forgotten:
+            if self._writing.is_forgotten(stream):
+                return True
+            self._not_forgotten.add(stream)
+        return False
 
 
 _ANNULMENT = f"{EventAnnulled.type}:"
