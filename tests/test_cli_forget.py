@@ -350,9 +350,9 @@ def test_an_older_ledger_is_told_by_a_restore_of_keys(door: Doorstep) -> None:
 
 
 def test_a_program_that_only_reads_needs_no_right_to_the_keys(door: Doorstep) -> None:
-    """`forget` loads nothing that one answer need not pay for, before it is called."""
+    """What `forget` and `keys` load, nobody pays for who calls another command."""
     loaded = (
-        "import sys, attempt_ledger.cli.forget, attempt_ledger.cli.keys;"
+        "import sys, attempt_ledger.cli.main, attempt_ledger.cli.standing;"
         "print('pyarrow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)

@@ -20,11 +20,9 @@ from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
 from attempt_ledger.cli import everybody, viewing
+from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
-from attempt_ledger.doctor import subject, trust
-from attempt_ledger.doctor.examine import CHECKS
 from attempt_ledger.doctor.findings import CODES, State, size, span
-from ledger.health import builds, disk
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
 from ledger.store import integrity as content
@@ -143,8 +141,8 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     folder = Path(shutil.copytree(well, tmp_path / "here"))
     shutil.copytree(well, folder / KEPT)
     compiled(monkeypatch)
-    monkeypatch.setattr(builds, "python_sqlite", lambda: "3.51.3")
-    monkeypatch.setattr(disk, "MOUNTS", folder / "mountinfo")
+    monkeypatch.setattr(file_checks, "python_sqlite", lambda: "3.51.3")
+    monkeypatch.setattr(surroundings, "MOUNTS", folder / "mountinfo")
     mounted("ext4", folder)
     sick = Sick(Doorstep(folder, monkeypatch), monkeypatch)
     for copy in (f"{LEDGER}.keys", f"{KEPT}/{LEDGER}.keys"):
@@ -217,9 +215,9 @@ def a_tile_off(sick: Sick) -> None:
 CASES = (
     Case(
         "wal-reset-bug",
-        lambda sick: sick.patch.setattr(builds, "python_sqlite", lambda: "3.51.2"),
+        lambda sick: sick.patch.setattr(file_checks, "python_sqlite", lambda: "3.51.2"),
         "Python's SQLite is 3.51.2, in which a commit beside",
-        lambda sick: sick.patch.setattr(builds, "python_sqlite", lambda: "3.52.0"),
+        lambda sick: sick.patch.setattr(file_checks, "python_sqlite", lambda: "3.52.0"),
     ),
     Case(
         "no-ledger",
@@ -316,15 +314,15 @@ CASES = (
     ),
     Case(
         "disk-low",
-        lambda sick: roomy(sick, disk.Room(40_000, None)),
+        lambda sick: roomy(sick, surroundings.Room(40_000, None)),
         "40 KB are free",
-        lambda sick: roomy(sick, disk.Room(40_000_000, None)),
+        lambda sick: roomy(sick, surroundings.Room(40_000_000, None)),
     ),
     Case(
         "files-low",
-        lambda sick: roomy(sick, disk.Room(40_000_000, 99)),
+        lambda sick: roomy(sick, surroundings.Room(40_000_000, 99)),
         "only 99 more files fit",
-        lambda sick: roomy(sick, disk.Room(40_000_000, 99_999)),
+        lambda sick: roomy(sick, surroundings.Room(40_000_000, 99_999)),
     ),
     Case(
         "clock-behind",
@@ -522,6 +520,15 @@ CASES = (
         lambda sick: sick.door.done("replay"),
     ),
     Case(
+        "column-cache-unused",
+        lambda sick: (
+            os.rename(f"{LEDGER}.columns", "moved"),
+            os.symlink("moved", f"{LEDGER}.columns"),
+        ),
+        "this account does without a column cache in",
+        lambda sick: os.unlink(f"{LEDGER}.columns"),
+    ),
+    Case(
         "not-checked",
         lambda sick: sick.patch.setattr(content, "fall", faulty),
         "this could not be looked at: ValueError: not this time",
@@ -542,10 +549,10 @@ def faulty(*_: object) -> int:
     raise ValueError("not this time")
 
 
-def roomy(sick: Sick, room: disk.Room) -> None:
+def roomy(sick: Sick, room: surroundings.Room) -> None:
     """Leave so much room."""
     sick.words = ("--free", "0")
-    sick.patch.setattr(disk, "room", lambda path: room)
+    sick.patch.setattr(surroundings, "room_left", lambda path: room)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)
@@ -638,7 +645,12 @@ def test_a_ledger_that_may_only_be_read_is_looked_at_too(
         folder.chmod(0o755)
     assert {path.name for path in folder.iterdir()} == before
     assert code == 0
-    assert {*found(told)} <= {"no-signing-key", "wal-reset-bug"}
+    assert {*found(told)} <= {
+        "no-signing-key",
+        "wal-reset-bug",
+        "open-to-others",
+        "column-cache-unused",
+    }
     said = {each["check"]: each["text"] for each in told["findings"]}
     assert said["rights"] == "this account may read the ledger, not append to it"
     assert "may not look into it" in said["keys"]
@@ -688,7 +700,7 @@ def test_a_wrong_call_is_told_so(sick: Sick) -> None:
 )  # fmt: skip
 def test_which_releases_of_sqlite_have_the_bug(version: str, bug: bool) -> None:
     """From 3.7.0 until 3.51.3, but for those of two older lines that were mended."""
-    assert builds.has_wal_reset_bug(version) is bug
+    assert file_checks.has_wal_reset_bug(version) is bug
 
 
 MOUNTED = """
@@ -713,8 +725,8 @@ def test_what_a_file_lies_on_is_told_by_its_device_else_by_its_place(
     path: str, device: str, kind: str
 ) -> None:
     """A btrfs gives its files another number than its mount."""
-    assert disk.kind_of(MOUNTED, path, device) == kind
-    assert disk.kind_of("", path, device) is None
+    assert surroundings.kind_of(MOUNTED, path, device) == kind
+    assert surroundings.kind_of("", path, device) is None
 
 
 def test_lengths_and_sizes_are_written_for_people() -> None:
@@ -756,7 +768,7 @@ def test_the_call_of_the_page_comes_out_as_it_shows(
     )
     (words, lines) = shown[0]
     assert len(shown) == 1
-    monkeypatch.setattr(builds, "python_sqlite", lambda: "3.51.3")
+    monkeypatch.setattr(file_checks, "python_sqlite", lambda: "3.51.3")
     said = iter(Doorstep(tmp_path, monkeypatch).catalogued().done(*words.split()).splitlines())
     for line in lines.splitlines():
         if line != "…":
@@ -777,7 +789,7 @@ def test_what_is_sealed_while_it_looks_is_no_fault(sick: Sick, moment: str) -> N
             return state if moment == "after" else seal_state(place)
         return state
 
-    sick.patch.setattr(subject, "seal_state", meanwhile)
+    sick.patch.setattr(findings, "seal_state", meanwhile)
     sick.patch.setattr(trust, "seal_state", meanwhile)
     code, told = sick.call()
     assert code == 0

@@ -27,12 +27,12 @@ from test_cases import assert_reads
 from told import at, rows_of
 from viewing import KERNELS
 
+from attempt_ledger.doctor.keys import keys_of
 from ledger.backup.backup import CopyOptions, back_up
 from ledger.backup.restore import Kept, finish, restore
 from ledger.backup.staging import drafting
 from ledger.cloudevents import parse_line, to_cloudevents
 from ledger.events import Fact, Recorded, make_event
-from ledger.health.keys import keys_of
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import (
     NothingRecorded,

@@ -17,9 +17,8 @@ from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, clean, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
-from attempt_ledger.doctor.examine import examine
-from attempt_ledger.doctor.findings import Finding, State, worst
-from attempt_ledger.doctor.subject import Bounds, Depth, Patient
+from attempt_ledger.doctor import examine
+from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
 from ledger.ledger import Ledger
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
@@ -79,21 +78,21 @@ def doctor(
         free=free * _MEGABYTE,
     )
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
-    patient = _patient(call, views, bounds, depth)
+    subject = _patient(call, views, bounds, depth)
     findings = []
-    for finding in examine(patient, lambda: _opened(call, patient)):
+    for finding in examine(subject, lambda: _opened(call, subject)):
         findings.append(finding)
         if format is Format.text:
             put(_text(finding))
     if format is Format.json:
-        put(_json(patient, findings, worst(findings)))
+        put(_json(subject, findings, worst(findings)))
     return REFUSED if worst(findings) is State.wrong else DONE
 
 
-def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> Patient:
+def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> Subject:
 
     path = Path(os.path.realpath(call.path))
-    return Patient(
+    return Subject(
         path=path,
         ledger=None,
         keys=Path(f"{path}.keys") if call.keys is None else call.keys,
@@ -105,9 +104,9 @@ def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> 
     )
 
 
-def _opened(call: Access, patient: Patient) -> Ledger:
+def _opened(call: Access, subject: Subject) -> Ledger:
 
-    return Ledger.open(patient.path, clock=clock.now, keys=call.keys, read_only=True)
+    return Ledger.open(subject.path, clock=clock.now, keys=call.keys, read_only=True)
 
 
 def _length(option: str, text: str) -> int:
@@ -142,10 +141,10 @@ def _wrapped(first: str, sentence: str) -> list[str]:
     )
 
 
-def _json(patient: Patient, findings: list[Finding], state: str) -> str:
+def _json(subject: Subject, findings: list[Finding], state: str) -> str:
     told = {
-        "ledger": str(patient.path),
-        "at": patient.said(patient.now),
+        "ledger": str(subject.path),
+        "at": subject.said(subject.now),
         "state": state,
         "findings": [
             {

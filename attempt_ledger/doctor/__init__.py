@@ -1,1 +1,87 @@
 """`doctor`: what is wrong with a ledger and all that belongs to it, and what to do about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from attempt_ledger.doctor import derived, file, keys, surroundings, trust
+from attempt_ledger.doctor.findings import Finding, State, Subject, found
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
+
+Check = Callable[[Subject], Iterator[Finding]]
+
+
+class Named(NamedTuple):
+    """A check and the name it goes by."""
+
+    name: str
+    check: Check
+    reads: bool = True
+    """It reads the ledger: there is no point in it where the ledger cannot be read."""
+
+
+CHECKS: Final = (
+    Named("sqlite", file.sqlite, reads=False),
+    Named("file", file.file, reads=False),
+    Named("integrity", file.integrity),
+    Named("wal", file.wal),
+    Named("durability", file.durability),
+    Named("file-system", surroundings.file_system),
+    Named("rights", surroundings.rights),
+    Named("room", surroundings.room),
+    Named("clock", surroundings.clock),
+    Named("seal", trust.seal),
+    Named("signing-key", trust.signing_key),
+    Named("verification", trust.verification),
+    Named("backup", trust.backup),
+    Named("keys", keys.keys),
+    Named("key-backup", keys.key_backup),
+    Named("views", derived.views),
+    Named("column-cache", derived.column_cache),
+)
+
+
+def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]:
+    """Make every check that can be made; yield what each found as it is found.
+
+    Raises nothing: what keeps a check from looking is a finding of its own.
+    """
+    with ExitStack() as stack:
+        readable = True
+        for named in CHECKS:
+            if named.reads and not readable:
+                continue
+            if named.reads and subject.ledger is None:
+                try:
+                    subject = replace(subject, ledger=stack.enter_context(opened()))
+                except LedgerProblem as problem:
+                    yield _hindered(named.name, problem)
+                    readable = False
+                    continue
+            for finding in _checked(named, subject):
+                yield finding
+                if named.name == "file" and finding.state is State.wrong:
+                    readable = False
+
+
+def _checked(named: Named, subject: Subject) -> Iterator[Finding]:
+    try:
+        yield from named.check(subject)
+    except (LedgerProblem, OSError, sqlite3.Error, ValueError, TypeError, ArithmeticError) as error:
+        # Whatever is in a damaged file, it is for the doctor to say so.
+        yield _hindered(named.name, error)
+
+
+def _hindered(name: str, error: Exception) -> Finding:
+    said = str(error) if isinstance(error, LedgerProblem) else f"{type(error).__name__}: {error}"
+    finding = found(
+        "not-checked",
+        f"this could not be looked at: {said}",
+        "if `integrity` finds the file damaged, that is why; else mend what the sentence names",
+    )
+    return finding._replace(check=name)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attempt_ledger.doctor.findings import Finding, fine, found, span
-from attempt_ledger.doctor.subject import Patient
+from attempt_ledger.doctor.findings import Finding, Subject, fine, found, span
+from attempt_ledger.doctor.surroundings import may_write
 from attempt_ledger.places import cache_folder
-from ledger.health import disk
 from ledger.own_folder import NotOurs
 from replay.columns.cache import ColumnCache, Damaged, folder_of
 from replay.read_model.state import views_state
 
 
-def views(patient: Patient) -> Iterator[Finding]:
+def views(subject: Subject) -> Iterator[Finding]:
     """Are the views of this ledger, and how far behind?"""
-    path = patient.views
-    if path.exists() and not (disk.may_write(path) and disk.may_write(path.parent)):
+    path = subject.views
+    if path.exists() and not (may_write(path) and may_write(path.parent)):
         # SQLite makes a file beside one in WAL mode, which these always are, to read it.
         yield fine("views", f"{path} is there; this account may not look into it")
         return
-    state = views_state(patient.opened, path)
+    state = views_state(subject.opened, path)
     if state is None:
         yield fine("views", f"there are none at {path} (`project` makes them)")
         return
@@ -30,11 +29,11 @@ def views(patient: Patient) -> Iterator[Finding]:
     if state.other is not None:
         yield found("views-of-another", f"the views in {path} are {state.other}", "`project`")
         return
-    behind = max(0, patient.head.position - state.position)
-    first = patient.recorded_at(state.position + 1) if behind else None
-    age = 0 if first is None else patient.age(first)
+    behind = max(0, subject.head.position - state.position)
+    first = subject.recorded_at(state.position + 1) if behind else None
+    age = 0 if first is None else subject.age(first)
     figures = {"position": state.position, "behind": behind, "age_seconds": age // 1_000_000}
-    if age > patient.bounds.views:
+    if age > subject.bounds.views:
         yield found(
             "views-behind",
             f"the views lack {behind:,} events, the first of them for {span(age)}",
@@ -57,11 +56,11 @@ def views(patient: Patient) -> Iterator[Finding]:
         yield fine("views", f"the views stand for position {state.position:,}", **figures)
 
 
-def column_cache(patient: Patient) -> Iterator[Finding]:
+def column_cache(subject: Subject) -> Iterator[Finding]:
     """Is the column cache beside the ledger of this account's making, and as it was written?"""
-    folder = folder_of(patient.path)
+    folder = folder_of(subject.path)
     try:
-        position = ColumnCache(patient.opened, cache_folder()).reached()
+        position = ColumnCache(subject.opened, cache_folder()).reached()
     except Damaged as problem:
         yield found(
             "column-cache-damaged",
@@ -79,7 +78,7 @@ def column_cache(patient: Patient) -> Iterator[Finding]:
     if position is None:
         yield fine("column-cache", "there is none (`replay` makes one)", position=None)
     else:
-        behind = patient.head.position - position
+        behind = subject.head.position - position
         yield fine(
             "column-cache",
             f"it stands for position {position:,}, {behind:,} behind (`replay` takes them up)",

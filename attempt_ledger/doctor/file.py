@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from attempt_ledger.doctor.findings import Finding, fine, found, size
-from attempt_ledger.doctor.subject import Depth, Patient
-from ledger.health import builds, disk
+from adbc_driver_manager import Error
+from adbc_driver_sqlite import dbapi
+
+from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found, size
+from attempt_ledger.doctor.surroundings import bytes_of
 from ledger.problems import LedgerProblem, NotALedger
 from ledger.store import integrity as content
 from ledger.store.file import check_file, connect_reader, storage_problems
@@ -26,11 +29,11 @@ _MEND = (
 )
 
 
-def sqlite(patient: Patient) -> Iterator[Finding]:
+def sqlite(subject: Subject) -> Iterator[Finding]:
     """Is the SQLite that writes one that can damage a write-ahead log?"""
-    ours, arrow = builds.python_sqlite(), builds.arrow_sqlite()
+    ours, arrow = python_sqlite(), arrow_sqlite()
     beside = f"; Arrow's driver brings {arrow}, which only reads" if arrow else ""
-    if builds.has_wal_reset_bug(ours):
+    if has_wal_reset_bug(ours):
         yield found(
             "wal-reset-bug",
             f"Python's SQLite is {ours}, in which a commit beside another connection's checkpoint "
@@ -45,9 +48,9 @@ def sqlite(patient: Patient) -> Iterator[Finding]:
     yield fine("sqlite", f"Python's SQLite is {ours}{beside}", python=ours, arrow=arrow)
 
 
-def file(patient: Patient) -> Iterator[Finding]:
+def file(subject: Subject) -> Iterator[Finding]:
     """Is there a ledger, and does it open?"""
-    path = patient.path
+    path = subject.path
     if not path.exists():
         yield found(
             "no-ledger",
@@ -58,12 +61,12 @@ def file(patient: Patient) -> Iterator[Finding]:
     try:
         check_file(path)
         with storage_problems(path), closing(connect_reader(path)) as connection:
-            head = connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+            head = content.head_of(connection)
     except LedgerProblem as problem:
         remedy = _MEND if isinstance(problem, NotALedger) else "mend what the sentence names"
         yield found("unreadable", str(problem), remedy)
         return
-    bytes = disk.size(path)
+    bytes = bytes_of(path)
     yield fine(
         "file",
         f"{path} ends at position {head:,} and takes up {size(bytes)}",
@@ -72,19 +75,19 @@ def file(patient: Patient) -> Iterator[Finding]:
     )
 
 
-def integrity(patient: Patient) -> Iterator[Finding]:
+def integrity(subject: Subject) -> Iterator[Finding]:
     """Does all of it read, and does it hold what a ledger holds?"""
     try:
-        yield from _integrity(patient)
+        yield from _integrity(subject)
     except NotALedger as problem:  # so damaged that the check itself does not come to its end
         yield found("damaged", str(problem), _MEND)
 
 
-def _integrity(patient: Patient) -> Iterator[Finding]:
-    path, depth = patient.path, patient.depth
-    if depth is Depth.usual and disk.size(path) > MOST_READ:
+def _integrity(subject: Subject) -> Iterator[Finding]:
+    path, depth = subject.path, subject.depth
+    if depth is Depth.usual and bytes_of(path) > MOST_READ:
         depth = Depth.quick
-    sealed = patient.seal.checkpoint.size if patient.seal.checkpoint else 0
+    sealed = subject.seal.checkpoint.size if subject.seal.checkpoint else 0
     with storage_problems(path), closing(connect_reader(path)) as connection:
         lines = (
             [] if depth is Depth.quick else content.damages(connection, full=depth is Depth.full)
@@ -93,10 +96,10 @@ def _integrity(patient: Patient) -> Iterator[Finding]:
             more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
             yield found("damaged", f"SQLite finds {path} damaged: {lines[0]}{more}", _MEND)
             return
-        after = max(0, patient.head.position - _TAIL) if depth is Depth.quick else 0
+        after = max(0, subject.head.position - _TAIL) if depth is Depth.quick else 0
         missing = None if depth is Depth.quick else content.gap(connection)
         falls = content.fall(connection, after)
-    for finding in inspect(path, min(sealed, patient.head.position)).findings:
+    for finding in inspect(path, min(sealed, subject.head.position)).findings:
         if finding.position is None:
             yield found("redefined", finding.sentence, _DEFINE)
         elif missing is None:
@@ -105,7 +108,7 @@ def _integrity(patient: Patient) -> Iterator[Finding]:
         yield found(
             "position-missing",
             f"position {missing:,} is not as it should be: positions are 1, 2, 3 … up to "
-            f"{patient.head.position:,}, without a gap",
+            f"{subject.head.position:,}, without a gap",
             f"`verify --full` says what was taken out or put in; {_MEND}",
             position=missing,
         )
@@ -134,9 +137,9 @@ _DEFINE = (
 )
 
 
-def wal(patient: Patient) -> Iterator[Finding]:
+def wal(subject: Subject) -> Iterator[Finding]:
     """Does the write-ahead log go back to its beginning now and then?"""
-    bytes = disk.size(Path(f"{patient.path}-wal"))
+    bytes = bytes_of(Path(f"{subject.path}-wal"))
     if bytes > WAL_LARGE:
         yield found(
             "wal-large",
@@ -150,14 +153,14 @@ def wal(patient: Patient) -> Iterator[Finding]:
     yield fine("wal", f"the write-ahead log takes up {size(bytes)}", bytes=bytes)
 
 
-def durability(patient: Patient) -> Iterator[Finding]:
+def durability(subject: Subject) -> Iterator[Finding]:
     """Is a commit on the disk when it returns?"""
-    settings = content.settings(patient.path)
+    settings = content.settings(subject.path)
     if settings.journal != "wal":
         yield found(
             "not-wal",
-            f"{patient.path} has no write-ahead log: readers and writers keep each other waiting",
-            f"stop what uses it, then: sqlite3 {patient.path} 'PRAGMA journal_mode = WAL'",
+            f"{subject.path} has no write-ahead log: readers and writers keep each other waiting",
+            f"stop what uses it, then: sqlite3 {subject.path} 'PRAGMA journal_mode = WAL'",
         )
         return
     if settings.synchronous < 2 or settings.unsynced:
@@ -175,3 +178,40 @@ def durability(patient: Patient) -> Iterator[Finding]:
         "each commit is synced before it returns (journal_mode = WAL, synchronous = FULL)",
         synchronous=settings.synchronous,
     )
+
+
+# -- which SQLite is in use
+
+
+_SINCE = (3, 7, 0)
+_FIXED = (3, 51, 3)
+_MENDED = ((3, 44, 6), (3, 50, 7))
+"""Older lines that got the fix too, and from which release of each on."""
+
+
+def has_wal_reset_bug(version: str) -> bool:
+    """Return whether a release of SQLite, such as ``3.40.1``, has the bug.
+
+    >>> has_wal_reset_bug("3.51.2"), has_wal_reset_bug("3.51.3"), has_wal_reset_bug("3.50.7")
+    (True, False, False)
+    """
+    number = tuple(int(part) for part in version.split(".")[:3])
+    if any(number[:2] == mended[:2] and number >= mended for mended in _MENDED):
+        return False
+    return _SINCE <= number < _FIXED
+
+
+def python_sqlite() -> str:
+    """Return the release of the SQLite that keeps the ledger: what Python's module is linked to."""
+    return sqlite3.sqlite_version
+
+
+def arrow_sqlite() -> str | None:
+    """Return the release that the Arrow driver brings, which only reads; None if unknown."""
+    try:
+        with dbapi.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT sqlite_version()")
+            (version,) = cursor.fetchone() or (None,)
+    except Error:
+        return None
+    return None if version is None else str(version)

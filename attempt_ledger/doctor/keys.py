@@ -4,22 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
-from attempt_ledger.doctor.findings import Finding, fine, found, span
-from attempt_ledger.doctor.subject import Patient
-from ledger.health import disk
-from ledger.health.keys import keys_of
+from attempt_ledger.doctor.findings import Finding, Subject, fine, found, span
+from attempt_ledger.doctor.surroundings import is_open_to_others, may_read
 from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from ledger.privacy.erasure import forgotten_in
+from ledger.privacy.key_file import KeyBackup, KeyFile, key_problems
 from ledger.problems import LedgerProblem
 
 _LISTED = 5
 
 
-def keys(patient: Patient) -> Iterator[Finding]:
+class Keys(NamedTuple):
+    """What a key file holds, against what the ledger says of it."""
+
+    id: str
+    candidates: int
+    """How many candidates have a key."""
+    damaged: bool
+    came_back: tuple[str, ...]
+    """Candidates who were forgotten, by the ledger, and have a key all the same; sorted."""
+    only_here: tuple[str, ...]
+    """Candidates whose key was destroyed, while the ledger does not say they were forgotten."""
+    backups: tuple[KeyBackup, ...]
+    """The copies that were made of it, the first first."""
+
+
+def keys_of(ledger: Ledger, path: Path) -> Keys:
+    """Look into a key file; raises KeyFileProblem or LedgerProblem where it does not read."""
+    with key_problems(path), closing(KeyFile(path)) as file:
+        there = dict(file.candidates())
+        damaged, backups = file.is_damaged(), tuple(file.backups())
+    forgotten = forgotten_in(ledger)
+    return Keys(
+        file.id,
+        sum(there.values()),
+        damaged,
+        tuple(sorted(name for name in forgotten if there.get(name))),
+        tuple(sorted(name for name, has in there.items() if not has and name not in forgotten)),
+        backups,
+    )
+
+
+def keys(subject: Subject) -> Iterator[Finding]:
     """Are the keys of personal fields there, and those of the forgotten gone?"""
-    path = patient.keys
+    path = subject.keys
     if not path.exists():
-        if patient.key_file is None:
+        if subject.key_file is None:
             yield fine("keys", "no personal field was ever recorded, so there are no keys")
             return
         yield found(
@@ -28,52 +63,52 @@ def keys(patient: Patient) -> Iterator[Finding]:
             "put it back, name it with --keys, or `keys restore` a backup of it",
         )
         return
-    if not disk.may_read(path):
+    if not may_read(path):
         yield fine("keys", f"{path} is there; this account may not look into it")
         return
     try:
-        held = keys_of(patient.opened, path)
+        kept = keys_of(subject.opened, path)
     except LedgerProblem as problem:
         yield found("key-file-unreadable", str(problem), "`keys restore` a backup of it")
         return
-    if held.damaged:
+    if kept.damaged:
         yield found("key-file-unreadable", f"{path} is damaged", "`keys restore` a backup of it")
         return
-    if patient.key_file not in (None, held.id):
+    if subject.key_file not in (None, kept.id):
         yield found(
             "key-file-of-another",
-            f"{path} is another ledger's key file ({held.id[:8]}…), this ledger's is "
-            f"{(patient.key_file or '')[:8]}…",
+            f"{path} is another ledger's key file ({kept.id[:8]}…), this ledger's is "
+            f"{(subject.key_file or '')[:8]}…",
             "put the right one back, or name it with --keys",
         )
         return
     wrong = False
-    if disk.open_to_others(path):
+    if is_open_to_others(path):
         wrong = True
         yield found(
             "key-file-open", f"others than its owner may read or write {path}", f"chmod 600 {path}"
         )
-    if held.came_back:
+    if kept.came_back:
         wrong = True
         yield found(
             "key-came-back",
-            f"{_named(held.came_back)} {_was(held.came_back)} forgotten, but a key is there again: "
+            f"{_named(kept.came_back)} {_was(kept.came_back)} forgotten, but a key is there again: "
             "an old key file was put back",
-            _forget(held.came_back),
-            candidates=len(held.came_back),
+            _forget(kept.came_back),
+            candidates=len(kept.came_back),
         )
-    if held.only_here:
+    if kept.only_here:
         wrong = True
         yield found(
             "forgotten-elsewhere",
-            f"the key of {_named(held.only_here)} was destroyed, but the ledger does not say "
+            f"the key of {_named(kept.only_here)} was destroyed, but the ledger does not say "
             "so: an old ledger was put back",
-            _forget(held.only_here),
-            candidates=len(held.only_here),
+            _forget(kept.only_here),
+            candidates=len(kept.only_here),
         )
     if not wrong:
-        yield fine("keys", f"{path} holds the keys of {held.candidates:,} candidates",
-                   candidates=held.candidates)  # fmt: skip
+        yield fine("keys", f"{path} holds the keys of {kept.candidates:,} candidates",
+                   candidates=kept.candidates)  # fmt: skip
 
 
 def _named(candidates: tuple[str, ...]) -> str:
@@ -91,17 +126,17 @@ def _forget(candidates: tuple[str, ...]) -> str:
     return f"`forget {candidates[0]} --reason …`, which does again what is not done{each}"
 
 
-def key_backup(patient: Patient) -> Iterator[Finding]:
+def key_backup(subject: Subject) -> Iterator[Finding]:
     """Is there a copy of the keys that may be used, and none that should be gone by now?"""
-    path = patient.keys
-    if not path.exists() or not disk.may_read(path):
+    path = subject.keys
+    if not path.exists() or not may_read(path):
         return
     try:
-        held = keys_of(patient.opened, path)
+        kept = keys_of(subject.opened, path)
     except LedgerProblem:
         return  # which `keys` says
-    for old in held.backups:
-        if old.until <= patient.now and os.path.lexists(old.file):
+    for old in kept.backups:
+        if old.until <= subject.now and os.path.lexists(old.file):
             yield found(
                 "key-backup-kept",
                 f"{old.file} was to be used before {format_instant(old.until)}, and is still there",
@@ -109,24 +144,24 @@ def key_backup(patient: Patient) -> Iterator[Finding]:
                 until=format_instant(old.until),
             )
             return
-    usable = [backup for backup in held.backups if backup.until > patient.now]
+    usable = [backup for backup in kept.backups if backup.until > subject.now]
     if usable:
         last = usable[-1]
         yield fine(
             "key-backup",
-            f"the last backup of the keys is {span(patient.age(last.at))} old and may be used for "
-            f"{span(last.until - patient.now)}",
+            f"the last backup of the keys is {span(subject.age(last.at))} old and may be used for "
+            f"{span(last.until - subject.now)}",
             at=format_instant(last.at),
             until=format_instant(last.until),
         )
-    elif held.candidates:
+    elif kept.candidates:
         yield found(
             "no-key-backup",
-            f"there is no backup of the keys of {held.candidates:,} candidates that may be used: "
+            f"there is no backup of the keys of {kept.candidates:,} candidates that may be used: "
             "if the key file is lost, so is every personal field",
             "`keys backup FILE`, on another disk than the ledger's backups, and again before its "
             "time is over",
-            candidates=held.candidates,
+            candidates=kept.candidates,
         )
     else:
         yield fine("key-backup", "there is no key to back up")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from attempt_ledger.doctor.findings import Finding, fine, found, size, span
-from attempt_ledger.doctor.subject import Patient
-from ledger.health import disk
+from attempt_ledger.doctor.findings import Finding, Subject, fine, found, size, span
 from ledger.instants import SECOND, format_instant, parse_instant
-from ledger.store.file import exposed as open_to_others
+from ledger.store.file import exposed
 
 EARLIEST = parse_instant("2020-01-01T00:00:00Z")
 """Before any of the rules: a machine without a clock begins in 1970, or on the day of its build."""
@@ -20,11 +21,11 @@ CLOCK_APART = SECOND
 FEW_FILES = 10_000
 
 
-def file_system(patient: Patient) -> Iterator[Finding]:
+def file_system(subject: Subject) -> Iterator[Finding]:
     """Does the file lie on a disk of this machine?"""
-    kind = disk.file_system(patient.path, disk.MOUNTS)
-    where = f"{patient.path} lies on {kind}"
-    if kind in disk.NETWORK:
+    kind = kind_at(subject.path, MOUNTS)
+    where = f"{subject.path} lies on {kind}"
+    if kind in NETWORK:
         yield found(
             "network-file-system",
             f"{where}, a network file system: SQLite's log needs memory that all who open the file "
@@ -33,14 +34,14 @@ def file_system(patient: Patient) -> Iterator[Finding]:
             "machine, or copies of it",
             kind=kind,
         )
-    elif kind in disk.MEMORY:
+    elif kind in MEMORY:
         yield found(
             "memory-file-system",
             f"{where}, in memory: it is gone when the machine restarts",
             "keep the ledger on a disk",
             kind=kind,
         )
-    elif kind in disk.LAYERS:
+    elif kind in LAYERS:
         yield found(
             "container-layer",
             f"{where}, a container's own layer: it is gone when the container is",
@@ -53,30 +54,30 @@ def file_system(patient: Patient) -> Iterator[Finding]:
         yield fine("file-system", where, kind=kind)
 
 
-def rights(patient: Patient) -> Iterator[Finding]:
+def rights(subject: Subject) -> Iterator[Finding]:
     """May those write who should, and nobody else?"""
-    path, lock = patient.path, Path(f"{patient.path}.lock")
-    if disk.everyone_may_write(path):
+    path, lock = subject.path, Path(f"{subject.path}.lock")
+    if everyone_may_write(path):
         yield found(
             "everyone-may-write",
             f"everybody on this machine may write {path}, past the ledger",
             f"chmod 600 {path}, then `verify --full`",
         )
         return
-    exposed = [*open_to_others(path), *filter(disk.open_to_others, _there(patient.paths.lock))]
-    if exposed:
+    others = [*exposed(path), *filter(is_open_to_others, _there(subject.paths.lock))]
+    if others:
         # SQLite makes these as the ledger is, and removes them when nobody has it open.
-        kept = [file for file in exposed if not file.name.endswith(("-wal", "-shm"))]
+        kept = [file for file in others if not file.name.endswith(("-wal", "-shm"))]
         yield found(
             "open-to-others",
-            f"other accounts can open {shlex.join(map(str, exposed))}: whoever can read it can "
+            f"other accounts can open {shlex.join(map(str, others))}: whoever can read it can "
             "lock it, and so stop all writing",
-            f"chmod 600 {shlex.join(map(str, kept or exposed))}; the same for its -wal and -shm "
+            f"chmod 600 {shlex.join(map(str, kept or others))}; the same for its -wal and -shm "
             "while a program has it open; let others read a copy (`backup`)",
-            files=len(exposed),
+            files=len(others),
         )
-    writable = disk.may_write(path) and disk.may_write(path.parent)
-    if writable and (not disk.may_write(lock) or (lock.exists() and not lock.is_file())):
+    writable = may_write(path) and may_write(path.parent)
+    if writable and (not may_write(lock) or (lock.exists() and not lock.is_file())):
         yield found(
             "lock-unusable",
             f"this account may write {path}, but not {lock}, on which writers queue: it cannot "
@@ -84,7 +85,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
             f"give the account the right to write {lock}, as it has for the ledger; remove it only "
             "while nothing writes",
         )
-    elif not exposed:
+    elif not others:
         may = " and append to it" if writable else ", not append to it"
         yield fine("rights", f"this account may read the ledger{may}", append=writable)
 
@@ -93,17 +94,17 @@ def _there(*paths: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def room(patient: Patient) -> Iterator[Finding]:
+def room(subject: Subject) -> Iterator[Finding]:
     """Is there room to go on, and for what is made of the ledger?"""
-    free, files = disk.room(patient.path)
-    takes = disk.size(patient.path) + disk.size(Path(f"{patient.path}-wal"))
-    wanted = 2 * takes + disk.size(patient.views)
+    free, files = room_left(subject.path)
+    takes = bytes_of(subject.path) + bytes_of(Path(f"{subject.path}-wal"))
+    wanted = 2 * takes + bytes_of(subject.views)
     figures = {"free": free, "ledger": takes, "wanted": wanted, "files": files}
     left = f"{size(free)} are free, where the ledger takes up {size(takes)}"
-    if free < patient.bounds.free:
+    if free < subject.bounds.free:
         yield found(
             "disk-full",
-            f"{left}: less than {size(patient.bounds.free)} (--free)",
+            f"{left}: less than {size(subject.bounds.free)} (--free)",
             "make room, or move the ledger to a larger disk; a full disk refuses events but "
             "damages none",
             **figures,
@@ -127,9 +128,9 @@ def room(patient: Patient) -> Iterator[Finding]:
         yield fine("room", left, **figures)
 
 
-def clock(patient: Patient) -> Iterator[Finding]:
+def clock(subject: Subject) -> Iterator[Finding]:
     """Is the clock where the ledger's last recorded_at says it must be?"""
-    now, head = patient.now, patient.head
+    now, head = subject.now, subject.head
     figures = {
         "now": format_instant(now),
         "last_recorded_at": format_instant(head.recorded_at) if head.position else None,
@@ -155,5 +156,129 @@ def clock(patient: Patient) -> Iterator[Finding]:
     elif not head.position:
         yield fine("clock", f"the clock says {format_instant(now)}", **figures)
     else:
-        ago = span(patient.age(head.recorded_at))
+        ago = span(subject.age(head.recorded_at))
         yield fine("clock", f"the last event was recorded {ago} ago", **figures)
+
+
+# -- what a ledger lies on: the kind of file system, the room that is left, who may open what
+
+
+MOUNTS = Path("/proc/self/mountinfo")
+
+NETWORK = frozenset(
+    [
+        "9p",
+        "acfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "fuse.ceph",
+        "fuse.cephfs",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+    ]
+)
+"""Where locks or shared memory do not reach every machine that may write: the log needs both."""
+MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+LAYERS = frozenset({"overlay", "aufs"})
+"""A container's own layer, which goes when the container goes."""
+
+
+class Room(NamedTuple):
+    """What is left on a file system for us."""
+
+    free: int
+    """In bytes."""
+    files: int | None
+    """How many more files there may be; None where there is no such limit."""
+
+
+def kind_at(path: Path, mounts: Path = MOUNTS) -> str | None:
+    """Name the kind of file system a file lies on (``ext4``); None if it cannot be found."""
+    try:
+        device = path.stat().st_dev
+        text = mounts.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return kind_of(text, str(path), f"{os.major(device)}:{os.minor(device)}")
+
+
+def kind_of(mounts: str, path: str, device: str) -> str | None:
+    """Find a path's file system in the text of a ``mountinfo``: by its device, else by its place.
+
+    Some kinds give their files another device number than the mount has: then the longest mount
+    point above the path decides, and of several at one place the last.
+    """
+    by_place, longest, by_device = None, -1, None
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if len(fields) < 5 or not after:
+            continue
+        kind, place = after.split()[0], _unescaped(fields[4])
+        if fields[2] == device:
+            by_device = kind
+        above = path == place or path.startswith(f"{place.rstrip('/')}/")
+        if above and len(place) >= longest:
+            by_place, longest = kind, len(place)
+    return by_device or by_place
+
+
+def _unescaped(place: str) -> str:
+    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        place = place.replace(code, letter)
+    return place
+
+
+def room_left(path: Path) -> Room:
+    """Return how much more may be written beside a file; raises OSError."""
+    found = os.statvfs(path.parent)
+    return Room(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
+
+
+def bytes_of(path: Path) -> int:
+    """Return how many bytes a file takes up; 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether others than the owner may read or write a file; raises OSError."""
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def everyone_may_write(path: Path) -> bool:
+    """Return whether everybody on the machine may write a file; raises OSError."""
+    return bool(path.stat().st_mode & stat.S_IWOTH)
+
+
+def may_write(path: Path) -> bool:
+    """Return whether this process may write a file, or make it where it is not there."""
+    return _may(path if path.exists() else path.parent, os.W_OK)
+
+
+def may_read(path: Path) -> bool:
+    """Return whether this process may read a file."""
+    return _may(path, os.R_OK)
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

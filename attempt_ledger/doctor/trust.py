@@ -6,8 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from attempt_ledger.doctor.findings import Figure, Finding, fine, found, span
-from attempt_ledger.doctor.subject import Patient
+from attempt_ledger.doctor.findings import Figure, Finding, Subject, fine, found, span
 from ledger.backup.backup import last_backup, note_path
 from ledger.instants import format_instant
 from ledger.tlog.checkpoint import key_state, seal_state, verified_at
@@ -15,9 +14,9 @@ from ledger.tlog.checkpoint import key_state, seal_state, verified_at
 _LOOKS, _BETWEEN = 8, 0.05
 
 
-def seal(patient: Patient) -> Iterator[Finding]:
+def seal(subject: Subject) -> Iterator[Finding]:
     """Is what was recorded signed, and is the log whole?"""
-    state, head = patient.seal, patient.head.position
+    state, head = subject.seal, subject.head.position
     if state.problem is not None:
         yield found(
             "checkpoint-fails",
@@ -49,20 +48,20 @@ def seal(patient: Patient) -> Iterator[Finding]:
     if not state.whole:
         yield found(
             "tiles-damaged",
-            f"the hashes in {patient.paths.folder} do not lead to the root that was signed",
+            f"the hashes in {subject.paths.folder} do not lead to the root that was signed",
             "`verify --full`; if it says that the rows are as they were signed, remove the folder "
             "`tile` there and `seal`",
             sealed=sealed,
         )
         return
-    first = patient.recorded_at(sealed + 1) if sealed < head else None
-    waits = 0 if first is None else patient.age(first)
+    first = subject.recorded_at(sealed + 1) if sealed < head else None
+    waits = 0 if first is None else subject.age(first)
     figures: dict[str, Figure] = {
         "sealed": sealed,
         "unsealed": head - sealed,
         "waits_seconds": waits // 1_000_000,
     }
-    if waits > patient.bounds.seal:
+    if waits > subject.bounds.seal:
         yield found(
             "unsealed",
             f"{head - sealed:,} events are not sealed, the first of them for {span(waits)}",
@@ -78,10 +77,10 @@ def seal(patient: Patient) -> Iterator[Finding]:
         yield fine("seal", f"all {sealed:,} events are sealed", **figures)
 
 
-def signing_key(patient: Patient) -> Iterator[Finding]:
+def signing_key(subject: Subject) -> Iterator[Finding]:
     """Can it go on being sealed, with the key that outsiders know?"""
-    paths = patient.paths
-    state = key_state(paths, patient.seal.checkpoint)
+    paths = subject.paths
+    state = key_state(paths, subject.seal.checkpoint)
     for _ in range(_LOOKS):
         if state.apart is None:
             break
@@ -120,23 +119,23 @@ def signing_key(patient: Patient) -> Iterator[Finding]:
         yield fine("signing-key", f"{paths.key} is the key of this log")
 
 
-def verification(patient: Patient) -> Iterator[Finding]:
+def verification(subject: Subject) -> Iterator[Finding]:
     """Was it verified lately that nothing was changed?"""
-    told = verified_at(patient.paths)
-    if patient.seal.checkpoint is None:
+    told = verified_at(subject.paths)
+    if subject.seal.checkpoint is None:
         return
     if told is None:
         yield found("never-verified", "it was never verified here", "`verify --full`")
         return
     upto, at = told
-    age = patient.age(at)
+    age = subject.age(at)
     figures: dict[str, Figure] = {
         "position": upto,
         "at": format_instant(at),
         "age_seconds": age // 1_000_000,
     }
     said = f"it was verified up to position {upto:,} {span(age)} ago"
-    if age > patient.bounds.verification:
+    if age > subject.bounds.verification:
         yield found(
             "verification-old", said, "`verify`, and `verify --full` now and then", **figures
         )
@@ -144,9 +143,9 @@ def verification(patient: Patient) -> Iterator[Finding]:
         yield fine("verification", said, **figures)
 
 
-def backup(patient: Patient) -> Iterator[Finding]:
+def backup(subject: Subject) -> Iterator[Finding]:
     """Is there a copy, and how much would be lost without the original?"""
-    note, path = last_backup(patient.path), note_path(patient.path)
+    note, path = last_backup(subject.path), note_path(subject.path)
     if note is None and os.path.lexists(path):
         yield found(
             "backup-unreadable",
@@ -161,7 +160,7 @@ def backup(patient: Patient) -> Iterator[Finding]:
             "`backup FILE` on another disk, on a timer; or replicate the file (docs/operations.md)",
         )
         return
-    age, behind = patient.age(note.at), max(0, patient.head.position - note.position)
+    age, behind = subject.age(note.at), max(0, subject.head.position - note.position)
     figures: dict[str, Figure] = {
         "at": format_instant(note.at),
         "position": note.position,
@@ -169,7 +168,7 @@ def backup(patient: Patient) -> Iterator[Finding]:
         "age_seconds": age // 1_000_000,
     }
     said = f"the last backup is {span(age)} old and lacks {behind:,} events"
-    if age > patient.bounds.backup and behind:
+    if age > subject.bounds.backup and behind:
         yield found("backup-old", said, "`backup FILE`, and look why the timer did not", **figures)
     else:
         yield fine("backup", said, **figures)

@@ -164,8 +164,6 @@ class KeyFile:
         found = self._connection.execute(_ABOUT, (name,)).fetchone()
         return None if found is None else str(found[0])
 
-    # -- keys
-
     def look_up(self, candidate: str) -> tuple[bytes | None, bool]:
         """Return the candidate's key, and whether it was destroyed."""
         found = self._connection.execute(
@@ -224,13 +222,15 @@ class KeyFile:
             "SELECT candidate, key IS NOT NULL FROM keys ORDER BY candidate"
         ).fetchall()
 
+    def is_damaged(self) -> bool:
+        """Have SQLite look through the file, and return whether it finds it damaged."""
+        return bool(self._connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)])
+
     def with_keys(self) -> Iterator[tuple[str, bytes]]:
         """Yield every candidate that has a key, and the key."""
         return iter(
             self._connection.execute("SELECT candidate, key FROM keys WHERE key IS NOT NULL")
         )
-
-    # -- the register of erasures, and of backups
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten; what was said first stands, but for the position."""
@@ -278,8 +278,6 @@ class KeyFile:
             "SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)
         ).fetchone()
         return found is not None
-
-    # -- transactions
 
     def begin(self) -> None:
         """Begin a transaction, which sees the file as it is now; ended by `commit` or `rollback`.

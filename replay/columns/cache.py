@@ -38,10 +38,10 @@ from replay.columns.part import Part, between, merge, read_part, same_facts, spl
 
 FORMAT = 4
 """Raised whenever what a part file means changes; other formats are rebuilt."""
-
 FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
 """What lies in the folder."""
 _LOCK: Final = "lock"
+FOREIGN: Final = "it was made of another file, or by another account"  # answers nothing
 
 Say = Callable[[str], None]
 """Told, in a sentence, what a person should know: that a cache was damaged and is rebuilt."""
@@ -88,8 +88,8 @@ class Manifest(BaseModel):
 
     def sealed(self, key: bytes) -> Manifest:
         """Return it with its seal."""
-        bare = self.model_copy(update={"seal": ""}).model_dump_json()
-        return self.model_copy(update={"seal": hmac.digest(key, bare.encode(), "sha256").hex()})
+        bare = self.model_copy(update={"seal": ""}).model_dump_json().encode()
+        return self.model_copy(update={"seal": hmac.digest(key, bare, "sha256").hex()})
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -159,7 +159,7 @@ class ColumnCache:
             manifest = self._manifest()
             if manifest is None:
                 there = (self._folder / "manifest.json").exists()
-                return "it was made of another file, or by another account" if there else None
+                return FOREIGN if there else None
             columns = self._open(manifest)
         except Damaged as problem:
             return str(problem)
