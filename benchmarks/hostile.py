@@ -68,7 +68,7 @@ def audited(folder: Path, candidates: int) -> float:
     from replay.audit.query import Conditions
     from replay.audit.registry import query_named
     from replay.snapshot import Snapshot
-    from retake_policies.shipped import shipped
+    from retake_policies import shipped
 
     fresh(folder)
     begin = datetime(2010, 1, 1, 9, tzinfo=UTC)

@@ -15,7 +15,7 @@ _SINCE = "2023-03-01T"
 def figures(options: Options) -> Iterator[Figure]:
     """Judge every sitting and every standing under waits of seven days."""
     from replay.what_if import Draft, what_if
-    from retake_policies.shipped import shipped
+    from retake_policies import shipped
 
     path = ledger_of(options.events)
     general = dict(shipped())["general"].replace('"P14D"', '"P7D"', 3)

@@ -15,7 +15,7 @@ from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NoLedger
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key, renew_key
-from retake_policies.shipped import SHIPPED
+from retake_policies import SHIPPED
 
 STEPS = 24
 """So often, about, names in the folder change while a ledger is made, or takes its first facts."""

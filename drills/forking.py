@@ -29,7 +29,6 @@ _LOADED = (
     "ledger.intake.importer",
     "ledger.tlog.sealer",
     "ledger.tlog.verify",
-    "retake_policies.shipped",
     "replay.read_model.follow",
     "attempt_ledger.policy_check",
 )

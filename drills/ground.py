@@ -12,7 +12,7 @@ from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 PROGRAM = Path(sys.executable).with_name("attempt-ledger")
 ROOT = Path(__file__).resolve().parent.parent

@@ -38,7 +38,8 @@ class Catalogue(NamedTuple):
 
     `exams`, `certifications` and `policies` number what is named anywhere; the
     columns hold one row for each entry, those of one number together, in
-    (time, position) order. `definitions` and `versions_of` give a row's event back.
+    (time, position) order. `definition_events`, `milestone_events` and
+    `published` are the events behind the rows.
     """
 
     exams: Mapping[str, int]
@@ -123,8 +124,8 @@ def catalogue_of(
 ) -> Catalogue:
     """Lay out the catalogue from its events, annulments among them, in any order.
 
-    Names given as `exams` and `certifications` are numbered first, in their
-    order, so that columns which have numbered them already can be asked about.
+    The names `exams` and `certifications` are numbered first, in their
+    order, to fit columns which have numbered them already.
     """
     annulled = annulments(rows)
     ordered = in_time(row for row in rows if row.annuls is None)

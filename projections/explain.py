@@ -216,7 +216,7 @@ def expected(c: Context) -> tuple[int, ...]:
 
 
 def pending_beta(c: Context, s: int) -> str:
-    """Say that a beta result is pending and when it usually comes; never that it failed."""
+    """Return that a beta result is pending and when it usually comes; never that it failed."""
     text = f"You took {c.exam} in beta on {c.at(s)}; the result is pending"
     usual, live_at = c.policy.beta.results_after_live, c.dates.live_at
     if usual is not None:

@@ -160,7 +160,7 @@ def certification_rows(
     """Lay out the rows of certifications, already sorted by (time, position).
 
     Those that the catalogue does not define get numbers of their own, with no
-    definition; so the definitions are given back, as wide as needed.
+    definition; so the definitions are returned, as wide as needed.
     """
     if not rows:
         return NO_CERTIFICATIONS, catalogue.defined

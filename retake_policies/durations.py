@@ -26,7 +26,7 @@ _LONGEST_TEXT = 64
 
 
 class Duration(NamedTuple):
-    """Hold one length of one kind.
+    """One length of one kind.
 
     `unit` is TIME (0: `amount` in microseconds), DAYS (1) or MONTHS (2). Which days these are
     (24 hours, or dates of a zone) is the policy's to say, so kinds are never converted.
@@ -97,7 +97,7 @@ def format_duration(duration: Duration) -> str:
 
 
 def say_duration(duration: Duration) -> str:
-    """Say a duration in words for a sentence: `24 hours`, `1 day`, `12 months`, `no time`.
+    """Return a duration in words for a sentence: `24 hours`, `1 day`, `12 months`, `no time`.
 
     >>> say_duration(parse_duration("P1Y"))
     '12 months'

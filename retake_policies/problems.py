@@ -1,4 +1,4 @@
-"""Say what is wrong with a policy file: one sentence a fault, with key, value and remedy."""
+"""What is wrong with a policy file: one sentence a fault, with key, value and remedy."""
 
 from __future__ import annotations
 

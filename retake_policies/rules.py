@@ -1,4 +1,4 @@
-"""Turn a policy into integers, the form in which the fold walks it."""
+"""Policies as integers, the form in which the fold walks them: one, many, and the one in force."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,7 +17,7 @@ NO_OVERDUE: Final = -1
 
 
 class Rules(NamedTuple):
-    """Hold one policy as integers: codes, counts, and (unit, amount) pairs of durations.
+    """One policy as integers: codes, counts, and (unit, amount) pairs of durations.
 
     A unit is 0 time (microseconds), 1 days, 2 months. Codes count from 0 in the order of the
     tuples above. Columns that share a prefix are parallel and may be empty.

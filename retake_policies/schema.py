@@ -57,7 +57,7 @@ _MOST_DOTS: Final = 100  # tomllib takes the square of a dotted key's parts: 16 
 
 
 class PolicyError(Exception):
-    """Say why a policy file is refused: `problems` is a sentence for each fault, all at once."""
+    """A policy file is refused: `problems` is a sentence for each fault, all at once."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         """Keep the sentences; each names file, key, value and what would be accepted."""

@@ -1,4 +1,4 @@
-"""Say in words what a policy holds, clause by clause."""
+"""The words of a policy: the names of its clauses, and what each means."""
 
 from __future__ import annotations
 

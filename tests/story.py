@@ -26,7 +26,7 @@ from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of
 from projections.standing import Moment, standing_of
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 CANDIDATE: Final = "C-1"
 SOURCE: Final = "urn:test"

@@ -18,7 +18,7 @@ from told import at
 
 from ledger.ledger import Ledger
 from replay.snapshot import Known
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 GENERAL = dict(shipped())["general"]
 

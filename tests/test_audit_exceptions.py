@@ -27,8 +27,8 @@ from story import (
 from told import at
 
 from replay.snapshot import Known
+from retake_policies import shipped
 from retake_policies.schema import parse_policy
-from retake_policies.shipped import shipped
 
 GENERAL = dict(shipped())["general"]
 SHA256 = parse_policy(GENERAL, "general").sha256

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from doorstep import CATALOGUE, NOW, Doorstep
 
-from retake_policies.shipped import SHIPPED, shipped
+from retake_policies import SHIPPED, shipped
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 EXAMPLES = Path(__file__).parents[1] / "examples"

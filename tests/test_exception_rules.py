@@ -24,8 +24,8 @@ from projections.exception_rules import (
     wrongs,
 )
 from projections.exceptions import STATES, Request
+from retake_policies import shipped
 from retake_policies.schema import Policy, parse_policy
-from retake_policies.shipped import shipped
 
 WHO = "C-1001"
 GENERAL = parse_policy(dict(shipped())["general"], "general")

@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from retake_policies import shipped
 from retake_policies.schema import Policy, PolicyError, parse_policy
-from retake_policies.shipped import shipped
 
 PAGE = (Path(__file__).parent.parent / "docs/policies.md").read_text()
 BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from retake_policies import SHIPPED, shipped
 from retake_policies.durations import DAY, HOUR
 from retake_policies.rules import Rules, compile_rules
 from retake_policies.schema import parse_policy
-from retake_policies.shipped import SHIPPED, shipped
 from retake_policies.wording import cap_clause, clause_texts, policy_text, wait_clause
 from retake_policies.zones import zone_table
 

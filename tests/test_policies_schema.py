@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ledger.models import ExceptionRequested
+from retake_policies import SHIPPED, shipped
 from retake_policies.durations import DAYS, Duration
 from retake_policies.problems import anchored_twice, describe
 from retake_policies.schema import LONGEST, REQUEST_FIELDS, Policy, PolicyError, parse_policy
-from retake_policies.shipped import SHIPPED, shipped
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_policies").glob("*.toml"))

@@ -25,7 +25,7 @@ from replay.formats.csv import read_csv, write_csv
 from replay.formats.forms import INSIDE, beside, find_receipt, write
 from replay.outputs import Output, compute, receipt_of_events
 from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, digest_of
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 PROGRAM = "attempt-ledger 0, as tested"
 FORMS: tuple[Form, ...] = ("text", "csv", "jsonl", "parquet", "xlsx", "html")

@@ -27,7 +27,7 @@ from replay.formats.json import write_jsonl
 from replay.inputs import InputsAt
 from replay.outputs import table_named
 from replay.snapshot import Known, Snapshot, snapshot_at
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 EVENTS = facts()
 MOMENTS = [

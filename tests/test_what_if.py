@@ -25,7 +25,7 @@ from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Snapshot
 from replay.what_if import Compared, Draft, totals, what_if
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 DAY = 86_400_000_000
 GENERAL = dict(shipped())["general"]

@@ -14,7 +14,7 @@ from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from ledger.intake.catalogue import policy_facts
 from ledger.store.locks import PRIVATE
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 
 @command(

@@ -31,9 +31,9 @@ from ledger.intake.catalogue import policy_facts
 from ledger.intake.source import read_whole
 from projections.catalogue import Catalogue, Version
 from replay.snapshot import snapshot_at
+from retake_policies import SHIPPED, shipped
 from retake_policies.rules import version_in_force
 from retake_policies.schema import PolicyError, parse_policy
-from retake_policies.shipped import SHIPPED, shipped
 from retake_policies.wording import policy_text
 
 

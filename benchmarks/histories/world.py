@@ -18,7 +18,7 @@ from ledger.events import (
     PolicyPublished,
 )
 from ledger.instants import SECOND
-from retake_policies.shipped import shipped
+from retake_policies import shipped
 
 CATALOGUE: Final = "urn:attempt-ledger:catalogue"
 NEVER: Final = 1 << 40

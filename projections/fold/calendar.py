@@ -1,6 +1,6 @@
 """Dates and durations on a policy's wall clock, in whole numbers.
 
-Everything here takes and gives microseconds since 1970-01-01T00:00Z (an
+Everything here takes and returns microseconds since 1970-01-01T00:00Z (an
 instant) or since 1970-01-01T00:00 of a wall clock (a wall time). A zone is two
 parallel sequences: the instants from which an offset holds, the first NONE,
 and the offsets (microseconds east of UTC).
@@ -145,7 +145,7 @@ def wait_end(
 def on_from(
     base: int, unit: int, amount: int, zone_from: Sequence[int], zone_offset: Sequence[int]
 ) -> int:
-    """Give the instant a duration after `base`: days and months on the wall clock, time elapsed."""
+    """Return the end of a duration: days and months on the wall clock, time elapsed."""
     if base == NEVER:
         return NEVER
     if unit == TIME:

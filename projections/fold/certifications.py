@@ -153,7 +153,7 @@ def free_again(start: int, cover: Cover, retake: int) -> bool:
 
 
 def next_definition(facts: Facts, q: Question, at: int) -> int:
-    """Return the first instant after `at` from which a held certification is defined anew."""
+    """Return the first instant after `at` from which one of the certifications is defined anew."""
     rows, defined = facts.certifications, facts.defined
     first = NEVER
     for i in range(q.certifications_lo, q.certifications_hi):

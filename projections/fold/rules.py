@@ -63,12 +63,12 @@ class Capped(NamedTuple):
 
 
 def retired(dates: Dates, t: int) -> int:
-    """Hold, open-ended, from retires_at on."""
+    """Block, open-ended, from retires_at on."""
     return NEVER if dates.retires_at <= t else NONE
 
 
 def not_open(dates: Dates, phase: int) -> int:
-    """Hold until the earlier of the known dates while the exam is neither in beta nor live."""
+    """Block until the earlier of the known dates while the exam is neither in beta nor live."""
     return min(dates.live_at, dates.beta_opens_at) if phase == CLOSED else NONE
 
 
@@ -78,20 +78,20 @@ def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover) -> bool:
 
 
 def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> int:
-    """Hold while a pass stands.
+    """Block while a pass stands.
 
     Until "the latest end of the covering certifications running at A, null if
     none runs or one never ends".
     """
     outcome = sittings.outcome
-    for i in range(n):  # looked at before it is asked about: of many few are passed
+    for i in range(n):  # the cheap look first: of many few are passed
         if outcome[i] == PASSED and pass_stands(rules, sittings, i, cover):
             return NEVER if cover.running_until == NONE else cover.running_until
     return NONE
 
 
 def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int) -> int:
-    """Hold until live_at while X is in beta and the beta sittings allowed are used."""
+    """Block until live_at while X is in beta and the beta sittings allowed are used."""
     if phase != IN_BETA:
         return NONE
     taken = 0
@@ -140,7 +140,7 @@ def awaited_until(rules: Rules, sittings: Sittings, i: int, dates: Dates, phase:
 def result_pending(
     rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int, t: int
 ) -> int:
-    """Hold while a result is awaited; of several until the latest."""
+    """Block while a result is awaited; of several until the latest."""
     until, outcome = NONE, sittings.outcome
     for i in range(n):  # as in `passed`
         if outcome[i] != PENDING:
@@ -201,7 +201,7 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
 def cap_reached(
     rules: Rules, sittings: Sittings, n: int, walked: Walked, in_series: int, t: int
 ) -> Capped:
-    """Hold while a cap is used up; of several used caps the one that ends last.
+    """Block while a cap is used up; of several used caps the one that ends last.
 
     First-sitting or last-sitting: "sittings_in_series >= sittings and A < the
     period's end".
@@ -258,7 +258,7 @@ def wait_after(rules: Rules, ordinal: int, start: int, end: int) -> int:
 
 
 def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
-    """Hold while the wait after a last counted sitting that is not passed runs.
+    """Block while the wait after a last counted sitting that is not passed runs.
 
     A revoked result waits like a failed one, a pending one too.
     """

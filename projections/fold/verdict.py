@@ -32,7 +32,7 @@ from projections.fold.rules import (
     status_of,
     waived_of,
 )
-from projections.fold.walk import AT_THE_START, Walked, cover_if_asked, walk
+from projections.fold.walk import AT_THE_START, Walked, cover_by_policy, walk
 from retake_policies.rules import Rules, rules_at, version_in_force
 
 
@@ -136,7 +136,7 @@ def judged_at(
 ) -> Judged:  # fmt: skip
     """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
     dates = setting.dates
-    cover = cover_if_asked(facts, q, rules, t, t)
+    cover = cover_by_policy(facts, q, rules, t, t)
     last = walked.last
     free = (
         last >= 0

@@ -45,7 +45,7 @@ def anchored_cap(rules: Rules) -> int:
     return -1
 
 
-def cover_if_asked(facts: Facts, q: Question, rules: Rules, t: int, defined_at: int) -> Cover:
+def cover_by_policy(facts: Facts, q: Question, rules: Rules, t: int, defined_at: int) -> Cover:
     """Look at the certifications only where the policy asks for them."""
     if rules.retake == AFTER_EXPIRY and q.certifications_lo < q.certifications_hi:
         return cover_at(facts, q, t, defined_at)
@@ -88,7 +88,7 @@ def walk_on(
         t = sittings.start[i]
         opens = last < 0 or t >= period_end
         if not opens and sittings.outcome[last] == PASSED:
-            cover = cover_if_asked(facts, q, rules, t, at)
+            cover = cover_by_policy(facts, q, rules, t, at)
             opens = free_again(sittings.start[last], cover, rules.retake)
         ordinal = 1 if opens else ordinal + 1
         if opens:
