@@ -9,50 +9,17 @@ from typing import Final, NamedTuple
 from ledger.events import Recorded
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue
+from projections.fold import rules
 from projections.fold.catalogue import Dates, latest_milestone
-from projections.fold.facts import (
-    NEVER,
-    NONE,
-    PENDING,
-    RETIRED_AT,
-    WENT_LIVE,
-    Question,
-    Sittings,
-)
+from projections.fold.facts import NEVER, NONE, PENDING, RETIRED_AT, WENT_LIVE, Question, Sittings
 from projections.fold.grants import active
-from projections.fold.rules import (
-    BETA_TAKEN,
-    CAP_REACHED,
-    NOT_OPEN,
-    PASS_STANDS,
-    RESULT_PENDING,
-    RETIRED,
-    STATUSES,
-    UNKNOWN_EXAM,
-    WAITING,
-    WAIVED_BY,
-    awaited_until,
-    pass_stands,
-    results_expected,
-    uses_cap,
-    wait_begins,
-    wait_entry,
-)
 from projections.fold.verdict import Judged, reasons_in
 from projections.history import History
 from projections.sentences import Show, span, times
+from retake_policies import wording
 from retake_policies.durations import say_duration
 from retake_policies.rules import Rules
 from retake_policies.schema import Policy
-from retake_policies.wording import (
-    BETA_OVERDUE_AFTER_LIVE,
-    BETA_RESULTS_AFTER_LIVE,
-    BETA_SITTINGS,
-    PASS_RETAKE,
-    cap_clause,
-    ordinal_word,
-    wait_clause,
-)
 
 
 class Context(NamedTuple):
@@ -97,28 +64,24 @@ class Context(NamedTuple):
         """Return the event that opened a sitting: its attempt, else its first result."""
         return self.history.sitting_events[self.sittings.opened_by[s]]
 
+    def until(self, status: int) -> int:
+        """Return until when a reason holds."""
+        return self.judged.verdict.blocks[status]
+
     def reason(
         self, status: int, clause: str | None, text: str, because: Iterable[Recorded],
         expected: tuple[int, ...] | None = None,
     ) -> Reason:  # fmt: skip
-        """Make one reason that holds; an open end is null."""
-        until = self.judged.verdict.blocks[status - RETIRED]
-        return make_reason(status, until, clause, text, because, expected)
-
-
-def make_reason(
-    status: int, until: int, clause: str | None, text: str, because: Iterable[Recorded],
-    expected: tuple[int, ...] | None = None,
-) -> Reason:  # fmt: skip
-    """Make a reason; events are named by their idempotency keys."""
-    return Reason.trusted(
-        code=STATUSES[status],
-        until=None if until == NEVER else until,
-        clause=clause,
-        text=text,
-        because=causes(because),
-        expected=expected,
-    )
+        """Make a reason that holds; an open end is null, events are named by their keys."""
+        until = self.until(status)
+        return Reason.trusted(
+            code=rules.STATUSES[status],
+            until=None if until == NEVER else until,
+            clause=clause,
+            text=text,
+            because=causes(because),
+            expected=expected,
+        )
 
 
 def causes(rows: Iterable[Recorded]) -> tuple[Cause, ...]:
@@ -129,13 +92,11 @@ def causes(rows: Iterable[Recorded]) -> tuple[Cause, ...]:
 def reasons_of(c: Context) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
     """Return the reasons that block and those that an exception waives, in order of precedence."""
     verdict = c.judged.verdict
-    if verdict.status == UNKNOWN_EXAM:
-        return (unknown_exam(c),), ()
     blocking, waived = reasons_in(verdict)
     return (
         tuple(EXPLAIN[status](c) for status in blocking),
         tuple(
-            under_grant(c, EXPLAIN[status](c), verdict.waived & WAIVED_BY[status])
+            under_grant(c, EXPLAIN[status](c), verdict.waived & rules.WAIVED_BY[status])
             for status in waived
         ),
     )
@@ -145,7 +106,7 @@ def unknown_exam(c: Context) -> Reason:
     """Explain that the exam, or the policy its entry names, is not in the catalogue."""
     if c.judged.setting.definition < 0:
         text = f"{c.exam} was not in the catalogue at that time."
-        return make_reason(UNKNOWN_EXAM, NEVER, None, text, ())
+        return c.reason(rules.UNKNOWN_EXAM, None, text, ())
     policy = str(c.entry.payload()["policy"])
     unreadable = [
         problem
@@ -158,7 +119,7 @@ def unknown_exam(c: Context) -> Reason:
     if unreadable:
         why = f"whose published text cannot be read: {unreadable[-1]}"
     text = f"{c.exam} follows the policy {policy}, {why}"
-    return make_reason(UNKNOWN_EXAM, NEVER, None, text, (c.entry,))
+    return c.reason(rules.UNKNOWN_EXAM, None, text, (c.entry,))
 
 
 def dated_by(c: Context, kind: int) -> Recorded:
@@ -170,17 +131,20 @@ def dated_by(c: Context, kind: int) -> Recorded:
 def retired(c: Context) -> Reason:
     """Explain `retired` by the event that gives the date."""
     text = f"{c.exam} was retired on {c.show(c.dates.retires_at)} and cannot be taken any more."
-    return c.reason(RETIRED, "exam.retires_at", text, (dated_by(c, RETIRED_AT),))
+    return c.reason(rules.RETIRED, "exam.retires_at", text, (dated_by(c, RETIRED_AT),))
 
 
 def not_open(c: Context) -> Reason:
     """Explain `not-open` by the earlier of the known dates."""
-    until, start = c.judged.verdict.blocks[NOT_OPEN - RETIRED], f"{c.exam} is not open yet: it"
+    until, start = (
+        c.until(rules.NOT_OPEN),
+        f"{c.exam} is not open yet: it",
+    )
     if until == c.dates.live_at:
         text = f"{start} goes live on {c.show(until)}."
-        return c.reason(NOT_OPEN, "exam.live_at", text, (dated_by(c, WENT_LIVE),))
+        return c.reason(rules.NOT_OPEN, "exam.live_at", text, (dated_by(c, WENT_LIVE),))
     text = f"{start} opens for beta on {c.show(until)}."
-    return c.reason(NOT_OPEN, "exam.beta_opens_at", text, (c.entry,))
+    return c.reason(rules.NOT_OPEN, "exam.beta_opens_at", text, (c.entry,))
 
 
 def passed(c: Context) -> Reason:
@@ -189,7 +153,7 @@ def passed(c: Context) -> Reason:
     because = [
         c.history.sitting_events[c.sittings.outcome_row[s]]
         for s in range(c.n)
-        if pass_stands(c.rules, c.sittings, s, cover)
+        if rules.pass_stands(c.rules, c.sittings, s, cover)
     ]
     text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
     if cover.row >= 0:
@@ -206,12 +170,12 @@ def passed(c: Context) -> Reason:
     else:
         ends = c.show(cover.running_until)
         text += f"; it cannot be taken again before your certification expires, on {ends}."
-    return c.reason(PASS_STANDS, PASS_RETAKE, text, because)
+    return c.reason(rules.PASS_STANDS, wording.PASS_RETAKE, text, because)
 
 
 def expected(c: Context) -> tuple[int, ...]:
     """Return when a pending beta result is usually there; empty while that is not known."""
-    usual = results_expected(c.rules, c.dates)
+    usual = rules.results_expected(c.rules, c.dates)
     return () if NEVER in usual else usual
 
 
@@ -241,7 +205,7 @@ def beta_taken(c: Context) -> Reason:
     else:
         pending = [s for s in betas if c.sittings.outcome[s] == PENDING]
         text += f" {pending_beta(c, pending[-1])}" if pending else ""
-    return c.reason(BETA_TAKEN, BETA_SITTINGS, text, map(c.opened, betas))
+    return c.reason(rules.BETA_TAKEN, wording.BETA_SITTINGS, text, map(c.opened, betas))
 
 
 def result_pending(c: Context) -> Reason:
@@ -250,28 +214,30 @@ def result_pending(c: Context) -> Reason:
     A live one is the fold's own rule and names no clause of the policy.
     """
     phase = c.judged.setting.phase
-    pending = [s for s in range(c.n) if awaited_until(c.rules, c.sittings, s, c.dates, phase) > c.t]
+    pending = [
+        s for s in range(c.n) if rules.awaited_until(c.rules, c.sittings, s, c.dates, phase) > c.t
+    ]
     betas = [s for s in pending if c.sittings.beta[s]]
     live = [s for s in pending if not c.sittings.beta[s]]
     texts = [f"The result of your sitting of {c.exam} on {c.at(s)} has not come yet." for s in live]
     texts += [pending_beta(c, s) for s in betas]
-    clause: str | None = BETA_OVERDUE_AFTER_LIVE
+    clause: str | None = wording.BETA_OVERDUE_AFTER_LIVE
     if live:
         clause = None
-    elif c.judged.verdict.blocks[RESULT_PENDING - RETIRED] == NEVER:
-        clause = BETA_RESULTS_AFTER_LIVE
+    elif c.until(rules.RESULT_PENDING) == NEVER:
+        clause = wording.BETA_RESULTS_AFTER_LIVE
     usual = (expected(c) or None) if betas else None
-    return c.reason(RESULT_PENDING, clause, " ".join(texts), map(c.opened, pending), usual)
+    return c.reason(rules.RESULT_PENDING, clause, " ".join(texts), map(c.opened, pending), usual)
 
 
 def cap_reached(c: Context) -> Reason:
     """Explain `cap-reached` by the sittings that use the cap which ends last."""
     verdict, walked = c.judged.verdict, c.judged.walked
     number, cap = verdict.cap, c.policy.cap[verdict.cap]
-    used = [s for s in range(c.n) if uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
+    used = [s for s in range(c.n) if rules.uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
     text = f"You have taken {c.exam} {times(len(used))}"
     allowed = f"the most allowed is {cap.sittings}"
-    until = verdict.blocks[CAP_REACHED - RETIRED]
+    until = c.until(rules.CAP_REACHED)
     if cap.for_life:
         text += f" in all; {allowed}."
     else:
@@ -284,7 +250,7 @@ def cap_reached(c: Context) -> Reason:
             "first-sitting": f" in the {period} that began with the sitting of {c.at(used[0])}; "
             f"{allowed}, {ends}.",
         }[cap.anchor]
-    return c.reason(CAP_REACHED, cap_clause(number), text, map(c.opened, used))
+    return c.reason(rules.CAP_REACHED, wording.cap_clause(number), text, map(c.opened, used))
 
 
 def waiting(c: Context) -> Reason:
@@ -293,27 +259,28 @@ def waiting(c: Context) -> Reason:
     Not that the exam may be taken then: another reason may stand beside this one.
     """
     last, ordinal = c.judged.walked.last, c.judged.walked.ordinal
-    at = c.show(wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
-    length = c.policy.wait.after[wait_entry(c.rules, ordinal)]
-    until = c.show(c.judged.verdict.blocks[WAITING - RETIRED])
+    at = c.show(rules.wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
+    length = c.policy.wait.after[rules.wait_entry(c.rules, ordinal)]
+    until = c.show(c.until(rules.WAITING))
     text = (
-        f"After your {ordinal_word(ordinal)} sitting, on {at}, the wait is "
+        f"After your {wording.ordinal_word(ordinal)} sitting, on {at}, the wait is "
         f"{say_duration(length)}, until {until}."
     )
-    clause = wait_clause(ordinal, len(c.policy.wait.after))
-    return c.reason(WAITING, clause, text, (c.opened(last),))
+    clause = wording.wait_clause(ordinal, len(c.policy.wait.after))
+    return c.reason(rules.WAITING, clause, text, (c.opened(last),))
 
 
 EXPLAIN: Final[Mapping[int, Callable[[Context], Reason]]] = {
-    RETIRED: retired,
-    NOT_OPEN: not_open,
-    PASS_STANDS: passed,
-    BETA_TAKEN: beta_taken,
-    RESULT_PENDING: result_pending,
-    CAP_REACHED: cap_reached,
-    WAITING: waiting,
+    rules.UNKNOWN_EXAM: unknown_exam,
+    rules.RETIRED: retired,
+    rules.NOT_OPEN: not_open,
+    rules.PASS_STANDS: passed,
+    rules.BETA_TAKEN: beta_taken,
+    rules.RESULT_PENDING: result_pending,
+    rules.CAP_REACHED: cap_reached,
+    rules.WAITING: waiting,
 }
-"""Each reason that holds beside others, and its explanation."""
+"""Each reason, and its explanation."""
 
 
 def under_grant(c: Context, waived: Reason, bit: int) -> Reason:

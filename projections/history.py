@@ -3,25 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ledger.events import Recorded
 from projections.catalogue import Catalogue, annulments, in_time
+from projections.fold import facts
 from projections.fold.facts import (
-    ATTEMPTED,
-    EXPIRED,
-    GRANTED,
-    HELD,
     NEVER,
-    NO_CERTIFICATIONS,
-    NO_GRANTS,
-    NO_SITTINGS,
     NONE,
-    RESCORED,
-    RESULT_FAILED,
-    RESULT_PASSED,
-    RESULT_REVOKED,
-    WITHDRAWN,
     CertificationDefinitions,
     CertificationRows,
     Facts,
@@ -30,14 +19,18 @@ from projections.fold.facts import (
 )
 
 SITTING_KINDS: Final = {
-    "ExamAttempted": ATTEMPTED,
-    "ExamPassed": RESULT_PASSED,
-    "ExamFailed": RESULT_FAILED,
-    "BetaRescored": RESCORED,
-    "ResultRevoked": RESULT_REVOKED,
+    "ExamAttempted": facts.ATTEMPTED,
+    "ExamPassed": facts.RESULT_PASSED,
+    "ExamFailed": facts.RESULT_FAILED,
+    "BetaRescored": facts.RESCORED,
+    "ResultRevoked": facts.RESULT_REVOKED,
 }
-CERTIFICATION_KINDS: Final = {"CertEarned": HELD, "CertRenewed": HELD, "CertExpired": EXPIRED}
-GRANT_KINDS: Final = {"ExceptionGranted": GRANTED, "ExceptionRevoked": WITHDRAWN}
+CERTIFICATION_KINDS: Final = {
+    "CertEarned": facts.HELD,
+    "CertRenewed": facts.HELD,
+    "CertExpired": facts.EXPIRED,
+}
+GRANT_KINDS: Final = {"ExceptionGranted": facts.GRANTED, "ExceptionRevoked": facts.WITHDRAWN}
 
 
 class History(NamedTuple):
@@ -102,36 +95,36 @@ def part_and_kind(topic: str) -> tuple[int, int]:
     return -1, -1
 
 
-def kinds_of(topics: Sequence[str]) -> list[int]:
-    """Return the kinds of events that all belong to the same rows."""
-    return [part_and_kind(topic)[1] for topic in topics]
+Shared: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
 
 
-def columns_of(rows: Sequence[Recorded]) -> Any:
-    """Return the columns of some rows, at least one, by the names of their fields."""
-    return Recorded._make(zip(*rows, strict=True))
+def laid_out(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> tuple[Any, Shared]:
+    """Return rows as columns by name, and the four that all rows of the fold begin with.
+
+    These are kind, time, position, and the position of the annulment.
+    """
+    columns: Any = Recorded._make(zip(*rows, strict=True)) if rows else _NOTHING
+    kinds = [part_and_kind(topic)[1] for topic in columns.topic]
+    ends = [annulled.get(position, NEVER) for position in columns.position]
+    return columns, (kinds, columns.occurred_at, columns.position, ends)
 
 
-def ends_of(positions: Sequence[int], annulled: Mapping[int, int]) -> list[int]:
-    """Return for each position that of its annulment, NEVER when there is none."""
-    if not annulled:
-        return [NEVER] * len(positions)
-    return [annulled.get(position, NEVER) for position in positions]
+_NOTHING: Final = Recorded._make([()] * len(Recorded._fields))
+
+
+def until_or(missing: int, columns: Any) -> list[int]:
+    """Return the column `until`, with a sentinel where there is none."""
+    return [missing if until is None else until for until in columns.until]
 
 
 def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> SittingRows:
     """Lay out the rows of sittings, already sorted by (exam, time, position)."""
-    if not rows:
-        return NO_SITTINGS
-    columns = columns_of(rows)
+    columns, shared = laid_out(rows, annulled)
     return SittingRows(
-        kind=kinds_of(columns.topic),
-        time=columns.occurred_at,
-        position=columns.position,
-        annulled=ends_of(columns.position, annulled),
+        *shared,
         key=numbered(columns.key),
         flag=[flag or 0 for flag in columns.flag],
-        until=[NONE if until is None else until for until in columns.until],
+        until=until_or(NONE, columns),
     )
 
 
@@ -139,18 +132,13 @@ def grant_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> GrantRows:
     """Lay out the rows of exceptions, already sorted by (time, position)."""
-    if not rows:
-        return NO_GRANTS
-    columns = columns_of(rows)
+    columns, shared = laid_out(rows, annulled)
     return GrantRows(
-        kind=kinds_of(columns.topic),
-        time=columns.occurred_at,
-        position=columns.position,
-        annulled=ends_of(columns.position, annulled),
+        *shared,
         exam=[catalogue.exams.get(exam, -1) for exam in columns.exam],
         key=numbered(columns.key),
         waives=[flag or 0 for flag in columns.flag],
-        until=[NEVER if until is None else until for until in columns.until],
+        until=until_or(NEVER, columns),
     )
 
 
@@ -162,34 +150,22 @@ def certification_rows(
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are returned, as wide as needed.
     """
-    if not rows:
-        return NO_CERTIFICATIONS, catalogue.defined
-    columns = columns_of(rows)
+    columns, shared = laid_out(rows, annulled)
     number = dict(catalogue.certifications)
-    exam: list[int] = []
-    exam_lo: list[int] = []
-    exam_hi: list[int] = []
+    exams: list[int] = []
+    lo, hi = [], []
     for row in rows:
         number.setdefault(row.key or "", len(number))
-        exam_lo.append(len(exam))
+        lo.append(len(exams))
         if '"exams"' in row.data:
-            exam += [catalogue.exams.get(code, -1) for code in row.payload().get("exams") or ()]
-        exam_hi.append(len(exam))
-    more = [0] * (len(number) - len(catalogue.certifications))
+            exams += [catalogue.exams.get(code, -1) for code in row.payload().get("exams") or ()]
+        hi.append(len(exams))
     defined = catalogue.defined
-    if more:
+    if more := [0] * (len(number) - len(catalogue.certifications)):
         defined = defined._replace(lo=[*defined.lo, *more], hi=[*defined.hi, *more])
-    return CertificationRows(
-        kind=kinds_of(columns.topic),
-        time=columns.occurred_at,
-        position=columns.position,
-        annulled=ends_of(columns.position, annulled),
-        certification=[number[row.key or ""] for row in rows],
-        until=[NEVER if until is None else until for until in columns.until],
-        exam_lo=exam_lo,
-        exam_hi=exam_hi,
-        exam=exam,
-    ), defined
+    certification = [number[key or ""] for key in columns.key]
+    until = until_or(NEVER, columns)
+    return CertificationRows(*shared, certification, until, lo, hi, exams), defined
 
 
 def numbered(names: Sequence[str | None]) -> list[int]:

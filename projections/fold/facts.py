@@ -204,6 +204,5 @@ def room(size: int) -> Sittings:
     return Sittings(*([0] * size for _ in Sittings._fields))
 
 
-NO_SITTINGS: Final = SittingRows([], [], [], [], [], [], [])
 NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
 NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])

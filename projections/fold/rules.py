@@ -43,14 +43,14 @@ STATUSES: Final = (
     "cap-reached",
     "waiting",
 )
-"""Eligible, then the reasons in order of precedence; `blocks_at` returns all but the first two."""
+"""Eligible, then the reasons in order of precedence, in which `blocks_at` returns them too."""
 
 WAIVED_BY: Final = (0, 0, 0, 0, 0, 0, 0, WAIVES_CAP, WAIVES_WAIT)
 """By status: the bit of a grant that waives it, 0 where none does."""
 
-Blocks: TypeAlias = tuple[int, int, int, int, int, int, int]
-"""Until when each reason holds, in order of precedence from RETIRED on."""
-NO_BLOCKS: Final[Blocks] = (NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+Blocks: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
+"""By status: until when it holds, NONE when it does not (and for ELIGIBLE)."""
+UNKNOWN: Final[Blocks] = (NONE, NEVER, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
 
 
 class Capped(NamedTuple):
@@ -275,6 +275,8 @@ def blocks_at(
 ) -> Blocks:  # fmt: skip
     """Return until when each reason holds at `t`, in the order of STATUSES."""
     return (
+        NONE,
+        NONE,
         retired(dates, t),
         not_open(dates, phase),
         passed(rules, sittings, n, cover),
@@ -287,16 +289,16 @@ def blocks_at(
 
 def status_of(blocks: Blocks, waived: int) -> int:
     """Return the first reason that blocks and is not waived, by precedence, else ELIGIBLE."""
-    for k in range(len(blocks)):
-        if blocks[k] != NONE and waived & WAIVED_BY[RETIRED + k] == 0:
-            return RETIRED + k
+    for status in range(len(blocks)):
+        if blocks[status] != NONE and waived & WAIVED_BY[status] == 0:
+            return status
     return ELIGIBLE
 
 
 def waived_of(blocks: Blocks, waives: int) -> int:
     """Keep, of what active grants waive, that which holds, as bits."""
     waived = 0
-    for k in range(len(blocks)):
-        if blocks[k] != NONE:
-            waived |= waives & WAIVED_BY[RETIRED + k]
+    for status in range(len(blocks)):
+        if blocks[status] != NONE:
+            waived |= waives & WAIVED_BY[status]
     return waived

@@ -20,9 +20,8 @@ from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question,
 from projections.fold.grants import waiver_at
 from projections.fold.rules import (
     ELIGIBLE,
-    NO_BLOCKS,
     RESULT_PENDING,
-    RETIRED,
+    UNKNOWN,
     UNKNOWN_EXAM,
     WAIVED_BY,
     Blocks,
@@ -47,7 +46,7 @@ class Verdict(NamedTuple):
     assumed: int
     """1 when that version's effective_from lies after the instant."""
     blocks: Blocks
-    """Until when each reason holds, in order of precedence; NONE where it does not."""
+    """By status: until when that reason holds, NONE where it does not."""
     waived: int
     """The reasons that hold and that an active grant waives, as bits (WAIVES_WAIT, WAIVES_CAP)."""
     cap: int
@@ -57,7 +56,7 @@ class Verdict(NamedTuple):
     """NONE when there is none."""
 
 
-UNKNOWN_VERDICT: Final = Verdict(UNKNOWN_EXAM, -1, -1, 0, NO_BLOCKS, 0, -1, 0, NONE)
+UNKNOWN_VERDICT: Final = Verdict(UNKNOWN_EXAM, -1, -1, 0, UNKNOWN, 0, -1, 0, NONE)
 """An exam, or its policy, that is not in the catalogue: the only reason then."""
 
 
@@ -152,7 +151,7 @@ def judged_at(
     horizon = min(setting.until, cover.next_end, waiver.next_end, capped.next_change)
     if t < walked.period_end:
         horizon = min(horizon, walked.period_end)
-    if blocks[RESULT_PENDING - RETIRED] != NONE and t < overdue_from(rules, dates):
+    if blocks[RESULT_PENDING] != NONE and t < overdue_from(rules, dates):
         horizon = min(horizon, overdue_from(rules, dates))
     for k in range(len(blocks)):
         if t < blocks[k]:
@@ -186,8 +185,6 @@ def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged
 
 def reasons_in(verdict: Verdict) -> tuple[list[int], list[int]]:
     """Return the reasons that block and those that a grant waives, each in order of precedence."""
-    if verdict.status == UNKNOWN_EXAM:
-        return [UNKNOWN_EXAM], []
-    holding = [RETIRED + k for k, until in enumerate(verdict.blocks) if until != NONE]
+    holding = [status for status, until in enumerate(verdict.blocks) if until != NONE]
     waived = [status for status in holding if verdict.waived & WAIVED_BY[status]]
     return [status for status in holding if status not in waived], waived
