@@ -14,12 +14,13 @@ from attempt_ledger import clock
 from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
-from attempt_ledger.cli.output import WIDTH, clean, put
+from attempt_ledger.cli.output import WIDTH, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
 from attempt_ledger.doctor import examine
 from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
 from ledger.ledger import Ledger
+from ledger.problems import printable
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 _MEGABYTE = 1_000_000
@@ -132,7 +133,7 @@ def _text(finding: Finding) -> str:
 
 def _wrapped(first: str, sentence: str) -> list[str]:
     return textwrap.wrap(
-        clean(sentence),
+        printable(sentence),
         WIDTH,
         initial_indent=first,
         subsequent_indent=" " * (_STATES + _NAMES),

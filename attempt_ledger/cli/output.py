@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from ledger.problems import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,7 +32,7 @@ def say(sentence: str) -> None:
 def note(line: str) -> None:
     """Put a line on standard error as it is, without terminal escapes; never fails."""
     with suppress(OSError, ValueError):
-        print(clean(line, keep="\n"), file=sys.stderr, flush=True)
+        print(printable(line, keep="\n"), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
@@ -62,17 +64,8 @@ def speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors=errors)
 
 
-def clean(text: str, *, keep: str = "") -> str:
-    """Show control characters instead of sending them: recorded text must not steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() or letter in keep else ascii(letter)[1:-1] for letter in text
-    )
-
-
 def _for_terminal(text: str) -> str:
-    return clean(text, keep="\n\t")
+    return printable(text, keep="\n\t")
 
 
 class _Terminal(io.BufferedIOBase):

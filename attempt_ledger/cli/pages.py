@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attempt_ledger.cli.output import clean
+from ledger.problems import printable
 
 GOOD = "bold green"
 BAD = "bold red"
@@ -23,7 +23,7 @@ _INDENT = (0, 0, 0, 2)
 
 def text(words: str, style: str = "") -> Text:
     """Make styled text that wraps; what is recorded cannot steer the terminal."""
-    return Text(clean(words, keep="\n"), style=style)
+    return Text(printable(words, keep="\n"), style=style)
 
 
 def cell(words: Cell) -> Text:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ledger.problems import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -21,10 +23,8 @@ def importing(name: str) -> Iterator[Callable[[Report, int, int | None], None] |
         return
     from rich.markup import escape
 
-    from attempt_ledger.cli.output import clean
-
     bar = _bar("{task.fields[rows]:,} rows", "{task.fields[rate]}")
-    task = bar.add_task(escape(clean(name)), total=None, rows=0, rate="")
+    task = bar.add_task(escape(printable(name)), total=None, rows=0, rate="")
 
     def show(report: Report, done: int, size: int | None) -> None:
         elapsed = bar.tasks[0].elapsed

@@ -11,8 +11,9 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.delivering import program_of
 from attempt_ledger.cli.everybody import everybody
 from attempt_ledger.cli.options import command
-from attempt_ledger.cli.output import clean, note, put, say
+from attempt_ledger.cli.output import note, put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from ledger.problems import printable
 
 if TYPE_CHECKING:
     from replay.everyone import Everyone
@@ -87,7 +88,7 @@ def check(
         if found.differs:
             return REFUSED
         digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
-        put(f"{clean(f'{file}: the same. {heading(receipt)}: {digest}')}\n")
+        put(f"{printable(f'{file}: the same. {heading(receipt)}: {digest}')}\n")
         if restated and found.output is not None:
             return since(everyone, found.output)
     return DONE

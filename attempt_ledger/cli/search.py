@@ -9,8 +9,9 @@ import typer
 
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
-from attempt_ledger.cli.output import clean, put, say
+from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE
+from ledger.problems import printable
 
 _BY = {"registration_id": "registration", "request_id": "request"}
 
@@ -42,7 +43,7 @@ def search(
         width = max((len(each.candidate) for each in found), default=0)
         for each in found[:limit]:
             by = f"  {_BY[each.by]} {each.value}" if each.by in _BY else ""
-            put(clean(f"{each.candidate:<{width}}{by}".rstrip()) + "\n")
+            put(printable(f"{each.candidate:<{width}}{by}".rstrip()) + "\n")
     if not found:
         say(f"no id of a candidate, registration or request begins with {text!r}")
     if len(found) > limit:
