@@ -1,1 +1,122 @@
-"""The doors: the only place where clocks and settings are read."""
+"""The attempt ledger for Python programs: `import attempt_ledger as al`, then `al.open(path)`.
+
+docs/python.md shows what there is. Importing this imports nothing else: each name is loaded when it
+is first used, so that the command line, a door like this one, starts quickly.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from attempt_ledger.answers import (
+        Cause,
+        ExceptionRequest,
+        PolicyUsed,
+        Reason,
+        Sitting,
+        Standing,
+    )
+    from attempt_ledger.facts import Event
+    from attempt_ledger.python import Exceptions, Ledger, open
+    from attempt_ledger.snapshot import Report, Snapshot
+    from ledger.events import Fact
+    from ledger.intake.report import Report as ImportReport
+    from ledger.ledger import Appended, Conflict, Duplicate, Refused
+    from ledger.problems import LedgerProblem
+    from projections.exception_rules import DeskProblem
+    from replay.snapshot import UnansweredMoment
+    from retake_policies.schema import PolicyError
+
+    BetaRescored: Callable[..., Fact]
+    CertEarned: Callable[..., Fact]
+    CertExpired: Callable[..., Fact]
+    CertRenewed: Callable[..., Fact]
+    CertificationDefined: Callable[..., Fact]
+    EventAnnulled: Callable[..., Fact]
+    ExamAnnounced: Callable[..., Fact]
+    ExamAttempted: Callable[..., Fact]
+    ExamFailed: Callable[..., Fact]
+    ExamPassed: Callable[..., Fact]
+    ExamRetired: Callable[..., Fact]
+    ExamWentLive: Callable[..., Fact]
+    ExceptionGranted: Callable[..., Fact]
+    ExceptionRejected: Callable[..., Fact]
+    ExceptionRequested: Callable[..., Fact]
+    ExceptionRevoked: Callable[..., Fact]
+    PolicyPublished: Callable[..., Fact]
+    ResultRevoked: Callable[..., Fact]
+
+_HOMES = {
+    "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Reason Sitting Standing",
+    "attempt_ledger.facts": "Event",
+    "attempt_ledger.python": "Exceptions ImportReport Ledger open",
+    "attempt_ledger.snapshot": "Report Snapshot",
+    "ledger.events": "Fact",
+    "ledger.ledger": "Appended Conflict Duplicate Refused",
+    "ledger.problems": "LedgerProblem",
+    "projections.exception_rules": "DeskProblem",
+    "replay.snapshot": "UnansweredMoment",
+    "retake_policies.schema": "PolicyError",
+}
+"""Where each name comes from; those of event types are all in `attempt_ledger.facts`."""
+
+__all__ = [
+    "Appended",
+    "BetaRescored",
+    "Cause",
+    "CertEarned",
+    "CertExpired",
+    "CertRenewed",
+    "CertificationDefined",
+    "Conflict",
+    "DeskProblem",
+    "Duplicate",
+    "Event",
+    "EventAnnulled",
+    "ExamAnnounced",
+    "ExamAttempted",
+    "ExamFailed",
+    "ExamPassed",
+    "ExamRetired",
+    "ExamWentLive",
+    "ExceptionGranted",
+    "ExceptionRejected",
+    "ExceptionRequest",
+    "ExceptionRequested",
+    "ExceptionRevoked",
+    "Exceptions",
+    "Fact",
+    "ImportReport",
+    "Ledger",
+    "LedgerProblem",
+    "PolicyError",
+    "PolicyPublished",
+    "PolicyUsed",
+    "Reason",
+    "Refused",
+    "Report",
+    "ResultRevoked",
+    "Sitting",
+    "Snapshot",
+    "Standing",
+    "UnansweredMoment",
+    "open",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'attempt_ledger' has no attribute {name!r}")
+    # Here, so that `attempt-ledger --help` need not load the store and its libraries (0.15 s).
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(home), name)
+    return import_module("attempt_ledger.facts").CONSTRUCTORS[name]

@@ -47,6 +47,10 @@ class Output(NamedTuple):
         known = {"rows": self.table.num_rows, "sha256": self.table.sha256}
         return self.receipt.model_copy(update=known)
 
+    def to_arrow(self) -> pa.Table:
+        """Return all its rows in memory."""
+        return pa.Table.from_batches(self.table.to_batches(), self.table.schema)
+
     @property
     def report(self) -> Report | None:
         """The report it is of, None for a table."""

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from replay.columns.build import Columns
     from replay.compiled import Kernels
     from replay.everyone import Everyone
+    from replay.outputs import Output
     from replay.population import Scope
-    from replay.what_if import Compared, Draft
+    from replay.receipts import Basis
+    from replay.what_if import Compared
 
 Say: TypeAlias = Callable[[str], None]
 """Called with a sentence for a person: that the column cache was damaged, and is rebuilt."""
@@ -85,6 +87,10 @@ class Snapshot:
         other._read = self._read
         other.moment = moment
         return other
+
+    def bind(self, as_of: int, known: Known = HEAD, *, now: int) -> Snapshot:
+        """Return the same ledger at an instant, on the knowledge of another: see `snapshot_at`."""
+        return self.at(_resolved(self.ledger, as_of, known, now))
 
     @property
     def ledger(self) -> Ledger:
@@ -168,11 +174,11 @@ class Snapshot:
 
     def everybody(self, scope: Scope | None = None) -> pa.Table:
         """Return everybody's standing: a table of `replay.population.SCHEMA`."""
-        return self._read.everyone.population(self.moment, scope=scope or _scope())
+        return self._read.everyone.population(self.moment, scope=scope or scope_of())
 
     def violations(self, scope: Scope | None = None) -> pa.Table:
         """Return the sittings taken while not eligible: a table of `replay.violations.SCHEMA`."""
-        return _many("violations")(self._read.everyone, self.moment, scope=scope or _scope())
+        return _many("violations")(self._read.everyone, self.moment, scope=scope or scope_of())
 
     def diff(self, other: Snapshot, scope: Scope | None = None) -> pa.Table:
         """Return whose standing differs at another moment, and through which events.
@@ -180,17 +186,67 @@ class Snapshot:
         A table of `replay.differences.CHANGED`: from this snapshot's moment to the other's.
         """
         everyone = self._read.everyone
-        return _many("differences")(everyone, self.moment, other.moment, scope=scope or _scope())
+        return _many("differences")(everyone, self.moment, other.moment, scope=scope or scope_of())
 
     def what_if(
-        self, drafts: Sequence[Draft], *, since: int | None = None, scope: Scope | None = None
+        self,
+        drafts: Sequence[tuple[str, str]],
+        *,
+        since: int | None = None,
+        scope: Scope | None = None,
     ) -> Compared:
-        """Return what draft policies would have done, beside those in force."""
-        everyone = self._read.everyone
+        """Return what draft policies, each an id and a text, would have done beside those in force.
+
+        Sittings before `since`, microseconds UTC, are not judged.
+        """
+        made = [_many("Draft")(*draft) for draft in drafts]
         compared: Compared = _many("what_if")(
-            everyone, self.moment, drafts, since=since, scope=scope or _scope()
+            self._read.everyone, self.moment, made, since=since, scope=scope or scope_of()
         )
         return compared
+
+    # -- outputs: what leaves with a receipt
+
+    def table(self, name: str, exam: str | None = None) -> pa.Table:
+        """Return one of the tables that reports are made of; raises `replay.outputs.Unknown`."""
+        return self._output("table", name, "restated", "", exam=exam).table
+
+    def report(
+        self,
+        name: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        exam: str | None = None,
+        basis: Basis = "restated",
+        program: str = "",
+    ) -> Output:
+        """Return a report of a period (microseconds UTC, the end exclusive) or of the moment.
+
+        Raises `replay.outputs.Unknown`.
+        """
+        return self._output("report", name, basis, program, start=start, end=end, exam=exam)
+
+    def audit(self, name: str, conditions: Mapping[str, Any], *, program: str = "") -> Output:
+        """Return what an audit query finds, by its conditions (`projections.audit.conditions`).
+
+        Raises `replay.outputs.Unknown`, and ValueError for a condition that cannot be.
+        """
+        wanted = _many("Conditions")(**conditions)
+        return self._output("audit", name, "restated", program, audit=wanted)
+
+    def _output(self, of: str, name: str, basis: Basis, program: str, **parameters: Any) -> Output:
+        output: Output = _many("compute")(
+            self._read.everyone,
+            of,
+            name,
+            self.moment,
+            _many("Parameters")(**parameters),
+            form="jsonl",
+            basis=basis,
+            program=program,
+        )
+        return output
 
 
 def snapshot_at(
@@ -283,8 +339,12 @@ class _Read:
 
 
 _MANY: Final[Mapping[str, str]] = {
+    "Conditions": "projections.audit.conditions",
+    "Draft": "replay.what_if",
     "Everyone": "replay.everyone",
+    "Parameters": "replay.receipts",
     "Scope": "replay.population",
+    "compute": "replay.outputs",
     "differences": "replay.differences",
     "violations": "replay.violations",
     "what_if": "replay.what_if",
@@ -296,7 +356,7 @@ def _many(name: str) -> Any:
     return getattr(import_module(_MANY[name]), name)
 
 
-def _scope() -> Scope:
-    """Return the scope of everybody."""
-    scope: Scope = _many("Scope")()
+def scope_of(exam: str | None = None, candidates: frozenset[str] | None = None) -> Scope:
+    """Return whose standings are wanted: of an exam or all, of some candidates or everybody."""
+    scope: Scope = _many("Scope")(exam, candidates)
     return scope

@@ -1,0 +1,144 @@
+"""What Python programs read: the answers of the fold, with datetimes in UTC for its instants.
+
+Each has the fields of its model in `projections.answers` or `projections.exceptions`, to the letter
+of spec section 5; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, TypeVar
+
+from attempt_ledger.moments import utc
+from projections.answers import Answer
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An event that causes a reason, by its idempotency key."""
+
+    source: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a sitting is blocked, or would be but for an exception."""
+
+    code: str
+    """Such as ``waiting``: docs/reasons.md lists them in order of precedence."""
+    until: datetime | None
+    """None while the end is open."""
+    clause: str | None
+    """The key of the policy, or ``exam.…`` of the catalogue, that it comes from."""
+    text: str
+    """The reason as one sentence."""
+    because: tuple[Cause, ...]
+    expected: tuple[datetime, ...] | None
+    """From when to when a beta result is expected; None where none is awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyUsed:
+    """The policy version that an answer was computed with; `assumed` before its first day."""
+
+    id: str
+    effective_from: datetime
+    assumed: bool
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One sitting; `ordinal` is its place in its series, None when it is not counted."""
+
+    registration_id: str
+    started_at: datetime
+    delivery: str
+    outcome: str
+    outcome_at: datetime | None
+    ordinal: int | None
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a candidate may sit an exam, why not and from when, at one (as_of, known_at)."""
+
+    candidate: str
+    exam: str
+    as_of: datetime
+    known_at: datetime | None
+    position: int
+    """The last position that was known."""
+    eligible: bool
+    status: str
+    """``eligible``, or the code of the first reason."""
+    eligible_from: datetime | None
+    """None where it is eligible, or cannot be retaken on any date as things stand."""
+    next_change_at: datetime | None
+    sittings_in_series: int
+    period_ends_at: datetime | None
+    policy: PolicyUsed | None
+    reasons: tuple[Reason, ...]
+    waived: tuple[Reason, ...]
+    """Reasons that an exception waives."""
+    sittings: tuple[Sitting, ...]
+    _answer: Answer = field(repr=False, compare=False)
+
+    def to_json(self) -> str:
+        """Write it as `attempt-ledger standing --format json` does."""
+        return self._answer.model_dump_json()
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionRequest:
+    """A request for a retake exception, and what became of it, without its personal fields."""
+
+    candidate: str
+    exam: str
+    request_id: str
+    state: str
+    """``open``, ``rejected``, ``granted``, ``used``, ``expired`` or ``revoked``."""
+    registration_id: str | None
+    reason: str | None
+    requested_at: datetime | None
+    changed_at: datetime
+    missing: tuple[str, ...]
+    why: str | None
+    waives: tuple[str, ...]
+    valid_until: datetime | None
+    used_by: str | None
+    """The registration of the sitting that used the grant."""
+    events: tuple[Cause, ...]
+
+
+def public(cls: Callable[..., A], answer: Answer) -> A:
+    """Return an answer of the fold as the class that Python programs read."""
+    values = {name: convert(getattr(answer, name)) for name, convert in _conversions(cls)}
+    if cls is Standing:
+        values["_answer"] = answer
+    return cls(**values)
+
+
+@cache
+def _conversions(cls: Any) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Return for each field how its value is converted, by what its type is made of."""
+    fields = cls.__dataclass_fields__.items()
+    return [(name, _conversion(str(each.type))) for name, each in fields if name != "_answer"]
+
+
+def _conversion(type: str) -> Callable[[Any], Any]:
+    made_of = re.search(r"datetime|Cause|Reason|PolicyUsed|Sitting", type)
+    if made_of is None:
+        return lambda value: value
+    one = utc if made_of[0] == "datetime" else partial(public, globals()[made_of[0]])
+    if type.startswith("tuple"):
+        return lambda value: None if value is None else tuple(map(one, value))
+    return lambda value: None if value is None else one(value)

@@ -1,0 +1,411 @@
+"""The front door for Python programs: `import attempt_ledger as al`. docs/python.md shows it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time as stopwatch
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from attempt_ledger import clock as real
+from attempt_ledger.access import Access
+from attempt_ledger.answers import ExceptionRequest, Standing, public
+from attempt_ledger.facts import Event, make_fact
+from attempt_ledger.moments import When, known, micros, utc
+from attempt_ledger.places import cache_folder, ledger_path
+from attempt_ledger.policy_check import fault_of
+from attempt_ledger.snapshot import (
+    Report,
+    Snapshot,
+    period_of,
+    public_names,
+    report_of,
+    text,
+    text_or_none,
+)
+from ledger.events import ExceptionRequested, Fact
+from ledger.intake.importer import Options, import_file
+from ledger.intake.report import Report as ImportReport
+from ledger.intake.results import CsvSettings
+from ledger.intake.source import open_source
+from ledger.ledger import Ledger as Store
+from ledger.ledger import Outcome
+from ledger.problems import LedgerProblem
+from ledger.store.locks import PATIENCE
+from projections.standing import Moment
+from replay import snapshot as core
+from replay.desk import Desk, Matter, Told
+
+_LOG = logging.getLogger("attempt_ledger")
+
+
+def open(
+    ledger: str | os.PathLike[str],
+    *,
+    write: bool = False,
+    clock: Callable[[], datetime] | None = None,
+    source: str | None = None,
+    actor: str | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    signing_key: str | os.PathLike[str] | None = None,
+    wait: float = PATIENCE,
+) -> Ledger:
+    """Open a ledger, by the path of its file or by its URL; close it, or use it in a `with`.
+
+    It is read-only unless `write`. `clock` says what the time is, else the machine's clock does.
+    `source` and `actor` are those of facts that name none. `keys` is the key file of personal
+    fields and `signing_key` the key that signs checkpoints, by default beside the ledger. `wait` is
+    how many seconds to wait for another program that is writing.
+
+    Raises LedgerProblem, or ValueError for a URL that is none of a ledger.
+    """
+    named = text("ledger", os.fspath(ledger))
+    path = ledger_path(named) if "://" in named or named.startswith("sqlite:") else Path(named)
+    access = Access(
+        path,
+        None if keys is None else Path(keys),
+        None if signing_key is None else Path(signing_key),
+        wait,
+        say=_LOG.warning,
+        clock=real.now if clock is None else lambda: micros(clock(), "clock"),
+    )
+    return Ledger(access, write, text_or_none("source", source), text_or_none("actor", actor))
+
+
+class Ledger:
+    """An open ledger. Made by `open`; may be shared by threads, not across a fork."""
+
+    def __init__(self, access: Access, write: bool, source: str | None, actor: str | None) -> None:
+        """Use `attempt_ledger.open`."""
+        self._access = access
+        self._write = write
+        self._source = source
+        self._actor = actor
+        self._stack = ExitStack()
+        self._store = self._stack.enter_context(access.open(to_write=write))
+        self._any: core.Snapshot | None = None
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        type: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(type, value, traceback)
+
+    def __repr__(self) -> str:
+        return f"<Ledger {self.path}, {'to write' if self._write else 'read-only'}>"
+
+    def __dir__(self) -> list[str]:
+        return public_names(self)
+
+    def close(self) -> None:
+        """Close it; what was appended is on the disk without that."""
+        self._stack.close()
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._store.path
+
+    @property
+    def position(self) -> int:
+        """The last position, 0 in an empty ledger."""
+        return self._store.head().position
+
+    # -- asking
+
+    def at(self, as_of: When | None = None, known_at: When | None = None) -> Snapshot:
+        """Return the ledger at one moment, to be asked any number of questions.
+
+        `as_of` is the instant whose truth is asked about, by default now. `known_at` leaves out
+        what was recorded later: an instant, or a position such as ``"@42"``; by default nothing is
+        left out. Raises UnansweredMoment for a moment whose answer could still change.
+        """
+        now = self._access.clock()
+        at = now if as_of is None else micros(as_of, "as_of")
+        return Snapshot(self._bound(at, known(known_at), now))
+
+    def standing(
+        self,
+        candidate: str,
+        exam: str,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+    ) -> Standing:
+        """Return whether a candidate may sit an exam, why not and from when."""
+        return self.at(as_of, known_at).standing(candidate, exam)
+
+    def report(
+        self,
+        name: str,
+        *,
+        month: str | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        exam: str | None = None,
+        as_published: bool = False,
+    ) -> Report:
+        """Return a report of a period, at the moment that belongs to it.
+
+        `month` is such as ``"2021-03"``; else `start` is inclusive and `end` exclusive. The truth
+        is that of the period's end, or of now if that is earlier. With `as_published` only what was
+        recorded by the period's end is used, so that it is the report that was made then; else all
+        that is recorded now.
+        """
+        start_at, end_at = period_of(month, start, end)
+        now = self._access.clock()
+        if as_published and end_at is None:
+            raise ValueError("as_published: when? Give a month, or the end of the period")
+        wanted = core.Known(instant=end_at) if as_published else core.HEAD
+        bound = self._bound(now if end_at is None else min(end_at, now), wanted, now)
+        basis: Literal["as-published", "restated"] = "as-published" if as_published else "restated"
+        return report_of(bound, name, (start_at, end_at), exam, basis)
+
+    def events(self, after: int = 0, upto: int | None = None) -> Iterator[Event]:
+        """Yield every event after one position and up to another, by default the last."""
+        last = self.position if upto is None else _position("upto", upto)
+        return map(Event.of, self._store.read(_position("after", after), last))
+
+    def follow(
+        self,
+        after: int = 0,
+        *,
+        interval: float = 0.05,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Yield every event after a position, and then new ones as they come, until `stop()`.
+
+        Save the position of the last one that is dealt with, to go on after it. Looks for new ones
+        every `interval` seconds.
+        """
+        batches = self._store.follow(_position("after", after), interval=interval, stop=stop)
+        return (Event.of(row) for batch in batches for row in batch)
+
+    # -- writing
+
+    def append(self, facts: Iterable[Fact]) -> list[Outcome]:
+        """Append facts in one durable transaction; return what became of each, in order.
+
+        Appended and Duplicate have a `position`; Conflict (another fact has its source and id) and
+        Refused have a `problem`, and leave the others standing. A retry is a Duplicate. What is
+        appended is sealed before this returns. Raises LedgerProblem, and then took none.
+        """
+        store = self._writable()
+        outcomes = store.append([self._named(fact) for fact in facts])
+        self._access.seal_after(store)
+        return outcomes
+
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: Literal["auto", "cloudevents", "csv"] = "auto",
+        zone: str | None = None,
+        corrections: bool = False,
+        ignore_extra: bool = False,
+        keep_recorded_at: bool = False,
+        rejects: str | os.PathLike[str] | None = None,
+    ) -> ImportReport:
+        """Import a results CSV or CloudEvents lines, as `attempt-ledger import` does.
+
+        Return what it came to: counts, and the file that keeps refused rows, each with its problem.
+        Importing it again is safe. Raises LedgerProblem for what cannot be imported at all.
+        """
+        store = self._writable()
+        settings = CsvSettings(
+            zone=None if zone is None else ZoneInfo(zone),
+            ignore_extra=ignore_extra,
+            actor=None if keep_recorded_at else self._actor,
+        )
+        if self._source is not None:
+            settings = replace(settings, source=self._source)
+        options = Options(
+            format=format,
+            csv=settings,
+            corrections=corrections,
+            keep_recorded_at=keep_recorded_at,
+            check=fault_of,
+            rejects=None if rejects is None else Path(rejects),
+        )
+        with open_source(os.fspath(path)) as opened:
+            report = import_file(store, opened, options, stopwatch=stopwatch.monotonic)
+        self._access.seal_after(store)
+        return report
+
+    @property
+    def exceptions(self) -> Exceptions:
+        """The exceptions desk of this ledger."""
+        return Exceptions(self)
+
+    # -- inside
+
+    def _bound(self, as_of: int, wanted: core.Known, now: int) -> core.Snapshot:
+        if self._any is None:
+            engine = core.Engine(
+                cache=cache_folder(_LOG.info), workers=os.cpu_count() or 1, say=_LOG.info
+            )
+            self._any = core.Snapshot(self._store, Moment(0, None, 0), engine)
+        return self._any.bind(as_of, wanted, now=now)
+
+    def _named(self, fact: Fact) -> Fact:
+        """Return a fact with this ledger's source and actor where it names none."""
+        if not isinstance(fact, Fact):
+            raise TypeError(f"a fact is made by such as ExamAttempted(…), not {fact!r}")
+        source = fact.source or self._source
+        if source is None:
+            raise ValueError(
+                f"{fact.event.type} {fact.id} names no source: give it one, or open(…, source=)"
+            )
+        if (fault := fault_of(fact)) is not None:
+            raise ValueError(fault)
+        return fact._replace(source=source, actor=fact.actor or self._actor)
+
+    def _writable(self) -> Store:
+        if not self._write:
+            raise LedgerProblem(f"{self.path} was opened to read: open(…, write=True) writes")
+        return self._store
+
+
+class Exceptions:
+    """Requests for retake exceptions: made, decided and listed. Raises DeskProblem."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Use `Ledger.exceptions`."""
+        self._ledger = ledger
+
+    def __dir__(self) -> list[str]:
+        return public_names(self)
+
+    def request(
+        self,
+        candidate: str,
+        exam: str,
+        *,
+        request_id: str,
+        registration_id: str,
+        reason: str,
+        time: When | None = None,
+        actor: str | None = None,
+        **fields: str,
+    ) -> ExceptionRequest:
+        """Request an exception, and have it answered at once: left open, or rejected.
+
+        `request_id` is required: the same call again is no new request. Personal fields
+        (first_name, last_name, email, description) are kept encrypted.
+        """
+        now = self._ledger._access.clock()
+        fact = make_fact(
+            "ExceptionRequested",
+            candidate,
+            time=utc(now),
+            id=request_id,
+            exam=exam,
+            request_id=request_id,
+            registration_id=registration_id,
+            reason=reason,
+            **fields,
+        )
+        asked = fact.event
+        assert isinstance(asked, ExceptionRequested)
+        at = None if time is None else micros(time, "time")
+        who = actor or self._ledger._actor
+        return self._told(lambda desk: desk.request(candidate, asked, now=now, time=at, actor=who))
+
+    def grant(
+        self,
+        candidate: str,
+        request_id: str,
+        *,
+        waives: Sequence[str] | None = None,
+        valid_until: When | None = None,
+        exam: str | None = None,
+        time: When | None = None,
+        actor: str | None = None,
+    ) -> ExceptionRequest:
+        """Grant an open request; `waives` None is all that the policy allows."""
+        matter = self._matter(candidate, request_id, exam, time, actor)
+        ends = None if valid_until is None else micros(valid_until, "valid_until")
+        return self._told(lambda desk: desk.grant(matter, waives=waives, valid_until=ends))
+
+    def reject(
+        self,
+        candidate: str,
+        request_id: str,
+        *,
+        why: str,
+        exam: str | None = None,
+        time: When | None = None,
+        actor: str | None = None,
+    ) -> ExceptionRequest:
+        """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
+        matter = self._matter(candidate, request_id, exam, time, actor)
+        return self._told(lambda desk: desk.reject(matter, why=text("why", why)))
+
+    def revoke(
+        self,
+        candidate: str,
+        request_id: str,
+        *,
+        reason: str,
+        exam: str | None = None,
+        time: When | None = None,
+        actor: str | None = None,
+    ) -> ExceptionRequest:
+        """Withdraw a grant that is not used yet. `reason` is kept in clear text."""
+        matter = self._matter(candidate, request_id, exam, time, actor)
+        return self._told(lambda desk: desk.revoke(matter, reason=text("reason", reason)))
+
+    def list(
+        self,
+        candidate: str | None = None,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+    ) -> list[ExceptionRequest]:
+        """Return the requests of a candidate, or of everybody, sorted by candidate."""
+        ledger = self._ledger
+        moment = ledger.at(as_of, known_at)._bound.moment
+        asked = text_or_none("candidate", candidate)
+        found = Desk(ledger._store).requests(moment, asked)
+        return [public(ExceptionRequest, each) for each in found]
+
+    def _matter(
+        self,
+        candidate: str,
+        request_id: str,
+        exam: str | None,
+        time: When | None,
+        actor: str | None,
+    ) -> Matter:
+        return Matter(
+            text("candidate", candidate),
+            text("request_id", request_id),
+            self._ledger._access.clock(),
+            text_or_none("exam", exam),
+            None if time is None else micros(time, "time"),
+            actor or self._ledger._actor,
+        )
+
+    def _told(self, decide: Callable[[Desk], Told]) -> ExceptionRequest:
+        store = self._ledger._writable()
+        done = decide(Desk(store))
+        self._ledger._access.seal_after(store)
+        return public(ExceptionRequest, done.request)
+
+
+def _position(name: str, value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError(f"{name} should be a position, from 0, not {value!r}")
+    return value

@@ -1,0 +1,269 @@
+"""The front door for Python: what it shows, what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crowd import CACHE_HOME, facts
+
+import attempt_ledger as al
+from attempt_ledger import answers
+from attempt_ledger.access import Access
+from ledger.events import EVENT_TYPES
+from projections import answers as models
+from projections.exceptions import Request
+from replay.snapshot import Snapshot as Core
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+NOW = datetime(2023, 7, 1, tzinfo=UTC)
+BEGAN = datetime(2023, 6, 30, 9, tzinfo=UTC)
+
+
+def example(path: Path) -> Path:
+    """Make a ledger of the whole example, with a key that signs."""
+    with Access(path).create() as ledger:
+        ledger.append(facts(), keep_recorded_at=True)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a ledger with the whole example."""
+    return example(tmp_path / "a.ledger")
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[al.Ledger]:
+    """Yield it, opened to read."""
+    with al.open(path, clock=lambda: NOW) as opened:
+        yield opened
+
+
+@pytest.fixture
+def writable(path: Path) -> Iterator[al.Ledger]:
+    """Yield it, opened to write."""
+    with al.open(path, write=True, clock=lambda: NOW, source="urn:booking") as opened:
+        yield opened
+
+
+def attempted(id: str = "R-1/attempted", **more: Any) -> al.Fact:
+    """Make a sitting."""
+    fields = {"exam": "AZ-104", "registration_id": "R-1", "delivery": "live", "time": BEGAN}
+    return al.ExamAttempted("C-1", **(fields | {"id": id} | more))
+
+
+def test_the_page_runs(tmp_path: Path) -> None:
+    """Every block of docs/python.md, in order, on the example's ledger."""
+    example(tmp_path / "attempts.ledger")
+    (tmp_path / "page.py").write_text("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.S)))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(CACHE_HOME)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_door_shows_what_there_is_and_nothing_else() -> None:
+    """`dir` and `__all__` agree, every name is there and documented."""
+    assert dir(al) == sorted(al.__all__)
+    for name in al.__all__:
+        assert inspect.getdoc(getattr(al, name)), name
+    assert {name for name in al.__all__ if name in EVENT_TYPES} == {*EVENT_TYPES} - {
+        "CandidateForgotten"
+    }
+    with pytest.raises(AttributeError, match="no attribute 'import_module_'"):
+        _ = al.import_module_
+
+
+@pytest.mark.parametrize("cls", [al.Ledger, al.Snapshot, al.Report, al.Exceptions])
+def test_what_is_shown_is_documented_and_typed(cls: type, ledger: al.Ledger) -> None:
+    """Each public method has a docstring, and a type for all it takes and returns."""
+    made = {al.Ledger: ledger, al.Snapshot: ledger.at(), al.Exceptions: ledger.exceptions}
+    if cls in made:
+        public = {name for name in vars(cls) if not name.startswith("_")}
+        assert set(dir(made[cls])) == public
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        function = member.fget if isinstance(member, property) else member
+        assert inspect.getdoc(function), name
+        signature = inspect.signature(function)
+        assert signature.return_annotation is not inspect.Signature.empty, name
+        for parameter in list(signature.parameters.values())[1:]:
+            assert parameter.annotation is not inspect.Parameter.empty, (name, parameter)
+
+
+def test_importing_it_imports_nothing() -> None:
+    """And one answer imports no compiler and no Arrow."""
+    script = "import sys; import attempt_ledger; print(len(sys.modules), 'pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (answers.Standing, models.Standing),
+        (answers.Reason, models.Reason),
+        (answers.Cause, models.Cause),
+        (answers.PolicyUsed, models.PolicyUsed),
+        (answers.Sitting, models.Sitting),
+        (answers.ExceptionRequest, Request),
+    ],
+)
+def test_an_answer_has_the_fields_of_the_folds(ours: Any, theirs: Any) -> None:
+    """By name, in order; an instant of the one is a datetime of the other."""
+    names = [each.name for each in dataclasses.fields(ours) if each.name != "_answer"]
+    assert names == list(theirs.model_fields)
+    for each in dataclasses.fields(ours):
+        if each.name != "_answer":
+            of_the_fold = inspect.get_annotations(theirs)[each.name]
+            assert ("datetime" in str(each.type)) == ("Instant" in of_the_fold), each.name
+
+
+def test_answers_are_those_of_the_command_line(ledger: al.Ledger) -> None:
+    """The same object, to the byte; every instant with its zone."""
+    snapshot = ledger.at(as_of="2021-04-12", known_at="@720")
+    standing = snapshot.standing("C-1001", "AZ-104")
+    core = Core(ledger._store, snapshot._bound.moment).standing("C-1001", "AZ-104")
+    assert standing.to_json() == core.model_dump_json()
+    assert standing.as_of == snapshot.as_of == datetime(2021, 4, 12, tzinfo=UTC)
+    assert standing.eligible_from == datetime(2021, 4, 22, 13, 30, tzinfo=UTC)
+    assert standing.policy is not None
+    assert standing.policy.effective_from.utcoffset() == timedelta(0)
+    assert ledger.standing("C-1001", "AZ-104", as_of=date(2021, 4, 12)).status == "waiting"
+
+
+def test_everybody_is_each_by_himself(ledger: al.Ledger) -> None:
+    """The Arrow table has the statuses of the single answers."""
+    now = ledger.at()
+    table = now.standings(exam="AZ-104")
+    pairs = [(name, "AZ-104") for name in table["candidate"].to_pylist()]
+    assert table["status"].to_pylist() == [each.status for each in now.standings(pairs)]
+    some = now.standings(exam="AZ-104", candidates=["C-1001", "C-1102"])
+    assert set(some["candidate"].to_pylist()) == {"C-1001", "C-1102"}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        (lambda it: it.at(as_of=datetime(2021, 4, 12)), ValueError, "without a zone"),  # noqa: DTZ001
+        (lambda it: it.at(as_of=1618185600), TypeError, "as_of should be a datetime"),
+        (lambda it: it.at(as_of="2021-02-30"), ValueError, "no day of the calendar"),
+        (lambda it: it.at(known_at="@x"), ValueError, "'@x' is no position"),
+        (lambda it: it.at(known_at="@10000"), al.UnansweredMoment, "not reached yet"),
+        (lambda it: it.standing("C-1", 104), TypeError, "exam should be text"),
+        (lambda it: it.standing("", "AZ-104"), TypeError, "candidate should be text"),
+        (lambda it: it.at().standings(["C-1"]), TypeError, "a pair is"),
+        (lambda it: it.at().standings(candidates="C-1"), TypeError, "several texts"),
+        (lambda it: it.at().diff(it), TypeError, "same open ledger"),
+        (lambda it: it.report("volumes", month="March"), ValueError, "such as '2021-03'"),
+        (lambda it: it.report("volumes", month="2021-03", end="2022-01-01"), TypeError, "not both"),
+        (lambda it: it.report("volumes", as_published=True), ValueError, "when"),
+        (lambda it: it.events(after="42"), TypeError, "after should be a position"),
+        (lambda it: it.follow(after=-1), TypeError, "after should be a position"),
+        (lambda it: it.append([attempted()]), al.LedgerProblem, "opened to read"),
+        (lambda it: it.import_file("x.csv"), al.LedgerProblem, "opened to read"),
+    ],
+)
+def test_a_wrong_call_is_refused_at_the_call(
+    ledger: al.Ledger, call: Callable[[al.Ledger], Any], error: type[Exception], sentence: str
+) -> None:
+    """With one sentence, before anything is computed."""
+    with pytest.raises(error, match=sentence) as caught:
+        call(ledger)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "sentence"),
+    [
+        ({"time": datetime(2023, 6, 30)}, ValueError, "time: .* without a zone"),  # noqa: DTZ001
+        ({"time": None}, TypeError, "time should be a datetime"),
+        ({"id": 7}, TypeError, "id should be text"),
+        ({"id": ""}, ValueError, "id is empty"),
+        ({"exm": "AZ-104"}, ValueError, "exm"),
+        ({"delivery": "paper"}, ValueError, "delivery"),
+        ({"ended_at": datetime(2023, 6, 30)}, ValueError, "ended_at: .* without a zone"),  # noqa: DTZ001
+    ],
+)
+def test_a_wrong_fact_is_refused_when_it_is_made(
+    fields: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    """What is wrong is named."""
+    with pytest.raises(error, match=sentence):
+        attempted(**fields)
+
+
+def test_an_id_is_required() -> None:
+    """Without one a retry would be a second sitting."""
+    with pytest.raises(TypeError, match="id"):
+        al.ExamAttempted("C-1", exam="AZ-104", registration_id="R-1", delivery="live", time=BEGAN)
+
+
+def test_a_retry_is_a_duplicate_and_what_is_written_is_sealed(
+    writable: al.Ledger, path: Path
+) -> None:
+    """Before `append` returns; another fact under the same id is a conflict, others stand."""
+    assert writable.append([attempted()]) == [al.Appended(721)]
+    log = Path(f"{path}.tlog") / "checkpoint"
+    assert log.read_text().splitlines()[1] == "721"
+    again, other, new = writable.append(
+        [attempted(), attempted(exam="AZ-900"), attempted("R-2/attempted", registration_id="R-2")]
+    )
+    assert (again, new) == (al.Duplicate(721), al.Appended(722))
+    assert isinstance(other, al.Conflict)
+    (event,) = writable.events(after=721)
+    assert (event.source, event.time, event.data["exam"]) == ("urn:booking", BEGAN, "AZ-104")
+    assert event.to_cloudevent()["id"] == event.id == "R-2/attempted"
+
+
+def test_an_event_that_was_read_can_be_annulled(writable: al.Ledger) -> None:
+    """By itself, without spelling its key out."""
+    writable.append([attempted()])
+    (event,) = writable.events(after=720)
+    slip = al.EventAnnulled("C-1", annuls=event, reason="a slip", time=BEGAN, id="R-1/annulled")
+    assert writable.append([slip]) == [al.Appended(722)]
+    assert writable.standing("C-1", "AZ-104").sittings == ()
+
+
+def test_a_fact_without_a_source_is_refused(path: Path) -> None:
+    """Neither its own nor the ledger's."""
+    with al.open(path, write=True) as opened, pytest.raises(ValueError, match="names no source"):
+        opened.append([attempted()])
+
+
+def test_a_file_is_imported_as_from_the_command_line(writable: al.Ledger, tmp_path: Path) -> None:
+    """Refused rows are set aside, each with its problem."""
+    rows = tmp_path / "results.csv"
+    rows.write_text(
+        "candidate_id,exam,registration_id,started_at,outcome\n"
+        "C-1,AZ-104,R-9,2023-06-01T09:00:00Z,fail\nC-1,AZ-104,R-8,someday,fail\n"
+    )
+    report = writable.import_file(rows, rejects=tmp_path / "rejects.csv")
+    assert (report.read, report.recorded, report.rejected) == (2, 2, 1)
+    assert report.rejects == tmp_path / "rejects.csv"
+
+
+def test_a_url_is_a_path_to_the_letter(path: Path) -> None:
+    """As on the command line; another database's URL is refused."""
+    with al.open(f"sqlite:///{path}") as opened:
+        assert opened.position == 720
+    with pytest.raises(ValueError, match="SQLite files only"):
+        al.open("postgresql://me:secret@host/db")
+    with pytest.raises(al.LedgerProblem, match="there is no ledger"):
+        al.open(path.with_name("none.ledger"))
