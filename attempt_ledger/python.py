@@ -41,7 +41,7 @@ from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
 from projections.standing import Moment
 from replay import snapshot as core
-from replay.desk import Desk, Matter, Told
+from replay.desk import Answered, Desk, Reference
 
 _LOG = logging.getLogger("attempt_ledger")
 
@@ -321,7 +321,9 @@ class Exceptions:
         assert isinstance(asked, ExceptionRequested)
         at = None if time is None else micros(time, "time")
         who = actor or self._ledger._actor
-        return self._told(lambda desk: desk.request(candidate, asked, now=now, time=at, actor=who))
+        return self._decided(
+            lambda desk: desk.request(candidate, asked, now=now, time=at, actor=who)
+        )
 
     def grant(
         self,
@@ -335,9 +337,9 @@ class Exceptions:
         actor: str | None = None,
     ) -> ExceptionRequest:
         """Grant an open request; `waives` None is all that the policy allows."""
-        matter = self._matter(candidate, request_id, exam, time, actor)
+        reference = self._reference(candidate, request_id, exam, time, actor)
         ends = None if valid_until is None else micros(valid_until, "valid_until")
-        return self._told(lambda desk: desk.grant(matter, waives=waives, valid_until=ends))
+        return self._decided(lambda desk: desk.grant(reference, waives=waives, valid_until=ends))
 
     def reject(
         self,
@@ -350,8 +352,8 @@ class Exceptions:
         actor: str | None = None,
     ) -> ExceptionRequest:
         """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
-        matter = self._matter(candidate, request_id, exam, time, actor)
-        return self._told(lambda desk: desk.reject(matter, why=text("why", why)))
+        reference = self._reference(candidate, request_id, exam, time, actor)
+        return self._decided(lambda desk: desk.reject(reference, why=text("why", why)))
 
     def revoke(
         self,
@@ -364,8 +366,8 @@ class Exceptions:
         actor: str | None = None,
     ) -> ExceptionRequest:
         """Withdraw a grant that is not used yet. `reason` is kept in clear text."""
-        matter = self._matter(candidate, request_id, exam, time, actor)
-        return self._told(lambda desk: desk.revoke(matter, reason=text("reason", reason)))
+        reference = self._reference(candidate, request_id, exam, time, actor)
+        return self._decided(lambda desk: desk.revoke(reference, reason=text("reason", reason)))
 
     def list(
         self,
@@ -381,15 +383,15 @@ class Exceptions:
         found = Desk(ledger._store).requests(moment, asked)
         return [public(ExceptionRequest, each) for each in found]
 
-    def _matter(
+    def _reference(
         self,
         candidate: str,
         request_id: str,
         exam: str | None,
         time: When | None,
         actor: str | None,
-    ) -> Matter:
-        return Matter(
+    ) -> Reference:
+        return Reference(
             text("candidate", candidate),
             text("request_id", request_id),
             self._ledger._access.clock(),
@@ -398,7 +400,7 @@ class Exceptions:
             actor or self._ledger._actor,
         )
 
-    def _told(self, decide: Callable[[Desk], Told]) -> ExceptionRequest:
+    def _decided(self, decide: Callable[[Desk], Answered]) -> ExceptionRequest:
         store = self._ledger._writable()
         done = decide(Desk(store))
         self._ledger._access.seal_after(store)
