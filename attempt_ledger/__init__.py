@@ -20,8 +20,9 @@ if TYPE_CHECKING:
         Sitting,
         Standing,
     )
+    from attempt_ledger.exceptions import Exceptions
     from attempt_ledger.facts import Event
-    from attempt_ledger.python import Exceptions, Ledger, open
+    from attempt_ledger.python import Ledger, open
     from attempt_ledger.snapshot import Report, Snapshot
     from ledger.events import Fact
     from ledger.intake.report import Report as ImportReport
@@ -52,8 +53,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Reason Sitting Standing",
+    "attempt_ledger.exceptions": "Exceptions",
     "attempt_ledger.facts": "Event",
-    "attempt_ledger.python": "Exceptions ImportReport Ledger open",
+    "attempt_ledger.python": "ImportReport Ledger open",
     "attempt_ledger.snapshot": "Report Snapshot",
     "ledger.events": "Fact",
     "ledger.ledger": "Appended Conflict Duplicate Refused",

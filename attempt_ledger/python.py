@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time as stopwatch
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
-from attempt_ledger.answers import ExceptionRequest, Standing, public
-from attempt_ledger.facts import Event, make_fact
-from attempt_ledger.moments import When, known, micros, utc
+from attempt_ledger.answers import Standing
+from attempt_ledger.exceptions import Exceptions
+from attempt_ledger.facts import Event
+from attempt_ledger.moments import When, known, micros
 from attempt_ledger.places import cache_folder, ledger_path
 from attempt_ledger.policy_check import fault_of
 from attempt_ledger.snapshot import (
@@ -30,7 +31,7 @@ from attempt_ledger.snapshot import (
     text,
     text_or_none,
 )
-from ledger.events import ExceptionRequested, Fact
+from ledger.events import Fact
 from ledger.intake.importer import Options, import_file
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
@@ -41,7 +42,6 @@ from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
 from projections.standing import Moment
 from replay import snapshot as core
-from replay.desk import Answered, Desk, Reference
 
 _LOG = logging.getLogger("attempt_ledger")
 
@@ -276,135 +276,6 @@ class Ledger:
         if not self._write:
             raise LedgerProblem(f"{self.path} was opened to read: open(…, write=True) writes")
         return self._store
-
-
-class Exceptions:
-    """Requests for retake exceptions: made, decided and listed. Raises DeskProblem."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        """Use `Ledger.exceptions`."""
-        self._ledger = ledger
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
-
-    def request(
-        self,
-        candidate: str,
-        exam: str,
-        *,
-        request_id: str,
-        registration_id: str,
-        reason: str,
-        time: When | None = None,
-        actor: str | None = None,
-        **fields: str,
-    ) -> ExceptionRequest:
-        """Request an exception, and have it answered at once: left open, or rejected.
-
-        `request_id` is required: the same call again is no new request. Personal fields
-        (first_name, last_name, email, description) are kept encrypted.
-        """
-        now = self._ledger._access.clock()
-        fact = make_fact(
-            "ExceptionRequested",
-            candidate,
-            time=utc(now),
-            id=request_id,
-            exam=exam,
-            request_id=request_id,
-            registration_id=registration_id,
-            reason=reason,
-            **fields,
-        )
-        asked = fact.event
-        assert isinstance(asked, ExceptionRequested)
-        at = None if time is None else micros(time, "time")
-        who = actor or self._ledger._actor
-        return self._decided(
-            lambda desk: desk.request(candidate, asked, now=now, time=at, actor=who)
-        )
-
-    def grant(
-        self,
-        candidate: str,
-        request_id: str,
-        *,
-        waives: Sequence[str] | None = None,
-        valid_until: When | None = None,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
-    ) -> ExceptionRequest:
-        """Grant an open request; `waives` None is all that the policy allows."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
-        ends = None if valid_until is None else micros(valid_until, "valid_until")
-        return self._decided(lambda desk: desk.grant(reference, waives=waives, valid_until=ends))
-
-    def reject(
-        self,
-        candidate: str,
-        request_id: str,
-        *,
-        why: str,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
-    ) -> ExceptionRequest:
-        """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
-        return self._decided(lambda desk: desk.reject(reference, why=text("why", why)))
-
-    def revoke(
-        self,
-        candidate: str,
-        request_id: str,
-        *,
-        reason: str,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
-    ) -> ExceptionRequest:
-        """Withdraw a grant that is not used yet. `reason` is kept in clear text."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
-        return self._decided(lambda desk: desk.revoke(reference, reason=text("reason", reason)))
-
-    def list(
-        self,
-        candidate: str | None = None,
-        *,
-        as_of: When | None = None,
-        known_at: When | None = None,
-    ) -> list[ExceptionRequest]:
-        """Return the requests of a candidate, or of everybody, sorted by candidate."""
-        ledger = self._ledger
-        moment = ledger.at(as_of, known_at)._bound.moment
-        asked = text_or_none("candidate", candidate)
-        found = Desk(ledger._store).requests(moment, asked)
-        return [public(ExceptionRequest, each) for each in found]
-
-    def _reference(
-        self,
-        candidate: str,
-        request_id: str,
-        exam: str | None,
-        time: When | None,
-        actor: str | None,
-    ) -> Reference:
-        return Reference(
-            text("candidate", candidate),
-            text("request_id", request_id),
-            self._ledger._access.clock(),
-            text_or_none("exam", exam),
-            None if time is None else micros(time, "time"),
-            actor or self._ledger._actor,
-        )
-
-    def _decided(self, decide: Callable[[Desk], Answered]) -> ExceptionRequest:
-        store = self._ledger._writable()
-        done = decide(Desk(store))
-        self._ledger._access.seal_after(store)
-        return public(ExceptionRequest, done.request)
 
 
 def _position(name: str, value: object) -> int:
