@@ -228,7 +228,7 @@ class Snapshot:
         return self._output("report", name, basis, program, start=start, end=end, exam=exam)
 
     def audit(self, name: str, conditions: Mapping[str, Any], *, program: str = "") -> Output:
-        """Return what an audit query finds, by its conditions (`projections.audit.conditions`).
+        """Return what an audit query finds, by its conditions (`replay.audit.query`).
 
         Raises `replay.outputs.Unknown`, and ValueError for a condition that cannot be.
         """
@@ -339,7 +339,7 @@ class _Read:
 
 
 _MANY: Final[Mapping[str, str]] = {
-    "Conditions": "projections.audit.conditions",
+    "Conditions": "replay.audit.query",
     "Draft": "replay.what_if",
     "Everyone": "replay.everyone",
     "Parameters": "replay.receipts",
