@@ -176,9 +176,8 @@ def _position(line: bytes, path: Path, ledger: Ledger) -> int:
         raise NotThisFeed(
             f"{path} is no feed, its last line is no event: it was left as it is"
         ) from None
-    head = ledger.head().position
-    events = ledger.read(position - 1, position) if 0 < position <= head else ()
-    if [(event.source, event.id) for event in events] != [key]:
+    event = ledger.event(position)
+    if event is None or (event.source, event.id) != key:
         raise NotThisFeed(
             f"{path} is a feed of another ledger: its last event is none of {ledger.path}'s"
         )

@@ -42,7 +42,7 @@ def seal_now(access: Access, ledger: Ledger, head: int) -> sealer.Sealed:
             head,
             processes=processes(),
             progress=progress,
-            waiting=ledger.recorder.waiting,
+            waiting=ledger.store.waiting,
         )
 
 

@@ -23,6 +23,7 @@ from attempt_ledger.cli.main import app
 from drills.ground import sitting
 from ledger.events import ExceptionRequested, Fact
 from ledger.ledger import Appended, Ledger
+from ledger.store.sqlite import SQLiteWriting
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal
 
@@ -82,7 +83,8 @@ class Life:
         """Append, each batch acknowledged as it returns; `pages`: how often the log is emptied."""
         with Ledger.open(self.path, clock=clock.now) as ledger:
             if pages:
-                with ledger.recorder.writing() as writing:
+                with ledger.store.writing() as writing:
+                    assert isinstance(writing, SQLiteWriting)
                     writing.connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
             for batch in batches:
                 outcomes = ledger.append(batch)

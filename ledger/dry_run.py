@@ -2,101 +2,105 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 from ledger.appending import Appending
-from ledger.events import Recorded, Row
+from ledger.events import CandidateForgotten, Recorded, Row
 from ledger.ledger import Ledger
 from ledger.privacy.vault import KEY_FILE, Keyring, OpenKeys, Vault
-from ledger.store.schema import SCHEMA
-from ledger.store.sqlite import Writing
 
 
 class Rehearsal(Ledger):
     """A ledger as it would be: what is appended goes to memory, on top of what is recorded.
 
-    Duplicates, conflicts and refusals are told as the ledger itself would tell them. Personal
-    fields are not encrypted, since no key may be made for what is not recorded; nothing of a
-    rehearsal is ever written anywhere.
+    Duplicates, conflicts and refusals are those of the ledger itself. Personal fields are not
+    encrypted, since no key may be made for what is not recorded; nothing is written anywhere.
     """
 
     def __init__(self, ledger: Ledger) -> None:
-        """Rehearse on a ledger, from its head on; it stays the caller's to close."""
-        super().__init__(ledger.path, clock=ledger._clock, keys=ledger.vault.path, read_only=True)
+        """Begin at a ledger's head; it stays the caller's to close."""
+        super().__init__(ledger.env, clock=ledger.clock, keys=ledger.vault.path, read_only=True)
         # By the ledger's word, not its own: a rehearsal is closed at its last use, by its user.
         self.vault = Vault(ledger.vault.path, lambda: ledger.about(KEY_FILE), ledger.is_forgotten)
         self.base = self.head()
-        self._store = sqlite3.connect(":memory:", isolation_level=None)
-        self._store.executescript(SCHEMA)
-
-    @property
-    def rehearsed(self) -> list[Recorded]:
+        self.rehearsed: list[Recorded] = []
         """What would have been recorded, by position."""
-        return self._rows("ORDER BY position")
+        self._by_key: dict[tuple[str, str], Recorded] = {}
+        self._by_stream: dict[str, list[Recorded]] = defaultdict(list)
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:
         """Hold one rehearsed transaction open."""
-        self._store.execute("BEGIN")
-        try:
-            writing = _Rehearsed(self._store, self)
-            with closing(OpenKeys(self.vault.path)) as keys:
-                keyring = _Unencrypting(keys, writing)
-                yield Appending(writing, keyring, self._clock(), upcasts=self._upcasts)
-        except BaseException:
-            self._store.execute("ROLLBACK")
-            raise
-        self._store.execute("COMMIT")
+        writing = _Rehearsed(self)
+        with closing(OpenKeys(self.vault.path)) as keys:
+            keyring = _Unencrypting(keys, writing)
+            yield Appending(writing, keyring, self.clock(), upcasts=self._upcasts)
+        self.rehearsed += writing.rows
+        self._by_key |= writing.by_key
+        for row in writing.rows:
+            self._by_stream[row.stream].append(row)
 
     def stream(
         self, stream: str, *, upto: int | None = None, exam: str | None = None
     ) -> list[Recorded]:
         """Return the events of one stream, rehearsed ones last."""
-        more = self._rows("WHERE stream = ? ORDER BY position", (stream,))
-        rows = super().stream(stream, upto=upto, exam=exam)
-        return rows + [
+        return super().stream(stream, upto=upto, exam=exam) + [
             row
-            for row in more
+            for row in self._by_stream[stream]
             if (upto is None or row.position <= upto) and (exam is None or row.exam in (None, exam))
         ]
 
-    def close(self) -> None:
-        """Forget everything."""
-        self._store.close()
-        super().close()
-
-    def _rows(self, where: str, parameters: Sequence[object] = ()) -> list[Recorded]:
-        found = self._store.execute(f"SELECT * FROM events {where}", parameters)
-        return [Recorded._make(row) for row in found]
+    def find(self, source: str, id: str) -> Recorded | None:
+        """Return the event of that idempotency key, recorded or rehearsed."""
+        return self._by_key.get((source, id)) or super().find(source, id)
 
 
-class _Rehearsed(Writing):
-    """A transaction that writes to memory and looks into the ledger beneath."""
+class _Rehearsed:
+    """A `Writing` that writes to memory and looks into the ledger beneath."""
 
-    def __init__(self, connection: sqlite3.Connection, ledger: Rehearsal) -> None:
-        super().__init__(connection)
+    def __init__(self, ledger: Rehearsal) -> None:
         self._ledger = ledger
-        if not self.position:
-            self.position, self.recorded_at = ledger.base
+        self.rows: list[Recorded] = []
+        self.by_key: dict[tuple[str, str], Recorded] = {}
+        self.position, self.recorded_at = ledger.base
+        if ledger.rehearsed:
+            self.position, self.recorded_at = ledger.rehearsed[-1][:2]
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
         """Take nothing at once: each key must be looked for in the ledger first."""
         return 0
 
+    def insert_one(self, recorded_at: int, row: Row) -> int:
+        """Keep a row whose key is known to be new; return its position."""
+        self.position += 1
+        new = self.by_key[row.source, row.id] = Recorded(self.position, recorded_at, *row)
+        self.rows.append(new)
+        return self.position
+
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the row of that key, recorded or rehearsed."""
-        return super().find(source, id) or self._ledger.find(source, id)
+        return self.by_key.get((source, id)) or self._ledger.find(source, id)
 
     def annulled(self, stream: str, after: int) -> list[int]:
         """Return the positions that the events of a stream annul, recorded and rehearsed."""
-        return [row.annuls for row in self._ledger.stream(stream) if row.annuls is not None]
+        return [row.annuls for row in self._stream(stream) if row.annuls is not None]
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten is in the stream."""
-        return any(row.type == "CandidateForgotten" for row in self._ledger.stream(stream))
+        return any(row.type == CandidateForgotten.type for row in self._stream(stream))
+
+    def about(self, name: str) -> str | None:
+        """Return nothing: no key is made, so none needs to be the one that is remembered."""
+        return None
+
+    def remember(self, name: str, value: str) -> None:
+        """Remember nothing."""
+
+    def _stream(self, stream: str) -> list[Recorded]:
+        return [*self._ledger.stream(stream), *(row for row in self.rows if row.stream == stream)]
 
 
 class _Unencrypting(Keyring):

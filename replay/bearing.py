@@ -42,9 +42,7 @@ def since(
     }
     kinds = _OF.get(receipt.name)
     for row in ledger.read(receipt.position, upto):
-        about = row
-        if row.annuls is not None:
-            about = next(iter(ledger.read(row.annuls - 1, row.annuls)))
+        about = row if row.annuls is None else ledger.event(row.annuls) or row
         if about.occurred_at > (receipt.as_of or 0) and row.annuls is None:
             continue
         if not about.stream.startswith("candidate/"):
@@ -107,8 +105,8 @@ def _at(ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]) -> 
     """Yield the events that an audit's rows are about, each once, by position."""
     named = {row.get("position", "") for row in rows}
     positions = {int(text) for text in named if _POSITION.fullmatch(text)}
-    for position in sorted(each for each in positions if each <= receipt.position):
-        yield from ledger.read(position - 1, position)
+    found = ledger.at([each for each in positions if each <= receipt.position])
+    yield from sorted(found.values())
 
 
 def _is_of(event: Recorded, row: Mapping[str, str]) -> bool:

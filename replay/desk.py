@@ -44,7 +44,6 @@ _IDS: Final = {
     GRANTED: "granted",
     REVOKED: "revoked",
 }
-_PAGE: Final = 1000
 
 
 class UnknownRequest(DeskProblem):
@@ -257,11 +256,9 @@ class Desk:
         ]
         found: set[str] = set()
         after = 0
-        while page := self._ledger.recorder.select_notifications(
-            after, _PAGE, upto, topics, inclusive_of_start=False
-        ):
-            found.update(str(each.originator_id).removeprefix("candidate/") for each in page)
-            after = page[-1].id
+        while page := self._ledger.store.page(after, upto, topics=topics):
+            found.update(row.subject for row in page)
+            after = page[-1].position
         return sorted(found)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 
 from ledger.events import Recorded
-from ledger.store.scan import SCHEMA
+from ledger.store.scans import FACTS
 from projections.standing import Moment
 from replay.columns.build import Columns, Numbers, arrange
 from replay.columns.part import merge
@@ -87,7 +87,7 @@ def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Colum
 
 
 def as_scanned(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay events out as `ledger.store.scan` reads them."""
+    """Lay events out as `ledger.store.scans` reads them."""
     return pa.Table.from_pylist(
         [
             {
@@ -104,5 +104,5 @@ def as_scanned(rows: Iterable[Recorded]) -> pa.Table:
             }
             for row in rows
         ],
-        schema=SCHEMA,
+        schema=FACTS,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ledger.events import Recorded
-from ledger.store.extract import NO_END
+from ledger.store.scans import NO_END
 from projections.exceptions import GRANTED, REJECTED, REQUESTED, decide
 from projections.fold.calendar import wait_end
 from projections.fold.catalogue import Dates
@@ -108,7 +108,7 @@ def request(candidate: str, exam: str, id: str, events: Sequence[Recorded], as_o
 
 
 def correction(row: Row) -> Row:
-    """Make a row of a correction from one of `ledger.store.extract.CORRECTIONS`.
+    """Make a row of a correction from one of `ledger.store.scans.CORRECTIONS`.
 
     An annulment is told of by what it annuls: its type, exam and key, and when that was true.
     """

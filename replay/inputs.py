@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.events import Recorded
-from ledger.store.extract import scan_corrections, scan_exceptions
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PASSED, Question
 from projections.fold.verdict import Setting, setting_at
@@ -178,7 +177,7 @@ class InputsAt:
     @cached_property
     def exceptions(self) -> pa.Table:
         """Requests for exceptions, and what was decided."""
-        found = scan_exceptions(self.everyone.ledger.path, self.moment.position)
+        found = self.everyone.ledger.scans.exceptions(self.moment.position)
         told: dict[tuple[str, str, str], list[Recorded]] = {}
         in_time = found.sort_by([("occurred_at", "ascending"), ("position", "ascending")])
         for row in in_time.to_pylist():
@@ -204,7 +203,7 @@ class InputsAt:
     def corrections(self) -> pa.Table:
         """Facts that were late, annulments, revocations."""
         ledger = self.everyone.ledger
-        found = scan_corrections(ledger.path, self.moment.position, LATE_AFTER)
+        found = ledger.scans.corrections(self.moment.position, LATE_AFTER)
         rows = (correction(row) for row in found.to_pylist())
         kept = [
             row

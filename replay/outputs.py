@@ -181,7 +181,7 @@ def receipt_of_lines(
     ledger: Ledger, after: int, position: int, sha256: str, rows: int, *, program: str
 ) -> Receipt:
     """Make the receipt of an export of events whose lines are counted and summed already."""
-    last = next(iter(ledger.read(position - 1, position)), None) if position else None
+    last = ledger.event(position)
     return Receipt(
         of="events",
         name="events",

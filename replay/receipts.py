@@ -207,9 +207,8 @@ def policies_of(catalogue: Catalogue, position: int) -> tuple[PolicyUsed, ...]:
 
 def event_at(ledger: Ledger, position: int) -> Cause | None:
     """Name the event at a position; None for none."""
-    for row in ledger.read(position - 1, position) if position else ():
-        return Cause(source=row.source, id=row.id)
-    return None
+    row = ledger.event(position)
+    return None if row is None else Cause(source=row.source, id=row.id)
 
 
 def combined(lines: Iterable[str]) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ledger.store.scan import Clock
+from ledger.store.scans import Clock
 from projections.catalogue import Catalogue
 from projections.standing import Moment
 from replay.columns.part import Ints, Part

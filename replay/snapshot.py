@@ -289,9 +289,8 @@ def _resolved(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
 
 def recorded_at(ledger: Ledger, position: int) -> int | None:
     """Return when a position was recorded; None for position 0, before the first."""
-    for row in ledger.read(position - 1, position):
-        return row.recorded_at
-    return None
+    row = ledger.event(position)
+    return None if row is None else row.recorded_at
 
 
 class _Read:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from ledger.store.scan import scan_clock
 from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.standing import Moment
@@ -57,7 +56,7 @@ def violations(everyone: Everyone, moment: Moment, *, scope: Scope = EVERYBODY) 
     """
     columns = everyone.columns(moment.position)
     catalogue = everyone.catalogue(columns, moment.position)
-    clock = scan_clock(everyone.ledger.path, moment.position)
+    clock = everyone.ledger.scans.clock(moment.position)
     kernels = everyone.kernels
 
     def fold(part: Part, skip: Ints | None) -> pa.Table:

@@ -241,14 +241,14 @@ def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(tmp_path: Path
     """The batch that did not fit is not there at all; after room was made it is taken whole."""
     with a_ledger(tmp_path) as ledger:
         ledger.append([attempted(1)])
-        with ledger.recorder.writing() as writing:
+        with ledger.store.writing() as writing:
             writing.connection.execute("PRAGMA max_page_count = 40")
         batches = [[attempted(n + k) for k in range(30)] for n in range(2, 10_000, 30)]
         full = next(batch for batch in batches if not fits(ledger, batch))
         n = ledger.head().position
         assert full[0] == attempted(n + 1)
         assert [row.position for row in ledger.read()] == list(range(1, n + 1))
-        with ledger.recorder.writing() as writing:
+        with ledger.store.writing() as writing:
             writing.connection.execute("PRAGMA max_page_count = 100000")
         assert ledger.append(full) == [Appended(n + 1 + k) for k in range(30)]
         assert ledger.append([attempted(1)]) == [Duplicate(1)]
@@ -298,7 +298,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 
 
 def break_off_after(ledger: Ledger, fact: Fact) -> None:
-    with ledger.recorder.writing() as writing:
+    with ledger.store.writing() as writing:
         writing.insert_one(NOW, fact.row())
         raise KeyboardInterrupt
 

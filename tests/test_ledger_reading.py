@@ -73,8 +73,8 @@ def test_pages_in_disorder_are_said_and_not_read_for_ever(
     """A damaged file may give what was read before again, and again."""
     ledger.append([attempted(1)])
     (row,) = ledger.read()
-    monkeypatch.setattr(ledger.recorder, "values", lambda *_: [(row.stream, 1)])
-    monkeypatch.setattr(ledger.recorder, "rows", lambda *_: [row])
+    monkeypatch.setattr(ledger.store, "values", lambda *_: [(row.subject, 1)])
+    monkeypatch.setattr(ledger.store, "_rows", lambda *_: [row])
     for again in (
         ledger.candidates(),
         ledger.read(0, 5),
@@ -246,9 +246,9 @@ def test_a_follower_reads_no_row_while_nothing_happens(
     ledger.append([attempted(1)])
     looks = iter(range(50))
     selects: list[str] = []
-    rows = ledger.recorder.rows
+    rows = ledger.store._rows
     monkeypatch.setattr(
-        ledger.recorder, "rows", lambda *given: selects.append(given[0]) or rows(*given)
+        ledger.store, "_rows", lambda *given: selects.append(given[0]) or rows(*given)
     )
     assert [
         len(rows) for rows in ledger.follow(0, interval=0, stop=lambda: next(looks, None) is None)

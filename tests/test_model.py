@@ -288,7 +288,7 @@ class Lives(RuleBasedStateMachine):
         def crash() -> None:
             if kind == "before":
                 with self.ledger.appending() as appending:
-                    writer = self.ledger.recorder._writer
+                    writer = self.ledger.store._writer
                     assert writer is not None
                     writer.execute("PRAGMA cache_size = 1")  # what does not fit there is written
                     appending.take([fact.row() for fact in facts])

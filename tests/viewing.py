@@ -14,7 +14,7 @@ from crowd import CACHE
 from ledger.events import Recorded
 from ledger.instants import MAX_INSTANT
 from ledger.ledger import Appended, Ledger
-from ledger.store.scan import RECORDED_SCHEMA
+from ledger.store.scans import RECORDED
 from projections.catalogue import catalogue_of
 from projections.fold.facts import NEVER
 from projections.history import history_of
@@ -29,7 +29,7 @@ KERNELS = kernels_in(CACHE)
 
 
 def facts_of(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay out candidates' events as `ledger.store.scan.scan_recorded` gives them."""
+    """Lay out candidates' events as `ledger.store.scans.scan_recorded` gives them."""
     return pa.Table.from_pylist(
         [
             {
@@ -48,7 +48,7 @@ def facts_of(rows: Iterable[Recorded]) -> pa.Table:
             for row in rows
             if row.stream.startswith("candidate/")
         ],
-        schema=RECORDED_SCHEMA,
+        schema=RECORDED,
     )
 
 

@@ -74,7 +74,7 @@ def prove(
 def _event(ledger: Ledger, words: list[str]) -> Recorded:
     if len(words) == 1 and words[0].startswith("@"):
         at = position("EVENT", words[0])
-        for found in ledger.read(at - 1, at):
+        if (found := ledger.event(at)) is not None:
             return found
         raise CallProblem(
             f"there is no position {at} in {ledger.path}: it ends at {ledger.head().position}"

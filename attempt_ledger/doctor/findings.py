@@ -211,9 +211,8 @@ class Subject:
 
     def recorded_at(self, position: int) -> int | None:
         """Return when a position was recorded."""
-        for row in self.opened.read(position - 1, position):
-            return row.recorded_at
-        return None
+        row = self.opened.event(position)
+        return None if row is None else row.recorded_at
 
     def age(self, instant: int) -> int:
         """Return how long ago an instant is, 0 for one to come."""

@@ -12,7 +12,6 @@ from attempt_ledger.doctor.findings import Finding, Subject, fine, found, span
 from attempt_ledger.doctor.surroundings import is_open_to_others, may_read
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.erasure import forgotten_in
 from ledger.privacy.key_file import KeyBackup, KeyFile, key_problems
 from ledger.problems import LedgerProblem
 
@@ -39,7 +38,7 @@ def keys_of(ledger: Ledger, path: Path) -> Keys:
     with key_problems(path), closing(KeyFile(path)) as file:
         there = dict(file.candidates())
         damaged, backups = file.is_damaged(), tuple(file.backups())
-    forgotten = forgotten_in(ledger)
+    forgotten = ledger.forgotten()
     return Keys(
         file.id,
         sum(there.values()),

@@ -127,17 +127,6 @@ def erased_of(rows: Sequence[Recorded]) -> tuple[ErasedEvent, ...]:
 # -- whatever is put back, nobody who was forgotten comes back with it
 
 
-def forgotten_in(ledger: Ledger) -> frozenset[str]:
-    """Return every candidate who was forgotten, as the ledger says. Looks at every event."""
-    return frozenset(
-        stream.partition("/")[2]
-        for (stream,) in ledger.recorder.values(
-            "SELECT DISTINCT stream FROM events "
-            "WHERE topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
-        )
-    )
-
-
 def destroy_again(ledger: Ledger) -> tuple[str, ...]:
     """Destroy every key of a candidate whom the ledger says was forgotten; return whose, sorted.
 
@@ -146,7 +135,7 @@ def destroy_again(ledger: Ledger) -> tuple[str, ...]:
     with ledger.appending() as appending:
         return tuple(
             candidate
-            for candidate in sorted(forgotten_in(ledger))
+            for candidate in sorted(ledger.forgotten())
             if appending.keyring.destroy(candidate)
         )
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ledger.appending import Appending
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.erasure import forget_again, forgotten_in
+from ledger.privacy.erasure import forget_again
 from ledger.privacy.key_file import (
     BACKUP_ID,
     KEY_SCHEMA,
@@ -125,7 +125,7 @@ def _merged(
             f"{path} holds other keys ({keys.id[:8]}…) than {backup.path} ({backup.id[:8]}…): "
             "nothing was changed"
         )
-    gone = forgotten_in(ledger) | {name for name, there in keys.candidates() if not there}
+    gone = ledger.forgotten() | {name for name, there in keys.candidates() if not there}
     gone |= {name for name, there in backup.candidates() if not there}
     back, other = 0, set[str]()
     again = {name for name in gone if keys.destroy(name)}

@@ -23,7 +23,7 @@ from ledger.privacy.key_file import (
     key_problems,
 )
 from ledger.problems import KeyFileProblem
-from ledger.store.sqlite import Writing
+from ledger.store.interface import Writing
 
 KEY_FILE: Final = "key file"
 """The name under which a ledger remembers the id of its key file."""

@@ -1,4 +1,4 @@
-"""The embedded store: `eventsourcing`'s SQLite application recorder, on our own table."""
+"""The embedded store: one table of one SQLite file, written through one connection."""
 
 from __future__ import annotations
 
@@ -8,62 +8,58 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, NoReturn
-from uuid import UUID
-
-from eventsourcing.persistence import Notification, ProgrammingError, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ledger.events import Recorded, Row
-from ledger.problems import LedgerProblem, ReadOnly, Redefined
+from ledger.problems import LedgerProblem, NotALedger, ReadOnly, Redefined
 from ledger.store.file import connect_reader, connect_writer, storage_problems
+from ledger.store.interface import PAGE, Found, Head
 from ledger.store.locks import SILENCE, FileLock, Waiting, holder
-from ledger.store.mapper import RowMapper
 from ledger.store.schema import check_schema
+
+if TYPE_CHECKING:
+    from ledger.store.sqlite_scans import SQLiteScans
 
 _COLUMNS = ", ".join(Recorded._fields)
 _SELECT = f"SELECT {_COLUMNS} FROM events "
 _INSERT = f"INSERT INTO events VALUES ({', '.join('?' * len(Recorded._fields))})"
-FORGOTTEN = (
-    "stream = ? AND topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;' LIMIT 1"
-)
-"""Selects, of a stream, what says that its candidate was forgotten, of whatever version."""
+_FORGOTTEN = "topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
+"""Selects what says that a candidate was forgotten, of whatever version."""
 _WRITE_BYTE = 120
 """The byte of the -shm file that SQLite locks to write (walformat.html, WAL_WRITE_LOCK)."""
 _HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
+_RECORDED_AT = "SELECT recorded_at FROM events WHERE position = ?"
+_ABOUT = "SELECT value FROM about WHERE name = ?"
+_LAST = 1 << 62
+_TOP = chr(0x10FFFF)
+
+_Place = TypeVar("_Place", int, str)
 
 
-class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
-    """Keep rows in one table of one file; see `ledger.store.file.SCHEMA`.
+class SQLiteStore:
+    """Keep events in one table of one file; see `ledger.store.schema.SCHEMA`.
 
     Reading takes one connection for each thread; writing goes through `writing` alone.
     """
 
-    def __init__(self, datastore: SQLiteDatastore) -> None:
-        # The pool of the datastore is lazy and stays unused: it would defer its transactions,
-        # leave `synchronous` to the build, and open a connection for each write.
-        super().__init__(datastore, events_table_name="events")
-        self.path = Path(datastore.pool.db_name)
-        self.read_only = False
-        self._lock = FileLock(Path(f"{self.path}.lock"), self.path)
+    def __init__(self, path: Path, *, read_only: bool, waiting: Waiting) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._lock = FileLock(Path(f"{path}.lock"), path)
+        self.waiting = self._lock.waiting = waiting
         self._writer: sqlite3.Connection | None = None
         self._checked: int | None = None
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._process = os.getpid()
-        self._mapper = RowMapper()
 
     # -- writing
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """Open the one write transaction there can be; commit it at the end, durably.
-
-        Rolls back if the body raises, or wrote nothing. Raises LedgerProblem when the store cannot
-        take it; then nothing was changed.
-        """
+    def writing(self) -> Iterator[SQLiteWriting]:
+        """Open the one write transaction there can be; commit it at the end, durably."""
         if self.read_only:
             raise ReadOnly(f"{self.path} was opened for reading: nothing was written")
         self._check_process()
@@ -75,21 +71,12 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
                 self._begin(connection)
                 self._check_schema(connection)
                 before = connection.total_changes
-                yield Writing(connection)
+                yield SQLiteWriting(connection)
                 connection.execute("COMMIT" if connection.total_changes > before else "ROLLBACK")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-
-    @property
-    def waiting(self) -> Waiting:
-        """How long to wait for others that write, and whom to tell."""
-        return self._lock.waiting
-
-    @waiting.setter
-    def waiting(self, waiting: Waiting) -> None:
-        self._lock.waiting = waiting
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take SQLite's own lock, for which only a foreign tool is ever waited for."""
@@ -116,7 +103,17 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
 
     # -- reading
 
-    def reader(self) -> sqlite3.Connection:
+    def values(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return what a SELECT yields, as tuples."""
+        with storage_problems(self.path):
+            return self._reader().execute(statement, parameters).fetchall()
+
+    def _rows(self, where: str, parameters: Sequence[Any] = ()) -> list[Recorded]:
+        """Return the events that `where` (and what follows it) selects."""
+        with storage_problems(self.path):
+            return list(map(_make, self._reader().execute(_SELECT + where, parameters)))
+
+    def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
         self._check_process()
         connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
@@ -125,31 +122,142 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
         return connection
 
     def new_reader(self) -> sqlite3.Connection:
-        """Open one more connection for reading, closed with the recorder."""
+        """Open one more connection for reading, closed with the store."""
         with storage_problems(self.path):
             connection = connect_reader(self.path)
         self._readers.append(connection)
         return connection
 
-    def close_reader(self, connection: sqlite3.Connection) -> None:
-        """Close what `new_reader` opened."""
-        if connection in self._readers:
-            self._readers.remove(connection)
-            connection.close()
+    def head(self) -> Head:
+        """Return the last position and its recorded_at."""
+        return Head(*(self.values(_HEAD) or [(0, 0)])[0])
 
-    def rows(self, where: str, parameters: Sequence[Any] = ()) -> list[Recorded]:
-        """Return the rows that `where` (and what follows it) selects."""
+    def position_at(self, known_at: int) -> int:
+        """Return the last position with recorded_at ≤ `known_at` (microseconds), 0 if none."""
+        high, recorded_at = self.head()
+        if recorded_at <= known_at:
+            return high
+        low = 0  # recorded_at never falls as position rises: low is known by then, high is not
+        while high - low > 1:
+            middle = (low + high) // 2
+            ((recorded_at,),) = self.values(_RECORDED_AT, (middle,))
+            low, high = (middle, high) if recorded_at <= known_at else (low, middle)
+        return low
+
+    def stream(
+        self, stream: str, *, upto: int | None = None, exam: str | None = None
+    ) -> list[Recorded]:
+        """Return the events of one stream up to a position, by position."""
+        where, values = "WHERE stream = ? ", [stream]
+        if exam is not None:
+            where, values = f"{where}AND (exam = ? OR exam IS NULL) ", [stream, exam]
+        if upto is not None:
+            return self._rows(f"{where}AND position <= ? ORDER BY position", (*values, upto))
+        return self._rows(f"{where}ORDER BY position", values)
+
+    def page(
+        self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE
+    ) -> list[Recorded]:
+        """Return the first events after a position, by position; `topics` empty: of any."""
+        chosen = f"AND topic IN ({marks(topics)}) " if topics else ""
+        rows = self._rows(
+            f"WHERE position > ? AND position <= ? {chosen}ORDER BY position LIMIT ?",
+            (after, _LAST if upto is None else upto, *topics, limit),
+        )
+        self._check_risen(after, rows[-1].position if rows else None)
+        return rows
+
+    def at(self, positions: Sequence[int]) -> list[Recorded]:
+        """Return the events at some positions, in any order."""
+        return [
+            row
+            for some in _pages(positions)
+            for row in self._rows(f"WHERE position IN ({marks(some)})", some)
+        ]
+
+    def kinds(self, kinds: Sequence[str], after: int, upto: int | None) -> list[Recorded]:
+        """Return every event of streams of some kinds (``exam``) within a range, by position."""
+        # "0" comes right after "/": so all streams of a kind are a range.
+        where = "WHERE stream >= ? AND stream < ? AND +position > ? AND +position <= ?"
+        last = _LAST if upto is None else upto
+        each = (self._rows(where, (f"{kind}/", f"{kind}0", after, last)) for kind in kinds)
+        return sorted(chain.from_iterable(each))
+
+    def find(self, source: str, id: str) -> Recorded | None:
+        """Return the event of that idempotency key, or None."""
+        rows = self._rows("WHERE source = ? AND id = ?", (source, id))
+        return rows[0] if rows else None
+
+    def keys_at(self, positions: Sequence[int]) -> dict[int, str | None]:
+        """Return the key (registration, request or certification) of each event that there is."""
+        found: dict[int, str | None] = {}
+        for some in _pages(positions):
+            select = f"SELECT position, key FROM events WHERE position IN ({marks(some)})"
+            found.update(self.values(select, some))
+        return found
+
+    def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
+        """Return the next subjects of a kind of stream, each with its first position."""
+        found: list[tuple[str, int]] = self.values(
+            "SELECT substr(stream, ?), min(position) FROM events WHERE stream > ? AND stream < ? "
+            "GROUP BY stream ORDER BY stream LIMIT ?",
+            (len(kind) + 2, f"{kind}/{after}", f"{kind}0", PAGE),
+        )
+        self._check_risen(after, found[-1][0] if found else None)
+        return found
+
+    def is_forgotten(self, stream: str) -> bool:
+        """Return whether a CandidateForgotten, of any version, is in the stream."""
+        select = f"SELECT 1 FROM events WHERE stream = ? AND {_FORGOTTEN} LIMIT 1"
+        return bool(self.values(select, (stream,)))
+
+    def forgotten(self) -> list[str]:
+        """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
+        select = f"SELECT DISTINCT stream FROM events WHERE {_FORGOTTEN}"
+        return [stream for (stream,) in self.values(select)]
+
+    def search(self, text: str, limit: int) -> list[Found]:
+        """Return candidates whose id, a registration id or a request id begins with `text`."""
+        low = f"candidate/{text}"
+        found = {
+            Found(candidate, "candidate", candidate): None
+            for (candidate,) in self.values(
+                "SELECT DISTINCT substr(stream, 11) FROM events WHERE stream >= ? AND stream < ? "
+                "ORDER BY stream LIMIT ?",
+                (low, f"{low}{_TOP}", limit),
+            )
+        }
+        # Ids of certifications are keys too, so the limit is put on what is left without them.
+        for candidate, key, is_request in self.values(
+            "SELECT DISTINCT substr(stream, 11), key, topic LIKE 'Exception%' FROM events "
+            "WHERE key >= ? AND key < ? AND topic NOT LIKE 'Cert%' ORDER BY key, stream LIMIT ?",
+            (text, f"{text}{_TOP}", limit),
+        ):
+            by = "request_id" if is_request else "registration_id"
+            found[Found(candidate, by, key)] = None
+        return list(found)[:limit]
+
+    def about(self, name: str) -> str | None:
+        """Return what the ledger remembers under a name."""
+        values = self.values(_ABOUT, (name,))
+        return str(values[0][0]) if values else None
+
+    def watch(self) -> SQLiteWatch:
+        """Return what tells whether anything was written; for one thread, to be closed."""
+        self._check_process()
+        return SQLiteWatch(self)
+
+    def check(self) -> None:
+        """Raise Redefined if something else than a ledger is kept in the same file."""
         with storage_problems(self.path):
-            return _recorded(self.reader().execute(_SELECT + where, parameters))
+            check_schema(self._reader(), self.path)
 
-    def values(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return what any other SELECT yields, as tuples."""
-        with storage_problems(self.path):
-            return self.reader().execute(statement, parameters).fetchall()
+    def scans(self) -> SQLiteScans:
+        """Return the same events as Arrow."""
+        # Here, since pyarrow takes as long to import as most questions take to answer.
+        from ledger.store.sqlite_scans import SQLiteScans
 
-    def head(self) -> tuple[int, int]:
-        """Return the last (position, recorded_at), (0, 0) in an empty ledger."""
-        return (self.values(_HEAD) or [(0, 0)])[0]  # type: ignore[no-any-return]
+        return SQLiteScans(self)
 
     def close(self) -> None:
         """Close every connection and let the lock's file go."""
@@ -163,6 +271,12 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
             self._readers.pop().close()
         self._local = threading.local()
 
+    def close_reader(self, connection: sqlite3.Connection) -> None:
+        """Close what `new_reader` opened."""
+        if connection in self._readers:
+            self._readers.remove(connection)
+            connection.close()
+
     def _check_process(self) -> None:
         # SQLite's connections and locks do not survive a fork: using one there can lose data.
         if self._process != os.getpid():
@@ -170,61 +284,35 @@ class SQLiteLedgerRecorder(SQLiteApplicationRecorder):
                 f"{self.path} was opened before this process was forked: open it again here"
             )
 
-    # -- what `eventsourcing` asks of an application recorder
-
-    def construct_create_table_statements(self) -> list[str]:
-        """Return none: the table is made with its file, in `ledger.store.file`."""
-        return []
-
-    def _insert_events(self, c: Any, stored_events: Sequence[StoredEvent], **_: Any) -> NoReturn:
-        raise ProgrammingError("append through Ledger.append: it checks identity, and encrypts")
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> NoReturn:
-        """Refuse: rows go in through `Ledger.append`, which checks identity and encrypts."""
-        self._insert_events(None, stored_events, **kwargs)
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """Return the events of one stream; the version of each is its position."""
-        rows = self.rows(
-            "WHERE stream = ? AND position > ? AND position <= ? "
-            f"ORDER BY position {'DESC' if desc else 'ASC'} LIMIT ?",
-            (str(originator_id), gt or 0, _or_last(lte), -1 if limit is None else limit),
-        )
-        return [self._mapper.to_stored_event(row) for row in rows]
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        """Return events by position, as notifications whose id is the position."""
-        chosen = f"AND topic IN ({', '.join('?' * len(topics))}) " if topics else ""
-        rows = self.rows(
-            f"WHERE position >= ? AND position <= ? {chosen}ORDER BY position LIMIT ?",
-            ((start or 0) + (not inclusive_of_start), _or_last(stop), *topics, limit),
-        )
-        return [
-            Notification(**vars(self._mapper.to_stored_event(row)), id=row.position) for row in rows
-        ]
-
-    def max_notification_id(self) -> int:
-        """Return the last position, 0 in an empty ledger."""
-        return self.head()[0]
+    def _check_risen(self, before: _Place, last: _Place | None) -> None:
+        """Raise NotALedger if reading would go on where it was: only pages in disorder do that."""
+        if last is not None and last <= before:
+            raise NotALedger(
+                f"{self.path} is damaged: its pages are in disorder; `doctor` says more"
+            )
 
 
-class Writing:
+class SQLiteWatch:
+    """Looks at a number that changes with each commit of others: it reads no table and no file."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+        self._connection = store.new_reader()
+        self._seen: int | None = None
+
+    def changed(self) -> bool:
+        """Return whether anybody may have written since the last call; at first, true."""
+        with storage_problems(self._store.path):
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        before, self._seen = self._seen, int(version)
+        return before != self._seen
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._store.close_reader(self._connection)
+
+
+class SQLiteWriting:
     """What may be done inside the one write transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -234,10 +322,7 @@ class Writing:
         """The last of each, (0, 0) in an empty ledger."""
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
-        """Insert rows at the next positions; stop before the first whose key is in the ledger.
-
-        Returns how many went in.
-        """
+        """Insert rows at the next positions; stop before the first whose key is in the ledger."""
         before = self.connection.total_changes
         try:
             # Transposed twice, since zip does it without a step of Python for each row.
@@ -272,9 +357,8 @@ class Writing:
 
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the row of that key, of this transaction too."""
-        found = self.connection.execute(
-            f"{_SELECT}WHERE source = ? AND id = ?", (source, id)
-        ).fetchone()
+        select = f"{_SELECT}WHERE source = ? AND id = ?"
+        found = self.connection.execute(select, (source, id)).fetchone()
         return None if found is None else Recorded._make(found)
 
     def annulled(self, stream: str, after: int) -> list[int]:
@@ -287,16 +371,13 @@ class Writing:
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
-        found = self.connection.execute(
-            f"SELECT 1 FROM events WHERE {FORGOTTEN}", (stream,)
-        ).fetchone()
+        select = f"SELECT 1 FROM events WHERE stream = ? AND {_FORGOTTEN} LIMIT 1"
+        found = self.connection.execute(select, (stream,)).fetchone()
         return found is not None
 
     def about(self, name: str) -> str | None:
         """Return what the ledger remembers under a name."""
-        found = self.connection.execute(
-            "SELECT value FROM about WHERE name = ?", (name,)
-        ).fetchone()
+        found = self.connection.execute(_ABOUT, (name,)).fetchone()
         return None if found is None else str(found[0])
 
     def remember(self, name: str, value: str) -> None:
@@ -304,13 +385,14 @@ class Writing:
         self.connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
 
 
+# `Recorded._make` without its look at the length, which SQLite answers for: half the time.
 _make: Callable[[Any], Recorded] = partial(tuple.__new__, Recorded)
-"""`Recorded._make` without its look at the length, which SQLite answers for: half the time."""
 
 
-def _recorded(rows: sqlite3.Cursor) -> list[Recorded]:
-    return list(map(_make, rows))
+def marks(values: Sequence[Any]) -> str:
+    """Write the question marks of a list of values."""
+    return ",".join("?" * len(values))
 
 
-def _or_last(position: int | None) -> int:
-    return (1 << 62) if position is None else position
+def _pages(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (positions[start : start + PAGE] for start in range(0, len(positions), PAGE))

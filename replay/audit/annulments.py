@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.events import Recorded
-from ledger.store.selecting import annulments_among, rows_at
 from projections.reports.groups import many
 from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column
 from replay.audit.query import (
@@ -138,10 +137,10 @@ def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
     wanted = selection(snapshot, asked)._replace(types=(ANNULLED,), true_from=None, true_to=None)
     # What was annulled may lie before the positions that the annulments are wanted from.
     forgotten = cache(partial(is_forgotten, snapshot))
-    known = annulments_among(snapshot.ledger, wanted._replace(after=0), snapshot.position)
+    known = snapshot.ledger.scans.annulments(wanted._replace(after=0), snapshot.position)
     for batch in selected(snapshot, wanted):
         annuls = batch["annuls"].to_numpy()
-        events = rows_at(snapshot.ledger, [*batch["position"].to_pylist(), *annuls.tolist()])
+        events = snapshot.ledger.at([*batch["position"].to_pylist(), *annuls.tolist()])
         for position, of, first in zip(
             batch["position"].to_pylist(), annuls.tolist(), known.of(annuls).tolist(), strict=True
         ):

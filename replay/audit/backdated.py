@@ -10,7 +10,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.store.selecting import annulments_among, select
 from projections.reports.groups import many
 from projections.reports.inputs import INSTANT, TEXT, TRUTH, Column
 from replay.audit.changes import CandidateRecord
@@ -85,9 +84,9 @@ _KEPT = 1024
 def backdated(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the backdated facts asked about, the longest lag first, then by position."""
     wanted = selection(snapshot, asked)
-    annulments = annulments_among(snapshot.ledger, wanted, snapshot.position)
+    annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
     judge = Judge(snapshot) if asked.changes else None
-    for batch in select(snapshot.ledger, wanted, order="lag"):
+    for batch in snapshot.ledger.scans.select(wanted, order="lag"):
         columns = event_columns(batch, annulments)
         recorded, true = (batch[name].to_numpy() for name in ("recorded_at", "occurred_at"))
         columns.insert(3, pa.array((recorded - true) / _SECOND))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.store.selecting import Annulments, annulments_among
+from ledger.store.scans import Annulments
 from projections.reports.groups import many
 from projections.reports.inputs import INSTANT
 from replay.audit.query import (
@@ -57,7 +57,7 @@ def marks(row: Mapping[str, Any]) -> str:
 def events(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the events asked about, by position."""
     wanted = selection(snapshot, asked)
-    annulments = annulments_among(snapshot.ledger, wanted, snapshot.position)
+    annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
     for batch in selected(snapshot, wanted):
         columns = event_columns(batch, annulments)
         yield pa.RecordBatch.from_arrays(columns, schema=QUERY.schema)

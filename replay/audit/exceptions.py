@@ -10,7 +10,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.store.selecting import annulments_among
 from projections.reports.groups import many
 from projections.reports.inputs import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, row_of
@@ -194,7 +193,7 @@ def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
     if not chosen:
         return
     wanted = selection(snapshot, asked)._replace(types=chosen)
-    annulments = annulments_among(snapshot.ledger, wanted, snapshot.position)
+    annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
     catalogue = snapshot.catalogue
     for batch in selected(snapshot, wanted):
         by = annulments.of(batch["position"].to_numpy()).tolist()

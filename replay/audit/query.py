@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 
 from ledger.events import EVENT_TYPES, Recorded
 from ledger.fields import Instant
-from ledger.store.selecting import Selection, select
+from ledger.store.interface import Selection
 from projections.answers import Answer
 from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
 from replay.snapshot import Snapshot
@@ -185,7 +185,7 @@ def selection(snapshot: Snapshot, asked: Conditions) -> Selection:
 def selected(snapshot: Snapshot, wanted: Selection) -> Iterator[pa.RecordBatch]:
     """Yield the wanted events by position, and report how many positions were looked through."""
     done = 0
-    for batch in select(snapshot.ledger, wanted):
+    for batch in snapshot.ledger.scans.select(wanted):
         yield batch
         last = batch["position"][-1].as_py()
         snapshot.engine.progress(last - done)

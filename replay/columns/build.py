@@ -20,7 +20,7 @@ import pyarrow.ipc as ipc
 
 from ledger.ledger import Ledger
 from ledger.models import EVENT_TYPES
-from ledger.store.scan import SCHEMA, sample_candidates, scan
+from ledger.store.scans import FACTS, Scans
 from ledger.upcast import UPCASTS, upcast
 from projections.fold.facts import NEVER, NONE
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
@@ -54,7 +54,7 @@ def passing(
 ) -> Columns:
     """Return columns straight from the ledger, with no column cache read or left behind."""
     exams, certifications = Numbers([]), Numbers([])
-    parts = build(ledger.path, position, exams, certifications, workers=workers, progress=progress)
+    parts = build(ledger.scans, position, exams, certifications, workers=workers, progress=progress)
     return Columns(
         position=position,
         base=tuple(parts),
@@ -65,7 +65,7 @@ def passing(
 
 
 def build(
-    path: Path,
+    scans: Scans,
     upto: int,
     exams: Numbers,
     certifications: Numbers,
@@ -81,10 +81,10 @@ def build(
     """
     if bounds is None:
         pieces = -(-upto // PART_ROWS)
-        bounds = bounds_of(sample_candidates(path, upto, pieces * _SAMPLES_A_PART), pieces)
+        bounds = bounds_of(scans.sample(upto, pieces * _SAMPLES_A_PART), pieces)
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
-        spread(read_ahead(scan(path, 0, upto)), bounds, files, progress)
+        spread(read_ahead(scans.facts(0, upto)), bounds, files, progress)
         workers = min(workers, _SORTED_AT_ONCE)
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Part]] = deque()
@@ -114,7 +114,7 @@ def spread(
     bounds: Sequence[str],
     files: Sequence[Path],
     progress: Progress,
-    schema: pa.Schema = SCHEMA,
+    schema: pa.Schema = FACTS,
 ) -> None:
     """Write each fact to the file of its piece: file i holds candidates before bounds[i]."""
     with ExitStack() as stack:
@@ -217,7 +217,7 @@ class _Given(NamedTuple):
 
 
 def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
-    """Make a part of all the facts of some candidates, as `ledger.store.scan` gives them."""
+    """Make a part of all the facts of some candidates, as `ledger.store.scans` gives them."""
     facts = by_position(facts)
     encoded = _encoded(facts["candidate"])
     order = pc.sort_indices(encoded.dictionary).to_numpy()

@@ -30,7 +30,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs, own_folder, remove_ours
-from ledger.store.scan import scan_touched
 from ledger.store.schema import SCHEMA_VERSION
 from replay.account_cache import cache_key
 from replay.columns.build import Columns, Numbers, Progress, arrange, build
@@ -165,7 +164,7 @@ class ColumnCache:
             return str(problem)
         exams, certifications = Numbers(columns.exams), Numbers(columns.certifications)
         parts = build(
-            self._ledger.path,
+            self._ledger.scans,
             manifest.base_position,
             exams,
             certifications,
@@ -176,7 +175,7 @@ class ColumnCache:
         for entry, kept, part in zip(manifest.base, columns.base, parts, strict=True):
             if not same_facts(kept, part):
                 return f"{entry.file} does not hold what the ledger says"
-        rows = list(scan_touched(self._ledger.path, manifest.base_position, manifest.position))
+        rows = list(self._ledger.scans.facts_of_touched(manifest.base_position, manifest.position))
         if not rows and columns.delta is None:
             return None
         if rows and columns.delta is not None:
@@ -203,7 +202,7 @@ class ColumnCache:
     def _rebuilt(self, position: int) -> Columns:
         exams, certifications = Numbers([]), Numbers([])
         parts = build(
-            self._ledger.path,
+            self._ledger.scans,
             position,
             exams,
             certifications,
@@ -220,7 +219,7 @@ class ColumnCache:
         def publish(base: Sequence[Entry], since: int, delta: Entry | None) -> Columns:
             return self._publish(position, since, base, delta, exams, certifications)
 
-        batches = list(scan_touched(self._ledger.path, columns.position, position))
+        batches = list(self._ledger.scans.facts_of_touched(columns.position, position))
         if not batches:  # only the catalogue grew
             return publish(manifest.base, since, manifest.delta)
         new = arrange(pa.Table.from_batches(batches), exams, certifications)
@@ -287,9 +286,8 @@ class ColumnCache:
 
     def _event_at(self, position: int) -> tuple[int, str, str] | None:
         """Return the event at a position from any other: its recorded_at, source and id."""
-        for row in self._ledger.read(position - 1, position):
-            return row.recorded_at, row.source, row.id
-        return None
+        row = self._ledger.event(position)
+        return None if row is None else (row.recorded_at, row.source, row.id)
 
     def _stands_for(self) -> tuple[str, int, int]:
         """Return the ledger, its file and its schema."""

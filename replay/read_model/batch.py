@@ -53,7 +53,7 @@ class Setting(NamedTuple):
 class Given:
     """All the facts of some candidates up to a position: as recorded, and arranged for the fold.
 
-    `table` is of `ledger.store.scan.RECORDED_SCHEMA`, by position; `part` is arranged from it.
+    `table` is of `ledger.store.scans.RECORDED`, by position; `part` is arranged from it.
     """
 
     def __init__(self, table: pa.Table, part: Part, setting: Setting) -> None:

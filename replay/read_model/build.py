@@ -23,7 +23,7 @@ from ledger.ledger import Ledger
 from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.store.file import storage_problems
-from ledger.store.scan import DESCRIBED_SCHEMA, scan_described
+from ledger.store.scans import DESCRIBED
 from projections.tables import EXAMS, FACTS, TABLES
 from replay.compiled import Kernels
 from replay.read_model.batch import Late
@@ -206,9 +206,9 @@ def _ingest(draft: Path, folded: Folded, done: int) -> None:
 
 def _describe(ledger: Ledger, draft: Path, plan: Plan) -> None:
     """Fill `facts`, which is about every event by itself, in one transaction."""
-    facts = scan_described(ledger.path, 0, plan.position)
+    facts = ledger.scans.described(0, plan.position)
     with _bulk(draft) as cursor:
-        reader = pa.RecordBatchReader.from_batches(DESCRIBED_SCHEMA, facts)
+        reader = pa.RecordBatchReader.from_batches(DESCRIBED, facts)
         cursor.adbc_ingest(FACTS.name, reader, mode="append")
         cursor.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
 

@@ -68,7 +68,7 @@ class Folder:
     def fold(self, facts: pa.Table, position: int, after: int = 0) -> Folded:
         """Fold all facts of some candidates up to a position; corrections only those after one.
 
-        `facts` is of `ledger.store.scan.RECORDED_SCHEMA`, by position.
+        `facts` is of `ledger.store.scans.RECORDED`, by position.
         """
         part = arrange(facts, self._exams, self._certifications)
         if len(self._exams.names()) > len(self._catalogue.exams) or (

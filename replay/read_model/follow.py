@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from ledger.events import Recorded
 from ledger.ledger import Ledger
-from ledger.store.scan import read_candidates
 from replay.compiled import Kernels
 from replay.read_model.batch import USUAL, Late
 from replay.read_model.build import build, draft_of, far_behind, finished, remove
@@ -112,7 +111,7 @@ class Keeper:
         self.position = position
 
     def _fold(self, candidates: Sequence[str], position: int) -> Folded:
-        facts = read_candidates(self._ledger, candidates, position)
+        facts = self._ledger.scans.recorded_of(candidates, position)
         return self.folder.fold(facts, position, self.position)
 
     def refold(self, upto: int | None = None) -> None:

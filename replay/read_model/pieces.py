@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.store.scan import RECORDED_SCHEMA, scan_recorded
+from ledger.store.scans import RECORDED
 from replay.columns.build import bounds_of, read_ahead, spread
 
 _SAMPLES_A_PIECE = 256
@@ -18,13 +17,7 @@ _SAMPLES_A_PIECE = 256
 
 def cuts(ledger: Ledger, upto: int, pieces: int) -> tuple[str, ...]:
     """Return the candidates at which to cut everybody into so many pieces, at most, evenly."""
-    step = max(1, upto // max(1, pieces * _SAMPLES_A_PIECE))
-    sample = ledger.recorder.values(
-        "SELECT substr(stream, 11) FROM events WHERE position IN (SELECT value FROM json_each(?)) "
-        "AND +stream >= 'candidate/' AND +stream < 'candidate0' ORDER BY 1",
-        (json.dumps(list(range(step, upto + 1, step))),),
-    )
-    return tuple(bounds_of([name for (name,) in sample], pieces))
+    return tuple(bounds_of(ledger.scans.sample(upto, pieces * _SAMPLES_A_PIECE), pieces))
 
 
 def lay_aside(
@@ -37,14 +30,14 @@ def lay_aside(
 ) -> None:
     """Write every fact up to a position to the file of its piece; nobody before `first`.
 
-    File i holds the candidates before bounds[i], as Arrow of `scan.RECORDED_SCHEMA`, by position.
+    File i holds the candidates before bounds[i], as Arrow of `scans.RECORDED`, by position.
     Raises LedgerProblem when the ledger cannot be read, or a file not be written.
     """
-    facts = read_ahead(scan_recorded(ledger.path, upto))
+    facts = read_ahead(ledger.scans.recorded(upto))
     if first is not None:
         facts = (batch.filter(pc.greater_equal(batch["candidate"], first)) for batch in facts)
     try:
-        spread(facts, bounds, files, told, RECORDED_SCHEMA)
+        spread(facts, bounds, files, told, RECORDED)
     except OSError as error:
         raise LedgerProblem(
             f"{files[0].parent} cannot be written: {error.strerror or error}"

@@ -308,7 +308,7 @@ def tuples(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def fact_of(row: Recorded) -> tuple[Any, ...]:
-    """Return the row of `facts` that is about an event; `ledger.store.scan` reads many at once."""
+    """Return the row of `facts` that is about an event; `ledger.store.scans` reads many at once."""
     reason = None if row.annuls is None else row.payload()["reason"]
     about = (row.type, row.subject, row.source, row.id, row.actor, row.exam, row.key, row.annuls)
     return (row.position, row.recorded_at, row.occurred_at, *about, reason)
@@ -316,9 +316,10 @@ def fact_of(row: Recorded) -> tuple[Any, ...]:
 
 def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
     """Return what a file says of itself when it has come to a position."""
-    last: tuple[int | None, str | None, str | None] = (None, None, None)
-    for row in ledger.read(position - 1, position) if position else ():
-        last = row.recorded_at, row.source, row.id
+    row = ledger.event(position)
+    last: tuple[Any, Any, Any] = (
+        (None, None, None) if row is None else (row.recorded_at, row.source, row.id)
+    )
     return Stand(ledger.about("ledger") or "", position, *last, *late)
 
 

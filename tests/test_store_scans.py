@@ -138,7 +138,7 @@ def test_reading_everything_lets_go_of_no_lock_of_a_writer(path: Path, apart: Re
 
 def loaded_by_scanning() -> str:
     """Name the modules that the scans load into a process."""
-    program = "import sys, ledger.store.scan, ledger.store.extract; print(*sys.modules)"
+    program = "import sys, ledger.store.sqlite_scans; print(*sys.modules)"
     return subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
