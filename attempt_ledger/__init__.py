@@ -118,6 +118,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'attempt_ledger' has no attribute {name!r}")
     # Here, so that `attempt-ledger --help` need not load the store and its libraries (0.15 s).
+    if (sentence := import_module("attempt_ledger.rooms").stranger()) is not None:
+        raise ImportError(sentence)
     for home, names in _HOMES.items():
         if name in names.split():
             return getattr(import_module(home), name)
