@@ -1,9 +1,11 @@
 """The catalogue as the fold reads it: exams, certifications and policies from their events."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, chain
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ledger.events import Recorded
 from ledger.instants import parse_instant
@@ -23,6 +25,9 @@ from projections.fold.facts import (
 from projections.fold.verdict import Setting, setting_at
 from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
+
+Shared: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
+"""What the entries of each kind begin with: lo, hi, time, position, annulled."""
 
 
 class Version(NamedTuple):
@@ -104,6 +109,11 @@ def in_time(rows: Iterable[Recorded]) -> list[Recorded]:
     return sorted(rows, key=_TIME_AND_POSITION)
 
 
+def numbered(*names: Iterable[str]) -> dict[str, int]:
+    """Number names from 0 in the order in which they first come."""
+    return {name: number for number, name in enumerate(dict.fromkeys(chain(*names)))}
+
+
 def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return the run (lo, hi) of each number from 0 to count - 1 in a sorted list of numbers."""
     lo, hi = [0] * count, [0] * count
@@ -112,11 +122,6 @@ def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:
             lo[group] = i
         hi[group] = i + 1
     return lo, hi
-
-
-def instant_or(value: object, missing: int) -> int:
-    """Read an instant of a payload, `missing` where it is left out."""
-    return missing if value is None else parse_instant(str(value))
 
 
 def catalogue_of(
@@ -128,96 +133,80 @@ def catalogue_of(
     order, to fit columns which have numbered them already.
     """
     annulled = annulments(rows)
-    ordered = in_time(row for row in rows if row.annuls is None)
-    payloads = {row.position: row.payload() for row in ordered}
-    of_type: dict[str, list[Recorded]] = {}
-    for row in ordered:
-        of_type.setdefault(row.type, []).append(row)
+    of_type: defaultdict[str, list[Recorded]] = defaultdict(list)
+    for row in in_time(row for row in rows if row.annuls is None):
+        of_type[row.type].append(row)
+    announced, certified = of_type["ExamAnnounced"], of_type["CertificationDefined"]
+    reached = in_time(of_type["ExamWentLive"] + of_type["ExamRetired"])
+    published, unreadable = versions_of(of_type["PolicyPublished"])
+    entry = {row.position: row.payload() for row in (*announced, *certified)}
 
-    announced = of_type.get("ExamAnnounced", [])
-    reached = of_type.get("ExamWentLive", []) + of_type.get("ExamRetired", [])
-    certified = of_type.get("CertificationDefined", [])
-    published, unreadable = versions_of(of_type.get("PolicyPublished", []))
-
-    number_of_exam = {name: number for number, name in enumerate(exams)}
-    number_of_certification = {name: number for number, name in enumerate(certifications)}
-    policies: dict[str, int] = {}
-    for row in announced:
-        number_of_exam.setdefault(row.subject, len(number_of_exam))
-        policies.setdefault(payloads[row.position]["policy"], len(policies))
-    for row in reached:
-        number_of_exam.setdefault(row.subject, len(number_of_exam))
-    for row in certified:
-        number_of_certification.setdefault(row.subject, len(number_of_certification))
-        for code in payloads[row.position]["exams"]:
-            number_of_exam.setdefault(code, len(number_of_exam))
-    for version in published:
-        policies.setdefault(version.policy.id, len(policies))
-
-    announced.sort(key=lambda row: number_of_exam[row.subject])
-    reached = sorted(in_time(reached), key=lambda row: number_of_exam[row.subject])
-    certified.sort(key=lambda row: number_of_certification[row.subject])
-    published.sort(key=lambda version: policies[version.policy.id])
+    exam_number = numbered(
+        exams,
+        (row.subject for row in (*announced, *reached)),
+        (code for row in certified for code in entry[row.position]["exams"]),
+    )
+    certification_number = numbered(certifications, (row.subject for row in certified))
+    policy_number = numbered(
+        (entry[row.position]["policy"] for row in announced),
+        (version.policy.id for version in published),
+    )
+    announced.sort(key=lambda row: exam_number[row.subject])
+    reached.sort(key=lambda row: exam_number[row.subject])
+    certified.sort(key=lambda row: certification_number[row.subject])
+    published.sort(key=lambda version: policy_number[version.policy.id])
 
     def ends(rows: Iterable[Recorded]) -> list[int]:
         return [annulled.get(row.position, NEVER) for row in rows]
 
-    def dates(name: str) -> list[int]:
-        return [instant_or(payloads[row.position].get(name), NEVER) for row in announced]
+    def shared(
+        number: Mapping[str, int], rows: Sequence[Recorded], names: Sequence[str] | None = None
+    ) -> Shared:
+        groups = [number[name] for name in names or (row.subject for row in rows)]
+        lo, hi = runs(len(number), groups)
+        times, positions = [row.occurred_at for row in rows], [row.position for row in rows]
+        return lo, hi, times, positions, ends(rows)
 
-    covered: list[int] = []
-    exam_lo: list[int] = []
-    exam_hi: list[int] = []
-    for row in certified:
-        exam_lo.append(len(covered))
-        covered += [number_of_exam[code] for code in payloads[row.position]["exams"]]
-        exam_hi.append(len(covered))
-    events = [version.event for version in published]
+    def dates(name: str) -> list[int]:
+        found = (entry[row.position].get(name) for row in announced)
+        return [NEVER if date is None else parse_instant(date) for date in found]
+
+    covered = [[exam_number[code] for code in entry[row.position]["exams"]] for row in certified]
+    last = list(accumulate(map(len, covered)))
     facts = Facts(
         certifications=NO_CERTIFICATIONS,
         grants=NO_GRANTS,
         exams=ExamDefinitions(
-            *runs(len(number_of_exam), [number_of_exam[row.subject] for row in announced]),
-            time=[row.occurred_at for row in announced],
-            position=[row.position for row in announced],
-            annulled=ends(announced),
-            policy=[policies[payloads[row.position]["policy"]] for row in announced],
+            *shared(exam_number, announced),
+            policy=[policy_number[entry[row.position]["policy"]] for row in announced],
             beta_opens_at=dates("beta_opens_at"),
             live_at=dates("live_at"),
             retires_at=dates("retires_at"),
         ),
         milestones=Milestones(
-            *runs(len(number_of_exam), [number_of_exam[row.subject] for row in reached]),
+            *shared(exam_number, reached),
             kind=[WENT_LIVE if row.type == "ExamWentLive" else RETIRED_AT for row in reached],
-            time=[row.occurred_at for row in reached],
-            position=[row.position for row in reached],
-            annulled=ends(reached),
         ),
         defined=CertificationDefinitions(
-            *runs(
-                len(number_of_certification),
-                [number_of_certification[row.subject] for row in certified],
-            ),
-            time=[row.occurred_at for row in certified],
-            position=[row.position for row in certified],
-            annulled=ends(certified),
-            exam_lo=exam_lo,
-            exam_hi=exam_hi,
-            exam=covered,
+            *shared(certification_number, certified),
+            exam_lo=[0, *last[:-1]] if last else [],
+            exam_hi=last,
+            exam=[*chain(*covered)],
         ),
         versions=PolicyVersions(
-            *runs(len(policies), [policies[version.policy.id] for version in published]),
+            *shared(
+                policy_number,
+                [version.event for version in published],
+                [version.policy.id for version in published],  # the text's own
+            ),
             effective_from=[version.policy.effective_from for version in published],
-            time=[event.occurred_at for event in events],
-            position=[event.position for event in events],
-            annulled=ends(events),
         ),
         rules=rule_book(version.rules for version in published),
     )
     return Catalogue(
-        exams=number_of_exam,
-        certifications=number_of_certification,
-        policies=policies,
+        exams=exam_number,
+        certifications=certification_number,
+        policies=policy_number,
         definitions=facts.exams,
         definition_events=announced,
         milestones=facts.milestones,

@@ -124,10 +124,10 @@ class Milestones(NamedTuple):
 
     lo: Sequence[int]
     hi: Sequence[int]
-    kind: Sequence[int]
     time: Sequence[int]
     position: Sequence[int]
     annulled: Sequence[int]
+    kind: Sequence[int]
 
 
 class CertificationDefinitions(NamedTuple):
@@ -148,10 +148,10 @@ class PolicyVersions(NamedTuple):
 
     lo: Sequence[int]
     hi: Sequence[int]
-    effective_from: Sequence[int]
     time: Sequence[int]
     position: Sequence[int]
     annulled: Sequence[int]
+    effective_from: Sequence[int]
 
 
 class Facts(NamedTuple):
