@@ -85,7 +85,7 @@ def rights(subject: Subject) -> Iterator[Finding]:
             f"give the account the right to write {lock}, as it has for the ledger; remove it only "
             "while nothing writes",
         )
-    elif not others:
+    else:
         may = " and append to it" if writable else ", not append to it"
         yield fine("rights", f"this account may read the ledger{may}", append=writable)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring as quoted
@@ -46,7 +46,7 @@ class Encryptor:
         the same text in the same field: by it a duplicate is told from a conflict without
         decrypting, and by nobody without the key.
         """
-        nonce, clear = secrets.token_bytes(_NONCE_BYTES), text.encode()
+        nonce, clear = os.urandom(_NONCE_BYTES), text.encode()
         return {
             "ciphertext": b2a_base64(
                 nonce + self._cipher.encrypt(nonce, padded(clear), associated), newline=False

@@ -1,7 +1,6 @@
 """The key file: one key for each candidate, apart from the ledger, so that it can be destroyed."""
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -62,7 +61,7 @@ def create_key_file(path: Path, id: str | None = None) -> None:
     make_file(
         path,
         f"{KEY_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-        f"INSERT INTO about VALUES ('id', {quoted(id or secrets.token_hex(16))}); COMMIT;",
+        f"INSERT INTO about VALUES ('id', {quoted(id or os.urandom(16).hex())}); COMMIT;",
         mode=0o600,
     )
 
@@ -187,7 +186,7 @@ class KeyFile:
         self.begin()
         self._connection.execute(
             "INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING",
-            (candidate, key or secrets.token_bytes(KEY_BYTES)),
+            (candidate, key or os.urandom(KEY_BYTES)),
         )
         kept = self.key(candidate)
         if kept is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +46,7 @@ class SigningKey:
     @classmethod
     def generate(cls, name: str) -> SigningKey:
         """Draw a new key."""
-        return cls(name, secrets.token_bytes(32))
+        return cls(name, os.urandom(32))
 
     @classmethod
     def parse(cls, text: str) -> SigningKey:
