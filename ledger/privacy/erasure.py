@@ -77,7 +77,7 @@ def forget(
 
 def _is_gone(ledger: Ledger, candidate: str) -> bool:
     try:
-        return ledger.vault.is_destroyed(candidate) and not ledger.is_forgotten(candidate)
+        return ledger.vault.look_up(candidate)[1] and not ledger.is_forgotten(candidate)
     except LedgerProblem:
         return False
 
@@ -90,12 +90,12 @@ def _forget(ledger: Ledger, candidate: str, reason: str, actor: str | None, time
             destroyed = appending.keyring.destroy(candidate)
             return Forgotten(said.position, erased_of(rows), True, destroyed)
         keys = appending.keyring.file()
-        if not rows and (keys is None or not keys.is_destroyed(candidate)):
+        key, destroyed = (None, False) if keys is None else keys.look_up(candidate)
+        if not rows and not destroyed:
             raise NothingRecorded(f"nothing is recorded of a candidate {candidate!r}")
-        there = keys is not None and keys.key(candidate) is not None
         position = _append(appending, candidate, actor, time)
         appending.keyring.register(Erasure(candidate, position, reason, actor, time))
-    return Forgotten(position, erased_of(rows), False, there)
+    return Forgotten(position, erased_of(rows), False, key is not None)
 
 
 def _append(appending: Appending, candidate: str, actor: str | None, time: int) -> int:

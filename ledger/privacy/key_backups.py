@@ -130,12 +130,13 @@ def _merged(
     back, other = 0, set[str]()
     again = {name for name in gone if keys.destroy(name)}
     for candidate, key in backup.with_keys():
+        here, _ = keys.look_up(candidate)
         if candidate in gone:
             again.add(candidate)
-        elif keys.key(candidate) is None:
+        elif here is None:
             keys.keep(candidate, key)
             back += 1
-        elif keys.key(candidate) != key:
+        elif here != key:
             other.add(candidate)
     for erasure in backup.erasures():
         keys.register(erasure)

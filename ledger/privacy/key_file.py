@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
@@ -32,7 +32,6 @@ STRICT
 ;
 """
 """Which the first files had not; the text is kept to the letter, and so compared."""
-_ABOUT: Final = "SELECT value FROM about WHERE name = ?"
 KEY_SCHEMA: Final = f"BEGIN; {_KEYS}{_REGISTERS}"
 
 
@@ -64,15 +63,6 @@ def create_key_file(path: Path, id: str | None = None) -> None:
         f"INSERT INTO about VALUES ('id', {quoted(id or os.urandom(16).hex())}); COMMIT;",
         mode=0o600,
     )
-
-
-def check_key_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise KeyFileProblem unless a file defines what a key file does, and no more."""
-    if sentences := redefinitions(connection, objects_of(_KEYS), objects_of(_REGISTERS)):
-        raise KeyFileProblem(
-            f"{path} was changed past the ledger: {sentences[0]}; nothing was changed. Find out by "
-            "whom, move it away and `keys restore` a backup"
-        )
 
 
 def quoted(text: str) -> str:
@@ -111,9 +101,8 @@ class KeyFile:
                 guard(self._connection)
                 for setting in ("secure_delete = ON", "synchronous = EXTRA", "temp_store = MEMORY"):
                     self._connection.execute(f"PRAGMA {setting}").fetchall()
-                self.id = self._id()
                 self._checked: int | None = None
-                self._check_schema()
+                self.check(None)
             except BaseException:
                 self._connection.close()
                 raise
@@ -125,7 +114,8 @@ class KeyFile:
     def check(self, remembered: str | None) -> None:
         """Raise KeyFileProblem unless this is the key file that is remembered, if any is.
 
-        And unless it defines what a key file does, and no more.
+        And unless it defines what a key file does, and no more: a trigger could keep a key that is
+        destroyed, or copy each that comes.
         """
         self.id = self._id()
         if remembered is not None and self.id != remembered:
@@ -133,17 +123,14 @@ class KeyFile:
                 f"{self.path} is another ledger's key file ({self.id[:8]}…), this ledger's is "
                 f"{remembered[:8]}…: put that one back, or name it"
             )
-        self._check_schema()
-
-    def _check_schema(self) -> None:
-        """Raise KeyFileProblem if anybody defined what is no key file's.
-
-        A trigger could keep a key that is destroyed, or copy each that comes.
-        """
         (version,) = self._connection.execute("PRAGMA schema_version").fetchone()
         if version == self._checked:
             return
-        check_key_schema(self._connection, self.path)
+        if others := redefinitions(self._connection, objects_of(_KEYS), objects_of(_REGISTERS)):
+            raise KeyFileProblem(
+                f"{self.path} was changed past the ledger: {others[0]}; nothing was changed. Find "
+                "out by whom, move it away and `keys restore` a backup"
+            )
         self._checked = version
 
     def _id(self) -> str:
@@ -160,23 +147,15 @@ class KeyFile:
 
     def about(self, name: str) -> str | None:
         """Return what the file says of itself under a name."""
-        found = self._connection.execute(_ABOUT, (name,)).fetchone()
+        ask = "SELECT value FROM about WHERE name = ?"
+        found = self._connection.execute(ask, (name,)).fetchone()
         return None if found is None else str(found[0])
 
     def look_up(self, candidate: str) -> tuple[bytes | None, bool]:
-        """Return the candidate's key, and whether it was destroyed."""
-        found = self._connection.execute(
-            "SELECT key FROM keys WHERE candidate = ?", (candidate,)
-        ).fetchone()
+        """Return the candidate's key, None if there is none (any more), and if it was destroyed."""
+        ask = "SELECT key FROM keys WHERE candidate = ?"
+        found = self._connection.execute(ask, (candidate,)).fetchone()
         return (None, False) if found is None else (found[0], found[0] is None)
-
-    def key(self, candidate: str) -> bytes | None:
-        """Return the candidate's key; None if there is none, or none any more."""
-        return self.look_up(candidate)[0]
-
-    def is_destroyed(self, candidate: str) -> bool:
-        """Return whether the candidate's key was destroyed."""
-        return self.look_up(candidate)[1]
 
     def keep(self, candidate: str, key: bytes | None = None) -> bytes:
         """Keep the candidate's first key, a new one unless it is given; or return the one there is.
@@ -188,7 +167,7 @@ class KeyFile:
             "INSERT INTO keys VALUES (?, ?) ON CONFLICT DO NOTHING",
             (candidate, key or os.urandom(KEY_BYTES)),
         )
-        kept = self.key(candidate)
+        kept, _ = self.look_up(candidate)
         if kept is None:
             raise KeyFileProblem(f"the key of {candidate} in {self.path} was destroyed")
         return kept
@@ -217,9 +196,8 @@ class KeyFile:
 
     def candidates(self) -> list[tuple[str, bool]]:
         """Return every candidate that is named, sorted, and whether there is a key (still)."""
-        return self._connection.execute(
-            "SELECT candidate, key IS NOT NULL FROM keys ORDER BY candidate"
-        ).fetchall()
+        ask = "SELECT candidate, key NOTNULL FROM keys ORDER BY candidate"
+        return self._connection.execute(ask).fetchall()
 
     def is_damaged(self) -> bool:
         """Have SQLite look through the file, and return whether it finds it damaged."""
@@ -227,9 +205,7 @@ class KeyFile:
 
     def with_keys(self) -> Iterator[tuple[str, bytes]]:
         """Yield every candidate that has a key, and the key."""
-        return iter(
-            self._connection.execute("SELECT candidate, key FROM keys WHERE key IS NOT NULL")
-        )
+        yield from self._connection.execute("SELECT candidate, key FROM keys WHERE key NOTNULL")
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten; what was said first stands, but for the position."""
@@ -243,15 +219,8 @@ class KeyFile:
 
     def erasures(self, candidate: str | None = None) -> list[Erasure]:
         """Return the register, sorted by candidate, or a candidate's line of it."""
-        if not self._has("erasures"):
-            return []
-        return [
-            Erasure._make(row)
-            for row in self._connection.execute(
-                "SELECT * FROM erasures WHERE ? IS NULL OR candidate = ? ORDER BY candidate",
-                (candidate, candidate),
-            )
-        ]
+        lines = map(Erasure._make, self._lines("erasures ORDER BY candidate"))
+        return [line for line in lines if candidate in (None, line.candidate)]
 
     def note_backup(self, backup: KeyBackup) -> None:
         """Remember that a copy was made."""
@@ -261,10 +230,12 @@ class KeyFile:
 
     def backups(self) -> list[KeyBackup]:
         """Return the copies that were made, the first first."""
-        if not self._has("backups"):
+        return list(map(KeyBackup._make, self._lines("backups ORDER BY at, until")))
+
+    def _lines(self, table: str) -> list[Any]:
+        if not self._has(table.split()[0]):
             return []
-        rows = self._connection.execute("SELECT * FROM backups ORDER BY at, until")
-        return [KeyBackup._make(row) for row in rows]
+        return self._connection.execute(f"SELECT * FROM {table}").fetchall()
 
     def _complete(self) -> None:
         """Make the tables that a file of an earlier release has not."""
@@ -273,10 +244,8 @@ class KeyFile:
                 self._connection.execute(statement)
 
     def _has(self, table: str) -> bool:
-        found = self._connection.execute(
-            "SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)
-        ).fetchone()
-        return found is not None
+        ask = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        return self._connection.execute(ask, (table,)).fetchone() is not None
 
     def begin(self) -> None:
         """Begin a transaction, which sees the file as it is now; ended by `commit` or `rollback`.

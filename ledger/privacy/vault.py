@@ -284,7 +284,7 @@ class Vault:
         if not fields:
             return data
         subject = recorded.subject
-        key, gone = (None, True) if self._forgotten(subject) else self._look_up(subject)
+        key, gone = (None, True) if self._forgotten(subject) else self.look_up(subject)
         for name in fields:
             if gone and erased is not None:
                 data[name] = dict(erased)
@@ -298,13 +298,10 @@ class Vault:
 
     def key(self, candidate: str) -> bytes | None:
         """Return a candidate's key, None if there is none (any more)."""
-        return self._look_up(candidate)[0]
+        return self.look_up(candidate)[0]
 
-    def is_destroyed(self, candidate: str) -> bool:
-        """Return whether a candidate's key was destroyed."""
-        return self._look_up(candidate)[1]
-
-    def _look_up(self, candidate: str) -> tuple[bytes | None, bool]:
+    def look_up(self, candidate: str) -> tuple[bytes | None, bool]:
+        """Return a candidate's key, and whether it was destroyed."""
         with self.reading() as keys:
             return (None, False) if keys is None else keys.look_up(candidate)
 
