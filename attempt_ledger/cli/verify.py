@@ -20,8 +20,8 @@ from attempt_ledger.sealing import processes
 from ledger.own_folder import NotOurs
 from ledger.tlog.checkpoint import (
     log_paths,
+    noted_size,
     sealed_size,
-    verified_size,
 )
 from ledger.tlog.verify import Verdict
 from ledger.tlog.verify import verify as verify_log
@@ -75,7 +75,7 @@ def verify(
     note = None if against is None else kept_file(against)
     rows = sealed_size(paths)
     if not full and note is None:
-        rows = max(0, rows - verified_size(paths))
+        rows = max(0, rows - noted_size(paths.verified))
     with counting("verifying", rows) as told:
         verdict = verify_log(
             paths, verifier, full=full, against=note, processes=processes(), progress=told

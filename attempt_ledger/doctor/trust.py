@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from attempt_ledger.doctor.findings import Figure, Finding, Subject, fine, found, span
 from ledger.backup.backup import last_backup, note_path
 from ledger.instants import format_instant
-from ledger.tlog.checkpoint import key_state, seal_state, verified_at
+from ledger.tlog.checkpoint import key_state, noted_size, seal_state
 
 _LOOKS, _BETWEEN = 8, 0.05
 
@@ -82,52 +82,39 @@ def signing_key(subject: Subject) -> Iterator[Finding]:
     paths = subject.paths
     state = key_state(paths, subject.seal.checkpoint)
     for _ in range(_LOOKS):
-        if state.apart is None:
+        if state is None or state[0] != "last-signed-apart":
             break
         time.sleep(_BETWEEN)  # a sealer may just have signed, and not published yet
         state = key_state(paths, seal_state(paths).checkpoint)
-    if state.missing:
-        yield found(
-            "no-signing-key",
-            f"there is no signing key at {paths.key} that this account may see",
-            "if it is kept apart, name it with --signing-key, or call this where it is; if it is "
-            "lost, `seal --new-key` and give out the new verifier key",
-        )
-    elif state.unusable is not None:
-        yield found(
-            "signing-key-unusable",
-            state.unusable,
-            f"chmod 600 {paths.key}; if others may have read it, move it away and `seal --new-key`",
-        )
-    elif state.other is not None:
-        yield found(
-            "signing-key-of-another",
-            state.other,
-            "put the right one back, or name it with --signing-key",
-        )
-    elif state.contradicts is not None:
-        yield found(
-            "last-signed-contradicts",
-            state.contradicts,
-            "keep both files: the key signed two histories, or one was changed. `verify --against` "
-            "a checkpoint that was kept elsewhere says which is right; then move the other away "
-            "and `seal`",
-        )
-    elif state.apart is not None:
-        yield found("last-signed-apart", state.apart, "`seal`, which compares them and mends it")
-    else:
+    if state is None:
         yield fine("signing-key", f"{paths.key} is the key of this log")
+    else:
+        code, sentence = state
+        yield found(code, sentence, _KEY_REMEDIES[code].format(key=paths.key))
+
+
+_KEY_REMEDIES = {
+    "no-signing-key": "if it is kept apart, name it with --signing-key, or call this where it is; "
+    "if it is lost, `seal --new-key` and give out the new verifier key",
+    "signing-key-unusable": "chmod 600 {key}; if others may have read it, move it away and "
+    "`seal --new-key`",
+    "signing-key-of-another": "put the right one back, or name it with --signing-key",
+    "last-signed-contradicts": "keep both files: the key signed two histories, or one was "
+    "changed. `verify --against` a checkpoint that was kept elsewhere says which is right; then "
+    "move the other away and `seal`",
+    "last-signed-apart": "`seal`, which compares them and mends it",
+}
 
 
 def verification(subject: Subject) -> Iterator[Finding]:
     """Was it verified lately that nothing was changed?"""
-    told = verified_at(subject.paths)
     if subject.seal.checkpoint is None:
         return
-    if told is None:
+    path = subject.paths.verified
+    if not path.exists():
         yield found("never-verified", "it was never verified here", "`verify --full`")
         return
-    upto, at = told
+    upto, at = noted_size(path), path.stat().st_mtime_ns // 1000
     age = subject.age(at)
     figures: dict[str, Figure] = {
         "position": upto,
@@ -136,9 +123,8 @@ def verification(subject: Subject) -> Iterator[Finding]:
     }
     said = f"it was verified up to position {upto:,} {span(age)} ago"
     if age > subject.bounds.verification:
-        yield found(
-            "verification-old", said, "`verify`, and `verify --full` now and then", **figures
-        )
+        remedy = "`verify`, and `verify --full` now and then"
+        yield found("verification-old", said, remedy, **figures)
     else:
         yield fine("verification", said, **figures)
 

@@ -19,7 +19,6 @@ from ledger.tlog.verify_proof import (
     open_checkpoint,
     parse_vkey,
     read_file,
-    read_key,
 )
 
 
@@ -82,40 +81,35 @@ def read_note(path: Path) -> bytes | None:
         raise LogProblem(f"{path} cannot be read: {error.strerror}") from None
 
 
-def need_checkpoint(paths: LogPaths) -> bytes:
-    """Return the last checkpoint, signed, unchecked; raises NotSealed."""
-    note = read_note(paths.checkpoint)
-    if note is None:
-        raise NotSealed(f"{paths.ledger} was never sealed: there is no {paths.checkpoint}")
-    return note
+def verifier_key(paths: LogPaths) -> VerifierKey | None:
+    """Return the verifier key in use as it lies beside the log; None if there is no such file.
 
-
-def need_verifier_key(paths: LogPaths) -> VerifierKey:
-    """Return the log's verifier key as it lies beside the log; raises LogProblem.
-
-    Good enough for whoever owns the place; an outsider has got the key from somewhere else.
+    Good enough for whoever owns the log; an outsider has got the key from somewhere else. Raises
+    LogProblem.
     """
-    if not paths.verifier_key.is_file():
-        raise NotSealed(f"{paths.ledger} has no log: there is no {paths.verifier_key}")
+    text = read_note(paths.verifier_key)
     try:
-        return read_key(str(paths.verifier_key))
-    except ProofProblem as problem:
+        return None if text is None else parse_vkey(text.decode("ascii", "replace").split()[-1])
+    except (ProofProblem, IndexError) as problem:
         raise LogProblem(f"{paths.verifier_key} does not read: {problem}") from None
 
 
-def sealed_size(paths: LogPaths) -> int:
-    """Tell how many events the last checkpoint says are sealed, without checking it; 0 if none."""
-    return _size(paths.checkpoint)
+def need_verifier_key(paths: LogPaths) -> VerifierKey:
+    """Return the log's verifier key; raises LogProblem, NotSealed if there is none."""
+    if (key := verifier_key(paths)) is None:
+        raise NotSealed(f"{paths.ledger} has no log: there is no {paths.verifier_key}")
+    return key
 
 
-def verified_size(paths: LogPaths) -> int:
-    """Return how many events the last verification says it found in order, without checking it."""
-    return _size(paths.verified)
-
-
-def _size(path: Path) -> int:
+def noted_size(path: Path) -> int:
+    """Return how many events a checkpoint says there are, without checking it; 0 if none."""
     lines = (read_note(path) or b"").split(b"\n", 2)
     return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else 0
+
+
+def sealed_size(paths: LogPaths) -> int:
+    """Return how many events the last checkpoint says are sealed, without checking it."""
+    return noted_size(paths.checkpoint)
 
 
 def last_signed(paths: LogPaths) -> bytes | None:
@@ -123,14 +117,14 @@ def last_signed(paths: LogPaths) -> bytes | None:
     return read_note(last_signed_path(paths.key))
 
 
-# -- what a log is compared with: its own checkpoint, the copy beside the key, an outsider's
-
-
 class Signed(NamedTuple):
     """A checkpoint that holds, and the note that signs it."""
 
     checkpoint: Checkpoint
     note: bytes
+
+
+# -- what a log is compared with: its own checkpoint, the copy beside the key, an outsider's
 
 
 def signed_before(paths: LogPaths, key: VerifierKey, findings: list[Finding]) -> Signed | None:
@@ -174,13 +168,8 @@ def _copy(paths: LogPaths) -> bytes | None:
 def _differing(own: Checkpoint, signed: Checkpoint) -> list[Finding]:
     """Find whether the log's checkpoint is not the last that was signed."""
     if signed.size > own.size:
-        return [
-            Finding(
-                None,
-                f"the log was set back: its checkpoint is of {own.size} events, but one of "
-                f"{signed.size} was signed",
-            )
-        ]
+        sizes = f"its checkpoint is of {own.size} events, but one of {signed.size} was signed"
+        return [Finding(None, f"the log was set back: {sizes}")]
     if signed.size == own.size and signed.root != own.root:
         return [Finding(None, f"the log was forked: two of {own.size} events were signed")]
     return []
@@ -190,56 +179,40 @@ def compared_with(
     tree: Tree, key: VerifierKey, note: bytes, own: Checkpoint, head: int
 ) -> list[Finding]:
     """Compare the log with a checkpoint that an outsider kept."""
+    what = "the checkpoint to compare with"
     try:
         kept = open_checkpoint(note, key)
     except ProofProblem as problem:
-        return [Finding(None, f"the checkpoint to compare with fails: {problem}")]
-    if kept.size > head:
-        return [
-            Finding(
-                head + 1,
-                f"the checkpoint to compare with is of {kept.size} events, this ledger ends at "
-                f"position {head}: it was cut off, or is an old copy put back",
-            )
-        ]
-    if kept.size > own.size:
-        return [
-            Finding(
-                own.size + 1,
-                f"the checkpoint to compare with is of {kept.size} events, this log only of "
-                f"{own.size}: it is an old copy put back",
-            )
-        ]
+        return [Finding(None, f"{what} fails: {problem}")]
+    size = kept.size
+    if size > head:
+        cut = f"this ledger ends at position {head}: it was cut off, or is an old copy put back"
+        return [Finding(head + 1, f"{what} is of {size} events, {cut}")]
+    if size > own.size:
+        old = f"this log only of {own.size}: it is an old copy put back"
+        return [Finding(own.size + 1, f"{what} is of {size} events, {old}")]
     with suppress(TileMissing):
-        if tree.root_at(kept.size) == kept.root:
+        if tree.root_at(size) == kept.root:
             return []
-    return [
-        Finding(
-            None,
-            f"the log was forked or rewritten: its first {kept.size} events are not those of the "
-            f"checkpoint to compare with (it differs somewhere in positions 1 to {kept.size})",
-        )
-    ]
+    rewritten = f"the log was forked or rewritten: its first {size} events are not those of"
+    where = f"(it differs somewhere in positions 1 to {size})"
+    return [Finding(None, f"{rewritten} {what} {where}")]
 
 
 def verified_before(paths: LogPaths, key: VerifierKey, tree: Tree, findings: list[Finding]) -> int:
     """Return the size of the log that was verified last, if this log continues it."""
     note = read_note(paths.verified)
-    if note is None:
-        return 0
     try:
-        before = open_checkpoint(note, key)
+        before = None if note is None else open_checkpoint(note, key)
     except ProofProblem:
-        return 0  # of another key, or spoilt: then all is verified anew
+        before = None  # of another key, or spoilt: then all is verified anew
+    if before is None:
+        return 0
     with suppress(TileMissing):
         if before.size <= tree.size and tree.root_at(before.size) == before.root:
             return before.size
-    findings.append(
-        Finding(
-            None,
-            f"the log does not continue the one of {before.size} events that was verified last",
-        )
-    )
+    last = f"the one of {before.size} events that was verified last"
+    findings.append(Finding(None, f"the log does not continue {last}"))
     return 0
 
 
@@ -257,34 +230,18 @@ class SealState(NamedTuple):
     """The tiles lead to the checkpoint's root."""
 
 
-class KeyState(NamedTuple):
-    """How the signing key fits the log; each sentence None if there is nothing to say."""
-
-    missing: bool
-    """Or not to be read by this account, as where it is kept apart."""
-    unusable: str | None
-    other: str | None
-    """It is not the key whose verifier key lies with the log."""
-    apart: str | None
-    """What it signed last is not what was published last: a crash in between, or a lost file."""
-    contradicts: str | None
-    """What it signed last cannot be a log that this one continues."""
-
-
 def seal_state(paths: LogPaths) -> SealState:
     """Read the last checkpoint and see whether it holds; never raises LogProblem."""
     try:
-        note = read_note(paths.checkpoint)
-        key = _verifier_key(paths)
+        note, key = read_note(paths.checkpoint), verifier_key(paths)
+        if note is None and key is None:
+            return SealState(None, None, False)
+        if note is None or key is None:
+            gone = paths.checkpoint if note is None else paths.verifier_key
+            return SealState(None, f"there is no {gone}", False)
+        checkpoint = open_checkpoint(note, key)
     except LogProblem as problem:
         return SealState(None, str(problem), False)
-    if note is None and key is None:
-        return SealState(None, None, False)
-    if note is None or key is None:
-        gone = paths.checkpoint if note is None else paths.verifier_key
-        return SealState(None, f"there is no {gone}", False)
-    try:
-        checkpoint = open_checkpoint(note, key)
     except ProofProblem as problem:
         return SealState(None, f"{paths.checkpoint} fails: {problem}", False)
     try:
@@ -294,59 +251,33 @@ def seal_state(paths: LogPaths) -> SealState:
     return SealState(checkpoint, None, whole)
 
 
-def key_state(paths: LogPaths, checkpoint: Checkpoint | None) -> KeyState:
-    """See how the signing key fits the log and its last checkpoint; never raises LogProblem."""
+def key_state(paths: LogPaths, checkpoint: Checkpoint | None) -> tuple[str, str] | None:
+    """Return how the signing key does not fit the log and its last checkpoint; None if it does.
+
+    A code of the doctor's, and a sentence. Never raises LogProblem.
+    """
     if not os.access(paths.key, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
-        return KeyState(True, None, None, None, None)
+        sentence = f"there is no signing key at {paths.key} that this account may see"
+        return "no-signing-key", sentence  # or it is kept apart
+    last = last_signed_path(paths.key)
     try:
-        signer = read_signing_key(paths.key)
-        published = _verifier_key(paths)
-        note = last_signed(paths)
+        signer, published = read_signing_key(paths.key), verifier_key(paths)
+        if published not in (None, signer.verifier):
+            other = f"{paths.key} is not the key of {paths.verifier_key}"
+            return "signing-key-of-another", other
+        note = read_note(last)
+        if note is None:
+            return None if checkpoint is None else ("last-signed-apart", f"there is no {last}")
+        signed = open_checkpoint(note, signer.verifier)
     except (SigningKeyProblem, LogProblem) as problem:
-        return KeyState(False, str(problem), None, None, None)
-    if published is not None and published != signer.verifier:
-        return KeyState(
-            False, None, f"{paths.key} is not the key of {paths.verifier_key}", None, None
-        )
-    apart, contradicts = _memory(last_signed_path(paths.key), note, signer.verifier, checkpoint)
-    return KeyState(False, None, None, apart, contradicts)
-
-
-def _memory(
-    path: Path, note: bytes | None, key: VerifierKey, checkpoint: Checkpoint | None
-) -> tuple[str | None, str | None]:
-    """Compare what the key signed last with what was published last."""
-    if note is None:
-        return (None if checkpoint is None else f"there is no {path}"), None
-    try:
-        last = open_checkpoint(note, key)
+        return "signing-key-unusable", str(problem)
     except ProofProblem as problem:
-        return None, f"{path} fails: {problem}"
-    if checkpoint is None or last == checkpoint:
-        return None, None
-    if last.size == checkpoint.size:
-        return None, f"{path} and the log's checkpoint are two logs of {last.size} events"
-    sizes = f"{path} is of {last.size} events, the log's checkpoint of {checkpoint.size}"
-    return sizes, None
-
-
-def _verifier_key(paths: LogPaths) -> VerifierKey | None:
-    """Read the verifier key in use; None if there is no such file; raises LogProblem."""
-    text = read_note(paths.verifier_key)
-    if text is None:
+        return "last-signed-contradicts", f"{last} fails: {problem}"
+    if checkpoint in (None, signed):
         return None
-    try:
-        return parse_vkey(text.decode("ascii", "replace").split()[-1])
-    except (ProofProblem, IndexError) as problem:
-        raise LogProblem(f"{paths.verifier_key} does not read: {problem}") from None
-
-
-def verified_at(paths: LogPaths) -> tuple[int, int] | None:
-    """Return how many events were verified last, and when (microseconds UTC); None if never."""
-    note = read_note(paths.verified)
-    if note is None:
-        return None
-    lines = note.split(b"\n", 2)
-    if len(lines) < 3 or not lines[1].isdigit():
-        return None
-    return int(lines[1]), paths.verified.stat().st_mtime_ns // 1000
+    if signed.size == checkpoint.size:
+        two = f"{last} and the log's checkpoint are two logs of {signed.size} events"
+        return "last-signed-contradicts", two
+    # A crash came between signing and publishing, or a file was lost.
+    sizes = f"{last} is of {signed.size} events, the log's checkpoint of {checkpoint.size}"
+    return "last-signed-apart", sizes

@@ -6,11 +6,11 @@ import base64
 import json
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from ledger.events import Recorded
 from ledger.problems import LogProblem, NotSealed
-from ledger.tlog.checkpoint import LogPaths, need_checkpoint
+from ledger.tlog.checkpoint import LogPaths, Signed, read_note
 from ledger.tlog.leaf import leaf_hash_or_none, leaf_record
 from ledger.tlog.note import SigningKey
 from ledger.tlog.tiles import Tree
@@ -20,7 +20,6 @@ from ledger.tlog.verify_proof import (
     ERASURE_MEMBERS,
     EVENT_PROOF,
     TLOG_PROOF,
-    Checkpoint,
     ProofProblem,
     VerifierKey,
     check_proof,
@@ -32,18 +31,13 @@ class Unprovable(LogProblem):
     """The ledger or its log is not as it was signed: no proof can be made that would hold."""
 
 
-class Head(NamedTuple):
-    """A checkpoint and the note that signs it."""
-
-    checkpoint: Checkpoint
-    note: bytes
-
-
-def signed_head(paths: LogPaths, key: VerifierKey) -> Head:
+def signed_head(paths: LogPaths, key: VerifierKey) -> Signed:
     """Return the last checkpoint; raises NotSealed without one, Unprovable when it fails."""
-    note = need_checkpoint(paths)
+    note = read_note(paths.checkpoint)
+    if note is None:
+        raise NotSealed(f"{paths.ledger} was never sealed: there is no {paths.checkpoint}")
     try:
-        return Head(open_checkpoint(note, key), note)
+        return Signed(open_checkpoint(note, key), note)
     except ProofProblem as problem:
         raise Unprovable(f"{paths.checkpoint} fails: {problem}") from None
 
