@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter, le
@@ -43,13 +43,17 @@ class Conflict:
 
     position: int
     differs: tuple[str, ...]
+    annulled: int | None = None
+    """The position at which the other was annulled; None if it was not."""
 
     @property
     def problem(self) -> str:
         """The conflict as one sentence."""
+        other = f"position {self.position}"
+        if self.annulled is not None:
+            other += f" (annulled at position {self.annulled})"
         return (
-            f"conflicts with position {self.position}, which has the same source and id: "
-            f"{', '.join(self.differs)}"
+            f"conflicts with {other}, which has the same source and id: {', '.join(self.differs)}"
         )
 
 
@@ -82,6 +86,7 @@ class Appending:
         self._now = now
         self._upcasts = upcasts
         self._not_forgotten: set[str] = set()
+        self._annulments: dict[str, Mapping[int, int]] = {}
         self._last = writing.recorded_at if writing.position else MIN_INSTANT
         self._recorded_at = max(now, self._last + 1)
 
@@ -116,9 +121,20 @@ class Appending:
         """Return the event of that idempotency key, of this transaction too."""
         return self._writing.find(source, id)
 
-    def annulled(self, stream: str, *, after: int) -> tuple[int, list[int]]:
-        """Return the last position, and what the events of a stream after one position annul."""
-        return self._writing.position, self._writing.annulled(stream, after)
+    def annulment(self, event: Recorded) -> int | None:
+        """Return the position at which an event was annulled; None if it was not."""
+        # Looked up once in a transaction: it reads all of the stream.
+        if event.stream not in self._annulments:
+            self._annulments[event.stream] = self._writing.annulments(event.stream)
+        return self._annulments[event.stream].get(event.position)
+
+    def as_annulled(self, event: Recorded) -> str:
+        """Return why a fact is refused that was recorded, and annulled since, under its id."""
+        return (
+            f"it is recorded at position {event.position} and was annulled at position "
+            f"{self.annulment(event)}: to record it anew, give it an id or a source of its own, as "
+            "`import --again` does"
+        )
 
     def differences(self, stored: Recorded, row: Row) -> tuple[str, ...]:
         """Name what differs between a row and the event of its key; empty for a duplicate."""
@@ -161,13 +177,18 @@ class Appending:
             if isinstance(resolved, Refused):
                 return resolved
             row = resolved
+            self._annulments.pop(row.stream, None)
         recorded_at = kept if keep else self._recorded_at
         if not keep and (problem := self.future(row)):
             return Refused(problem)
         stored = self._writing.find(row.source, row.id)
         if stored is not None:
             differs = self.differences(stored, row)
-            return Conflict(stored.position, differs) if differs else Duplicate(stored.position)
+            if differs:
+                return Conflict(stored.position, differs, self.annulment(stored))
+            if not keep and self.annulment(stored) is not None:
+                return Refused(self.as_annulled(stored))
+            return Duplicate(stored.position)
         if keep and (problem := self._out_of_order(row, kept)):
             return Refused(problem)
         assert recorded_at is not None

@@ -84,9 +84,10 @@ class _Rehearsed:
         """Return the row of that key, recorded or rehearsed."""
         return self.by_key.get((source, id)) or self._ledger.find(source, id)
 
-    def annulled(self, stream: str, after: int) -> list[int]:
-        """Return the positions that the events of a stream annul, recorded and rehearsed."""
-        return [row.annuls for row in self._stream(stream) if row.annuls is not None]
+    def annulments(self, stream: str) -> dict[int, int]:
+        """Return the annulled positions of a stream, recorded and rehearsed."""
+        rows = self._stream(stream)
+        return {row.annuls: row.position for row in reversed(rows) if row.annuls is not None}
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten is in the stream."""

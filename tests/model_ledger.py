@@ -124,7 +124,11 @@ class Model:
             return Outcome(REFUSED)
         there = self.find(fact.source, fact.id)
         if there is not None:
-            return Outcome(DUPLICATE if self._same(there.fact, fact) else CONFLICT, there.position)
+            if not self._same(there.fact, fact):
+                return Outcome(CONFLICT, there.position)
+            if not keeping and any(row.annuls == there.position for row in self.rows):
+                return Outcome(REFUSED)
+            return Outcome(DUPLICATE, there.position)
         if keeping and (at is None or at < (self.last or at) or at > (now or 0)):
             return Outcome(REFUSED)
         assert at is not None

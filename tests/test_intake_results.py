@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
@@ -464,7 +465,7 @@ def test_the_same_row_twice_in_a_file_is_recorded_once(place: Place) -> None:
 
 
 def test_an_annulled_sitting_does_not_come_back_with_its_file(place: Place) -> None:
-    """What was annulled is a duplicate still: an error is not repeated by importing it again."""
+    """It is refused, with where it was annulled: an error is not repeated by importing it again."""
     place.rows(row())
     annulment = (
         '{"specversion":"1.0","type":"EventAnnulled","source":"desk","id":"1","subject":"C-1",'
@@ -472,7 +473,65 @@ def test_an_annulled_sitting_does_not_come_back_with_its_file(place: Place) -> N
         '"data":{"annuls":{"source":"urn:csv","id":"R-1/result"},"reason":"other candidate"}}'
     )
     assert place.take(annulment, "a.jsonl").clean
-    assert counts(place.rows(row())) == (1, 0, 2, 0)
+    report = place.rows(row())
+    assert counts(report) == (1, 0, 0, 1)
+    assert report.examples == [
+        "line 2: it is recorded at position 2 and was annulled at position 3: to record it anew, "
+        "give it an id or a source of its own, as `import --again` does"
+    ]
+
+
+def annulled(place: Place, id: str, number: int = 1) -> None:
+    """Annul an event of C-1."""
+    said = {"annuls": {"source": "urn:csv", "id": id}, "reason": "x"}
+    line = {
+        "specversion": "1.0",
+        "type": "EventAnnulled",
+        "source": "desk",
+        "id": f"{id}/{number}",
+        "subject": "C-1",
+        "time": "2021-05-01T00:00:00Z",
+        "data": said,
+    }
+    assert place.take(json.dumps(line), "a.jsonl").clean
+
+
+def test_what_was_annulled_comes_again_under_an_id_of_its_own(place: Place) -> None:
+    """With --again; what stands is a duplicate, and imported once more all of it is."""
+    place.rows(row())
+    annulled(place, "R-1/result")
+    assert counts(place.rows(row(), again=True)) == (1, 1, 1, 0)
+    assert place.ids()[-1] == "R-1/result/2"
+    assert counts(place.rows(row(), again=True)) == (1, 0, 2, 0)
+    annulled(place, "R-1/result/2")
+    annulled(place, "R-1/attempted")
+    assert counts(place.rows(row(), again=True)) == (1, 2, 0, 0)
+    assert place.ids()[-2:] == ["R-1/attempted/2", "R-1/result/3"]
+    assert counts(place.rows(row(), again=True)) == (1, 0, 2, 0)
+
+
+def test_another_result_takes_the_place_of_an_annulled_one(place: Place) -> None:
+    """The usual way to mend a result: annul it, import the right one with --again."""
+    place.rows(row(outcome="fail"))
+    annulled(place, "R-1/result")
+    report = place.rows(row(outcome="pass"))
+    assert (report.rejected, report.conflicts) == (1, 1)
+    assert "conflicts with position 2 (annulled at position 3)" in report.examples[0]
+    assert counts(place.rows(row(outcome="pass"), again=True)) == (1, 1, 1, 0)
+    assert place.events()[-1][:2] == ("R-1/result/2", "ExamPassed")
+
+
+def test_a_line_comes_again_under_an_id_of_its_own(place: Place) -> None:
+    """As a row does; a history that is moved in keeps its ids, and passes over what is in."""
+    place.rows(row(outcome="pending"))
+    annulled(place, "R-1/attempted")
+    lines = [f"{each}\n" for each in exported(place.ledger)]
+    report = place.take(lines[0], "b.jsonl")
+    assert counts(report) == (1, 0, 0, 1)
+    assert "was annulled at position 2" in report.examples[0]
+    assert counts(place.take(lines[0] * 2, "b.jsonl", again=True)) == (2, 1, 1, 0)
+    assert place.ids()[-1] == "R-1/attempted/2"
+    assert place.take("".join(lines), "b.jsonl", keep_recorded_at=True).clean
 
 
 # -- corrections

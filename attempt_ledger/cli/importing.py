@@ -90,13 +90,21 @@ def import_(
             "--corrections", help="Record a changed CSV result as a further one: …/result/2."
         ),
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Record what was annulled, and comes again, under an id of its own: …/result/2.",
+        ),
+    ] = False,
     actor: Actor = ACTOR,
 ) -> int:
     """Import results CSVs and CloudEvents lines.
 
-    What is recorded already is skipped and counted. Rows that are malformed, or contradict what is
-    recorded, go into the rejects file, each with its problem, to be mended and imported again;
-    then the exit code is 1. Interrupted anywhere, running it again completes it.
+    What is recorded already is skipped and counted. Rows that are malformed, contradict what is
+    recorded, or were annulled since, go into the rejects file, each with its problem, to be fixed
+    and imported again; then the exit code is 1. Interrupted anywhere, running it again completes
+    it.
 
     \b
     A results CSV has a header and one row a sitting:
@@ -105,6 +113,8 @@ def import_(
     """
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
+    if again and keep_recorded_at:
+        raise CallProblem("--again goes without --keep-recorded-at: a history keeps its ids")
     if len(set(files)) < len(files):
         raise CallProblem("a FILE is named twice")
     if zone_name is not None:
@@ -120,6 +130,7 @@ def import_(
         format=format.value,
         csv=settings,
         corrections=corrections,
+        again=again,
         keep_recorded_at=keep_recorded_at,
         two_processes=(os.cpu_count() or 1) > 1,
         check=fault_of,

@@ -45,6 +45,8 @@ class Options:
     """How results CSVs are read; `csv.actor` is who recorded the lines that name nobody, too."""
     corrections: bool = False
     """Record a changed result as a further one, instead of refusing it."""
+    again: bool = False
+    """Record what was annulled and comes again as a further event of its own, ``…/result/2``."""
     keep_recorded_at: bool = False
     """Move a history in: only CloudEvents lines, whose recordedtime is kept."""
     two_processes: bool = False
@@ -140,7 +142,9 @@ class _Import:
                 )
             reader = ResultsReader(source, options.csv)
             self._refused_rows = RefusedRows(reader.header, self._rejects)
-            self._batches = Results(ledger, stopwatch, corrections=options.corrections)
+            self._batches = Results(
+                ledger, stopwatch, corrections=options.corrections, again=options.again
+            )
             self._items = reader.items()
             if options.two_processes and pays_a_process(source):
                 self._process = ReadingProcess(source, options.csv)
@@ -149,7 +153,9 @@ class _Import:
             self._items = read_lines(
                 source, actor=options.csv.actor, check=options.check, as_recorded=self._keep
             )
-            self._batches = Lines(ledger, stopwatch, keep_recorded_at=self._keep)
+            self._batches = Lines(
+                ledger, stopwatch, keep_recorded_at=self._keep, again=options.again
+            )
 
     def go(self, progress: Progress | None) -> None:
         """Import all of it; raises LedgerProblem for what ends it early."""

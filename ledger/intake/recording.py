@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain as joined
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate
 from ledger.events import ExamAttempted, Recorded, Row
@@ -22,6 +22,9 @@ MOST_RESULTS = 50
 """Results that a sitting may have, the first and those that correct it."""
 _REMEMBERED = 10_000
 
+Chains: TypeAlias = dict[tuple[str, str], list[Recorded]]
+"""By the key of a first event: it and those that correct it. A chain only ever grows, so each event
+is looked up once, however many rows ask for it."""
 Stopwatch = Callable[[], float]
 """Return seconds that only ever go forward, from any beginning."""
 
@@ -52,10 +55,13 @@ class Recording(Counts):
 class Lines:
     """Take each line for itself; with `keep_recorded_at` nothing after the first refused one."""
 
-    def __init__(self, ledger: Ledger, stopwatch: Stopwatch, *, keep_recorded_at: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, stopwatch: Stopwatch, *, keep_recorded_at: bool, again: bool
+    ) -> None:
         self._ledger = ledger
         self._stopwatch = stopwatch
         self._keep = keep_recorded_at
+        self._again = again
 
     def record(self, batch: Sequence[Item]) -> Recording:
         """Append a batch of sound lines; raises LedgerProblem, and then nothing of it was."""
@@ -66,6 +72,8 @@ class Lines:
             if self._keep:
                 outcomes = appending.take_kept(rows, [item.kept for item in batch])
             else:
+                if self._again:
+                    rows = [_anew(row, appending) for row in rows]
                 outcomes = appending.take(rows)
         recording.seconds = self._stopwatch() - began
         for index, outcome in enumerate(outcomes):
@@ -79,15 +87,29 @@ class Lines:
         return recording
 
 
+def _anew(row: Row, appending: Appending) -> Row:
+    """Return a row under the first id, of its own and further ones, that was not annulled."""
+    anew = row
+    for number in range(2, MOST_RESULTS + 1):
+        stored = appending.find(anew.source, anew.id)
+        if stored is None or appending.annulment(stored) is None:
+            break
+        anew = row._replace(id=f"{row.id}/{number}")
+    return anew
+
+
 class Results:
     """Take each results row as a whole, the sitting with its result."""
 
-    def __init__(self, ledger: Ledger, stopwatch: Stopwatch, *, corrections: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, stopwatch: Stopwatch, *, corrections: bool, again: bool
+    ) -> None:
         self._ledger = ledger
         self._stopwatch = stopwatch
         self._corrections = corrections
+        self._again = again
         self._all_new = True  # the last batch was: then this one may well be too
-        self._memory = _Memory()
+        self._chains: Chains = {}
 
     def record(self, batch: Sequence[Item]) -> Recording:
         """Append a batch of sound rows; raises LedgerProblem, and then nothing of it was."""
@@ -111,32 +133,20 @@ class Results:
 
     def _careful(self, batch: Sequence[Item]) -> Recording:
         """Look at what the ledger holds of each row before any of it is appended."""
-        memory, self._memory = self._memory, _Memory()  # what is rolled back is not remembered
+        chains, self._chains = self._chains, {}  # what is rolled back is not remembered
+        if len(chains) > _REMEMBERED:
+            chains = {}
         with self._ledger.appending() as appending:
             began = self._stopwatch()
-            transaction = _Transaction(appending, memory, corrections=self._corrections)
+            transaction = _Transaction(
+                appending, chains, corrections=self._corrections, again=self._again
+            )
             for index, item in enumerate(batch):
                 transaction.record(index, item.rows)
             transaction.append()
-        self._memory = memory
+        self._chains = chains
         transaction.recording.seconds = self._stopwatch() - began
         return transaction.recording
-
-
-@dataclass
-class _Memory:
-    """What was looked up of corrected results: each event once, however many rows ask for it."""
-
-    chains: dict[tuple[str, str], list[Recorded]] = field(default_factory=dict)
-    """By the key of a first result: it and those that correct it. A chain only ever grows."""
-    annulled: dict[str, tuple[int, set[int]]] = field(default_factory=dict)
-    """By stream: up to which position it was looked through, and what was annulled by then."""
-
-    def limit(self) -> None:
-        """Forget all when it gets large, so that memory stays flat."""
-        if len(self.chains) + len(self.annulled) > _REMEMBERED:
-            self.chains.clear()
-            self.annulled.clear()
 
 
 class _NotAllNew(Exception):
@@ -146,48 +156,31 @@ class _NotAllNew(Exception):
 class _Transaction:
     """One transaction's decisions; what is to go in waits and is appended together."""
 
-    def __init__(self, appending: Appending, memory: _Memory, *, corrections: bool) -> None:
+    def __init__(
+        self, appending: Appending, chains: Chains, *, corrections: bool, again: bool
+    ) -> None:
         self.recording = Recording()
         self._appending = appending
-        self._memory = memory
-        memory.limit()
+        self._chains = chains
         self._corrections = corrections
+        self._again = again
         self._new: list[Row] = []
         self._keys: set[tuple[str, str]] = set()  # of the new
 
     def record(self, index: int, rows: Sequence[Row]) -> None:
         """Decide what becomes of one row of the input, the sitting and perhaps its result."""
-        recording = self.recording
+        counts = Counts()
         new: list[Row] = []
-        duplicates = corrections = 0
         for row in rows:
-            refusal = None
-            if problem := self._appending.future(row):
-                refusal = Refusal(problem, False)
-            elif (stored := self._find(row.source, row.id)) is None:
-                new.append(row)
-            elif not (differs := self._appending.differences(stored, row)) or (
-                row.topic == ExamAttempted.topic and _only_says_more(stored, row)
-            ):
-                duplicates += 1
-                if self._corrections and row.topic != ExamAttempted.topic:
-                    self._note_if_replaced(row.source, f"{row.id}/2")
-            elif self._corrections and _is_of_the_same_sitting(stored, row):
-                correction = self._correction(stored, row)
-                if isinstance(correction, Row):
-                    new.append(correction)
-                    corrections += 1
-                elif correction is None:
-                    duplicates += 1
-                else:
-                    refusal = correction
-            else:
-                refusal = _contradiction(stored, row, differs)
-            if refusal is not None:
-                recording.refused[index] = refusal
+            decided = self._decide(row, counts)
+            if isinstance(decided, Refusal):
+                self.recording.refused[index] = decided
                 return
-        recording.duplicates += duplicates
-        recording.corrections += corrections
+            if decided is None:
+                counts.duplicates += 1
+            else:
+                new.append(decided)
+        self.recording.add(counts)
         self._new += new
         self._keys.update((row.source, row.id) for row in new)
 
@@ -199,83 +192,91 @@ class _Transaction:
         self._new = []
         self._keys.clear()
 
+    def _decide(self, row: Row, counts: Counts) -> Row | Refusal | None:
+        """Return what is to be appended of a row, None if it is recorded, or why it is refused.
+
+        With corrections, or again, it may become a further event, ``…/result/2``. Then it is
+        compared with all that there are, not only with the latest: a file imported again must add
+        nothing, though a later one corrected what it says.
+        """
+        if problem := self._appending.future(row):
+            return Refusal(problem, False)
+        first = self._find(row.source, row.id)
+        if first is None:
+            return row
+        corrects = self._corrections and row.topic != ExamAttempted.topic
+        chain = self._chain(first, row) if corrects or self._again else [first]
+        equal = [event for event in chain if self._are_equal(event, row)]
+        standing = [event for event in chain if self._appending.annulment(event) is None]
+        if any(event in standing for event in equal):
+            counts.superseded += corrects and equal[0] is not chain[-1]
+            return None
+        if equal and not self._again:
+            return Refusal(self._appending.as_annulled(equal[-1]), False)
+        if len(chain) >= MOST_RESULTS:
+            return Refusal(
+                f"it was corrected {len(chain) - 1} times already, which is as often as it can be: "
+                "record a further one by `record`, under an id of its own",
+                conflict=True,
+            )
+        further = row._replace(id=f"{row.id}/{len(chain) + 1}")
+        if not standing and self._again:
+            return further
+        if not corrects or not _are_of_one_sitting(first, row):
+            return self._contradiction((standing or chain)[-1], row)
+        later = max((event.occurred_at for event in standing), default=row.occurred_at)
+        if row.occurred_at < later:
+            return Refusal(
+                f"the result at {format_instant(row.occurred_at)} would correct nothing, since the "
+                f"one recorded is of {format_instant(later)} and the later holds: give result_at "
+                "as the instant of the correction, or annul the recorded one",
+                conflict=True,
+            )
+        counts.corrections += 1
+        return further
+
     def _find(self, source: str, id: str) -> Recorded | None:
         if (source, id) in self._keys:
             self.append()
         return self._appending.find(source, id)
 
-    def _correction(self, first: Recorded, row: Row) -> Row | Refusal | None:
-        """Return a further result ``…/result/2``, or None if one of the results says the same.
-
-        Not only the latest: a file imported again must add nothing, though a later one corrected
-        what it says.
-        """
-        chain = self._memory.chains.setdefault((row.source, row.id), [first])
+    def _chain(self, first: Recorded, row: Row) -> list[Recorded]:
+        """Return the first event of a row's key and the further ones, ``…/result/2`` and so on."""
+        chain = self._chains.setdefault((row.source, row.id), [first])
         while len(chain) < MOST_RESULTS:
             stored = self._find(row.source, f"{row.id}/{len(chain) + 1}")
             if stored is None:
                 break
             chain.append(stored)
-        further = row._replace(id=f"{row.id}/{len(chain) + 1}")
-        for number, stored in enumerate(chain[1:], start=2):
-            if stored.occurred_at == row.occurred_at and not self._appending.differences(
-                stored, row._replace(id=stored.id)
-            ):
-                self.recording.superseded += number < len(chain)
-                return None
-        if len(chain) >= MOST_RESULTS:
-            return Refusal(
-                f"the result was corrected {len(chain) - 1} times already, which is as often as it "
-                "can be: record a further one by `record`, under an id of its own",
-                conflict=True,
-            )
-        later = [event for event in chain if event.occurred_at > row.occurred_at]
-        if later:
-            annulled = self._annulled(row.stream)
-            later = [event for event in later if event.position not in annulled]
-        if later:
-            latest = max(event.occurred_at for event in later)
-            return Refusal(
-                f"the result at {format_instant(row.occurred_at)} would correct nothing, since the "
-                f"one recorded is of {format_instant(latest)} and the later holds: give result_at "
-                "as the instant of the correction, or annul the recorded one",
-                conflict=True,
-            )
-        return further
+        return chain
 
-    def _annulled(self, stream: str) -> set[int]:
-        """Return the positions of the annulled events of a stream."""
-        upto, positions = self._memory.annulled.get(stream, (0, set()))
-        position, more = self._appending.annulled(stream, after=upto)
-        positions.update(more)
-        self._memory.annulled[stream] = position, positions
-        return positions
+    def _are_equal(self, stored: Recorded, row: Row) -> bool:
+        return stored.occurred_at == row.occurred_at and (
+            not self._appending.differences(stored, row) or _only_says_more(stored, row)
+        )
 
-    def _note_if_replaced(self, source: str, further: str) -> None:
-        """Count a duplicate that repeats a result which a further one, of that id, corrected."""
-        self.recording.superseded += self._find(source, further) is not None
+    def _contradiction(self, stored: Recorded, row: Row) -> Refusal:
+        differs = self._appending.differences(stored, row)
+        problem = Conflict(stored.position, differs, self._appending.annulment(stored)).problem
+        if _are_of_one_sitting(stored, row):
+            problem += "; --corrections records it as a further result"
+        return Refusal(problem, conflict=True)
 
 
 def _only_says_more(stored: Recorded, row: Row) -> bool:
     """Return whether an attempt differs only by a field that was absent before (spec section 6)."""
     new = Recorded(0, 0, *row)
-    if (stored.type, stored.occurred_at, stored.stream) != (new.type, new.occurred_at, new.stream):
+    if row.topic != ExamAttempted.topic or (stored.type, stored.stream) != (new.type, new.stream):
         return False
     now = new.payload()
-    said = {name: value for name, value in stored.payload().items() if value is not None}
-    return all(now.get(name) == value for name, value in said.items())
+    before = {name: value for name, value in stored.payload().items() if value is not None}
+    return all(now.get(name) == value for name, value in before.items())
 
 
-def _is_of_the_same_sitting(stored: Recorded, row: Row) -> bool:
+def _are_of_one_sitting(stored: Recorded, row: Row) -> bool:
+    """Return whether both are results of one sitting."""
     return row.topic != ExamAttempted.topic and (stored.stream, stored.exam, stored.key) == (
         row.stream,
         row.exam,
         row.key,
     )
-
-
-def _contradiction(stored: Recorded, row: Row, differs: tuple[str, ...]) -> Refusal:
-    remedy = ""
-    if _is_of_the_same_sitting(stored, row):
-        remedy = "; --corrections records it as a further result"
-    return Refusal(Conflict(stored.position, differs).problem + remedy, conflict=True)

@@ -77,8 +77,8 @@ class Writing(Protocol):
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the row of that key, of this transaction too."""
 
-    def annulled(self, stream: str, after: int) -> list[int]:
-        """Return the positions that the events of a stream after a position annul."""
+    def annulments(self, stream: str) -> dict[int, int]:
+        """Return the annulled positions of a stream, each with that of its first annulment."""
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""

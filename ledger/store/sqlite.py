@@ -361,13 +361,14 @@ class SQLiteWriting:
         found = self.connection.execute(select, (source, id)).fetchone()
         return None if found is None else Recorded._make(found)
 
-    def annulled(self, stream: str, after: int) -> list[int]:
-        """Return the positions that the events of a stream after a position annul."""
+    def annulments(self, stream: str) -> dict[int, int]:
+        """Return the annulled positions of a stream, each with that of its first annulment."""
         found = self.connection.execute(
-            "SELECT annuls FROM events WHERE stream = ? AND position > ? AND annuls IS NOT NULL",
-            (stream, after),
+            "SELECT annuls, min(position) FROM events WHERE stream = ? AND annuls IS NOT NULL "
+            "GROUP BY annuls",
+            (stream,),
         )
-        return [position for (position,) in found]
+        return dict(found.fetchall())
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
