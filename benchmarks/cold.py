@@ -1,4 +1,4 @@
-"""Everybody's standing with no snapshot there: from the SQLite file to a result."""
+"""Everybody's standing with no column cache there: from the SQLite file to a result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGE = 1_000
 
 
 def figures(options: Options) -> Iterator[Figure]:
-    """Replay as the command does where nothing is there yet: the snapshot is made and kept."""
+    """Replay as the command does where nothing is there yet: the column cache is made and kept."""
     from benchmarks.peers.aggregates import application, save_all
 
     path = ledger_of(options.events)
@@ -45,7 +45,7 @@ def figures(options: Options) -> Iterator[Figure]:
     mine, others = alternately(min(options.runs, 3), ours, notifications, warm_up=0)
     app.close()
     what = f"cold replay of {options.events:,} events"
-    note = "the file in the system's cache; the snapshot is written on the way"
+    note = "the file in the system's cache; the column cache is written on the way"
     yield Figure(
         "cold", what, "/s", middle(mine), at_least=_ASKED_RATE, note=note, all={"ours": mine}
     )
@@ -57,6 +57,6 @@ def figures(options: Options) -> Iterator[Figure]:
 
 
 def replay_cold(path: Path) -> None:
-    """Ask about everybody with no snapshot there."""
+    """Ask about everybody with no column cache there."""
     shutil.rmtree(columns_beside(path), ignore_errors=True)
     population(path)

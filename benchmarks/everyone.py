@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ledger.ledger import Ledger
     from projections.standing import Moment
-    from replay.everyone import Everyone
+    from replay.snapshot import Snapshot
 
 CACHE: Final = FOLDER / "compiled"
 DAY: Final = 86_400_000_000
@@ -31,13 +31,6 @@ def opened(path: Path, *, read_only: bool = True) -> Iterator[Ledger]:
         yield ledger
 
 
-def everyone_of(ledger: Ledger, *, snapshot: bool = True) -> Everyone:
-    """Ask about everybody anew, as a process that begins would; code is compiled already."""
-    from replay.everyone import Everyone
-
-    return Everyone(ledger, cache=CACHE, snapshot=snapshot)
-
-
 def moment_of(ledger: Ledger) -> Moment:
     """Ask as of 60 days before the head, when people were waiting, with all that is known now."""
     from projections.standing import Moment
@@ -46,12 +39,19 @@ def moment_of(ledger: Ledger) -> Moment:
     return Moment(head.recorded_at - _BEFORE_HEAD, head.recorded_at, head.position)
 
 
-def population(path: Path, *, snapshot: bool = True) -> pa.Table:
+def snapshot_of(ledger: Ledger, *, keep_columns: bool = True) -> Snapshot:
+    """Bind a ledger anew, as a process that begins would; code is compiled already."""
+    from replay.snapshot import Engine, Snapshot
+
+    return Snapshot(ledger, moment_of(ledger), Engine(CACHE, keep_columns=keep_columns))
+
+
+def population(path: Path, *, keep_columns: bool = True) -> pa.Table:
     """Open a ledger, ask about everybody, and have the answer in memory."""
     with opened(path) as ledger:
-        return everyone_of(ledger, snapshot=snapshot).population(moment_of(ledger))
+        return snapshot_of(ledger, keep_columns=keep_columns).everybody()
 
 
 def columns_beside(path: Path) -> Path:
-    """Name the folder of a ledger's snapshot."""
+    """Name the folder of a ledger's column cache."""
     return Path(f"{path}.columns")

@@ -1,4 +1,4 @@
-"""Peak memory of a whole `replay`, from nothing and from the snapshot."""
+"""Peak memory of a whole `replay`, from nothing and from the column cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everybody's standing from the snapshot, beside DuckDB's SQL and eventsourcing's aggregates."""
+"""Everybody from the column cache, beside DuckDB's SQL and aggregates of eventsourcing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _ASKED_RATE = 5_000_000
 def figures(options: Options) -> Iterator[Figure]:
     """Replay warm: on a whole history alone, on a plain one in turn with what SQL can say."""
     whole = ledger_of(options.events)
-    population(whole)  # makes the snapshot, and compiles
+    population(whole)  # makes the column cache, and compiles
     (mine,) = alternately(options.runs, lambda: options.events / seconds(lambda: population(whole)))
     yield Figure(
         "population", f"warm replay of {options.events:,} events", "/s", middle(mine),
         at_least=_ASKED_RATE, note="events a second, to a table in memory; ledger opened anew, "
-        "snapshot checked", all={"ours": mine},
+        "columns checked", all={"ours": mine},
     )  # fmt: skip
     yield from _beside_sql(options)
     yield from _beside_aggregates(options, whole, middle(mine))

@@ -1,4 +1,4 @@
-"""The snapshot brought up to date after a thousand new events."""
+"""The column cache brought up to date after a thousand new events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import count, islice
 
 from benchmarks.data import copied, fresh, ledger_of
-from benchmarks.everyone import columns_beside, everyone_of, opened, population
+from benchmarks.everyone import opened, population, snapshot_of
 from benchmarks.measure import Figure, Options, middle, seconds
 
 _NEW = 1_000
@@ -20,10 +20,9 @@ def figures(options: Options) -> Iterator[Figure]:
     from ledger.events import ExamAttempted, ExamFailed, Fact
 
     path = ledger_of(options.events)
-    population(path)
     folder = fresh(options.scratch / "refresh")
     copy = copied(path, folder)
-    shutil.copytree(columns_beside(path), columns_beside(copy))
+    population(copy)
     numbers, took = count(1), []
     with opened(copy, read_only=False) as ledger:
         step = max(1, options.events // 10 // _NEW)
@@ -38,11 +37,10 @@ def figures(options: Options) -> Iterator[Figure]:
                 facts.append(Fact("urn:vue", f"{key}/attempted", name, now - 7_200_000_000, sat))
                 facts.append(Fact("urn:vue", f"{key}/result", name, now - 3_600_000_000, failed))
             ledger.append(facts)
-            position = ledger.head().position
-            everyone = everyone_of(ledger)
-            took.append(seconds(lambda: everyone.columns(position)))  # noqa: B023 (called here)
+            snapshot = snapshot_of(ledger)
+            took.append(seconds(lambda: snapshot.columns))  # noqa: B023 (called here)
     shutil.rmtree(folder)
-    what = f"refresh of the snapshot by {_NEW:,} events, {options.events:,} there"
+    what = f"refresh of the column cache by {_NEW:,} events, {options.events:,} there"
     yield Figure(
         "refresh", what, "s", middle(took[1:]), at_most=_ASKED_SECONDS,
         note="opened and checked, the delta written and opened", all={"ours": took[1:]},

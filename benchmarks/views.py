@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.data import copied, fresh, ledger_of
-from benchmarks.everyone import everyone_of, moment_of, opened, population
+from benchmarks.everyone import moment_of, opened, population, snapshot_of
 from benchmarks.measure import Figure, Options, Ran, alternately, attempt_ledger, middle, seconds
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def _asked(options: Options, path: Path, views: Path) -> Iterator[Figure]:
     )  # fmt: skip
 
     with closing(sqlite3.connect(views)) as connection, opened(path) as ledger:
-        everyone, moment = everyone_of(ledger), moment_of(ledger)
-        everyone.columns(moment.position)
+        snapshot = snapshot_of(ledger)
+        assert snapshot.columns  # read before anything is measured
 
         def waiting() -> int:
             return len(connection.execute(_WAITING, (_EXAM, as_of, as_of)).fetchall())
@@ -90,7 +90,7 @@ def _asked(options: Options, path: Path, views: Path) -> Iterator[Figure]:
         mine, others = alternately(
             options.runs,
             lambda: seconds(waiting),
-            lambda: seconds(lambda: everyone.population(moment, scope=Scope(_EXAM))),
+            lambda: seconds(lambda: snapshot.everybody(Scope(_EXAM))),
         )
         count = waiting()
     yield Figure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.data import ledger_of
-from benchmarks.everyone import everyone_of, moment_of, opened, population
+from benchmarks.everyone import opened, population, snapshot_of
 from benchmarks.measure import Figure, Options, alternately, middle, seconds
 
 _SINCE = "2023-03-01T"
@@ -14,7 +14,7 @@ _SINCE = "2023-03-01T"
 
 def figures(options: Options) -> Iterator[Figure]:
     """Judge every sitting and every standing under waits of seven days."""
-    from replay.what_if import Draft, what_if
+    from replay.what_if import Draft
     from retake_policies import shipped
 
     path = ledger_of(options.events)
@@ -24,7 +24,7 @@ def figures(options: Options) -> Iterator[Figure]:
 
     def drafted() -> None:
         with opened(path) as ledger:
-            told["compared"] = what_if(everyone_of(ledger), moment_of(ledger), [draft])
+            told["compared"] = snapshot_of(ledger).what_if([draft])
 
     mine, replays = alternately(
         options.runs, lambda: seconds(drafted), lambda: seconds(lambda: population(path))

@@ -31,6 +31,7 @@ from replay.read_model.compare import Difference
 from replay.read_model.follow import Ways
 from replay.read_model.rebuild import rebuild
 from replay.read_model.store import Views
+from replay.snapshot import Engine
 
 Say: TypeAlias = Callable[[str], None]
 Answer: TypeAlias = dict[str, Any]
@@ -106,7 +107,7 @@ def _everything(ledger: Ledger, rows: Sequence[Recorded], said: Say) -> Iterator
 
 def _columns(ledger: Ledger, said: Say) -> Iterator[object]:
     """Yield what the column cache holds."""
-    columns = ColumnCache(ledger, cache_folder(), workers=1, say=said).columns(
+    columns = ColumnCache(ledger, Engine(cache_folder(), workers=1, say=said)).columns(
         ledger.head().position
     )
     yield columns.position, columns.exams, columns.certifications

@@ -94,9 +94,7 @@ def fold_functions() -> list[Callable[..., Any]]:
 class Kernels(NamedTuple):
     """The compiled loops of `replay.kernels`; they release the interpreter's lock."""
 
-    stand_all: Callable[..., None]
-    judge_sittings: Callable[..., int]
-    stand_each: Callable[..., None]
+    answer_each: Callable[..., None]
     stretch_all: Callable[..., tuple[int, int]]
     number_sittings: Callable[..., int]
 
@@ -106,6 +104,7 @@ _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
     kernels.next_fact,
     kernels.first_sitting,
     kernels.same_stretch,
+    kernels.ordinal_at,
 )
 """What the loops share among themselves."""
 

@@ -1,4 +1,4 @@
-"""Asking about everybody: one ledger's columns, catalogue and compiled fold at hand."""
+"""Asking about everybody: what is left for callers that do not ask a snapshot yet."""
 
 from __future__ import annotations
 
@@ -7,65 +7,48 @@ from pathlib import Path
 import pyarrow as pa
 
 from ledger.ledger import Ledger
-from ledger.own_folder import NotOurs
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
-from replay.columns.build import Columns, Progress, passing
-from replay.columns.cache import ColumnCache, Say
-from replay.compiled import Kernels, kernels_in
-from replay.population import EVERYBODY, Scope, population
+from replay.columns.build import Columns, Progress
+from replay.compiled import Kernels, Say
+from replay.population import EVERYBODY, Scope
+from replay.snapshot import Engine, Shared, Snapshot
 
 
 class Everyone:
-    """Answers questions about the whole population of one ledger.
-
-    `cache` is a folder for compiled code, so that only the first run ever
-    pays for compiling; None keeps nothing. With `snapshot` the columns are
-    kept beside the ledger and brought up to date; without, they are read anew.
-    """
+    """Answers questions about the whole population of one ledger."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger | None = None,
         *,
-        cache: Path | None,
+        cache: Path | None = None,
         snapshot: bool = True,
         workers: int = 2,
         say: Say = lambda sentence: None,
         progress: Progress = lambda facts: None,
+        shared: Shared | None = None,
     ) -> None:
         """Ask against an open ledger; it stays the caller's to close."""
-        self.ledger = ledger
-        self.workers = workers
-        self._cache = cache
-        self._column_cache = ColumnCache(ledger, cache, workers=workers, say=say, progress=progress)
-        self._keep = snapshot
-        self._progress = progress
-        self._say = say
-        self._columns: Columns | None = None
+        if shared is None:
+            assert ledger is not None
+            shared = Shared(ledger, Engine(cache, workers, snapshot, say, progress))
+        self.ledger = shared.ledger
+        self.workers = shared.engine.workers
+        self._shared = shared
+
+    def at(self, moment: Moment) -> Snapshot:
+        """Return the ledger at a moment."""
+        return Snapshot(self.ledger, moment, shared=self._shared)
 
     @property
     def kernels(self) -> Kernels:
         """The compiled loops."""
-        return kernels_in(self._cache, self._say)
+        return self.at(Moment(0, None, 0)).kernels
 
     def columns(self, position: int) -> Columns:
-        """Return columns that reach a position at least.
-
-        Where the folder beside the ledger cannot be written to, they are read
-        anew, which is said.
-        """
-        if self._columns is None or self._columns.position < position:
-            self._columns = self._read(position)
-        return self._columns
-
-    def _read(self, position: int) -> Columns:
-        if self._keep:
-            try:
-                return self._column_cache.columns(position)
-            except (NotOurs, OSError) as problem:
-                self._say(f"no column cache is kept beside the ledger: {problem}")
-        return passing(self.ledger, position, workers=self.workers, progress=self._progress)
+        """Return columns that reach a position at least."""
+        return self._shared.columns(position)
 
     def catalogue(self, columns: Columns, position: int) -> Catalogue:
         """Return the catalogue up to a position, numbered as the columns are."""
@@ -74,12 +57,4 @@ class Everyone:
 
     def population(self, moment: Moment, *, scope: Scope = EVERYBODY) -> pa.Table:
         """Return everybody's standing at a moment: the table of `population.SCHEMA`."""
-        columns = self.columns(moment.position)
-        return population(
-            columns,
-            self.catalogue(columns, moment.position),
-            moment,
-            self.kernels,
-            scope=scope,
-            workers=self.workers,
-        )
+        return self.at(moment).everybody(scope)

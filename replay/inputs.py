@@ -40,8 +40,7 @@ from replay.input_rows import (
     recorded,
     request,
 )
-from replay.numbered import Numbered, counted_before, numbered
-from replay.population import Scope, over_parts, wanted_groups, words
+from replay.population import Scope, counted_before, over_parts, sittings_of, wanted_groups, words
 from replay.violations import violations
 
 _SITTINGS = schema_of(SITTINGS)
@@ -78,16 +77,17 @@ class InputsAt:
     @cached_property
     def violations(self) -> pa.Table:
         """Sittings taken while not eligible."""
-        return violations(self.everyone, self.moment, scope=self.scope)
+        return violations(self.everyone.at(self.moment), self.scope)
 
     @cached_property
     def sittings(self) -> pa.Table:
         """Every visible sitting, with its place in its series and the wait before it."""
-        columns = self.everyone.columns(self.moment.position)
+        snapshot = self.everyone.at(self.moment)
+        columns = snapshot.columns
 
         def fold(part: Part, skip: Ints | None) -> pa.Table:
             wanted = wanted_groups(part, skip, columns, self.scope)
-            found = numbered(part, self.catalogue, self.moment, self.everyone.kernels, wanted)
+            found: Any = sittings_of(snapshot, part, wanted, ordinals=True)
             position = np.asarray(part.sittings.position)
             time = np.asarray(part.sittings.time)
             before = counted_before(found.group, found.ordinal)
@@ -116,7 +116,7 @@ class InputsAt:
 
         return over_parts(columns, fold, self.everyone.workers)
 
-    def waits(self, part: Part, found: Numbered, before: Ints) -> Ints:
+    def waits(self, part: Part, found: Any, before: Ints) -> Ints:
         """Return for each retake until when the wait after the sitting before it ran, else NONE.
 
         By the policy in force at the retake's own start. After a pass there is none.

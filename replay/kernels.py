@@ -36,28 +36,6 @@ class Groups(NamedTuple):
     grant_offset: Sequence[int]
 
 
-class Stood(NamedTuple):
-    """The standing of each group; status -1 where there is none to give."""
-
-    status: list[int]
-    eligible_from: list[int]
-    in_series: list[int]
-    period_end: list[int]
-    last_sitting_at: list[int]
-    last_outcome: list[int]
-
-
-class Sat(NamedTuple):
-    """Each sitting as it was judged at its own start, without itself; by sitting row."""
-
-    row: list[int]
-    """The row that opened it."""
-    group: list[int]
-    status: list[int]
-    eligible_from: list[int]
-    waived: list[int]
-
-
 class Questions(NamedTuple):
     """Questions about groups, each with a moment of its own; parallel."""
 
@@ -75,8 +53,13 @@ class Answers(NamedTuple):
     status: list[int]
     eligible_from: list[int]
     waived: list[int]
+    """The reasons that an active grant waived, as bits."""
     sittings: list[int]
-    """How many sittings were visible."""
+    """How many sittings were visible; the two columns about the last are NONE without one."""
+    in_series: list[int]
+    period_end: list[int]
+    last_sitting_at: list[int]
+    last_outcome: list[int]
 
 
 class Stretches(NamedTuple):
@@ -126,108 +109,41 @@ def question(groups: Groups, g: int, as_of: int, known: int) -> Question:
     )
 
 
-def stand_all(
+def answer_each(
     rows: SittingRows,
     groups: Groups,
     facts: Facts,
-    wanted: Sequence[int],
-    first: int,
-    end: int,
-    as_of: int,
-    known: int,
-    scratch: Sittings,
-    out: Stood,
-) -> None:
-    """Give the standing at (as_of, known) of groups first to end whose `wanted` is 1.
-
-    A group with no visible sitting has none. `scratch` has room for the
-    longest group, `out` for all groups.
-    """
-    for g in range(first, end):
-        out.status[g] = -1
-        if wanted[g] == 0:
-            continue
-        q = question(groups, g, as_of, known)
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, -1, scratch)
-        if n == 0:
-            continue
-        judged = verdict_at(facts, q, scratch, n, as_of)
-        verdict = judged.verdict
-        out.last_sitting_at[g] = scratch.start[n - 1]
-        out.last_outcome[g] = scratch.outcome[n - 1]
-        out.status[g] = verdict.status
-        out.in_series[g] = verdict.in_series
-        out.period_end[g] = verdict.period_end
-        out.eligible_from[g] = first_eligible(facts, q, scratch, n, judged)
-
-
-def judge_sittings(
-    rows: SittingRows,
-    groups: Groups,
-    facts: Facts,
-    wanted: Sequence[int],
-    first: int,
-    end: int,
-    as_of: int,
-    known: int,
-    known_then: Sequence[int],
+    questions: Questions,
     ahead: int,
-    sat: Sittings,
-    scratch: Sittings,
-    out: Sat,
-    at: int,
-) -> int:
-    """Judge every sitting visible at (as_of, known) of groups first to end at its own start.
-
-    "Judged by the policy in force at the sitting", without itself (spec
-    section 7, reading 13). `known_then` gives for each row the position that
-    was known at its time; empty: judged with what is known at `known`. With
-    `ahead` 1, `eligible_from` is looked for too. Writes to `out` from `at` on;
-    returns where it ended.
-    """
-    for g in range(first, end):
-        if wanted[g] == 0:
-            continue
-        lo, hi = groups.lo[g], groups.hi[g]
-        there = gather(rows, lo, hi, as_of, known, -1, sat)
-        for s in range(there):
-            start, opened_by = sat.start[s], sat.opened_by[s]
-            position = known_then[opened_by] if len(known_then) > 0 else known
-            q = question(groups, g, start, position)
-            n = gather(rows, lo, hi, start, position, sat.key[s], scratch)
-            judged = verdict_at(facts, q, scratch, n, start)
-            out.row[at] = opened_by
-            out.group[at] = g
-            out.status[at] = judged.verdict.status
-            out.waived[at] = judged.verdict.waived
-            out.eligible_from[at] = NONE
-            if ahead == 1:
-                out.eligible_from[at] = first_eligible(facts, q, scratch, n, judged)
-            at += 1
-    return at
-
-
-def stand_each(
-    rows: SittingRows,
-    groups: Groups,
-    facts: Facts,
-    asked: Questions,
     scratch: Sittings,
     out: Answers,
 ) -> None:
-    """Answer each question on its own, about any group at any (as_of, known)."""
-    for i in range(len(asked.group)):
-        g, as_of, known = asked.group[i], asked.as_of[i], asked.known[i]
+    """Answer each question on its own, about any group at any (as_of, known).
+
+    With `ahead` 1, `eligible_from` is looked for too, else it is NONE. `scratch` has room for the
+    longest group.
+    """
+    for i in range(len(questions.group)):
+        g, as_of, known = questions.group[i], questions.as_of[i], questions.known[i]
         out.status[i], out.eligible_from[i], out.waived[i], out.sittings[i] = -1, NONE, 0, 0
+        out.in_series[i], out.period_end[i] = 0, NONE
+        out.last_sitting_at[i], out.last_outcome[i] = NONE, 0
         if g < 0:
             continue
         q = question(groups, g, as_of, known)
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, asked.without[i], scratch)
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, questions.without[i], scratch)
         judged = verdict_at(facts, q, scratch, n, as_of)
-        out.status[i] = judged.verdict.status
-        out.waived[i] = judged.verdict.waived
+        verdict = judged.verdict
+        out.status[i] = verdict.status
+        out.waived[i] = verdict.waived
         out.sittings[i] = n
-        out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+        out.in_series[i] = verdict.in_series
+        out.period_end[i] = verdict.period_end
+        if n > 0:
+            out.last_sitting_at[i] = scratch.start[n - 1]
+            out.last_outcome[i] = scratch.outcome[n - 1]
+        if ahead == 1:
+            out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
 
 
 def next_fact(
@@ -340,6 +256,29 @@ def stretch_all(
     return end, at
 
 
+def ordinal_at(
+    rows: SittingRows,
+    groups: Groups,
+    g: int,
+    facts: Facts,
+    start: int,
+    known: int,
+    key: int,
+    scratch: Sittings,
+) -> int:
+    """Return the place in its series of the sitting of a key that began at `start`, 0 for none."""
+    q = question(groups, g, start, known)
+    setting = setting_at(facts, q, start)
+    ordinal = 0
+    if setting.version >= 0:
+        n = gather(rows, groups.lo[g], groups.hi[g], start, known, -1, scratch)
+        walk(facts, q, rules_at(facts.rules, setting.version), scratch, n, start)
+        for k in range(n):
+            if scratch.key[k] == key:
+                ordinal = scratch.ordinal[k]
+    return ordinal
+
+
 def number_sittings(
     rows: SittingRows,
     groups: Groups,
@@ -349,13 +288,15 @@ def number_sittings(
     end: int,
     as_of: int,
     known: int,
+    ordinals: int,
     sat: Sittings,
     scratch: Sittings,
     out: Numbered,
 ) -> int:
-    """Describe every sitting visible at (as_of, known), in the order of `judge_sittings`.
+    """Describe every sitting visible at (as_of, known) of groups first to end whose `wanted` is 1.
 
-    The ordinal is the one it had when it began, itself among the sittings. Returns how many.
+    In the order of groups, starts and positions. With `ordinals` 1 the ordinal is the one that it
+    had when it began, itself among the sittings; else 0. Returns how many there are.
     """
     at = 0
     for g in range(first, end):
@@ -365,15 +306,9 @@ def number_sittings(
         there = gather(rows, lo, hi, as_of, known, -1, sat)
         for s in range(there):
             start = sat.start[s]
-            q = question(groups, g, start, known)
             ordinal = 0
-            setting = setting_at(facts, q, start)
-            if setting.version >= 0:
-                n = gather(rows, lo, hi, start, known, -1, scratch)
-                walk(facts, q, rules_at(facts.rules, setting.version), scratch, n, start)
-                for k in range(n):
-                    if scratch.key[k] == sat.key[s]:
-                        ordinal = scratch.ordinal[k]
+            if ordinals == 1:
+                ordinal = ordinal_at(rows, groups, g, facts, start, known, sat.key[s], scratch)
             out.row[at] = sat.opened_by[s]
             out.group[at] = g
             out.number[at] = s + 1

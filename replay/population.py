@@ -1,25 +1,27 @@
-"""Everybody's standing at one moment: the compiled fold over columns."""
+"""Everybody at one moment: the compiled fold over columns, and the table of standings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledger.store.scans import Clock
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, OUTCOMES, Facts, Sittings
 from projections.fold.rules import STATUSES
-from projections.standing import Moment
 from replay.columns.build import Columns
 from replay.columns.part import Ints, Part, places, replaced
-from replay.compiled import Kernels
-from replay.kernels import Groups, Stood
+from replay.kernels import Answers, Groups, Numbered, Questions
+from replay.snapshot import Snapshot
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from replay.compiled import Kernels  # which takes the compiler with it
+
 INSTANT = pa.timestamp("us", tz="UTC")
 
 SCHEMA = pa.schema(
@@ -48,32 +50,37 @@ class Scope(NamedTuple):
 EVERYBODY = Scope()
 
 
-def population(
-    columns: Columns,
-    catalogue: Catalogue,
-    moment: Moment,
-    kernels: Kernels,
-    *,
-    scope: Scope = EVERYBODY,
-    workers: int = 2,
-) -> pa.Table:
+def everybody(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
     """Return one row for each candidate and exam with a visible sitting, sorted by both.
 
-    A table of `SCHEMA`. `columns` must reach `moment.position`, `catalogue`
-    too, and number exams and certifications as the columns do (see
-    `catalogue_for`). The same rows for any number of workers.
+    A table of `SCHEMA`; the same rows for any number of workers.
     """
+    columns = snapshot.columns
 
-    def fold(part: Part, skip: Ints | None) -> pa.Table:
-        stood = stand(part, catalogue, moment, kernels, wanted_groups(part, skip, columns, scope))
-        return table_of(part, columns, stood)
+    def fold(part: Part, wanted: Ints) -> pa.Table:
+        return table_of(part, columns, stand(snapshot, part, wanted))
 
-    return over_parts(columns, fold, workers)
+    return over_groups(snapshot, scope, fold)
 
 
 def with_status(table: pa.Table, statuses: Sequence[str]) -> pa.Table:
     """Keep the rows of some statuses."""
     return table.filter(pc.is_in(table["status"], value_set=pa.array(statuses, pa.string())))
+
+
+def over_groups(
+    snapshot: Snapshot, scope: Scope, fold: Callable[[Part, Ints], pa.Table]
+) -> pa.Table:
+    """Fold each part's groups to a table and put the tables together, sorted by candidate.
+
+    The fold is called with a part and, of each of its groups, 1 or 0 for whether it is asked about.
+    """
+    columns, _ = snapshot.columns, snapshot.catalogue  # laid out once, before threads need them
+
+    def fold_part(part: Part, skip: Ints | None) -> pa.Table:
+        return fold(part, wanted_groups(part, skip, columns, scope))
+
+    return over_parts(columns, fold_part, snapshot.engine.workers)
 
 
 def over_parts(
@@ -123,32 +130,143 @@ def wanted_groups(part: Part, skip: Ints | None, columns: Columns, scope: Scope)
     return wanted
 
 
-def stand(
-    part: Part, catalogue: Catalogue, moment: Moment, kernels: Kernels, wanted: Ints
-) -> Stood:
-    """Fold the groups of one part that are wanted."""
-    groups = len(part.group_exam)
-    out = Stood(
-        status=np.empty(groups, dtype=np.int8),  # type: ignore[arg-type]
-        eligible_from=np.empty(groups, dtype=np.int64),  # type: ignore[arg-type]
-        in_series=np.empty(groups, dtype=np.int32),  # type: ignore[arg-type]
-        period_end=np.empty(groups, dtype=np.int64),  # type: ignore[arg-type]
-        last_sitting_at=np.empty(groups, dtype=np.int64),  # type: ignore[arg-type]
-        last_outcome=np.empty(groups, dtype=np.int8),  # type: ignore[arg-type]
-    )
-    kernels.stand_all(
-        part.sittings,
-        groups_of(part),
-        facts_of(part, catalogue),
-        wanted,
-        0,
-        groups,
-        moment.as_of,
-        moment.position,
-        scratch_for(part),
-        out,
-    )
-    return out
+# -- what the kernels say of a part
+
+
+class PartFold:
+    """A part laid out for the compiled fold, with the catalogue that it is judged by."""
+
+    def __init__(self, part: Part, catalogue: Catalogue, kernels: Kernels) -> None:
+        self.part = part
+        self.groups = groups_of(part)
+        self.facts = facts_of(part, catalogue)
+        self.kernels = kernels
+
+    def answers(
+        self,
+        group: Ints,
+        as_of: Ints | int,
+        known: Ints | int,
+        without: Ints | int = -1,
+        *,
+        ahead: bool = True,
+    ) -> Answers:
+        """Answer questions about groups (-1: none), each as of and as known at its own moment.
+
+        `without` is the key of a sitting to leave out, -1 for none. With `ahead`, `eligible_from`
+        is looked for. Columns of numbers, parallel to `group`.
+        """
+        size = len(group)
+        columns: Any = [
+            np.ascontiguousarray(np.broadcast_to(column, size), dtype=np.int64)
+            for column in (group, as_of, known, without)
+        ]
+        out: Any = Answers(*_empty(Answers, size))
+        questions, scratch = Questions(*columns), scratch_for(self.part)
+        self.kernels.answer_each(
+            self.part.sittings, self.groups, self.facts, questions, int(ahead), scratch, out
+        )
+        return out  # type: ignore[no-any-return]
+
+    def sittings(self, wanted: Ints, as_of: int, known: int, *, ordinals: bool = True) -> Numbered:
+        """Return each visible sitting of the wanted groups; its ordinal only if asked for.
+
+        Columns of numbers, in the order of groups, starts and positions.
+        """
+        out: Any = Numbered(*_empty(Numbered, len(self.part.sittings.kind)))
+        count = self.kernels.number_sittings(
+            self.part.sittings,
+            self.groups,
+            self.facts,
+            wanted,
+            0,
+            len(wanted),
+            as_of,
+            known,
+            int(ordinals),
+            scratch_for(self.part),
+            scratch_for(self.part),
+            out,
+        )
+        return Numbered(*(column[:count] for column in out))
+
+
+def part_fold(snapshot: Snapshot, part: Part) -> PartFold:
+    """Lay a part out to be judged by a snapshot's catalogue, numbered as its columns are."""
+    assert snapshot.columns is not None
+    return PartFold(part, snapshot.catalogue, snapshot.kernels)
+
+
+def _empty(columns: Any, size: int) -> list[Any]:
+    return [np.empty(size, dtype=np.int64) for _ in columns._fields]
+
+
+class Stood(NamedTuple):
+    """The standing of each group of a part; status -1 where there is none. Parallel columns."""
+
+    status: Ints
+    eligible_from: Ints
+    in_series: Ints
+    period_end: Ints
+    last_sitting_at: Ints
+    last_outcome: Ints
+
+
+def stand(snapshot: Snapshot, part: Part, wanted: Ints) -> Stood:
+    """Return the standing of each group that is wanted and has a visible sitting."""
+    asked = np.flatnonzero(wanted)
+    answers: Any = part_fold(snapshot, part).answers(asked, snapshot.as_of, snapshot.position)
+    there = answers.sittings > 0
+    stood = Stood(*_empty(Stood, len(wanted)))
+    stood.status[:] = -1
+    for name in Stood._fields:
+        getattr(stood, name)[asked[there]] = getattr(answers, name)[there]
+    return stood
+
+
+def sittings_of(
+    snapshot: Snapshot, part: Part, wanted: Ints, *, ordinals: bool = False
+) -> Numbered:
+    """Return each visible sitting of the wanted groups: see `PartFold.sittings`."""
+    fold = part_fold(snapshot, part)
+    return fold.sittings(wanted, snapshot.as_of, snapshot.position, ordinals=ordinals)
+
+
+def judge(
+    snapshot: Snapshot,
+    part: Part,
+    sittings: Numbered,
+    *,
+    then: Clock | None = None,
+    ahead: bool = False,
+) -> Answers:
+    """Judge sittings, each at its own start and without itself (spec section 7, reading 13).
+
+    By what the snapshot knows; with `then`, by what was known when each began, its own policy and
+    catalogue too. With `ahead`, also from when the candidate would have been eligible.
+    """
+    columns: Any = sittings
+    known: Any = snapshot.position
+    if then is not None:
+        known = then.position_at(np.asarray(part.sittings.time)[columns.row], known)
+    without = np.asarray(part.sittings.key)[columns.row]
+    fold = part_fold(snapshot, part)
+    return fold.answers(columns.group, columns.start, known, without, ahead=ahead)
+
+
+def counted_before(group: Ints, ordinal: Ints) -> Ints:
+    """Return for each retake the counted sitting before it, -1 for what is no retake.
+
+    A retake is a counted sitting with an ordinal above 1 (spec section 4), so that the counted one
+    before it is in the same group and series.
+    """
+    at = np.arange(len(group))
+    counted = np.where(ordinal > 0, at, -1)
+    last = np.maximum.accumulate(counted) if len(at) else counted
+    before: Ints = np.append(-1, last[:-1])[: len(at)]
+    there = (ordinal > 1) & (before >= 0)
+    there[there] = group[before[there]] == group[there]
+    return np.where(there, before, -1)
 
 
 def groups_of(part: Part) -> Groups:
@@ -165,22 +283,29 @@ def groups_of(part: Part) -> Groups:
 
 def facts_of(part: Part, catalogue: Catalogue) -> Facts:
     """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
-    return Facts(
-        part.certifications,
-        part.grants,
-        as_columns(catalogue.definitions),
-        as_columns(catalogue.milestones),
-        as_columns(catalogue.defined),
-        as_columns(catalogue.versions),
-        as_columns(catalogue.rules),
-    )
+    return Facts(part.certifications, part.grants, *_as_columns(catalogue))
 
 
-def as_columns(rows: T) -> T:
-    """Turn the sequences of a named tuple into columns of 64-bit integers."""
-    sequences: Any = rows
-    columns: T = type(sequences)(*(np.array(column, dtype=np.int64) for column in sequences))
-    return columns
+def _as_columns(catalogue: Catalogue) -> list[Any]:
+    """Return a catalogue's tables as columns of 64-bit integers, made once for many questions."""
+    for one, made in tuple(_made):
+        if one is catalogue:
+            return made
+    tables: tuple[Any, ...] = (
+        catalogue.definitions, catalogue.milestones, catalogue.defined, catalogue.versions,
+        catalogue.rules,
+    )  # fmt: skip
+    made = [
+        type(table)(*(np.array(column, dtype=np.int64) for column in table)) for table in tables
+    ]
+    _made.append((catalogue, made))
+    del _made[:-_KEPT]
+    return made
+
+
+_KEPT = 2
+_made: list[tuple[Catalogue, list[Any]]] = []
+"""The catalogues that were asked about last: a draft's and that in force in turn."""
 
 
 def scratch_for(part: Part) -> Sittings:
@@ -192,28 +317,32 @@ def scratch_for(part: Part) -> Sittings:
 
 def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:
     """Turn the standings of a part's groups into rows of `SCHEMA`."""
-    status: Any = stood.status
-    there = np.flatnonzero(status >= 0)
-    code = status[there]
+    there = np.flatnonzero(stood.status >= 0)
+    code = stood.status[there]
     return pa.table(
         [
-            part.candidates.take(pa.array(part.group_candidate[there])),
-            words(part.group_exam[there], columns.exams),
+            *candidate_and_exam(part, columns, there),
             words(code, STATUSES),
             pa.array(code == 0),
             instants(stood.eligible_from, there),
-            pa.array(np.asarray(stood.in_series)[there]),
+            pa.array(stood.in_series[there], pa.int32()),
             instants(stood.period_end, there),
             instants(stood.last_sitting_at, there),
-            words(np.asarray(stood.last_outcome)[there], OUTCOMES),
+            words(stood.last_outcome[there], OUTCOMES),
         ],
         schema=SCHEMA,
     )
 
 
+def candidate_and_exam(part: Part, columns: Columns, groups: Ints) -> list[pa.Array]:
+    """Return the candidates and the exams of some groups of a part."""
+    candidates = part.candidates.take(pa.array(part.group_candidate[groups]))
+    return [candidates, words(part.group_exam[groups], columns.exams)]
+
+
 def words(numbers: Ints, names: Sequence[str]) -> pa.Array:
-    """Return the names of numbers."""
-    return pa.array(names, pa.string()).take(pa.array(numbers))
+    """Return the names of numbers, null for a negative one."""
+    return pa.array(names, pa.string()).take(pa.array(numbers, mask=numbers < 0))
 
 
 def instants(column: Any, rows: Ints) -> pa.Array:

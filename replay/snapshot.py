@@ -76,17 +76,24 @@ class Snapshot:
     Nothing is read before it is asked for. The ledger stays the caller's to close.
     """
 
-    def __init__(self, ledger: Ledger, moment: Moment, engine: Engine = Engine()) -> None:
-        """Bind an open ledger at a moment that is resolved already (see `snapshot_at`)."""
-        self._read = _Read(ledger, engine)
+    def __init__(
+        self,
+        ledger: Ledger,
+        moment: Moment,
+        engine: Engine = Engine(),
+        *,
+        shared: Shared | None = None,
+    ) -> None:
+        """Bind an open ledger at a moment that is resolved already (see `snapshot_at`).
+
+        `shared` is what its other snapshots have read.
+        """
+        self._read = shared or Shared(ledger, engine)
         self.moment = moment
 
     def at(self, moment: Moment) -> Snapshot:
         """Return the same ledger at another moment; what one has read serves the other."""
-        other = Snapshot.__new__(Snapshot)
-        other._read = self._read
-        other.moment = moment
-        return other
+        return Snapshot(self.ledger, moment, shared=self._read)
 
     def bind(self, as_of: int, known: Known = HEAD, *, now: int) -> Snapshot:
         """Return the same ledger at an instant, on the knowledge of another: see `snapshot_at`."""
@@ -125,19 +132,18 @@ class Snapshot:
         reads `columns` first.
         """
         if "columns" in self.__dict__:
-            return self._numbered
+            return self._read.catalogue(self.position, self.columns)
         return self._read.catalogue(self.position)
-
-    @cached_property
-    def _numbered(self) -> Catalogue:
-        return catalogue_of(self.entries, self.columns.exams, self.columns.certifications)
 
     # -- one candidate: from the events, never from a table
 
     def history(self, candidate: str, exam: str | None = None) -> History:
         """Return what is known of a candidate, laid out for one exam or for all."""
-        rows = self.ledger.stream(f"candidate/{candidate}", upto=self.position, exam=exam)
-        return history_of(rows, self.catalogue, exam)
+        return history_of(self.events(candidate, exam), self.catalogue, exam)
+
+    def events(self, candidate: str, exam: str | None = None) -> list[Recorded]:
+        """Return what is known of a candidate, by position; of one exam what may bear on it."""
+        return self._read.events(candidate, self.position, exam)
 
     def standing(self, candidate: str, exam: str, *, show: Show = IN_UTC) -> Standing:
         """Return one candidate's standing for one exam.
@@ -165,28 +171,37 @@ class Snapshot:
 
         Where the folder of the column cache cannot be written to they are read anew, which is said.
         """
-        return self._read.everyone.columns(self.position)
+        return self._read.columns(self.position)
 
     @property
     def kernels(self) -> Kernels:
         """The compiled loops."""
-        return self._read.everyone.kernels
+        kernels: Kernels = _many("kernels_in")(self.engine.cache, self.engine.say)
+        return kernels
 
     def everybody(self, scope: Scope | None = None) -> pa.Table:
         """Return everybody's standing: a table of `replay.population.SCHEMA`."""
-        return self._read.everyone.population(self.moment, scope=scope or scope_of())
+        return _many("everybody")(self, scope or scope_of())
+
+    def supposing(self, facts: Sequence[Recorded]) -> Snapshot:
+        """Return the ledger as if it held further facts, at positions that it has not."""
+        supposed: Snapshot = _many("supposing")(self, facts)
+        return supposed
 
     def violations(self, scope: Scope | None = None) -> pa.Table:
         """Return the sittings taken while not eligible: a table of `replay.violations.SCHEMA`."""
-        return _many("violations")(self._read.everyone, self.moment, scope=scope or scope_of())
+        return _many("violations")(self, scope or scope_of())
 
     def diff(self, other: Snapshot, scope: Scope | None = None) -> pa.Table:
         """Return whose standing differs at another moment, and through which events.
 
-        A table of `replay.differences.CHANGED`: from this snapshot's moment to the other's.
+        A table of `replay.diff.CHANGED`: from this snapshot's moment to the other's.
         """
-        everyone = self._read.everyone
-        return _many("differences")(everyone, self.moment, other.moment, scope=scope or scope_of())
+        return _many("diff")(self, other, scope or scope_of())
+
+    def impact(self, rehearsed: Sequence[Recorded]) -> pa.Table:
+        """Return whose standing further facts would change: see `replay.diff.impact`."""
+        return _many("impact")(self, rehearsed)
 
     def what_if(
         self,
@@ -200,9 +215,7 @@ class Snapshot:
         Sittings before `since`, microseconds UTC, are not judged.
         """
         made = [_many("Draft")(*draft) for draft in drafts]
-        compared: Compared = _many("what_if")(
-            self._read.everyone, self.moment, made, since=since, scope=scope or scope_of()
-        )
+        compared: Compared = _many("what_if")(self, made, since=since, scope=scope or scope_of())
         return compared
 
     # -- outputs: what leaves with a receipt
@@ -293,7 +306,7 @@ def recorded_at(ledger: Ledger, position: int) -> int | None:
     return None if row is None else row.recorded_at
 
 
-class _Read:
+class Shared:
     """What the snapshots of one ledger share: what was read of it once.
 
     The catalogue is read once and then only brought up to date. Its entries carry their positions,
@@ -304,37 +317,51 @@ class _Read:
     def __init__(self, ledger: Ledger, engine: Engine) -> None:
         self.ledger = ledger
         self.engine = engine
-        self._laid_out: tuple[int, list[Recorded], Catalogue] = (0, [], catalogue_of(()))
-
-    def catalogue(self, position: int) -> Catalogue:
-        """Return a catalogue that holds at least every entry up to a position."""
-        return self._reaching(position)[2]
+        self._entries: tuple[int, list[Recorded]] = (0, [])
+        self._columns: Columns | None = None
+        self._catalogues: list[tuple[list[Recorded], Columns | None, Catalogue]] = []
 
     def entries(self, position: int) -> list[Recorded]:
         """Return the entries up to a position and no later ones."""
-        return [row for row in self._reaching(position)[1] if row.position <= position]
+        return [row for row in self._reaching(position) if row.position <= position]
 
-    def _reaching(self, position: int) -> tuple[int, list[Recorded], Catalogue]:
-        upto, entries, catalogue = self._laid_out
+    def catalogue(self, position: int, columns: Columns | None = None) -> Catalogue:
+        """Return a catalogue that holds at least every entry up to a position.
+
+        Numbered as columns are, if they are given.
+        """
+        entries = self._reaching(position)
+        for of, numbered, catalogue in self._catalogues:
+            if of is entries and numbered is columns:
+                return catalogue
+        names = () if columns is None else (columns.exams, columns.certifications)
+        catalogue = catalogue_of(entries, *names)
+        self._catalogues = [*self._catalogues[-1:], (entries, columns, catalogue)]
+        return catalogue
+
+    def _reaching(self, position: int) -> list[Recorded]:
+        upto, entries = self._entries
         if position > upto:
             if fresh := self.ledger.catalogue(upto, position):
                 entries = [*entries, *fresh]
-                catalogue = catalogue_of(entries)
-            self._laid_out = (position, entries, catalogue)
-        return self._laid_out
+            self._entries = (position, entries)
+        return entries
+
+    def events(self, candidate: str, upto: int, exam: str | None = None) -> list[Recorded]:
+        """Return a candidate's events up to a position; of one exam what may bear on it."""
+        return self.ledger.stream(f"candidate/{candidate}", upto=upto, exam=exam)
 
     @cached_property
     def everyone(self) -> Everyone:
-        engine = self.engine
-        made: Everyone = _many("Everyone")(
-            self.ledger,
-            cache=engine.cache,
-            snapshot=engine.keep_columns,
-            workers=engine.workers,
-            say=engine.say,
-            progress=engine.progress,
-        )
+        """The same, for what does not ask a snapshot yet."""
+        made: Everyone = _many("Everyone")(shared=self)
         return made
+
+    def columns(self, position: int) -> Columns:
+        """Return columns that reach a position at least."""
+        if self._columns is None or self._columns.position < position:
+            self._columns = _many("columns_of")(self.ledger, position, self.engine)
+        return self._columns
 
 
 _MANY: Final[Mapping[str, str]] = {
@@ -343,8 +370,13 @@ _MANY: Final[Mapping[str, str]] = {
     "Everyone": "replay.everyone",
     "Parameters": "replay.receipts",
     "Scope": "replay.population",
+    "columns_of": "replay.columns.cache",
     "compute": "replay.outputs",
-    "differences": "replay.differences",
+    "diff": "replay.diff",
+    "everybody": "replay.population",
+    "impact": "replay.diff",
+    "kernels_in": "replay.compiled",
+    "supposing": "replay.supposing",
     "violations": "replay.violations",
     "what_if": "replay.what_if",
 }

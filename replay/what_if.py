@@ -11,24 +11,25 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from ledger.models import PolicyPublished
-from projections.catalogue import Catalogue, catalogue_of
+from projections.catalogue import Catalogue
 from projections.fold.catalogue import next_start
-from projections.fold.facts import NEVER
+from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
-from projections.standing import Moment
 from replay.columns.part import Ints, Part
-from replay.everyone import Everyone
+from replay.kernels import Numbered
 from replay.population import (
     EVERYBODY,
     INSTANT,
     Scope,
+    candidate_and_exam,
     instants,
-    over_parts,
+    judge,
+    over_groups,
+    sittings_of,
     stand,
-    wanted_groups,
     words,
 )
-from replay.sittings import judge
+from replay.snapshot import Snapshot
 from replay.violations import with_registrations
 
 SITTINGS = pa.schema(
@@ -81,72 +82,59 @@ class Compared(NamedTuple):
 
 
 def what_if(
-    everyone: Everyone,
-    moment: Moment,
+    snapshot: Snapshot,
     drafts: Sequence[Draft],
     *,
     since: int | None = None,
     scope: Scope = EVERYBODY,
 ) -> Compared:
-    """Fold everybody at a moment twice: as things are, and with drafts published as well.
+    """Fold everybody twice: as things are, and with drafts published as well.
 
     A draft counts as one more version of the policy of its id: from its
     effective_from on it takes the place of what is in force, also of a version
     of the same day, until that of a later day. Sittings are judged at their
-    start with what is known at the moment; those before `since` are left out.
+    start with what the snapshot knows; those before `since` are left out.
     Tables `SITTINGS` and `STANDINGS`, sorted by candidate, exam and start.
     """
-    columns = everyone.columns(moment.position)
-    published = everyone.ledger.catalogue(0, moment.position)
-    catalogue = everyone.catalogue(columns, moment.position)
-    drafted = catalogue_of(
-        [*published, *drafted_events(drafts)],
-        columns.exams,
-        columns.certifications,
-    )
-    kernels = everyone.kernels
+    published = snapshot.entries
+    drafted = snapshot.supposing(drafted_events(drafts))
+    columns = drafted.columns  # before either catalogue is asked for: then it is numbered alike
     judged: list[int] = []
     stood: list[int] = []
-    touched = exams_under(drafted, {draft.id for draft in drafts})
+    touched = exams_under(drafted.catalogue, {draft.id for draft in drafts})
 
-    def fold_sittings(part: Part, skip: Ints | None) -> pa.Table:
-        wanted = wanted_groups(part, skip, columns, scope)
-        under = np.isin(part.group_exam, touched)
-        now = judge(part, catalogue, moment, kernels, wanted)
-        start = np.asarray(part.sittings.time)[now.row]
-        past = start >= since if since is not None else np.ones(len(start), dtype=bool)
+    def fold_sittings(part: Part, wanted: Ints) -> pa.Table:
+        sittings: Any = sittings_of(snapshot, part, wanted)
+        past = sittings.start >= (NONE if since is None else since)
         judged.append(int(past.sum()))
-        # Under a draft only where it could make a difference: the rest was judged once for all.
-        then = judge(part, drafted, moment, kernels, wanted * under)
-        changes = under[now.group]
-        now, start, past = now.only(changes), start[changes], past[changes]
-        rows = np.flatnonzero(past & ((now.status == ELIGIBLE) != (then.status == ELIGIBLE)))
-        group = now.group[rows]
-        return pa.table(
-            {
-                "candidate": part.candidates.take(pa.array(part.group_candidate[group])),
-                "exam": words(part.group_exam[group], columns.exams),
-                "started_at": pa.array(start[rows]).cast(INSTANT),
-                "position": pa.array(np.asarray(part.sittings.position)[now.row[rows]]),
-                "change": words((now.status[rows] == ELIGIBLE).astype(np.int8), CHANGES),
-                "status": words(now.status[rows], STATUSES),
-                "status_draft": words(then.status[rows], STATUSES),
-            }
-        )
-
-    def fold_standings(part: Part, skip: Ints | None) -> pa.Table:
-        wanted = wanted_groups(part, skip, columns, scope)
-        under = np.isin(part.group_exam, touched)
-        now: Any = stand(part, catalogue, moment, kernels, wanted)
-        then: Any = stand(part, drafted, moment, kernels, wanted * under)
-        stood.append(int((now.status >= 0).sum()))
-        there = under & (now.status >= 0)
-        changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
-        rows = np.flatnonzero(there & changed)
+        # Only where a draft could make a difference: the rest comes out the same.
+        under = np.flatnonzero(past & np.isin(part.group_exam, touched)[sittings.group])
+        some: Any = Numbered(*(column[under] for column in sittings))
+        now: Any = judge(snapshot, part, some)
+        then: Any = judge(drafted, part, some)
+        rows = np.flatnonzero((now.status == ELIGIBLE) != (then.status == ELIGIBLE))
         return pa.table(
             [
-                part.candidates.take(pa.array(part.group_candidate[rows])),
-                words(part.group_exam[rows], columns.exams),
+                *candidate_and_exam(part, columns, some.group[rows]),
+                pa.array(some.start[rows]).cast(INSTANT),
+                pa.array(np.asarray(part.sittings.position)[some.row[rows]]),
+                words((now.status[rows] == ELIGIBLE).astype(np.int8), CHANGES),
+                words(now.status[rows], STATUSES),
+                words(then.status[rows], STATUSES),
+            ],
+            names=[*SITTINGS.names[:2], *SITTINGS.names[3:]],
+        )
+
+    def fold_standings(part: Part, wanted: Ints) -> pa.Table:
+        under = np.isin(part.group_exam, touched)
+        now = stand(snapshot, part, wanted)
+        then = stand(drafted, part, wanted * under)
+        stood.append(int((now.status >= 0).sum()))
+        changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
+        rows = np.flatnonzero(under & (now.status >= 0) & changed)
+        return pa.table(
+            [
+                *candidate_and_exam(part, columns, rows),
                 words(now.status[rows], STATUSES),
                 instants(now.eligible_from, rows),
                 words(then.status[rows], STATUSES),
@@ -155,14 +143,14 @@ def what_if(
             schema=STANDINGS,
         )
 
-    sittings = over_parts(columns, fold_sittings, everyone.workers)
-    standings = over_parts(columns, fold_standings, everyone.workers)
+    sittings = over_groups(snapshot, scope, fold_sittings)
+    standings = over_groups(snapshot, scope, fold_standings)
     return Compared(
-        sittings=with_registrations(everyone, sittings, SITTINGS),
+        sittings=with_registrations(snapshot, sittings, SITTINGS),
         standings=standings,
         judged=sum(judged),
         stood=sum(stood),
-        until=tuple(taken_over(drafted, moment, n) for n in draft_positions(drafts)),
+        until=tuple(taken_over(drafted, n) for n in draft_positions(drafts)),
         idle=tuple(draft.id for draft in drafts if draft.id not in followed(published)),
     )
 
@@ -199,11 +187,12 @@ def draft_positions(drafts: Sequence[Draft]) -> range:
     return range(1 - len(drafts), 1)
 
 
-def taken_over(drafted: Catalogue, moment: Moment, position: int) -> int | None:
-    """Give when a published version takes over from the draft at a position, None if none does."""
-    versions = drafted.versions
+def taken_over(drafted: Snapshot, position: int) -> int | None:
+    """Return when a published version takes over from the draft at a position, or None."""
+    catalogue = drafted.catalogue
+    versions = catalogue.versions
     draft = versions.position.index(position)
-    policy = drafted.policies[drafted.published[draft].policy.id]
+    policy = catalogue.policies[catalogue.published[draft].policy.id]
     first = next_start(
         versions.effective_from,
         versions.position,
@@ -211,7 +200,7 @@ def taken_over(drafted: Catalogue, moment: Moment, position: int) -> int | None:
         versions.lo[policy],
         versions.hi[policy],
         versions.effective_from[draft],
-        moment.position,
+        drafted.position,
     )
     return None if first == NEVER else first
 

@@ -18,7 +18,7 @@ from doorstep import Doorstep
 
 from projections.fold.rules import STATUSES
 from replay.columns import build
-from replay.differences import CHANGED
+from replay.diff import CHANGED
 from replay.population import SCHEMA
 from replay.violations import SCHEMA as VIOLATIONS
 

@@ -25,6 +25,7 @@ from replay.columns.build import Columns, passing
 from replay.columns.cache import ColumnCache, remove_columns
 from replay.columns.part import Part, between, columns_of, merge, read_part, split, write_part
 from replay.purging import purge
+from replay.snapshot import Engine
 
 EVENTS = facts()
 
@@ -85,7 +86,7 @@ def test_a_snapshot_holds_what_is_read_straight_from_the_ledger(
     ledger: Ledger, small_parts: None
 ) -> None:
     """Kept or not, cut or not, the columns are the same."""
-    kept = ColumnCache(ledger, CACHE).columns(500)
+    kept = ColumnCache(ledger, Engine(CACHE)).columns(500)
     assert len(kept.base) > 3
     assert kept.delta is None
     fresh = passing(ledger, 500)
@@ -96,7 +97,7 @@ def test_candidates_are_sorted_within_and_across_parts(ledger: Ledger, small_par
     """So that the table of the population comes out sorted."""
     names = [
         name
-        for part in ColumnCache(ledger, CACHE).columns(500).base
+        for part in ColumnCache(ledger, Engine(CACHE)).columns(500).base
         for name in part.candidates.to_pylist()
     ]
     assert names == sorted(set(names))
@@ -107,14 +108,14 @@ def test_a_snapshot_brought_up_to_date_is_a_snapshot_made_anew(
     ledger: Ledger, small_parts: None, step: int
 ) -> None:
     """Delta upon delta, compacted or rebuilt on the way: always the same columns."""
-    kept = ColumnCache(ledger, CACHE)
+    kept = ColumnCache(ledger, Engine(CACHE))
     kept.columns(500)
     for start in range(500, len(EVENTS), step):
         ledger.append(EVENTS[start : start + step], keep_recorded_at=True)
         if step > 1 or start % 10 == 0:
             kept.columns(ledger.head().position)
     head = ledger.head().position
-    columns = ColumnCache(ledger, CACHE).columns(head)
+    columns = ColumnCache(ledger, Engine(CACHE)).columns(head)
     assert columns.position == head == len(EVENTS)
     fresh = passing(ledger, head)
     same(whole(columns), renumbered(fresh, columns))
@@ -122,7 +123,7 @@ def test_a_snapshot_brought_up_to_date_is_a_snapshot_made_anew(
 
 def test_a_small_refresh_rewrites_no_base_part(ledger: Ledger) -> None:
     """One candidate's new facts are one small file."""
-    kept = ColumnCache(ledger, CACHE)
+    kept = ColumnCache(ledger, Engine(CACHE))
     kept.columns(500)
     folder = Path(f"{ledger.path}.columns")
     before = {path.name for path in folder.glob("*.arrow")}
@@ -187,15 +188,15 @@ def name_another_exam(folder: Path) -> None:
 )
 def test_damage_is_found_said_and_mended(ledger: Ledger, damage: Callable[[Path], None]) -> None:
     """A snapshot is never trusted over the ledger."""
-    good = whole(ColumnCache(ledger, CACHE).columns(500))
+    good = whole(ColumnCache(ledger, Engine(CACHE)).columns(500))
     damage(Path(f"{ledger.path}.columns"))
     said: list[str] = []
-    same(whole(ColumnCache(ledger, CACHE, say=said.append).columns(500)), good)
+    same(whole(ColumnCache(ledger, Engine(CACHE, say=said.append)).columns(500)), good)
     assert len(said) == 1
     assert "is damaged" in said[0]
     assert "it is rebuilt" in said[0]
     said.clear()
-    ColumnCache(ledger, CACHE, say=said.append).columns(500)
+    ColumnCache(ledger, Engine(CACHE, say=said.append)).columns(500)
     assert said == []
 
 
@@ -213,11 +214,11 @@ def test_a_snapshot_of_something_else_is_rebuilt_in_silence(
     ledger: Ledger, member: str, value: object
 ) -> None:
     """Another format, ledger or schema, or a ledger that was put back: that is no damage."""
-    good = whole(ColumnCache(ledger, CACHE).columns(500))
+    good = whole(ColumnCache(ledger, Engine(CACHE)).columns(500))
     path = Path(f"{ledger.path}.columns") / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {member: value}))
     said: list[str] = []
-    columns = ColumnCache(ledger, CACHE, say=said.append).columns(500)
+    columns = ColumnCache(ledger, Engine(CACHE, say=said.append)).columns(500)
     same(whole(columns), good)
     assert columns.position == 500
     assert said == []
@@ -230,13 +231,13 @@ def test_a_ledger_put_back_and_written_on_is_read_anew(tmp_path: Path) -> None:
     copy = path.read_bytes()
     with Ledger.open(path, clock=lambda: NOW) as ledger:
         ledger.append(EVENTS[400:500], keep_recorded_at=True)
-        ColumnCache(ledger, CACHE).columns(500)
+        ColumnCache(ledger, Engine(CACHE)).columns(500)
     path.write_bytes(copy)
     with Ledger.open(path, clock=lambda: NOW) as ledger:
         ledger.append(EVENTS[500:], keep_recorded_at=True)
         head = ledger.head().position
         said: list[str] = []
-        columns = ColumnCache(ledger, CACHE, say=said.append).columns(head)
+        columns = ColumnCache(ledger, Engine(CACHE, say=said.append)).columns(head)
         fresh = passing(ledger, head)
         same(whole(columns), renumbered(fresh, columns))
         assert said == []
@@ -244,12 +245,12 @@ def test_a_ledger_put_back_and_written_on_is_read_anew(tmp_path: Path) -> None:
 
 def test_what_a_dying_process_left_is_swept_away(ledger: Ledger) -> None:
     """Files that no manifest names are gone after the next refresh."""
-    ColumnCache(ledger, CACHE).columns(500)
+    ColumnCache(ledger, Engine(CACHE)).columns(500)
     folder = Path(f"{ledger.path}.columns")
     (folder / "0123456789abcdef.arrow").write_bytes(b"half")
     (folder / "0123456789abcdef.tmp").write_text("{}")
     ledger.append(EVENTS[500:510], keep_recorded_at=True)
-    ColumnCache(ledger, CACHE).columns(510)
+    ColumnCache(ledger, Engine(CACHE)).columns(510)
     assert not list(folder.glob("0123456789abcdef*"))
 
 
@@ -258,9 +259,11 @@ import sys
 from pathlib import Path
 from ledger.ledger import Ledger
 from replay.columns.cache import ColumnCache
+from replay.snapshot import Engine
 ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
 said = []
-columns = ColumnCache(ledger, Path(sys.argv[2]), say=said.append).columns(ledger.head().position)
+engine = Engine(Path(sys.argv[2]), say=said.append)
+columns = ColumnCache(ledger, engine).columns(ledger.head().position)
 print(columns.position, sum(len(part.candidates) for part in columns.base), said)
 """
 
@@ -285,13 +288,13 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(ledger: Ledger) -> None:
     """Whoever asks goes on without a snapshot."""
     Path(f"{ledger.path}.columns").write_text("in the way")
     with pytest.raises(OSError, match="Not a directory"):
-        ColumnCache(ledger, CACHE).columns(500)
+        ColumnCache(ledger, Engine(CACHE)).columns(500)
 
 
 def test_a_ledger_without_candidates_has_empty_columns(tmp_path: Path) -> None:
     """Nobody at all is a population too."""
     with Ledger.create(tmp_path / "empty.ledger", clock=lambda: 1) as ledger:
-        columns = ColumnCache(ledger, CACHE).columns(0)
+        columns = ColumnCache(ledger, Engine(CACHE)).columns(0)
         assert [len(part.candidates) for part in columns.base] == [0]
 
 
@@ -332,7 +335,7 @@ def edited_copy(ledger: Ledger, folder: Path) -> Path:
         target.execute("UPDATE events SET topic = replace(topic, 'ExamFailed', 'ExamPassed')")
         target.commit()
     with Ledger.open(copy, clock=lambda: NOW, read_only=True) as edited:
-        ColumnCache(edited, CACHE).columns(500)
+        ColumnCache(edited, Engine(CACHE)).columns(500)
     return Path(f"{copy}.columns")
 
 
@@ -341,17 +344,17 @@ def test_a_cache_that_was_planted_is_not_taken(ledger: Ledger, tmp_path: Path) -
     good = passing(ledger, 500)
     shutil.copytree(edited_copy(ledger, tmp_path / "copy"), f"{ledger.path}.columns")
     Path(f"{ledger.path}.columns").chmod(0o700)
-    columns = ColumnCache(ledger, CACHE).columns(500)
+    columns = ColumnCache(ledger, Engine(CACHE)).columns(500)
     same(whole(columns), renumbered(good, columns))
 
 
 def test_a_cache_that_another_account_sealed_is_not_taken(ledger: Ledger, tmp_path: Path) -> None:
     """With another key, all else the same."""
     folder = Path(f"{ledger.path}.columns")
-    ColumnCache(ledger, tmp_path / "another").columns(500)
+    ColumnCache(ledger, Engine(tmp_path / "another")).columns(500)
     before = set(os.listdir(folder))
     said: list[str] = []
-    ColumnCache(ledger, CACHE, say=said.append).columns(500)
+    ColumnCache(ledger, Engine(CACHE, say=said.append)).columns(500)
     assert "its manifest is not as this account wrote it" in said[0]
     assert not {name for name in before & set(os.listdir(folder)) if name.endswith(".arrow")}
 
@@ -364,7 +367,7 @@ def test_without_a_safe_folder_for_the_key_no_cache_is_made(
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(NotOurs):
-        ColumnCache(ledger, account and tmp_path / account).columns(500)
+        ColumnCache(ledger, Engine(account and tmp_path / account)).columns(500)
     assert not list(Path(f"{ledger.path}.columns").glob("*.json"))
 
 
@@ -372,18 +375,18 @@ def test_without_a_safe_folder_for_the_key_no_cache_is_made(
 @pytest.mark.parametrize("of", ["the ledger", "the cache"])
 def test_a_folder_that_others_can_write_holds_no_cache(ledger: Ledger, mode: int, of: str) -> None:
     """Neither it nor the one that it lies in."""
-    ColumnCache(ledger, CACHE).columns(500)
+    ColumnCache(ledger, Engine(CACHE)).columns(500)
     folder = Path(f"{ledger.path}.columns")
     (folder if of == "the cache" else folder.parent).chmod(mode)
     with pytest.raises(NotOurs, match="can be written by others"):
-        ColumnCache(ledger, CACHE).columns(500)
+        ColumnCache(ledger, Engine(CACHE)).columns(500)
 
 
 def test_a_folder_made_under_any_umask_is_closed_to_others(ledger: Ledger) -> None:
     """Whatever the umask of the moment."""
     before = os.umask(0)
     try:
-        ColumnCache(ledger, CACHE).columns(500)
+        ColumnCache(ledger, Engine(CACHE)).columns(500)
     finally:
         os.umask(before)
     assert Path(f"{ledger.path}.columns").stat().st_mode & 0o777 == 0o700
@@ -397,9 +400,9 @@ def test_a_linked_folder_is_neither_read_nor_cleared(ledger: Ledger, tmp_path: P
         (theirs / name).write_text("theirs")
     Path(f"{ledger.path}.columns").symlink_to(theirs)
     for call in (
-        lambda: ColumnCache(ledger, CACHE).columns(500),
-        lambda: ColumnCache(ledger, CACHE).check(),
-        lambda: ColumnCache(ledger, CACHE).reached(),
+        lambda: ColumnCache(ledger, Engine(CACHE)).columns(500),
+        lambda: ColumnCache(ledger, Engine(CACHE)).check(),
+        lambda: ColumnCache(ledger, Engine(CACHE)).reached(),
         lambda: remove_columns(ledger.path),
     ):
         with pytest.raises(NotOurs, match="is a link"):
@@ -416,7 +419,7 @@ def test_a_strangers_folder_of_that_name_is_left_as_it_is(ledger: Ledger) -> Non
     for name in ("thesis.odt", "lock", "manifest.json"):
         (folder / name).write_text("theirs")
     for call in (
-        lambda: ColumnCache(ledger, CACHE).columns(500),
+        lambda: ColumnCache(ledger, Engine(CACHE)).columns(500),
         lambda: remove_columns(ledger.path),
     ):
         with pytest.raises(NotOurs, match="is not of our making"):
@@ -426,11 +429,11 @@ def test_a_strangers_folder_of_that_name_is_left_as_it_is(ledger: Ledger) -> Non
 
 def test_what_somebody_laid_into_the_cache_stays(ledger: Ledger) -> None:
     """Only files of our names go, when it is brought up to date or thrown away."""
-    ColumnCache(ledger, CACHE).columns(500)
+    ColumnCache(ledger, Engine(CACHE)).columns(500)
     folder = Path(f"{ledger.path}.columns")
     (folder / "notes.txt").write_text("mine")
     ledger.append(EVENTS[500:510], keep_recorded_at=True)
-    ColumnCache(ledger, CACHE).columns(510)
+    ColumnCache(ledger, Engine(CACHE)).columns(510)
     assert remove_columns(ledger.path)
     assert sorted(os.listdir(folder)) == ["CACHEDIR.TAG", "lock", "notes.txt"]
 
@@ -441,14 +444,14 @@ def test_what_somebody_laid_into_the_cache_stays(ledger: Ledger) -> None:
 @pytest.mark.parametrize("step", [1, 40, 220])
 def test_an_honest_cache_passes_its_check(ledger: Ledger, small_parts: None, step: int) -> None:
     """In many parts, with a delta, compacted or made anew: nothing is wrong, nothing removed."""
-    assert ColumnCache(ledger, CACHE).check() is None
+    assert ColumnCache(ledger, Engine(CACHE)).check() is None
     for start in range(500, len(EVENTS), step):
         ledger.append(EVENTS[start : start + step], keep_recorded_at=True)
         if step > 1 or start % 20 == 0:
-            ColumnCache(ledger, CACHE).columns(ledger.head().position)
+            ColumnCache(ledger, Engine(CACHE)).columns(ledger.head().position)
             if step > 1 or start % 80 == 0:
                 before = sorted(os.listdir(f"{ledger.path}.columns"))
-                assert ColumnCache(ledger, CACHE).check() is None
+                assert ColumnCache(ledger, Engine(CACHE)).check() is None
                 assert sorted(os.listdir(f"{ledger.path}.columns")) == before
 
 
@@ -457,9 +460,9 @@ def test_a_lie_under_a_good_seal_is_found_and_removed(
     ledger: Ledger, tmp_path: Path, small_parts: None, which: str
 ) -> None:
     """Whoever has the account's key can seal anything: the rows of the ledger say otherwise."""
-    ColumnCache(ledger, CACHE).columns(500)
+    ColumnCache(ledger, Engine(CACHE)).columns(500)
     ledger.append(EVENTS[500:506], keep_recorded_at=True)
-    cache = ColumnCache(ledger, CACHE)
+    cache = ColumnCache(ledger, Engine(CACHE))
     cache.columns(506)
     manifest = cache._manifest()
     assert manifest is not None
@@ -497,6 +500,6 @@ def test_a_planted_cache_is_found_and_removed(ledger: Ledger, tmp_path: Path) ->
     folder = Path(f"{ledger.path}.columns")
     shutil.copytree(edited_copy(ledger, tmp_path / "copy"), folder)
     folder.chmod(0o700)
-    problem = ColumnCache(ledger, CACHE).check()
+    problem = ColumnCache(ledger, Engine(CACHE)).check()
     assert problem == "it was made of another file, or by another account"
     assert sorted(os.listdir(folder)) == ["CACHEDIR.TAG", "lock"]

@@ -35,7 +35,7 @@ from told import When, at
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.differences import CHANGED, differences
+from replay.diff import CHANGED
 from replay.everyone import Everyone
 from replay.population import SCHEMA, Scope
 from replay.snapshot import Snapshot
@@ -52,7 +52,8 @@ class Between:
 
     def rows(self, **scope: Any) -> list[dict[str, Any]]:
         """Return every difference."""
-        return dicts(differences(self._everyone, *self._moments, scope=Scope(**scope)))
+        before, after = (self._everyone.at(moment) for moment in self._moments)
+        return dicts(before.diff(after, Scope(**scope)))
 
     def then(self, *rows: dict[str, Any], **scope: Any) -> None:
         """Compare the differences with what is said of them, in order."""
@@ -402,7 +403,7 @@ def assert_differs(everyone: Everyone, before: Moment, after: Moment) -> Counter
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     }
-    found = dicts(differences(everyone, before, after))
+    found = dicts(everyone.at(before).diff(everyone.at(after)))
     assert [(row["candidate"], row["exam"]) for row in found] == list(wanted)
     for row, sides in zip(found, wanted.values(), strict=True):
         assert tuple(row[f"from_{name}"] for name in SIDE) == sides[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from crowd import ROOT
 from test_readme import run
 
-from replay.differences import CHANGED
+from replay.diff import CHANGED
 from replay.population import SCHEMA
 from replay.violations import SCHEMA as VIOLATIONS
 

@@ -42,7 +42,6 @@ from projections.tables import TABLES, Kind
 from replay.everyone import Everyone
 from replay.read_model.readable import readable_name
 from replay.snapshot import Snapshot
-from replay.violations import violations
 
 with warnings.catch_warnings():
     # It leaves a database in memory unclosed when it is imported, which Python 3.13 tells of.
@@ -303,7 +302,8 @@ def certifications_ending(it: Explored, month: str) -> Rows:
 
 
 def not_eligible(it: Explored, since: str, until: str, exam: str) -> Rows:
-    table = violations(Everyone(it.ledger, cache=CACHE, snapshot=False), Moment(NOW, None, it.head))
+    everyone = Everyone(it.ledger, cache=CACHE, snapshot=False)
+    table = everyone.at(Moment(NOW, None, it.head)).violations()
     found = []
     for row in (dict(zip(table.schema.names, row, strict=True)) for row in rows_of(table)):
         if row["status_now"] == "eligible" or exam not in ("", row["exam"]):

@@ -19,16 +19,14 @@ from told import rows_of
 from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
 from projections.answers import Standing
-from projections.catalogue import Catalogue
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay.columns import build
 from replay.columns import cache as snapshot
-from replay.columns.build import Columns
 from replay.everyone import Everyone
-from replay.population import Scope, as_columns, population
-from replay.snapshot import Snapshot
+from replay.population import Scope
+from replay.snapshot import Engine, Snapshot
 from retake_policies.durations import DAYS, MONTHS, TIME
 from retake_policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
 
@@ -36,27 +34,13 @@ WORLDS, PEOPLE, QUESTIONS = 650, 5, 5
 ENOUGH = 100
 
 
-def as_arrays(catalogue: Catalogue) -> Catalogue:
-    """Lay the catalogue out as columns once, rather than anew for each question."""
-    return catalogue._replace(
-        definitions=as_columns(catalogue.definitions),
-        milestones=as_columns(catalogue.milestones),
-        defined=as_columns(catalogue.defined),
-        versions=as_columns(catalogue.versions),
-        rules=as_columns(catalogue.rules),
-    )
-
-
 class Both:
     """Asks both folds about the same candidates at the same moment."""
 
     def __init__(self, ledger: Ledger) -> None:
         head = ledger.head().position
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
         self.head = Snapshot(ledger, Moment(0, None, head))
-        self.columns: Columns = everyone.columns(head)
-        self.kernels = everyone.kernels
-        self.catalogue = as_arrays(everyone.catalogue(self.columns, head))
+        self.everybody = Snapshot(ledger, Moment(0, None, head), Engine(CACHE, keep_columns=False))
         self.policies = {
             version.policy.sha256: version.policy for version in self.head.catalogue.published
         }
@@ -66,13 +50,8 @@ class Both:
         names = sorted(names)
         snapshot = self.head.at(moment)
         standings = [each for who in names for each in snapshot.standings(who)]
-        table = population(
-            self.columns,
-            self.catalogue,
-            moment,
-            self.kernels,
-            scope=Scope(candidates=frozenset(names)),
-        )
+        assert self.everybody.columns  # of the head: they serve every moment before
+        table = self.everybody.at(moment).everybody(Scope(candidates=frozenset(names)))
         assert list(rows_of(table)) == [row_of(standing) for standing in standings], moment
         return standings
 

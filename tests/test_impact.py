@@ -33,7 +33,6 @@ from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refused
 from projections.standing import Moment
 from replay.everyone import Everyone
-from replay.impact import impact
 
 Key = tuple[str, str]
 
@@ -69,7 +68,7 @@ def assert_foretold(everyone: Everyone, news: Sequence[Fact], as_of: int) -> lis
     before = population_of(everyone, as_of)
     export = list(ledger.read())
     outcomes, rows = rehearsed(ledger, news)
-    told = dicts(impact(everyone, as_of, rows))
+    told = dicts(everyone.at(Moment(as_of, None, head_of(everyone))).impact(rows))
     assert list(ledger.read()) == export
     assert ledger.append(news) == outcomes
     after = population_of(everyone, as_of)
@@ -146,7 +145,8 @@ def test_what_others_record_meanwhile_comes_first(crowd: Crowd) -> None:
         rehearsal.append(mine)
         theirs = news(failed("X", on="2021-04-04", reg="S-2", who="C-2"))
         assert {type(each) for each in ledger.append(theirs)} == {Appended}
-        told = dicts(impact(everyone, at("2021-04-20"), rehearsal.rehearsed))
+        now = everyone.at(Moment(at("2021-04-20"), None, head_of(everyone)))
+        told = dicts(now.impact(rehearsal.rehearsed))
     before = population_of(everyone, at("2021-04-20"))
     ledger.append(mine)
     after = population_of(everyone, at("2021-04-20"))

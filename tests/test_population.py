@@ -146,7 +146,7 @@ def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None
         ).stdout.strip()
 
     assert int(ask()) > 0
-    rules = house / "projections" / "fold" / "reasons.py"
+    rules = house / "projections" / "fold" / "rules.py"
     text = rules.read_text()
     assert text.count("return until if t < until else NONE") == 1
     rules.write_text(text.replace("return until if t < until else NONE", "return NONE"))

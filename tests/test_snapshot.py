@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from crowd import CACHE, NOW, facts, ledger_of, one_by_one
-from replay.tables import rows_of
+from told import rows_of
 
 from ledger.ledger import Ledger
 from projections.standing import Moment

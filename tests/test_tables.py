@@ -25,7 +25,7 @@ from ledger.intake.csv import guarded
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
-from replay.differences import CHANGED
+from replay.diff import CHANGED
 from replay.everyone import Everyone
 from replay.formats import json as json_form
 from replay.formats.csv import write_csv

@@ -33,7 +33,7 @@ from projections.standing import Moment, standing_of
 from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Snapshot
-from replay.violations import SCHEMA, violations
+from replay.violations import SCHEMA
 
 SECOND = 1_000_000
 
@@ -50,7 +50,7 @@ class Given:
         """Look at all sittings up to an instant, as known at the end or after so many events."""
         head = head_of(self._everyone)
         moment = Moment(at(as_of), None, head if knowing is None else knowing)
-        return dicts(violations(self._everyone, moment, scope=Scope(exam)))
+        return dicts(self._everyone.at(moment).violations(Scope(exam)))
 
     def then(self, *rows: dict[str, Any], **asked: Any) -> None:
         """Compare the violations with what is said of them, by registration, in order."""
@@ -380,7 +380,7 @@ def test_the_example_is_judged_as_each_of_its_sittings_is(
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
         everyone = Everyone(ledger, cache=CACHE, snapshot=False)
         moment = Moment(as_of, None, head_of(everyone) if known is None else known)
-        table = violations(everyone, moment).select(COMPARED)
+        table = everyone.at(moment).violations().select(COMPARED)
         wanted = list(one_by_one(ledger, moment))
         assert [tuple(row.values()) for row in dicts(table)] == wanted
         assert wanted
@@ -394,7 +394,7 @@ def test_random_worlds_are_judged_as_each_of_their_sittings_is(tmp_path: Path) -
         every: list[dict[str, Any]] = []
         for position in (head_of(everyone), head_of(everyone) // 2):
             moment = Moment(NOW * 10, None, position)
-            found = dicts(violations(everyone, moment).select(COMPARED))
+            found = dicts(everyone.at(moment).violations().select(COMPARED))
             assert [tuple(row.values()) for row in found] == list(one_by_one(ledger, moment))
             every += found
     assert sum(row["status_then"] != row["status_now"] for row in every) > 100

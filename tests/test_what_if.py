@@ -24,7 +24,7 @@ from projections.standing import Moment, standing_of
 from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Snapshot
-from replay.what_if import Compared, Draft, totals, what_if
+from replay.what_if import Compared, Draft, totals
 from retake_policies import shipped
 
 DAY = 86_400_000_000
@@ -42,7 +42,7 @@ def draft(
 
 def asked(everyone: Everyone, *drafts: Draft, as_of: When = "2030-01-01", **more: Any) -> Compared:
     """Ask what drafts would have done, as known at the head."""
-    return what_if(everyone, Moment(at(as_of), None, head_of(everyone)), drafts, **more)
+    return everyone.at(Moment(at(as_of), None, head_of(everyone))).what_if(drafts, **more)
 
 
 def changed(compared: Compared) -> list[tuple[str, str, str, str]]:
@@ -264,9 +264,9 @@ def test_the_scope_and_since_leave_out_the_rest(example: Everyone) -> None:
 def test_drafts_take_the_place_of_nothing_recorded(example: Everyone, known: int) -> None:
     """As known at any position, that of a catalogue entry too."""
     moment = Moment(at("2022-08-01"), None, known)
-    same = what_if(example, moment, [Draft(id, text) for id, text in shipped()])
+    same = example.at(moment).what_if([Draft(id, text) for id, text in shipped()])
     assert (same.sittings.num_rows, same.standings.num_rows) == (0, 0)
-    stricter = what_if(example, moment, [draft("general", "P30D"), draft("mta-mce", "P30D")])
+    stricter = example.at(moment).what_if([draft("general", "P30D"), draft("mta-mce", "P30D")])
     assert stricter.judged == same.judged
     assert (stricter.sittings.num_rows > 0) == (known == 300)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from attempt_ledger.cli.everybody import (
     TableFormat,
     candidates_in,
     check_format,
-    everybody,
+    engine_of,
     scope_of,
     write_table,
 )
@@ -23,10 +23,7 @@ from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
-
-if TYPE_CHECKING:
-    from ledger.ledger import Ledger
-    from projections.standing import Moment
+from replay.snapshot import Snapshot, snapshot_at
 
 
 @command(
@@ -75,14 +72,11 @@ def diff(
         raise CallProblem(f"--to-as-of lies before {earlier}: give the earlier instant first")
     named = candidates_in(candidates)
 
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.differences import differences
-        from replay.snapshot import snapshot_at
-
-        before = snapshot_at(everyone.ledger, first, known_first, now=now).moment
-        after = snapshot_at(everyone.ledger, second, known_second, now=now).moment
-        check_order(everyone.ledger, before, after)
-        table = differences(everyone, before, after, scope=scope_of(everyone, exam, named))
+    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+        before = snapshot_at(ledger, first, known_first, now=now, engine=engine)
+        after = before.at(snapshot_at(ledger, second, known_second, now=now).moment)
+        check_order(before, after)
+        table = before.diff(after, scope_of(after, exam, named))
         write_table(table, format, output)
     if not table.num_rows:
         return DONE
@@ -90,9 +84,9 @@ def diff(
     return REFUSED
 
 
-def check_order(ledger: Ledger, before: Moment, after: Moment) -> None:
+def check_order(before: Snapshot, after: Snapshot) -> None:
     """Refuse moments that are out of order, one, or before there was anything to know."""
-    if after.position == 0 and ledger.head().position > 0:
+    if after.position == 0 and after.ledger.head().position > 0:
         raise CallProblem(
             "--to-known-at lies before the ledger began: its first event was recorded later"
         )

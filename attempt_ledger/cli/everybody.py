@@ -12,17 +12,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attempt_ledger import clock
 from attempt_ledger.access import Access
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.output import bytes_to, say, text_to
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.progress import counting
+from attempt_ledger.cli.values import instant, known
 from attempt_ledger.places import cache_folder
+from ledger.intake.source import read_whole
+from ledger.ledger import Ledger
+from replay.formats.csv import write_csv
+from replay.formats.json import write_jsonl
+from replay.formats.parquet import write_parquet
+from replay.population import Scope
+from replay.snapshot import Engine, Snapshot, snapshot_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from replay.everyone import Everyone
-    from replay.population import Scope
 
 
 class Table(StrEnum):
@@ -56,21 +65,42 @@ NoSnapshot = Annotated[
 
 
 @contextmanager
-def everybody(call: Access, *, no_snapshot: bool = False) -> Iterator[Everyone]:
-    """Open the ledger to ask about everybody, with a bar while its facts are read."""
-    call.check()  # before the compiler is imported: a wrong call is told so at once
+def snapshot_of(
+    context: typer.Context, as_of: str | None, known_at: str | None, *, no_snapshot: bool = False
+) -> Iterator[Snapshot]:
+    """Open the ledger and bind it at the moment that the options name, by default now.
 
-    from replay.everyone import Everyone
+    A bar shows how its facts are read. Raises CallProblem, before anything is opened.
+    """
+    now = clock.now()
+    at = now if as_of is None else instant("--as-of", as_of)
+    moment_known = known(known_at)
+    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+        yield snapshot_at(ledger, at, moment_known, now=now, engine=engine)
 
+
+@contextmanager
+def engine_of(call: Access, *, no_snapshot: bool = False) -> Iterator[tuple[Ledger, Engine]]:
+    """Open the ledger, and have what computes questions about everybody."""
+    call.check()
     cache = cache_folder(say)
     with call.open() as ledger, counting("reading", ledger.head().position) as progress:
+        yield ledger, Engine(cache, cores(), not no_snapshot, say, progress)
+
+
+@contextmanager
+def everybody(call: Access, *, no_snapshot: bool = False) -> Iterator[Everyone]:
+    """Open the ledger to ask about everybody, with a bar while its facts are read."""
+    from replay.everyone import Everyone
+
+    with engine_of(call, no_snapshot=no_snapshot) as (ledger, engine):
         yield Everyone(
             ledger,
-            cache=cache,
-            snapshot=not no_snapshot,
-            workers=cores(),
+            cache=engine.cache,
+            snapshot=engine.keep_columns,
+            workers=engine.workers,
             say=say,
-            progress=progress,
+            progress=engine.progress,
         )
 
 
@@ -84,8 +114,6 @@ def candidates_in(path: Path | None) -> frozenset[str] | None:
 
     Raises OSError for a file that cannot be read, CallProblem for one that is not UTF-8.
     """
-    from ledger.intake.source import read_whole
-
     if path is None:
         return None
     try:
@@ -96,23 +124,16 @@ def candidates_in(path: Path | None) -> frozenset[str] | None:
     return frozenset(line.strip() for line in lines if line.strip())
 
 
-def scope_of(everyone: Everyone, exam: str | None, candidates: frozenset[str] | None) -> Scope:
-    """Make the scope that the options name; say so if nobody ever heard of the exam."""
-    from replay.population import Scope
-
-    if exam is not None and not everyone.ledger.stream(f"exam/{exam}"):
-        columns = everyone.columns(everyone.ledger.head().position)
-        if exam not in columns.exams:
-            say(f"nothing is recorded of an exam {exam!r}")
+def scope_of(snapshot: Snapshot, exam: str | None, candidates: frozenset[str] | None) -> Scope:
+    """Return the scope that the options name; say so if nobody ever heard of the exam."""
+    announced = exam is None or snapshot.ledger.stream(f"exam/{exam}")
+    if not announced and exam not in snapshot.columns.exams:
+        say(f"nothing is recorded of an exam {exam!r}")
     return Scope(exam, candidates)
 
 
 def write_table(table: pa.Table, format: Table | None, output: Path | None) -> None:
     """Write a table to standard output or a file, and say how long it is."""
-    from replay.formats.csv import write_csv
-    from replay.formats.json import write_jsonl
-    from replay.formats.parquet import write_parquet
-
     written = format or by_name(output)
     if written is Table.parquet:
         with bytes_to(output) as file:

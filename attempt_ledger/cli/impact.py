@@ -6,29 +6,28 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     NoSnapshot,
     TableFormat,
     check_format,
-    everybody,
+    snapshot_of,
     write_table,
 )
 from attempt_ledger.cli.importing import Input
 from attempt_ledger.cli.options import AsOf, Output, command
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.values import instant, zone
-
-if TYPE_CHECKING:
-    from ledger.dry_run import Rehearsal
-    from ledger.intake.importer import Options
+from attempt_ledger.cli.values import zone
+from attempt_ledger.policy_check import fault_of
+from ledger.dry_run import Rehearsal
+from ledger.intake.importer import Options, import_file
+from ledger.intake.results import CsvSettings
+from ledger.intake.source import open_source
 
 
 @command(
@@ -74,14 +73,7 @@ def impact(
     be (to_…), and the events that would make the difference. Rows that the import would refuse
     are counted, and then the exit code is 1.
     """
-    from attempt_ledger.policy_check import fault_of
-    from ledger.dry_run import Rehearsal
-    from ledger.intake.importer import Options
-    from ledger.intake.results import CsvSettings
-
     check_format(format, output)
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
     if zone_name is not None:
         zone(zone_name)
     settings = CsvSettings(
@@ -90,8 +82,8 @@ def impact(
         ignore_extra=ignore_extra,
     )
     with ExitStack() as stack:
-        everyone = stack.enter_context(everybody(call_of(context), no_snapshot=no_snapshot))
-        rehearsal = stack.enter_context(Rehearsal(everyone.ledger))
+        snapshot = stack.enter_context(snapshot_of(context, as_of, None, no_snapshot=no_snapshot))
+        rehearsal = stack.enter_context(Rehearsal(snapshot.ledger))
         aside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rejects"
         options = Options(
             format=input.value,
@@ -101,10 +93,7 @@ def impact(
             rejects=aside,
         )
         became = [rehearsed(rehearsal, file, options) for file in files]
-
-        from replay.impact import impact as found
-
-        write_table(found(everyone, at, rehearsal.rehearsed), format, output)
+        write_table(snapshot.impact(rehearsal.rehearsed), format, output)
     return DONE if all(became) else REFUSED
 
 
@@ -114,9 +103,6 @@ def rehearsed(rehearsal: Rehearsal, file: str, options: Options) -> bool:
     Raises SourceProblem for a file that cannot be imported at all: what the others would change is
     not what was asked.
     """
-    from ledger.intake.importer import import_file
-    from ledger.intake.source import open_source
-
     with open_source(file) as opened:
         report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
     if report.interrupted:

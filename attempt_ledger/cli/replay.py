@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
@@ -15,13 +13,14 @@ from attempt_ledger.cli.everybody import (
     TableFormat,
     candidates_in,
     check_format,
-    everybody,
     scope_of,
+    snapshot_of,
     write_table,
 )
 from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
-from attempt_ledger.cli.values import instant, known
+from projections.fold.rules import STATUSES
+from replay.population import with_status
 
 
 @command(
@@ -58,17 +57,9 @@ def replay(
     """
     check_format(format, output)
     check_statuses(statuses or ())
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
-    moment_known = known(known_at)
     named = candidates_in(candidates)
-
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.population import with_status
-        from replay.snapshot import snapshot_at
-
-        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
-        table = everyone.population(moment, scope=scope_of(everyone, exam, named))
+    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+        table = snapshot.everybody(scope_of(snapshot, exam, named))
         if statuses:
             table = with_status(table, statuses)
         write_table(table, format, output)
@@ -77,8 +68,6 @@ def replay(
 
 def check_statuses(statuses: tuple[str, ...] | list[str]) -> None:
     """Refuse a status that there is not, naming those there are."""
-    from projections.fold.rules import STATUSES
-
     for status in statuses:
         if status not in STATUSES:
             raise CallProblem(f"--status {status!r}: accepted are {', '.join(STATUSES)}")

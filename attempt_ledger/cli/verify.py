@@ -26,6 +26,7 @@ from ledger.tlog.checkpoint import (
 from ledger.tlog.verify import Verdict
 from ledger.tlog.verify import verify as verify_log
 from replay.columns.cache import FOREIGN, ColumnCache, folder_of
+from replay.snapshot import Engine
 
 _MOST_SAID = 20
 
@@ -96,9 +97,8 @@ def _check_columns(call: Access) -> int:
     with call.open() as ledger, counting("comparing", ledger.head().position) as told:
         folder = folder_of(ledger.path)
         try:
-            problem = ColumnCache(
-                ledger, cache_folder(say), workers=processes(), say=say, progress=told
-            ).check()
+            engine = Engine(cache_folder(say), processes(), say=say, progress=told)
+            problem = ColumnCache(ledger, engine).check()
         except (NotOurs, OSError) as hindrance:
             say(f"the column cache in {folder} was not looked at: {hindrance}")
             return DONE

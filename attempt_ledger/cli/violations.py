@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
@@ -13,13 +11,12 @@ from attempt_ledger.cli.everybody import (
     TableFormat,
     candidates_in,
     check_format,
-    everybody,
     scope_of,
+    snapshot_of,
     write_table,
 )
 from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.problems import DONE
-from attempt_ledger.cli.values import instant, known
 
 
 @command(
@@ -48,16 +45,8 @@ def violations(
     waived_now tell whether a grant waived a reason.
     """
     check_format(format, output)
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
-    moment_known = known(known_at)
     named = candidates_in(candidates)
-
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.snapshot import snapshot_at
-        from replay.violations import violations as found
-
-        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
-        table = found(everyone, moment, scope=scope_of(everyone, exam, named))
+    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+        table = snapshot.violations(scope_of(snapshot, exam, named))
         write_table(table, format, output)
     return DONE

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
     NoSnapshot,
     candidates_in,
     check_format,
-    everybody,
     scope_of,
+    snapshot_of,
     write_table,
 )
 from attempt_ledger.cli.options import AsOf, KnownAt, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
-from attempt_ledger.cli.values import instant, known
-
-if TYPE_CHECKING:
-    from replay.what_if import Compared, Draft
-    from retake_policies.schema import Policy
+from attempt_ledger.cli.values import instant
+from ledger.instants import format_instant
+from ledger.intake.source import read_whole
+from replay.what_if import Compared, Draft, totals
+from retake_policies.schema import Policy, parse_policy
 
 
 @command(
@@ -80,26 +79,16 @@ def what_if(
     check_format(None, standings)
     if sittings is not None and sittings == standings:
         raise CallProblem("--sittings and --standings name one file: each table needs its own")
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
+    at = clock.now() if as_of is None else instant("--as-of", as_of)
     start = None if since is None else instant("--since", since)
     if start is not None and start > at:
         raise CallProblem("--since lies after --as-of: no sitting could be judged")
-    moment_known = known(known_at)
     named = candidates_in(candidates)
     drafts = [read_draft(path) for path in policies]
 
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.snapshot import snapshot_at
-        from replay.what_if import what_if as compare
-
-        moment = snapshot_at(everyone.ledger, at, moment_known, now=now).moment
-        compared = compare(
-            everyone,
-            moment,
-            [draft for draft, _ in drafts],
-            since=start,
-            scope=scope_of(everyone, exam, named),
+    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+        compared = snapshot.what_if(
+            [draft for draft, _ in drafts], since=start, scope=scope_of(snapshot, exam, named)
         )
     for id in compared.idle:
         say(
@@ -110,16 +99,14 @@ def what_if(
         write_table(compared.sittings, None, sittings)
     if standings is not None:
         write_table(compared.standings, None, standings)
-    put("\n".join(summary(compared, [policy for _, policy in drafts], start, at)) + "\n")
+    put(
+        "\n".join(summary(compared, [policy for _, policy in drafts], start, snapshot.as_of)) + "\n"
+    )
     return DONE
 
 
 def read_draft(path: Path) -> tuple[Draft, Policy]:
     """Read and check a draft; raises PolicyError, or OSError for a file that cannot be read."""
-    from ledger.intake.source import read_whole
-    from replay.what_if import Draft
-    from retake_policies.schema import parse_policy
-
     text = read_whole(path)
     policy = parse_policy(text, str(path))
     return Draft(policy.id, text.decode()), policy
@@ -129,9 +116,6 @@ def summary(
     compared: Compared, drafts: Sequence[Policy], since: int | None, as_of: int
 ) -> Iterable[str]:
     """Say in a few lines what would change, in total, by exam and by reason."""
-    from ledger.instants import format_instant
-    from replay.what_if import totals
-
     for policy, until in zip(drafts, compared.until, strict=True):
         yield f"Draft of {policy.id}, effective from {format_instant(policy.effective_from)}"
         if until is not None:

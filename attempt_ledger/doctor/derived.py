@@ -10,6 +10,7 @@ from attempt_ledger.places import cache_folder
 from ledger.own_folder import NotOurs
 from replay.columns.cache import ColumnCache, Damaged, folder_of
 from replay.read_model.state import views_state
+from replay.snapshot import Engine
 
 
 def views(subject: Subject) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def column_cache(subject: Subject) -> Iterator[Finding]:
     """Is the column cache beside the ledger of this account's making, and as it was written?"""
     folder = folder_of(subject.path)
     try:
-        position = ColumnCache(subject.opened, cache_folder()).reached()
+        position = ColumnCache(subject.opened, Engine(cache_folder())).reached()
     except Damaged as problem:
         yield found(
             "column-cache-damaged",

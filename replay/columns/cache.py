@@ -18,7 +18,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +32,9 @@ from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs, own_folder, remove_ours
 from ledger.store.schema import SCHEMA_VERSION
 from replay.account_cache import cache_key
-from replay.columns.build import Columns, Numbers, Progress, arrange, build
+from replay.columns.build import Columns, Numbers, arrange, build, passing
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
+from replay.snapshot import Engine
 
 FORMAT = 4
 """Raised whenever what a part file means changes; other formats are rebuilt."""
@@ -41,9 +42,6 @@ FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
 """What lies in the folder."""
 _LOCK: Final = "lock"
 FOREIGN: Final = "it was made of another file, or by another account"  # answers nothing
-
-Say = Callable[[str], None]
-"""Told, in a sentence, what a person should know: that a cache was damaged and is rebuilt."""
 
 # Beyond this share of the base the delta is folded into it, and the whole store read anew when
 # more than this share of it is new.
@@ -103,26 +101,15 @@ class Damaged(Exception):
 class ColumnCache:
     """The column cache of one ledger. Safe among processes: one refreshes, others wait or read."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        account: Path | None,
-        *,
-        workers: int = 2,
-        say: Say = lambda sentence: None,
-        progress: Progress = lambda facts: None,
-    ) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine) -> None:
         """Look after the cache in `<ledger>.columns`; nothing is read yet.
 
-        `account` is the account's own cache folder, where its key lies: without one, no column
-        cache is taken or made.
+        The account's key lies in the engine's cache folder: without one, no column cache is taken
+        or made.
         """
         self._ledger = ledger
-        self._account = account
+        self._engine = engine
         self._folder = folder_of(ledger.path)
-        self._workers = workers
-        self._say = say
-        self._progress = progress
 
     def columns(self, position: int) -> Columns:
         """Return columns of every fact up to `position` at least, refreshing them if they lag.
@@ -169,8 +156,8 @@ class ColumnCache:
             exams,
             certifications,
             bounds=[entry.first for entry in manifest.base[1:]],
-            workers=self._workers,
-            progress=self._progress,
+            workers=self._engine.workers,
+            progress=self._engine.progress,
         )
         for entry, kept, part in zip(manifest.base, columns.base, parts, strict=True):
             if not same_facts(kept, part):
@@ -191,7 +178,8 @@ class ColumnCache:
                 return self._rebuilt(position)
             columns = self._open(manifest)
         except Damaged as problem:
-            self._say(f"the column cache in {self._folder} is damaged: {problem}; it is rebuilt")
+            what = f"the column cache in {self._folder} is damaged: {problem}"
+            self._engine.say(f"{what}; it is rebuilt")
             return self._rebuilt(position)
         if columns.position >= position:
             return columns
@@ -206,8 +194,8 @@ class ColumnCache:
             position,
             exams,
             certifications,
-            workers=self._workers,
-            progress=self._progress,
+            workers=self._engine.workers,
+            progress=self._engine.progress,
         )
         base = tuple(self._write(part) for part in parts)
         return self._publish(position, position, base, None, exams, certifications)
@@ -295,12 +283,12 @@ class ColumnCache:
         return self._ledger.about("ledger") or "", inode, SCHEMA_VERSION
 
     def _key(self) -> bytes:
-        if self._account is None:
+        if self._engine.cache is None:
             raise NotOurs("this account has no folder for the key that it would be sealed with")
-        return cache_key(self._account)
+        return cache_key(self._engine.cache)
 
     def _open(self, manifest: Manifest) -> Columns:
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(self._engine.workers) as pool:
             parts = tuple(pool.map(self._read, manifest.entries))
         return Columns(
             position=manifest.position,
@@ -360,6 +348,19 @@ class ColumnCache:
         """Delete what the manifest does not name; who still reads it has it mapped."""
         named = frozenset(entry.file for entry in manifest.entries)
         remove_ours(self._folder, FILES, but=named | {"manifest.json", _LOCK})
+
+
+def columns_of(ledger: Ledger, position: int, engine: Engine) -> Columns:
+    """Return columns that reach a position at least, from the cache if the engine keeps one.
+
+    Where the folder beside the ledger cannot be used, they are read anew, which is said.
+    """
+    if engine.keep_columns:
+        try:
+            return ColumnCache(ledger, engine).columns(position)
+        except (NotOurs, OSError) as problem:
+            engine.say(f"no column cache is kept beside the ledger: {problem}")
+    return passing(ledger, position, workers=engine.workers, progress=engine.progress)
 
 
 def folder_of(ledger: Path) -> Path:

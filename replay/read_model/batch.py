@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 from ledger.models import BY_TOPIC, EVENT_TYPES
 from ledger.upcast import UPCASTS, upcast
 from projections.catalogue import Catalogue
-from projections.fold.facts import NEVER, NONE, Facts, Sittings
+from projections.fold.facts import NEVER, NONE
 from projections.tables import OPEN, Kind, Table
 from replay.columns.build import Numbers
 from replay.columns.part import Ints, Part
 from replay.compiled import Kernels
-from replay.kernels import Answers, Groups, Questions
-from replay.population import facts_of, groups_of, scratch_for
+from replay.population import PartFold
 
 NO_ROW = -1
 
@@ -65,18 +64,9 @@ class Given:
         self.certification_names = setting.certifications.names()
 
     @cached_property
-    def groups(self) -> Groups:
-        """The groups as the kernels take them."""
-        return groups_of(self.part)
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What a verdict looks up."""
-        return facts_of(self.part, self.setting.catalogue)
-
-    def scratch(self) -> Sittings:
-        """Make room for the sittings of the longest group."""
-        return scratch_for(self.part)
+    def fold(self) -> PartFold:
+        """The part as the compiled fold takes it."""
+        return PartFold(self.part, self.setting.catalogue, self.setting.kernels)
 
     # -- from positions to facts, from facts to groups
 
@@ -161,32 +151,6 @@ class Given:
             return said
         type, _, version = topic.partition(":")
         return upcast(type, int(version), EVENT_TYPES[type].version, said, UPCASTS)
-
-
-class Answered(NamedTuple):
-    """What the fold says of groups, each asked at a moment of its own; parallel columns."""
-
-    status: Ints
-    eligible_from: Ints
-    waived: Ints
-    sittings: Ints
-
-
-def answers(given: Given, group: Ints, as_of: Ints, known: Ints, without: Ints) -> Answered:
-    """Ask about groups (-1: none), each as of and as known then, without a registration (or -1)."""
-    asked: Any = [
-        np.ascontiguousarray(column, dtype=np.int64) for column in (group, as_of, known, without)
-    ]
-    found: Any = [np.empty(len(group), dtype=np.int64) for _ in Answers._fields]
-    given.setting.kernels.stand_each(
-        given.part.sittings,
-        given.groups,
-        given.facts,
-        Questions(*asked),
-        given.scratch(),
-        Answers(*found),
-    )
-    return Answered(*found)
 
 
 def words(numbers: Ints, names: list[str] | tuple[str, ...]) -> pa.Array:

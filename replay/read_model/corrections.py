@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS
 from projections.tables import CORRECTIONS
 from replay.columns.part import Ints, offsets, ranges
-from replay.read_model.batch import NO_ROW, Given, Late, answers, instants, rows_of, table_of, words
+from replay.read_model.batch import NO_ROW, Given, Late, instants, rows_of, table_of, words
 
 KINDS: Final = ("annulment", "revocation", "late")
 ANNULMENT, REVOCATION, LATE = range(3)
@@ -127,7 +127,7 @@ def _exams(given: Given, group: Ints) -> Ints:
 
 def _stand(given: Given, group: Ints, as_of: Ints, known: Ints) -> tuple[Ints, Ints]:
     """Return the status (-1: none) and eligible_from of each group, as of and as known then."""
-    stood = answers(given, group, as_of, known, np.full(len(group), -1))
+    stood: Any = given.fold.answers(group, as_of, known)
     there = stood.sittings > 0
     return np.where(there, stood.status, -1), np.where(there, stood.eligible_from, NONE)
 

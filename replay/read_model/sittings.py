@@ -11,8 +11,7 @@ from projections.fold.facts import LAST, OUTCOMES, WAIVES_CAP, WAIVES_WAIT
 from projections.fold.rules import STATUSES as STATUS_WORDS
 from projections.tables import SITTINGS
 from replay.columns.part import Ints
-from replay.kernels import Numbered
-from replay.read_model.batch import Given, answers, instants, table_of, words
+from replay.read_model.batch import Given, instants, table_of, words
 
 _WAIVED = ("wait", "cap", "wait cap")
 assert (WAIVES_WAIT, WAIVES_CAP) == (1, 2)  # bits: minus one they number the words
@@ -39,27 +38,11 @@ class Sittings(NamedTuple):
 
 def sat(given: Given) -> Sittings:
     """Gather every sitting that is known, whenever it was, and judge each at its start."""
-    part, setting = given.part, given.setting
-    size, groups = len(part.sittings.kind), len(part.group_exam)
-    wanted = np.ones(groups, dtype=np.int8)
-    told: Any = Numbered(*(np.empty(size, dtype=np.int64) for _ in Numbered._fields))  # type: ignore[arg-type]
-    count = setting.kernels.number_sittings(
-        part.sittings,
-        given.groups,
-        given.facts,
-        wanted,
-        0,
-        groups,
-        LAST,
-        setting.position,
-        given.scratch(),
-        given.scratch(),
-        told,
-    )
-    numbered: list[Ints] = [column[:count] for column in told]
-    row, group, start = numbered[0], numbered[1], numbered[3]
-    without = np.asarray(part.sittings.key)[row]
-    judged = answers(given, group, start, np.full(count, setting.position), without)
+    part, known = given.part, given.setting.position
+    wanted = np.ones(len(part.group_exam), dtype=np.int8)
+    numbered: Any = given.fold.sittings(wanted, LAST, known)
+    without = np.asarray(part.sittings.key)[numbered.row]
+    judged: Any = given.fold.answers(numbered.group, numbered.start, known, without)
     columns = (*numbered, judged.status, judged.eligible_from, judged.waived)
     return Sittings._make(columns)
 

@@ -12,6 +12,7 @@ from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.tables import STANDINGS
 from replay.columns.part import Ints
 from replay.kernels import Stretches
+from replay.population import scratch_for
 from replay.read_model.batch import Given, instants, table_of, until_open, words
 
 ROOM = 1 << 18
@@ -21,14 +22,14 @@ ROOM = 1 << 18
 def standings(given: Given, room: int = ROOM) -> pa.Table:
     """Fold the facts into rows of `standings`, sorted by its key."""
     groups = len(given.part.group_exam)
-    scratch = given.scratch()
+    scratch = scratch_for(given.part)
     out = stretches(room)
     first, tables = 0, []
     while first < groups:
         end, count = given.setting.kernels.stretch_all(
             given.part.sittings,
-            given.groups,
-            given.facts,
+            given.fold.groups,
+            given.fold.facts,
             first,
             groups,
             given.setting.position,

@@ -1,34 +1,34 @@
-"""What differs between two moments: whose standing, and through which events."""
+"""What differs between two moments, or would with further facts: whose standing, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from ledger.events import Recorded
-from projections.catalogue import Catalogue, annulments, catalogue_of
+from projections.catalogue import Catalogue, annulments
 from projections.fold.catalogue import certification_definition, exam_definition
 from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from projections.standing import Moment
-from replay.columns.build import Columns
 from replay.columns.part import Ints, Part
-from replay.everyone import Everyone
 from replay.population import (
     EVERYBODY,
     INSTANT,
     SCHEMA,
     Scope,
+    Stood,
+    candidate_and_exam,
     instants,
-    over_parts,
+    over_groups,
     stand,
-    wanted_groups,
-    words,
 )
+from replay.snapshot import Snapshot
+from replay.supposing import supposing
 from retake_policies.rules import version_in_force
 
 _STANDING = [field for field in SCHEMA if field.name not in ("candidate", "exam", "eligible")]
@@ -50,73 +50,41 @@ moments; else `catalogue` or `policy`, with the entries that changed; else `cloc
 """
 
 
-FactsOf: TypeAlias = Callable[[str], list[Recorded]]
-"""Gives one candidate's events."""
-
-
-Told: TypeAlias = tuple[Recorded, dict[str, Any]]
+Entry: TypeAlias = tuple[Recorded, dict[str, Any]]
 """An entry of the catalogue and its payload."""
 
 
-class Seen(NamedTuple):
-    """The facts and the catalogue that a moment looks at."""
-
-    columns: Columns
-    entries: Sequence[Recorded]
-    """Catalogue events, up to the later moment at least."""
-
-
-def differences(
-    everyone: Everyone, before: Moment, after: Moment, *, scope: Scope = EVERYBODY
-) -> pa.Table:
-    """Return every candidate and exam whose standing differs between two moments.
+def diff(before: Snapshot, after: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
+    """Return every candidate and exam whose standing differs between two moments of one ledger.
 
     A table of `CHANGED`, sorted by candidate and exam. The moments may differ
     on either axis or on both.
     """
-    position = max(before.position, after.position)
-    seen = Seen(everyone.columns(position), everyone.ledger.catalogue(0, position))
+    late = max(before, after, key=lambda snapshot: snapshot.position)
+    columns = late.columns  # which serve both: each fact bears its position
+    before, after = late.at(before.moment), late.at(after.moment)
+    for each in (before, after):
+        assert each.columns is columns
+        assert each.catalogue  # laid out before threads need it
 
-    def facts(candidate: str) -> list[Recorded]:
-        return everyone.ledger.stream(f"candidate/{candidate}", upto=position)
-
-    return compare(everyone, seen, facts, before, after, scope)
-
-
-def compare(
-    everyone: Everyone,
-    seen: Seen,
-    facts_of: FactsOf,
-    before: Moment,
-    after: Moment,
-    scope: Scope,
-) -> pa.Table:
-    """Compare two moments over the same facts; `facts_of` gives one candidate's events."""
-    columns = seen.columns
-    catalogue = catalogue_of(seen.entries, columns.exams, columns.certifications)
-    kernels = everyone.kernels
-
-    def fold(part: Part, skip: Ints | None) -> pa.Table:
-        wanted = wanted_groups(part, skip, columns, scope)
-        old: Any = stand(part, catalogue, before, kernels, wanted)
-        new: Any = stand(part, catalogue, after, kernels, wanted)
+    def fold(part: Part, wanted: Ints) -> pa.Table:
+        old, new = stand(before, part, wanted), stand(after, part, wanted)
         there = (old.status >= 0) & (new.status >= 0)
         changed = old.status != new.status
-        for name in ("eligible_from", "in_series", "period_end", "last_sitting_at", "last_outcome"):
-            changed |= there & (getattr(old, name) != getattr(new, name))
+        for one, other in zip(old[1:], new[1:], strict=True):
+            changed |= there & (one != other)
         rows = np.flatnonzero(changed)
         return pa.table(
             [
-                part.candidates.take(pa.array(part.group_candidate[rows])),
-                words(part.group_exam[rows], columns.exams),
+                *candidate_and_exam(part, columns, rows),
                 *standing_columns(old, rows),
                 *standing_columns(new, rows),
             ],
             names=CHANGED.names[:-2],
         )
 
-    table = over_parts(columns, fold, everyone.workers)
-    causes = list(causes_of(table, facts_of, seen.entries, catalogue, before, after))
+    table = over_groups(late, scope, fold)
+    causes = list(causes_of(table, late, before.moment, after.moment))
     return table.append_column(
         "cause", pa.array([cause for cause, _ in causes], pa.string())
     ).append_column(
@@ -128,13 +96,43 @@ def compare(
     )
 
 
-def standing_columns(stood: Any, rows: Ints) -> list[pa.Array]:
+def impact(snapshot: Snapshot, rehearsed: Sequence[Recorded]) -> pa.Table:
+    """Compare everybody's standing as of an instant with and without rehearsed facts.
+
+    `rehearsed` are events as they would be recorded, at positions after the
+    ledger's last (see `ledger.dry_run`); what others recorded since comes
+    before them. A table of `CHANGED`.
+    """
+    here = snapshot.columns.position  # the head, or what others have recorded just now
+    facts = list(moved_behind(here, rehearsed))
+    known = snapshot.at(Moment(snapshot.as_of, None, here))
+    supposed = supposing(known, facts)
+    people = {row.subject for row in facts if row.stream.startswith("candidate/")}
+    is_catalogue = any(not row.stream.startswith("candidate/") for row in facts)
+    scope = EVERYBODY if is_catalogue else Scope(candidates=frozenset(people))
+    return diff(supposed.at(known.moment), supposed, scope)
+
+
+def moved_behind(position: int, rehearsed: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Yield rehearsed events at the positions after one, whatever they were rehearsed after."""
+    if not rehearsed:
+        return
+    first = rehearsed[0].position
+    by = position + 1 - first
+    for row in rehearsed:
+        annuls = row.annuls
+        if annuls is not None and annuls >= first:
+            annuls += by
+        yield row._replace(position=row.position + by, annuls=annuls)
+
+
+def standing_columns(stood: Stood, rows: Ints) -> list[pa.Array]:
     """Return one side of the table; null where the group has no standing."""
     absent = stood.status[rows] < 0
     return [
         pa.array(STATUSES, pa.string()).take(pa.array(stood.status[rows], mask=absent)),
         nulled(instants(stood.eligible_from, rows), absent),
-        pa.array(stood.in_series[rows], mask=absent),
+        pa.array(stood.in_series[rows], pa.int32(), mask=absent),
         nulled(instants(stood.period_end, rows), absent),
         nulled(instants(stood.last_sitting_at, rows), absent),
         pa.array(OUTCOMES, pa.string()).take(
@@ -150,28 +148,24 @@ def nulled(column: pa.Array, absent: Ints) -> pa.Array:
 
 
 def causes_of(
-    table: pa.Table,
-    facts_of: FactsOf,
-    entries: Sequence[Recorded],
-    catalogue: Catalogue,
-    before: Moment,
-    after: Moment,
+    table: pa.Table, late: Snapshot, before: Moment, after: Moment
 ) -> Iterator[tuple[str, list[Recorded]]]:
-    """Yield the cause of each changed row, and the events that made the difference."""
+    """Yield the cause of each changed row, and the events that made the difference.
+
+    `late` knows all that either moment does.
+    """
     candidate: str | None = None
     rows: list[Recorded] = []
     ends: dict[int, int] = {}
-    entry_ends = annulments(entries)
-    told = [(row, row.payload()) for row in entries if row.annuls is None]
+    entries = [(row, row.payload()) for row in late.entries if row.annuls is None]
     exams = table["exam"].unique().to_pylist()
-    covering = {exam: certifications_of(exam, told) for exam in exams}
+    covering = {exam: certifications_of(exam, entries) for exam in exams}
     moved = {
-        exam: moved_entries(exam, told, covering[exam], entry_ends, catalogue, before, after)
-        for exam in exams
+        exam: moved_entries(exam, entries, covering[exam], late, before, after) for exam in exams
     }
     for name, exam in zip(table["candidate"].to_pylist(), table["exam"].to_pylist(), strict=True):
         if name != candidate:
-            candidate, rows = name, facts_of(name)
+            candidate, rows = name, late.events(name)
             ends = annulments(rows)
         made = [
             row
@@ -190,10 +184,9 @@ def causes_of(
 
 def moved_entries(
     exam: str,
-    told: Sequence[Told],
+    entries: Sequence[Entry],
     covering: set[str],
-    ends: dict[int, int],
-    catalogue: Catalogue,
+    late: Snapshot,
     before: Moment,
     after: Moment,
 ) -> list[Recorded]:
@@ -203,25 +196,22 @@ def moved_entries(
     and of the policies it ever follows.
     """
     policies = {
-        data["policy"] for row, data in told if row.type == "ExamAnnounced" and row.subject == exam
+        data["policy"]
+        for row, data in entries
+        if row.type == "ExamAnnounced" and row.subject == exam
     }
-
     named = {"exam": {exam}, "policy": policies, "certification": covering}
+    ends = annulments(late.entries)
+    holds = holding(exam, late.catalogue, before), holding(exam, late.catalogue, after)
 
-    def about(row: Recorded) -> bool:
+    def moves(row: Recorded) -> bool:
         kind, _, subject = row.stream.partition("/")
-        return subject in named[kind]
-
-    held = holding(exam, catalogue, before), holding(exam, catalogue, after)
-    return [
-        row
-        for row, _ in told
-        if about(row)
-        and (
+        return subject in named[kind] and (
             known(row, ends, before) != known(row, ends, after)
-            or (row.position in held[0]) != (row.position in held[1])
+            or (row.position in holds[0]) != (row.position in holds[1])
         )
-    ]
+
+    return [row for row, _ in entries if moves(row)]
 
 
 def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
@@ -245,11 +235,11 @@ def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
     return held
 
 
-def certifications_of(exam: str, told: Sequence[Told]) -> set[str]:
+def certifications_of(exam: str, entries: Sequence[Entry]) -> set[str]:
     """Return the certifications that name an exam in any of their entries."""
     return {
         row.subject
-        for row, data in told
+        for row, data in entries
         if row.type == "CertificationDefined" and exam in data["exams"]
     }
 
