@@ -17,14 +17,12 @@ from typing import Any, BinaryIO, NamedTuple
 from ledger.cloudevents import to_cloudevent
 from ledger.instants import format_instant
 from projections.reports.inputs import KEYS
-from replay.bearing import of_rows, told
+from projections.standing import Moment
+from replay.bearing import of_rows, since, told
 from replay.everyone import Everyone
-from replay.formats.forms import PICTURE, rows_of, write
-from replay.outputs import Output, Unknown, compute, receipt_of_events
+from replay.outputs import PICTURE, Output, Unknown, compute, receipt_of_events, rows_of, write
 from replay.receipts import Receipt, ReceiptProblem
-from replay.rows import Rows
-from replay.rows_in_process import MOST, apart, lines_apart, shortened
-from replay.rows_in_turn import apart_in_turn
+from replay.row_diff import MOST, Row, compare_lines, compare_rows, shortened
 from replay.snapshot import recorded_at
 
 HERE = "by the ledger"
@@ -171,11 +169,8 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
         words: dict[str, Any] = {"here": HERE, "there": THERE}
         try:
             if receipt.form == "text":
-                return Compared(lines_apart(ours, theirs, **words).sentences, [], [])
-            if isinstance(output.table, Rows):
-                found = apart_in_turn(ours, theirs, key_of(output), **words)
-            else:
-                found = apart(list(ours), list(theirs), key_of(output), **words)
+                return Compared(compare_lines(ours, theirs, **words).sentences, [], [])
+            found = compare_rows(ours, theirs, key_of(output), **words)
         except ValueError as error:
             return Compared([f"the file is no {receipt.form}: {error}"], [], [])
     notes = []
@@ -249,3 +244,37 @@ def line_apart(number: int, ours: str, theirs: str) -> str:
     if {"source", "id"} & set(members):
         return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {named}"
     return f"line {number}, {named}: {', '.join(members) or 'its spelling'} differs"
+
+
+class Restated(NamedTuple):
+    """What differs on the latest knowledge, and the events recorded since that did it."""
+
+    differs: list[str]
+    events: list[str]
+
+
+def restated(everyone: Everyone, before: Output) -> Restated:
+    """Compare an output with the same one on the latest knowledge."""
+    head = everyone.ledger.head()
+    receipt = before.settled
+    moment = Moment(receipt.as_of or 0, head.recorded_at, head.position)
+    after = compute(
+        everyone, "table" if receipt.of == "events" else receipt.of, receipt.name, moment,
+        receipt.parameters, form="jsonl", basis="restated", program=receipt.program,
+    )  # fmt: skip
+    if after.settled.sha256 == receipt.sha256:
+        return Restated([], [])
+    found = compare_rows(
+        rows_in(after), rows_in(before), key_of(before),
+        here="restated", there="as it was", most=None,
+    )  # fmt: skip
+    events = [told(row) for row in since(everyone.ledger, receipt, head.position, found.rows)]
+    return Restated(shortened(found.sentences), shortened(events))
+
+
+def rows_in(output: Output) -> list[Row]:
+    """Return an output's rows as texts, the header first."""
+    receipt = output.receipt.model_copy(update={"form": "jsonl"})
+    with tempfile.TemporaryFile() as file:
+        write(output._replace(receipt=receipt), file)
+        return list(rows_of(file, "jsonl"))

@@ -22,13 +22,10 @@ from story import annulled, attempted, failed, forgotten, rejected, requested
 from ledger.ledger import Ledger
 from replay.audit.query import Conditions
 from replay.audit.registry import QUERIES
-from replay.checking import Checked, check
+from replay.checking import Checked, check, restated
 from replay.formats.csv import write_csv
-from replay.formats.forms import INSIDE, beside, find_receipt, write
-from replay.outputs import Output, Unknown
-from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, digest_of, read_receipt
-from replay.restating import restated
-from replay.rows import Rows
+from replay.outputs import INSIDE, Output, Unknown, beside, find_receipt, write
+from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, Rows, digest_of, read_receipt
 from replay.snapshot import Known
 
 FORMS: tuple[Form, ...] = ("text", "csv", "json", "jsonl", "parquet", "xlsx")

@@ -25,10 +25,8 @@ from story import exam, failed, requested
 
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
-from replay.formats import chart
-from replay.formats.forms import beside, rows_of, write
-from replay.formats.problems import CannotWrite
-from replay.outputs import Output, compute
+from replay.formats import CannotWrite, chart
+from replay.outputs import Output, beside, compute, rows_of, write
 from replay.receipts import Form, Parameters
 
 RUN = "window.canary=1"

@@ -22,8 +22,7 @@ from projections.reports.inputs import TABLES
 from projections.reports.registry import REPORTS
 from replay.checking import Checked, check
 from replay.formats.csv import read_csv, write_csv
-from replay.formats.forms import INSIDE, beside, find_receipt, write
-from replay.outputs import Output, compute, receipt_of_events
+from replay.outputs import INSIDE, Output, beside, compute, find_receipt, receipt_of_events, write
 from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, digest_of
 from retake_policies import shipped
 
@@ -205,9 +204,12 @@ def test_a_changed_number_is_found_and_named(ledger: Ledger, tmp_path: Path, for
     ("change", "said"),
     [
         (lambda lines: lines[:-1], "exam AZ-700, sitting uncounted: missing in the file"),
-        (lambda lines: [*lines, "2021-04,X,first,1,1,0,0,0,1"], "sitting first: only in the file"),
+        (
+            lambda lines: [*lines, "2021-04,X,first,1,1,0,0,0,1"],
+            "sitting first: a row more in the file",
+        ),
         (lambda lines: [lines[0], *lines[:0:-1]], "the rows are in another order in the file"),
-        (lambda lines: [*lines, lines[-1]], "there 2 times in the file"),
+        (lambda lines: [*lines, lines[-1]], "a row more in the file"),
         (lambda lines: [lines[0].replace("failed", "lost"), *lines[1:]], "the columns are"),
         (lambda lines: [*lines[:-1], lines[-1] + ",7"], "the cells differ"),
         (lambda lines: [], "missing in the file"),

@@ -62,8 +62,8 @@ def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) 
 
 def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
     """Write an output where it was asked for, its receipt inside or beside it."""
-    from replay.formats.forms import INSIDE, write
-    from replay.formats.problems import CannotWrite
+    from replay.formats import CannotWrite
+    from replay.outputs import INSIDE, write
 
     inside = output.receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
@@ -92,7 +92,7 @@ def say_receipt(receipt: Receipt) -> None:
 
 def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
     """Return where a receipt goes, None for nowhere but inside."""
-    from replay.formats.forms import beside
+    from replay.outputs import beside
 
     if asked is not None:
         return asked
@@ -127,8 +127,8 @@ def settle(file: BinaryIO) -> None:
 
 def deliver_picture(output: Output, path: Path) -> None:
     """Draw a report into a file, its receipt beside it; raises OSError."""
-    from replay.formats.forms import beside, write
-    from replay.formats.problems import CannotWrite
+    from replay.formats import CannotWrite
+    from replay.outputs import beside, write
 
     form = f"picture.{path.suffix.lower().lstrip('.')}"
     update: dict[str, str] = {"form": form, "program": program_of(form)}  # type: ignore[arg-type]

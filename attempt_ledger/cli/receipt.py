@@ -96,7 +96,7 @@ def check(
 
 def since(everyone: Everyone, output: Output) -> int:
     """Return what has become of an output on the latest knowledge; gives the exit code."""
-    from replay.restating import restated as compared
+    from replay.checking import restated as compared
 
     found = compared(everyone, output)
     if not found.differs:
@@ -112,7 +112,7 @@ def since(everyone: Everyone, output: Output) -> int:
 
 def receipt_of(file: Path) -> Receipt:
     """Find the receipt of a file; raises CallProblem."""
-    from replay.formats.forms import find_receipt
+    from replay.outputs import find_receipt
     from replay.receipts import ReceiptProblem
 
     try:

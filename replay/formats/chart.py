@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
 from projections.reports.drawing import dressed
-from replay.formats.problems import CannotWrite
+from replay.formats import CannotWrite
 
 if TYPE_CHECKING:
     from replay.outputs import Output

@@ -7,14 +7,16 @@ import hashlib
 from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
-from typing import IO, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 import pyarrow as pa
 
 from replay.formats.chart import NOT_XML, REPLACEMENT, draw
 from replay.formats.json import instant_texts
 from replay.formats.text import heading
-from replay.outputs import Output
+
+if TYPE_CHECKING:
+    from replay.outputs import Output
 
 _OPENING = '<script type="application/json" id="receipt">'
 _CLOSING = "</script>"

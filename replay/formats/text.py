@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ledger.instants import format_instant
 from replay.audit.query import Conditions, Query
 from replay.formats.json import instant_texts
-from replay.outputs import Output
 from replay.receipts import SAID, Receipt
 from retake_policies.durations import parse_duration, say_duration
+
+if TYPE_CHECKING:
+    from replay.outputs import Output
 
 _GAP = "  "
 _BATCH = 8192

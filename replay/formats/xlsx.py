@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from replay.formats import CannotWrite
 from replay.formats.json import Batched
-from replay.formats.problems import CannotWrite
 
 MOST_ROWS = 1_048_575
 """What a sheet holds below its header."""

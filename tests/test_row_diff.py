@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.rows_in_process import MOST, Row, lines_apart
-from replay.rows_in_turn import apart_in_turn
+from replay.row_diff import MOST, Row, compare_lines, compare_rows
 
 HEAD = ("position", "actor")
 WORDS: dict[str, Any] = {"here": "by the ledger", "there": "in the file"}
@@ -19,7 +18,7 @@ WORDS: dict[str, Any] = {"here": "by the ledger", "there": "in the file"}
 
 def told(ours: Sequence[Row], theirs: Sequence[Row]) -> list[str]:
     """Compare rows by position."""
-    return apart_in_turn([HEAD, *ours], [HEAD, *theirs], ("position",), **WORDS).sentences
+    return compare_rows([HEAD, *ours], [HEAD, *theirs], ("position",), **WORDS).sentences
 
 
 ROWS = [("1", "cli"), ("2", "desk"), ("3", "feed")]
@@ -52,7 +51,7 @@ def test_what_differs_is_said_by_the_key(theirs: list[Row], said: list[str]) -> 
 
 def test_other_columns_are_said_before_any_row() -> None:
     """Then rows cannot be compared."""
-    found = apart_in_turn([HEAD, *ROWS], [("position",), ("1",)], ("position",), **WORDS)
+    found = compare_rows([HEAD, *ROWS], [("position",), ("1",)], ("position",), **WORDS)
     assert found.sentences == [
         "the columns are position in the file, position, actor by the ledger"
     ]
@@ -61,16 +60,16 @@ def test_other_columns_are_said_before_any_row() -> None:
 def test_a_file_without_any_row_has_no_header_in_json() -> None:
     """Every row is missing, or is one more."""
     key = ("position",)
-    assert len(apart_in_turn([HEAD, *ROWS], [], key, **WORDS).sentences) == 3
-    assert len(apart_in_turn([], [HEAD, *ROWS], key, **WORDS).sentences) == 3
-    assert apart_in_turn([], [], key, **WORDS).sentences == []
-    strange = apart_in_turn([], [("mood",), ("bad",)], key, **WORDS).sentences
+    assert len(compare_rows([HEAD, *ROWS], [], key, **WORDS).sentences) == 3
+    assert len(compare_rows([], [HEAD, *ROWS], key, **WORDS).sentences) == 3
+    assert compare_rows([], [], key, **WORDS).sentences == []
+    strange = compare_rows([], [("mood",), ("bad",)], key, **WORDS).sentences
     assert strange == ["the columns are mood in the file, position by the ledger"]
 
 
 def test_the_rows_that_differ_are_given_by_column() -> None:
     """To be looked up in the ledger: as the ledger has them, where it has them."""
-    found = apart_in_turn([HEAD, *ROWS], [HEAD, ("1", "x"), *ROWS[1:]], ("position",), **WORDS)
+    found = compare_rows([HEAD, *ROWS], [HEAD, ("1", "x"), *ROWS[1:]], ("position",), **WORDS)
     assert found.rows == [{"position": "1", "actor": "cli"}]
 
 
@@ -109,7 +108,7 @@ def test_rows_are_not_held(without: set[int]) -> None:
         yield HEAD
         yield from (Counted((str(n), "cli")) for n in range(1000) if n not in left_out)
 
-    found = apart_in_turn(reading(set()), reading(without), ("position",), **WORDS)
+    found = compare_rows(reading(set()), reading(without), ("position",), **WORDS)
     assert len(found.sentences) == len(without)
     assert Counted.most < 20
 
@@ -137,11 +136,11 @@ def test_what_is_said_is_what_a_count_of_all_rows_says(
 def test_lines_are_compared_one_after_the_other() -> None:
     """And counted at the end."""
     ours = [(f"line {n}",) for n in range(100)]
-    assert lines_apart(ours, ours, **WORDS).sentences == []
-    assert lines_apart(ours, ours[:-1], **WORDS).sentences == [
+    assert compare_lines(ours, ours, **WORDS).sentences == []
+    assert compare_lines(ours, ours[:-1], **WORDS).sentences == [
         "there are 99 lines in the file, 100 by the ledger"
     ]
-    said = lines_apart(ours, ours[1:], **WORDS).sentences
+    said = compare_lines(ours, ours[1:], **WORDS).sentences
     assert said[0] == "line 1 is 'line 1' in the file, 'line 0' by the ledger"
     assert said[-2:] == [
         "there are 99 lines in the file, 100 by the ledger", "and 80 more differences",
