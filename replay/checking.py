@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ledger.cloudevents import to_cloudevent
+from ledger.events import Recorded
 from ledger.instants import format_instant
+from ledger.ledger import Ledger
 from projections.reports.inputs import KEYS
-from projections.standing import Moment
-from replay.bearing import of_rows, since, told
 from replay.everyone import Everyone
 from replay.outputs import PICTURE, Output, Unknown, compute, receipt_of_events, rows_of, write
 from replay.receipts import Receipt, ReceiptProblem
-from replay.row_diff import MOST, Row, compare_lines, compare_rows, shortened
+from replay.row_diff import MOST, compare_lines, compare_rows, shortened
 from replay.snapshot import recorded_at
 
+_POSITION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 HERE = "by the ledger"
 THERE = "in the file"
 
@@ -78,7 +81,7 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
         [*differs, *shortened(found.sentences)],
         [*notes, *found.notes],
         output,
-        [told(event) for event in events],
+        [event_line(event) for event in events],
     )
 
 
@@ -165,14 +168,17 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
         write(output._replace(receipt=receipt), again)
         if same_bytes(file, again):
             return SAME
-        ours, theirs = rows_of(again, receipt.form), rows_of(file, receipt.form)
         words: dict[str, Any] = {"here": HERE, "there": THERE}
-        try:
-            if receipt.form == "text":
-                return Compared(compare_lines(ours, theirs, **words).sentences, [], [])
-            found = compare_rows(ours, theirs, key_of(output), **words)
-        except ValueError as error:
-            return Compared([f"the file is no {receipt.form}: {error}"], [], [])
+        with (
+            closing(rows_of(again, receipt.form)) as ours,
+            closing(rows_of(file, receipt.form)) as theirs,
+        ):
+            try:
+                if receipt.form == "text":
+                    return Compared(compare_lines(ours, theirs, **words).sentences, [], [])
+                found = compare_rows(ours, theirs, key_of(output), **words)
+            except ValueError as error:
+                return Compared([f"the file is no {receipt.form}: {error}"], [], [])
     notes = []
     if not found.sentences and receipt.form == "html":
         notes = ["the rows are the same; the page around them is written otherwise here"]
@@ -246,35 +252,50 @@ def line_apart(number: int, ours: str, theirs: str) -> str:
     return f"line {number}, {named}: {', '.join(members) or 'its spelling'} differs"
 
 
-class Restated(NamedTuple):
-    """What differs on the latest knowledge, and the events recorded since that did it."""
-
-    differs: list[str]
-    events: list[str]
-
-
-def restated(everyone: Everyone, before: Output) -> Restated:
-    """Compare an output with the same one on the latest knowledge."""
-    head = everyone.ledger.head()
-    receipt = before.settled
-    moment = Moment(receipt.as_of or 0, head.recorded_at, head.position)
-    after = compute(
-        everyone, "table" if receipt.of == "events" else receipt.of, receipt.name, moment,
-        receipt.parameters, form="jsonl", basis="restated", program=receipt.program,
-    )  # fmt: skip
-    if after.settled.sha256 == receipt.sha256:
-        return Restated([], [])
-    found = compare_rows(
-        rows_in(after), rows_in(before), key_of(before),
-        here="restated", there="as it was", most=None,
-    )  # fmt: skip
-    events = [told(row) for row in since(everyone.ledger, receipt, head.position, found.rows)]
-    return Restated(shortened(found.sentences), shortened(events))
+def event_line(row: Recorded) -> str:
+    """Return what an event is, of whom, when it was true and when it was recorded."""
+    stream = row.stream.replace("/", " ", 1)
+    return (
+        f"@{row.position} {row.type} {row.source} {row.id} of {stream}, true "
+        f"{format_instant(row.occurred_at)}, recorded {format_instant(row.recorded_at)}"
+    )
 
 
-def rows_in(output: Output) -> list[Row]:
-    """Return an output's rows as texts, the header first."""
-    receipt = output.receipt.model_copy(update={"form": "jsonl"})
-    with tempfile.TemporaryFile() as file:
-        write(output._replace(receipt=receipt), file)
-        return list(rows_of(file, "jsonl"))
+def of_rows(
+    ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]
+) -> Iterator[Recorded]:
+    """Yield the events that the ledger has of rows about single candidates, as far as visible.
+
+    What a changed file is to be held against. Rows that many candidates' events went into have too
+    many to name.
+    """
+    if receipt.of == "audit":
+        yield from _at(ledger, receipt, rows)
+        return
+    seen: set[int] = set()
+    for row in rows:
+        for event in ledger.stream(f"candidate/{row.get('candidate', '')}", upto=receipt.position):
+            late = event.occurred_at > (receipt.as_of or 0) and event.annuls is None
+            if late or event.position in seen or not _is_of(event, row):
+                continue
+            seen.add(event.position)
+            yield event
+
+
+def _at(ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]) -> Iterator[Recorded]:
+    """Yield the events that an audit's rows are about, each once, by position."""
+    named = {row.get("position", "") for row in rows}
+    positions = {int(text) for text in named if _POSITION.fullmatch(text)}
+    found = ledger.at([each for each in positions if each <= receipt.position])
+    yield from sorted(found.values())
+
+
+def _is_of(event: Recorded, row: Mapping[str, str]) -> bool:
+    if "position" in row and "registration_id" not in row:
+        return row["position"] == str(event.position)
+    if "certification" in row:
+        return event.key == row["certification"]
+    if row.get("exam") != event.exam:
+        return False
+    key = row.get("request_id", row.get("registration_id"))
+    return key is None or event.key == key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
 
@@ -289,7 +289,7 @@ def _inside(file: BinaryIO) -> str | bytes | None:
     return None
 
 
-def rows_of(file: BinaryIO, form: Form) -> Iterator[tuple[str, ...]]:
+def rows_of(file: BinaryIO, form: Form) -> Generator[tuple[str, ...]]:
     """Yield what a file says, row by row, as texts; the first row is the header.
 
     Of plain text a row is a line, and there is no header. Raises ValueError for what is not of

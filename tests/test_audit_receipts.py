@@ -22,10 +22,11 @@ from story import annulled, attempted, failed, forgotten, rejected, requested
 from ledger.ledger import Ledger
 from replay.audit.query import Conditions
 from replay.audit.registry import QUERIES
-from replay.checking import Checked, check, restated
+from replay.checking import Checked, check
 from replay.formats.csv import write_csv
 from replay.outputs import INSIDE, Output, Unknown, beside, find_receipt, write
 from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, Rows, digest_of, read_receipt
+from replay.restating import restated
 from replay.snapshot import Known
 
 FORMS: tuple[Form, ...] = ("text", "csv", "json", "jsonl", "parquet", "xlsx")

@@ -10,9 +10,9 @@ from reporting import IN_APRIL, MARCH, STORY, everyone, inputs, made, tell, writ
 from story import annulled, failed, result
 
 from projections.reports.registry import REPORTS
-from replay.checking import restated
 from replay.outputs import compute
 from replay.receipts import Parameters
+from replay.restating import restated
 
 
 def reports(ledger: Any, known_at: str | None) -> dict[str, list[dict[str, Any]]]:

@@ -96,7 +96,7 @@ def check(
 
 def since(everyone: Everyone, output: Output) -> int:
     """Return what has become of an output on the latest knowledge; gives the exit code."""
-    from replay.checking import restated as compared
+    from replay.restating import restated as compared
 
     found = compared(everyone, output)
     if not found.differs:

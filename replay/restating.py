@@ -1,16 +1,20 @@
-"""Which events bear on rows that differ."""
+"""What has become of an output since: the same question on the latest knowledge."""
 
 from __future__ import annotations
 
-import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from ledger.events import Recorded
-from ledger.instants import format_instant
 from ledger.ledger import Ledger
+from projections.standing import Moment
+from replay.checking import event_line, key_of
+from replay.everyone import Everyone
+from replay.outputs import Output, compute, rows_of, write
 from replay.receipts import Receipt
+from replay.row_diff import Row, compare_rows, shortened
 
-_POSITION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _SAT = ("Exam", "Beta", "Result", "Cert")
 """A certification that lapses begins a new series, and so decides what is a retake."""
 _OF = {
@@ -23,6 +27,40 @@ _OF = {
     "certifications": ("Cert",),
 }
 """How the types of candidates' events begin that can bear on each; on others all of them can."""
+
+
+class Restated(NamedTuple):
+    """What differs on the latest knowledge, and the events recorded since that did it."""
+
+    differs: list[str]
+    events: list[str]
+
+
+def restated(everyone: Everyone, before: Output) -> Restated:
+    """Compare an output with the same one on the latest knowledge."""
+    head = everyone.ledger.head()
+    receipt = before.settled
+    moment = Moment(receipt.as_of or 0, head.recorded_at, head.position)
+    after = compute(
+        everyone, "table" if receipt.of == "events" else receipt.of, receipt.name, moment,
+        receipt.parameters, form="jsonl", basis="restated", program=receipt.program,
+    )  # fmt: skip
+    if after.settled.sha256 == receipt.sha256:
+        return Restated([], [])
+    found = compare_rows(
+        rows_in(after), rows_in(before), key_of(before),
+        here="restated", there="as it was", most=None,
+    )  # fmt: skip
+    events = [event_line(row) for row in since(everyone.ledger, receipt, head.position, found.rows)]
+    return Restated(shortened(found.sentences), shortened(events))
+
+
+def rows_in(output: Output) -> list[Row]:
+    """Return an output's rows as texts, the header first."""
+    receipt = output.receipt.model_copy(update={"form": "jsonl"})
+    with tempfile.TemporaryFile() as file:
+        write(output._replace(receipt=receipt), file)
+        return list(rows_of(file, "jsonl"))
 
 
 def since(
@@ -69,52 +107,3 @@ def _about_the_same(
     subjects = {row.get("subject", row.get("candidate")) for row in rows}
     subjects.add(None if asked is None else asked.candidate)
     yield from (row for row in ledger.read(receipt.position, upto) if row.subject in subjects)
-
-
-def told(row: Recorded) -> str:
-    """Return what an event is, of whom, when it was true and when it was recorded."""
-    stream = row.stream.replace("/", " ", 1)
-    return (
-        f"@{row.position} {row.type} {row.source} {row.id} of {stream}, true "
-        f"{format_instant(row.occurred_at)}, recorded {format_instant(row.recorded_at)}"
-    )
-
-
-def of_rows(
-    ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]
-) -> Iterator[Recorded]:
-    """Yield the events that the ledger has of rows about single candidates, as far as visible.
-
-    What a changed file is to be held against. Rows that many candidates' events went into have too
-    many to name.
-    """
-    if receipt.of == "audit":
-        yield from _at(ledger, receipt, rows)
-        return
-    seen: set[int] = set()
-    for row in rows:
-        for event in ledger.stream(f"candidate/{row.get('candidate', '')}", upto=receipt.position):
-            late = event.occurred_at > (receipt.as_of or 0) and event.annuls is None
-            if late or event.position in seen or not _is_of(event, row):
-                continue
-            seen.add(event.position)
-            yield event
-
-
-def _at(ledger: Ledger, receipt: Receipt, rows: Iterable[Mapping[str, str]]) -> Iterator[Recorded]:
-    """Yield the events that an audit's rows are about, each once, by position."""
-    named = {row.get("position", "") for row in rows}
-    positions = {int(text) for text in named if _POSITION.fullmatch(text)}
-    found = ledger.at([each for each in positions if each <= receipt.position])
-    yield from sorted(found.values())
-
-
-def _is_of(event: Recorded, row: Mapping[str, str]) -> bool:
-    if "position" in row and "registration_id" not in row:
-        return row["position"] == str(event.position)
-    if "certification" in row:
-        return event.key == row["certification"]
-    if row.get("exam") != event.exam:
-        return False
-    key = row.get("request_id", row.get("registration_id"))
-    return key is None or event.key == key
