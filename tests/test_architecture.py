@@ -84,6 +84,30 @@ def test_nobody_below_the_door_reads_a_clock_or_the_environment(room: str) -> No
     assert wrong == []
 
 
+KNOW_FILES = (
+    "ledger/store/",
+    "ledger/backup/",
+    "ledger/privacy/key_file.py",
+    "replay/read_model/",
+    "attempt_ledger/explore/",
+    "attempt_ledger/doctor/",
+)
+"""May name SQLite: the store of events, and what keeps, copies, explores or checks other files."""
+
+
+def test_nothing_above_the_store_knows_how_events_are_kept() -> None:
+    """All SQL on events is in one room, behind `ledger.store.interface`."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {package}"
+        for room in ALLOWED
+        for path in modules(room)
+        if not str(path.relative_to(ROOT)).startswith(KNOW_FILES)
+        for line, package in imported(path)
+        if package in ("sqlite3", "adbc_driver_sqlite", "sqlite_utils")
+    ]
+    assert wrong == []
+
+
 def test_a_module_is_readable_in_one_sitting() -> None:
     """About 200 lines, rarely 400."""
     long = {

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,6 +45,38 @@ def read_rows(
         raise ValueError("text that is not UTF-8") from None
     finally:
         connection.text_factory = str
+
+
+Read: TypeAlias = Callable[..., list[Values]]
+"""`read_rows` of one file."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Read]:
+    """Open a file to read rows of; raises LedgerProblem, also for what goes wrong meanwhile."""
+    with storage_problems(path), closing(connect_reader(path)) as connection:
+        yield partial(read_rows, connection)
+
+
+@contextmanager
+def watching(path: Path) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Open a file to look again and again whether anybody wrote to it; raises LedgerProblem.
+
+    What is yielded returns what tells one state of the file from another, and the last position in
+    it or later, in this order: what is written in between is seen as new the next time. It needs
+    nothing of the store, so that a process that seals beside an import is started quickly.
+    """
+
+    def look() -> tuple[int, int]:
+        with storage_problems(path):
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
+        return version, head
+
+    with storage_problems(path):
+        connection = connect_reader(path)
+    with closing(connection):
+        yield look
 
 
 def _text(raw: bytes) -> str:

@@ -7,13 +7,11 @@ column at a time, until one gives the leaf.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import Any
 
 from ledger.events import BY_TOPIC, Recorded
 from ledger.instants import format_instant
-from ledger.store.file import connect_reader, storage_problems
-from ledger.store.integrity import Finding, read_rows
+from ledger.store.integrity import Finding, reading
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths
 from ledger.tlog.leaf import leaf_hash_or_none
@@ -36,7 +34,7 @@ def explained(
         position: tree.leaf(position) for position, _ in some if (position - 1) // WIDTH in signed
     }
     findings = []
-    with storage_problems(paths.ledger), closing(connect_reader(paths.ledger)) as connection:
+    with reading(paths.ledger) as read:
         for position, there in some:
             if not there:
                 findings.append(Finding(position, f"position {position} is missing"))
@@ -51,8 +49,7 @@ def explained(
                 )
                 continue
             near = [
-                Recorded(*row)
-                for row in read_rows(connection, position - _AROUND, position + _AROUND, raw=True)
+                Recorded(*row) for row in read(position - _AROUND, position + _AROUND, raw=True)
             ]
             row = next((row for row in near if row.position == position), None)
             if row is None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import select
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
-from ledger.store.file import connect_reader, storage_problems
+from ledger.store.integrity import watching
 from ledger.tlog.checkpoint import LogPaths, sealed_size
 from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal
@@ -37,12 +36,10 @@ def follow(
     `wait` lets seconds pass and says whether to end. What hinders a sealing is told to `troubled`,
     and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
     """
-    with storage_problems(paths.ledger):
-        connection = connect_reader(paths.ledger)
-    with closing(connection):
+    with watching(paths.ledger) as look:
         seen = None
         while True:
-            version, head = _look(paths, connection)
+            version, head = look()
             more = False
             if version != seen:
                 try:
@@ -56,17 +53,6 @@ def follow(
                     troubled(problem)
             if wait(0.0 if more else EVERY_SECONDS):
                 return
-
-
-def _look(paths: LogPaths, connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return what tells one state of the file from another, and the last position in it or later.
-
-    In this order: what is written in between is seen as new the next time.
-    """
-    with storage_problems(paths.ledger):
-        (version,) = connection.execute("PRAGMA data_version").fetchone()
-        (head,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
-    return version, head
 
 
 class SealingBeside:

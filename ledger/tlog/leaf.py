@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ledger.store.file import connect_reader, storage_problems
-from ledger.store.integrity import Values, read_rows
+from ledger.store.integrity import Read, Values, reading
 from ledger.tlog.tiles import WIDTH
 
 Result = TypeVar("Result")
@@ -84,23 +82,21 @@ def hash_tiles(path: Path, first: int, last: int) -> Iterator[Hashed]:
     In flat memory, each few tiles a read of their own, so that writers are not kept from cleaning
     up. Raises LedgerProblem when the file cannot be read.
     """
-    with storage_problems(path), closing(connect_reader(path)) as connection:
+    with reading(path) as read:
         for start in range(first, last + 1, _TILES_AT_ONCE * WIDTH):
             end = min(start + _TILES_AT_ONCE * WIDTH - 1, last)
-            leaves, present = _hashed(connection, start, end)
+            leaves, present = _hashed(read, start, end)
             for at in range(0, len(leaves), WIDTH):
                 yield Hashed((start + at - 1) // WIDTH, leaves[at : at + WIDTH], present)
 
 
-def _hashed(
-    connection: sqlite3.Connection, start: int, end: int
-) -> tuple[list[bytes | None], frozenset[int] | None]:
+def _hashed(read: Read, start: int, end: int) -> tuple[list[bytes | None], frozenset[int] | None]:
     """Hash rows quickly where they are all there and all sound, else what can be hashed."""
     with suppress(TypeError, ValueError, AttributeError):
-        rows = read_rows(connection, start, end)
+        rows = read(start, end)
         if len(rows) == end - start + 1:  # positions are whole and different: none is missing
             return list(leaf_hashes(rows)), None
-    found = {row[0]: row for row in read_rows(connection, start, end, raw=True)}
+    found = {row[0]: row for row in read(start, end, raw=True)}
     leaves = [
         leaf_hash_or_none(found[position]) if position in found else None
         for position in range(start, end + 1)
