@@ -25,11 +25,7 @@ from eventsourcing.persistence import (
 from ledger.events import Recorded
 from ledger.problems import LedgerProblem
 from ledger.store.interface import Store
-
-TRACKING = (
-    "a ledger keeps its own events and nothing else: give the projection a database of its own, "
-    "(PERSISTENCE_MODULE and what it asks for, with the projection's name before each)"
-)
+from ledger.store.schema import TRACKING
 
 EVERY_SECONDS = 0.05
 """So often a follower looks whether anything was written."""

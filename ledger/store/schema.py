@@ -105,9 +105,18 @@ def redefinitions(
     return [f"the file's {name} is not as the ledger defines it" for name in sorted(names)]
 
 
+TRACKING: Final = (
+    "a ledger keeps its own events and nothing else: give the projection a database of its own "
+    "(PERSISTENCE_MODULE and SQLITE_DBNAME, each with the projection's name before it)"
+)
+"""What is said of tracking tables, which `eventsourcing` makes in the file that it is given."""
+
+
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:
     """Raise Redefined unless the file defines what a ledger of its format does, and no more."""
     if sentences := redefinitions(connection):
+        if any("table tracking" in sentence for sentence in sentences):
+            raise Redefined(f"{path} has a table `tracking`: {TRACKING}, and drop its tables here")
         raise Redefined(
             f"{path} was changed past the ledger, nothing was written: {sentences[0]}"
             f"{f', and {len(sentences) - 1} more' if len(sentences) > 1 else ''}; "
