@@ -149,9 +149,12 @@ class MemoryWriting:
     def find(self, source: str, id: str) -> Recorded | None:
         return _find(self.rows, source, id)
 
-    def annulled(self, stream: str, after: int) -> list[int]:
-        rows = (row for row in self.rows if row.stream == stream and row.position > after)
-        return [row.annuls for row in rows if row.annuls is not None]
+    def annulments(self, stream: str) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for row in self.rows:
+            if row.stream == stream and row.annuls is not None:
+                found.setdefault(row.annuls, row.position)
+        return found
 
     def is_forgotten(self, stream: str) -> bool:
         rows = (row for row in self.rows if row.stream == stream)

@@ -144,14 +144,15 @@ def test_a_transaction_sees_what_it_wrote_and_nobody_else_does(store: Store) -> 
         assert writing.find("urn:vue", "R-9/attempted") is None
         assert writing.is_forgotten("candidate/C-1")
         assert not writing.is_forgotten("candidate/C-2")
-        assert writing.annulled("candidate/C-1", 0) == [1]
-        assert writing.annulled("candidate/C-1", 4) == writing.annulled("candidate/C-2", 0) == []
+        writing.insert_one(200, annulment(1, sat(1), "again"))
+        assert writing.annulments("candidate/C-1") == {1: 4}
+        assert writing.annulments("candidate/C-2") == {}
         writing.remember("keys", "k-1")
         assert writing.about("keys") == "k-1"
         assert writing.about("other") is None
         in_between = [store.head().position, store.about("keys")]
     assert in_between == [1, None]
-    assert store.head().position == 4
+    assert store.head().position == 5
     assert store.about("keys") == "k-1"
     assert store.is_forgotten("candidate/C-1")
     assert store.forgotten() == ["candidate/C-1"]
