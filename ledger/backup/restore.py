@@ -13,7 +13,6 @@ from ledger.durable import replace
 from ledger.problems import BackupProblem, Inconsistent, Stale, Unsound
 from ledger.store.file import check_file, storage_problems
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key, read_note
-from ledger.tlog.leaf import WorkerPool
 from ledger.tlog.sealer import drop_partial, grow
 from ledger.tlog.tiles import Tree
 from ledger.tlog.verify_proof import (
@@ -132,11 +131,8 @@ def _hold_against(
     try:
         if checkpoint.size > size:
             more = checkpoint.size - size
-            with (
-                WorkerPool(more, options.processes) as crew,
-                options.bar("hashing", more) as progress,
-            ):
-                grow(copy, size, checkpoint.size, crew, progress)
+            with options.bar("hashing", more) as progress:
+                grow(copy, size, checkpoint.size, options.processes, progress)
         tree = Tree(copy.tiles, max(size, checkpoint.size))
         if tree.root_at(checkpoint.size) != checkpoint.root:
             raise Inconsistent(

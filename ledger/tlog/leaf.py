@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,29 +113,27 @@ def pieces(begin: int, last: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + step - 1, last)
 
 
-class WorkerPool:
-    """Hash rows with `processes` processes if there are enough rows, else with this one alone."""
+def shared_out(
+    work: Callable[..., Result], jobs: Iterable[tuple[Any, ...]], rows: int, processes: int
+) -> Iterator[Result]:
+    """Yield the result of each job, in order; raises what a job raises.
 
-    def __init__(self, rows: int, processes: int) -> None:
-        self._processes = processes if rows >= WORTH_ROWS else 1
-        self._pool: ProcessPoolExecutor | None = None
+    By `processes` processes if there are enough rows for it, else by this one alone.
+    """
+    if processes <= 1 or rows < WORTH_ROWS:
+        yield from (work(*job) for job in jobs)
+        return
+    # Here, since most sealings hash a few rows. Not forked: a child must have neither our threads'
+    # locks nor SQLite's files.
+    from multiprocessing import get_context
 
-    def map(self, work: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """Return the result of each job, in order; raises what a job raises."""
-        if self._processes <= 1:
-            return (work(*job) for job in jobs)
-        if self._pool is None:
-            # Not forked: a child must have neither our threads' locks nor SQLite's files.
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))
+    executor = concurrent.futures.ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
         with no_interrupt():  # which starts the processes
-            return self._pool.map(_call, ((work, job) for job in jobs))
-
-    def __enter__(self) -> WorkerPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            results = executor.map(_call, ((work, job) for job in jobs))
+        yield from results
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 @contextmanager

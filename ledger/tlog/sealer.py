@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from ledger.store.integrity import definitions, last_position
 from ledger.store.locks import USUALLY, FileLock, Waiting
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
-from ledger.tlog.leaf import WorkerPool, hash_tiles, pieces
+from ledger.tlog.leaf import hash_tiles, pieces, shared_out
 from ledger.tlog.note import (
     SigningKey,
     check_no_key,
@@ -108,7 +108,7 @@ def seal(
     head: int,
     *,
     processes: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = lambda more: None,
     waiting: Waiting = USUALLY,
 ) -> Sealed:
     """Seal every event up to position `head`, which must be durable; return what was sealed.
@@ -138,21 +138,24 @@ def seal(
                 f"nothing is signed: {paths.ledger} ends at position {head}, but {last.size} "
                 "events were sealed: it was cut off, or is an old copy put back"
             )
-        with WorkerPool(head - last.size, processes) as crew:
-            if not _is_whole(paths, last):
-                with WorkerPool(last.size, processes) as larger:
-                    rebuild(paths, last, larger, progress or _nobody)
-            for older in known:
-                _check_continues(paths, older, last)
-            if head > last.size:
-                if others := definitions(paths.ledger):
-                    raise Inconsistent(
-                        f"nothing is signed, {paths.ledger} was changed past the ledger: "
-                        f"{others[0]}; `verify` says more"
-                    )
-                return Sealed(last.size, _extend(paths, key, last, head, crew, progress or _nobody))
+        if not _is_whole(paths, last):
+            rebuild(paths, last, processes, progress)
+        for older in known:
+            _check_continues(paths, older, last)
+        if head == last.size:
             _publish(paths, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
+        if others := definitions(paths.ledger):
+            raise Inconsistent(
+                f"nothing is signed, {paths.ledger} was changed past the ledger: {others[0]}; "
+                "`verify` says more"
+            )
+        grow(paths, last.size, head, processes, progress)
+        checkpoint = Checkpoint(key.verifier.name, head, Tree(paths.tiles, head).root())
+        _check_continues(paths, last, checkpoint)
+        _publish(paths, key, checkpoint)
+        drop_partial(paths.tiles, last.size, head)
+        return Sealed(last.size, checkpoint)
 
 
 def _known(paths: LogPaths, key: SigningKey) -> list[Checkpoint]:
@@ -190,22 +193,6 @@ def _check_continues(paths: LogPaths, older: Checkpoint, last: Checkpoint) -> No
         raise Inconsistent(f"nothing is signed: {problem}") from None
 
 
-def _extend(
-    paths: LogPaths,
-    key: SigningKey,
-    last: Checkpoint,
-    head: int,
-    crew: WorkerPool,
-    progress: Progress,
-) -> Checkpoint:
-    grow(paths, last.size, head, crew, progress)
-    checkpoint = Checkpoint(key.verifier.name, head, Tree(paths.tiles, head).root())
-    _check_continues(paths, last, checkpoint)
-    _publish(paths, key, checkpoint)
-    drop_partial(paths.tiles, last.size, head)
-    return checkpoint
-
-
 def _publish(paths: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
     note = key.sign_checkpoint(checkpoint)
     if note != last_signed(paths):
@@ -214,32 +201,19 @@ def _publish(paths: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
         replace(paths.checkpoint, note)
 
 
-def _nobody(more: int) -> None:
-    """Tell nobody."""
-
-
 @contextmanager
 def _writing(paths: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
     """Be the only one that writes this log; raises Locked, and LogProblem if it cannot be written.
 
     Whoever may read the lock's file can take the lock: it is open to whom the ledger is open to.
     """
-    with _log_problems(paths):
+    try:
         if not paths.folder.is_dir():
             paths.folder.mkdir(exist_ok=True)
             sync_folder(paths.folder.parent)
         lock = FileLock(paths.lock, paths.ledger, waiting=waiting, name=paths.folder)
-        try:
-            with lock:
-                yield
-        finally:
-            lock.close()
-
-
-@contextmanager
-def _log_problems(paths: LogPaths) -> Iterator[None]:
-    try:
-        yield
+        with closing(lock), lock:
+            yield
     except OSError as error:
         where = error.filename or paths.folder
         raise LogProblem(f"{where} cannot be written: {error.strerror}") from None
@@ -248,7 +222,7 @@ def _log_problems(paths: LogPaths) -> Iterator[None]:
 # -- the tiles of a longer tree: hashed from the rows, written before anything is signed
 
 
-def grow(paths: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Progress) -> None:
+def grow(paths: LogPaths, sealed: int, size: int, processes: int, progress: Progress) -> None:
     """Write the tiles that a tree of `size` leaves has beside those of one of `sealed`, durably.
 
     What the old tree has is not overwritten, but the rows of its last tile are hashed once more.
@@ -257,7 +231,8 @@ def grow(paths: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Pr
     begin = max(sealed - 1, 0) // WIDTH
     tops: list[bytes] = []
     jobs = list(pieces(begin, size))
-    written = crew.map(_write_tiles, ((paths, *job, sealed) for job in jobs))
+    work = ((paths, *job, sealed) for job in jobs)
+    written = shared_out(_write_tiles, work, size - sealed, processes)
     for (first, last), made in zip(jobs, written, strict=True):
         tops += made
         progress(last - max(first - 1, sealed))
@@ -265,7 +240,7 @@ def grow(paths: LogPaths, sealed: int, size: int, crew: WorkerPool, progress: Pr
     _write_above(paths.tiles, full, tops[full - begin :], sealed)
 
 
-def rebuild(paths: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progress) -> None:
+def rebuild(paths: LogPaths, last: Checkpoint, processes: int, progress: Progress) -> None:
     """Make tiles anew that were lost or damaged, if the rows are still those that were signed.
 
     Everything is hashed first and written after that: what is there is no worse if the rows are
@@ -274,7 +249,8 @@ def rebuild(paths: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progr
     tops: list[bytes] = []
     tail: list[bytes] = []
     jobs = list(pieces(0, last.size))
-    for made, rest in crew.map(_hash_rows, ((paths, *job) for job in jobs)):
+    work = ((paths, *job) for job in jobs)
+    for made, rest in shared_out(_hash_rows, work, last.size, processes):
         tops += made
         tail = rest
     nodes = merkle.grown(0, tops, tail, before=_nothing)
@@ -283,7 +259,7 @@ def rebuild(paths: LogPaths, last: Checkpoint, crew: WorkerPool, progress: Progr
             f"nothing is signed: {paths.folder} is damaged, and the rows of {paths.ledger} are not "
             f"those that were signed as a log of {last.size} events; `verify` says more"
         )
-    grow(paths, 0, last.size, crew, progress)
+    grow(paths, 0, last.size, processes, progress)
 
 
 def drop_partial(tiles: Tiles, sealed: int, size: int) -> None:

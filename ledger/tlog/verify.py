@@ -12,7 +12,7 @@ from ledger.store.integrity import Finding, inspect, of_positions, read_through
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, compared_with, signed_before, verified_before
 from ledger.tlog.diagnosis import explained
-from ledger.tlog.leaf import WorkerPool, hash_tiles, pieces
+from ledger.tlog.leaf import hash_tiles, pieces, shared_out
 from ledger.tlog.sealer import Progress
 from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, split, tile_name, width_in
 from ledger.tlog.verify_proof import Checkpoint, VerifierKey
@@ -42,7 +42,7 @@ def verify(
     full: bool = False,
     against: bytes | None = None,
     processes: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = lambda more: None,
 ) -> Verdict:
     """Compare every stored row with the log, and the log with its last checkpoint.
 
@@ -85,19 +85,18 @@ def _rows(
     after: int,
     head: int,
     processes: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[Finding]:
     """Compare the rows after a position with their leaves, and all with the signed root."""
     begin = after // WIDTH
     last = min(head, checkpoint.size)
     jobs = list(pieces(begin, last))
     parts: list[Compared] = []
-    with WorkerPool(last - after, processes) as crew:
-        work = ((paths, *job, checkpoint.size) for job in jobs)
-        for (first, end), part in zip(jobs, crew.map(compare, work), strict=True):
-            parts.append(part)
-            if progress is not None:
-                progress(end - max(first - 1, after))
+    work = ((paths, *job, checkpoint.size) for job in jobs)
+    compared = shared_out(compare, work, last - after, processes)
+    for (first, end), part in zip(jobs, compared, strict=True):
+        parts.append(part)
+        progress(end - max(first - 1, after))
     found = _Found(begin, parts)
     broken = [of_positions(*job, part.broken) for job, part in zip(jobs, parts, strict=True)
               if part.broken]  # fmt: skip
