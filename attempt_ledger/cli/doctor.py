@@ -19,6 +19,7 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.viewing import ViewsFile, views_of
 from attempt_ledger.doctor import examine
 from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
+from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.problems import printable
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
@@ -145,7 +146,7 @@ def _wrapped(first: str, sentence: str) -> list[str]:
 def _json(subject: Subject, findings: list[Finding], state: str) -> str:
     told = {
         "ledger": str(subject.path),
-        "at": subject.said(subject.now),
+        "at": format_instant(subject.now),
         "state": state,
         "findings": [
             {

@@ -60,7 +60,7 @@ def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]
                 try:
                     subject = replace(subject, ledger=stack.enter_context(opened()))
                 except LedgerProblem as problem:
-                    yield _hindered(named.name, problem)
+                    yield _hindered(subject, named.name, problem)
                     readable = False
                     continue
             for finding in _checked(named, subject):
@@ -71,17 +71,13 @@ def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]
 
 def _checked(named: Named, subject: Subject) -> Iterator[Finding]:
     try:
-        yield from named.check(subject)
+        yield from map(subject.remedied, named.check(subject))
     except (LedgerProblem, OSError, sqlite3.Error, ValueError, TypeError, ArithmeticError) as error:
         # Whatever is in a damaged file, it is for the doctor to say so.
-        yield _hindered(named.name, error)
+        yield _hindered(subject, named.name, error)
 
 
-def _hindered(name: str, error: Exception) -> Finding:
+def _hindered(subject: Subject, name: str, error: Exception) -> Finding:
     said = str(error) if isinstance(error, LedgerProblem) else f"{type(error).__name__}: {error}"
-    finding = found(
-        "not-checked",
-        f"this could not be looked at: {said}",
-        "if `integrity` finds the file damaged, that is why; else mend what the sentence names",
-    )
-    return finding._replace(check=name)
+    finding = found("not-checked", f"this could not be looked at: {said}")
+    return subject.remedied(finding)._replace(check=name)

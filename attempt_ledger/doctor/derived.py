@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attempt_ledger.doctor.findings import Finding, Subject, fine, found, span
+from attempt_ledger.doctor.findings import Figure, Finding, Subject, fine, found, span
 from attempt_ledger.doctor.surroundings import may_write
 from attempt_ledger.places import cache_folder
 from ledger.own_folder import NotOurs
@@ -25,20 +25,23 @@ def views(subject: Subject) -> Iterator[Finding]:
         yield fine("views", f"there are none at {path} (`project` makes them)")
         return
     if state.damaged:
-        yield found("views-damaged", f"{path} is damaged", "`rebuild`")
+        yield found("views-damaged", f"{path} is damaged")
         return
     if state.other is not None:
-        yield found("views-of-another", f"the views in {path} are {state.other}", "`project`")
+        yield found("views-of-another", f"the views in {path} are {state.other}")
         return
     behind = max(0, subject.head.position - state.position)
     first = subject.recorded_at(state.position + 1) if behind else None
     age = 0 if first is None else subject.age(first)
-    figures = {"position": state.position, "behind": behind, "age_seconds": age // 1_000_000}
+    figures: dict[str, Figure] = {
+        "position": state.position,
+        "behind": behind,
+        "age_seconds": age // 1_000_000,
+    }
     if age > subject.bounds.views:
         yield found(
             "views-behind",
             f"the views lack {behind:,} events, the first of them for {span(age)}",
-            "`project`, or let `project --follow` run",
             **figures,
         )
     elif state.stale:
@@ -47,7 +50,6 @@ def views(subject: Subject) -> Iterator[Finding]:
             "views-stale",
             f"{len(state.stale)} exams ({exams}) are still to be folded again after a change of "
             "the catalogue",
-            "`project`, which goes on with it",
             stale=len(state.stale),
             **figures,
         )
@@ -63,17 +65,12 @@ def column_cache(subject: Subject) -> Iterator[Finding]:
     try:
         position = ColumnCache(subject.opened, Engine(cache_folder())).reached()
     except Damaged as problem:
-        yield found(
-            "column-cache-damaged",
-            f"the column cache in {folder} is damaged: {problem}",
-            "none is needed: the next `replay` rebuilds it; or remove the folder",
-        )
+        yield found("column-cache-damaged", f"the column cache in {folder} is damaged: {problem}")
         return
     except (NotOurs, OSError) as problem:
         yield found(
             "column-cache-unused",
             f"this account does without a column cache in {folder}: {problem}",
-            "where another account made it, that one alone uses it; else remove the folder",
         )
         return
     if position is None:

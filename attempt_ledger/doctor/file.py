@@ -22,11 +22,6 @@ MOST_READ = 4_000_000_000
 WAL_LARGE = 256_000_000
 """The log is begun anew at 16 MB, unless somebody still reads what came before."""
 _TAIL = 10_000
-_MEND = (
-    "stop what writes, keep the file as it is, and put back the last backup that verifies "
-    "(docs/operations.md); what was recorded since comes from `export` of this one, as far as it "
-    "reads, and from the sources"
-)
 
 
 def sqlite(subject: Subject) -> Iterator[Finding]:
@@ -38,9 +33,6 @@ def sqlite(subject: Subject) -> Iterator[Finding]:
             "wal-reset-bug",
             f"Python's SQLite is {ours}, in which a commit beside another connection's checkpoint "
             f"can damage the file; fixed in 3.51.3{beside}",
-            "use a Python whose SQLite is 3.51.3 or later, or 3.50.7, or 3.44.6; until then let "
-            "nothing but attempt-ledger checkpoint the ledger (no litestream, no sqlite3 shell): "
-            "it does so only in the connection that holds the write lock, or when the last closes",
             python=ours,
             arrow=arrow,
         )
@@ -52,18 +44,14 @@ def file(subject: Subject) -> Iterator[Finding]:
     """Is there a ledger, and does it open?"""
     path = subject.path
     if not path.exists():
-        yield found(
-            "no-ledger",
-            f"there is no file {path}",
-            "name the ledger with --ledger; if it was here, put back a backup with `restore`",
-        )
+        yield found("no-ledger", f"there is no file {path}")
         return
     try:
         check_file(path)
         with storage_problems(path), closing(connect_reader(path)) as connection:
             head = content.head_of(connection)
     except LedgerProblem as problem:
-        remedy = _MEND if isinstance(problem, NotALedger) else "mend what the sentence names"
+        remedy = None if isinstance(problem, NotALedger) else "mend what the sentence names"
         yield found("unreadable", str(problem), remedy)
         return
     bytes = bytes_of(path)
@@ -80,7 +68,7 @@ def integrity(subject: Subject) -> Iterator[Finding]:
     try:
         yield from _integrity(subject)
     except NotALedger as problem:  # so damaged that the check itself does not come to its end
-        yield found("damaged", str(problem), _MEND)
+        yield found("damaged", str(problem))
 
 
 def _integrity(subject: Subject) -> Iterator[Finding]:
@@ -94,14 +82,14 @@ def _integrity(subject: Subject) -> Iterator[Finding]:
         )
         if lines:
             more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
-            yield found("damaged", f"SQLite finds {path} damaged: {lines[0]}{more}", _MEND)
+            yield found("damaged", f"SQLite finds {path} damaged: {lines[0]}{more}")
             return
         after = max(0, subject.head.position - _TAIL) if depth is Depth.quick else 0
         missing = None if depth is Depth.quick else content.gap(connection)
         falls = content.fall(connection, after)
     for finding in inspect(path, min(sealed, subject.head.position)).findings:
         if finding.position is None:
-            yield found("redefined", finding.sentence, _DEFINE)
+            yield found("redefined", finding.sentence)
         elif missing is None:
             missing = finding.position
     if missing is not None:
@@ -109,7 +97,6 @@ def _integrity(subject: Subject) -> Iterator[Finding]:
             "position-missing",
             f"position {missing:,} is not as it should be: positions are 1, 2, 3 … up to "
             f"{subject.head.position:,}, without a gap",
-            f"`verify --full` says what was taken out or put in; {_MEND}",
             position=missing,
         )
     if falls is not None:
@@ -117,7 +104,6 @@ def _integrity(subject: Subject) -> Iterator[Finding]:
             "recorded-at-falls",
             f"position {falls:,} was recorded before the one before it, which the ledger never "
             "does",
-            f"`verify --full` says whether it was changed; if so, {_MEND}",
             position=falls,
         )
     if missing is None and falls is None:
@@ -131,10 +117,6 @@ _READ = {
     Depth.full: "every row and every index reads and they agree, positions have no gap and "
     "recorded_at never falls",
 }
-_DEFINE = (
-    "somebody changed the file past the ledger: find out who; `export` it and `import "
-    "--keep-recorded-at` that into a new one, or put back a backup"
-)
 
 
 def wal(subject: Subject) -> Iterator[Finding]:
@@ -145,8 +127,6 @@ def wal(subject: Subject) -> Iterator[Finding]:
             "wal-large",
             f"the write-ahead log has grown to {size(bytes)}: some reader has held on to an old "
             "state all the while",
-            "end the program that has been reading for so long (`fuser` names it), then append "
-            "anything; do not remove the -wal file, it holds events",
             bytes=bytes,
         )
         return
@@ -160,7 +140,6 @@ def durability(subject: Subject) -> Iterator[Finding]:
         yield found(
             "not-wal",
             f"{subject.path} has no write-ahead log: readers and writers keep each other waiting",
-            f"stop what uses it, then: sqlite3 {subject.path} 'PRAGMA journal_mode = WAL'",
         )
         return
     if settings.synchronous < 2 or settings.unsynced:
@@ -169,7 +148,6 @@ def durability(subject: Subject) -> Iterator[Finding]:
             f"this SQLite does not sync each commit (synchronous = {settings.synchronous}"
             f"{', built without syncs' if settings.unsynced else ''}): a power cut loses what was "
             "acknowledged",
-            "use a Python whose SQLite is built to sync",
             synchronous=settings.synchronous,
         )
         return

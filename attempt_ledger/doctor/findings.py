@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ledger.instants import DAY, SECOND, format_instant
+from ledger.instants import DAY, SECOND
 from ledger.ledger import Head, Ledger
 from ledger.privacy.vault import KEY_FILE
 from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state
@@ -43,69 +43,121 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 WARNING, WRONG = State.warning, State.wrong
 
-CODES: Final[Mapping[str, tuple[str, State]]] = {
-    "wal-reset-bug": ("sqlite", WARNING),
-    "no-ledger": ("file", WRONG),
-    "unreadable": ("file", WRONG),
-    "damaged": ("integrity", WRONG),
-    "redefined": ("integrity", WRONG),
-    "position-missing": ("integrity", WRONG),
-    "recorded-at-falls": ("integrity", WRONG),
-    "wal-large": ("wal", WARNING),
-    "not-wal": ("durability", WRONG),
-    "not-synced": ("durability", WRONG),
-    "network-file-system": ("file-system", WRONG),
-    "memory-file-system": ("file-system", WARNING),
-    "container-layer": ("file-system", WARNING),
-    "everyone-may-write": ("rights", WRONG),
-    "open-to-others": ("rights", WARNING),
-    "lock-unusable": ("rights", WRONG),
-    "disk-full": ("room", WRONG),
-    "disk-low": ("room", WARNING),
-    "files-low": ("room", WARNING),
-    "clock-behind": ("clock", WRONG),
-    "clock-implausible": ("clock", WRONG),
-    "never-sealed": ("seal", WARNING),
-    "unsealed": ("seal", WRONG),
-    "cut-off": ("seal", WRONG),
-    "checkpoint-fails": ("seal", WRONG),
-    "tiles-damaged": ("seal", WRONG),
-    "no-signing-key": ("signing-key", WARNING),
-    "signing-key-unusable": ("signing-key", WRONG),
-    "signing-key-of-another": ("signing-key", WRONG),
-    "last-signed-apart": ("signing-key", WARNING),
-    "last-signed-contradicts": ("signing-key", WRONG),
-    "never-verified": ("verification", WARNING),
-    "verification-old": ("verification", WARNING),
-    "no-backup": ("backup", WARNING),
-    "backup-old": ("backup", WRONG),
-    "backup-unreadable": ("backup", WARNING),
-    "no-key-file": ("keys", WRONG),
-    "key-file-unreadable": ("keys", WRONG),
-    "key-file-of-another": ("keys", WRONG),
-    "key-file-open": ("keys", WRONG),
-    "key-came-back": ("keys", WRONG),
-    "forgotten-elsewhere": ("keys", WRONG),
-    "no-key-backup": ("key-backup", WARNING),
-    "key-backup-kept": ("key-backup", WARNING),
-    "views-damaged": ("views", WRONG),
-    "views-of-another": ("views", WARNING),
-    "views-behind": ("views", WARNING),
-    "views-stale": ("views", WARNING),
-    "column-cache-damaged": ("column-cache", WARNING),
-    "column-cache-unused": ("column-cache", WARNING),
-    "not-checked": ("", WRONG),
-}
-"""Every code, the check it comes from and how bad it is, in the order in which they are told.
-
-`not-checked` may come from any check: something kept it from looking.
+_TABLE: Final = """
+wal-reset-bug | sqlite | warning | use a Python whose SQLite is 3.51.3 or later, or 3.50.7, or
+    3.44.6; until then let nothing but attempt-ledger checkpoint the ledger (no litestream, no
+    sqlite3 shell): it does so only in the connection that holds the write lock, or when the last
+    closes
+no-ledger | file | wrong | name the ledger with --ledger; if it was here, put back a backup with
+    `restore`
+unreadable | file | wrong | {mend}
+damaged | integrity | wrong | {mend}
+redefined | integrity | wrong | somebody changed the file past the ledger: find out who; `export`
+    it and `import --keep-recorded-at` that into a new one, or put back a backup
+position-missing | integrity | wrong | `verify --full` says what was taken out or put in; {mend}
+recorded-at-falls | integrity | wrong | `verify --full` says whether it was changed; if so, {mend}
+wal-large | wal | warning | end the program that has been reading for so long (`fuser` names it),
+    then append anything; do not remove the -wal file, it holds events
+not-wal | durability | wrong | stop what uses it, then: sqlite3 {ledger} 'PRAGMA journal_mode =
+    WAL'
+not-synced | durability | wrong | use a Python whose SQLite is built to sync
+network-file-system | file-system | wrong | keep the ledger on a disk of the machine that writes
+    it, and let others ask that machine, or copies of it
+memory-file-system | file-system | warning | keep the ledger on a disk
+container-layer | file-system | warning | keep the ledger on a volume
+everyone-may-write | rights | wrong | chmod 600 {ledger}, then `verify --full`
+open-to-others | rights | warning |
+lock-unusable | rights | wrong | give the account the right to write {ledger}.lock, as it has for
+    the ledger; remove it only while nothing writes
+disk-full | room | wrong | make room, or move the ledger to a larger disk; a full disk refuses
+    events but damages none
+disk-low | room | warning | make room, back up to another disk, and name another with --views
+files-low | room | warning | remove files that are not needed, or move the ledger to a disk with
+    more inodes
+clock-behind | clock | wrong | set the clock, best by NTP. If it is the ledger that is ahead: what
+    is appended is recorded a microsecond after the last until the clock has come by, and no time
+    of an event is taken that lies more than 5 minutes after that
+clock-implausible | clock | wrong | set the clock, best by NTP, before anything is recorded:
+    recorded_at never goes back
+never-sealed | seal | warning | `seal --new-key`
+unsealed | seal | wrong | `seal`; what kept it from being done, it says. If something other than
+    attempt-ledger writes all the while, let `seal --follow` run
+cut-off | seal | wrong | put back the last backup that reaches further, and find out who did this
+checkpoint-fails | seal | wrong | put the log back as it was (`checkpoint`s that were given away
+    tell what it was), move the file away that fails, and `seal`; then `verify --against` a
+    checkpoint that was kept elsewhere
+tiles-damaged | seal | wrong | `verify --full`; if it says that the rows are as they were signed,
+    remove the folder `tile` there and `seal`
+no-signing-key | signing-key | warning | if it is kept apart, name it with --signing-key, or call
+    this where it is; if it is lost, `seal --new-key` and give out the new verifier key
+signing-key-unusable | signing-key | wrong | chmod 600 {key}; if others may have read it, move it
+    away and `seal --new-key`
+signing-key-of-another | signing-key | wrong | put the right one back, or name it with
+    --signing-key
+last-signed-apart | signing-key | warning | `seal`, which compares them and mends it
+last-signed-contradicts | signing-key | wrong | keep both files: the key signed two histories, or
+    one was changed. `verify --against` a checkpoint that was kept elsewhere says which is right;
+    then move the other away and `seal`
+never-verified | verification | warning | `verify --full`
+verification-old | verification | warning | `verify`, and `verify --full` now and then
+no-backup | backup | warning | `backup FILE` on another disk, on a timer; or replicate the file
+    (docs/operations.md)
+backup-old | backup | wrong | `backup FILE`, and look why the timer did not
+backup-unreadable | backup | warning | `backup FILE`, which writes it anew
+no-key-file | keys | wrong | put it back, name it with --keys, or `keys restore` a backup of it
+key-file-unreadable | keys | wrong | `keys restore` a backup of it
+key-file-of-another | keys | wrong | put the right one back, or name it with --keys
+key-file-open | keys | wrong | chmod 600 {keys}
+key-came-back | keys | wrong |
+forgotten-elsewhere | keys | wrong |
+no-key-backup | key-backup | warning | `keys backup FILE`, on another disk than the ledger's
+    backups, and again before its time is over
+key-backup-kept | key-backup | warning | destroy it: the keys of whoever was forgotten since may
+    be in it
+views-damaged | views | wrong | `rebuild`
+views-of-another | views | warning | `project`
+views-behind | views | warning | `project`, or let `project --follow` run
+views-stale | views | warning | `project`, which goes on with it
+column-cache-damaged | column-cache | warning | none is needed: the next `replay` rebuilds it; or
+    remove the folder
+column-cache-unused | column-cache | warning | where another account made it, that one alone uses
+    it; else remove the folder
+not-checked | - | wrong | if `integrity` finds the file damaged, that is why; else mend what the
+    sentence names
 """
+"""code | check | state | what to do, where that is always the same; in the order of the doctor."""
+MEND: Final = (
+    "stop what writes, keep the file as it is, and put back the last backup that verifies "
+    "(docs/operations.md); what was recorded since comes from `export` of this one, as far as it "
+    "reads, and from the sources"
+)
 
 
-def found(code: str, sentence: str, remedy: str, **figures: Figure) -> Finding:
-    """Return what is not as it should be, and what to do."""
-    check, state = CODES[code]
-    return Finding(check, state, code, sentence, remedy, figures)
+class Code(NamedTuple):
+    """What a code stands for."""
+
+    check: str
+    """The check it comes from; empty: any."""
+    state: State
+    remedy: str
+    """With {ledger}, {key} and {keys} for the paths of the file and its keys, and {mend}."""
+
+
+def _codes(table: str) -> Mapping[str, Code]:
+    rows = [row.split(" |", 3) for row in table.strip().replace("\n    ", " ").split("\n")]
+    return {
+        code: Code(check.strip(" -"), State(state.strip()), remedy.strip())
+        for code, check, state, remedy in rows
+    }
+
+
+CODES: Final = _codes(_TABLE)
+"""Every code that a finding may have; `not-checked`: something kept a check from looking."""
+
+
+def found(code: str, sentence: str, remedy: str | None = None, /, **figures: Figure) -> Finding:
+    """Return what is not as it should be; without a remedy, what to do is said by its code."""
+    return Finding(CODES[code].check, CODES[code].state, code, sentence, remedy, figures)
 
 
 def fine(check: str, sentence: str, **figures: Figure) -> Finding:
@@ -218,6 +270,10 @@ class Subject:
         """Return how long ago an instant is, 0 for one to come."""
         return max(0, self.now - instant)
 
-    def said(self, instant: int) -> str:
-        """Write an instant."""
-        return format_instant(instant)
+    def remedied(self, finding: Finding) -> Finding:
+        """Return a finding with what its code says is to be done, unless it says so itself."""
+        if finding.code is None or finding.remedy is not None:
+            return finding
+        usual = CODES[finding.code].remedy
+        paths = {"ledger": self.path, "key": self.paths.key, "keys": self.keys}
+        return finding._replace(remedy=usual.format(mend=MEND, **paths))

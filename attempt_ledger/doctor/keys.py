@@ -57,9 +57,7 @@ def keys(subject: Subject) -> Iterator[Finding]:
             yield fine("keys", "no personal field was ever recorded, so there are no keys")
             return
         yield found(
-            "no-key-file",
-            f"the key file {path} is missing: no personal field can be read or taken",
-            "put it back, name it with --keys, or `keys restore` a backup of it",
+            "no-key-file", f"the key file {path} is missing: no personal field can be read or taken"
         )
         return
     if not may_read(path):
@@ -68,25 +66,22 @@ def keys(subject: Subject) -> Iterator[Finding]:
     try:
         kept = keys_of(subject.opened, path)
     except LedgerProblem as problem:
-        yield found("key-file-unreadable", str(problem), "`keys restore` a backup of it")
+        yield found("key-file-unreadable", str(problem))
         return
     if kept.damaged:
-        yield found("key-file-unreadable", f"{path} is damaged", "`keys restore` a backup of it")
+        yield found("key-file-unreadable", f"{path} is damaged")
         return
     if subject.key_file not in (None, kept.id):
         yield found(
             "key-file-of-another",
             f"{path} is another ledger's key file ({kept.id[:8]}…), this ledger's is "
             f"{(subject.key_file or '')[:8]}…",
-            "put the right one back, or name it with --keys",
         )
         return
     wrong = False
     if is_open_to_others(path):
         wrong = True
-        yield found(
-            "key-file-open", f"others than its owner may read or write {path}", f"chmod 600 {path}"
-        )
+        yield found("key-file-open", f"others than its owner may read or write {path}")
     if kept.came_back:
         wrong = True
         yield found(
@@ -139,7 +134,6 @@ def key_backup(subject: Subject) -> Iterator[Finding]:
             yield found(
                 "key-backup-kept",
                 f"{old.file} was to be used before {format_instant(old.until)}, and is still there",
-                "destroy it: the keys of whoever was forgotten since may be in it",
                 until=format_instant(old.until),
             )
             return
@@ -158,8 +152,6 @@ def key_backup(subject: Subject) -> Iterator[Finding]:
             "no-key-backup",
             f"there is no backup of the keys of {kept.candidates:,} candidates that may be used: "
             "if the key file is lost, so is every personal field",
-            "`keys backup FILE`, on another disk than the ledger's backups, and again before its "
-            "time is over",
             candidates=kept.candidates,
         )
     else:

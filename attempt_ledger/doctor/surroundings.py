@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from attempt_ledger.doctor.findings import Finding, Subject, fine, found, size, span
+from attempt_ledger.doctor.findings import Figure, Finding, Subject, fine, found, size, span
 from ledger.instants import SECOND, format_instant, parse_instant
 from ledger.store.file import exposed
 
@@ -30,22 +30,18 @@ def file_system(subject: Subject) -> Iterator[Finding]:
             "network-file-system",
             f"{where}, a network file system: SQLite's log needs memory that all who open the file "
             "share, which only one machine has",
-            "keep the ledger on a disk of the machine that writes it, and let others ask that "
-            "machine, or copies of it",
             kind=kind,
         )
     elif kind in MEMORY:
         yield found(
             "memory-file-system",
             f"{where}, in memory: it is gone when the machine restarts",
-            "keep the ledger on a disk",
             kind=kind,
         )
     elif kind in LAYERS:
         yield found(
             "container-layer",
             f"{where}, a container's own layer: it is gone when the container is",
-            "keep the ledger on a volume",
             kind=kind,
         )
     elif kind is None:
@@ -59,9 +55,7 @@ def rights(subject: Subject) -> Iterator[Finding]:
     path, lock = subject.path, Path(f"{subject.path}.lock")
     if everyone_may_write(path):
         yield found(
-            "everyone-may-write",
-            f"everybody on this machine may write {path}, past the ledger",
-            f"chmod 600 {path}, then `verify --full`",
+            "everyone-may-write", f"everybody on this machine may write {path}, past the ledger"
         )
         return
     others = [*exposed(path), *filter(is_open_to_others, _there(subject.paths.lock))]
@@ -82,8 +76,6 @@ def rights(subject: Subject) -> Iterator[Finding]:
             "lock-unusable",
             f"this account may write {path}, but not {lock}, on which writers queue: it cannot "
             "append",
-            f"give the account the right to write {lock}, as it has for the ledger; remove it only "
-            "while nothing writes",
         )
     else:
         may = " and append to it" if writable else ", not append to it"
@@ -99,29 +91,23 @@ def room(subject: Subject) -> Iterator[Finding]:
     free, files = room_left(subject.path)
     takes = bytes_of(subject.path) + bytes_of(Path(f"{subject.path}-wal"))
     wanted = 2 * takes + bytes_of(subject.views)
-    figures = {"free": free, "ledger": takes, "wanted": wanted, "files": files}
+    figures: dict[str, Figure] = {"free": free, "ledger": takes, "wanted": wanted, "files": files}
     left = f"{size(free)} are free, where the ledger takes up {size(takes)}"
     if free < subject.bounds.free:
         yield found(
-            "disk-full",
-            f"{left}: less than {size(subject.bounds.free)} (--free)",
-            "make room, or move the ledger to a larger disk; a full disk refuses events but "
-            "damages none",
-            **figures,
+            "disk-full", f"{left}: less than {size(subject.bounds.free)} (--free)", **figures
         )
     elif free < wanted:
         yield found(
             "disk-low",
             f"{left}: too little to make a backup beside it, or its views anew "
             f"({size(wanted)} for both)",
-            "make room, back up to another disk, and name another with --views",
             **figures,
         )
     elif files is not None and files < FEW_FILES:
         yield found(
             "files-low",
             f"only {files:,} more files fit on the disk; the log of 1,000,000 events takes 4,000",
-            "remove files that are not needed, or move the ledger to a disk with more inodes",
             **figures,
         )
     else:
@@ -131,25 +117,17 @@ def room(subject: Subject) -> Iterator[Finding]:
 def clock(subject: Subject) -> Iterator[Finding]:
     """Is the clock where the ledger's last recorded_at says it must be?"""
     now, head = subject.now, subject.head
-    figures = {
+    figures: dict[str, Figure] = {
         "now": format_instant(now),
         "last_recorded_at": format_instant(head.recorded_at) if head.position else None,
     }
     if not EARLIEST <= now < LATEST:
-        yield found(
-            "clock-implausible",
-            f"the clock says {format_instant(now)}",
-            "set the clock, best by NTP, before anything is recorded: recorded_at never goes back",
-            **figures,
-        )
+        yield found("clock-implausible", f"the clock says {format_instant(now)}", **figures)
     elif head.position and now < head.recorded_at - CLOCK_APART:
         yield found(
             "clock-behind",
             f"the clock is {span(head.recorded_at - now)} behind the last recorded_at, "
             f"{format_instant(head.recorded_at)}",
-            "set the clock, best by NTP. If it is the ledger that is ahead: what is appended is "
-            "recorded a microsecond after the last until the clock has come by, and no time of an "
-            "event is taken that lies more than 5 minutes after that",
             behind_seconds=(head.recorded_at - now) // SECOND,
             **figures,
         )

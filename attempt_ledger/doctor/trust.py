@@ -18,19 +18,12 @@ def seal(subject: Subject) -> Iterator[Finding]:
     """Is what was recorded signed, and is the log whole?"""
     state, head = subject.seal, subject.head.position
     if state.problem is not None:
-        yield found(
-            "checkpoint-fails",
-            state.problem,
-            "put the log back as it was (`checkpoint`s that were given away tell what it was), "
-            "move the file away that fails, and `seal`; then `verify --against` a checkpoint that "
-            "was kept elsewhere",
-        )
+        yield found("checkpoint-fails", state.problem)
         return
     if state.checkpoint is None:
         yield found(
             "never-sealed",
             f"none of {head:,} events is sealed: nobody would notice a change",
-            "`seal --new-key`",
             unsealed=head,
         )
         return
@@ -40,7 +33,6 @@ def seal(subject: Subject) -> Iterator[Finding]:
             "cut-off",
             f"the ledger ends at position {head:,}, but {sealed:,} events were sealed: it was cut "
             "off, or is an old copy put back",
-            "put back the last backup that reaches further, and find out who did this",
             sealed=sealed,
             head=head,
         )
@@ -49,8 +41,6 @@ def seal(subject: Subject) -> Iterator[Finding]:
         yield found(
             "tiles-damaged",
             f"the hashes in {subject.paths.folder} do not lead to the root that was signed",
-            "`verify --full`; if it says that the rows are as they were signed, remove the folder "
-            "`tile` there and `seal`",
             sealed=sealed,
         )
         return
@@ -65,8 +55,6 @@ def seal(subject: Subject) -> Iterator[Finding]:
         yield found(
             "unsealed",
             f"{head - sealed:,} events are not sealed, the first of them for {span(waits)}",
-            "`seal`; what kept it from being done, it says. If something other than attempt-ledger "
-            "writes all the while, let `seal --follow` run",
             **figures,
         )
     elif head > sealed:
@@ -89,21 +77,7 @@ def signing_key(subject: Subject) -> Iterator[Finding]:
     if state is None:
         yield fine("signing-key", f"{paths.key} is the key of this log")
     else:
-        code, sentence = state
-        yield found(code, sentence, _KEY_REMEDIES[code].format(key=paths.key))
-
-
-_KEY_REMEDIES = {
-    "no-signing-key": "if it is kept apart, name it with --signing-key, or call this where it is; "
-    "if it is lost, `seal --new-key` and give out the new verifier key",
-    "signing-key-unusable": "chmod 600 {key}; if others may have read it, move it away and "
-    "`seal --new-key`",
-    "signing-key-of-another": "put the right one back, or name it with --signing-key",
-    "last-signed-contradicts": "keep both files: the key signed two histories, or one was "
-    "changed. `verify --against` a checkpoint that was kept elsewhere says which is right; then "
-    "move the other away and `seal`",
-    "last-signed-apart": "`seal`, which compares them and mends it",
-}
+        yield found(*state)
 
 
 def verification(subject: Subject) -> Iterator[Finding]:
@@ -112,7 +86,7 @@ def verification(subject: Subject) -> Iterator[Finding]:
         return
     path = subject.paths.verified
     if not path.exists():
-        yield found("never-verified", "it was never verified here", "`verify --full`")
+        yield found("never-verified", "it was never verified here")
         return
     upto, at = noted_size(path), path.stat().st_mtime_ns // 1000
     age = subject.age(at)
@@ -123,8 +97,7 @@ def verification(subject: Subject) -> Iterator[Finding]:
     }
     said = f"it was verified up to position {upto:,} {span(age)} ago"
     if age > subject.bounds.verification:
-        remedy = "`verify`, and `verify --full` now and then"
-        yield found("verification-old", said, remedy, **figures)
+        yield found("verification-old", said, **figures)
     else:
         yield fine("verification", said, **figures)
 
@@ -133,18 +106,10 @@ def backup(subject: Subject) -> Iterator[Finding]:
     """Is there a copy, and how much would be lost without the original?"""
     note, path = last_backup(subject.path), note_path(subject.path)
     if note is None and os.path.lexists(path):
-        yield found(
-            "backup-unreadable",
-            f"{path}, the note on the last backup, does not read",
-            "`backup FILE`, which writes it anew",
-        )
+        yield found("backup-unreadable", f"{path}, the note on the last backup, does not read")
         return
     if note is None:
-        yield found(
-            "no-backup",
-            "no backup was ever made with `backup`",
-            "`backup FILE` on another disk, on a timer; or replicate the file (docs/operations.md)",
-        )
+        yield found("no-backup", "no backup was ever made with `backup`")
         return
     age, behind = subject.age(note.at), max(0, subject.head.position - note.position)
     figures: dict[str, Figure] = {
@@ -155,6 +120,6 @@ def backup(subject: Subject) -> Iterator[Finding]:
     }
     said = f"the last backup is {span(age)} old and lacks {behind:,} events"
     if age > subject.bounds.backup and behind:
-        yield found("backup-old", said, "`backup FILE`, and look why the timer did not", **figures)
+        yield found("backup-old", said, **figures)
     else:
         yield fine("backup", said, **figures)
