@@ -12,10 +12,10 @@ from ledger.compare import differences
 from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
 from ledger.fields import read_object
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
+from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
 from ledger.privacy.vault import KEY_FILE, Keyring
 from ledger.store.interface import Writing
-from ledger.upcast import UPCASTS, Upcasts
 
 __all__ = ["KEY_FILE", "Appended", "Appending", "Conflict", "Duplicate", "Outcome", "Refused"]
 

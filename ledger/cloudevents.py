@@ -11,8 +11,8 @@ from typing import Any
 from ledger.events import EVENTS, Fact, Recorded, Sealed, event_class, make_event
 from ledger.fields import read_object
 from ledger.instants import format_instant, parse_instant
+from ledger.models import UPCASTS, Upcasts
 from ledger.problems import MalformedFact
-from ledger.upcast import UPCASTS, Upcasts
 
 MEMBERS = (
     "specversion",

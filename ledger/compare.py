@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from ledger.events import EVENT_TYPES, Fact, Recorded, Row
 from ledger.instants import format_instant
-from ledger.upcast import UPCASTS, Upcasts
+from ledger.models import UPCASTS, Upcasts
 
 SameSecret: TypeAlias = Callable[[Recorded, str, Any, Any], bool]
 """(stored, field, its stored value, the new value): do two personal values say the same?"""

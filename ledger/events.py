@@ -9,6 +9,7 @@ from ledger.models import (
     BY_TOPIC,
     EVENT_TYPES,
     EVENTS,
+    UPCASTS,
     BetaRescored,
     CandidateForgotten,
     CertEarned,
@@ -28,11 +29,12 @@ from ledger.models import (
     ExceptionRevoked,
     PolicyPublished,
     ResultRevoked,
+    Upcasts,
     event_class,
     make_event,
+    upcast,
 )
 from ledger.problems import LedgerProblem, MalformedFact, shown
-from ledger.upcast import UPCASTS, Upcasts, upcast
 
 __all__ = [
     "BY_TOPIC",

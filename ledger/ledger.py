@@ -15,6 +15,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
 from ledger.events import Fact, Recorded, Row
+from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import LedgerProblem, MalformedFact
 from ledger.store.file import check_file, create_file
@@ -22,7 +23,6 @@ from ledger.store.interface import Found, Head, Store
 from ledger.store.locks import PRIVATE, USUALLY, Waiting
 from ledger.store.recorder import EVERY_SECONDS, Factory, RowMapper, StoreRecorder
 from ledger.store.sqlite import SQLiteStore
-from ledger.upcast import UPCASTS, Upcasts
 
 if TYPE_CHECKING:
     from ledger.store.scans import Scans

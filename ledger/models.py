@@ -1,7 +1,7 @@
-"""Every event of spec section 2: what may be said, and of whom."""
+"""Every event of spec section 2: what may be said, and of whom, in which version of its schema."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from eventsourcing.utils import register_topic
 from pydantic import Field, ValidationError
@@ -18,10 +18,33 @@ from ledger.fields import (
     StreamKind,
     Text,
     Texts,
+    sentence,
 )
-from ledger.malformed import sentence
 from ledger.problems import MalformedFact
-from ledger.upcast import UPCASTS, Upcasts, upcast
+
+Data: TypeAlias = dict[str, Any]
+Upcasts: TypeAlias = Mapping[tuple[str, int], Callable[[Data], Data]]
+"""By (type, version): a function from that version's data to the next version's."""
+
+UPCASTS: Upcasts = {}
+"""Every type is still at its first version. An entry, once released, is never changed."""
+
+
+def upcast(type: str, version: int, current: int, data: Data, upcasts: Upcasts) -> Data:
+    """Return `data` of `version` as data of `current`, one version at a time.
+
+    The data given is not changed. Raises MalformedFact for a version that nothing leads up from.
+    """
+    while version != current:
+        step = upcasts.get((type, version))
+        if step is None:
+            raise MalformedFact(
+                f"{type} of schema version {version} is not known here: "
+                f"version {current} is the one that can be read"
+            )
+        data = step(dict(data))
+        version += 1
+    return data
 
 
 class ExamAttempted(Event):

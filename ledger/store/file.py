@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
+from typing import Any
 from urllib.parse import quote
 
 from ledger.problems import (
@@ -19,7 +22,6 @@ from ledger.problems import (
     Redefined,
     StoreFull,
 )
-from ledger.store import open_files
 from ledger.store.locks import PRIVATE, SILENCE
 from ledger.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, guard
 
@@ -125,7 +127,7 @@ def check_file(path: Path) -> None:
     Looks at the file's header alone, so that a file which is not ours is never touched.
     """
     try:
-        header = open_files.header(path)
+        first = header(path)
     except FileNotFoundError:
         raise NoLedger(
             f"there is no ledger at {path}: name another file, or make one with init"
@@ -134,7 +136,7 @@ def check_file(path: Path) -> None:
         raise NotALedger(f"{path} is a folder, not a ledger") from None
     except OSError as error:
         raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
-    mark, schema = _marks(path) if header is None else _marks_in(header)
+    mark, schema = _marks(path) if first is None else _marks_in(first)
     if mark != APPLICATION_ID:
         raise NotALedger(f"{path} is not a ledger: it was left as it is")
     if schema > SCHEMA_VERSION:
@@ -204,7 +206,7 @@ def _may(path: Path, what: int) -> bool:
 
 
 def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
-    connection = open_files.connect(
+    connection = _connect_counted(
         path,
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         timeout=_BUSY_SECONDS,
@@ -290,3 +292,71 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+# -- which files this process has open, so that nothing opens and closes them past SQLite
+#
+# Who closes a file lets go of every lock the process holds on it, whoever took it (POSIX). SQLite
+# knows that and takes care among its own connections; a file that is opened past it, if only to look
+# at its header, takes their locks away. Then another process believes itself alone, sweeps up the
+# write-ahead log when it closes, and what is appended here from then on goes into a log that nobody
+# reads (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+_Inode = tuple[int, int]
+_guard = Lock()
+_open: Counter[_Inode] = Counter()
+
+
+class Connection(sqlite3.Connection):
+    """A connection that is counted until it is closed."""
+
+    inode: _Inode | None = None
+
+    def close(self) -> None:
+        """Close it."""
+        super().close()
+        if self.inode is not None:
+            _forget(self.inode)
+            self.inode = None
+
+
+def _connect_counted(path: Path, uri: str, **settings: Any) -> sqlite3.Connection:
+    """Connect to the file at `path`, named by `uri`, and remember that it is open."""
+    try:
+        inode = _inode(path)
+    except OSError:
+        there: sqlite3.Connection = sqlite3.connect(uri, uri=True, **settings)
+        return there  # or it says what is wrong with the file
+    with _guard:
+        _open[inode] += 1
+    try:
+        connection: Connection = sqlite3.connect(uri, uri=True, factory=Connection, **settings)
+    except BaseException:
+        _forget(inode)
+        raise
+    connection.inode = inode
+    return connection
+
+
+def header(path: Path) -> bytes | None:
+    """Return a file's first 100 bytes; None if it is open here, so must be asked through SQLite.
+
+    Raises OSError.
+    """
+    with _guard:
+        if _open[_inode(path)]:
+            return None
+        with path.open("rb") as file:
+            return file.read(100)
+
+
+def _inode(path: Path) -> _Inode:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _forget(inode: _Inode) -> None:
+    with _guard:
+        _open[inode] -= 1
+        if not _open[inode]:
+            del _open[inode]

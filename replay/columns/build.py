@@ -19,9 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
 from ledger.ledger import Ledger
-from ledger.models import EVENT_TYPES
+from ledger.models import EVENT_TYPES, UPCASTS, upcast
 from ledger.store.scans import FACTS, Scans
-from ledger.upcast import UPCASTS, upcast
 from projections.fold.facts import NEVER, NONE
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from replay.columns.part import PART_ROWS, Ints, Part, part_of

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.models import BY_TOPIC, EVENT_TYPES
-from ledger.upcast import UPCASTS, upcast
+from ledger.models import BY_TOPIC, EVENT_TYPES, UPCASTS, upcast
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE
 from projections.tables import OPEN, Kind, Table

@@ -12,8 +12,7 @@ from ledger_facts import SetClock, attempted
 
 from ledger.ledger import Appended, Ledger
 from ledger.problems import NotALedger
-from ledger.store import open_files
-from ledger.store.file import check_file, connect_reader
+from ledger.store.file import check_file, connect_reader, header
 
 ELSEWHERE = """
 import sys
@@ -84,7 +83,7 @@ def test_a_file_that_is_open_here_is_not_opened_beside(tmp_path: Path) -> None:
     other.hardlink_to(path)
     first, second = connect_reader(path), connect_reader(path)
     first.close()
-    assert open_files.header(other) is None
+    assert header(other) is None
     check_file(other)
     second.execute("PRAGMA query_only = OFF")
     second.execute("PRAGMA application_id = 7")
@@ -92,4 +91,4 @@ def test_a_file_that_is_open_here_is_not_opened_beside(tmp_path: Path) -> None:
         check_file(path)
     second.close()
     second.close()
-    assert (open_files.header(path) or b"")[:6] == b"SQLite"
+    assert (header(path) or b"")[:6] == b"SQLite"
