@@ -297,11 +297,10 @@ def _sync_folder(folder: Path) -> None:
 # -- which files this process has open, so that nothing opens and closes them past SQLite
 #
 # Who closes a file lets go of every lock the process holds on it, whoever took it (POSIX). SQLite
-# knows that and takes care among its own connections; a file that is opened past it, if only to look
-# at its header, takes their locks away. Then another process believes itself alone, sweeps up the
-# write-ahead log when it closes, and what is appended here from then on goes into a log that nobody
-# reads (https://sqlite.org/howtocorrupt.html, section 2.2).
-
+# knows that and takes care among its own connections; a file that is opened past it, if only to
+# look at its header, takes their locks away. Then another process believes itself alone, sweeps
+# up the write-ahead log when it closes, and what is appended here from then on goes into a log
+# that nobody reads (https://sqlite.org/howtocorrupt.html, section 2.2).
 _Inode = tuple[int, int]
 _guard = Lock()
 _open: Counter[_Inode] = Counter()
