@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ledger.cloudevents import to_cloudevents, without_personal
 from ledger.events import Recorded
+from ledger.intake.source import LONGEST_LINE
 from ledger.ledger import Ledger
 
 _OPENING = b'{"specversion":"1.0","type":"'
@@ -82,23 +83,42 @@ def chunks(
 
 
 def pieces(feed: Iterable[Chunk], form: Form) -> Iterator[Piece]:
-    """Write chunk after chunk, each as soon as it is there.
+    """Yield chunk after chunk as it is written, each as soon as it is there.
 
     A batch is full, or is all there is: none waits to be filled later.
     """
-    size = form.batch or 1
-    pending: list[str] = []
+    pending: list[bytes] = []
     for events, last in feed:
-        pending += to_cloudevents(_chosen(events, form))
-        whole = len(pending) if last else len(pending) - len(pending) % size
-        if whole:
-            lines = pending[:whole]
-            pending = pending[whole:]
-            if form.batch is not None:
-                lines = [
-                    f"[{','.join(lines[start : start + size])}]" for start in range(0, whole, size)
-                ]
-            yield Piece(whole, "\n".join([*lines, ""]).encode())
+        pending += [line.encode() for line in to_cloudevents(_chosen(events, form))]
+        if form.batch is not None:
+            batches, pending = _batches(pending, form.batch, last)
+            if batches:
+                lines = [b"[%b]\n" % b",".join(batch) for batch in batches]
+                yield Piece(sum(map(len, batches)), b"".join(lines))
+        elif pending:
+            yield Piece(len(pending), b"\n".join([*pending, b""]))
+            pending = []
+
+
+def _batches(lines: list[bytes], most: int, last: bool) -> tuple[list[list[bytes]], list[bytes]]:
+    """Return full batches, and what is left to fill the next, unless these are the last lines.
+
+    A batch is full with so many lines, or when another would make it a line that `import` does not
+    read any more.
+    """
+    batches: list[list[bytes]] = []
+    batch: list[bytes] = []
+    length = 0
+    for line in lines:
+        if len(batch) == most or (batch and length + len(line) + 4 > LONGEST_LINE):
+            batches.append(batch)
+            batch, length = [], 0
+        batch.append(line)
+        length += len(line) + 1
+    if batch and (last or len(batch) == most):
+        batches.append(batch)
+        batch = []
+    return batches, batch
 
 
 def _chosen(events: Iterable[Recorded], form: Form) -> Iterable[Recorded]:

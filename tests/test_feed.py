@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from attempt_ledger.feed import Chunk, Form, chunks, pieces
 from ledger.cloudevents import to_cloudevent
 from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
+from ledger.intake.source import LONGEST_LINE
 from ledger.ledger import Ledger
 
 BIN = Path(sys.executable).parent
@@ -164,7 +165,33 @@ def test_nothing_is_held_back_once_all_is_there(
 READ = [Recorded(n, NOW + n // 3, *fact.row()) for n, fact in enumerate(facts()[:100], 1)]
 
 
+def test_a_batch_is_never_longer_than_a_line_that_import_reads(door: Doorstep) -> None:
+    """What we write, we read: whatever N, a feed's batches go in again."""
+    long = [row._replace(data=json.dumps({"toml": "x" * 300_000})) for row in READ[:10]]
+    written = [piece.content for piece in pieces([Chunk(long, True)], Form(batch=10_000))]
+    lines = b"".join(written).splitlines()
+    assert [len(json.loads(line)) for line in lines] == [3, 3, 3, 1]
+    assert all(len(line) < LONGEST_LINE for line in lines)
+    door.write("batches.jsonl", door.done("feed", "--batch", "10000"))
+    door.at("2030-01-01T00:00:00Z").done("--ledger", "sqlite:///copy.ledger", "init", "--bare")
+    again = ("import", "--keep-recorded-at", "batches.jsonl")
+    door.done("--ledger", "sqlite:///copy.ledger", *again)
+    assert door.done("--ledger", "sqlite:///copy.ledger", "feed") == door.done("feed")
+
+
 # -- a position that is not there
+
+
+def test_a_consumer_that_names_its_last_event_is_told_when_it_is_not_there(door: Doorstep) -> None:
+    """After a restore to an earlier day another event may stand at its position."""
+    *_, third, fourth = door.lines("feed")[:4]
+    last = ("--last", third["source"], third["id"])
+    rest = door.done("feed", "--after", "3")
+    assert door.done("feed", *last) == door.done("feed", "--after", "3", *last) == rest
+    said = door.wrong("feed", "--after", "4", *last)
+    assert "stands at position 3 in" in said
+    assert "put back to an earlier day" in said
+    assert "is not in" in door.wrong("feed", "--after", "4", "--last", fourth["source"], "no such")
 
 
 def test_a_position_beyond_the_head_is_refused(door: Doorstep) -> None:

@@ -52,6 +52,32 @@ def test_lines_are_recorded_in_order_and_blank_ones_passed_over(place: Place) ->
     assert place.ids() == ["R-1/attempted", "R-2/attempted"]
 
 
+ARRAYS = {
+    "on one line": lambda events: json.dumps(events),
+    "an event a line": lambda events: "[\n" + ",\n".join(map(json.dumps, events)) + "\n]",
+    "indented": lambda events: json.dumps(events, indent=2),
+    "lines and arrays": lambda events: f"{json.dumps(events[0])}\n{json.dumps(events[1:])}",
+}
+
+
+@pytest.mark.parametrize("written", ARRAYS.values(), ids=ARRAYS)
+def test_a_batch_of_events_is_taken_wherever_lines_are(place: Place, written: Any) -> None:
+    """A JSON array, in one line or in several; each event counts for itself."""
+    events = [event(1), event(2, time="yesterday"), event(3)]
+    report = place.take(written(events) + "\n", "a.json")
+    assert counts(report) == (3, 2, 0, 1)
+    assert place.ids() == ["R-1/attempted", "R-3/attempted"]
+    (refused,) = place.refused_lines()
+    assert (refused["id"], "time: 'yesterday'" in refused["problem"]) == ("R-2/attempted", True)
+
+
+def test_what_only_begins_as_a_batch_is_lines(place: Place) -> None:
+    """A stray bracket costs its own line."""
+    report = place.take("[\n" + line(1) + "[[[\n" + line(2) + "]\n" + line(3), "a.jsonl")
+    assert counts(report) == (6, 3, 0, 3)
+    assert counts(place.take("[]\n[\n]\n", "a.jsonl")) == (0, 0, 0, 0)
+
+
 def test_lines_taken_again_are_duplicates(place: Place) -> None:
     """Nothing is there twice, within a file neither."""
     place.take(line(1), "a.jsonl")
@@ -67,7 +93,7 @@ def test_the_calls_actor_is_that_of_lines_that_name_none(place: Place) -> None:
 
 REFUSED = {
     "not JSON": ("{not json}\n", "this is not JSON"),
-    "no object": ("[1, 2]\n", "this is not a JSON object"),
+    "no object": ("[1]\n", "this is not a JSON object"),
     "nothing said": ("{}\n", "specversion is missing"),
     "a naive time": (line(time="2021-03-01T09:00:00"), "is a time without a zone"),
     "an unknown type": (line(type="ExamSat"), "type 'ExamSat' is unknown"),

@@ -185,7 +185,7 @@ NO_RESULTS = {
         HEADER.replace("score", "grade"),
         "has the unknown column grade: a results CSV has",
     ),
-    "a column without a name": (HEADER.replace("score", ""), "(a column without a name)"),
+    "a column without a name": (HEADER.replace("exam,", ",exam,"), "(a column without a name)"),
     "an open quote": ('candidate_id,"exam\n', "line 1: the header is not CSV: a quote that opens"),
     "carriage returns alone": (HEADER.replace("\n", "\r") + GOOD, "carriage return without"),
 }
@@ -270,7 +270,7 @@ BAD: dict[str, tuple[str, str]] = {
     "a score like code": (row(score="1_000"), "score should be a number"),
     "an endless score": (row(score="nan"), "score should be a number"),
     "too few fields": ("C-1,AZ-104,R-1\n", "has 3 fields where the header has 9"),
-    "too many fields": (row().replace("\n", ",,\n"), "has 11 fields where the header has 9"),
+    "too many fields": (row().replace("\n", ",,x\n"), "has 11 fields where the header has 9"),
     "one field": ("C-1\n", "has 1 field where the header has 9"),
     "a quote not doubled": ('"C"1",' + row()[4:], "is not CSV: a quote in a quoted field"),
     "a quote never closed": ('"' + row(), "is not CSV: a quote that opens in it is never closed"),
@@ -360,13 +360,23 @@ def test_rejects_are_the_inputs_own_rows_and_go_in_once_mended(place: Place) -> 
     assert place.ledger.find("urn:csv", "R-3/attempted").subject == "C-3, the third"
 
 
-@pytest.mark.parametrize("ragged", ["C-1,AZ-104,R-1\n", row().replace("\n", ",,\n")])
+@pytest.mark.parametrize("ragged", ["C-1,AZ-104,R-1\n", row().replace("\n", ",,x\n")])
 def test_a_ragged_row_is_refused_until_it_is_mended(place: Place, ragged: str) -> None:
     """Its problem stands in the column `problem`, and setting it aside does not mend it."""
     place.rows(ragged)
     (refused,) = place.refused()
     assert "where the header has 9" in refused["problem"]
     assert place.take(place.rejects.read_text(), "again.csv").rejected == 1
+
+
+def test_a_rejects_file_that_a_spreadsheet_saved_is_read(place: Place) -> None:
+    """With empty columns and rows at the end, a byte order mark, and the line ends of Windows."""
+    place.rows(row(outcome="x"), row(registration="R-2", outcome="y"))
+    header, *rows = place.rejects.read_text().splitlines()
+    rows = [each.replace(",x,", ",fail,").replace(",y,", ",pass,") for each in rows]
+    saved = "\ufeff" + "".join(f"{each},,\r\n" for each in [header, *rows, "," * 9, "," * 9])
+    report = place.take(saved, "mended.csv")
+    assert (report.clean, counts(report)) == (True, (2, 4, 0, 0))
 
 
 def test_the_rejects_file_of_an_earlier_run_is_kept(place: Place) -> None:

@@ -16,13 +16,14 @@ from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.feed import Form, NotThisFeed, adding_to, chunks, pieces, reader_gone
 from ledger.ledger import Ledger
 from ledger.models import event_class
-from ledger.problems import MalformedFact
+from ledger.problems import MalformedFact, shown
 
 
 @command(
     "feed",
     examples="""
     attempt-ledger feed --after 1200
+    attempt-ledger feed --after 1200 --last urn:vue R-77/result
     attempt-ledger feed --after 1200 --follow --type ExamPassed --type ExamFailed
     attempt-ledger feed --follow --batch 500 --without-personal
     attempt-ledger feed --follow --output feed.jsonl
@@ -39,6 +40,15 @@ def feed(
             help="Only what comes after it: the `sequence` of the last event that was taken.",
         ),
     ] = 0,
+    last: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--last",
+            metavar="SOURCE ID",
+            help="The last event that was taken, instead of its position, or to check it: a ledger "
+            "that was put back to an earlier day may have others at its positions.",
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Then go on: write what comes as soon as it is there.")
     ] = False,
@@ -79,9 +89,8 @@ def feed(
     """
     form = Form(_types(types or []), personal=not without_personal, batch=batch)
     count = 0
-    with call_of(context).open() as ledger, _opened(output, ledger, follow) as (file, last):
-        _check_position(after, ledger)
-        begin = max(after, last)
+    with call_of(context).open() as ledger, _opened(output, ledger, follow) as (file, end):
+        begin = max(_position(after, last, ledger), end)
 
         def stop() -> bool:
             if reader_gone(file):
@@ -118,11 +127,26 @@ def _types(named: list[str]) -> frozenset[str]:
         raise CallProblem(f"--type: {problem}") from None
 
 
-def _check_position(after: int, ledger: Ledger) -> None:
-    """Refuse a position that is not there yet: what comes up to it would be missed."""
+def _position(after: int, last: tuple[str, str] | None, ledger: Ledger) -> int:
+    """Return where to begin; refuse a position that is not that of the last event taken.
+
+    What comes up to one that is not there yet would be missed.
+    """
     head = ledger.head().position
+    elsewhere = "of another ledger, or of one that has been put back to an earlier day"
     if after > head:
         raise CallProblem(
             f"--after {after} lies beyond the last position of {ledger.path}, {head}: it was "
-            "remembered of another ledger, or of one that has been put back to an earlier day"
+            f"remembered {elsewhere}"
         )
+    if last is None:
+        return after
+    event = ledger.find(*last)
+    if event is None or (after and event.position != after):
+        where = "is not" if event is None else f"stands at position {event.position}"
+        raise CallProblem(
+            f"--last: the event {shown(last[1])} of {shown(last[0])} {where} in {ledger.path}"
+            f"{f', not at {after}' if event else ''}: it was remembered {elsewhere}; begin anew "
+            "after the last event that both have"
+        )
+    return event.position

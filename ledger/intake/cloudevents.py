@@ -1,4 +1,4 @@
-"""CloudEvents lines as facts: one JSON object a line, blank lines passed over."""
+"""CloudEvents lines as facts: one JSON object a line, or arrays of them; blank lines are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from ledger.cloudevents import parse_line
 from ledger.events import Fact
 from ledger.intake.report import PROBLEM, unexpected
-from ledger.intake.source import Item, Source
+from ledger.intake.source import LARGEST_WHOLE, Item, Source
 from ledger.problems import MalformedFact
 
 Check = Callable[[Fact], str | None]
@@ -35,7 +35,7 @@ def read_lines(
     `actor` is who recorded what names none itself. Lines that are taken `as_recorded`, a history,
     may hold ids that are refused of new facts.
     """
-    for number, text in enumerate(source.lines(), start=1):
+    for number, text in _texts(source):
         if source.faults and (fault := source.faults.pop(number, None)):
             yield Item(number, text, (), f"the line {fault}")
         elif text and not text.isspace():
@@ -51,6 +51,30 @@ def read_lines(
             except Exception as error:
                 item = Item(number, text, (), unexpected(error))
             yield item
+
+
+def _texts(source: Source) -> Iterator[tuple[int, str]]:
+    """Yield the lines, each with its number; for those of an array of events its elements.
+
+    An array may go on over several lines, up to one that is its ``]`` alone. What begins as one
+    and is none is lines after all.
+    """
+    lines = enumerate(source.lines(), start=1)
+    for number, text in lines:
+        elements = None
+        gathered = [(number, text)]
+        if text.lstrip(_JSON_BLANKS).startswith("["):
+            elements = elements_of(text)
+            length = len(text)
+            while elements is None and length < LARGEST_WHOLE and (more := next(lines, None)):
+                gathered.append(more)
+                length += len(more[1])
+                if more[1].rstrip() == "]":
+                    elements = elements_of("".join(line for _, line in gathered))
+                    break
+            if source.faults and any(each in source.faults for each, _ in gathered):
+                elements = None
+        yield from gathered if elements is None else ((number, each) for each in elements)
 
 
 # -- the rejects file of lines
@@ -98,21 +122,37 @@ def members_of(text: str) -> list[tuple[str, str]] | None:
     >>> members_of('{"a": 1.50, "a": [2]}')
     [('a', '"a": 1.50'), ('a', '"a": [2]')]
     """
-    members: list[tuple[str, str]] = []
+    return _parts(text, "{", "}")
+
+
+def elements_of(text: str) -> list[str] | None:
+    """Return the elements of a JSON array, each as it is written, on one line; None if it is none.
+
+    >>> elements_of('[{"a": 1.50}, 2]')
+    ['{"a": 1.50}', '2']
+    """
+    parts = _parts(text, "[", "]")
+    return None if parts is None else [written.replace("\n", " ") for _, written in parts]
+
+
+def _parts(text: str, opening: str, closing: str) -> list[tuple[str, str]] | None:
+    """Return what an object or array is made of; as names those of an object's members."""
+    parts: list[tuple[str, str]] = []
     try:
-        at = _after("{", text, 0)
-        while not text.startswith("}", at):
-            if members:
+        at = _after(opening, text, 0)
+        while not text.startswith(closing, at):
+            if parts:
                 at = _after(",", text, at)
             name, end = _DECODER.raw_decode(text, at)
-            if not text.startswith('"', at):
-                return None
-            _, end = _DECODER.raw_decode(text, _after(":", text, end))
-            members.append((name, text[at:end]))
+            if opening == "{":
+                if not text.startswith('"', at):
+                    return None
+                _, end = _DECODER.raw_decode(text, _after(":", text, end))
+            parts.append((str(name) if opening == "{" else "", text[at:end]))
             at = _past_blanks(text, end)
     except (ValueError, RecursionError):
         return None
-    return None if text[at + 1 :].strip(_JSON_BLANKS) else members
+    return None if text[at + 1 :].strip(_JSON_BLANKS) else parts
 
 
 def _after(mark: str, text: str, at: int) -> int:

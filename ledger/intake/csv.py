@@ -60,6 +60,8 @@ class CsvFile:
             if row.problem:
                 raise SourceProblem(f"{source.name}, line {row.line}: the header {row.problem}")
             self.header = list(map(unguarded, row.fields))
+            while self.header and not self.header[-1]:  # a spreadsheet adds empty columns
+                self.header.pop()
             break
         if not self.header:
             raise SourceProblem(f"{source.name} is empty: a CSV begins with a header line")
@@ -69,14 +71,17 @@ class CsvFile:
             )
 
     def rows(self) -> Iterator[CsvRow]:
-        """Yield the rows after the header in order; blank lines are none.
+        """Yield the rows after the header in order; blank lines, or rows of empty cells, are none.
 
-        Of a cell that is guarded against spreadsheets the guard is taken away.
+        Of a cell that is guarded against spreadsheets the guard is taken away; so are empty cells
+        that one added at the end.
         """
         width = len(self.header)
         for row in self._records():
             if "'" in "".join(row.fields):
                 row = row._replace(fields=list(map(unguarded, row.fields)))
+            if len(row.fields) > width and not any(row.fields[width:]):
+                row = row._replace(fields=row.fields[:width])
             if len(row.fields) == width or row.problem:
                 yield row
             else:
@@ -97,7 +102,7 @@ class CsvFile:
                     taken.clear()
                     if faults and min(faults) <= self._line:
                         yield CsvRow(line, fields, self._fault(line))
-                    elif fields:
+                    elif any(fields):
                         yield CsvRow(line, fields, "")
                 return
             except (csv.Error, _TooLong) as error:
@@ -172,6 +177,9 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] and cell[1] in GUARDED else cell
 
 
+_MISSING = "a cell is missing in this row: take this one away when it is mended"
+
+
 class RefusedRows:
     """The rows of a rejects file: those of the input, with a last column `problem`.
 
@@ -194,7 +202,7 @@ class RefusedRows:
         cells, width = self._without(fields), len(self._header)
         missing = width - len(cells)
         row = [*cells[:width], *[""] * missing, problem, *cells[width:]]
-        self._writer.writerow(row if missing <= 0 else [*row, ""])
+        self._writer.writerow(row if missing <= 0 else [*row, _MISSING])
 
     def _without(self, fields: Sequence[str]) -> list[str]:
         cells = list(map(guarded, fields))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -216,9 +217,13 @@ class _Import:
         report.add(recording)
         if len(sound) == len(batch) and not recording.refused:
             return recording
-        refused = {sound[index].line: refusal for index, refusal in recording.refused.items()}
+        recorded = count()
         for index, item in enumerate(batch):
-            refusal = Refusal(item.problem, False) if item.problem else refused.get(item.line)
+            refusal = (
+                Refusal(item.problem, False)
+                if item.problem
+                else recording.refused.get(next(recorded))
+            )
             if refusal is None:
                 continue
             problem = one_line(refusal.problem)
