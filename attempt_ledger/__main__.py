@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from attempt_ledger.rooms import stranger
@@ -12,7 +13,9 @@ def main() -> None:
     if (sentence := stranger()) is not None:
         print(f"attempt-ledger: {sentence}", file=sys.stderr)
         sys.exit(2)
-    # Here, since what it imports would come from the stranger's package.
+    # Pydantic looks for plugins through all that is installed: time, and code that is not ours.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Here, since what it imports would come from the stranger's package, and reads that variable.
     from attempt_ledger.cli.main import run
 
     run()

@@ -109,7 +109,7 @@ def test_an_unknown_exam_is_an_answer(door: Doorstep) -> None:
     """Not a fault: the catalogue does not have it."""
     answer = door.json("standing", "C-1", "XX-999")
     assert (answer["status"], answer["policy"]) == ("unknown-exam", None)
-    assert "XX-999 is not in the catalogue" in door.done("standing", "C-1", "XX-999")
+    assert "XX-999 was not in the catalogue" in door.done("standing", "C-1", "XX-999")
 
 
 def test_a_candidate_is_known_before_anything_is_visible(door: Doorstep) -> None:
@@ -316,12 +316,12 @@ PERSONAL = (
 
 
 def test_personal_fields_are_sealed_unless_clear_text_is_asked_for(door: Doorstep) -> None:
-    """As ciphertext in JSON, as `sealed` in text; the key file opens them."""
+    """As ciphertext in JSON, as `encrypted` in text; the key file opens them."""
     door.done(*PERSONAL)
     sealed = door.done("history", "C-1", "--format", "json")
     assert "Robin" not in sealed
     assert set(json.loads(sealed)[-1]["data"]["first_name"]) == {"ciphertext", "hmac"}
-    assert "first name sealed" in door.done("history", "C-1")
+    assert "first name encrypted" in door.done("history", "C-1")
     clear = door.json("history", "C-1", "--clear")
     assert clear[-1]["data"]["first_name"] == "Robin"
     assert {**clear[-1], "data": None} == {**json.loads(sealed)[-1], "data": None}

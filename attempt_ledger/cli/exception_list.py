@@ -9,16 +9,13 @@ from itertools import groupby
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from attempt_ledger import clock
+from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.history_text import ERASED, UNREADABLE
 from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import console, put, say
-from attempt_ledger.cli.pages import BAD, GOOD, HEAD, QUIET, WAIT, block, labelled, text
+from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.pages import Columns, Stack, Text, block, columns, labelled
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 from projections.exceptions import Request
@@ -26,7 +23,7 @@ from projections.sentences import IN_UTC, Show, listed
 from replay.desk import Desk
 from replay.snapshot import snapshot_at
 
-_STYLES = {"open": WAIT, "rejected": BAD, "granted": GOOD, "revoked": BAD}
+_STYLES = {"open": pages.WAIT, "rejected": pages.BAD, "granted": pages.GOOD, "revoked": pages.BAD}
 
 Clear = Mapping[str, str | Mapping[str, bool]]
 """Personal fields in clear text, or that they were erased; empty unless they were asked for."""
@@ -109,36 +106,27 @@ def _put_json(chosen: Iterable[tuple[Request, Clear]]) -> None:
 
 
 def _put_text(chosen: Iterable[tuple[Request, Clear]], only_open: bool) -> None:
-    page = console()
     first = True
     for candidate, requests in groupby(chosen, lambda each: each[0].candidate):
         if not first:
-            page.print()
-        page.print(requests_page(candidate, list(requests), IN_UTC))
+            put("\n")
+        pages.show(requests_page(candidate, list(requests), IN_UTC))
         first = False
     if first:
         say("No open requests." if only_open else "No requests.")
 
 
-def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Group:
+def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Stack:
     """Lay out a candidate's requests below the candidate's id."""
     return block(candidate, *(request_lines(request, clear, show) for request, clear in requests))
 
 
-def request_lines(request: Request, clear: Clear, show: Show) -> Table:
+def request_lines(request: Request, clear: Clear, show: Show) -> Columns:
     """Lay out one request: its id and exam, its state, and below that everything else."""
-    state = Text.assemble(
-        (request.state, _STYLES.get(request.state, QUIET)), f" {show(request.changed_at)}"
-    )
-    lines: list[RenderableType] = [
-        Text.assemble(text(request.exam, HEAD), "  ", state),
-        labelled(details(request, clear, show)),
-    ]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(text(request.request_id, HEAD), Group(*lines))
-    return grid
+    state = Text(request.state, _STYLES.get(request.state, pages.QUIET))
+    first = Text(request.exam, pages.HEAD, Text("  "), state, Text(f" {show(request.changed_at)}"))
+    below = labelled(details(request, clear, show))
+    return columns([(Text(request.request_id, pages.HEAD), Stack(first, below))], whole=(0,))
 
 
 def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, str]]:
@@ -158,7 +146,7 @@ def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, s
     if request.why is not None:
         yield "why", request.why
     for name, value in clear.items():
-        unread = UNREADABLE if "unreadable" in value else ERASED
+        unread = pages.UNREADABLE if "unreadable" in value else pages.ERASED
         yield name, value if isinstance(value, str) else unread
     for cause in request.events:
         yield "event", f"{cause.source} {cause.id}"

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import Format, FormatOption, KnownAt, command
 from attempt_ledger.cli.output import put
+from attempt_ledger.cli.pages import Stack, columns, labelled, page, text
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import known
+from ledger.cloudevents import to_cloudevent
+from ledger.events import EVENT_TYPES, Recorded
+from ledger.instants import format_instant
+from ledger.privacy.vault import ERASED
+from projections.catalogue import annulments, in_time
+from projections.sentences import IN_UTC
+from projections.standing import Moment
+from replay.snapshot import snapshot_at
+
+_SUBJECTS = ("exam", "certification")
+_KEYS = ("registration_id", "request_id")
 
 
 @command(
@@ -42,10 +56,6 @@ def history(
     CloudEvents in the order in which they were recorded, personal fields as ciphertext. Where
     those of a forgotten candidate would be shown it says `erased`: {"erased": true} in JSON.
     """
-    from ledger.cloudevents import to_cloudevent
-    from ledger.privacy.vault import ERASED
-    from replay.snapshot import snapshot_at
-
     now = clock.now()
     with call_of(context).open() as ledger:
         stream = f"candidate/{candidate}"
@@ -66,10 +76,7 @@ def history(
             ]
         put(f"[{','.join(lines)}]\n")
     else:
-        from attempt_ledger.cli.history_text import history_page
-        from attempt_ledger.cli.output import console
-
-        console().print(history_page(candidate, events, moment, revealed))
+        pages.show(history_page(candidate, events, moment, revealed))
     return DONE
 
 
@@ -77,3 +84,88 @@ def _with_data(line: str, data: object) -> str:
     envelope = json.loads(line)
     envelope["data"] = data
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+
+
+def history_page(
+    candidate: str,
+    events: Sequence[Recorded],
+    moment: Moment,
+    revealed: Mapping[int, Mapping[str, Any]],
+) -> Stack:
+    """Lay out a candidate's events by (time, position).
+
+    `revealed` has by position the data with personal fields in clear text, where asked for.
+    """
+    annulled = annulments(events)
+    by_position = {event.position: event for event in events}
+    rows = [
+        (
+            str(event.position),
+            on_two_lines(event.recorded_at, fine=False),
+            on_two_lines(event.occurred_at),
+            event_text(
+                event,
+                revealed.get(event.position) or event.payload(),
+                by_position.get(annulled.get(event.position, 0)),
+            ),
+        )
+        for event in in_time(events)
+    ]
+    table = columns(rows, head=("", "recorded", "true from", "event"), right=(0,), whole=(0, 1, 2))
+    known = labelled(list(pages.moment_lines(0, moment.known_at, moment.position, IN_UTC))[1:])
+    nothing = text("Nothing was recorded by then.") if not events else None
+    return page(text(f"{candidate} (instants in UTC)", pages.HEAD), nothing or table, known)
+
+
+def on_two_lines(instant: int, *, fine: bool = True) -> str:
+    """Write the date above the time of day, to the second unless `fine`."""
+    date, _, time = format_instant(instant).rstrip("Z").partition("T")
+    return f"{date}\n{time if fine else time[:8]}"
+
+
+def event_text(event: Recorded, data: Mapping[str, Any], annulment: Recorded | None) -> Stack:
+    """Return what an event is, then what its data says, then who recorded it."""
+    rest = dict(data)
+    head = [event.type, *(str(rest.pop(name)) for name in (*_SUBJECTS, *_KEYS) if name in rest)]
+    lines = [text("  ".join(head), pages.BAD if annulment is not None else "")]
+    if annulment is not None:
+        lines.append(text(f"annulled: {why(annulment)}", pages.BAD))
+    words = "; ".join(f"{name} {value}".rstrip() for name, value in details(event.type, rest))
+    if words:
+        lines.append(text(words))
+    actor = "" if event.actor is None else f", by {event.actor}"
+    lines.append(text(f"{event.source} {event.id}{actor}", pages.QUIET))
+    return Stack(*lines)
+
+
+def why(annulment: Recorded) -> str:
+    """Return who annulled an event, where, and why."""
+    actor = "" if annulment.actor is None else f" by {annulment.actor}"
+    return f"position {annulment.position}{actor}: {annulment.payload()['reason']}"
+
+
+def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of the data as words; a personal one that was not revealed is `encrypted`.
+
+    One that nobody can read any more is `erased`; one that the key does not open says so.
+    """
+    instants = EVENT_TYPES[type].instants
+    for name, value in data.items():
+        if value is None or value in ([], ""):
+            continue
+        label = name.replace("_", " ")
+        if name == "delivery":
+            yield f"{value} sitting", ""
+        elif name in EVENT_TYPES[type].personal and isinstance(value, dict):
+            unread = pages.UNREADABLE if value.get("unreadable") else "encrypted"
+            yield label, pages.ERASED if value.get("erased") else unread
+        elif name in instants:
+            yield label, str(value).replace("T", " ").replace("Z", "")
+        elif isinstance(value, bool):
+            yield label, "yes" if value else "no"
+        elif isinstance(value, dict):
+            yield label, " ".join(map(str, value.values()))
+        elif isinstance(value, list):
+            yield label, ", ".join(map(str, value))
+        else:
+            yield label, str(value)

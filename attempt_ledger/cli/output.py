@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import secrets
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
@@ -16,12 +14,10 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 from ledger.problems import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 PROGRAM = "attempt-ledger"
 WIDTH = 80
-_FILLED = re.compile(r" +$", re.MULTILINE)
-_WIDEST = 100
 
 
 def say(sentence: str) -> None:
@@ -86,37 +82,6 @@ class _Terminal(io.BufferedIOBase):
         sys.stdout.flush()
 
 
-def console() -> Console:
-    """Make a console for text on standard output: 80 columns unless a terminal says otherwise.
-
-    In colour on a terminal only, and not where NO_COLOR is set.
-    """
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        made = Console(highlight=False, markup=False, emoji=False)
-        made.width = min(made.width, _WIDEST)
-        return made
-    file = cast("IO[str]", _Trimmed())
-    return Console(file=file, highlight=False, markup=False, emoji=False, width=WIDTH)
-
-
-class _Trimmed:
-    """Standard output without the blanks that fill up the lines of a table."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        put(_FILLED.sub("", text))
-        return len(text)
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-    def isatty(self) -> bool:
-        return False
-
-
 @contextmanager
 def to_standard_output() -> Iterator[None]:
     """Name standard output in what the system says of writing to it."""
@@ -165,7 +130,7 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
         with place.open("wb") as file:
             yield file
         return
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    draft = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
     try:
         try:
             # Until it is whole nobody else reads it; then it is as wide as the file it replaces.

@@ -22,8 +22,9 @@ from attempt_ledger.cli.options import (
     command,
 )
 from attempt_ledger.cli.outcomes import append_entries, put_lines
-from attempt_ledger.cli.output import console, put, say
+from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.pages import columns
+from attempt_ledger.cli.pages import show as show_page
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
 from ledger.instants import format_instant
@@ -103,7 +104,7 @@ def list_(
             for version in versions
         ]
         head = ("policy", "effective from", "position", "title")
-        console().print(columns(rows, head=head, right=(2,), whole=(0, 1, 2)))
+        show_page(columns(rows, head=head, right=(2,), whole=(0, 1, 2)))
     else:
         say("no policy is published")
     unreadable = [

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
 from attempt_ledger.cli.output import put
+from attempt_ledger.cli.pages import (
+    Columns,
+    Part,
+    Stack,
+    Text,
+    block,
+    columns,
+    labelled,
+    page,
+    text,
+)
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import instant, known, zone
+from projections.answers import PolicyUsed, Reason, Sitting, Standing
+from projections.catalogue import Catalogue
+from projections.sentences import IN_UTC, Show, shown_in
+from projections.standing import Moment, overdue_since
+from replay.snapshot import snapshot_at
 
 
 @command(
@@ -53,17 +71,12 @@ def standing(
     """
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
-    moment_known = known(known_at)
-    shown = None if zone_name is None else zone(zone_name)
-
-    from projections.sentences import IN_UTC, shown_in
-    from replay.snapshot import snapshot_at
-
-    show = IN_UTC if shown is None else shown_in(shown, str(zone_name))
+    wanted = known(known_at)
+    show = IN_UTC if zone_name is None else shown_in(zone(zone_name), zone_name)
     with call_of(context).open() as ledger:
         if not ledger.stream(f"candidate/{candidate}"):
             raise no_candidate(candidate, ledger)
-        snapshot = snapshot_at(ledger, at, moment_known, now=now)
+        snapshot = snapshot_at(ledger, at, wanted, now=now)
         if exam is None:
             answers = snapshot.standings(candidate, show=show)
         else:
@@ -71,15 +84,163 @@ def standing(
         if format is Format.json:
             lines = [answer.model_dump_json() for answer in answers]
             put(f"{lines[0]}\n" if exam is not None else f"[{','.join(lines)}]\n")
-            return DONE
-
-        from attempt_ledger.cli.output import console
-        from attempt_ledger.cli.standing_text import all_standings, one_standing
-
-        catalogue = snapshot.catalogue
-        if exam is None:
-            page = all_standings(candidate, answers, catalogue, snapshot.moment, show)
+        elif exam is not None:
+            pages.show(one_standing(answers[0], snapshot.catalogue, show))
         else:
-            page = one_standing(answers[0], catalogue, show)
-        console().print(page)
+            moment, catalogue = snapshot.moment, snapshot.catalogue
+            pages.show(all_standings(candidate, answers, catalogue, moment, show))
     return DONE
+
+
+_OUTCOME_STYLES = {
+    "passed": pages.GREEN,
+    "failed": pages.RED,
+    "pending": pages.WAIT,
+    "revoked": pages.RED,
+}
+
+
+def one_standing(standing: Standing, catalogue: Catalogue, show: Show) -> Stack:
+    """Lay out one standing; `catalogue` must hold all that is known at its position."""
+    overdue = overdue_since(standing, catalogue)
+    return page(
+        Stack(
+            text(f"{standing.candidate}, {standing.exam}", pages.HEAD),
+            verdict(standing, show),
+        ),
+        reasons("Why", standing.reasons, standing.policy, show),
+        reasons("Waived by an exception", standing.waived, standing.policy, show),
+        sittings(standing, overdue, show),
+        labelled(footer(standing, show)),
+    )
+
+
+def all_standings(
+    candidate: str,
+    standings: Sequence[Standing],
+    catalogue: Catalogue,
+    moment: Moment,
+    show: Show,
+) -> Stack:
+    """Lay out a candidate's standings in short: each verdict and its sentences."""
+    moment_below = labelled(
+        pages.moment_lines(moment.as_of, moment.known_at, moment.position, show)
+    )
+    if not standings:
+        nothing = f"{candidate} has no sitting that is visible then; name an exam to ask about it."
+        return page(text(nothing), moment_below)
+    return page(
+        text(candidate, pages.HEAD),
+        *(in_short(each, overdue_since(each, catalogue), show) for each in standings),
+        moment_below,
+    )
+
+
+def in_short(standing: Standing, overdue: int | None, show: Show) -> Stack:
+    """Return the verdict and its sentences."""
+    line = Text(standing.exam, pages.HEAD, Text("  "), verdict(standing, show))
+    sentences = [reason.text for reason in (*standing.reasons, *standing.waived)]
+    if overdue is not None and any(is_awaited_beta(each) for each in standing.sittings):
+        sentences.append(f"Taken in beta, result overdue since {show(overdue)}.")
+    return Stack(line, Stack(*map(text, sentences), indent=2))
+
+
+def verdict(standing: Standing, show: Show) -> Text:
+    """Return eligible or not, the first reason, and from when."""
+    if standing.eligible:
+        return Text("Eligible, by an exception." if standing.waived else "Eligible.", pages.GOOD)
+    when = " As things stand, it cannot be retaken on any date."
+    if standing.eligible_from is not None:
+        when = f" Eligible from {show(standing.eligible_from)}."
+    return Text(f"Not eligible: {standing.status.replace('-', ' ')}.", pages.BAD, Text(when))
+
+
+def reasons(
+    heading: str, listed: Sequence[Reason], policy: PolicyUsed | None, show: Show
+) -> Stack | None:
+    """Lay out reasons: the sentence, then where it comes from and what caused it."""
+    if not listed:
+        return None
+    return block(heading, *(reason(each, policy, show) for each in listed))
+
+
+def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Columns:
+    """Lay out one reason below its sentence."""
+    lines: list[Part] = [text(reason.text)]
+    details: list[tuple[str, str]] = []
+    if reason.until is not None:
+        details.append(("until", show(reason.until)))
+    if reason.expected is not None:
+        details.append(("expected", " to ".join(map(show, reason.expected))))
+    if reason.clause is not None:
+        details.append(("rule", f"{reason.clause}{_of(policy, reason.clause, show)}"))
+    details += [("event", f"{cause.source} {cause.id}") for cause in reason.because]
+    if details:
+        lines.append(labelled(details))
+    return columns([(Text(reason.code, pages.WAIT), Stack(*lines))], whole=(0,))
+
+
+def _of(policy: PolicyUsed | None, clause: str, show: Show) -> str:
+    if policy is None or clause.startswith("exam."):
+        return ""
+    return f" of {policy.id}, effective from {show(policy.effective_from)}"
+
+
+def sittings(standing: Standing, overdue: int | None, show: Show) -> Stack:
+    """Lay out the sittings, each with its ordinal if it is counted."""
+    if not standing.sittings:
+        return block("Sittings", text("none"))
+    rows = [
+        (
+            "-" if each.ordinal is None else str(each.ordinal),
+            show(each.started_at),
+            outcome(each, overdue, show),
+            each.registration_id,
+        )
+        for each in standing.sittings
+    ]
+    return block(
+        "Sittings",
+        columns(rows, head=("nth", "started", "outcome", "registration"), right=(0,)),
+        text(series(standing, show), pages.QUIET),
+    )
+
+
+def outcome(sitting: Sitting, overdue: int | None, show: Show) -> Text:
+    """Return how a sitting ended; a beta without a result is pending or overdue, never failed."""
+    words = sitting.outcome
+    if words == "pending":
+        words = "result pending"
+        if overdue is not None and is_awaited_beta(sitting):
+            words = f"result overdue since {show(overdue)}"
+    elif sitting.outcome_at not in (None, sitting.started_at):
+        words += f" {show(sitting.outcome_at or 0)}"
+    beta = "beta, " if sitting.delivery == "beta" else ""
+    return text(f"{beta}{words}", _OUTCOME_STYLES[sitting.outcome])
+
+
+def is_awaited_beta(sitting: Sitting) -> bool:
+    """Return whether it is a beta sitting whose result has not come."""
+    return sitting.delivery == "beta" and sitting.outcome == "pending"
+
+
+def series(standing: Standing, show: Show) -> str:
+    """Return how far the series is, and until when its period runs."""
+    count = standing.sittings_in_series
+    if count == 0:
+        return "A sitting now would be the first of a new series."
+    ends = standing.period_ends_at
+    period = "" if ends is None else f", in the period that ends {show(ends)}"
+    return f"{count} in the series{period}."
+
+
+def footer(standing: Standing, show: Show) -> Iterator[tuple[str, str]]:
+    """Yield what comes next, and what the answer was computed from."""
+    if standing.next_change_at is not None:
+        yield "next change", show(standing.next_change_at)
+    yield from pages.moment_lines(standing.as_of, standing.known_at, standing.position, show)
+    policy = standing.policy
+    if policy is not None:
+        assumed = ", assumed before its first day" if policy.assumed else ""
+        yield "policy", f"{policy.id}, effective from {show(policy.effective_from)}{assumed}"
+        yield "sha256", policy.sha256
