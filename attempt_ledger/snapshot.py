@@ -91,7 +91,7 @@ class Snapshot:
 
     def table(self, name: str, *, exam: str | None = None) -> pa.Table:
         """Return one of the tables of docs/tables.md, as Arrow."""
-        return self._bound.table(text("name", name), text_or_none("exam", exam))
+        return self._bound.table(text("name", name), exam=text_or_none("exam", exam))
 
     def violations(self) -> pa.Table:
         """Return the sittings taken while not eligible, as Arrow."""

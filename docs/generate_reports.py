@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 from pages import settle
 
-from projections.reports.inputs import TABLES, Column
 from projections.reports.registry import REPORTS
+from projections.table import Column
+from projections.tables import TABLES
 
 PAGE = Path(__file__).with_name("reports.md")
 
@@ -83,7 +84,7 @@ def columns(described: Sequence[Column]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for column in described:
         kind = "instant" if pa.types.is_timestamp(column.type) else _TYPES[str(column.type)]
-        yield f"| {column.name} | {kind} | {column.says} | {column.null} |"
+        yield f"| {column.name} | {kind} | {column.meaning} | {column.null} |"
 
 
 def written() -> str:
@@ -98,10 +99,7 @@ def written() -> str:
         lines += [*columns(report.columns), ""]
     lines.append(TABLES_START)
     for name, described in TABLES.items():
-        lines += [f"### {name}", "", *columns(described)]
-        if name == "sittings":
-            lines += ["", "Exported, it has `registration_id` too, before `started_at`."]
-        lines.append("")
+        lines += [f"### {name}", "", described.meaning, "", *columns(described.columns), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

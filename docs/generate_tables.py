@@ -1,4 +1,4 @@
-"""Write docs/tables.md from the views' tables. `--check` says whether it is up to date."""
+"""Write docs/tables.md from the read model's tables. `--check`: whether it is up to date."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pages import settle
 
-from projections.tables import OPEN, TABLES, Kind, Table
-from replay.read_model.readable import readable_name
+from projections.table import TRUTH, Column, Table
+from projections.tables import KEPT, OPEN
+from replay.read_model.schema import readable_name
 
 PAGE = Path(__file__).with_name("tables.md")
 
 START = f"""\
-# The tables of the views
+# The tables of the read model
 
 <!-- Written by docs/generate_tables.py from projections/tables.py: change it there. -->
 
@@ -34,13 +35,19 @@ against one built from nothing. `project --follow` keeps it a fraction of a seco
 
   A stretch without end has the valid_to {OPEN} (the year 10000), so no null is in the way.
 - **Stale exams.** When the catalogue or a policy changes, the rows of the exams it bears on are
-  folded again. Until that is done `exams.stale` is 1, and their rows say what held before:
+  folded again. Until that is done they stand in `stale`, and their rows say what held before:
 
   ```sql
-  SELECT exam FROM exams WHERE stale
+  SELECT exam FROM stale
   ```
+- **The same tables at any moment.** `export --table NAME --as-of T --known-at T` computes each from
+  the ledger (but for `position`, `stale` and the timeline: of standings it gives one moment's). At
+  the head the two are equal, row for row.
 - **No personal field** is in any table, encrypted or not.
-- One process at a time keeps a file; anybody may read it meanwhile.
+- **It proves nothing.** Whoever can write to the file can make it say anything, and no check of the
+  ledger looks at it: `rebuild --check` compares it. What must hold is asked of the ledger itself.
+- One process at a time keeps a file, which is made for this account alone (0600); whoever may read
+  it may read it meanwhile.
 """
 
 
@@ -50,7 +57,7 @@ def page(table: Table) -> str:
         [
             f"## {table.name}",
             "",
-            table.says,
+            table.meaning,
             "",
             f"- Key: {_named(table.key)}; readable: `{readable_name(table)}`.",
             *_references(table),
@@ -59,7 +66,7 @@ def page(table: Table) -> str:
             "| column | type | what it says | null |",
             "|---|---|---|---|",
             *(
-                f"| `{column.name}` | {_type(column.kind)} | {column.says} | {column.null} |"
+                f"| `{column.name}` | {_type(column)} | {column.meaning} | {column.null} |"
                 for column in table.columns
             ),
             "",
@@ -67,10 +74,11 @@ def page(table: Table) -> str:
     )
 
 
-def _type(kind: Kind) -> str:
-    return {Kind.instant: "instant, INTEGER", Kind.truth: "0 or 1, INTEGER"}.get(
-        kind, "TEXT" if kind is Kind.text else "INTEGER"
-    )
+def _type(column: Column) -> str:
+    stored = {str: "TEXT", float: "REAL"}.get(column.stored, "INTEGER")
+    if column.is_instant:
+        return f"instant, {stored}"
+    return f"0 or 1, {stored}" if column.type == TRUTH else stored
 
 
 def _named(columns: Iterable[str]) -> str:
@@ -93,7 +101,7 @@ def _indexes(table: Table) -> Iterator[str]:
 
 def written() -> str:
     """Write all of docs/tables.md."""
-    return "\n".join([START, *map(page, TABLES)])
+    return "\n".join([START, *map(page, KEPT)])
 
 
 if __name__ == "__main__":

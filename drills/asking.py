@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from attempt_ledger import clock
-from attempt_ledger.cli.viewing import compiled
+from attempt_ledger.cli.read_model import compiled
 from attempt_ledger.places import cache_folder
 from drills.life import LEDGER
 from ledger.events import Recorded
@@ -25,12 +25,12 @@ from ledger.problems import LedgerProblem
 from ledger.tlog.checkpoint import log_paths, need_verifier_key
 from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
-from projections.tables import TABLES
+from projections.tables import KEPT
 from replay.columns.cache import ColumnCache
 from replay.read_model.compare import Difference
-from replay.read_model.follow import Ways
+from replay.read_model.follow import Options
 from replay.read_model.rebuild import rebuild
-from replay.read_model.store import Views
+from replay.read_model.store import ReadModel
 from replay.snapshot import Engine
 
 Say: TypeAlias = Callable[[str], None]
@@ -124,9 +124,9 @@ def _views(ledger: Ledger, said: Say) -> Iterator[object]:
     def told(difference: Difference) -> None:
         said(f"the views differ: {difference}")
 
-    rebuild(ledger, path, Ways(compiled, said), told)
-    with Views(path, read_only=True) as views:
-        for table in TABLES:
+    rebuild(ledger, path, Options(compiled, said), told)
+    with ReadModel(path, read_only=True) as views:
+        for table in KEPT:
             yield sorted(map(repr, views.select(f"SELECT * FROM {table.name}")))
 
 

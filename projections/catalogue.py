@@ -43,8 +43,7 @@ class Catalogue(NamedTuple):
 
     `exams`, `certifications` and `policies` number what is named anywhere; the
     columns hold one row for each entry, those of one number together, in
-    (time, position) order. `definition_events`, `milestone_events` and
-    `published` are the events behind the rows.
+    (time, position) order; `…_events` and `published` give a row's event back.
     """
 
     exams: Mapping[str, int]
@@ -55,6 +54,7 @@ class Catalogue(NamedTuple):
     milestones: Milestones
     milestone_events: Sequence[Recorded]
     defined: CertificationDefinitions
+    defined_events: Sequence[Recorded]
     versions: PolicyVersions
     published: Sequence[Version]
     rules: RuleBook
@@ -212,6 +212,7 @@ def catalogue_of(
         milestones=facts.milestones,
         milestone_events=reached,
         defined=facts.defined,
+        defined_events=certified,
         versions=facts.versions,
         published=published,
         rules=facts.rules,

@@ -136,6 +136,17 @@ def request_of(
     )
 
 
+def deciding(events: Sequence[Recorded]) -> Recorded | None:
+    """Return the visible event of a request, of those in (time, position) order, that decides it.
+
+    The last grant or revocation; without one a rejection, unless it was asked for again since.
+    """
+    grants = [row for row in events if row.type in (GRANTED, REVOKED)]
+    if grants:
+        return grants[-1]
+    return events[-1] if events[-1].type == REJECTED else None
+
+
 def decide(
     events: Sequence[Recorded], as_of: int, sittings: Callable[[], tuple[Sitting, ...]]
 ) -> Decision:
@@ -147,13 +158,11 @@ def decide(
     time uses every grant of that exam, needed or not". A sitting at or after valid_until used
     nothing: the grant had run out before.
     """
-    grants = [row for row in events if row.type in (GRANTED, REVOKED)]
-    if not grants:
-        last = [row for row in events if row.type in (REQUESTED, REJECTED)][-1]
-        return Decision("rejected" if last.type == REJECTED else "open", last.occurred_at)
-    last = grants[-1]
-    if last.type == REVOKED:
-        return Decision("revoked", last.occurred_at)
+    last = deciding(events)
+    if last is None:
+        return Decision("open", events[-1].occurred_at)
+    if last.type in (REJECTED, REVOKED):
+        return Decision("rejected" if last.type == REJECTED else "revoked", last.occurred_at)
     ends = last.until
     used = sitting_that_used(sittings(), last.occurred_at, NEVER if ends is None else ends)
     if used is not None:

@@ -20,7 +20,7 @@ from ledger.cloudevents import to_cloudevent
 from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from projections.reports.inputs import KEYS
+from projections.tables import TABLES
 from replay.everyone import Everyone
 from replay.outputs import PICTURE, Output, Unknown, compute, receipt_of_events, rows_of, write
 from replay.receipts import Receipt, ReceiptProblem
@@ -190,7 +190,7 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
 def key_of(output: Output) -> tuple[str, ...]:
     """Return the columns that tell one row of an output from another."""
     described = output.report or output.query
-    return tuple(described.key) if described is not None else KEYS[output.receipt.name]
+    return tuple((described or TABLES[output.receipt.name]).key)
 
 
 def picture_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:

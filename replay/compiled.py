@@ -97,6 +97,7 @@ class Kernels(NamedTuple):
     answer_each: Callable[..., None]
     stretch_all: Callable[..., tuple[int, int]]
     number_sittings: Callable[..., int]
+    hold_all: Callable[..., int]
 
 
 _HELPERS: Final[tuple[Callable[..., Any], ...]] = (

@@ -15,10 +15,10 @@ from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from projections.standing import Moment
+from projections.table import INSTANT
 from replay.columns.part import Ints, Part
 from replay.population import (
     EVERYBODY,
-    INSTANT,
     SCHEMA,
     Scope,
     Stood,

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from projections.fold.certifications import first_earned, holding
 from projections.fold.facts import (
     NEVER,
     NONE,
+    PASSED,
     RESULT_REVOKED,
+    CertificationRows,
     Facts,
     Question,
     SittingRows,
     Sittings,
 )
-from projections.fold.rules import ELIGIBLE
+from projections.fold.rules import ELIGIBLE, wait_after
 from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, setting_at, verdict_at
 from projections.fold.walk import walk
@@ -93,6 +96,23 @@ class Numbered(NamedTuple):
     """The row that decided it, -1 while pending."""
     ordinal: list[int]
     """Its place in its series by the policy in force at its start; 0 when not counted."""
+    previous: list[int]
+    """Of a retake (an ordinal above 1): when the counted sitting before it began, else NONE."""
+    wait_until: list[int]
+    """Of a retake: when the wait after that one ended, by the same policy; NONE after a pass."""
+
+
+class Holdings(NamedTuple):
+    """Each certification of each candidate, by candidate and when it was first earned; parallel."""
+
+    candidate: list[int]
+    first: list[int]
+    """The row that earned it first."""
+    last: list[int]
+    """The row that earned or renewed it last."""
+    renewals: list[int]
+    expired_at: list[int]
+    ends_at: list[int]
 
 
 def question(groups: Groups, g: int, as_of: int, known: int) -> Question:
@@ -304,11 +324,27 @@ def number_sittings(
             continue
         lo, hi = groups.lo[g], groups.hi[g]
         there = gather(rows, lo, hi, as_of, known, -1, sat)
+        before = -1
         for s in range(there):
             start = sat.start[s]
-            ordinal = 0
+            ordinal, previous, wait_until = 0, NONE, NONE
             if ordinals == 1:
                 ordinal = ordinal_at(rows, groups, g, facts, start, known, sat.key[s], scratch)
+                if ordinal > 1 and before >= 0:
+                    previous = sat.start[before]
+                    if sat.outcome[before] != PASSED:
+                        version = setting_at(
+                            facts, question(groups, g, start, known), start
+                        ).version
+                        wait_until = wait_after(
+                            rules_at(facts.rules, version),
+                            sat.ordinal[before],
+                            previous,
+                            sat.end[before],
+                        )
+                sat.ordinal[s] = ordinal
+                if ordinal > 0:
+                    before = s
             out.row[at] = sat.opened_by[s]
             out.group[at] = g
             out.number[at] = s + 1
@@ -318,5 +354,39 @@ def number_sittings(
             out.outcome[at] = sat.outcome[s]
             out.outcome_row[at] = sat.outcome_row[s]
             out.ordinal[at] = ordinal
+            out.previous[at] = previous
+            out.wait_until[at] = wait_until
+            at += 1
+    return at
+
+
+def hold_all(
+    rows: CertificationRows,
+    offset: Sequence[int],
+    wanted: Sequence[int],
+    by: int,
+    known: int,
+    out: Holdings,
+) -> int:
+    """Describe every certification that candidates whose `wanted` is 1 had earned by an instant.
+
+    A candidate's rows are offset[c] to offset[c + 1]. Returns how many there are.
+    """
+    at = 0
+    for c in range(len(offset) - 1):
+        if wanted[c] == 0:
+            continue
+        for i in range(offset[c], offset[c + 1]):
+            if rows.time[i] > by:
+                break
+            if not first_earned(rows, offset[c], i, known):
+                continue
+            held = holding(rows, i, offset[c + 1], by, known, -1)
+            out.candidate[at] = c
+            out.first[at] = i
+            out.last[at] = held.last
+            out.renewals[at] = held.renewals
+            out.expired_at[at] = held.expired_at
+            out.ends_at[at] = held.ends_at
             at += 1
     return at

@@ -12,10 +12,11 @@ import pyarrow as pa
 from ledger.cloudevents import to_cloudevent
 from ledger.ledger import Ledger
 from projections.catalogue import catalogue_of
-from projections.reports.inputs import TABLES, Inputs
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
 from projections.standing import Moment
+from projections.table import Period
+from projections.tables import TABLES
 from replay.audit.query import Conditions, Query
 from replay.audit.registry import QUERIES, query_named
 from replay.everyone import Everyone
@@ -26,7 +27,6 @@ from replay.formats.json import read_json, read_jsonl, write_json, write_jsonl
 from replay.formats.parquet import read_parquet, receipt_of_parquet, write_parquet
 from replay.formats.text import write_query_text, write_text
 from replay.formats.xlsx import read_workbook, receipt_of_workbook, write_workbook
-from replay.inputs import InputsAt
 from replay.receipts import (
     Basis,
     Form,
@@ -74,6 +74,23 @@ class Output(NamedTuple):
         return query_named(self.receipt.name) if self.receipt.of == "audit" else None
 
 
+class Inputs(NamedTuple):
+    """What a report is made of (`projections.reports.report.Inputs`): a snapshot and a period."""
+
+    snapshot: Snapshot
+    period: Period
+    exam: str | None = None
+
+    @property
+    def as_of(self) -> int:
+        """The instant whose truth is asked about, microseconds UTC."""
+        return self.snapshot.as_of
+
+    def table(self, name: str, *columns: str) -> pa.Table:
+        """Return columns of a table."""
+        return self.snapshot.table(name, exam=self.exam, columns=columns)
+
+
 class Unknown(Exception):
     """There is no such report, table or audit; str() is one sentence."""
 
@@ -100,8 +117,11 @@ def compute(
         )  # fmt: skip
     if name not in (REPORTS if of == "report" else TABLES):
         raise Unknown(f"there is no {of} {name!r}")
-    inputs = InputsAt(everyone, moment, parameters.period, parameters.exam)
-    table = REPORTS[name].make(inputs) if of == "report" else table_named(name, inputs, everyone)
+    snapshot = everyone.at(moment)
+    if of == "report":
+        table = REPORTS[name].make(Inputs(snapshot, parameters.period, parameters.exam))
+    else:
+        table = snapshot.table(name, exam=parameters.exam)
     return Output(
         table,
         Receipt(
@@ -115,7 +135,7 @@ def compute(
             as_of=moment.as_of,
             known_at=moment.known_at,
             parameters=parameters,
-            policies=policies_of(inputs.catalogue, moment.position),
+            policies=policies_of(snapshot.catalogue, moment.position),
             program=program,
             columns=columns_of(table),
             rows=table.num_rows,
@@ -166,16 +186,6 @@ def audited(
             sha256="",
         ),
     )
-
-
-def table_named(name: str, inputs: Inputs, everyone: Everyone) -> pa.Table:
-    """Return an input of reports as a table to export; of a sitting its registration too."""
-    table: pa.Table = getattr(inputs, name)
-    if name != "sittings":
-        return table
-    keys = everyone.ledger.keys_at(table["position"].to_pylist())
-    at = table.schema.get_field_index("started_at")
-    return table.add_column(at, "registration_id", pa.array(keys, pa.string()))
 
 
 def id_of(ledger: Ledger) -> str:

@@ -14,6 +14,8 @@ from ledger.store.scans import Clock
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER, NONE, OUTCOMES, Facts, Sittings
 from projections.fold.rules import STATUSES
+from projections.table import INSTANT
+from projections.tables import STANDINGS
 from replay.columns.build import Columns
 from replay.columns.part import Ints, Part, places, replaced
 from replay.kernels import Answers, Groups, Numbered, Questions
@@ -22,21 +24,7 @@ from replay.snapshot import Snapshot
 if TYPE_CHECKING:
     from replay.compiled import Kernels  # which takes the compiler with it
 
-INSTANT = pa.timestamp("us", tz="UTC")
-
-SCHEMA = pa.schema(
-    [
-        ("candidate", pa.string()),
-        ("exam", pa.string()),
-        ("status", pa.string()),
-        ("eligible", pa.bool_()),
-        ("eligible_from", INSTANT),
-        ("sittings_in_series", pa.int32()),
-        ("period_ends_at", INSTANT),
-        ("last_sitting_at", INSTANT),
-        ("last_outcome", pa.string()),
-    ]
-)
+SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
 
 
@@ -252,21 +240,6 @@ def judge(
     without = np.asarray(part.sittings.key)[columns.row]
     fold = part_fold(snapshot, part)
     return fold.answers(columns.group, columns.start, known, without, ahead=ahead)
-
-
-def counted_before(group: Ints, ordinal: Ints) -> Ints:
-    """Return for each retake the counted sitting before it, -1 for what is no retake.
-
-    A retake is a counted sitting with an ordinal above 1 (spec section 4), so that the counted one
-    before it is in the same group and series.
-    """
-    at = np.arange(len(group))
-    counted = np.where(ordinal > 0, at, -1)
-    last = np.maximum.accumulate(counted) if len(at) else counted
-    before: Ints = np.append(-1, last[:-1])[: len(at)]
-    there = (ordinal > 1) & (before >= 0)
-    there[there] = group[before[there]] == group[there]
-    return np.where(there, before, -1)
 
 
 def groups_of(part: Part) -> Groups:

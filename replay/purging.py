@@ -1,7 +1,7 @@
 """Throw away what was derived from a ledger, when a candidate was forgotten.
 
-Views and columns hold no personal field, whatever was recorded. They are thrown away all the same:
-then nobody needs to believe that, of a file that an earlier release may have made.
+The read model and the columns hold no personal field, whatever was recorded. They are thrown away
+all the same: then nobody needs to believe that, of a file that an earlier release may have made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ledger.problems import LedgerProblem
 from replay.columns.cache import folder_of, remove_columns
 from replay.read_model.build import draft_of, remove
 from replay.read_model.lock import BeingKept, keeping
-from replay.read_model.store import OtherViews, Views, looked_at
+from replay.read_model.store import OtherReadModel, ReadModel, looked_at
 
 
 class Purged(NamedTuple):
@@ -63,7 +63,7 @@ def _remove_views(path: Path) -> bool:
     drafts = (draft_of(path), Path(f"{path}.check"))
     if not any(each.exists() for each in (path, *drafts)):
         return False
-    with suppress(OtherViews):  # of another release, and ours
+    with suppress(OtherReadModel):  # of another release, and ours
         looked_at(path)
     try:
         with keeping(path):
@@ -72,7 +72,7 @@ def _remove_views(path: Path) -> bool:
     except BeingKept:
         if not path.exists():
             return False  # they are being built, of what the ledger says now
-        with Views(path) as views:
-            views.compact()
+        with ReadModel(path) as model:
+            model.compact()
         raise
     return True

@@ -25,8 +25,8 @@ from ledger.fields import Instant
 from ledger.ledger import Ledger
 from projections.answers import Answer, Cause
 from projections.catalogue import Catalogue
-from projections.reports.inputs import Period
 from projections.standing import Moment
+from projections.table import Period
 from replay.audit.query import Conditions
 from replay.formats.json import BATCH, Batched, json_lines, write_jsonl
 

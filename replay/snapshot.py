@@ -7,7 +7,7 @@ the compiler, NumPy and Arrow (half a second) come with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -192,6 +192,16 @@ class Snapshot:
         """Return the sittings taken while not eligible: a table of `replay.violations.SCHEMA`."""
         return _many("violations")(self, scope or scope_of())
 
+    def table(
+        self, name: str, *, exam: str | None = None, columns: Collection[str] | None = None
+    ) -> pa.Table:
+        """Return a table of `projections.tables.TABLES`: of one exam or all, some columns or all.
+
+        See `replay.tables.registry.table`.
+        """
+        made: pa.Table = _many("table")(self, name, exam=exam, columns=columns)
+        return made
+
     def diff(self, other: Snapshot, scope: Scope | None = None) -> pa.Table:
         """Return whose standing differs at another moment, and through which events.
 
@@ -219,10 +229,6 @@ class Snapshot:
         return compared
 
     # -- outputs: what leaves with a receipt
-
-    def table(self, name: str, exam: str | None = None) -> pa.Table:
-        """Return one of the tables that reports are made of; raises `replay.outputs.Unknown`."""
-        return self._output("table", name, "restated", "", exam=exam).table
 
     def report(
         self,
@@ -377,6 +383,7 @@ _MANY: Final[Mapping[str, str]] = {
     "impact": "replay.diff",
     "kernels_in": "replay.compiled",
     "supposing": "replay.supposing",
+    "table": "replay.tables.registry",
     "violations": "replay.violations",
     "what_if": "replay.what_if",
 }

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
+from projections.table import INSTANT
+from projections.tables import VIOLATIONS
 from replay.columns.part import Ints, Part
 from replay.population import (
     EVERYBODY,
-    INSTANT,
     Scope,
     candidate_and_exam,
     instants,
@@ -25,28 +26,7 @@ from replay.snapshot import Snapshot
 
 SECOND = 1_000_000
 
-SCHEMA = pa.schema(
-    [
-        ("candidate", pa.string()),
-        ("exam", pa.string()),
-        ("registration_id", pa.string()),
-        ("started_at", INSTANT),
-        ("position", pa.int64()),
-        ("status_then", pa.string()),
-        ("status_now", pa.string()),
-        ("eligible_from_now", INSTANT),
-        ("early_seconds", pa.float64()),
-        ("waived_then", pa.bool_()),
-        ("waived_now", pa.bool_()),
-    ]
-)
-"""One row a violation, sorted by candidate, exam and start.
-
-`position` is that of the event that opened the sitting. `status_then` is null
-where the exam or its policy was not yet known. `early_seconds` is how long
-before `eligible_from_now` it began, null where that is null. `waived_…` tells
-whether a grant active at the start waived a reason.
-"""
+SCHEMA = VIOLATIONS.schema
 
 
 def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:

@@ -15,11 +15,11 @@ from projections.catalogue import Catalogue
 from projections.fold.catalogue import next_start
 from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
+from projections.table import INSTANT
 from replay.columns.part import Ints, Part
 from replay.kernels import Numbered
 from replay.population import (
     EVERYBODY,
-    INSTANT,
     Scope,
     candidate_and_exam,
     instants,

@@ -29,11 +29,11 @@ from story import (
 from told import When, at
 
 from ledger.ledger import Appended, Ledger
-from projections.reports.inputs import Period
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
+from projections.table import Period
 from replay.everyone import Everyone
-from replay.inputs import InputsAt
+from replay.outputs import Inputs
 from replay.snapshot import HEAD, Known, snapshot_at
 
 MARCH = ("2021-03-01", "2021-04-01")
@@ -117,13 +117,14 @@ def inputs(
     known_at: When | None = None,
     period: tuple[When | None, When | None] = MARCH,
     exam: str | None = None,
-) -> InputsAt:
+) -> Inputs:
     """Return the inputs of a report."""
     start, end = (None if bound is None else at(bound) for bound in period)
-    return InputsAt(asked, moment(asked.ledger, as_of, known_at), Period(start, end), exam)
+    snapshot = asked.at(moment(asked.ledger, as_of, known_at))
+    return Inputs(snapshot, Period(start, end), exam)
 
 
-def made(name: str, given: InputsAt) -> list[dict[str, Any]]:
+def made(name: str, given: Inputs) -> list[dict[str, Any]]:
     """Return the rows of a report, instants as text."""
     table = REPORTS[name].make(given)
     assert table.schema == REPORTS[name].schema

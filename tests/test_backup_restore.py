@@ -592,7 +592,7 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
         assert names(door.folder, "new") == set()
 
 
-def test_views_that_cannot_be_built_spoil_no_ledger(
+def test_read_model_that_cannot_be_built_spoil_no_ledger(
     door: Doorstep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said, with how to build them."""
@@ -608,7 +608,7 @@ def test_views_that_cannot_be_built_spoil_no_ledger(
     door.done(*NEW, "rebuild")
 
 
-def test_views_that_are_left_of_another_ledger_are_built_anew(door: Doorstep) -> None:
+def test_read_model_that_are_left_of_another_ledger_are_built_anew(door: Doorstep) -> None:
     """They lie where the new one's are to be."""
     door.done("--ledger", "sqlite:///other", "init")
     door.done("--ledger", "sqlite:///other", "project")

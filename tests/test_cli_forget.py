@@ -201,7 +201,7 @@ def test_a_foreign_value_hides_no_clear_text_of_the_candidate(door: Doorstep) ->
 # -- what is derived
 
 
-def test_views_and_columns_are_thrown_away_and_made_anew(door: Doorstep) -> None:
+def test_read_model_and_columns_are_thrown_away_and_made_anew(door: Doorstep) -> None:
     """Drafts and SQLite's own files too; what they tell is the same."""
     door.done("project")
     replayed = door.done("replay", "--as-of", "2022-05-25")
@@ -218,7 +218,7 @@ def test_views_and_columns_are_thrown_away_and_made_anew(door: Doorstep) -> None
     door.done("rebuild", "--check")
 
 
-def test_views_elsewhere_are_named(door: Doorstep) -> None:
+def test_read_model_elsewhere_are_named(door: Doorstep) -> None:
     """As for every command about views; those are thrown away, no others."""
     door.done("project", "--views", "elsewhere.views")
     assert "elsewhere.views is removed" in forget(
@@ -227,7 +227,7 @@ def test_views_elsewhere_are_named(door: Doorstep) -> None:
     assert not Path("elsewhere.views").exists()
 
 
-def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -> None:
+def test_read_model_that_are_followed_stay_without_their_free_pages(door: Doorstep) -> None:
     """Whoever follows goes on; nothing is left in them that is in no table."""
     door.done("project")
     path = Path("attempts.ledger.views").absolute()
@@ -248,7 +248,7 @@ def test_views_that_are_followed_stay_without_their_free_pages(door: Doorstep) -
     door.done("rebuild", "--check")
 
 
-def test_views_that_are_being_built_are_left_to_whoever_builds_them(door: Doorstep) -> None:
+def test_read_model_that_are_being_built_are_left_to_whoever_builds_them(door: Doorstep) -> None:
     """There is nothing yet to throw away, and none is made."""
     path = Path("attempts.ledger.views").absolute()
     door.write("attempts.ledger.views.rebuild", "a draft")

@@ -26,8 +26,8 @@ from urllib.request import urlopen
 import pytest
 from crowd import CACHE, NOW, ROOT, facts, ledger_of
 from doorstep import Doorstep
+from read_models import beside, project
 from told import rows_of
-from viewing import beside, project
 
 from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.metadata import FACETS, metadata
@@ -38,9 +38,9 @@ from ledger.ledger import Ledger
 from projections.answers import Sitting, Standing
 from projections.exceptions import requests_of
 from projections.standing import Moment
-from projections.tables import TABLES, Kind
+from projections.tables import KEPT
 from replay.everyone import Everyone
-from replay.read_model.readable import readable_name
+from replay.read_model.schema import readable_name
 from replay.snapshot import Snapshot
 
 with warnings.catch_warnings():
@@ -171,14 +171,14 @@ def corrected(it: Explored, since: str, until: str) -> Rows:
         if row.annuls is None and row.type not in REVOCATIONS and not late:
             continue
         assert about.exam is not None  # what bears on several exams, or none, is not in the example
-        ways = [(about.occurred_at, row.position - 1), (about.occurred_at, row.position)]
-        ways += [(row.recorded_at, row.position - 1), (row.recorded_at, row.position)]
+        options = [(about.occurred_at, row.position - 1), (about.occurred_at, row.position)]
+        options += [(row.recorded_at, row.position - 1), (row.recorded_at, row.position)]
         was, now, before, after = (
-            it.standing(row.subject, about.exam, as_of, position) for as_of, position in ways
+            it.standing(row.subject, about.exam, as_of, position) for as_of, position in options
         )
         line = {
             "position": row.position,
-            "known_at": printed(row.recorded_at),
+            "recorded_at": printed(row.recorded_at),
             "recorded_by": row.actor,
             "kind": "annulment" if row.annuls else
             "revocation" if row.type in REVOCATIONS else "late",
@@ -225,7 +225,7 @@ def late(it: Explored, days: str) -> Rows:
             "exam": row.exam,
             "key": row.key,
             "true_at": printed(row.occurred_at),
-            "known_at": printed(row.recorded_at),
+            "recorded_at": printed(row.recorded_at),
             "days_late": round((row.recorded_at - row.occurred_at) / DAY, 1),
             "recorded_by": row.actor,
         }
@@ -563,7 +563,7 @@ def test_a_day_that_is_none_is_said(
 # -- what the tables say of themselves
 
 
-@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+@pytest.mark.parametrize("table", KEPT, ids=[table.name for table in KEPT])
 def test_every_table_says_what_it_is_and_what_its_columns_mean(
     explored: Explored, table: Any
 ) -> None:
@@ -572,9 +572,9 @@ def test_every_table_says_what_it_is_and_what_its_columns_mean(
         status, text = explored.get(f"/{name}")
         assert status == 200
         said = plain(text)
-        assert plain(table.says) in said
+        assert plain(table.meaning) in said
         for column in table.columns:
-            assert plain(f"<dt>{column.name}</dt> <dd>{column.says} (") in said
+            assert plain(f"<dt>{column.name}</dt> <dd>{column.meaning} (") in said
             assert column.null in said
     assert "facets timed out" not in text.lower()
 
@@ -588,13 +588,13 @@ def plain(text: str) -> str:
 def test_titles_units_and_facets_are_of_columns_that_there_are() -> None:
     """Every table is described, and every column's unit is said."""
     described = metadata("attempts.views")["databases"]["views"]["tables"]
-    for table in TABLES:
+    for table in KEPT:
         assert set(FACETS.get(table.name, ())) <= set(table.names)
         assert described[table.name]["facets"] == list(FACETS.get(table.name, ()))
         for column in table.columns:
             says = described[table.name]["columns"][column.name]
-            assert ("microseconds since 1970" in says) == (column.kind is Kind.instant)
-    assert set(FACETS) <= {table.name for table in TABLES}
+            assert ("microseconds since 1970" in says) == (column.is_instant)
+    assert set(FACETS) <= {table.name for table in KEPT}
 
 
 def test_facets_count_and_instants_are_printed_in_pages_and_numbers_in_data(
@@ -792,7 +792,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_views_in_a_folder_that_cannot_be_written_are_explored_too() -> None:
+def test_read_model_in_a_folder_that_cannot_be_written_are_explored_too() -> None:
     """As of a backup, or another user's: with their facts, and nothing is left beside them."""
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -22,10 +22,10 @@ from ledger_facts import SetClock
 from model_ledger import DUPLICATE, NEW, Model, Outcome
 from model_life import Crash, Elsewhere, Life
 from plain_reading import Reading, boundaries
+from read_models import KERNELS
 from story import SHIPPED
 from test_cases import assert_reads
 from told import at, rows_of
-from viewing import KERNELS
 
 from attempt_ledger.doctor.keys import keys_of
 from ledger.backup.backup import CopyOptions, back_up
@@ -51,7 +51,7 @@ from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import check_proof, open_checkpoint
 from projections.standing import Moment
 from replay.everyone import Everyone
-from replay.read_model.follow import Ways, keeper
+from replay.read_model.follow import Options, keeper
 from replay.read_model.rebuild import check
 from replay.snapshot import Snapshot
 
@@ -62,7 +62,7 @@ PEOPLE = ("C-1", "C-2", "C-3")
 EXAMS = ("X", "Y")
 IN_MEMORY = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)
 """Where a folder lies in memory, if anywhere: nothing here is about power cuts."""
-WAYS = Ways(lambda: KERNELS)
+WAYS = Options(lambda: KERNELS)
 
 # -- facts, so few that they often meet: the same again, or another under the same id
 
@@ -645,7 +645,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def build_views(self) -> None:
-        """Views that were kept up are those that are built from nothing."""
+        """ReadModel that were kept up are those that are built from nothing."""
         views = self.projected()
         told: list[Any] = []
         assert check(self.ledger, views, WAYS, told.append).differences == 0, told

@@ -18,8 +18,8 @@ from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, everyone, inp
 from story import attempted, failed, policy
 
 from ledger.ledger import Ledger
-from projections.reports.inputs import TABLES
 from projections.reports.registry import REPORTS
+from projections.tables import TABLES
 from replay.checking import Checked, check
 from replay.formats.csv import read_csv, write_csv
 from replay.outputs import INSIDE, Output, beside, compute, find_receipt, receipt_of_events, write

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pyarrow as pa
 import pytest
 from reporting import MARCH, cut, everyone, inputs, made, plainly, written
 
-from projections.reports.inputs import TABLES, schema_of
 from projections.reports.registry import REPORTS
+from projections.tables import TABLES
 from replay.everyone import Everyone
 
 
@@ -101,7 +100,7 @@ def test_retakes_are_measured_against_the_wait_before_them(asked: Everyone) -> N
 
 def test_a_retake_knows_the_sitting_and_the_wait_before_it(asked: Everyone) -> None:
     """Nobody else has either."""
-    rows = plainly(inputs(asked).sittings)
+    rows = plainly(inputs(asked).snapshot.table("sittings"))
     assert cut(rows, "candidate", "ordinal", "previous_at", "wait_until") == [
         ("C-1", 1, None, None),
         ("C-1", 2, "2021-03-01T09:00Z", "2021-03-02T09:00Z"),
@@ -210,6 +209,6 @@ def test_a_report_is_sorted_by_its_key_which_tells_its_rows_apart(
 @pytest.mark.parametrize("name", TABLES)
 def test_inputs_have_the_columns_they_are_said_to_have(asked: Everyone, name: str) -> None:
     """Documented, exported and computed are one."""
-    table: pa.Table = getattr(inputs(asked), name)
-    assert table.schema == schema_of(TABLES[name])
-    assert getattr(inputs(asked, "1990-01-01"), name).schema == table.schema
+    table = inputs(asked).snapshot.table(name)
+    assert table.schema == TABLES[name].schema
+    assert inputs(asked, "1990-01-01").snapshot.table(name).schema == table.schema

@@ -25,13 +25,14 @@ from ledger.intake.csv import guarded
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.standing import Moment
+from projections.table import INSTANT
 from replay.diff import CHANGED
 from replay.everyone import Everyone
 from replay.formats import json as json_form
 from replay.formats.csv import write_csv
 from replay.formats.json import write_jsonl
 from replay.formats.parquet import write_parquet
-from replay.population import INSTANT, SCHEMA
+from replay.population import SCHEMA
 from replay.violations import SCHEMA as VIOLATIONS
 from replay.what_if import SITTINGS, STANDINGS
 

@@ -16,7 +16,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.viewing import ViewsFile, views_of
+from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from attempt_ledger.doctor import examine
 from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
 from ledger.instants import format_instant
@@ -59,7 +59,7 @@ def doctor(
         int,
         typer.Option("--free", metavar="MB", min=0, help="How much of the disk must be free."),
     ] = 500,
-    views: ViewsFile = None,
+    views: ReadModelFile = None,
     format: FormatOption = Format.text,
 ) -> int:
     """Look for what is wrong with the ledger, and say what to do.
@@ -99,7 +99,7 @@ def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> 
         ledger=None,
         keys=Path(f"{path}.keys") if call.keys is None else call.keys,
         signing_key=call.signing_key,
-        views=views_of(call, views),
+        views=read_model_of(call, views),
         now=clock.now(),
         bounds=bounds,
         depth=depth,

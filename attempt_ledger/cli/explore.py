@@ -15,7 +15,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
-from attempt_ledger.cli.viewing import ViewsFile, views_of
+from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 
 
 @command(
@@ -28,7 +28,7 @@ from attempt_ledger.cli.viewing import ViewsFile, views_of
 )
 def explore(
     context: typer.Context,
-    views: ViewsFile = None,
+    views: ReadModelFile = None,
     port: Annotated[
         int, typer.Option("--port", metavar="P", min=0, max=65_535, help="0: any that is free.")
     ] = 8001,
@@ -59,7 +59,7 @@ def explore(
     Needs Datasette: pip install 'attempt-ledger[explore]'.
     """
     call = call_of(context)
-    path = views_of(call, views)
+    path = read_model_of(call, views)
     if find_spec("datasette") is None:
         raise CallProblem(
             "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
@@ -83,11 +83,11 @@ def explore(
 def _look(path: Path) -> None:
     """Check that a finished read model of this release is there."""
     from attempt_ledger.explore.connection import connected
-    from replay.read_model.store import OtherViews, looked_at
+    from replay.read_model.store import OtherReadModel, looked_at
 
     try:
         there = looked_at(path)
-    except OtherViews as other:
+    except OtherReadModel as other:
         raise CallProblem(f"{path} is {other}: `project` builds it anew") from None
     if not there:
         raise CallProblem(f"there is no read model at {path}: `project` makes it")

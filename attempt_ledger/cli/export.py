@@ -33,15 +33,22 @@ from replay.receipts import Parameters
 
 
 class Exported(StrEnum):
-    """The tables; `projections.reports.inputs` says what is in them."""
+    """The tables of `projections.tables.TABLES`, without Arrow: events need none."""
 
+    exams = "exams"
+    policies = "policies"
+    certification_exams = "certification_exams"
     sittings = "sittings"
     standings = "standings"
-    exams = "exams"
     exceptions = "exceptions"
     certifications = "certifications"
     violations = "violations"
     corrections = "corrections"
+    problems = "problems"
+    facts = "facts"
+
+
+WITHOUT_EXAM = (Exported.certifications, Exported.policies)
 
 
 class ExportFormat(StrEnum):
@@ -110,8 +117,8 @@ def export(
         return events(call, after, output, receipt)
     if after:
         raise CallProblem("--after is of events: leave it out, or leave out --table")
-    if exam is not None and table is Exported.certifications:
-        raise CallProblem("certifications are of no single exam: leave out --exam")
+    if exam is not None and table in WITHOUT_EXAM:
+        raise CallProblem(f"{table} are of no single exam: leave out --exam")
     form = form_of(tuple(ExportFormat), format, output)
     check_places(output, receipt)
     now = clock.now()

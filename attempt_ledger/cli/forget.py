@@ -13,7 +13,7 @@ from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.viewing import ViewsFile, views_of
+from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import Forgotten, NothingRecorded, certificate, forgotten_at, reason_of
@@ -51,15 +51,15 @@ def forget(
             help="Write a signed statement of what was erased, which `verify-proof` checks.",
         ),
     ] = None,
-    views: ViewsFile = None,
+    views: ReadModelFile = None,
 ) -> int:
     """Erase a candidate's personal data for good.
 
     The candidate's key is destroyed, and the ledger says so: names, e-mail address and description
     in whatever was recorded can be read by nobody any more, wherever a copy of the ledger lies, and
     no new ones are taken. Sittings, results and decisions stay, under the candidate's id; so do
-    reasons and actors. Every proof goes on holding. Views and columns are removed, and made anew
-    when they are needed.
+    reasons and actors. Every proof goes on holding. The read model and the columns are removed, and
+    made anew when they are needed.
 
     Running it again changes nothing. Backups of keys must be destroyed by whoever has them:
     `keys restore` puts back no key of a forgotten candidate.
@@ -77,7 +77,7 @@ def forget(
         except NothingRecorded:
             raise no_candidate(candidate, ledger) from None
         _tell(candidate, done)
-        code = _purge(ledger, views_of(call, views))
+        code = _purge(ledger, read_model_of(call, views))
         _tell_backups(ledger, candidate)
         if certificate is not None:
             code = max(code, _certify(call, ledger, candidate, certificate))

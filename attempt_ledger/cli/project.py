@@ -10,7 +10,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE
-from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
+from attempt_ledger.cli.read_model import ReadModelFile, options, read_model_of
 
 
 @command(
@@ -27,7 +27,7 @@ def project(
         bool,
         typer.Option("--follow", help="Go on, a fraction of a second behind, until Ctrl-C."),
     ] = False,
-    views: ViewsFile = None,
+    views: ReadModelFile = None,
 ) -> int:
     """Bring the views up to the ledger.
 
@@ -38,15 +38,15 @@ def project(
 
     When the catalogue or a policy changes, the exams it bears on are marked stale (a column of
     exams) until their rows are folded again. One process at a time keeps a file: a second one says
-    so and stops. Views of another schema or ledger are built anew.
+    so and stops. ReadModel of another schema or ledger are built anew.
     """
     call = call_of(context)
     call.check()  # before anything dear is imported: a wrong call is told so at once
 
     from replay.read_model.follow import keeper
 
-    path = views_of(call, views)
-    with call.open() as ledger, keeper(ledger, path, ways()) as kept:
+    path = read_model_of(call, views)
+    with call.open() as ledger, keeper(ledger, path, options()) as kept:
         kept.catch_up()
         say(f"{path} stands for position {kept.position:,}")
         if follow:

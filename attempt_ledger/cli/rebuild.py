@@ -10,7 +10,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.viewing import ViewsFile, views_of, ways
+from attempt_ledger.cli.read_model import ReadModelFile, options, read_model_of
 
 if TYPE_CHECKING:
     from replay.read_model.compare import Difference
@@ -33,7 +33,7 @@ def rebuild(
             "--check", help="Compare only: the views stay as they are, and may be followed."
         ),
     ] = False,
-    views: ViewsFile = None,
+    views: ReadModelFile = None,
 ) -> int:
     """Build the views anew, compare them, and swap them in.
 
@@ -48,7 +48,7 @@ def rebuild(
     from replay.read_model.rebuild import check as check_only
     from replay.read_model.rebuild import rebuild as rebuild_them
 
-    path, listed = views_of(call, views), 0
+    path, listed = read_model_of(call, views), 0
 
     def tell(difference: Difference) -> None:
         nonlocal listed
@@ -57,7 +57,7 @@ def rebuild(
             put(f"{difference}\n")
 
     with call.open() as ledger:
-        found = (check_only if check else rebuild_them)(ledger, path, ways(), tell)
+        found = (check_only if check else rebuild_them)(ledger, path, options(), tell)
     if found is None:
         say(f"{path} is built, from nothing")
         return DONE

@@ -19,7 +19,7 @@ from attempt_ledger.cli.options import ACTOR, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.viewing import compiled, views_of, ways
+from attempt_ledger.cli.read_model import compiled, options, read_model_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from ledger.backup.backup import CopyOptions
@@ -140,8 +140,8 @@ def copied(
     kept = [] if against is None else [Kept(against, kept_file(against))]
     verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
     signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
-    ways = CopyOptions(processes(), counting)
-    return copy_and_verify(backup, draft, verifier, [*kept, *signed], ways, stale_ok=stale_ok)
+    options = CopyOptions(processes(), counting)
+    return copy_and_verify(backup, draft, verifier, [*kept, *signed], options, stale_ok=stale_ok)
 
 
 def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]:
@@ -229,10 +229,10 @@ def complete(call: Access, *, is_stale: bool) -> bool:
         with call.open(to_write=True) as ledger:  # which seals, if there is anything to
             if has_keys and (gone := forget_again(ledger, actor=ACTOR, time=clock.now())):
                 say(f"recorded again, that {len(gone):,} were forgotten after the backup was made")
-    path = views_of(call, None)
+    path = read_model_of(call, None)
     try:
         with call.open() as ledger:
-            rebuild(ledger, path, ways(), lambda difference: None)
+            rebuild(ledger, path, options(), lambda difference: None)
     except LedgerProblem as problem:
         say(f"the ledger stands, without its views: {problem}; `rebuild` builds them")
         return False

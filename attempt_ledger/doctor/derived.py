@@ -9,7 +9,7 @@ from attempt_ledger.doctor.surroundings import may_write
 from attempt_ledger.places import cache_folder
 from ledger.own_folder import NotOurs
 from replay.columns.cache import ColumnCache, Damaged, folder_of
-from replay.read_model.state import views_state
+from replay.read_model.state import state_of
 from replay.snapshot import Engine
 
 
@@ -20,7 +20,7 @@ def views(subject: Subject) -> Iterator[Finding]:
         # SQLite makes a file beside one in WAL mode, which these always are, to read it.
         yield fine("views", f"{path} is there; this account may not look into it")
         return
-    state = views_state(subject.opened, path)
+    state = state_of(subject.opened, path)
     if state is None:
         yield fine("views", f"there are none at {path} (`project` makes them)")
         return

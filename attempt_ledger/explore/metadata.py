@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import pyarrow as pa
+
 from attempt_ledger.explore.questions import QUESTIONS
-from projections.tables import TABLES, Column, Kind, Table
-from replay.read_model.readable import readable_name
+from projections.table import NUMBER, TEXT, TRUTH, WHOLE, Column, Table
+from projections.tables import KEPT
+from replay.read_model.schema import readable_name
 
 DATABASE: Final = "views"
 """The name of the views in every address: /views/sittings, /views/waiting.json?day=…"""
 
 FACETS: Mapping[str, Sequence[str]] = {
-    "exams": ("policy", "stale"),
+    "exams": ("policy",),
     "policies": ("policy",),
     "certification_exams": ("certification",),
     "sittings": ("exam", "delivery", "outcome", "status"),
@@ -25,13 +28,15 @@ FACETS: Mapping[str, Sequence[str]] = {
 }
 """The columns by whose values each table is counted and narrowed down."""
 
-_UNITS: Mapping[Kind, str] = {
-    Kind.text: "text",
-    Kind.whole: "whole number",
-    Kind.truth: "0 or 1",
-    Kind.instant: "instant, UTC; as data microseconds since 1970-01-01T00:00Z",
+UNITS: Mapping[pa.DataType, str] = {
+    TEXT: "text",
+    WHOLE: "whole number",
+    pa.int32(): "whole number",
+    NUMBER: "number",
+    TRUTH: "0 or 1",
 }
-_READ_AS: Mapping[Kind, str] = {**_UNITS, Kind.instant: "instant, UTC, RFC 3339"}
+_INSTANT = "instant, UTC; as data microseconds since 1970-01-01T00:00Z"
+_READ_AS = "instant, UTC, RFC 3339"
 _ABOUT = (
     "What the ledger comes to, as tables: the latest knowledge, up to the position in the table "
     "position. What was known at another time is for the command replay to answer. Nothing here is "
@@ -45,8 +50,8 @@ def metadata(ledger: str) -> dict[str, Any]:
     `ledger` is what the page is to be called by: the name of the ledger's file.
     """
     tables: dict[str, Any] = {"_sqlite_migrations": {"hidden": True}}
-    for table in TABLES:
-        tables[table.name] = {**_described(table, _UNITS), "title": _title(table)}
+    for table in KEPT:
+        tables[table.name] = {**_described(table, _INSTANT), "title": _title(table)}
         tables[readable_name(table)] = {
             **_described(table, _READ_AS),
             "title": f"{_title(table)}, readable",
@@ -56,7 +61,7 @@ def metadata(ledger: str) -> dict[str, Any]:
         "description": _ABOUT,
         "databases": {
             DATABASE: {
-                "title": f"Views of {ledger}",
+                "title": f"ReadModel of {ledger}",
                 "description": _ABOUT,
                 "tables": tables,
                 "queries": {
@@ -74,17 +79,18 @@ def metadata(ledger: str) -> dict[str, Any]:
     }
 
 
-def _described(table: Table, units: Mapping[Kind, str]) -> dict[str, Any]:
+def _described(table: Table, instant: str) -> dict[str, Any]:
     return {
-        "description": table.says,
-        "columns": {column.name: _says(column, units) for column in table.columns},
+        "description": table.meaning,
+        "columns": {column.name: _says(column, instant) for column in table.columns},
         "facets": list(FACETS.get(table.name, ())),
     }
 
 
-def _says(column: Column, units: Mapping[Kind, str]) -> str:
+def _says(column: Column, instant: str) -> str:
     null = f"; empty: {column.null}" if column.null else ""
-    return f"{column.says} ({units[column.kind]}{null})"
+    unit = instant if column.is_instant else UNITS[column.type]
+    return f"{column.meaning} ({unit}{null})"
 
 
 def _title(table: Table) -> str:

@@ -48,14 +48,14 @@ ORDER BY exam, candidate
         f"By when it became known; {_SPAN}",
         ("from", "to"),
         """
-SELECT c.position, instant(c.known_at) AS known_at, f.actor AS recorded_by, c.kind, c.type,
+SELECT c.position, instant(c.recorded_at) AS recorded_at, f.actor AS recorded_by, c.kind, c.type,
   c.candidate, c.exam, c.key, instant(c.true_at) AS true_at, c.was_status, c.is_status,
   instant(c.was_eligible_from) AS was_eligible_from,
   instant(c.is_eligible_from) AS is_eligible_from, c.told_before, c.told_after
 FROM corrections AS c LEFT JOIN facts AS f ON f.position = c.position
 WHERE (c.was_status IS NOT c.is_status OR c.was_eligible_from IS NOT c.is_eligible_from
     OR c.told_before IS NOT c.told_after)
-  AND (:from = '' OR c.known_at >= micros(:from)) AND (:to = '' OR c.known_at < micros(:to))
+  AND (:from = '' OR c.recorded_at >= micros(:from)) AND (:to = '' OR c.recorded_at < micros(:to))
 ORDER BY c.position, c.number
 """,
     ),
@@ -68,13 +68,13 @@ ORDER BY c.position, c.number
         ("days",),
         """
 SELECT c.position, c.type, c.candidate, c.exam, c.key, instant(c.true_at) AS true_at,
-  instant(c.known_at) AS known_at,
-  round((c.known_at - c.true_at) / 86400000000.0, 1) AS days_late, f.actor AS recorded_by
+  instant(c.recorded_at) AS recorded_at,
+  round((c.recorded_at - c.true_at) / 86400000000.0, 1) AS days_late, f.actor AS recorded_by
 FROM corrections AS c LEFT JOIN facts AS f ON f.position = c.position
 WHERE c.kind <> 'annulment' AND c.number = 1
-  AND c.known_at - c.true_at >= max(
+  AND c.recorded_at - c.true_at >= max(
     iif(:days = '', 0, CAST(:days AS REAL)) * 86400000000, (SELECT late FROM position))
-ORDER BY c.known_at - c.true_at DESC, c.position
+ORDER BY c.recorded_at - c.true_at DESC, c.position
 """,
     ),
     Question(
@@ -194,14 +194,14 @@ ORDER BY exam, standings.valid_from
         f"annulled it. By when it was annulled; {_SPAN}",
         ("from", "to"),
         """
-SELECT c.position, instant(c.known_at) AS annulled_at, a.actor AS annulled_by, a.reason,
+SELECT c.position, instant(c.recorded_at) AS annulled_at, a.actor AS annulled_by, a.reason,
   c.annuls, e.type, e.subject, e.exam, e.key, instant(c.true_at) AS true_at,
   instant(e.recorded_at) AS recorded_at, e.actor AS recorded_by, e.source, e.id
 FROM corrections AS c
   LEFT JOIN facts AS a ON a.position = c.position
   LEFT JOIN facts AS e ON e.position = c.annuls
 WHERE c.kind = 'annulment' AND c.number = 1
-  AND (:from = '' OR c.known_at >= micros(:from)) AND (:to = '' OR c.known_at < micros(:to))
+  AND (:from = '' OR c.recorded_at >= micros(:from)) AND (:to = '' OR c.recorded_at < micros(:to))
 ORDER BY c.position
 """,
     ),
@@ -213,7 +213,7 @@ ORDER BY c.position
         (),
         """
 SELECT p.position, instant(p.recorded_at) AS recorded_at,
-  (SELECT group_concat(exam, ', ') FROM (SELECT exam FROM exams WHERE stale ORDER BY exam))
+  (SELECT group_concat(exam, ', ') FROM (SELECT exam FROM stale ORDER BY exam))
     AS stale_exams, p.ledger
 FROM position AS p
 """,

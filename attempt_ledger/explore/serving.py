@@ -22,7 +22,7 @@ from markupsafe import Markup
 from attempt_ledger.explore.connection import Exploring, bound_memory, connected
 from attempt_ledger.explore.metadata import DATABASE, metadata
 from ledger.instants import format_instant
-from projections.tables import OPEN, TABLES, Kind
+from projections.tables import KEPT, OPEN
 
 SETTINGS = {
     "allow_download": False,  # a file in the middle of being written is no use to anybody
@@ -48,10 +48,7 @@ HEADERS: Final = {
 """What every answer carries, besides what Datasette puts on it."""
 
 _INSTANTS = {
-    (table.name, column.name)
-    for table in TABLES
-    for column in table.columns
-    if column.kind is Kind.instant
+    (table.name, column.name) for table in KEPT for column in table.columns if column.is_instant
 }
 
 

@@ -13,9 +13,6 @@ from ledger.store.interface import Selection
 
 Int64s = npt.NDArray[np.int64]
 
-NO_END: Final = 1 << 62
-"""The `until` of what has none, in `EXCEPTIONS`."""
-
 
 def _texts(*names: str) -> list[tuple[str, pa.DataType]]:
     return [(name, pa.string()) for name in names]
@@ -56,19 +53,20 @@ EXCEPTIONS: Final = pa.schema(
         *_texts("data"),
     ]
 )
-"""Events about exceptions; `until` is NO_END where there is none, `data` JSON. Nothing is null."""
+"""Events about exceptions; `data` is JSON, `until` null where there is no end."""
 
 CORRECTIONS: Final = pa.schema(
     [
-        *_numbers("position", "occurred_at", "recorded_at"),
-        *_texts("topic", "stream", "exam", "key"),
-        *_numbers("annuls"),
-        *_texts("of_topic"),
-        *_numbers("of_occurred_at"),
-        *_texts("of_exam", "of_key"),
+        *_numbers("position", "recorded_at", "annuls"),
+        *_texts("candidate", "topic"),
+        *_numbers("true_at"),
+        *_texts("exam", "key"),
     ]
 )
-"""Facts that correct others; `of_…` is the annulled event, where there is one. No text is null."""
+"""Facts of candidates that correct others. Nothing is null: a text is empty, `annuls` 0.
+
+Of an annulment topic, true_at (its time), exam and key are those of what it annuls.
+"""
 
 SELECTED: Final = pa.schema(
     [
@@ -166,7 +164,7 @@ class Scans(Protocol):
     def corrections(self, upto: int, late: int) -> pa.Table:
         """Return annulments, revocations and facts recorded `late` or more after they were true.
 
-        By position, as CORRECTIONS.
+        Those of candidates, by position, as CORRECTIONS.
         """
 
     def select(

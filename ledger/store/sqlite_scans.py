@@ -17,7 +17,6 @@ from ledger.store.scans import (
     DESCRIBED,
     EXCEPTIONS,
     FACTS,
-    NO_END,
     RECORDED,
     SELECTED,
     Annulments,
@@ -54,22 +53,23 @@ FROM events WHERE position > {} AND position <= {}
 
 _EXCEPTIONS: Final = f"""
 SELECT e.position, e.occurred_at, e.topic, substr(e.stream, 11) AS candidate,
-  coalesce(e.exam, '') AS exam, coalesce(e.key, '') AS key, coalesce(e.until, {NO_END}) AS until,
+  coalesce(e.exam, '') AS exam, coalesce(e.key, '') AS key, e.until,
   json_remove(e.data, {_PERSONAL}) AS data
 FROM events e
 WHERE e.position <= {{upto}} AND e.topic >= 'Exception' AND e.topic < 'Exceptioo'
   AND e.position NOT IN (
     SELECT annuls FROM events WHERE annuls IS NOT NULL AND position <= {{upto}})
 """
-# A fact is told of by the subject's own name; the stream's kind tells a candidate from an exam.
-_CORRECTIONS: Final = """
-SELECT e.position, e.occurred_at, e.recorded_at, e.topic, e.stream,
-  coalesce(e.exam, '') AS exam, coalesce(e.key, '') AS key, coalesce(e.annuls, 0) AS annuls,
-  coalesce(a.topic, '') AS of_topic, coalesce(a.occurred_at, e.occurred_at) AS of_occurred_at,
-  coalesce(a.exam, '') AS of_exam, coalesce(a.key, '') AS of_key
+# Of an annulment, what it annuls is what it is about, and when that was said to be true.
+_CORRECTIONS: Final = f"""
+SELECT e.position, e.recorded_at, coalesce(e.annuls, 0) AS annuls,
+  substr(e.stream, 11) AS candidate, coalesce(a.topic, e.topic) AS topic,
+  coalesce(a.occurred_at, e.occurred_at) AS true_at,
+  iif(a.position IS NULL, coalesce(e.exam, ''), coalesce(a.exam, '')) AS exam,
+  iif(a.position IS NULL, coalesce(e.key, ''), coalesce(a.key, '')) AS key
 FROM events e LEFT JOIN events a ON a.position = e.annuls
-WHERE e.position <= {upto} AND (
-  e.annuls IS NOT NULL OR e.recorded_at - e.occurred_at >= {late}
+WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("+stream", "+e.stream")} AND (
+  e.annuls IS NOT NULL OR e.recorded_at - e.occurred_at >= {{late}}
   OR (e.topic >= 'ResultRevoked:' AND e.topic < 'ResultRevoked;')
   OR (e.topic >= 'ExceptionRevoked:' AND e.topic < 'ExceptionRevoked;'))
 """

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from projections.reports.drawing import axis, bars, colour, upright
 from projections.reports.groups import DAY, groups, many, median, micros, total, within
-from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 
 COLUMNS = (
     Column("exam", TEXT, "the exam's code"),
@@ -26,25 +26,26 @@ COLUMNS = (
     Column("overdue_from", INSTANT, "from when a result is overdue", "not known, or never"),
 )
 
+DATES = ("live_at", "results_from", "results_by", "overdue_from")
+
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the beta sittings of the period that are pending at as_of."""
-    sat = within(inputs.sittings, "started_at", inputs.period)
+    sat = within(
+        inputs.table("sittings", "exam", "started_at", "delivery", "outcome"),
+        "started_at",
+        inputs.period,
+    )
     wanted = pc.and_(pc.equal(sat["delivery"], "beta"), pc.equal(sat["outcome"], "pending"))
-    dates = {row["exam"]: row for row in inputs.exams.to_pylist()}
-    overdue = {
-        row["exam"]: row["overdue_from"]
-        for row in inputs.exams.set_column(
-            inputs.exams.schema.get_field_index("overdue_from"),
-            "overdue_from",
-            inputs.exams["overdue_from"].cast(pa.int64()),
-        ).to_pylist()
-    }
+    exams = inputs.table("exams", "exam", *DATES)
+    dates = {row["exam"]: row for row in exams.to_pylist()}
+    since = exams["overdue_from"].cast(pa.int64()).to_pylist()
+    overdue = dict(zip(exams["exam"].to_pylist(), since, strict=True))
     made = []
     for (exam,), some in groups(sat.filter(wanted), ["exam"]):
         start = micros(some["started_at"])
-        since = overdue.get(exam)
-        late = since is not None and since <= inputs.as_of
+        overdue_from = overdue.get(exam)
+        late = overdue_from is not None and overdue_from <= inputs.as_of
         known = dates.get(exam, {})
         made.append(
             {
@@ -54,10 +55,7 @@ def make(inputs: Inputs) -> pa.Table:
                 "days_median": median(inputs.as_of - start, DAY),
                 "days_oldest": round(float(inputs.as_of - np.min(start)) / DAY, 2),
                 "oldest_at": int(np.min(start)),
-                **{
-                    name: known.get(name)
-                    for name in ("live_at", "results_from", "results_by", "overdue_from")
-                },
+                **{name: known.get(name) for name in DATES},
             }
         )
     return rows(COLUMNS, made)

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from projections.reports.drawing import axis, bars, colour, upright
 from projections.reports.groups import counts, groups, many, total
-from projections.reports.inputs import INSTANT, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import INSTANT, TEXT, WHOLE, Column
 
 WEEK = 7 * 86_400_000_000
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the candidates that are not eligible at as_of."""
-    stood = inputs.standings
+    stood = inputs.table("standings", "exam", "status", "eligible", "eligible_from")
     made = []
     for (exam, reason), some in groups(
         stood.filter(pc.invert(stood["eligible"])), ["exam", "status"]

@@ -21,8 +21,8 @@ from projections.reports.groups import (
     total,
     within,
 )
-from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 
 KINDS = ["late", "annulment", "revocation"]
 
@@ -46,7 +46,13 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the corrections to facts of the period."""
-    told = within(inputs.corrections, "true_at", inputs.period)
+    told = inputs.table(
+        "corrections", "position", "kind", "type", "candidate", "true_at", "recorded_at"
+    )
+    # A fact has a row for each exam that it bears on; by position, so they stand together.
+    position = told["position"].to_numpy()
+    first = np.append(True, position[1:] != position[:-1])[: len(position)]
+    told = within(told.filter(pa.array(first)), "true_at", inputs.period)
     told = told.append_column("month", months(told["true_at"]))
     told = told.append_column("known_in", months(told["recorded_at"]))
     made = []

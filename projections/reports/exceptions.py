@@ -21,8 +21,8 @@ from projections.reports.groups import (
     total,
     within,
 )
-from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import NUMBER, TEXT, WHOLE, Column
 
 DECISIONS = ["granted", "rejected", "revoked", "open"]
 
@@ -43,13 +43,15 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the requests made in the period."""
-    asked = inputs.exceptions.filter(pc.is_valid(inputs.exceptions["requested_at"]))
+    asked = inputs.table("exceptions", "reason", "decision", "requested_at", "first_decided_at")
+    asked = asked.filter(pc.is_valid(asked["requested_at"]))
     asked = within(asked, "requested_at", inputs.period)
     made = []
     for (reason,), some in groups(asked, ["reason"]):
         came = counts(some["decision"])
-        decided = some.filter(pc.is_valid(some["decided_at"]))
-        took = np.maximum(micros(decided["decided_at"]) - micros(decided["requested_at"]), 0)
+        decided = some.filter(pc.is_valid(some["first_decided_at"]))
+        took = micros(decided["first_decided_at"]) - micros(decided["requested_at"])
+        took = np.maximum(took, 0)
         waiting = some.filter(pc.equal(some["decision"], "open"))
         made.append(
             {

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from projections.reports.drawing import bars, colour, month_axis, upright
 from projections.reports.groups import every_month, groups, many, months, total, within
-from projections.reports.inputs import INSTANT, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import INSTANT, TEXT, WHOLE, Column
 
 COLUMNS = (
     Column("month", TEXT, "the month in which they end, in UTC"),
@@ -23,7 +23,7 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the certifications whose end lies in the period."""
-    held = inputs.certifications
+    held = inputs.table("certifications", "certification", "renewals", "ends_at")
     held = within(held.filter(pc.is_valid(held["ends_at"])), "ends_at", inputs.period)
     held = held.append_column("month", months(held["ends_at"]))
     now = pa.scalar(inputs.as_of, pa.int64()).cast(INSTANT)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.inputs import INSTANT, Period
+from projections.table import INSTANT, Period
 
 DAY = 86_400_000_000
 HOUR = 3_600_000_000

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from projections.reports.inputs import Column, Inputs, schema_of
+from projections.table import Column, Period, schema_of
+
+
+class Inputs(Protocol):
+    """What a report is made of: tables at one moment, and the period that it is about."""
+
+    @property
+    def as_of(self) -> int:
+        """The instant whose truth is asked about, microseconds UTC."""
+
+    @property
+    def period(self) -> Period:
+        """What the report is about."""
+
+    def table(self, name: str, *columns: str) -> pa.Table:
+        """Return columns of a table of `projections.tables.TABLES`, of the exams asked about."""
 
 
 class Report(NamedTuple):

@@ -22,8 +22,8 @@ from projections.reports.groups import (
     total,
     within,
 )
-from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import NUMBER, TEXT, WHOLE, Column
 
 COLUMNS = (
     Column("exam", TEXT, "the exam's code"),
@@ -42,7 +42,8 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Measure the retakes that began in the period."""
-    sat = within(inputs.sittings, "started_at", inputs.period)
+    read = ("exam", "started_at", "outcome", "ordinal", "previous_at", "wait_until")
+    sat = within(inputs.table("sittings", *read), "started_at", inputs.period)
     sat = sat.filter(pc.is_valid(sat["previous_at"]))
     made = []
     for (exam, ordinal), some in groups(sat, ["exam", "ordinal"]):

@@ -20,8 +20,8 @@ from projections.reports.groups import (
     total,
     within,
 )
-from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import NUMBER, TEXT, WHOLE, Column
 
 FOUND = ["then and now", "only now", "only then"]
 
@@ -42,7 +42,8 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the violations among the sittings that began in the period."""
-    sat = within(inputs.violations, "started_at", inputs.period)
+    read = ("exam", "started_at", "status_then", "status_now", "early_seconds")
+    sat = within(inputs.table("violations", *read), "started_at", inputs.period)
     now = pc.not_equal(sat["status_now"], "eligible")
     then = pc.fill_null(pc.not_equal(sat["status_then"], "eligible"), False)
     found = pc.if_else(now, pc.if_else(then, FOUND[0], FOUND[1]), FOUND[2])

@@ -19,8 +19,8 @@ from projections.reports.groups import (
     total,
     within,
 )
-from projections.reports.inputs import NUMBER, TEXT, WHOLE, Column, Inputs
-from projections.reports.report import Report, rows
+from projections.reports.report import Inputs, Report, rows
+from projections.table import NUMBER, TEXT, WHOLE, Column
 
 KINDS = ["first", "retake", "uncounted"]
 
@@ -44,7 +44,8 @@ COLUMNS = (
 
 def make(inputs: Inputs) -> pa.Table:
     """Count the sittings that began in the period."""
-    sat = within(inputs.sittings, "started_at", inputs.period)
+    read = ("exam", "started_at", "outcome", "ordinal")
+    sat = within(inputs.table("sittings", *read), "started_at", inputs.period)
     sat = sat.append_column("month", months(sat["started_at"]))
     retake = pc.if_else(pc.greater(sat["ordinal"], 1), "retake", "first")
     sat = sat.append_column("sitting", pc.fill_null(retake, "uncounted"))

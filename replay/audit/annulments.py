@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from projections.reports.groups import many
-from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column
+from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 from replay.audit.query import (
     ABOUT,
     ACTOR,

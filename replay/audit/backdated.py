@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.groups import many
-from projections.reports.inputs import INSTANT, TEXT, TRUTH, Column
+from projections.table import INSTANT, TEXT, TRUTH, Column
 from replay.audit.changes import CandidateRecord
 from replay.audit.events import event_columns, marks
 from replay.audit.query import (

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ledger.store.scans import Annulments
 from projections.reports.groups import many
-from projections.reports.inputs import INSTANT
+from projections.table import INSTANT
 from replay.audit.query import (
     EVENT,
     WHICH,

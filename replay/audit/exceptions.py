@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.groups import many
-from projections.reports.inputs import INSTANT, TEXT, TRUTH, WHOLE, Column
+from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, row_of
 from replay.audit.query import (
     ACTOR,

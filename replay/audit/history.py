@@ -11,7 +11,7 @@ import pyarrow as pa
 from ledger.events import Recorded
 from projections.catalogue import annulments
 from projections.reports.groups import many
-from projections.reports.inputs import INSTANT, TEXT, TRUTH, WHOLE, Column
+from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.changes import CandidateRecord, Seen
 from replay.audit.events import marks
 from replay.audit.query import (
@@ -59,7 +59,7 @@ COLUMNS: Final = (
     Column("exam", TEXT, "the exam whose standing they are", _NO_EXAM),
     Column("changed", TRUTH, "whether anything of the following differs"),
     *(
-        Column(f"{column.name}_{side}", column.type, f"{said}: {column.says}", column.null)
+        Column(f"{column.name}_{side}", column.type, f"{said}: {column.meaning}", column.null)
         for column in _SHOWN
         for side, said in _SIDES
     ),

@@ -16,7 +16,7 @@ from ledger.events import EVENT_TYPES, Recorded
 from ledger.fields import Instant
 from ledger.store.interface import Selection
 from projections.answers import Answer
-from projections.reports.inputs import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
+from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
 from replay.snapshot import Snapshot
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 

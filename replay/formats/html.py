@@ -47,7 +47,7 @@ def write_page(output: Output, file: IO[str]) -> None:
     )
     if output.table.num_rows:
         file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n")
-    _write_rows(output.table, [column.says for column in report.columns], file)
+    _write_rows(output.table, [column.meaning for column in report.columns], file)
     as_json = receipt.to_json().replace("<", "\\u003c")
     file.write(
         f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {_text(receipt.program)}"

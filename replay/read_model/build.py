@@ -24,13 +24,13 @@ from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.store.file import storage_problems
 from ledger.store.scans import DESCRIBED
-from projections.tables import EXAMS, FACTS, TABLES
+from projections.tables import FACTS, KEPT
 from replay.compiled import Kernels
-from replay.read_model.batch import Late
-from replay.read_model.fold import Folded, Folder
+from replay.read_model.fold import Folder, Rows
 from replay.read_model.pieces import cuts, lay_aside
 from replay.read_model.schema import INDEXES
-from replay.read_model.store import OtherViews, Views, looked_at, reading_uri, stand_at
+from replay.read_model.store import OtherReadModel, ReadModel, looked_at, reading_uri, stand_at
+from replay.tables.batch import Late
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
@@ -101,18 +101,18 @@ def build(
 
 
 def finished(draft: Path) -> None:
-    """Take the note of how it was built out of a draft: then it is a file of views."""
-    with Views(draft, wal=False) as views, views.writing():
-        views.db.execute("DROP TABLE IF EXISTS _plan")
+    """Take the note of how it was built out of a draft: then it is a file of model."""
+    with ReadModel(draft, wal=False) as model, model.writing():
+        model.db.execute("DROP TABLE IF EXISTS _plan")
 
 
 def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
     """Read the plan of a draft that may be gone on with; None, and no draft, for any other."""
     try:
         if looked_at(draft):
-            with Views(draft, wal=False) as views:
-                if views.has("_plan"):
-                    (row,) = views.select("SELECT * FROM _plan")
+            with ReadModel(draft, wal=False) as model:
+                if model.has("_plan"):
+                    (row,) = model.select("SELECT * FROM _plan")
                     plan = Plan(
                         row[0], row[1], Late(row[2], row[3]), tuple(json.loads(row[4])), row[5]
                     )
@@ -120,7 +120,7 @@ def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
                     behind = far_behind(plan.position, position)
                     if fits and plan.position <= position and not behind:
                         return plan
-    except (OtherViews, LedgerProblem, ValueError):
+    except (OtherReadModel, LedgerProblem, ValueError):
         pass  # a draft is ours by its name, whatever is in it
     remove(draft)
     return None
@@ -141,14 +141,14 @@ def _pieces_of(draft: Path) -> Path:
 def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
     pieces = -(-plan.position // PIECE)
     plan = plan._replace(bounds=cuts(ledger, plan.position, pieces))
-    with Views(draft, wal=False) as views:
-        views.make_tables(stop_before=INDEXES)
-        with views.writing():
-            views.db.execute(
+    with ReadModel(draft, wal=False) as model:
+        model.make_tables(stop_before=INDEXES)
+        with model.writing():
+            model.db.execute(
                 "CREATE TABLE _plan (ledger TEXT, position INTEGER, late INTEGER, "
                 "very_late INTEGER, bounds TEXT, done INTEGER)"
             )
-            views.db.execute(
+            model.db.execute(
                 "INSERT INTO _plan VALUES (?, ?, ?, ?, ?, 0)",
                 (plan.ledger, plan.position, *plan.late, json.dumps(plan.bounds)),
             )
@@ -182,23 +182,18 @@ def _fill(
     remove_folder(pieces, _PIECES)
 
 
-def _folded(file: Path, folder: Folder, position: int) -> tuple[Folded, int]:
+def _folded(file: Path, folder: Folder, position: int) -> tuple[Rows, int]:
     with file.open("rb") as opened, ipc.open_stream(opened) as stream:
         facts = stream.read_all()
     file.unlink()
     return folder.fold(facts, position), facts.num_rows
 
 
-def _ingest(draft: Path, folded: Folded, done: int) -> None:
+def _ingest(draft: Path, folded: Rows, done: int) -> None:
     """Put a piece's rows in, and the note that they are, in one transaction."""
     with _bulk(draft) as cursor:
-        named = sorted(folded.exams)
-        cursor.executemany(
-            f"INSERT OR IGNORE INTO {EXAMS.name} (exam, definitions, stale) VALUES (?, 0, 0)",
-            [(exam,) for exam in named],
-        )
-        for table in TABLES:
-            rows = folded.tables.get(table.name)
+        for table in KEPT:
+            rows = folded.get(table.name)
             if rows is not None and rows.num_rows:
                 cursor.adbc_ingest(table.name, rows, mode="append")
         cursor.execute("UPDATE _plan SET done = ?", (done,))
@@ -230,11 +225,10 @@ def _bulk(path: Path) -> Iterator[Any]:
 
 def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
     """Add what is of the catalogue, the position and the indexes."""
-    with Views(draft, wal=False) as views:
-        with views.writing():
-            named = views.exams()
-            views.write_catalogue(folder.fold_catalogue(named, frozenset()))
-            views.set_position(stand_at(ledger, plan.position, plan.late))
-        views.make_tables()
-        with views.writing():
-            views.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 3,))
+    with ReadModel(draft, wal=False) as model:
+        with model.writing():
+            model.write_catalogue(folder.fold_catalogue(plan.position))
+            model.set_position(stand_at(ledger, plan.position, plan.late))
+        model.make_tables()
+        with model.writing():
+            model.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 3,))

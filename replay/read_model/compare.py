@@ -13,7 +13,8 @@ from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 
 from ledger.problems import LedgerProblem
-from projections.tables import POSITION, TABLES, Kind, Table
+from projections.table import TEXT, Table
+from projections.tables import KEPT, POSITION
 from replay.read_model.store import Stand, reading_uri
 
 _BATCH_ROWS = 65_536
@@ -57,7 +58,7 @@ def differences(live: Any, rebuilt: Path) -> Iterator[Difference]:
     `live` is a connection as `reading` gives: all of it is read in the one snapshot that it holds.
     """
     with reading(rebuilt) as other:
-        for table in TABLES:
+        for table in KEPT:
             ones, others = _batches(live, table), _batches(other, table)
             one, two = next(ones, None), next(others, None)
             while one is not None and two is not None and one.equals(two):
@@ -88,14 +89,14 @@ def stand_in(connection: Any) -> Stand | None:
 def stale_in(connection: Any) -> int:
     """Count the exams in a snapshot whose rows are still to be folded again."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM exams WHERE stale")
+        cursor.execute("SELECT count(*) FROM stale")
         return int(cursor.fetchone()[0])
 
 
 def _batches(connection: Any, table: Table) -> Iterator[pa.RecordBatch]:
     columns = ", ".join(
         f"coalesce(\"{column.name}\", '{_ABSENT}')"
-        if column.kind is Kind.text and column.null
+        if column.type == TEXT and column.null
         else f'"{column.name}"'
         for column in table.columns
     )

@@ -1,39 +1,33 @@
-"""All views of some candidates from all their facts: one way, for a rebuild and for a follower."""
+"""All rows of some candidates from all their facts: one way, for a rebuild and for a follower.
+
+The rows are those that `replay.tables` computes at any moment: here at the head, and for all time.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from ledger.events import Recorded
-from projections.catalogue import Catalogue, annulments, catalogue_of
-from projections.tables import (
-    CERTIFICATIONS,
-    CORRECTIONS,
-    DEFINITIONS,
-    EXAMS,
-    EXCEPTIONS,
-    POLICIES,
-    PROBLEMS,
-    SITTINGS,
-    STANDINGS,
-)
+from projections.catalogue import Catalogue, catalogue_of
+from projections.fold.facts import LAST
+from projections.standing import Moment
+from projections.table import Table
+from projections.tables import CORRECTIONS, KEPT, PROBLEMS, TIMELINE
 from replay.columns.build import Numbers, arrange
 from replay.compiled import Kernels
-from replay.read_model import certifications, entries, queries
-from replay.read_model.batch import Given, Late, Setting
-from replay.read_model.corrections import catalogue_corrections, corrections
-from replay.read_model.problems import catalogue_problems, problems
-from replay.read_model.sittings import sat, sittings
-from replay.read_model.timeline import standings
+from replay.tables.batch import Batch, InFacts, Late, Setting
+from replay.tables.corrections import catalogue_corrections, corrections
+from replay.tables.problems import catalogue_problems
+from replay.tables.registry import OF_CANDIDATES, OF_CATALOGUE
+from replay.tables.timeline import timeline
 
+Rows: TypeAlias = Mapping[str, pa.Table]
+"""Rows for tables by name, as SQLite keeps them: `Table.plain`."""
 
-class Folded(NamedTuple):
-    """Rows for the tables by name, and every exam that the facts name."""
-
-    tables: dict[str, pa.Table]
-    exams: frozenset[str]
+_KEPT: Mapping[str, Table] = {table.name: table for table in KEPT}
 
 
 class Folder:
@@ -65,47 +59,92 @@ class Folder:
         """The catalogue of what was learned."""
         return self._catalogue
 
-    def fold(self, facts: pa.Table, position: int, after: int = 0) -> Folded:
+    def fold(self, facts: pa.Table, position: int, after: int = 0) -> Rows:
         """Fold all facts of some candidates up to a position; corrections only those after one.
 
         `facts` is of `ledger.store.scans.RECORDED`, by position.
         """
         part = arrange(facts, self._exams, self._certifications)
-        if len(self._exams.names()) > len(self._catalogue.exams) or (
-            len(self._certifications.names()) > len(self._catalogue.certifications)
+        exams, certifications = self._exams.names(), self._certifications.names()
+        if (len(exams), len(certifications)) != (
+            len(self._catalogue.exams),
+            len(self._catalogue.certifications),
         ):
             self._number_again()
         setting = Setting(
-            position, self._catalogue, self._exams, self._certifications, self._kernels, self.late
+            _ever(position), self._catalogue, exams, certifications, self._kernels, self.late
         )
-        given = Given(facts, part, setting)
-        found = sat(given)
-        named = {name for name in facts["exam"].unique().to_pylist() if name}
-        named |= {given.exam_names[n] for n in set(part.certifications.exam) if n >= 0}
-        return Folded(
-            {
-                SITTINGS.name: sittings(given, found),
-                STANDINGS.name: standings(given),
-                EXCEPTIONS.name: queries.exceptions(given, found),
-                CERTIFICATIONS.name: certifications.certifications(given),
-                CORRECTIONS.name: corrections(given, after),
-                PROBLEMS.name: problems(given, found),
-            },
-            frozenset(named),
-        )
+        batch = Batch(part, InFacts(facts, self.late), setting)
+        made = {
+            name: make(batch, _KEPT[name].names)
+            for name, make in OF_CANDIDATES.items()
+            if name != CORRECTIONS.name
+        }
+        made[TIMELINE.name] = timeline(batch)
+        made[CORRECTIONS.name] = corrections(batch, CORRECTIONS.names, after)
+        return _plain(made)
 
-    def fold_catalogue(
-        self, named: frozenset[str], stale: frozenset[str], after: int = 0
-    ) -> dict[str, pa.Table]:
+    def fold_catalogue(self, position: int, after: int = 0) -> Rows:
         """Fold the catalogue: its tables in full, its problems, its corrections after a position.
 
-        `named` are the exams that facts name, `stale` those whose rows are still to be folded.
+        What was learned must reach `position`.
         """
-        rows = list(self._entries.values())
-        return {
-            EXAMS.name: entries.exams(self._catalogue, named, stale),
-            POLICIES.name: entries.policies(self._catalogue),
-            DEFINITIONS.name: entries.certification_exams(self._catalogue, self._entries),
-            CORRECTIONS.name: catalogue_corrections(rows, self._catalogue, after, self.late),
-            PROBLEMS.name: catalogue_problems(self._catalogue, annulments(rows)),
+        moment, entries = _ever(position), self._entries.values()
+        made = {
+            name: make(self._catalogue, moment, _KEPT[name].names)
+            for name, make in OF_CATALOGUE.items()
         }
+        made[CORRECTIONS.name] = catalogue_corrections(
+            entries, moment, self.late, CORRECTIONS.names, after
+        )
+        made[PROBLEMS.name] = catalogue_problems(self._catalogue, moment, PROBLEMS.names)
+        return _plain(made)
+
+
+def _ever(position: int) -> Moment:
+    """Return the moment of the read model: all time, as known at a position."""
+    return Moment(LAST, None, position)
+
+
+def _plain(made: Rows) -> Rows:
+    return {name: rows.cast(_KEPT[name].plain) for name, rows in made.items()}
+
+
+def stale_by(entries: Iterable[Recorded], catalogue: Catalogue) -> frozenset[str]:
+    """Return the exams whose standings new entries may change, annulments among them.
+
+    An exam's own entries bear on it; a policy's on every exam that has ever followed it; a
+    certification's on every exam that it has ever named. `catalogue` must hold the entries.
+    """
+    stale: set[str] = set()
+    for entry in entries:
+        kind, _, subject = entry.stream.partition("/")
+        if kind == "exam":
+            stale.add(subject)
+        elif kind == "policy":
+            stale |= _following(catalogue, subject)
+        elif kind == "certification":
+            stale |= _named_by(catalogue, subject)
+    return frozenset(stale)
+
+
+def _following(catalogue: Catalogue, policy: str) -> set[str]:
+    number = catalogue.policies.get(policy, -1)
+    defined = catalogue.definitions
+    return {
+        exam
+        for exam, e in catalogue.exams.items()
+        if any(defined.policy[i] == number for i in range(defined.lo[e], defined.hi[e]))
+    }
+
+
+def _named_by(catalogue: Catalogue, certification: str) -> set[str]:
+    number = catalogue.certifications.get(certification, -1)
+    if number < 0:
+        return set()
+    codes, defined = list(catalogue.exams), catalogue.defined
+    return {
+        codes[defined.exam[k]]
+        for i in range(defined.lo[number], defined.hi[number])
+        for k in range(defined.exam_lo[i], defined.exam_hi[i])
+    }

@@ -12,12 +12,18 @@ from typing import NamedTuple
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from replay.compiled import Kernels
-from replay.read_model.batch import USUAL, Late
 from replay.read_model.build import build, draft_of, far_behind, finished, remove
-from replay.read_model.fold import Folded, Folder
+from replay.read_model.fold import Folder, Rows, stale_by
 from replay.read_model.lock import keeping
-from replay.read_model.stale import stale_by
-from replay.read_model.store import DamagedViews, OtherViews, Stand, Views, differs, looked_at
+from replay.read_model.store import (
+    DamagedReadModel,
+    OtherReadModel,
+    ReadModel,
+    Stand,
+    differs,
+    looked_at,
+)
+from replay.tables.batch import USUAL, Late
 
 CHUNK = 4096
 """At most so many events are taken up in one transaction."""
@@ -27,7 +33,7 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows how much of so many is done: given what and how many, a context that is told of more."""
 
 
-class Ways(NamedTuple):
+class Options(NamedTuple):
     """How a keeper gets its compiled code, and how it tells what it does."""
 
     kernels: Callable[[], Kernels]
@@ -38,18 +44,19 @@ class Ways(NamedTuple):
 class Keeper:
     """Brings one file of views up to its ledger. Made by `keeper`, which holds the lock."""
 
-    def __init__(self, ledger: Ledger, views: Views, ways: Ways, late: Late = USUAL) -> None:
+    def __init__(
+        self, ledger: Ledger, model: ReadModel, options: Options, late: Late = USUAL
+    ) -> None:
         """Go on with views that are of this ledger; see `keeper`."""
         self._ledger = ledger
-        self._views = views
-        self._ways = ways
+        self._model = model
+        self._ways = options
         self._late = late
-        stand = views.stand()
+        stand = model.stand()
         assert stand is not None
         self._id = stand.ledger
         self.position = stand.position
         self._folder: Folder | None = None
-        self._named = views.exams()
 
     @property
     def folder(self) -> Folder:
@@ -90,27 +97,21 @@ class Keeper:
         stale = stale_by(entries, folder.catalogue)
         touched = sorted({row.subject for row in rows if row.stream.startswith("candidate/")})
         folded = self._fold(touched, position) if touched else None
-        fresh = (folded.exams if folded else frozenset()) | frozenset(folder.catalogue.exams)
-        with self._views.writing():
-            self._views.name_exams(fresh - self._named)
+        with self._model.writing():
             if entries:
-                self._views.write_catalogue(
-                    folder.fold_catalogue(
-                        self._named | fresh, stale | self._views.stale(), self.position
-                    )
-                )
+                self._model.write_catalogue(folder.fold_catalogue(position, self.position))
+                self._model.add_stale(stale)
             if folded is not None:
-                self._views.replace_candidates(touched, folded.tables)
-                self._views.add_corrections(folded.tables["corrections"])
-            self._views.add_facts(rows)
+                self._model.replace_candidates(touched, folded)
+                self._model.add_corrections(folded["corrections"])
+            self._model.add_facts(rows)
             last = rows[-1]
-            self._views.set_position(
+            self._model.set_position(
                 Stand(self._id, position, last.recorded_at, last.source, last.id, *self._late)
             )
-        self._named |= fresh
         self.position = position
 
-    def _fold(self, candidates: Sequence[str], position: int) -> Folded:
+    def _fold(self, candidates: Sequence[str], position: int) -> Rows:
         facts = self._ledger.scans.recorded_of(candidates, position)
         return self.folder.fold(facts, position, self.position)
 
@@ -119,14 +120,14 @@ class Keeper:
 
         Events that come meanwhile are taken up in between, if `upto` does not forbid.
         """
-        while stale := self._views.stale():
-            candidates = self._views.candidates_of(stale)
+        while stale := self._model.stale():
+            candidates = self._model.candidates_of(stale)
             if candidates:
                 self._ways.say(_told(stale, len(candidates)))
             with self._ways.bar("folding again", len(candidates)) as told:
                 if self._refolded(stale, candidates, upto, told):
-                    with self._views.writing():
-                        self._views.fresh(stale)
+                    with self._model.writing():
+                        self._model.fresh(stale)
 
     def _refolded(
         self,
@@ -139,11 +140,11 @@ class Keeper:
         for n in range(0, len(candidates), CANDIDATES):
             some = candidates[n : n + CANDIDATES]
             folded = self._fold(some, self.position)
-            with self._views.writing():
-                self._views.replace_candidates(some, folded.tables)
+            with self._model.writing():
+                self._model.replace_candidates(some, folded)
             told(len(some))
             self._take_up(self._ledger.head().position if upto is None else upto)
-            if self._views.stale() != stale:
+            if self._model.stale() != stale:
                 return False
         return True
 
@@ -157,22 +158,22 @@ def _told(stale: frozenset[str], candidates: int) -> str:
 
 
 @contextmanager
-def keeper(ledger: Ledger, path: Path, ways: Ways, late: Late = USUAL) -> Iterator[Keeper]:
+def keeper(ledger: Ledger, path: Path, options: Options, late: Late = USUAL) -> Iterator[Keeper]:
     """Be the one keeper of a file of views, which is made, or made anew, where it must be.
 
-    Views of another schema or ledger, or far behind, are built beside and swapped in. Raises
-    BeingKept if another process keeps them, LedgerProblem for a file that is not of views.
+    ReadModel of another schema or ledger, or far behind, are built beside and swapped in. Raises
+    BeingKept if another process keeps them, LedgerProblem for a file that is not of model.
     """
     with ExitStack() as stack:
         stack.enter_context(keeping(path))
         reason = why_anew(ledger, path, late)
         if reason is not None:
             if reason:
-                ways.say(f"the views in {path} are {reason}: they are built anew")
-            built(ledger, draft_of(path), ways, late)
+                options.say(f"the views in {path} are {reason}: they are built anew")
+            built(ledger, draft_of(path), options, late)
             swap_in(path)
-        views = stack.enter_context(Views(path))
-        yield Keeper(ledger, views, ways, late)
+        model = stack.enter_context(ReadModel(path))
+        yield Keeper(ledger, model, options, late)
 
 
 def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = False) -> str | None:
@@ -183,12 +184,12 @@ def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = Fals
     try:
         if not looked_at(path):
             return ""
-    except OtherViews as problem:
+    except OtherReadModel as problem:
         return str(problem)
     try:
-        with Views(path, read_only=True) as views:
-            stand = views.stand()
-    except DamagedViews:
+        with ReadModel(path, read_only=True) as model:
+            stand = model.stand()
+    except DamagedReadModel:
         return "damaged"
     other = differs(stand, ledger, late)
     if other is not None:
@@ -200,20 +201,22 @@ def why_anew(ledger: Ledger, path: Path, late: Late, *, however_far: bool = Fals
     return None
 
 
-def built(ledger: Ledger, draft: Path, ways: Ways, late: Late, upto: int | None = None) -> None:
+def built(
+    ledger: Ledger, draft: Path, options: Options, late: Late, upto: int | None = None
+) -> None:
     """Build views of everything up to a position, by default the head, at `draft`."""
     position = ledger.head().position if upto is None else upto
     build(
         ledger,
         draft,
         position,
-        ways.kernels,
+        options.kernels,
         late,
-        say=ways.say,
-        progress=lambda total: ways.bar("building", total),
+        say=options.say,
+        progress=lambda total: options.bar("building", total),
     )
-    with Views(draft, wal=False) as views:
-        Keeper(ledger, views, ways, late).catch_up(position)
+    with ReadModel(draft, wal=False) as model:
+        Keeper(ledger, model, options, late).catch_up(position)
 
 
 def swap_in(path: Path) -> None:
@@ -226,7 +229,7 @@ def swap_in(path: Path) -> None:
     draft = draft_of(path)
     finished(draft)
     if is_sound(path):
-        with Views(draft, wal=False) as new, Views(path) as live:
+        with ReadModel(draft, wal=False) as new, ReadModel(path) as live:
             live.become(new)
     else:
         remove(path)
@@ -239,10 +242,10 @@ def is_sound(path: Path) -> bool:
     try:
         if not looked_at(path):
             return False
-    except OtherViews:
+    except OtherReadModel:
         pass
     try:
-        with Views(path, read_only=True) as views:
-            return views.is_sound()
-    except DamagedViews:
+        with ReadModel(path, read_only=True) as model:
+            return model.is_sound()
+    except DamagedReadModel:
         return False

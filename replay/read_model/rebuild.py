@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from replay.read_model.batch import USUAL, Late
 from replay.read_model.build import draft_of, remove
 from replay.read_model.compare import Difference, differences, reading, stale_in, stand_in
-from replay.read_model.follow import Keeper, Ways, built, is_sound, swap_in, why_anew
+from replay.read_model.follow import Keeper, Options, built, is_sound, swap_in, why_anew
 from replay.read_model.lock import keeping
-from replay.read_model.store import Views
+from replay.read_model.store import ReadModel
+from replay.tables.batch import USUAL, Late
 
 
 class Compared(NamedTuple):
@@ -28,7 +28,7 @@ Tell = Callable[[Difference], None]
 
 
 def rebuild(
-    ledger: Ledger, path: Path, ways: Ways, tell: Tell, late: Late = USUAL
+    ledger: Ledger, path: Path, options: Options, tell: Tell, late: Late = USUAL
 ) -> Compared | None:
     """Build views anew, tell each difference from the live ones, and put them in their place.
 
@@ -41,24 +41,24 @@ def rebuild(
             reason = "damaged"
         if reason is not None:
             if reason:
-                ways.say(f"the views in {path} are {reason}: there is nothing to compare with")
-            built(ledger, draft_of(path), ways, late)
+                options.say(f"the views in {path} are {reason}: there is nothing to compare with")
+            built(ledger, draft_of(path), options, late)
             swap_in(path)
             found = None
         else:
-            with Views(path) as live:
-                keeper = Keeper(ledger, live, ways, late)
+            with ReadModel(path) as live:
+                keeper = Keeper(ledger, live, options, late)
                 keeper.refold(keeper.position)
-            found = _compared(ledger, path, draft_of(path), ways, tell, late)
+            found = _compared(ledger, path, draft_of(path), options, tell, late)
             if found.differences:
                 swap_in(path)
             remove(draft_of(path))
-        with Views(path) as views:
-            Keeper(ledger, views, ways, late).catch_up()
+        with ReadModel(path) as model:
+            Keeper(ledger, model, options, late).catch_up()
     return found
 
 
-def check(ledger: Ledger, path: Path, ways: Ways, tell: Tell, late: Late = USUAL) -> Compared:
+def check(ledger: Ledger, path: Path, options: Options, tell: Tell, late: Late = USUAL) -> Compared:
     """Build views anew and tell each difference from the live ones, which stay as they are.
 
     Somebody may go on following meanwhile: what is compared is the live views as they are now.
@@ -70,24 +70,24 @@ def check(ledger: Ledger, path: Path, ways: Ways, tell: Tell, late: Late = USUAL
         raise LedgerProblem(f"{which}: there is nothing to compare with")
     draft = Path(f"{path}.check")
     with keeping(draft):
-        found = _compared(ledger, path, draft, ways, tell, late)
+        found = _compared(ledger, path, draft, options, tell, late)
         remove(draft)
     return found
 
 
 def _compared(
-    ledger: Ledger, path: Path, draft: Path, ways: Ways, tell: Tell, late: Late
+    ledger: Ledger, path: Path, draft: Path, options: Options, tell: Tell, late: Late
 ) -> Compared:
     """Build a draft up to where the live views are and hold it against one snapshot of them."""
     with reading(path) as live:
         stand = stand_in(live)
         assert stand is not None
         if stale := stale_in(live):
-            ways.say(
+            options.say(
                 f"{stale} exam{'s are' if stale != 1 else ' is'} being folded again just now: "
                 "their rows may differ"
             )
-        built(ledger, draft, ways, late, stand.position)
+        built(ledger, draft, options, late, stand.position)
         count = 0
         for difference in differences(live, draft):
             count += 1

@@ -1,4 +1,4 @@
-"""The schema of the views' file, as migrations of sqlite-utils.
+"""The schema of the read model's file, as migrations of sqlite-utils.
 
 The tables come first and the indexes last, so that a rebuild fills bare
 tables: sorting once is cheaper than keeping an index sorted.
@@ -11,8 +11,8 @@ from typing import Final
 from sqlite_utils import Database, Migrations
 from sqlite_utils.db import Table as Stored
 
-from projections.tables import APPLICATION_ID, TABLES, VERSION, Table
-from replay.read_model.readable import readable_name, readable_select
+from projections.table import Column, Table
+from projections.tables import APPLICATION_ID, KEPT, OPEN, VERSION
 
 INDEXES: Final = "indexes"
 """The migration to stop before while tables are filled."""
@@ -23,9 +23,9 @@ migrations = Migrations("views")
 @migrations()
 def tables(db: Database) -> None:
     """Make the tables, strict, and mark the file as ours."""
-    for table in TABLES:
+    for table in KEPT:
         stored(db, table).create(
-            {column.name: column.kind.stored for column in table.columns},
+            {column.name: column.stored for column in table.columns},
             pk=table.key[0] if len(table.key) == 1 else tuple(table.key),
             not_null={column.name for column in table.columns if not column.null},
             foreign_keys=[(column, other, column) for column, other in table.refers.items()],
@@ -38,14 +38,14 @@ def tables(db: Database) -> None:
 @migrations()
 def readable(db: Database) -> None:
     """Make the views that print instants."""
-    for table in TABLES:
+    for table in KEPT:
         db.create_view(readable_name(table), readable_select(table))
 
 
 @migrations(name=INDEXES)
 def indexes(db: Database) -> None:
     """Make the indexes."""
-    for table in TABLES:
+    for table in KEPT:
         for name, columns in table.indexes.items():
             stored(db, table).create_index(columns, index_name=f"{table.name}_{name}")
 
@@ -55,3 +55,35 @@ def stored(db: Database, table: Table) -> Stored:
     found = db[table.name]
     assert isinstance(found, Stored)
     return found
+
+
+def readable_name(table: Table) -> str:
+    """Return the name of a table's readable view."""
+    return f"{table.name}_readable"
+
+
+def readable_select(table: Table) -> str:
+    """Write the SELECT of a table's readable view: the same columns, instants as text.
+
+    An instant without end is null, like one that is not known.
+    """
+    columns = [
+        f'{_printed(column)} AS "{column.name}"' if column.is_instant else f'"{column.name}"'
+        for column in table.columns
+    ]
+    return f'SELECT {", ".join(columns)} FROM "{table.name}"'
+
+
+def _printed(column: Column) -> str:
+    """Write the expression that prints an instant, six decimals only where they are not zero.
+
+    Short, since SQLite reads all of them whenever the file is opened.
+    """
+    name = f'"{column.name}"'
+    micros = f"{name}%1000000"
+    # SQLite divides towards zero: before 1970 the microseconds would count backwards.
+    text = (
+        f"strftime('%Y-%m-%dT%H:%M:%S',{name}/1000000-({micros}<0),'unixepoch')"
+        f"||iif({micros},printf('.%06d',({micros}+1000000)%1000000),'')||'Z'"
+    )
+    return f"iif({name}<{OPEN},{text},NULL)" if column.name == "valid_to" else text

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.ledger import Ledger
-from replay.read_model.store import DamagedViews, OtherViews, Views, differs, looked_at
+from replay.read_model.store import DamagedReadModel, OtherReadModel, ReadModel, differs, looked_at
 
 
-class ViewsState(NamedTuple):
+class State(NamedTuple):
     """What a file of views is worth."""
 
     position: int
@@ -22,22 +22,22 @@ class ViewsState(NamedTuple):
     """SQLite cannot read it."""
 
 
-def views_state(ledger: Ledger, path: Path) -> ViewsState | None:
+def state_of(ledger: Ledger, path: Path) -> State | None:
     """Look at a file of views; None if there is none. Raises LedgerProblem for any other file."""
     try:
         if not looked_at(path):
             return None
-    except OtherViews as problem:
-        return ViewsState(0, frozenset(), str(problem), False)
+    except OtherReadModel as problem:
+        return State(0, frozenset(), str(problem), False)
     try:
-        with Views(path, wal=False, read_only=True) as views:
-            if not views.is_sound():
-                return ViewsState(0, frozenset(), None, True)
-            stand = views.stand()
-            stale = views.stale() if stand is not None else frozenset()
-    except DamagedViews:
-        return ViewsState(0, frozenset(), None, True)
+        with ReadModel(path, wal=False, read_only=True) as model:
+            if not model.is_sound():
+                return State(0, frozenset(), None, True)
+            stand = model.stand()
+            stale = model.stale() if stand is not None else frozenset()
+    except DamagedReadModel:
+        return State(0, frozenset(), None, True)
     other = differs(stand, ledger)
     if stand is None or other is not None:
-        return ViewsState(0, frozenset(), other, False)
-    return ViewsState(stand.position, stale, None, False)
+        return State(0, frozenset(), other, False)
+    return State(stand.position, stale, None, False)

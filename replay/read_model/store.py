@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +19,20 @@ from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
 from ledger.store.file import storage_problems
-from projections.tables import APPLICATION_ID, EXAMS, FACTS, POSITION, TABLES, VERSION, Table
-from replay.read_model.batch import Late
+from projections.table import Table
+from projections.tables import (
+    APPLICATION_ID,
+    CORRECTIONS,
+    FACTS,
+    KEPT,
+    POSITION,
+    PROBLEMS,
+    STALE,
+    VERSION,
+)
 from replay.read_model.schema import migrations
+from replay.tables.batch import Late
+from replay.tables.registry import OF_CATALOGUE
 
 _BUSY_SECONDS = 60.0
 
@@ -47,15 +58,15 @@ def reading_uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
 
-class OtherViews(Exception):
+class OtherReadModel(Exception):
     """A file of views that these cannot go on from; str() says in what it differs."""
 
 
 def looked_at(path: Path) -> bool:
     """Return whether views of this version are at `path`: False if nothing is there.
 
-    Raises OtherViews for those of another version, and LedgerProblem for any other file, or a link
-    to one, which is never touched. Looks at the header alone.
+    Raises OtherReadModel for one of another version, and LedgerProblem for any other file, or a
+    link to one, which is never touched. Looks at the header alone.
     """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
@@ -75,7 +86,7 @@ def looked_at(path: Path) -> bool:
         )
     version = int.from_bytes(header[60:64], "big")
     if version != VERSION:
-        raise OtherViews(f"of schema {version}, this release makes {VERSION}")
+        raise OtherReadModel(f"of schema {version}, this release makes {VERSION}")
     return True
 
 
@@ -85,11 +96,11 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-class DamagedViews(LedgerProblem):
+class DamagedReadModel(LedgerProblem):
     """A file of views that SQLite cannot read."""
 
 
-class Views:
+class ReadModel:
     """A file of views, open. Whoever writes must hold its lock (`replay.read_model.lock`)."""
 
     def __init__(self, path: Path, *, wal: bool = True, read_only: bool = False) -> None:
@@ -114,13 +125,12 @@ class Views:
                     # Not FULL: what a power cut takes back is folded again, position and all.
                     self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
                     self.connection.execute("PRAGMA synchronous = NORMAL")
-                self.connection.execute("PRAGMA foreign_keys = ON")
             except BaseException:
                 self.connection.close()
                 raise
         self.db = Database(self.connection)
 
-    def __enter__(self) -> Views:
+    def __enter__(self) -> ReadModel:
         """Use it as a context manager: closed at the end."""
         return self
 
@@ -139,7 +149,7 @@ class Views:
             with storage_problems(self.path):
                 yield
         except NotALedger as problem:
-            raise DamagedViews(f"{self.path} is damaged: rebuild makes it anew") from problem
+            raise DamagedReadModel(f"{self.path} is damaged: rebuild makes it anew") from problem
 
     # -- the schema
 
@@ -148,7 +158,7 @@ class Views:
         with self._problems():
             migrations.apply(self.db, stop_before=stop_before)
 
-    def become(self, other: Views) -> None:
+    def become(self, other: ReadModel) -> None:
         """Take the whole content of another file in the place of this one's, in one transaction."""
         with self._problems():
             other.connection.backup(self.connection)
@@ -166,7 +176,7 @@ class Views:
         """Return whether SQLite can read all of it."""
         try:
             return self.select("PRAGMA quick_check(1)") == [("ok",)]
-        except DamagedViews:
+        except DamagedReadModel:
             return False
 
     def has(self, table: str) -> bool:
@@ -186,13 +196,9 @@ class Views:
         with self._problems():
             return self.connection.execute(statement, tuple(parameters)).fetchall()
 
-    def exams(self) -> frozenset[str]:
-        """Return every exam that is named."""
-        return frozenset(exam for (exam,) in self.select("SELECT exam FROM exams"))
-
     def stale(self) -> frozenset[str]:
         """Return the exams whose rows are still to be folded again."""
-        return frozenset(exam for (exam,) in self.select("SELECT exam FROM exams WHERE stale"))
+        return frozenset(exam for (exam,) in self.select("SELECT exam FROM stale"))
 
     def candidates_of(self, exams: Iterable[str]) -> list[str]:
         """Return every candidate with a sitting, standing or exception of one of some exams."""
@@ -219,10 +225,10 @@ class Views:
         """Say how far the tables are; in the transaction of the rows it stands for."""
         self.upsert(POSITION, [tuple(stand)])
 
-    def replace_candidates(self, candidates: Iterable[str], tables: dict[str, pa.Table]) -> None:
+    def replace_candidates(self, candidates: Iterable[str], tables: Mapping[str, pa.Table]) -> None:
         """Put new rows in the place of all those of some candidates; touch only what differs."""
         named = json.dumps(sorted(candidates))
-        for table in TABLES:
+        for table in KEPT:
             if not table.by_candidate:
                 continue
             self.replace(
@@ -267,31 +273,23 @@ class Views:
             rows,
         )
 
-    def name_exams(self, exams: Iterable[str]) -> None:
-        """See to it that exams are there to be referred to, known to the catalogue or not."""
-        self.connection.executemany(
-            f"INSERT OR IGNORE INTO {EXAMS.name} (exam, definitions, stale) VALUES (?, 0, 0)",
-            [(exam,) for exam in sorted(exams)],
-        )
+    def add_stale(self, exams: Iterable[str]) -> None:
+        """Write that the rows of some exams are to be folded again."""
+        self.upsert(STALE, [(exam,) for exam in sorted(exams)])
 
     def fresh(self, exams: Iterable[str]) -> None:
-        """Say that the rows of some exams are stale no more."""
+        """Write that the rows of some exams have been folded again."""
         self.connection.executemany(
-            f"UPDATE {EXAMS.name} SET stale = 0 WHERE exam = ?", [(exam,) for exam in sorted(exams)]
+            f"DELETE FROM {STALE.name} WHERE exam = ?", [(exam,) for exam in sorted(exams)]
         )
 
-    def write_catalogue(self, tables: dict[str, pa.Table]) -> None:
+    def write_catalogue(self, tables: Mapping[str, pa.Table]) -> None:
         """Put the catalogue's tables in the place of those there, and add its corrections."""
-        for table in TABLES:
-            if table.by_candidate or table.name not in tables:
-                continue
-            rows = tuples(tables[table.name])
-            if table.name in ("exams", "corrections"):
-                self.upsert(table, rows)  # neither ever loses a row
-            else:
-                self.replace(table, "true", (), rows)
-        problems = next(table for table in TABLES if table.name == "problems")
-        self.replace(problems, "candidate IS NULL", (), tuples(tables["problems"]))
+        for table in KEPT:
+            if table.name in OF_CATALOGUE:
+                self.replace(table, "true", (), tuples(tables[table.name]))
+        self.replace(PROBLEMS, "candidate IS NULL", (), tuples(tables[PROBLEMS.name]))
+        self.add_corrections(tables[CORRECTIONS.name])
 
     def add_facts(self, rows: Iterable[Recorded]) -> None:
         """Add the next events to `facts`."""
@@ -299,7 +297,7 @@ class Views:
 
     def add_corrections(self, rows: pa.Table) -> None:
         """Add rows of `corrections`, which never change."""
-        self.upsert(next(table for table in TABLES if table.name == "corrections"), tuples(rows))
+        self.upsert(CORRECTIONS, tuples(rows))
 
 
 def tuples(table: pa.Table) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from crowd import CACHE, HISTORY, compiled_quietly
 from doorstep import Doorstep
-from viewing import table
+from read_models import table
 
 from attempt_ledger.cli import viewing
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from crowd import CACHE, NOW, ROOT, facts, ledger_of
-from viewing import apart, built_anew, project, table, ways
+from read_models import apart, built_anew, options, project, table
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
@@ -42,8 +42,8 @@ def live(ledger: Ledger, tmp_path: Path) -> Path:
 def test_it_equals_the_live_views_and_leaves_nothing_behind(ledger: Ledger, live: Path) -> None:
     """Checked, or rebuilt."""
     told: list[object] = []
-    assert check(ledger, live, ways(), told.append) == Compared(HEAD, 0)
-    assert rebuild(ledger, live, ways(), told.append) == Compared(HEAD, 0)
+    assert check(ledger, live, options(), told.append) == Compared(HEAD, 0)
+    assert rebuild(ledger, live, options(), told.append) == Compared(HEAD, 0)
     assert told == []
     left = {path.name for path in live.parent.iterdir() if path.name.startswith("live")}
     assert left == {"live.views", "live.views.lock", "live.views.check.lock"}
@@ -60,7 +60,7 @@ def test_each_row_that_differs_is_told(ledger: Ledger, live: Path, tmp_path: Pat
         )
     for compare in (check, rebuild):
         told: list[str] = []
-        assert compare(ledger, live, ways(), lambda each: told.append(str(each))) == Compared(  # noqa: B023
+        assert compare(ledger, live, options(), lambda each: told.append(str(each))) == Compared(  # noqa: B023
             HEAD, 3
         )
         assert told[0] == (
@@ -80,9 +80,9 @@ def test_they_are_compared_where_the_live_views_are(tmp_path: Path) -> None:
     with ledger_of(tmp_path / "a.ledger", EVENTS[:600]) as ledger:
         project(ledger, live)
         ledger.append(EVENTS[600:], keep_recorded_at=True)
-        assert check(ledger, live, ways(), print) == Compared(600, 0)
+        assert check(ledger, live, options(), print) == Compared(600, 0)
         assert table(live, "position")[0]["position"] == 600
-        assert rebuild(ledger, live, ways(), print) == Compared(600, 0)
+        assert rebuild(ledger, live, options(), print) == Compared(600, 0)
         assert table(live, "position")[0]["position"] == HEAD
 
 
@@ -92,8 +92,8 @@ def test_without_live_views_there_is_nothing_to_compare_with(
     """A check says so; a rebuild builds them."""
     path = tmp_path / "none.views"
     with pytest.raises(LedgerProblem, match=r"there are no views at .*none\.views"):
-        check(ledger, path, ways(), print)
-    assert rebuild(ledger, path, ways(), print) is None
+        check(ledger, path, options(), print)
+    assert rebuild(ledger, path, options(), print) is None
     assert table(path, "position")[0]["position"] == HEAD
 
 
@@ -106,17 +106,17 @@ def test_damaged_views_are_made_anew(
         file.seek(where)
         file.write(b"\xff" * 60_000)
     said: list[str] = []
-    assert rebuild(ledger, live, ways(said), print) is None
+    assert rebuild(ledger, live, options(said), print) is None
     assert "damaged: there is nothing to compare with" in said[0]
     assert apart(live, built_anew(ledger, tmp_path / "anew.views")) == []
 
 
 def test_beside_a_follower_it_may_be_checked_but_not_rebuilt(ledger: Ledger, live: Path) -> None:
     """The follower goes on with its file."""
-    with keeper(ledger, live, ways()):
-        assert check(ledger, live, ways(), print) == Compared(HEAD, 0)
+    with keeper(ledger, live, options()):
+        assert check(ledger, live, options(), print) == Compared(HEAD, 0)
         with pytest.raises(BeingKept):
-            rebuild(ledger, live, ways(), print)
+            rebuild(ledger, live, options(), print)
 
 
 REBUILD = """
@@ -125,7 +125,7 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from replay.compiled import kernels_in
 from replay.read_model import build
-from replay.read_model.follow import Ways
+from replay.read_model.follow import Options
 from replay.read_model.rebuild import rebuild
 build.PIECE = 60
 pieces = int(sys.argv[4])
@@ -135,9 +135,9 @@ def then_die(draft, folded, done):
         os.kill(os.getpid(), signal.SIGKILL)
     ingest(draft, folded, done)
 build._ingest = then_die
-ways = Ways(lambda: kernels_in(Path(sys.argv[3])), lambda said: print(said, flush=True))
+options = Options(lambda: kernels_in(Path(sys.argv[3])), lambda said: print(said, flush=True))
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:
-    rebuild(ledger, Path(sys.argv[2]), ways, print)
+    rebuild(ledger, Path(sys.argv[2]), options, print)
 """
 
 
@@ -207,13 +207,13 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from replay.compiled import kernels_in
-from replay.read_model.follow import Ways, keeper
+from replay.read_model.follow import Options, keeper
 kernels = kernels_in(Path(sys.argv[3]))
 room = int(sys.argv[4])
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     try:
-        with keeper(ledger, Path(sys.argv[2]), Ways(lambda: kernels)) as kept:
+        with keeper(ledger, Path(sys.argv[2]), Options(lambda: kernels)) as kept:
             kept.catch_up()
     except LedgerProblem as problem:
         print(problem)
@@ -298,11 +298,11 @@ def test_nothing_is_read_written_or_removed_through_a_link(
     assert copy.read_bytes() == live.read_bytes()
 
 
-def test_views_are_closed_to_other_accounts(ledger: Ledger, tmp_path: Path) -> None:
+def test_read_model_are_closed_to_other_accounts(ledger: Ledger, tmp_path: Path) -> None:
     """Whatever the umask: the file, what SQLite keeps beside it, and the lock."""
     before = os.umask(0)
     try:
-        with keeper(ledger, tmp_path / "new.views", ways()) as kept:
+        with keeper(ledger, tmp_path / "new.views", options()) as kept:
             kept.catch_up()
             modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.glob("new.views*")}
     finally:

@@ -20,10 +20,10 @@ from projections.fold.facts import NEVER
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from replay.compiled import kernels_in
-from replay.read_model.batch import USUAL, Late
 from replay.read_model.compare import differences, reading
-from replay.read_model.fold import Folded, Folder
-from replay.read_model.follow import Ways, keeper
+from replay.read_model.fold import Folder, Rows
+from replay.read_model.follow import Options, keeper
+from replay.tables.batch import USUAL, Late
 
 KERNELS = kernels_in(CACHE)
 
@@ -57,7 +57,7 @@ def is_of_catalogue(row: Recorded) -> bool:
     return not row.stream.startswith("candidate/")
 
 
-def fold(rows: Sequence[Recorded], late: Late = USUAL) -> Folded:
+def fold(rows: Sequence[Recorded], late: Late = USUAL) -> Rows:
     """Fold a whole history into the views' tables."""
     folder = Folder(KERNELS, late)
     folder.learn([row for row in rows if is_of_catalogue(row)])
@@ -135,14 +135,20 @@ def record(ledger: Ledger, rows: Sequence[Recorded]) -> None:
     assert len(outcomes) == len(rows)
 
 
-def ways(said: list[str] | None = None, **more: Any) -> Ways:
+def _silent(sentence: str) -> None:
+    """Say nothing."""
+
+
+def options(said: list[str] | None = None, **more: Any) -> Options:
     """Compile as the tests do, and hear what is said."""
-    return Ways(lambda: KERNELS, (lambda sentence: None) if said is None else said.append, **more)
+    return Options(
+        lambda: KERNELS, (lambda sentence: None) if said is None else said.append, **more
+    )
 
 
 def project(ledger: Ledger, path: Path, said: list[str] | None = None) -> int:
     """Bring views up to the ledger; give the position they stand for."""
-    with keeper(ledger, path, ways(said)) as kept:
+    with keeper(ledger, path, options(said)) as kept:
         kept.catch_up()
         return kept.position
 

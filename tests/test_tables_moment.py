@@ -19,13 +19,13 @@ from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
 from projections.catalogue import Catalogue, catalogue_of
 from projections.exceptions import requests_of
-from projections.reports.inputs import KEYS, TABLES, Period, schema_of
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
+from projections.table import Period
+from projections.tables import TABLES
 from replay.everyone import Everyone
 from replay.formats.json import write_jsonl
-from replay.inputs import InputsAt
-from replay.outputs import table_named
+from replay.outputs import Inputs
 from replay.snapshot import Known, Snapshot, snapshot_at
 from retake_policies import shipped
 
@@ -44,10 +44,10 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
         yield Everyone(ledger, cache=CACHE, snapshot=False)
 
 
-def given(asked: Everyone, as_of: str, known: int) -> InputsAt:
+def given(asked: Everyone, as_of: str, known: int) -> Inputs:
     """Return the inputs at a moment."""
     moment = snapshot_at(asked.ledger, at(as_of), Known(position=known), now=NOW).moment
-    return InputsAt(asked, moment, Period())
+    return Inputs(asked.at(moment), Period())
 
 
 def standings(ledger: Ledger, moment: Moment) -> Iterator[Any]:
@@ -64,13 +64,13 @@ def test_sittings_are_those_that_each_candidate_is_told(
     """Start, delivery, outcome and when it came, in the order of the answer."""
     made = given(asked, as_of, known)
     names = ("candidate", "exam", "started_at", "delivery", "outcome", "outcome_at", "number")
-    table = table_named("sittings", made, asked)
+    table = made.snapshot.table("sittings")
     assert list(rows_of(table.select(["registration_id", *names]))) == [
         (
             sitting.registration_id, told.candidate, told.exam, sitting.started_at,
             sitting.delivery, sitting.outcome, sitting.outcome_at, number,
         )
-        for told in standings(asked.ledger, made.moment)
+        for told in standings(asked.ledger, made.snapshot.moment)
         for number, sitting in enumerate(told.sittings, 1)
     ]  # fmt: skip
 
@@ -80,9 +80,9 @@ def test_an_ordinal_is_the_one_a_candidate_was_told_when_the_sitting_began(
 ) -> None:
     """By the policy in force at its start: a later version makes no first sitting a retake."""
     made = given(asked, "2023-07-01", len(EVENTS))
-    snapshot = Snapshot(asked.ledger, made.moment)
+    snapshot = Snapshot(asked.ledger, made.snapshot.moment)
     names = ("candidate", "exam", "registration_id", "started_at", "ordinal")
-    rows = list(rows_of(table_named("sittings", made, asked).select(list(names))))
+    rows = list(rows_of(made.snapshot.table("sittings").select(list(names))))
     for candidate, exam, registration, start, ordinal in rows:
         then = snapshot.at(Moment(start, None, snapshot.position)).standing(candidate, exam)
         told = {sitting.registration_id: sitting.ordinal for sitting in then.sittings}
@@ -96,7 +96,7 @@ def test_the_blocked_are_those_who_are_told_so(asked: Everyone, as_of: str, know
     made = given(asked, as_of, known)
     counted = Counter(
         (told.exam, told.status)
-        for told in standings(asked.ledger, made.moment)
+        for told in standings(asked.ledger, made.snapshot.moment)
         if not told.eligible
     )
     rows = REPORTS["blocked"].make(made).select(["exam", "reason", "candidates"])
@@ -116,19 +116,22 @@ def test_exceptions_are_what_the_desk_says_of_them(asked: Everyone, as_of: str, 
         )
         for candidate in asked.ledger.candidates()
         for each in requests_of(
-            candidate, asked.ledger.stream(f"candidate/{candidate}"), catalogue, made.moment
+            candidate, asked.ledger.stream(f"candidate/{candidate}"), catalogue,
+            made.snapshot.moment,
         )
     ]  # fmt: skip
     names = ("candidate", "exam", "request_id", "decision", "registration_id", "reason")
-    rows = rows_of(made.exceptions.select([*names, "requested_at"]))
+    rows = rows_of(made.snapshot.table("exceptions").select([*names, "requested_at"]))
     assert list(rows) == sorted(told, key=lambda row: row[:3])
 
 
 def test_a_wait_is_the_one_that_a_violation_is_measured_by(asked: Everyone) -> None:
     """Who sat while waiting might have sat from when the wait ended."""
     made = given(asked, "2023-07-01", len(EVENTS))
-    broken = made.violations.filter(pc.equal(made.violations["status_now"], "waiting"))
-    waits = dict(rows_of(made.sittings.select(["position", "wait_until"])))
+    broken = made.snapshot.table("violations").filter(
+        pc.equal(made.snapshot.table("violations")["status_now"], "waiting")
+    )
+    waits = dict(rows_of(made.snapshot.table("sittings").select(["position", "wait_until"])))
     told = list(rows_of(broken.select(["position", "eligible_from_now"])))
     assert told
     assert [waits[position] for position, _ in told] == [free for _, free in told]
@@ -152,7 +155,9 @@ def test_a_sittings_wait_is_by_the_policy_in_force_at_its_start(tmp_path: Path) 
     )
     with written(tmp_path / "a.ledger", told) as ledger:
         made = inputs(everyone(ledger), "2021-07-01", period=(None, None))
-        waits = [wait for (wait,) in rows_of(made.sittings.select(["wait_until"]))]
+        waits = [
+            wait for (wait,) in rows_of(made.snapshot.table("sittings").select(["wait_until"]))
+        ]
     assert waits == [None, at("2021-05-02T09:00Z"), None, at("2021-06-04"), None, None]
 
 
@@ -169,11 +174,12 @@ def test_a_certification_ends_as_its_last_facts_say(tmp_path: Path) -> None:
     )
     with written(tmp_path / "a.ledger", told) as ledger:
         made = inputs(everyone(ledger), "2021-08-01", period=(None, None))
-        assert list(rows_of(made.certifications)) == [
-            ("C-1", "a", at("2021-01-01"), at("2021-06-01"), 1, at("2023-01-01")),
-            ("C-1", "b", at("2021-01-02"), at("2021-01-02"), 0, at("2021-06-02")),
-            ("C-1", "c", at("2021-01-03"), at("2021-01-03"), 0, None),
-            ("C-2", "b", at("2021-07-01"), at("2021-07-01"), 0, at("2021-12-31")),
+        end = at("2023-01-01")
+        assert list(rows_of(made.snapshot.table("certifications"))) == [
+            ("C-1", "a", at("2021-01-01"), at("2021-06-01"), 1, end, None, end),
+            ("C-1", "b", at("2021-01-02"), None, 0, at("2022-01-02"), *[at("2021-06-02")] * 2),
+            ("C-1", "c", at("2021-01-03"), None, 0, None, None, None),
+            ("C-2", "b", at("2021-07-01"), None, 0, at("2021-12-31"), None, at("2021-12-31")),
         ]
 
 
@@ -187,7 +193,7 @@ def test_columns_extended_after_the_first_question_give_the_same(tmp_path: Path)
         again = Everyone(ledger, cache=CACHE)
         for name in TABLES:
             one, other = (given(each, "2023-07-01", len(EVENTS)) for each in (plain, again))
-            assert getattr(one, name) == getattr(other, name), name
+            assert one.snapshot.table(name) == other.snapshot.table(name), name
 
 
 @pytest.mark.parametrize("known", [0, 40, 333, 600])
@@ -200,7 +206,7 @@ def test_what_is_known_at_a_position_is_what_a_ledger_that_ends_there_says(
         for as_of in ("2021-10-25", "2023-07-01"):
             then, now = (given(each, as_of, known) for each in (ended, asked))
             for name in TABLES:
-                assert table_named(name, now, asked) == table_named(name, then, ended), name
+                assert now.snapshot.table(name) == then.snapshot.table(name), name
             for report in REPORTS.values():
                 assert report.make(now) == report.make(then), report.name
 
@@ -217,15 +223,15 @@ def test_no_personal_field_is_in_any_table(tmp_path: Path) -> None:
         made = inputs(everyone(ledger))
         for name in TABLES:
             text = io.StringIO()
-            write_jsonl(getattr(made, name), text)
+            write_jsonl(made.snapshot.table(name), text)
             assert "Ada" not in text.getvalue()
             assert "ciphertext" not in text.getvalue()
-            assert not set(schema_of(TABLES[name]).names) & set(personal)
+            assert not set(TABLES[name].names) & set(personal)
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_tables_key_tells_its_rows_apart(asked: Everyone, name: str) -> None:
     """A check names rows by it."""
-    table = table_named(name, given(asked, "2023-07-01", len(EVENTS)), asked)
-    keys = list(rows_of(table.select(list(KEYS[name]))))
+    table = given(asked, "2023-07-01", len(EVENTS)).snapshot.table(name)
+    keys = list(rows_of(table.select(list(TABLES[name].key))))
     assert len(keys) == len(set(keys)) > 0

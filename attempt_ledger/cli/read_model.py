@@ -15,9 +15,9 @@ from attempt_ledger.places import cache_folder
 
 if TYPE_CHECKING:
     from replay.compiled import Kernels
-    from replay.read_model.follow import Ways
+    from replay.read_model.follow import Options
 
-ViewsFile = Annotated[
+ReadModelFile = Annotated[
     Path | None,
     typer.Option(
         "--views", metavar="FILE", help="The file of views. Default: the ledger's own name .views."
@@ -25,18 +25,18 @@ ViewsFile = Annotated[
 ]
 
 
-def views_of(call: Access, named: Path | None) -> Path:
+def read_model_of(call: Access, named: Path | None) -> Path:
     """Return the file of views that is meant."""
     if named is not None:
         return Path(os.path.realpath(named))
     return Path(f"{os.path.realpath(call.path)}.views")
 
 
-def ways() -> Ways:
+def options() -> Options:
     """Say on standard error what is done, with bars on a terminal; compile when it comes to it."""
-    from replay.read_model.follow import Ways
+    from replay.read_model.follow import Options
 
-    return Ways(compiled, say, counting)
+    return Options(compiled, say, counting)
 
 
 def compiled() -> Kernels:

@@ -1,4 +1,4 @@
-"""Views are kept up to the ledger: in whatever steps, it comes to what is built from nothing."""
+"""A read model is kept up to the ledger: in whatever steps, it equals one built from nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 from crowd import facts, ledger_of
+from read_models import apart, beside, built_anew, ledger_from, options, project, record, table
 from strategies import world
-from viewing import apart, beside, built_anew, ledger_from, project, record, table, ways
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
@@ -21,7 +21,7 @@ from projections.tables import VERSION
 from replay.read_model import build, follow
 from replay.read_model.follow import keeper
 from replay.read_model.lock import BeingKept
-from replay.read_model.store import Views
+from replay.read_model.store import ReadModel
 
 EVENTS = facts()
 
@@ -52,7 +52,7 @@ def test_one_event_after_another_comes_to_the_same(tmp_path: Path) -> None:
     live = tmp_path / "live.views"
     with ledger_of(tmp_path / "a.ledger", EVENTS[:500]) as ledger:
         project(ledger, live)
-        with keeper(ledger, live, ways()) as kept:
+        with keeper(ledger, live, options()) as kept:
             for fact in EVENTS[500:620]:
                 ledger.append([fact], keep_recorded_at=True)
                 kept.catch_up()
@@ -90,7 +90,7 @@ def test_pieces_and_chunks_of_any_size_give_the_same(
     assert apart(built_anew(ledger, tmp_path / "pieces.views"), once) == []
     stood_at(once, 600)
     with closing(sqlite3.connect(once)) as connection, connection:
-        connection.execute("UPDATE exams SET stale = 1")
+        connection.execute("INSERT INTO stale SELECT exam FROM exams")
     project(ledger, once)
     assert apart(once, tmp_path / "pieces.views") == []
 
@@ -107,7 +107,7 @@ def test_following_takes_up_what_comes(ledger: Ledger, tmp_path: Path) -> None:
                 growing.append(more, keep_recorded_at=True)
             return not more and kept.position == growing.head().position
 
-        with keeper(growing, live, ways()) as kept:
+        with keeper(growing, live, options()) as kept:
             kept.follow(stop, interval=0.001)
         assert apart(live, built_anew(growing, tmp_path / "anew.views")) == []
 
@@ -116,9 +116,9 @@ def test_a_second_keeper_says_so_and_stops(ledger: Ledger, tmp_path: Path) -> No
     """The one that is there goes on; when it is gone, another may."""
     path = tmp_path / "live.views"
     with (
-        keeper(ledger, path, ways()),
+        keeper(ledger, path, options()),
         pytest.raises(BeingKept, match=r"live\.views is being kept by another process"),
-        keeper(ledger, path, ways()),
+        keeper(ledger, path, options()),
     ):
         raise AssertionError
     project(ledger, path)
@@ -133,7 +133,7 @@ def test_while_an_exam_is_folded_again_it_is_marked_stale(tmp_path: Path) -> Non
     @contextmanager
     def looking(what: str, total: int) -> Iterator[Callable[[int], None]]:
         if what == "folding again":
-            seen.append(table(path, "exams", "stale"))
+            seen.append(table(path, "stale"))
         yield lambda more: None
 
     with ledger_from(tmp_path / "a.ledger", rows) as ledger:
@@ -143,12 +143,12 @@ def test_while_an_exam_is_folded_again_it_is_marked_stale(tmp_path: Path) -> Non
             id="again", position=len(rows) + 1, recorded_at=rows[-1].recorded_at + 1
         )
         record(ledger, [again])
-        with keeper(ledger, path, ways(said, bar=looking)) as kept:
+        with keeper(ledger, path, options(said, bar=looking)) as kept:
             kept.catch_up()
         assert last
         assert [[row["exam"] for row in each] for each in seen] == [[announced.subject]]
         assert "are folded again" in said[0]
-        assert table(path, "exams", "stale") == []
+        assert table(path, "stale") == []
         assert apart(path, built_anew(ledger, tmp_path / "anew.views")) == []
 
 
@@ -174,11 +174,11 @@ def test_what_comes_while_folding_again_is_taken_up_in_between(
             yield told
 
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE exams SET stale = 1")
-        with keeper(ledger, path, ways(bar=appending)) as kept:
+            connection.execute("INSERT INTO stale SELECT exam FROM exams")
+        with keeper(ledger, path, options(bar=appending)) as kept:
             kept.follow(lambda: kept.position == ledger.head().position, interval=0.001)
         assert len(set(positions)) > 3
-        assert table(path, "exams", "stale") == []
+        assert table(path, "stale") == []
         assert apart(path, built_anew(ledger, tmp_path / "anew.views")) == []
 
 
@@ -186,7 +186,7 @@ def test_one_that_died_while_folding_again_is_gone_on_with(ledger: Ledger, tmp_p
     """What is marked stale is folded by the next that comes, though no event has."""
     live = built_anew(ledger, tmp_path / "live.views")
     with closing(sqlite3.connect(live)) as connection, connection:
-        connection.execute("UPDATE exams SET stale = 1 WHERE exam = 'AZ-104'")
+        connection.execute("INSERT INTO stale VALUES ('AZ-104')")
         connection.execute("DELETE FROM standings WHERE exam = 'AZ-104'")
     project(ledger, live)
     assert apart(live, built_anew(ledger, tmp_path / "anew.views")) == []
@@ -235,7 +235,7 @@ def not_begun(path: Path) -> None:
         (not_begun, "not finished"),
     ],
 )
-def test_views_that_are_not_of_this_ledger_and_release_are_built_anew(
+def test_read_model_that_are_not_of_this_ledger_and_release_are_built_anew(
     ledger: Ledger, tmp_path: Path, change: Callable[[Path], None], words: str
 ) -> None:
     """It is said why; who has them open sees the new ones at the next look."""
@@ -291,6 +291,6 @@ def test_an_empty_ledger_has_empty_views(tmp_path: Path) -> None:
 def test_every_reference_holds(ledger: Ledger, tmp_path: Path) -> None:
     """Foreign keys, though rows go in by bulk without being checked one by one."""
     path = built_anew(ledger, tmp_path / "live.views")
-    with Views(path, read_only=True) as views:
+    with ReadModel(path, read_only=True) as views:
         assert views.select("PRAGMA foreign_key_check") == []
         assert views.select("PRAGMA integrity_check") == [("ok",)]

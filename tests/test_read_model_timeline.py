@@ -9,15 +9,15 @@ from random import Random
 import pyarrow as pa
 import pytest
 from crowd import CACHE, NOW, facts, ledger_of
+from read_models import as_of, fold, told
 from strategies import world
 from told import rows_of
-from viewing import as_of, fold, told
 
 from projections.fold.facts import LAST
 from projections.standing import Moment
 from projections.tables import OPEN
 from replay.everyone import Everyone
-from replay.read_model import timeline
+from replay.tables import timeline
 
 DAY = 86_400_000_000
 
@@ -34,7 +34,7 @@ def test_as_of_any_instant_it_is_the_fold_in_random_worlds(seed: int) -> None:
     """Of policies and histories of every kind, at and beside every boundary."""
     random = Random(seed)
     rows = world(random, people=3).rows
-    standings = fold(rows).tables["standings"]
+    standings = fold(rows)["standings"]
     for instant in instants(standings, random, 25):
         instant = min(instant, LAST)
         assert as_of(standings, instant) == told(rows, instant), instant
@@ -45,7 +45,7 @@ def test_as_of_any_instant_it_is_replay(tmp_path: Path) -> None:
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
         everyone = Everyone(ledger, cache=CACHE)
         head = ledger.head().position
-        standings = fold(list(ledger.read())).tables["standings"]
+        standings = fold(list(ledger.read()))["standings"]
         for instant in instants(standings, Random(7), 60):
             moment = Moment(instant, NOW, head)
             assert as_of(standings, instant) == list(rows_of(everyone.population(moment)))
@@ -54,7 +54,7 @@ def test_as_of_any_instant_it_is_replay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_stretches_follow_each_other_and_differ(seed: int) -> None:
     """Without a gap, the last for ever, and none says what the one before said."""
-    rows = fold(world(Random(seed), people=6).rows).tables["standings"].to_pylist()
+    rows = fold(world(Random(seed), people=6).rows)["standings"].to_pylist()
     assert rows
     for one, other in pairwise(rows):
         if (one["candidate"], one["exam"]) != (other["candidate"], other["exam"]):
@@ -69,6 +69,6 @@ def test_stretches_follow_each_other_and_differ(seed: int) -> None:
 def test_little_room_at_once_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many stretches are made at a time, even fewer than one candidate has."""
     rows = world(Random(3), people=8).rows
-    whole = fold(rows).tables["standings"]
-    monkeypatch.setattr(timeline.standings, "__defaults__", (1,))
-    assert fold(rows).tables["standings"].equals(whole)
+    whole = fold(rows)["standings"]
+    monkeypatch.setattr(timeline.timeline, "__defaults__", (1,))
+    assert fold(rows)["standings"].equals(whole)
