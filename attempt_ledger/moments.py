@@ -17,51 +17,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def read_instant(text: str) -> int:
-    """Read an instant, or a date, which means its 00:00 UTC; raises ValueError, one sentence."""
-    try:
-        return parse_instant(whole(text))
-    except ValueError as error:
-        if _DATE.fullmatch(text):
-            raise ValueError(f"{text} is no day of the calendar") from None
-        raise ValueError(f"{error}, or a date such as 2021-03-15") from None
+def micros(value: When, name: str) -> int:
+    """Return an instant as microseconds UTC: text, a date, which means its 00:00, or a datetime.
 
-
-def whole(text: str) -> str:
-    """Write a date as the instant it means, 00:00 UTC; leave any other text as it is."""
-    return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
-
-
-def read_known(text: str | None) -> Known:
-    """Read a known_at: an instant, a date, ``@42`` for a position, None for the head.
-
-    Raises ValueError, one sentence.
+    Raises ValueError, one sentence that begins with `name`, for other text and for a datetime
+    without a zone; TypeError for anything else.
     """
-    if text is None:
-        return HEAD
-    if text.startswith("@"):
-        return Known(position=read_position(text))
-    return Known(instant=read_instant(text))
-
-
-def read_position(text: str) -> int:
-    """Read a position such as ``@42``; raises ValueError, one sentence."""
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is no position: write one such as @42")
-    return int(match[1])
-
-
-def micros(value: date | str, name: str) -> int:
-    """Return an instant of a Python program as microseconds UTC: a datetime, a date, or text.
-
-    Raises ValueError for a datetime without a zone and for other text, TypeError for other types.
-    """
-    try:
-        if isinstance(value, str):
-            return read_instant(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    if isinstance(value, str):
+        return _read(value, name)
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise ValueError(
@@ -76,14 +39,35 @@ def micros(value: date | str, name: str) -> int:
     )
 
 
-def known(value: date | str | None, name: str = "known_at") -> Known:
-    """Return the known_at of a Python program: an instant, ``"@42"``, or None for the head."""
+def _read(text: str, name: str) -> int:
+    try:
+        return parse_instant(whole(text))
+    except ValueError as error:
+        if _DATE.fullmatch(text):
+            raise ValueError(f"{name}: {text} is no day of the calendar") from None
+        raise ValueError(f"{name}: {error}, or a date such as 2021-03-15") from None
+
+
+def whole(text: str) -> str:
+    """Write a date as the instant it means, 00:00 UTC; leave any other text as it is."""
+    return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+
+
+def known(value: When | None, name: str = "known_at") -> Known:
+    """Return a known_at: an instant, ``"@42"`` for a position, None for the head."""
+    if value is None:
+        return HEAD
     if isinstance(value, str) and value.startswith("@"):
-        try:
-            return read_known(value)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-    return HEAD if value is None else Known(instant=micros(value, name))
+        return Known(position=position(value, name))
+    return Known(instant=micros(value, name))
+
+
+def position(text: str, name: str) -> int:
+    """Read a position such as ``@42``; raises ValueError, one sentence that begins with `name`."""
+    match = _POSITION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{name}: {text!r} is no position: write one such as @42")
+    return int(match[1])
 
 
 def utc(instant: int) -> datetime:

@@ -131,8 +131,8 @@ def test_an_answer_has_the_fields_of_the_folds(ours: Any, theirs: Any) -> None:
     assert names == list(theirs.model_fields)
     for each in dataclasses.fields(ours):
         if each.name != "_answer":
-            of_the_fold = inspect.get_annotations(theirs)[each.name]
-            assert ("datetime" in str(each.type)) == ("Instant" in of_the_fold), each.name
+            of_the_fold = repr(inspect.get_annotations(theirs, eval_str=True)[each.name])
+            assert ("datetime" in str(each.type)) == ("format_instant" in of_the_fold), each.name
 
 
 def test_answers_are_those_of_the_command_line(ledger: al.Ledger) -> None:

@@ -14,7 +14,8 @@ from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.outcomes import append_one
 from attempt_ledger.cli.output import put_now
 from attempt_ledger.cli.problems import CallProblem
-from attempt_ledger.cli.values import instant, pairs, whole
+from attempt_ledger.cli.values import instant, pairs
+from attempt_ledger.moments import whole
 from attempt_ledger.policy_check import fault_of
 from ledger.events import EVENT_TYPES, Fact, event_class, make_event
 from ledger.problems import MalformedFact

@@ -4,63 +4,51 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any, ParamSpec, TypeVar
 
+from attempt_ledger import moments
 from attempt_ledger.cli.problems import CallProblem
-from ledger.instants import parse_instant
+from ledger.events import EVENTS
+from replay.snapshot import Known
+from retake_policies.zones import load_zone
 
-if TYPE_CHECKING:
-    from replay.snapshot import Known
+P = ParamSpec("P")
+T = TypeVar("T")
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_POSITION = re.compile(r"@(\d{1,18})", re.ASCII)
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?)=(.*)", re.ASCII | re.DOTALL)
+_PERSONAL = frozenset(name for event in EVENTS for name in event.personal)
 
 
 def instant(option: str, text: str) -> int:
     """Read an instant, or a date, which means its 00:00 UTC; raises CallProblem."""
-    try:
-        return parse_instant(whole(text))
-    except ValueError as error:
-        if _DATE.fullmatch(text):
-            raise CallProblem(f"{option}: {text} is no day of the calendar") from None
-        raise CallProblem(f"{option}: {error}, or a date such as 2021-03-15") from None
-
-
-def whole(text: str) -> str:
-    """Write a date as the instant it means, 00:00 UTC; leave any other text as it is."""
-    return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
+    return _read(moments.micros, text, option)
 
 
 def known(text: str | None, option: str = "--known-at") -> Known:
     """Read a known_at: an instant, a date, ``@42`` for a position, None for the head."""
-    from replay.snapshot import HEAD, Known
-
-    if text is None:
-        return HEAD
-    if text.startswith("@"):
-        return Known(position=position(option, text))
-    return Known(instant=instant(option, text))
+    return _read(moments.known, text, option)
 
 
 def position(option: str, text: str) -> int:
     """Read a position such as ``@42``; raises CallProblem."""
-    match = _POSITION.fullmatch(text)
-    if match is None:
-        raise CallProblem(f"{option}: {text!r} is no position: write one such as @42")
-    return int(match[1])
+    return _read(moments.position, text, option)
 
 
 def zone(name: str) -> tzinfo:
     """Find a time zone by its name; raises CallProblem."""
-    from retake_policies.zones import load_zone
-
     try:
         return load_zone(name)
     except ValueError as error:
         raise CallProblem(f"--zone: {error}") from None
+
+
+def _read(read: Callable[P, T], *words: P.args, **more: P.kwargs) -> T:
+    try:
+        return read(*words, **more)
+    except ValueError as error:
+        raise CallProblem(str(error)) from None
 
 
 def pairs(words: Iterable[str]) -> dict[str, Any]:
@@ -83,24 +71,17 @@ def pairs(words: Iterable[str]) -> dict[str, Any]:
 
 def _shown(word: str, before: str) -> str:
     """Quote a word, unless it may be a part of something personal."""
-    personal = _personal()
-    if before in personal:
+    if before in _PERSONAL:
         return f"what comes after {before}=…"
-    hidden = next((name for name in personal if word.startswith(name)), None)
+    hidden = next((name for name in _PERSONAL if word.startswith(name)), None)
     return repr(word) if hidden is None else f"{hidden}… without ="
-
-
-def _personal() -> frozenset[str]:
-    from ledger.events import EVENTS
-
-    return frozenset(name for event in EVENTS for name in event.personal)
 
 
 def _json(key: str, text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        shown = "…" if key in _personal() else text
+        shown = "…" if key in _PERSONAL else text
         raise CallProblem(f"{key}:={shown} is not JSON: {error}") from None
 
 
