@@ -264,7 +264,7 @@ def test_of_a_ledger_that_was_tampered_with_there_is_no_backup(
     edit(LEDGER, statement)
     told = door.refused("backup", "b")
     assert said in told
-    assert "b is not made" in told
+    assert "b was not created" in told
     assert names(door.folder, "b") == set()
     assert last_backup(Path(LEDGER)) is None
 

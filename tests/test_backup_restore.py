@@ -94,7 +94,7 @@ def test_what_was_backed_up_is_put_back_and_answers_the_same(door: Doorstep) -> 
     lose_all_but_the_backup(door)
     answer = door.call("restore", "b", "new")
     assert (answer.code, answer.out) == (0, ""), answer.err
-    assert f"new is made: positions 1 to {len(rows)} are as they were signed" in answer.err
+    assert f"Created new: positions 1 to {len(rows)} are as they were signed" in answer.err
     assert "both give the same 9 standings" in answer.err
     assert "new.views is built" in answer.err
     assert rows_of("new") == rows
@@ -208,7 +208,7 @@ def test_a_flipped_bit_in_the_backup_is_found(door: Doorstep, kind: str, where: 
     flip(at + 4 if where == "first" else at + size - 2)
     answer = door.call("restore", "b", "new")
     assert answer.code == 1, answer
-    assert "new is not made: b is not what was signed, or is damaged" in answer.err
+    assert "new was not created: b is not what was signed, or is damaged" in answer.err
     assert names(door.folder, "new") == set()
 
 
@@ -272,7 +272,7 @@ def test_a_tile_that_is_lost_or_changed_is_found(door: Doorstep) -> None:
     tile = next(path for path in Path("b.tlog/tile").rglob("*") if path.is_file())
     content = tile.read_bytes()
     tile.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert "new is not made" in door.refused("restore", "b", "new")
+    assert "new was not created" in door.refused("restore", "b", "new")
     tile.unlink()
     assert "is missing from" in door.wrong("restore", "b", "new")
     assert names(door.folder, "new") == set()
@@ -321,7 +321,7 @@ def test_an_old_backup_is_told_from_a_checkpoint_and_what_is_missing(door: Doors
     told = door.refused("restore", "b", "new", "--against", "later")
     gone = f"later was signed over {head + 1} events: position {head + 1} is missing from it"
     assert gone in told
-    assert "new is not made: look for a later backup, or keep this one with --stale-ok" in told
+    assert "new was not created: look for a later backup, or keep this one with --stale-ok" in told
     assert names(door.folder, "new") == set()
     answer = door.call("restore", "b", "new", "--against", "later", "--stale-ok")
     assert answer.code == 1

@@ -49,14 +49,11 @@ def test_it_says_what_it_did_and_again_that_it_was_done(door: Doorstep) -> None:
     """The second time nothing is changed, with a reason or without."""
     said = forget(door, "--reason", "ticket 4711")
     assert (
-        "C-1 is forgotten, recorded at position 11: 4 personal fields of 1 event can be read by "
-        "nobody any more\n"
+        "C-1 was erased (event 11): 4 personal fields of 1 event can no longer be read by anyone\n"
     ) in said
     exported = door.done("export")
     for words in ((), ("--reason", "another")):
-        assert "C-1 was forgotten already, at position 11: nothing was changed" in forget(
-            door, *words
-        )
+        assert "C-1 was erased before (event 11): nothing was changed" in forget(door, *words)
     assert door.done("export") == exported
     last = json.loads(exported.splitlines()[-1])
     assert (last["type"], last["source"], last["id"], last["actor"], last["data"]) == (
@@ -148,7 +145,7 @@ def test_import_of_its_own_export_is_all_duplicates(door: Doorstep) -> None:
     door.at("2022-06-02T12:00:00Z").done(*other, "init", "--bare")
     door.done(*other, "import", "--keep-recorded-at", "history.jsonl")
     assert door.done(*other, "export").encode() == lines
-    assert "C-1 was forgotten already" in door.call(*other, "forget", "C-1").err
+    assert "C-1 was erased before" in door.call(*other, "forget", "C-1").err
     assert "erased" in door.done(*other, "history", "C-1")
 
 
@@ -209,7 +206,7 @@ def test_read_model_and_columns_are_thrown_away_and_made_anew(door: Doorstep) ->
         door.write(f"attempts.ledger.{name}", "x")
     said = forget(door, "--reason", "ticket")
     for name in ("attempts.ledger.columns", "attempts.ledger.views"):
-        assert f"{name} is removed; it is made anew when it is needed" in said
+        assert f"/{name}; it is built again when it is needed" in said
     left = {path.name for path in door.folder.rglob("*") if path.is_file()}
     assert {name for name in left if "views" in name} == {"attempts.ledger.views.lock"}
     assert not [name for name in left if name.endswith((".arrow", ".json"))]
@@ -221,7 +218,7 @@ def test_read_model_and_columns_are_thrown_away_and_made_anew(door: Doorstep) ->
 def test_read_model_elsewhere_are_named(door: Doorstep) -> None:
     """As for every command about views; those are thrown away, no others."""
     door.done("project", "--views", "elsewhere.views")
-    assert "elsewhere.views is removed" in forget(
+    assert "elsewhere.views; it is built again" in forget(
         door, "--reason", "ticket", "--views", "elsewhere.views"
     )
     assert not Path("elsewhere.views").exists()
@@ -262,7 +259,7 @@ def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
     """The erasure stands; the exit code is 1."""
     door.write("attempts.ledger.views", "dear diary")
     said = door.refused("forget", "C-1", "--reason", "ticket")
-    assert "C-1 is forgotten" in said
+    assert "C-1 was erased" in said
     assert "attempts.ledger.views is no file of views: it was left as it is" in said
     assert Path("attempts.ledger.views").read_text() == "dear diary"
 

@@ -59,15 +59,15 @@ def backup(
         except (Unsound, Inconsistent) as problem:
             for sentence in getattr(problem, "findings", (str(problem),)):
                 say(sentence)
-            say(f"{file} is not made: {paths.ledger} is not as it was signed; `verify` says more")
+            say(f"{file} was not created: {paths.ledger} was changed; `verify` says what and where")
             return REFUSED
-        _told(file, made)
+        _report(file, made)
         _note(ledger.path, file, made)
     _kept_apart(call)
     return DONE
 
 
-def _told(file: Path, made: BackedUp) -> None:
+def _report(file: Path, made: BackedUp) -> None:
     sealed = 0 if made.checkpoint is None else made.checkpoint.size
     if made.checkpoint is not None:
         root = base64.b64encode(made.checkpoint.root).decode()
@@ -94,7 +94,7 @@ def _note(ledger: Path, file: Path, made: BackedUp) -> None:
     try:
         keep_note(ledger, note)
     except OSError as error:
-        say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is made")
+        say(f"{note_path(ledger)} cannot be written: {error.strerror}; the backup is there")
 
 
 def _kept_apart(call: Access) -> None:

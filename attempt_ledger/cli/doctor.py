@@ -144,7 +144,7 @@ def _wrapped(first: str, sentence: str) -> list[str]:
 
 
 def _json(subject: Subject, findings: list[Finding], state: str) -> str:
-    told = {
+    answer = {
         "ledger": str(subject.path),
         "at": format_instant(subject.now),
         "state": state,
@@ -160,4 +160,4 @@ def _json(subject: Subject, findings: list[Finding], state: str) -> str:
             for finding in findings
         ],
     }
-    return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"

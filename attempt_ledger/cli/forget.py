@@ -56,10 +56,10 @@ def forget(
     """Erase a candidate's personal data for good.
 
     The candidate's key is destroyed, and the ledger says so: names, e-mail address and description
-    in whatever was recorded can be read by nobody any more, wherever a copy of the ledger lies, and
-    no new ones are taken. Sittings, results and decisions stay, under the candidate's id; so do
-    reasons and actors. Every proof goes on holding. The read model and the columns are removed, and
-    made anew when they are needed.
+    in whatever was recorded can no longer be read by anyone, in any copy of the ledger, and no new
+    ones are taken. Sittings, results and decisions stay, under the candidate's id; so do reasons
+    and actors. Every proof goes on holding. The read model and the column cache are removed, and
+    built again when they are needed.
 
     Running it again changes nothing. Backups of keys must be destroyed by whoever has them:
     `keys restore` puts back no key of a forgotten candidate.
@@ -87,23 +87,23 @@ def forget(
 def _tell(candidate: str, done: Forgotten) -> None:
     if done.already:
         again = "a key that had come back is destroyed" if done.destroyed else "nothing was changed"
-        say(f"{candidate} was forgotten already, at position {done.position}: {again}")
+        say(f"{candidate} was erased before (event {done.position}): {again}")
         return
     fields = sum(len(event.fields) for event in done.erased)
     what = (
         f"{fields} personal field{'s' * (fields != 1)} of {len(done.erased)} "
-        f"event{'s' * (len(done.erased) != 1)} can be read by nobody any more"
+        f"event{'s' * (len(done.erased) != 1)} can no longer be read by anyone"
         if fields
         else "nothing personal was recorded, and none will be"
     )
-    say(f"{candidate} is forgotten, recorded at position {done.position}: {what}")
+    say(f"{candidate} was erased (event {done.position}): {what}")
 
 
 def _purge(ledger: Ledger, views: Path) -> int:
 
     purged = purge(ledger, views)
     for path in purged.removed:
-        say(f"{path} is removed; it is made anew when it is needed")
+        say(f"Removed {path}; it is built again when it is needed")
     for path in purged.emptied:
         say(f"{path} is followed by another process: it was written anew, without free pages")
     for problem in purged.left:

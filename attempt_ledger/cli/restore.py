@@ -55,7 +55,7 @@ def restore(
         ),
     ],
     new: Annotated[
-        Path, typer.Argument(metavar="NEW", help="The ledger that is made; nothing may be there.")
+        Path, typer.Argument(metavar="NEW", help="The ledger to create; nothing may be there.")
     ],
     against: Annotated[
         Path | None,
@@ -76,7 +76,7 @@ def restore(
 ) -> int:
     """Put a ledger back from a backup, verified.
 
-    Every event is hashed again and held against the checkpoint of the backup, the one of --against,
+    Every event is hashed again, and compared with the checkpoint of the backup, of --against,
     and the last one that the signing key signed, where that is. Everybody's standing is computed
     from the backup and from what was restored, and compared; views are built. NEW is there wholly,
     or not at all: then the exit code is 1 if the backup is damaged, another, or older than what was
@@ -96,22 +96,22 @@ def restore(
     except Unsound as problem:
         for sentence in problem.findings:
             say(sentence)
-        say(f"{new} is not made: {backup} is not what was signed, or is damaged")
+        say(f"{new} was not created: {backup} is not what was signed, or is damaged")
         return REFUSED
     except Stale as problem:
         for sentence in str(problem).splitlines():
             say(sentence)
-        say(f"{new} is not made: look for a later backup, or keep this one with --stale-ok")
+        say(f"{new} was not created: look for a later backup, or keep this one with --stale-ok")
         return REFUSED
-    _told(new, restored)
+    _report(new, restored)
     is_whole = complete(call, is_stale=bool(restored.stale))
     return DONE if is_whole and not restored.stale else REFUSED
 
 
-def _told(new: Path, restored: Restored) -> None:
+def _report(new: Path, restored: Restored) -> None:
     size = restored.checkpoint.size
     say(
-        f"{new} is made: positions 1 to {min(size, restored.head):,} are as they were signed, "
+        f"Created {new}: positions 1 to {min(size, restored.head):,} are as they were signed, "
         f"root {base64.b64encode(restored.checkpoint.root).decode()}"
     )
     if size < restored.head:
@@ -136,7 +136,7 @@ def copied(
     key: str | None,
     stale_ok: bool,
 ) -> Restored:
-    """Copy the backup into the draft, held against every checkpoint that is known here."""
+    """Copy the backup into the draft, compared with every checkpoint that is known here."""
     kept = [] if against is None else [Kept(against, kept_file(against))]
     verifier = verifier_of(backup) if key is None else key_of(key, log_paths(backup))
     signed = _signed_last(log_paths(call.path, call.signing_key), verifier, bool(kept))
@@ -155,7 +155,7 @@ def _signed_last(paths: LogPaths, key: VerifierKey, is_held: bool) -> list[Kept]
         if paths.key.exists() and not is_held:
             say(
                 f"there is no {where}: whether {paths.key} signed more than is in the backup "
-                "cannot be told; --against a checkpoint that was kept elsewhere can"
+                "is not known; --against a checkpoint that was kept elsewhere can"
             )
         return []
     try:
@@ -196,11 +196,13 @@ def compare(backup: Path, draft: Draft) -> None:
     for path in (backup, draft.paths.ledger):
         with (
             Ledger.open(path, clock=clock.now, read_only=True) as ledger,
-            counting("answering", ledger.head().position) as told,
+            counting("answering", ledger.head().position) as progress,
         ):
             moment = snapshot_at(ledger, now, HEAD, now=now).moment
             answers.append(
-                answers_of(ledger, moment, cache=cache_folder(say), workers=cores(), progress=told)
+                answers_of(
+                    ledger, moment, cache=cache_folder(say), workers=cores(), progress=progress
+                )
             )
     if answers[0] != answers[1]:
         raise Unsound([f"the copy of {backup} answers otherwise than {backup} itself"])

@@ -70,7 +70,7 @@ def _make_key(ledger: Ledger, paths: LogPaths) -> None:
 
     make = renew_key if paths.checkpoint.exists() else make_key
     key = make(paths, str(ledger.about("ledger")))
-    say(f"{paths.key} is made; its verifier key is {key.verifier}")
+    say(f"Created {paths.key}; its verifier key is {key.verifier}")
 
 
 def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:

@@ -77,11 +77,11 @@ def verify(
     rows = sealed_size(paths)
     if not full and note is None:
         rows = max(0, rows - noted_size(paths.verified))
-    with counting("verifying", rows) as told:
+    with counting("verifying", rows) as progress:
         verdict = verify_log(
-            paths, verifier, full=full, against=note, processes=processes(), progress=told
+            paths, verifier, full=full, against=note, processes=processes(), progress=progress
         )
-    code = _told(verdict)
+    code = _report(verdict)
     return max(code, _check_columns(call)) if code == DONE else code
 
 
@@ -94,10 +94,10 @@ def _check_columns(call: Access) -> int:
         return DONE
     # Here, since most ledgers that are verified have none: what reads one takes half a second.
 
-    with call.open() as ledger, counting("comparing", ledger.head().position) as told:
+    with call.open() as ledger, counting("comparing", ledger.head().position) as progress:
         folder = folder_of(ledger.path)
         try:
-            engine = Engine(cache_folder(say), processes(), say=say, progress=told)
+            engine = Engine(cache_folder(say), processes(), say=say, progress=progress)
             problem = ColumnCache(ledger, engine).check()
         except (NotOurs, OSError) as hindrance:
             say(f"the column cache in {folder} was not looked at: {hindrance}")
@@ -108,7 +108,7 @@ def _check_columns(call: Access) -> int:
     return DONE if problem == FOREIGN else REFUSED
 
 
-def _told(verdict: Verdict) -> int:
+def _report(verdict: Verdict) -> int:
     for finding in verdict.findings[:_MOST_SAID]:
         say(finding.sentence)
     if len(verdict.findings) > _MOST_SAID:

@@ -13,7 +13,7 @@ from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.tlog.checkpoint import log_paths
-from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, told
+from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, shown
 
 
 @command(
@@ -55,5 +55,5 @@ def verify_proof(
     except ProofProblem as problem:
         say(f"{where} does not hold: {problem}")
         return REFUSED
-    put(told(proved))
+    put(shown(proved))
     return DONE

@@ -18,7 +18,7 @@ from ledger.store.file import check_file, connect_reader, storage_problems
 from ledger.store.integrity import inspect
 
 MOST_READ = 4_000_000_000
-"""A larger file is read through only when that is asked for: it takes minutes."""
+"""A larger file is read through only with --full: it takes minutes."""
 WAL_LARGE = 256_000_000
 """The log is begun anew at 16 MB, unless somebody still reads what came before."""
 _TAIL = 10_000
@@ -125,7 +125,7 @@ def wal(subject: Subject) -> Iterator[Finding]:
     if bytes > WAL_LARGE:
         yield found(
             "wal-large",
-            f"the write-ahead log has grown to {size(bytes)}: some reader has held on to an old "
+            f"the write-ahead log has grown to {size(bytes)}: some reader keeps an old "
             "state all the while",
             bytes=bytes,
         )

@@ -88,8 +88,8 @@ checkpoint-fails | seal | wrong | put the log back as it was (`checkpoint`s that
     checkpoint that was kept elsewhere
 tiles-damaged | seal | wrong | `verify --full`; if it says that the rows are as they were signed,
     remove the folder `tile` there and `seal`
-no-signing-key | signing-key | warning | if it is kept apart, name it with --signing-key, or call
-    this where it is; if it is lost, `seal --new-key` and give out the new verifier key
+no-signing-key | signing-key | warning | if it is kept elsewhere, name it with --signing-key, or
+    call this where it is; if it is lost, `seal --new-key` and give out the new verifier key
 signing-key-unusable | signing-key | wrong | chmod 600 {key}; if others may have read it, move it
     away and `seal --new-key`
 signing-key-of-another | signing-key | wrong | put the right one back, or name it with
@@ -209,7 +209,7 @@ class Depth(Enum):
 
 @dataclass(frozen=True)
 class Bounds:
-    """From when on something is told of; ages in microseconds, room in bytes."""
+    """From when on something is a finding; ages in microseconds, room in bytes."""
 
     seal: int
     verification: int

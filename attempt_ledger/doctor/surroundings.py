@@ -45,7 +45,7 @@ def file_system(subject: Subject) -> Iterator[Finding]:
             kind=kind,
         )
     elif kind is None:
-        yield fine("file-system", "what the file lies on cannot be told here", kind=None)
+        yield fine("file-system", "what the file lies on is not known here", kind=None)
     else:
         yield fine("file-system", where, kind=kind)
 

@@ -1,4 +1,4 @@
-"""Make a backup: a copy of the ledger and of its log, verified before it is given its name."""
+"""Make a backup: a copy of the ledger and of its log, verified before it gets its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put a ledger back from a backup: copied, and held against every checkpoint there is."""
+"""Put a ledger back from a backup: copied, and compared with every checkpoint there is."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def restore(
 ) -> Restored:
     """Copy a backup and its log into a draft, and verify all of it; `finish` gives it its name.
 
-    Every event is hashed and held against the log and checkpoint of the backup, the log against
+    Every event is hashed and compared with the log and checkpoint of the backup, the log with
     each checkpoint in `kept`. One of those that is larger than the backup's own, while the backup
     has the events, takes its place. A backup without a log needs one: its log is made anew.
 
@@ -79,9 +79,9 @@ def restore(
         raise _without_log(source)
     largest = None if own is None else _opened(own, key, source.checkpoint)
     others = [(_opened(each.note, key, each.where), each) for each in kept]
-    with file_state(backup) as held, options.bar("copying", held.pages) as progress:
-        copy_file(held, copy.ledger, draft.target, progress)
-        head = held.head
+    with file_state(backup) as state, options.bar("copying", state.pages) as progress:
+        copy_file(state, copy.ledger, draft.target, progress)
+        head = state.head
     if own is not None and largest is not None:
         keys = read_note(source.verifier_key) or b""
         if keys.decode(errors="replace").split()[-1:] != [str(key)]:
@@ -99,7 +99,7 @@ def restore(
         if checkpoint.size > head:
             stale.append(_missing(backup, head, checkpoint.size, each.where))
         else:
-            _hold_against(copy, backup, largest, checkpoint, each, options)
+            _compare_with(copy, backup, largest, checkpoint, each, options)
             if largest is None or checkpoint.size > largest.size:
                 largest = checkpoint
     if stale and (largest is None or not stale_ok):
@@ -118,7 +118,7 @@ def finish(draft: Draft) -> None:
     draft.publish()
 
 
-def _hold_against(
+def _compare_with(
     copy: LogPaths,
     backup: Path,
     own: Checkpoint | None,

@@ -1,6 +1,6 @@
-"""Where a copy is made before it is given its name: a folder beside, `<name>.part`.
+"""Where a copy is made before it gets its name: a folder beside, `<name>.part`.
 
-The name is given to a whole file, or to none. Whoever is killed leaves that folder, and the next
+A whole file gets the name, or none. Whoever is killed leaves that folder, and the next
 one to make the same file clears it away.
 
 The ledger's file is copied as of one moment, while others go on writing: by SQLite's own backup, in

@@ -20,7 +20,7 @@ PERSONAL_TYPES: Final = frozenset(name for name, event in EVENT_TYPES.items() if
 _NONCE_BYTES: Final = 12
 _SMALLEST: Final = 64
 _FILL: Final = b"\xff"
-"""No text in UTF-8 has this byte: so padding is told from text, and an old value has none."""
+"""No text in UTF-8 has this byte: so padding differs from text, and an old value has none."""
 
 
 def associated_data(subject: str, source: str, id: str, field: str) -> bytes:
@@ -68,7 +68,7 @@ def decrypt(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> str 
     """Return the text that was encrypted, if this is its key and its field; else None.
 
     The ciphertext alone does not say which key it was made with: for AES-GCM one can be made that
-    opens under two, with a text each. The HMAC does (a collision of SHA-256 apart), since our keys
+    opens under two, with a text each. The HMAC does (collisions of SHA-256 aside), since our keys
     are all of one length: so both must hold, and nobody can show another key that gives another
     text. `docs/erasure.md` has more.
     """

@@ -20,7 +20,7 @@ from ledger.tlog.proof import certify_erasure
 SOURCE: Final = "urn:attempt-ledger:erasure"
 """The source of every CandidateForgotten that is recorded here; its id is the candidate's."""
 UNKNOWN_REASON = "forgotten before, as the key file says"
-"""The reason given where the key file holds none."""
+"""The reason where the key file has none."""
 
 
 class NothingRecorded(LedgerProblem):

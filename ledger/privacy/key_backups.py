@@ -1,4 +1,4 @@
-"""Backups of the keys: apart from those of the ledger, and for a short time."""
+"""Backups of the keys: not beside those of the ledger, and for a short time."""
 
 from __future__ import annotations
 

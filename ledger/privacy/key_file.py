@@ -1,4 +1,4 @@
-"""The key file: one key for each candidate, apart from the ledger, so that it can be destroyed."""
+"""The key file: one key for each candidate, outside the ledger, so that it can be destroyed."""
 
 import os
 import sqlite3
@@ -158,7 +158,7 @@ class KeyFile:
         return (None, False) if found is None else (found[0], found[0] is None)
 
     def keep(self, candidate: str, key: bytes | None = None) -> bytes:
-        """Keep the candidate's first key, a new one unless it is given; or return the one there is.
+        """Keep the candidate's first key, a new one or this one; or return the one there is.
 
         Raises KeyFileProblem if it was destroyed.
         """

@@ -48,7 +48,7 @@ class OpenKeys:
     def key_file(self, remembered: str | None, *, begun: bool = False) -> KeyFile | None:
         """Return the key file; None if there is none and none is `remembered`.
 
-        With a transaction `begun`, if that is asked for. Raises KeyFileProblem if it is missing, or
+        With a transaction `begun`, if so. Raises KeyFileProblem if it is missing, or
         is not the one `remembered` by its id.
         """
         with key_problems(self.path):
@@ -275,7 +275,7 @@ class Vault:
         """Return the payload with personal fields in clear text.
 
         A field whose key is destroyed, or was never here, is left out; in the place of what was
-        erased stands `erased`, if given, and in the place of a field that the key does not open
+        erased stands `erased`, if any, and in the place of a field that the key does not open
         `UNREADABLE`: whoever planted one must not keep the others from being read. Raises
         KeyFileProblem when the key file is missing or another.
         """

@@ -144,7 +144,7 @@ def inspect(path: Path, sealed: int) -> Seen:
 
 @contextmanager
 def read_through(path: Path) -> Iterator[Callable[[], list[Finding]]]:
-    """Have SQLite read the whole file meanwhile; what it found wrong is given when asked for.
+    """Have SQLite read the whole file meanwhile; what it found wrong is returned by the call.
 
     Pages, rows, and whether each index holds what the table does: no leaf tells of an index, and
     who takes an entry out of one hides its event from questions. Raises LedgerProblem.
@@ -269,7 +269,7 @@ def damages(connection: sqlite3.Connection, *, full: bool) -> list[str]:
 def gap(connection: sqlite3.Connection) -> int | None:
     """Return the first position that is missing (positions are 1, 2, 3 …); None if none is.
 
-    A first position below 1 is given as it is: it should not be there. Counts what the table holds,
+    A first position below 1 is returned: it should not be there. Counts what the table holds,
     whatever its indexes say.
     """
     first, last, count = connection.execute(

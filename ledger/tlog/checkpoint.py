@@ -258,7 +258,7 @@ def key_state(paths: LogPaths, checkpoint: Checkpoint | None) -> tuple[str, str]
     """
     if not os.access(paths.key, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         sentence = f"there is no signing key at {paths.key} that this account may see"
-        return "no-signing-key", sentence  # or it is kept apart
+        return "no-signing-key", sentence  # or it is kept elsewhere
     last = last_signed_path(paths.key)
     try:
         signer, published = read_signing_key(paths.key), verifier_key(paths)

@@ -118,7 +118,7 @@ def _is_signed(tree: Tree, root: bytes, tile: int) -> bool:
     """Return whether the stored leaves of a tile lead to the signed root by the stored nodes above.
 
     A partial tile on the edge of the tree is what the root is made of; above a full one stands its
-    node, in a tile of which the same is asked.
+    node, in a tile that is looked at likewise.
     """
     level = 0
     try:

@@ -33,7 +33,7 @@ def follow(
 ) -> None:
     """Seal what there is, then look again and again whether anything was written.
 
-    `wait` lets seconds pass and says whether to end. What hinders a sealing is told to `troubled`,
+    `wait` lets seconds pass and says whether to end. What hinders a sealing goes to `troubled`,
     and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
     """
     with watching(paths.ledger) as look:
@@ -58,7 +58,7 @@ def follow(
 class SealingBeside:
     """A process that seals while this one appends, so that little is left to seal at the end.
 
-    It takes only what processor time others leave. What hinders it is not told: the last sealing,
+    It takes only what processor time others leave. What hinders it is not said: the last sealing,
     after it, meets the same and says so.
     """
 

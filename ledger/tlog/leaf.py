@@ -66,7 +66,7 @@ def leaf_hash_or_none(row: Values) -> bytes | None:
 
 
 class Hashed(NamedTuple):
-    """The leaves of one tile, as far as they were asked for."""
+    """The leaves of one tile, as far as they were read."""
 
     tile: int
     leaves: list[bytes | None]

@@ -116,7 +116,7 @@ def _checked(text: str, key: VerifierKey) -> bytes:
     try:
         check_proof(proof, key)
     except ProofProblem as problem:
-        raise Unprovable(f"no proof can be given: {problem}; `verify` says more") from None
+        raise Unprovable(f"no proof can be made: {problem}; `verify` says more") from None
     return proof
 
 

@@ -72,7 +72,7 @@ def renew_key(paths: LogPaths, ledger_id: str) -> SigningKey:
     """Make a new signing key for a log whose key was lost, or read by others.
 
     The new key signs the tree of the last checkpoint, which must hold under the old verifier key
-    beside it. Outsiders must be given the new one. Raises LogProblem.
+    beside it. Outsiders need the new one. Raises LogProblem.
     """
     with _writing(paths):
         check_no_key(paths.key)
@@ -131,7 +131,7 @@ def seal(
         known = _known(paths, key)
         last = known[-1]
         if head < last.size:
-            # Another sealer went further since `head` was asked for; or the ledger is shorter.
+            # Another sealer went further since `head` was read; or the ledger is shorter.
             head = min(last.size, last_position(paths.ledger))
         if head < last.size:
             raise Inconsistent(

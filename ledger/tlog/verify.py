@@ -47,7 +47,7 @@ def verify(
     """Compare every stored row with the log, and the log with its last checkpoint.
 
     From the checkpoint that was verified last, or from the beginning if `full`, or if `against`,
-    the signed note of a checkpoint that an outsider kept, is given: an outsider relies on nothing
+    the signed note of a checkpoint that an outsider kept: an outsider relies on nothing
     that lies here. From the beginning the whole file is read through as well, its indexes too.
     When nothing is found the checkpoint is kept as verified.
 

@@ -487,7 +487,7 @@ def _check_kept(proved: Proved, kept: Checkpoint) -> None:
 # -- what is shown
 
 
-def told(proved: Proved) -> str:
+def shown(proved: Proved) -> str:
     """Return what a proof shows, for people."""
     checkpoint = proved.checkpoint
     root = base64.b64encode(checkpoint.root).decode()
@@ -576,15 +576,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", metavar="FILE", type=Path, help="what `prove` or `forget` wrote")
     parser.add_argument("--key", metavar="VKEY", required=True, help="the key, or its file")
     parser.add_argument("--against", metavar="CHECKPOINT-FILE", type=Path, help="one you kept")
-    given = parser.parse_args(arguments)
+    call = parser.parse_args(arguments)
     try:
-        key = read_key(given.key)
+        key = read_key(call.key)
     except ProofProblem as problem:
         print(f"--key: {problem}", file=sys.stderr)
         return 2
     try:
-        proof = read_file(given.file)
-        note = None if given.against is None else read_file(given.against)
+        proof = read_file(call.file)
+        note = None if call.against is None else read_file(call.against)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
@@ -594,14 +594,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         kept = None if note is None else open_checkpoint(note, key)
     except ProofProblem as problem:
-        print(f"{given.against} does not hold: {problem}", file=sys.stderr)
+        print(f"{call.against} does not hold: {problem}", file=sys.stderr)
         return 1
     try:
         proved = check_proof(proof, key, kept)
     except ProofProblem as problem:
-        print(f"{given.file} does not hold: {_clean(str(problem))}", file=sys.stderr)
+        print(f"{call.file} does not hold: {_clean(str(problem))}", file=sys.stderr)
         return 1
-    print(f"{given.file} holds:\n\n{told(proved)}", end="")
+    print(f"{call.file} holds:\n\n{shown(proved)}", end="")
     return 0
 
 
