@@ -9,8 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.groups import DAY, groups, many, median, micros, total, within
-from projections.reports.report import Inputs, Report, rows
+from projections.reports.report import (
+    DAY,
+    Inputs,
+    Report,
+    groups,
+    many,
+    median,
+    micros,
+    rows,
+    total,
+    within,
+)
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 
 COLUMNS = (

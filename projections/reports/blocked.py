@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.groups import counts, groups, many, total
-from projections.reports.report import Inputs, Report, rows
+from projections.reports.report import Inputs, Report, counts, groups, many, rows, total
 from projections.table import INSTANT, TEXT, WHOLE, Column
 
 WEEK = 7 * 86_400_000_000

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import bars, colour, month_axis, upright
-from projections.reports.groups import (
+from projections.reports.report import (
     DAY,
+    Inputs,
+    Report,
     every_month,
     groups,
     many,
@@ -18,10 +20,10 @@ from projections.reports.groups import (
     micros,
     months,
     quantile,
+    rows,
     total,
     within,
 )
-from projections.reports.report import Inputs, Report, rows
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 
 KINDS = ["late", "annulment", "revocation"]

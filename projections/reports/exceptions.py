@@ -9,19 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.groups import (
+from projections.reports.report import (
     DAY,
     HOUR,
+    Inputs,
+    Report,
     counts,
     groups,
     many,
     median,
     micros,
     quantile,
+    rows,
     total,
     within,
 )
-from projections.reports.report import Inputs, Report, rows
 from projections.table import NUMBER, TEXT, WHOLE, Column
 
 DECISIONS = ["granted", "rejected", "revoked", "open"]

@@ -8,8 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import bars, colour, month_axis, upright
-from projections.reports.groups import every_month, groups, many, months, total, within
-from projections.reports.report import Inputs, Report, rows
+from projections.reports.report import (
+    Inputs,
+    Report,
+    every_month,
+    groups,
+    many,
+    months,
+    rows,
+    total,
+    within,
+)
 from projections.table import INSTANT, TEXT, WHOLE, Column
 
 COLUMNS = (

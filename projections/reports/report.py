@@ -1,13 +1,20 @@
-"""What a report is: columns, how they come from the inputs, a sentence, a picture."""
+"""What a report is: columns, how they come from tables, a sentence, a picture; and counting."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from projections.table import Column, Period, schema_of
+from projections.table import INSTANT, Column, Period, schema_of
+
+DAY: Final = 86_400_000_000
+HOUR: Final = 3_600_000_000
+"""In microseconds."""
 
 
 class Inputs(Protocol):
@@ -54,3 +61,95 @@ class Report(NamedTuple):
 def rows(report_columns: Sequence[Column], made: Sequence[dict[str, Any]]) -> pa.Table:
     """Make the table of a report from its rows."""
     return pa.Table.from_pylist(list(made), schema=schema_of(report_columns))
+
+
+def within(table: pa.Table, column: str, period: Period) -> pa.Table:
+    """Keep the rows whose instant lies in the period: its start inclusive, its end exclusive."""
+    if period.start is not None:
+        table = table.filter(pc.greater_equal(table[column], _scalar(period.start)))
+    if period.end is not None:
+        table = table.filter(pc.less(table[column], _scalar(period.end)))
+    return table
+
+
+def _scalar(instant: int) -> pa.Scalar:
+    return pa.scalar(instant, pa.int64()).cast(INSTANT)
+
+
+def micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the instants of a column as microseconds; it must have no null."""
+    values: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return values
+
+
+def months(column: pa.ChunkedArray) -> pa.Array:
+    """Return the month of each instant in UTC, as `2021-03`; null stays null."""
+    values = column.cast(pa.int64()).fill_null(0).to_numpy()
+    texts = np.datetime_as_string(values.astype("datetime64[us]").astype("datetime64[M]"))
+    there = pc.is_valid(column).to_numpy()
+    return pa.array(texts, pa.string(), mask=~there) if len(texts) else pa.array([], pa.string())
+
+
+def groups(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], pa.Table]]:
+    """Yield each combination of values, sorted by code point, nulls last, and its rows in order."""
+    if not table.num_rows:
+        return
+    # A stable sort: the order of the input is part of what a digest is made of.
+    place = table.append_column("\0", pa.array(np.arange(table.num_rows)))
+    order = [*((name, "ascending") for name in by), ("\0", "ascending")]
+    table = place.sort_by(order).drop_columns("\0")
+    new = np.zeros(table.num_rows, dtype=bool)
+    new[0] = True
+    for name in by:
+        codes = table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        numbers = codes.indices.to_numpy()
+        new[1:] |= numbers[1:] != numbers[:-1]
+    starts = np.flatnonzero(new).tolist()
+    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        key = tuple(table[name][start].as_py() for name in by)
+        yield key, table.slice(start, end - start)
+
+
+def counts(column: pa.ChunkedArray) -> dict[Any, int]:
+    """Count each value of a column."""
+    return {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}
+
+
+def share(part: int, whole: int) -> float | None:
+    """Return a part of a whole, rounded to four decimals; None of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def percent(part: int, whole: int) -> str:
+    """Write a part of a whole for people."""
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def median(values: npt.NDArray[np.int64], unit: int) -> float | None:
+    """Return the middle of some lengths of time, in a unit, to two decimals; None of none."""
+    return round(float(np.median(values)) / unit, 2) if len(values) else None
+
+
+def quantile(values: npt.NDArray[np.int64], q: float, unit: int) -> float | None:
+    """Return the least length of time that a share `q` of all do not exceed, in a unit."""
+    if not len(values):
+        return None
+    return round(float(np.quantile(values, q, method="inverted_cdf")) / unit, 2)
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """Write a count and its noun: `1 sitting`, `1,204 sittings`."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
+def total(table: pa.Table, column: str) -> int:
+    """Add up a column of counts."""
+    return int(pc.sum(table[column]).as_py() or 0)
+
+
+def every_month(texts: pa.ChunkedArray) -> list[str]:
+    """Return every month from the first to the last of some: a picture leaves no gap."""
+    if not len(texts):
+        return []
+    bounds = np.array([min(texts.to_pylist()), max(texts.to_pylist())], dtype="datetime64[M]")
+    return [str(month) for month in np.arange(bounds[0], bounds[1] + 1)]

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import COLOURS, WIDTH, axis, data, upright
-from projections.reports.groups import (
+from projections.reports.report import (
     DAY,
+    Inputs,
+    Report,
     counts,
     groups,
     many,
@@ -18,11 +20,11 @@ from projections.reports.groups import (
     micros,
     percent,
     quantile,
+    rows,
     share,
     total,
     within,
 )
-from projections.reports.report import Inputs, Report, rows
 from projections.table import NUMBER, TEXT, WHOLE, Column
 
 COLUMNS = (

@@ -9,18 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import bars, colour, month_axis, upright
-from projections.reports.groups import (
+from projections.reports.report import (
     HOUR,
+    Inputs,
+    Report,
     counts,
     every_month,
     groups,
     many,
     median,
     months,
+    rows,
     total,
     within,
 )
-from projections.reports.report import Inputs, Report, rows
 from projections.table import NUMBER, TEXT, WHOLE, Column
 
 FOUND = ["then and now", "only now", "only then"]

@@ -8,18 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports.drawing import WIDTH, bars, colour, month_axis, upright
-from projections.reports.groups import (
+from projections.reports.report import (
+    Inputs,
+    Report,
     counts,
     every_month,
     groups,
     many,
     months,
     percent,
+    rows,
     share,
     total,
     within,
 )
-from projections.reports.report import Inputs, Report, rows
 from projections.table import NUMBER, TEXT, WHOLE, Column
 
 KINDS = ["first", "retake", "uncounted"]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.events import Recorded
-from projections.reports.groups import many
+from projections.reports.report import many
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
 from replay.audit.query import (
     ABOUT,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.store.scans import Annulments
-from projections.reports.groups import many
+from projections.reports.report import many
 from projections.table import INSTANT
 from replay.audit.query import (
     EVENT,

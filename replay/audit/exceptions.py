@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.reports.groups import many
+from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, row_of
 from replay.audit.query import (

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ledger.events import Recorded
 from projections.catalogue import annulments
-from projections.reports.groups import many
+from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.changes import CandidateRecord, Seen
 from replay.audit.events import marks
