@@ -21,11 +21,10 @@ from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.tables import TABLES
-from replay.everyone import Everyone
 from replay.outputs import PICTURE, Output, Unknown, compute, receipt_of_events, rows_of, write
 from replay.receipts import Receipt, ReceiptProblem
 from replay.row_diff import MOST, compare_lines, compare_rows, shortened
-from replay.snapshot import recorded_at
+from replay.snapshot import Snapshot, recorded_at
 
 _POSITION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 HERE = "by the ledger"
@@ -43,13 +42,13 @@ class Checked(NamedTuple):
     """The ledger's events of rows that differ, where a row is about one candidate."""
 
 
-def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Checked:
+def check(snapshot: Snapshot, path: Path, receipt: Receipt, program: str) -> Checked:
     """Compute again what a file's receipt says, and compare both with it.
 
     Raises ReceiptProblem for a receipt of something this program does not know, OSError for a file
     that cannot be read.
     """
-    ledger = everyone.ledger
+    ledger = snapshot.ledger
     head = ledger.head()
     if receipt.position > head.position:
         return Checked(
@@ -60,10 +59,10 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
             [],
         )
     if receipt.of == "events":
-        return events_checked(everyone, path, receipt, program)
+        return events_checked(snapshot, path, receipt, program)
     try:
         output = compute(
-            everyone, receipt.of, receipt.name, receipt.moment, receipt.parameters,
+            snapshot.at(receipt.moment), receipt.of, receipt.name, receipt.parameters,
             form=receipt.form, basis=receipt.basis, program=receipt.program,
         )  # fmt: skip
     except Unknown as problem:
@@ -75,7 +74,7 @@ def check(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Che
         else:
             found = rows_checked(file, output, receipt)
     # After the rows, so that those which are made while they are read are made once.
-    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, output.settled)]
+    differs = [*known_as_said(snapshot, receipt), *told_otherwise(receipt, output.settled)]
     events = islice(of_rows(ledger, receipt, found.rows), MOST)
     return Checked(
         [*differs, *shortened(found.sentences)],
@@ -99,9 +98,9 @@ class Compared(NamedTuple):
 SAME = Compared([], [], [])
 
 
-def known_as_said(everyone: Everyone, receipt: Receipt) -> list[str]:
+def known_as_said(snapshot: Snapshot, receipt: Receipt) -> list[str]:
     """Compare what a receipt says of its known_at with its position and its basis."""
-    ledger, known_at = everyone.ledger, receipt.known_at
+    ledger, known_at = snapshot.ledger, receipt.known_at
     if receipt.position == 0 or known_at is None:
         return []
     found = []
@@ -218,11 +217,11 @@ def same_bytes(one: BinaryIO, other: BinaryIO) -> bool:
             return True
 
 
-def events_checked(everyone: Everyone, path: Path, receipt: Receipt, program: str) -> Checked:
+def events_checked(snapshot: Snapshot, path: Path, receipt: Receipt, program: str) -> Checked:
     """Compare an export of events, line by line, with the ledger's."""
-    after, ledger = receipt.parameters.after or 0, everyone.ledger
+    after, ledger = receipt.parameters.after or 0, snapshot.ledger
     again = receipt_of_events(ledger, after, receipt.position, program=program)
-    differs = [*known_as_said(everyone, receipt), *told_otherwise(receipt, again)]
+    differs = [*known_as_said(snapshot, receipt), *told_otherwise(receipt, again)]
     found: list[str] = []
     with path.open("rb") as file:
         position = after

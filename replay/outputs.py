@@ -14,12 +14,10 @@ from ledger.ledger import Ledger
 from projections.catalogue import catalogue_of
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
-from projections.standing import Moment
 from projections.table import Period
 from projections.tables import TABLES
 from replay.audit.query import Conditions, Query
 from replay.audit.registry import QUERIES, query_named
-from replay.everyone import Everyone
 from replay.formats.chart import draw
 from replay.formats.csv import read_csv, write_csv
 from replay.formats.html import read_page, receipt_of_page, write_page, write_picture_page
@@ -96,32 +94,31 @@ class Unknown(Exception):
 
 
 def compute(
-    everyone: Everyone,
+    snapshot: Snapshot,
     of: Literal["report", "table", "audit"],
     name: str,
-    moment: Moment,
     parameters: Parameters,
     *,
-    form: Form,
-    basis: Basis,
-    program: str,
+    form: Form = "jsonl",
+    basis: Basis = "restated",
+    program: str = "",
 ) -> Output:
-    """Compute a report, a table or an audit at a moment; raises Unknown.
+    """Compute a report, a table or an audit at a snapshot; raises Unknown.
 
-    The same moment and parameters give the same rows, whatever was recorded since.
+    The same moment and parameters give the same rows, whatever was recorded since. Of an audit, no
+    row is made before it is read.
     """
+    asked = parameters.audit or Conditions()
     if of == "audit":
-        return audited(
-            Snapshot(everyone.ledger, moment), name, parameters.audit or Conditions(),
-            form=form, basis=basis, program=program,
-        )  # fmt: skip
-    if name not in (REPORTS if of == "report" else TABLES):
+        parameters, table = Parameters(audit=asked), _found(snapshot, name, asked)
+    elif name not in (REPORTS if of == "report" else TABLES):
         raise Unknown(f"there is no {of} {name!r}")
-    snapshot = everyone.at(moment)
-    if of == "report":
+    elif of == "report":
         table = REPORTS[name].make(Inputs(snapshot, parameters.period, parameters.exam))
     else:
         table = snapshot.table(name, exam=parameters.exam)
+    made = not isinstance(table, Rows)
+    ledger, moment = snapshot.ledger, snapshot.moment
     return Output(
         table,
         Receipt(
@@ -129,63 +126,31 @@ def compute(
             name=name,
             form=form,
             basis=basis,
-            ledger=id_of(everyone.ledger),
+            ledger=id_of(ledger),
             position=moment.position,
-            event=event_at(everyone.ledger, moment.position),
-            as_of=moment.as_of,
+            event=event_at(ledger, moment.position),
+            as_of=moment.as_of if made else None,
             known_at=moment.known_at,
             parameters=parameters,
             policies=policies_of(snapshot.catalogue, moment.position),
             program=program,
             columns=columns_of(table),
-            rows=table.num_rows,
-            sha256=digest_of(table),
+            rows=table.num_rows if made else 0,
+            sha256=digest_of(table) if made else "",
         ),
     )
 
 
-def audited(
-    snapshot: Snapshot,
-    name: str,
-    conditions: Conditions,
-    *,
-    form: Form,
-    basis: Basis,
-    program: str,
-) -> Output:
-    """Ask an audit query of all that is known at a snapshot; raises Unknown.
-
-    No row is made before it is read.
-    """
+def _found(snapshot: Snapshot, name: str, asked: Conditions) -> Rows:
+    """Return what an audit query finds."""
     if name not in QUERIES:
         raise Unknown(f"there is no audit {name!r}")
     query = query_named(name)
-    if more := sorted(conditions.said - {*query.takes}):
+    if more := sorted(asked.said - {*query.takes}):
         raise Unknown(f"audit {name} has no condition {', '.join(more)}")
-    if query.needs is not None and query.needs not in conditions.said:
+    if query.needs is not None and query.needs not in asked.said:
         raise Unknown(f"audit {name} needs the condition {query.needs}")
-    ledger, position = snapshot.ledger, snapshot.position
-    rows = Rows(query.schema, lambda: query.make(snapshot, conditions), query.tally)
-    return Output(
-        rows,
-        Receipt(
-            of="audit",
-            name=name,
-            form=form,
-            basis=basis,
-            ledger=id_of(ledger),
-            position=position,
-            event=event_at(ledger, position),
-            as_of=None,
-            known_at=snapshot.moment.known_at,
-            parameters=Parameters(audit=conditions),
-            policies=policies_of(snapshot.catalogue, position),
-            program=program,
-            columns=columns_of(rows),
-            rows=0,
-            sha256="",
-        ),
-    )
+    return Rows(query.schema, lambda: query.make(snapshot, asked), query.tally)
 
 
 def id_of(ledger: Ledger) -> str:

@@ -10,10 +10,10 @@ from ledger.events import Recorded
 from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.checking import event_line, key_of
-from replay.everyone import Everyone
 from replay.outputs import Output, compute, rows_of, write
 from replay.receipts import Receipt
 from replay.row_diff import Row, compare_rows, shortened
+from replay.snapshot import Snapshot
 
 _SAT = ("Exam", "Beta", "Result", "Cert")
 """A certification that lapses begins a new series, and so decides what is a retake."""
@@ -36,14 +36,14 @@ class Restated(NamedTuple):
     events: list[str]
 
 
-def restated(everyone: Everyone, before: Output) -> Restated:
+def restated(snapshot: Snapshot, before: Output) -> Restated:
     """Compare an output with the same one on the latest knowledge."""
-    head = everyone.ledger.head()
+    head = snapshot.ledger.head()
     receipt = before.settled
     moment = Moment(receipt.as_of or 0, head.recorded_at, head.position)
     after = compute(
-        everyone, "table" if receipt.of == "events" else receipt.of, receipt.name, moment,
-        receipt.parameters, form="jsonl", basis="restated", program=receipt.program,
+        snapshot.at(moment), "table" if receipt.of == "events" else receipt.of, receipt.name,
+        receipt.parameters, program=receipt.program,
     )  # fmt: skip
     if after.settled.sha256 == receipt.sha256:
         return Restated([], [])
@@ -51,7 +51,7 @@ def restated(everyone: Everyone, before: Output) -> Restated:
         rows_in(after), rows_in(before), key_of(before),
         here="restated", there="as it was", most=None,
     )  # fmt: skip
-    events = [event_line(row) for row in since(everyone.ledger, receipt, head.position, found.rows)]
+    events = [event_line(row) for row in since(snapshot.ledger, receipt, head.position, found.rows)]
     return Restated(shortened(found.sentences), shortened(events))
 
 

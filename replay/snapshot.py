@@ -256,12 +256,10 @@ class Snapshot:
 
     def _output(self, of: str, name: str, basis: Basis, program: str, **parameters: Any) -> Output:
         output: Output = _many("compute")(
-            self._read.everyone,
+            self,
             of,
             name,
-            self.moment,
             _many("Parameters")(**parameters),
-            form="jsonl",
             basis=basis,
             program=program,
         )

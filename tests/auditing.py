@@ -17,8 +17,8 @@ from ledger.ledger import Appended, Ledger
 from projections.standing import Moment
 from replay.audit.query import Conditions
 from replay.audit.registry import query_named
-from replay.outputs import Output, audited
-from replay.receipts import Form
+from replay.outputs import Output, compute
+from replay.receipts import Form, Parameters
 from replay.snapshot import Known, Snapshot, snapshot_at
 
 PROGRAM = "attempt-ledger 0, as tested"
@@ -50,8 +50,9 @@ def output(
     """Ask a query, with what it cannot do without."""
     said = ASKED.get(name, {}) | said
     given = {key: at(value) if key in INSTANTS else value for key, value in said.items()}
-    return audited(
-        Snapshot(ledger, moment(ledger, known_at)), name, Conditions(**given),
+    return compute(
+        Snapshot(ledger, moment(ledger, known_at)), "audit", name,
+        Parameters(audit=Conditions(**given)),
         form=form, basis="restated" if known_at is None else "known-at", program=PROGRAM,
     )  # fmt: skip
 

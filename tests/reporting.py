@@ -32,9 +32,8 @@ from ledger.ledger import Appended, Ledger
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from projections.table import Period
-from replay.everyone import Everyone
 from replay.outputs import Inputs
-from replay.snapshot import HEAD, Known, snapshot_at
+from replay.snapshot import HEAD, Engine, Known, Snapshot, snapshot_at
 
 MARCH = ("2021-03-01", "2021-04-01")
 
@@ -96,9 +95,10 @@ def tell(ledger: Ledger, lines: Sequence[Line], before: Sequence[Line] = ()) -> 
     assert {type(outcome) for outcome in outcomes} == {Appended}
 
 
-def everyone(ledger: Ledger) -> Everyone:
-    """Ask about everybody, with compiled code that all tests share."""
-    return Everyone(ledger, cache=CACHE, snapshot=False)
+def snapshot(ledger: Ledger) -> Snapshot:
+    """Ask about everybody at the head, with compiled code that all tests share."""
+    engine = Engine(CACHE, keep_columns=False)
+    return snapshot_at(ledger, NOW, now=NOW, engine=engine)
 
 
 def known(when: When | None) -> Known:
@@ -112,7 +112,7 @@ def moment(ledger: Ledger, as_of: When, known_at: When | None = None) -> Moment:
 
 
 def inputs(
-    asked: Everyone,
+    asked: Snapshot,
     as_of: When = MARCH[1],
     known_at: When | None = None,
     period: tuple[When | None, When | None] = MARCH,
@@ -120,8 +120,7 @@ def inputs(
 ) -> Inputs:
     """Return the inputs of a report."""
     start, end = (None if bound is None else at(bound) for bound in period)
-    snapshot = asked.at(moment(asked.ledger, as_of, known_at))
-    return Inputs(snapshot, Period(start, end), exam)
+    return Inputs(asked.at(moment(asked.ledger, as_of, known_at)), Period(start, end), exam)
 
 
 def made(name: str, given: Inputs) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from auditing import PROGRAM, output, rows
 from openpyxl import load_workbook
-from reporting import STORY, everyone, tell, written
+from reporting import STORY, snapshot, tell, written
 from story import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
@@ -54,7 +54,7 @@ def put(made: Output, path: Path) -> Path:
 
 def checked(ledger: Ledger, path: Path) -> Checked:
     """Check a file in the way of a process that has only the ledger and the file."""
-    return check(everyone(ledger), path, find_receipt(path), PROGRAM)
+    return check(snapshot(ledger), path, find_receipt(path), PROGRAM)
 
 
 def by(name: str) -> dict[str, Any]:
@@ -178,9 +178,9 @@ def test_another_question_than_was_asked_is_found(ledger: Ledger, tmp_path: Path
 def test_restated_an_audit_names_what_was_recorded_since(ledger: Ledger) -> None:
     """What is listed anew, what is told otherwise, and through which events."""
     made = output(ledger, "events", "csv", types=("ExamFailed",), candidate="C-1")
-    assert restated(everyone(ledger), made).differs == []
+    assert restated(snapshot(ledger), made).differs == []
     tell(ledger, LATER, before=STORY)
-    found = restated(everyone(ledger), made)
+    found = restated(snapshot(ledger), made)
     assert any("missing as it was" in sentence for sentence in found.differs)
     assert {line.split()[1] for line in found.events} == {
         "EventAnnulled", "ExamAttempted", "ExamFailed",

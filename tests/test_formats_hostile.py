@@ -19,7 +19,7 @@ from crowd import CACHE
 from doorstep import Doorstep
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, sync_playwright
-from reporting import CATALOGUE, MARCH, everyone, inputs, written
+from reporting import CATALOGUE, MARCH, inputs, snapshot, written
 from selectolax.lexbor import LexborHTMLParser
 from story import exam, failed, requested
 
@@ -108,9 +108,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 def hostile(ledger: Ledger, name: str, form: str, exam: str = HOSTILE[0]) -> Output:
     """Make a report in which every text is dangerous, that of its heading too."""
-    asked = inputs(everyone(ledger))
+    asked = inputs(snapshot(ledger))
     output = compute(
-        everyone(ledger), "report", name, asked.moment, Parameters(),
+        asked.snapshot, "report", name, Parameters(),
         form=form, basis="restated", program=f"attempt-ledger {HOSTILE[0]}",
     )  # fmt: skip
     receipt = output.receipt.model_copy(update={"parameters": Parameters(exam=exam)})

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from openpyxl import load_workbook
-from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, everyone, inputs, tell, written
+from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, inputs, snapshot, tell, written
 from story import attempted, failed, policy
 
 from ledger.ledger import Ledger
@@ -40,10 +40,10 @@ def made(
     of: Any = "report",
 ) -> Output:
     """Compute an output of March."""
-    asked = inputs(everyone(ledger), known_at=MARCH[1] if basis == "as-published" else None)
+    asked = inputs(snapshot(ledger), known_at=MARCH[1] if basis == "as-published" else None)
     parameters = Parameters(start=asked.period.start, end=asked.period.end)
     return compute(
-        everyone(ledger), of, name, asked.moment, parameters,
+        asked.snapshot, of, name, parameters,
         form=form, basis=basis, program=PROGRAM,
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def put(output: Output, path: Path) -> Path:
 
 def checked(ledger: Ledger, path: Path) -> Checked:
     """Check a file in the way of a process that has only the ledger and the file."""
-    return check(everyone(ledger), path, find_receipt(path), PROGRAM)
+    return check(snapshot(ledger), path, find_receipt(path), PROGRAM)
 
 
 @pytest.fixture
@@ -304,7 +304,7 @@ def test_another_version_of_the_program_is_said_and_is_no_difference(
 ) -> None:
     """As long as the rows come out the same."""
     path = put(made(ledger), tmp_path / "out.csv")
-    found = check(everyone(ledger), path, find_receipt(path), "attempt-ledger 2")
+    found = check(snapshot(ledger), path, find_receipt(path), "attempt-ledger 2")
     assert found[:2] == ([], [f"made by {PROGRAM}; checked by attempt-ledger 2"])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reporting import IN_APRIL, MARCH, STORY, everyone, inputs, made, tell, written
+from reporting import IN_APRIL, MARCH, STORY, inputs, made, snapshot, tell, written
 from story import annulled, failed, result
 
 from projections.reports.registry import REPORTS
@@ -17,7 +17,7 @@ from replay.restating import restated
 
 def reports(ledger: Any, known_at: str | None) -> dict[str, list[dict[str, Any]]]:
     """Return every report of March."""
-    asked = everyone(ledger)
+    asked = snapshot(ledger)
     return {name: made(name, inputs(asked, known_at=known_at)) for name in REPORTS}
 
 
@@ -71,10 +71,10 @@ def test_one_late_fact_shows_in_the_reports_that_it_bears_on(
 
 def published(ledger: Any, name: str) -> Any:
     """Compute a report of March as it was published."""
-    asked = inputs(everyone(ledger), known_at=MARCH[1])
+    asked = inputs(snapshot(ledger), known_at=MARCH[1])
     parameters = Parameters(start=asked.period.start, end=asked.period.end)
     return compute(
-        everyone(ledger), "report", name, asked.moment, parameters,
+        asked.snapshot, "report", name, parameters,
         form="csv", basis="as-published", program="a program 1",
     )  # fmt: skip
 
@@ -82,7 +82,7 @@ def published(ledger: Any, name: str) -> Any:
 def test_the_events_that_changed_a_published_report_are_named(tmp_path: Path) -> None:
     """C-2's result and C-4's correction; what only exceptions or April are about is not."""
     with written(tmp_path / "a.ledger") as ledger:
-        found = restated(everyone(ledger), published(ledger, "volumes"))
+        found = restated(snapshot(ledger), published(ledger, "volumes"))
         assert len(found.differs) == 1
         assert "exam AZ-104, sitting first" in found.differs[0]
         assert "passed is 0 as it was, 2 restated" in found.differs[0]
@@ -98,4 +98,4 @@ def test_the_events_that_changed_a_published_report_are_named(tmp_path: Path) ->
 def test_a_report_that_nothing_changed_names_no_event(tmp_path: Path) -> None:
     """Certifications of March were all known in March."""
     with written(tmp_path / "a.ledger") as ledger:
-        assert restated(everyone(ledger), published(ledger, "expiring")) == ([], [])
+        assert restated(snapshot(ledger), published(ledger, "expiring")) == ([], [])

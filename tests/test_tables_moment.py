@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 from crowd import CACHE, NOW, facts, ledger_of
-from reporting import CATALOGUE, everyone, inputs, written
+from reporting import CATALOGUE, inputs, snapshot, written
 from story import earned, expired, failed, passed, policy, renewed, requested
 from told import at, rows_of
 
@@ -23,10 +23,9 @@ from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from projections.table import Period
 from projections.tables import TABLES
-from replay.everyone import Everyone
 from replay.formats.json import write_jsonl
 from replay.outputs import Inputs
-from replay.snapshot import Known, Snapshot, snapshot_at
+from replay.snapshot import Engine, Known, Snapshot, snapshot_at
 from retake_policies import shipped
 
 EVENTS = facts()
@@ -38,13 +37,13 @@ MOMENTS = [
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshot]:
     """Ask about everybody of the example."""
     with ledger_of(tmp_path_factory.mktemp("crowd") / "a.ledger", EVENTS) as ledger:
-        yield Everyone(ledger, cache=CACHE, snapshot=False)
+        yield snapshot(ledger)
 
 
-def given(asked: Everyone, as_of: str, known: int) -> Inputs:
+def given(asked: Snapshot, as_of: str, known: int) -> Inputs:
     """Return the inputs at a moment."""
     moment = snapshot_at(asked.ledger, at(as_of), Known(position=known), now=NOW).moment
     return Inputs(asked.at(moment), Period())
@@ -52,14 +51,14 @@ def given(asked: Everyone, as_of: str, known: int) -> Inputs:
 
 def standings(ledger: Ledger, moment: Moment) -> Iterator[Any]:
     """Yield each standing by the interpreted fold."""
-    snapshot = Snapshot(ledger, moment)
+    asked = Snapshot(ledger, moment)
     for candidate in ledger.candidates(moment.position):
-        yield from snapshot.standings(candidate)
+        yield from asked.standings(candidate)
 
 
 @pytest.mark.parametrize(("as_of", "known"), MOMENTS)
 def test_sittings_are_those_that_each_candidate_is_told(
-    asked: Everyone, as_of: str, known: int
+    asked: Snapshot, as_of: str, known: int
 ) -> None:
     """Start, delivery, outcome and when it came, in the order of the answer."""
     made = given(asked, as_of, known)
@@ -76,22 +75,22 @@ def test_sittings_are_those_that_each_candidate_is_told(
 
 
 def test_an_ordinal_is_the_one_a_candidate_was_told_when_the_sitting_began(
-    asked: Everyone,
+    asked: Snapshot,
 ) -> None:
     """By the policy in force at its start: a later version makes no first sitting a retake."""
     made = given(asked, "2023-07-01", len(EVENTS))
-    snapshot = Snapshot(asked.ledger, made.snapshot.moment)
+    now = Snapshot(asked.ledger, made.snapshot.moment)
     names = ("candidate", "exam", "registration_id", "started_at", "ordinal")
     rows = list(rows_of(made.snapshot.table("sittings").select(list(names))))
     for candidate, exam, registration, start, ordinal in rows:
-        then = snapshot.at(Moment(start, None, snapshot.position)).standing(candidate, exam)
+        then = now.at(Moment(start, None, now.position)).standing(candidate, exam)
         told = {sitting.registration_id: sitting.ordinal for sitting in then.sittings}
         assert told[registration] == ordinal, (candidate, exam, registration)
     assert {ordinal for *_, ordinal in rows} > {None, 1, 2, 3}
 
 
 @pytest.mark.parametrize(("as_of", "known"), MOMENTS)
-def test_the_blocked_are_those_who_are_told_so(asked: Everyone, as_of: str, known: int) -> None:
+def test_the_blocked_are_those_who_are_told_so(asked: Snapshot, as_of: str, known: int) -> None:
     """Counted by exam and first reason."""
     made = given(asked, as_of, known)
     counted = Counter(
@@ -104,7 +103,7 @@ def test_the_blocked_are_those_who_are_told_so(asked: Everyone, as_of: str, know
 
 
 @pytest.mark.parametrize(("as_of", "known"), MOMENTS)
-def test_exceptions_are_what_the_desk_says_of_them(asked: Everyone, as_of: str, known: int) -> None:
+def test_exceptions_are_what_the_desk_says_of_them(asked: Snapshot, as_of: str, known: int) -> None:
     """A grant that was used or has run out was granted all the same."""
     made = given(asked, as_of, known)
     catalogue: Catalogue = catalogue_of(asked.ledger.catalogue())
@@ -125,7 +124,7 @@ def test_exceptions_are_what_the_desk_says_of_them(asked: Everyone, as_of: str, 
     assert list(rows) == sorted(told, key=lambda row: row[:3])
 
 
-def test_a_wait_is_the_one_that_a_violation_is_measured_by(asked: Everyone) -> None:
+def test_a_wait_is_the_one_that_a_violation_is_measured_by(asked: Snapshot) -> None:
     """Who sat while waiting might have sat from when the wait ended."""
     made = given(asked, "2023-07-01", len(EVENTS))
     broken = made.snapshot.table("violations").filter(
@@ -154,7 +153,7 @@ def test_a_sittings_wait_is_by_the_policy_in_force_at_its_start(tmp_path: Path) 
         failed("AZ-104", on="2021-06-10T09:00Z", reg="R-6", who="C-3"),
     )
     with written(tmp_path / "a.ledger", told) as ledger:
-        made = inputs(everyone(ledger), "2021-07-01", period=(None, None))
+        made = inputs(snapshot(ledger), "2021-07-01", period=(None, None))
         waits = [
             wait for (wait,) in rows_of(made.snapshot.table("sittings").select(["wait_until"]))
         ]
@@ -173,7 +172,7 @@ def test_a_certification_ends_as_its_last_facts_say(tmp_path: Path) -> None:
         earned("b", on="2021-07-01", expires="2021-12-31", who="C-2"),
     )
     with written(tmp_path / "a.ledger", told) as ledger:
-        made = inputs(everyone(ledger), "2021-08-01", period=(None, None))
+        made = inputs(snapshot(ledger), "2021-08-01", period=(None, None))
         end = at("2023-01-01")
         assert list(rows_of(made.snapshot.table("certifications"))) == [
             ("C-1", "a", at("2021-01-01"), at("2021-06-01"), 1, end, None, end),
@@ -186,11 +185,11 @@ def test_a_certification_ends_as_its_last_facts_say(tmp_path: Path) -> None:
 def test_columns_extended_after_the_first_question_give_the_same(tmp_path: Path) -> None:
     """A snapshot with a delta, and none at all, are one."""
     with ledger_of(tmp_path / "a.ledger", EVENTS[:500]) as ledger:
-        kept = Everyone(ledger, cache=CACHE)
-        kept.columns(ledger.head().position)
+        engine = Engine(CACHE)
+        _ = snapshot_at(ledger, NOW, now=NOW, engine=engine).columns
         ledger.append(EVENTS[500:], keep_recorded_at=True)
-        plain = Everyone(ledger, cache=CACHE, snapshot=False)
-        again = Everyone(ledger, cache=CACHE)
+        plain = snapshot(ledger)
+        again = snapshot_at(ledger, NOW, now=NOW, engine=engine)
         for name in TABLES:
             one, other = (given(each, "2023-07-01", len(EVENTS)) for each in (plain, again))
             assert one.snapshot.table(name) == other.snapshot.table(name), name
@@ -198,11 +197,11 @@ def test_columns_extended_after_the_first_question_give_the_same(tmp_path: Path)
 
 @pytest.mark.parametrize("known", [0, 40, 333, 600])
 def test_what_is_known_at_a_position_is_what_a_ledger_that_ends_there_says(
-    asked: Everyone, tmp_path: Path, known: int
+    asked: Snapshot, tmp_path: Path, known: int
 ) -> None:
     """Nothing recorded after it shines through, in any table and any report."""
     with ledger_of(tmp_path / "then.ledger", EVENTS[:known]) as ledger:
-        ended = Everyone(ledger, cache=CACHE, snapshot=False)
+        ended = snapshot(ledger)
         for as_of in ("2021-10-25", "2023-07-01"):
             then, now = (given(each, as_of, known) for each in (ended, asked))
             for name in TABLES:
@@ -220,7 +219,7 @@ def test_no_personal_field_is_in_any_table(tmp_path: Path) -> None:
         requested("AZ-104", on="2021-03-02", reg="R-1", **personal),
     )
     with written(tmp_path / "a.ledger", told) as ledger:
-        made = inputs(everyone(ledger))
+        made = inputs(snapshot(ledger))
         for name in TABLES:
             text = io.StringIO()
             write_jsonl(made.snapshot.table(name), text)
@@ -230,7 +229,7 @@ def test_no_personal_field_is_in_any_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_tables_key_tells_its_rows_apart(asked: Everyone, name: str) -> None:
+def test_a_tables_key_tells_its_rows_apart(asked: Snapshot, name: str) -> None:
     """A check names rows by it."""
     table = given(asked, "2023-07-01", len(EVENTS)).snapshot.table(name)
     keys = list(rows_of(table.select(list(TABLES[name].key))))

@@ -34,7 +34,8 @@ from attempt_ledger.cli.values import instant, known
 from ledger.ledger import Ledger
 from replay.audit.query import Conditions, Query
 from replay.audit.registry import QUERIES, query_named
-from replay.outputs import audited
+from replay.outputs import compute
+from replay.receipts import Parameters
 from replay.snapshot import Engine, Progress, Snapshot
 
 
@@ -172,8 +173,9 @@ def answer(
         moment = moment_of(ledger, now, wanted, now)
         check_known(ledger, asked)
         with looking_through(moment.position, output) as progress:
-            found = audited(
-                Snapshot(ledger, moment, Engine(progress=progress)), name, asked,
+            found = compute(
+                Snapshot(ledger, moment, Engine(progress=progress)), "audit", name,
+                Parameters(audit=asked),
                 form=form,  # type: ignore[arg-type]
                 basis="restated" if known_at is None else "known-at",
                 program=program_of(form),  # type: ignore[arg-type]

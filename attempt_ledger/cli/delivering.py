@@ -10,20 +10,23 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
 from attempt_ledger.cli.output import PROGRAM, bytes_to, say
 from attempt_ledger.cli.problems import CallProblem
-
-if TYPE_CHECKING:
-    from ledger.ledger import Ledger
-    from projections.standing import Moment
-    from replay.outputs import Output
-    from replay.receipts import Form, Receipt
-    from replay.snapshot import Known
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from projections.standing import Moment
+from replay.formats import CannotWrite
+from replay.formats.chart import drawn_by
+from replay.formats.text import heading
+from replay.outputs import INSIDE, Output, beside, write
+from replay.receipts import Form, Receipt
+from replay.snapshot import Known, snapshot_at
 
 ReceiptFile = Annotated[
     Path | None,
@@ -39,12 +42,9 @@ _BINARY = frozenset({"parquet", "xlsx"})
 
 def program_of(form: Form) -> str:
     """Name this program and, where there is a picture in a form, what draws it, with versions."""
-    from importlib.metadata import version
 
     named = f"{PROGRAM} {version(PROGRAM)}"
     if form == "html" or form.startswith("picture."):
-        from replay.formats.chart import drawn_by
-
         return f"{named}, {drawn_by()}"
     return named
 
@@ -62,8 +62,6 @@ def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) 
 
 def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
     """Write an output where it was asked for, its receipt inside or beside it."""
-    from replay.formats import CannotWrite
-    from replay.outputs import INSIDE, write
 
     inside = output.receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
@@ -85,14 +83,12 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
 
 def say_receipt(receipt: Receipt) -> None:
     """Tell a receipt in one sentence, where nothing else carries it."""
-    from replay.formats.text import heading
 
     say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
 
 
 def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
     """Return where a receipt goes, None for nowhere but inside."""
-    from replay.outputs import beside
 
     if asked is not None:
         return asked
@@ -127,8 +123,6 @@ def settle(file: BinaryIO) -> None:
 
 def deliver_picture(output: Output, path: Path) -> None:
     """Draw a report into a file, its receipt beside it; raises OSError."""
-    from replay.formats import CannotWrite
-    from replay.outputs import beside, write
 
     form = f"picture.{path.suffix.lower().lstrip('.')}"
     update: dict[str, str] = {"form": form, "program": program_of(form)}  # type: ignore[arg-type]
@@ -167,8 +161,6 @@ def check_picture(path: Path | None) -> None:
 
 def moment_of(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:
     """Resolve the two axes; refuse a known_at at which the ledger knew nothing."""
-    from ledger.instants import format_instant
-    from replay.snapshot import snapshot_at
 
     moment = snapshot_at(ledger, as_of, known, now=now).moment
     if moment.position == 0 and ledger.head().position > 0:

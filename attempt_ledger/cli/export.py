@@ -22,7 +22,7 @@ from attempt_ledger.cli.delivering import (
     program_of,
     receipt_place,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
+from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, engine_of
 from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -30,6 +30,7 @@ from attempt_ledger.cli.values import instant, known
 from ledger.cloudevents import to_cloudevent
 from replay.outputs import compute, receipt_of_lines
 from replay.receipts import Parameters
+from replay.snapshot import Snapshot
 
 
 class Exported(StrEnum):
@@ -124,12 +125,11 @@ def export(
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)
-    with everybody(call, no_snapshot=no_snapshot) as everyone:
+    with engine_of(call, no_snapshot=no_snapshot) as (ledger, engine):
         made = compute(
-            everyone,
+            Snapshot(ledger, moment_of(ledger, at, wanted, now), engine),
             "table",
             table.value,
-            moment_of(everyone.ledger, at, wanted, now),
             Parameters(exam=exam),
             form=form,  # type: ignore[arg-type]
             basis="restated" if known_at is None else "known-at",

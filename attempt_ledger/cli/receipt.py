@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.delivering import program_of
-from attempt_ledger.cli.everybody import everybody
+from attempt_ledger.cli.everybody import engine_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import note, put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from ledger.problems import printable
-
-if TYPE_CHECKING:
-    from replay.everyone import Everyone
-    from replay.outputs import Output
-    from replay.receipts import Receipt
-
+from replay.checking import check as check_output
+from replay.formats.text import heading
+from replay.outputs import Output, find_receipt
+from replay.receipts import Receipt, ReceiptProblem
+from replay.restating import restated as compare_with_now
+from replay.snapshot import Snapshot, snapshot_at
 
 File = Annotated[
     Path,
@@ -68,13 +69,11 @@ def check(
     differs, and standard error says what.
     """
     receipt = receipt_of(file)
-    with everybody(call_of(context), no_snapshot=True) as everyone:
-        from replay.checking import check as checked
-        from replay.formats.text import heading
-        from replay.receipts import ReceiptProblem
+    with engine_of(call_of(context), no_snapshot=True) as (ledger, engine):
+        snapshot = snapshot_at(ledger, 0, now=clock.now(), engine=engine)
 
         try:
-            found = checked(everyone, file, receipt, program_of(receipt.form))
+            found = check_output(snapshot, file, receipt, program_of(receipt.form))
         except ReceiptProblem as problem:
             raise CallProblem(str(problem)) from None
         for sentence in found.notes:
@@ -90,15 +89,13 @@ def check(
         digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
         put(f"{printable(f'{file}: the same. {heading(receipt)}: {digest}')}\n")
         if restated and found.output is not None:
-            return since(everyone, found.output)
+            return since(snapshot, found.output)
     return DONE
 
 
-def since(everyone: Everyone, output: Output) -> int:
+def since(snapshot: Snapshot, output: Output) -> int:
     """Return what has become of an output on the latest knowledge; gives the exit code."""
-    from replay.restating import restated as compared
-
-    found = compared(everyone, output)
+    found = compare_with_now(snapshot, output)
     if not found.differs:
         put("Restated with what is known now it is the same.\n")
         return DONE
@@ -112,9 +109,6 @@ def since(everyone: Everyone, output: Output) -> int:
 
 def receipt_of(file: Path) -> Receipt:
     """Find the receipt of a file; raises CallProblem."""
-    from replay.outputs import find_receipt
-    from replay.receipts import ReceiptProblem
-
     try:
         return find_receipt(file)
     except ReceiptProblem as problem:

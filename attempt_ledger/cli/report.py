@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,18 +21,16 @@ from attempt_ledger.cli.delivering import (
     moment_of,
     program_of,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, everybody
+from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, engine_of
 from attempt_ledger.cli.options import KnownAt, Output, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
-
-if TYPE_CHECKING:
-    from projections.reports.report import Report
-    from replay.everyone import Everyone
-    from replay.receipts import Basis, Parameters
-    from replay.snapshot import Known
-
+from projections.reports.registry import REPORTS
+from projections.reports.report import Report
+from replay.outputs import compute
+from replay.receipts import Basis, Parameters
+from replay.snapshot import HEAD, Known, Snapshot
 
 LIST = "list"
 
@@ -119,13 +117,11 @@ def report(
     basis, wanted = basis_of(
         known_at, as_published, restated, end=asked.end, as_of=None if as_of is None else at
     )
-    with everybody(call_of(context), no_snapshot=no_snapshot) as everyone:
-        from replay.outputs import compute
-
-        moment = moment_of(everyone.ledger, at, wanted, now)
-        check_exam(everyone, exam, moment.position)
+    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+        snapshot = Snapshot(ledger, moment_of(ledger, at, wanted, now), engine)
+        check_exam(snapshot, exam)
         made = compute(
-            everyone, "report", name, moment, asked,
+            snapshot, "report", name, asked,
             form=form, basis=basis, program=program_of(form),  # type: ignore[arg-type]
         )  # fmt: skip
         if chart is not None:
@@ -136,8 +132,6 @@ def report(
 
 def listed() -> int:
     """Name every report."""
-    from projections.reports.registry import REPORTS
-
     for each in REPORTS.values():
         put(f"{each.name:12} {each.title}. {each.says}\n")
     return DONE
@@ -145,8 +139,6 @@ def listed() -> int:
 
 def report_named(name: str) -> Report:
     """Find a report; raises CallProblem, which names one of a like name."""
-    from projections.reports.registry import REPORTS
-
     if name in REPORTS:
         return REPORTS[name]
     like = get_close_matches(name.lower(), REPORTS, n=1)
@@ -158,8 +150,6 @@ def parameters_of(
     report: Report, start: str | None, end: str | None, exam: str | None
 ) -> Parameters:
     """Read what a report is about; raises CallProblem for what it cannot be about."""
-    from replay.receipts import Parameters
-
     if not report.about and (start is not None or end is not None):
         raise CallProblem(
             f"{report.name} is about one moment: give --as-of instead of --from and --to"
@@ -191,8 +181,6 @@ def basis_of(
     as_of: int | None,
 ) -> tuple[Basis, Known]:
     """Read which knowledge is meant; raises CallProblem for two at once."""
-    from replay.snapshot import HEAD, Known
-
     if (known_at is not None) + as_published + restated > 1:
         raise CallProblem("--known-at, --as-published and --restated exclude each other: give one")
     if as_published:
@@ -205,10 +193,10 @@ def basis_of(
     return "restated", HEAD
 
 
-def check_exam(everyone: Everyone, exam: str | None, position: int) -> None:
-    """Refuse an exam that nothing known at a position names."""
+def check_exam(snapshot: Snapshot, exam: str | None) -> None:
+    """Refuse an exam that nothing known at a snapshot names."""
     if exam is None:
         return
-    columns = everyone.columns(position)
-    if exam not in everyone.catalogue(columns, position).exams:
+    _ = snapshot.columns  # so that the catalogue holds the exams that facts alone name, too
+    if exam not in snapshot.catalogue.exams:
         raise CallProblem(f"nothing is known of an exam {exam!r}")
