@@ -60,7 +60,7 @@ def figures(options: Options) -> Iterator[Figure]:
 
 def _asked(options: Options, path: Path, views: Path) -> Iterator[Figure]:
     from replay.population import Scope
-    from replay.read_model.timetable import standings_as_of
+    from replay.read_model.store import standings_as_of
 
     def replayed() -> int:
         return population(path).num_rows

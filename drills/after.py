@@ -20,7 +20,8 @@ from ledger.problems import LedgerProblem
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, renew_key
 from ledger.tlog.verify import verify
-from replay.read_model.follow import Options, keeper
+from replay.read_model.build import Options
+from replay.read_model.follow import keeper
 from replay.read_model.rebuild import rebuild
 
 _MOST_TOLD = 10

@@ -27,9 +27,8 @@ from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
 from projections.tables import KEPT
 from replay.columns.cache import ColumnCache
-from replay.read_model.compare import Difference
-from replay.read_model.follow import Options
-from replay.read_model.rebuild import rebuild
+from replay.read_model.build import Options
+from replay.read_model.rebuild import Difference, rebuild
 from replay.read_model.store import ReadModel
 from replay.snapshot import Engine
 

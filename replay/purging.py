@@ -15,8 +15,8 @@ from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from replay.columns.cache import folder_of, remove_columns
 from replay.read_model.build import draft_of, remove
-from replay.read_model.lock import BeingKept, keeping
-from replay.read_model.store import OtherReadModel, ReadModel, looked_at
+from replay.read_model.state import BeingKept, Other, is_there, keeping
+from replay.read_model.store import ReadModel
 
 
 class Purged(NamedTuple):
@@ -30,7 +30,7 @@ class Purged(NamedTuple):
 
 
 def purge(ledger: Ledger, views: Path) -> Purged:
-    """Remove the column cache beside a ledger, and a file of views; both are made anew.
+    """Remove the column cache beside a ledger, and the read model; both are made anew.
 
     Whoever is reading them goes on with what was open. Never fails: what stays is told.
     """
@@ -55,16 +55,16 @@ def purge(ledger: Ledger, views: Path) -> Purged:
 
 
 def _remove_views(path: Path) -> bool:
-    """Remove a file of views, what SQLite keeps beside it, and drafts of it; True if there were.
+    """Remove a read model, what SQLite keeps beside it, and drafts of it; True if there were.
 
     Raises BeingKept if a process follows it, with the file emptied of all that is not in its
-    tables; LedgerProblem for what is no file of views, which is left.
+    tables; LedgerProblem for what is no read model, which is left.
     """
     drafts = (draft_of(path), Path(f"{path}.check"))
     if not any(each.exists() for each in (path, *drafts)):
         return False
-    with suppress(OtherReadModel):  # of another release, and ours
-        looked_at(path)
+    with suppress(Other):  # of another release, and ours
+        is_there(path)
     try:
         with keeping(path):
             for each in (path, *drafts):

@@ -20,9 +20,11 @@ from projections.fold.facts import NEVER
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from replay.compiled import kernels_in
-from replay.read_model.compare import differences, reading
+from replay.read_model.build import Options
 from replay.read_model.fold import Folder, Rows
-from replay.read_model.follow import Options, keeper
+from replay.read_model.follow import keeper
+from replay.read_model.rebuild import differences
+from replay.read_model.store import reading
 from replay.tables.batch import USUAL, Late
 
 KERNELS = kernels_in(CACHE)

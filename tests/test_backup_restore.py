@@ -615,7 +615,7 @@ def test_read_model_that_are_left_of_another_ledger_are_built_anew(door: Doorste
     shutil.copy("other.views", "new.views")
     answer = door.call("restore", "b", "new")
     assert answer.code == 0
-    assert "the views in" in answer.err
+    assert "the read model at" in answer.err
     assert "of another ledger" in answer.err
     door.done(*NEW, "rebuild", "--check")
 

@@ -14,7 +14,7 @@ from crowd import CACHE
 from doorstep import Doorstep
 from erasing import files_in, holding, keys_in
 
-from replay.read_model.lock import keeping
+from replay.read_model.state import keeping
 
 NAME, EMAIL = "Robinetta", "robinetta@example.org"
 ASK = (
@@ -260,7 +260,7 @@ def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
     door.write("attempts.ledger.views", "dear diary")
     said = door.refused("forget", "C-1", "--reason", "ticket")
     assert "C-1 was erased" in said
-    assert "attempts.ledger.views is no file of views: it was left as it is" in said
+    assert "attempts.ledger.views is no read model: it was left as it is" in said
     assert Path("attempts.ledger.views").read_text() == "dear diary"
 
 

@@ -15,13 +15,13 @@ from crowd import CACHE, HISTORY, compiled_quietly
 from doorstep import Doorstep
 from read_models import table
 
-from attempt_ledger.cli import viewing
+from attempt_ledger.cli import read_model
 
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     """Stand before a ledger of the example, with compiled code at hand."""
-    monkeypatch.setattr(viewing, "cache_folder", lambda *_: compiled_quietly())
+    monkeypatch.setattr(read_model, "cache_folder", lambda *_: compiled_quietly())
     door = Doorstep(tmp_path, monkeypatch).at("2026-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", str(HISTORY), "--keep-recorded-at")
@@ -71,8 +71,8 @@ def test_many_differences_are_counted(door: Doorstep) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("rebuild", "--check"), "there are no views at"),
-        (("project", "--views", "attempts.ledger"), "is no file of views: it was left as it is"),
+        (("rebuild", "--check"), "no read model at"),
+        (("project", "--views", "attempts.ledger"), "is no read model: it was left as it is"),
         (("project", "--views", "no/such/folder"), "no/such/folder.lock cannot be written"),
         (("--ledger", "sqlite:///none.ledger", "project"), "there is no ledger at none.ledger"),
     ],

@@ -19,7 +19,7 @@ from doorstep import Doorstep
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
-from attempt_ledger.cli import everybody, viewing
+from attempt_ledger.cli import everybody, read_model
 from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
 from attempt_ledger.doctor.findings import CODES, State, size, span
@@ -154,7 +154,7 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def compiled(patch: pytest.MonkeyPatch) -> None:
     """Have compiled code at hand."""
-    patch.setattr(viewing, "cache_folder", lambda *_: compiled_quietly())
+    patch.setattr(read_model, "cache_folder", lambda *_: compiled_quietly())
     patch.setattr(everybody, "cache_folder", lambda *_: compiled_quietly())
 
 

@@ -815,7 +815,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.Monkey
     path = door.folder / "attempts.ledger.views"
     assert door.wrong("explore") == f"there is no read model at {path}: `project` makes it"
     door.write("attempts.ledger.views", "notes")
-    assert "is no file of views: it was left as it is" in door.wrong("explore")
+    assert "is no read model: it was left as it is" in door.wrong("explore")
     path.unlink()
     with closing(sqlite3.connect(path)) as other:
         other.execute(f"PRAGMA application_id = {0x41745677}")

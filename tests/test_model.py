@@ -51,7 +51,8 @@ from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import check_proof, open_checkpoint
 from projections.standing import Moment
 from replay.everyone import Everyone
-from replay.read_model.follow import Options, keeper
+from replay.read_model.build import Options
+from replay.read_model.follow import keeper
 from replay.read_model.rebuild import check
 from replay.snapshot import Snapshot
 

@@ -20,7 +20,7 @@ from ledger.store import batches
 from projections.tables import VERSION
 from replay.read_model import build, follow
 from replay.read_model.follow import keeper
-from replay.read_model.lock import BeingKept
+from replay.read_model.state import BeingKept
 from replay.read_model.store import ReadModel
 
 EVENTS = facts()
@@ -270,10 +270,10 @@ def test_another_file_is_left_as_it_is(ledger: Ledger, tmp_path: Path, content: 
     """Whatever is named by mistake: a text, a database, the ledger itself."""
     path = tmp_path / "mine.txt"
     path.write_bytes(content)
-    with pytest.raises(LedgerProblem, match="is no file of views: it was left as it is"):
+    with pytest.raises(LedgerProblem, match="is no read model: it was left as it is"):
         project(ledger, path)
     assert path.read_bytes() == content
-    with pytest.raises(LedgerProblem, match="is no file of views"):
+    with pytest.raises(LedgerProblem, match="is no read model"):
         project(ledger, ledger.path)
 
 

@@ -19,8 +19,8 @@ from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from replay.read_model import build
 from replay.read_model.follow import keeper
-from replay.read_model.lock import BeingKept
 from replay.read_model.rebuild import Compared, check, rebuild
+from replay.read_model.state import BeingKept
 
 EVENTS = facts()
 HEAD = len(EVENTS)
@@ -91,7 +91,7 @@ def test_without_live_views_there_is_nothing_to_compare_with(
 ) -> None:
     """A check says so; a rebuild builds them."""
     path = tmp_path / "none.views"
-    with pytest.raises(LedgerProblem, match=r"there are no views at .*none\.views"):
+    with pytest.raises(LedgerProblem, match=r"no read model at .*none\.views"):
         check(ledger, path, options(), print)
     assert rebuild(ledger, path, options(), print) is None
     assert table(path, "position")[0]["position"] == HEAD
@@ -125,7 +125,7 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from replay.compiled import kernels_in
 from replay.read_model import build
-from replay.read_model.follow import Options
+from replay.read_model.build import Options
 from replay.read_model.rebuild import rebuild
 build.PIECE = 60
 pieces = int(sys.argv[4])
@@ -207,7 +207,8 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from replay.compiled import kernels_in
-from replay.read_model.follow import Options, keeper
+from replay.read_model.build import Options
+from replay.read_model.follow import keeper
 kernels = kernels_in(Path(sys.argv[3]))
 room = int(sys.argv[4])
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:

@@ -44,7 +44,7 @@ from projections.standing import Moment, standing_of
 from projections.tables import KEPT, OPEN
 from replay.everyone import Everyone
 from replay.read_model.schema import readable_select
-from replay.read_model.timetable import standings_as_of
+from replay.read_model.store import standings_as_of
 
 DAY = 86_400_000_000
 HOUR = DAY // 24

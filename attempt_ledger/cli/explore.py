@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+import webbrowser
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +18,8 @@ from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
+from attempt_ledger.explore.connection import connected
+from replay.read_model.state import Other, is_there
 
 
 @command(
@@ -66,7 +70,7 @@ def explore(
         )
     _look(path)
 
-    from attempt_ledger.explore.serving import explorer, serve
+    from attempt_ledger.explore.serving import explorer, serve  # with Datasette, an extra
 
     datasette = explorer(path, clock.now)
     with _listening(host, port) as listening:
@@ -82,12 +86,9 @@ def explore(
 
 def _look(path: Path) -> None:
     """Check that a finished read model of this release is there."""
-    from attempt_ledger.explore.connection import connected
-    from replay.read_model.store import OtherReadModel, looked_at
-
     try:
-        there = looked_at(path)
-    except OtherReadModel as other:
+        there = is_there(path)
+    except Other as other:
         raise CallProblem(f"{path} is {other}: `project` builds it anew") from None
     if not there:
         raise CallProblem(f"there is no read model at {path}: `project` makes it")
@@ -109,8 +110,5 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _show(url: str) -> None:
-    import threading
-    import webbrowser
-
     # Some browsers are programs that end only when they are closed.
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""`project`: keep the views up to the ledger."""
+"""`project`: keep the read model up to the ledger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.read_model import ReadModelFile, options, read_model_of
+from replay.read_model.follow import keeper
 
 
 @command(
@@ -29,22 +30,20 @@ def project(
     ] = False,
     views: ReadModelFile = None,
 ) -> int:
-    """Bring the views up to the ledger.
+    """Bring the read model up to the ledger.
 
-    They are an SQLite file of their own, which may be deleted at any time: sittings, standings (a
+    It is an SQLite file of its own, which may be deleted at any time: sittings, standings (a
     timeline: everybody as of any date), corrections, problems, exceptions, certifications, exams,
-    policies, and the position that they stand for. They tell the latest knowledge; what was known
-    at another time is `replay`'s to answer. docs/tables.md says what is in them.
+    policies, every event without its data, and the position that they stand for. Its tables have
+    the latest knowledge; `export --table` computes them at any other time. docs/tables.md describes
+    them.
 
-    When the catalogue or a policy changes, the exams it bears on are marked stale (a column of
-    exams) until their rows are folded again. One process at a time keeps a file: a second one says
-    so and stops. ReadModel of another schema or ledger are built anew.
+    When the catalogue or a policy changes, the exams it bears on are listed as stale (the table
+    stale) until their rows are folded again. One process at a time keeps a read model: a second one
+    stops with a message. One of another schema or ledger is built anew.
     """
     call = call_of(context)
-    call.check()  # before anything dear is imported: a wrong call is told so at once
-
-    from replay.read_model.follow import keeper
-
+    call.check()
     path = read_model_of(call, views)
     with call.open() as ledger, keeper(ledger, path, options()) as kept:
         kept.catch_up()

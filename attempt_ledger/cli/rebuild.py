@@ -1,8 +1,8 @@
-"""`rebuild`: the views folded from nothing and held against those that are there."""
+"""`rebuild`: the read model folded from nothing and compared with the one that is there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,7 @@ from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.read_model import ReadModelFile, options, read_model_of
-
-if TYPE_CHECKING:
-    from replay.read_model.compare import Difference
+from replay.read_model import rebuild as build
 
 LISTED = 100
 
@@ -30,34 +28,30 @@ def rebuild(
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Compare only: the views stay as they are, and may be followed."
+            "--check", help="Compare only: the read model stays as it is, and may be followed."
         ),
     ] = False,
     views: ReadModelFile = None,
 ) -> int:
-    """Build the views anew, compare them, and swap them in.
+    """Build the read model anew, compare it, and swap it in.
 
     Each row that differs is written to standard output, the first hundred of them; then the exit
-    code is 1. They are compared at the position where the views are, put in their place in one
-    transaction, and brought up to the ledger. Killed on the way, it goes on from there when called
-    again.
+    code is 1. The new one is compared where the live one is, put in its place in one transaction,
+    and brought up to the ledger. Killed on the way, it goes on from there when called again.
     """
     call = call_of(context)
     call.check()
 
-    from replay.read_model.rebuild import check as check_only
-    from replay.read_model.rebuild import rebuild as rebuild_them
-
     path, listed = read_model_of(call, views), 0
 
-    def tell(difference: Difference) -> None:
+    def tell(difference: build.Difference) -> None:
         nonlocal listed
         listed += 1
         if listed <= LISTED:
             put(f"{difference}\n")
 
     with call.open() as ledger:
-        found = (check_only if check else rebuild_them)(ledger, path, options(), tell)
+        found = (build.check if check else build.rebuild)(ledger, path, options(), tell)
     if found is None:
         say(f"{path} is built, from nothing")
         return DONE

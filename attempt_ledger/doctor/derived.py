@@ -9,7 +9,7 @@ from attempt_ledger.doctor.surroundings import may_write
 from attempt_ledger.places import cache_folder
 from ledger.own_folder import NotOurs
 from replay.columns.cache import ColumnCache, Damaged, folder_of
-from replay.read_model.state import state_of
+from replay.read_model.store import state_of
 from replay.snapshot import Engine
 
 

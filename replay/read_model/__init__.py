@@ -1,1 +1,1 @@
-"""Keeping the views: facts folded into their tables, followed as they come, and built anew."""
+"""The tables kept at the head, in SQLite: built anew, followed as events come, compared."""

@@ -1,6 +1,6 @@
-"""All views from nothing, in bounded memory, into a file beside: it can go on where it was killed.
+"""A read model from nothing, in bounded memory, into a file beside: it goes on where it was killed.
 
-Facts are split by candidate into pieces while they are read, as for the snapshot; each piece is
+Facts are split by candidate into pieces while they are read, as for the column cache; each piece is
 folded and goes in with a note that it is done, in one transaction.
 """
 
@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
@@ -23,24 +24,35 @@ from ledger.ledger import Ledger
 from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem, StoreFull
 from ledger.store.file import storage_problems
-from ledger.store.scans import DESCRIBED
+from ledger.store.scans import DESCRIBED, RECORDED
 from projections.tables import FACTS, KEPT
+from replay.columns.build import bounds_of, read_ahead, spread
 from replay.compiled import Kernels
 from replay.read_model.fold import Folder, Rows
-from replay.read_model.pieces import cuts, lay_aside
 from replay.read_model.schema import INDEXES
-from replay.read_model.store import OtherReadModel, ReadModel, looked_at, reading_uri, stand_at
+from replay.read_model.state import Other, is_there, reading_uri, stand_at
+from replay.read_model.store import ReadModel
 from replay.tables.batch import Late
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
+_SAMPLES_A_PIECE = 256
 _PIECES = re.compile(r"[0-9]+\.arrows")
 # Further behind than this, all is built anew: reading everything once is cheaper.
 _FAR = 100_000
 _FAR_SHARE = 0.2
 
-Progress = Callable[[int], None]
-"""Told how many more facts have been read, or folded: each is counted twice."""
+Bar: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows how much of so many is done: called with what and how many, it opens a context that is
+called with how many more."""
+
+
+class Options(NamedTuple):
+    """How compiled code is got, and how a person hears what is done."""
+
+    kernels: Callable[[], Kernels]
+    say: Callable[[str], None] = lambda sentence: None
+    bar: Bar = lambda what, total: nullcontext(lambda more: None)
 
 
 class Plan(NamedTuple):
@@ -53,6 +65,11 @@ class Plan(NamedTuple):
     done: int
     """How many pieces are in; then one more for `facts`, and another when it is complete."""
 
+    @property
+    def pieces(self) -> int:
+        """How many there are."""
+        return len(self.bounds) + 1
+
 
 def far_behind(position: int, head: int) -> bool:
     """Return whether it is cheaper to build anew than to take up what is missing."""
@@ -60,77 +77,61 @@ def far_behind(position: int, head: int) -> bool:
 
 
 def draft_of(path: Path) -> Path:
-    """Name the file beside in which views are built."""
+    """Name the file beside in which a read model is built."""
     return Path(f"{path}.rebuild")
 
 
-def build(
-    ledger: Ledger,
-    draft: Path,
-    position: int,
-    kernels: Callable[[], Kernels],
-    late: Late,
-    *,
-    say: Callable[[str], None],
-    progress: Callable[[int], Any],
-) -> None:
-    """Fold everything up to a position into views at `draft`, complete and at rest.
+def build(ledger: Ledger, draft: Path, position: int, options: Options, late: Late) -> None:
+    """Fold everything up to a position into a read model at `draft`, complete and at rest.
 
-    `progress` is called with the number of facts to count, and gives a context that yields a
-    Progress. Goes on with a draft that was left by a kill, which may be of an earlier position: the
-    caller brings it up to date. Raises LedgerProblem; what is done by then stays for the next time.
+    Goes on with a draft that was left by a kill, which may be of an earlier position: the caller
+    brings it up to date. Raises LedgerProblem; what is done by then stays for the next time.
     """
     id = ledger.about("ledger") or ""
     plan = _begun(draft, id, late, position)
     if plan is None:
         plan = _begin(ledger, draft, Plan(id, position, late, (), 0))
     elif plan.done:
-        say(
-            f"going on with {draft}: {min(plan.done, len(plan.bounds) + 1)} of "
-            f"{len(plan.bounds) + 1} pieces are done"
-        )
-    pieces = len(plan.bounds) + 1
-    if plan.done <= pieces + 1:
-        folder = Folder(kernels(), late)
+        done = min(plan.done, plan.pieces)
+        options.say(f"going on with {draft}: {done} of {plan.pieces} pieces are done")
+    if plan.done <= plan.pieces + 1:
+        folder = Folder(options.kernels(), late)
         folder.learn(ledger.catalogue(0, plan.position))
-        if plan.done < pieces:
-            _fill(ledger, draft, plan, folder, progress)
-        if plan.done <= pieces:
+        if plan.done < plan.pieces:
+            _fill(ledger, draft, plan, folder, options)
+        if plan.done <= plan.pieces:
             _describe(ledger, draft, plan)
         _finish(ledger, draft, plan, folder)
 
 
 def finished(draft: Path) -> None:
-    """Take the note of how it was built out of a draft: then it is a file of model."""
+    """Take the note of how it was built out of a draft: then it is a read model."""
     with ReadModel(draft, wal=False) as model, model.writing():
         model.db.execute("DROP TABLE IF EXISTS _plan")
+
+
+def remove(path: Path) -> None:
+    """Delete a read model and what lies beside it by our names; never through a link."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    remove_folder(_pieces_of(path), _PIECES)
 
 
 def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
     """Read the plan of a draft that may be gone on with; None, and no draft, for any other."""
     try:
-        if looked_at(draft):
+        if is_there(draft):
             with ReadModel(draft, wal=False) as model:
                 if model.has("_plan"):
-                    (row,) = model.select("SELECT * FROM _plan")
-                    plan = Plan(
-                        row[0], row[1], Late(row[2], row[3]), tuple(json.loads(row[4])), row[5]
-                    )
-                    fits = (plan.ledger, plan.late) == (ledger, late)
-                    behind = far_behind(plan.position, position)
-                    if fits and plan.position <= position and not behind:
+                    ((id, upto, some, very, bounds, done),) = model.select("SELECT * FROM _plan")
+                    plan = Plan(id, upto, Late(some, very), tuple(json.loads(bounds)), done)
+                    fits = (id, plan.late) == (ledger, late)
+                    if fits and upto <= position and not far_behind(upto, position):
                         return plan
-    except (OtherReadModel, LedgerProblem, ValueError):
+    except (Other, LedgerProblem, ValueError):
         pass  # a draft is ours by its name, whatever is in it
     remove(draft)
     return None
-
-
-def remove(path: Path) -> None:
-    """Delete a file of views and what SQLite keeps beside it."""
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    remove_folder(_pieces_of(path), _PIECES)
 
 
 def _pieces_of(draft: Path) -> Path:
@@ -139,8 +140,10 @@ def _pieces_of(draft: Path) -> Path:
 
 
 def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
+    """Make the tables, and cut everybody into pieces as evenly as a sample tells."""
     pieces = -(-plan.position // PIECE)
-    plan = plan._replace(bounds=cuts(ledger, plan.position, pieces))
+    sample = ledger.scans.sample(plan.position, pieces * _SAMPLES_A_PIECE)
+    plan = plan._replace(bounds=tuple(bounds_of(sample, pieces)))
     with ReadModel(draft, wal=False) as model:
         model.make_tables(stop_before=INDEXES)
         with model.writing():
@@ -155,31 +158,44 @@ def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
     return plan
 
 
-def _fill(
-    ledger: Ledger, draft: Path, plan: Plan, folder: Folder, progress: Callable[[int], Any]
-) -> None:
+def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Options) -> None:
     """Fold the pieces that are not in yet, the next one while one goes in."""
-    bounds = plan.bounds[plan.done :]
-    after = plan.bounds[plan.done - 1] if plan.done else None
     pieces = _pieces_of(draft)
     if not remove_folder(pieces, _PIECES):  # of one that was killed
         raise LedgerProblem(f"{pieces} holds what is not ours: it was left as it is; move it away")
     with (
-        progress(2 * plan.position) as told,
+        options.bar("building", 2 * plan.position) as told,
         storage_problems(pieces),
         ThreadPoolExecutor(1) as pool,
     ):
         pieces.mkdir(mode=0o700)
-        files = [pieces / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
-        lay_aside(ledger, plan.position, after, bounds, files, told)
+        files = [pieces / f"{piece}.arrows" for piece in range(plan.done, plan.pieces)]
+        _lay_aside(ledger, plan, files, told)
         ahead = pool.submit(_folded, files[0], folder, plan.position)
         for n, _ in enumerate(files):
             folded, count = ahead.result()
             if n + 1 < len(files):
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
-            _ingest(draft, folded, plan.done + n + 1)
+            with _bulk(draft, plan.done + n + 1) as cursor:
+                for table in KEPT:
+                    rows = folded.get(table.name)
+                    if rows is not None and rows.num_rows:
+                        cursor.adbc_ingest(table.name, rows, mode="append")
             told(count)
     remove_folder(pieces, _PIECES)
+
+
+def _lay_aside(ledger: Ledger, plan: Plan, files: list[Path], told: Callable[[int], None]) -> None:
+    """Write every fact to the file of its piece, as Arrow of RECORDED by position."""
+    facts = read_ahead(ledger.scans.recorded(plan.position))
+    if plan.done:
+        first = plan.bounds[plan.done - 1]
+        facts = (batch.filter(pc.greater_equal(batch["candidate"], first)) for batch in facts)
+    try:
+        spread(facts, plan.bounds[plan.done :], files, told, RECORDED)
+    except OSError as error:
+        reason = error.strerror or error
+        raise LedgerProblem(f"{files[0].parent} cannot be written: {reason}") from None
 
 
 def _folded(file: Path, folder: Folder, position: int) -> tuple[Rows, int]:
@@ -189,32 +205,22 @@ def _folded(file: Path, folder: Folder, position: int) -> tuple[Rows, int]:
     return folder.fold(facts, position), facts.num_rows
 
 
-def _ingest(draft: Path, folded: Rows, done: int) -> None:
-    """Put a piece's rows in, and the note that they are, in one transaction."""
-    with _bulk(draft) as cursor:
-        for table in KEPT:
-            rows = folded.get(table.name)
-            if rows is not None and rows.num_rows:
-                cursor.adbc_ingest(table.name, rows, mode="append")
-        cursor.execute("UPDATE _plan SET done = ?", (done,))
-
-
 def _describe(ledger: Ledger, draft: Path, plan: Plan) -> None:
-    """Fill `facts`, which is about every event by itself, in one transaction."""
+    """Fill `facts`, which is about every event by itself."""
     facts = ledger.scans.described(0, plan.position)
-    with _bulk(draft) as cursor:
+    with _bulk(draft, plan.pieces + 1) as cursor:
         reader = pa.RecordBatchReader.from_batches(DESCRIBED, facts)
         cursor.adbc_ingest(FACTS.name, reader, mode="append")
-        cursor.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 2,))
 
 
 @contextmanager
-def _bulk(path: Path) -> Iterator[Any]:
-    """Write in bulk: one transaction, rolled back if the body raises."""
+def _bulk(path: Path, done: int) -> Iterator[Any]:
+    """Write in bulk, and how much is done by then: one transaction, none if the body raises."""
     try:
         with dbapi.connect(reading_uri(path)) as connection:
             with connection.cursor() as cursor:
                 yield cursor
+                cursor.execute("UPDATE _plan SET done = ?", (done,))
             connection.commit()
     except Error as error:
         if "full" in str(error).lower():
@@ -231,4 +237,4 @@ def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
             model.set_position(stand_at(ledger, plan.position, plan.late))
         model.make_tables()
         with model.writing():
-            model.db.execute("UPDATE _plan SET done = ?", (len(plan.bounds) + 3,))
+            model.db.execute("UPDATE _plan SET done = ?", (plan.pieces + 2,))

@@ -1,107 +1,58 @@
-"""The file of views: opened, looked at, and changed one transaction at a time."""
+"""The read model's file, open: read, and changed one transaction at a time."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import Error
+from adbc_driver_sqlite import dbapi
 from sqlite_utils import Database
 
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
 from ledger.store.file import storage_problems
+from ledger.store.locks import PRIVATE
 from projections.table import Table
 from projections.tables import (
-    APPLICATION_ID,
     CORRECTIONS,
     FACTS,
     KEPT,
+    OPEN,
     POSITION,
     PROBLEMS,
     STALE,
-    VERSION,
+    STANDINGS,
 )
 from replay.read_model.schema import migrations
+from replay.read_model.state import (
+    Damaged,
+    Other,
+    Stand,
+    differs,
+    is_there,
+    reading_uri,
+)
 from replay.tables.batch import Late
 from replay.tables.registry import OF_CATALOGUE
 
 _BUSY_SECONDS = 60.0
-
-
-class Stand(NamedTuple):
-    """What a file of views says of itself: its one row of `position`."""
-
-    ledger: str
-    position: int
-    recorded_at: int | None
-    source: str | None
-    id: str | None
-    late: int
-    very_late: int
-
-
-def reading_uri(path: Path) -> str:
-    """Name a file of views to SQLite for reading alone.
-
-    Where it may be, it is opened to write: a reader that may not leaves SQLite's files beside it.
-    """
-    mode = "rw" if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK) else "ro"
-    return f"file:{quote(str(path.absolute()))}?mode={mode}"
-
-
-class OtherReadModel(Exception):
-    """A file of views that these cannot go on from; str() says in what it differs."""
-
-
-def looked_at(path: Path) -> bool:
-    """Return whether views of this version are at `path`: False if nothing is there.
-
-    Raises OtherReadModel for one of another version, and LedgerProblem for any other file, or a
-    link to one, which is never touched. Looks at the header alone.
-    """
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise LedgerProblem(
-                f"{path} is a link: it was left as it is; name the file itself with --views"
-            ) from None
-        raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
-    mark = int.from_bytes(header[68:72], "big")
-    if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
-        raise LedgerProblem(
-            f"{path} is no file of views: it was left as it is; name another with --views"
-        )
-    version = int.from_bytes(header[60:64], "big")
-    if version != VERSION:
-        raise OtherReadModel(f"of schema {version}, this release makes {VERSION}")
-    return True
-
-
-def _make(path: Path) -> None:
-    """Make an empty file that this account alone may open, if there is none; SQLite's follow it."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-class DamagedReadModel(LedgerProblem):
-    """A file of views that SQLite cannot read."""
+_BATCH_ROWS = 65_536
+SCHEMA = STANDINGS.schema
 
 
 class ReadModel:
-    """A file of views, open. Whoever writes must hold its lock (`replay.read_model.lock`)."""
+    """A read model, open. Whoever writes must hold its lock (`keeping`)."""
 
     def __init__(self, path: Path, *, wal: bool = True, read_only: bool = False) -> None:
         """Open the file, made if it is not there (its tables too) unless `read_only`.
@@ -111,10 +62,10 @@ class ReadModel:
         self.path = path
         with self._problems():
             if not read_only:
-                _make(path)
-            uri = f"file:{quote(str(path.absolute()))}?mode=rw"
+                with suppress(FileExistsError):  # SQLite's own files get the mode of this one
+                    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
             self.connection = sqlite3.connect(
-                uri,
+                f"file:{quote(str(path.absolute()))}?mode=rw",
                 uri=True,
                 timeout=_BUSY_SECONDS,
                 isolation_level=None,
@@ -136,10 +87,6 @@ class ReadModel:
 
     def __exit__(self, *_: object) -> None:
         """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
         self.connection.close()
 
     @contextmanager
@@ -149,7 +96,7 @@ class ReadModel:
             with storage_problems(self.path):
                 yield
         except NotALedger as problem:
-            raise DamagedReadModel(f"{self.path} is damaged: rebuild makes it anew") from problem
+            raise Damaged(f"{self.path} is damaged: rebuild makes it anew") from problem
 
     # -- the schema
 
@@ -176,7 +123,7 @@ class ReadModel:
         """Return whether SQLite can read all of it."""
         try:
             return self.select("PRAGMA quick_check(1)") == [("ok",)]
-        except DamagedReadModel:
+        except Damaged:
             return False
 
     def has(self, table: str) -> bool:
@@ -217,12 +164,12 @@ class ReadModel:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold one transaction: all that is written in it is there, or nothing is."""
+        """Open one transaction: all that is written in it is there, or nothing is."""
         with self._problems(), self.db.atomic():
             yield
 
     def set_position(self, stand: Stand) -> None:
-        """Say how far the tables are; in the transaction of the rows it stands for."""
+        """Write how far the tables are; in the transaction of the rows it stands for."""
         self.upsert(POSITION, [tuple(stand)])
 
     def replace_candidates(self, candidates: Iterable[str], tables: Mapping[str, pa.Table]) -> None:
@@ -312,30 +259,109 @@ def fact_of(row: Recorded) -> tuple[Any, ...]:
     return (row.position, row.recorded_at, row.occurred_at, *about, reason)
 
 
-def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
-    """Return what a file says of itself when it has come to a position."""
-    row = ledger.event(position)
-    last: tuple[Any, Any, Any] = (
-        (None, None, None) if row is None else (row.recorded_at, row.source, row.id)
-    )
-    return Stand(ledger.about("ledger") or "", position, *last, *late)
+class State(NamedTuple):
+    """What a read model is worth."""
+
+    position: int
+    """How far it is; 0 where it tells nothing."""
+    stale: frozenset[str]
+    """Exams whose rows are still to be folded again."""
+    other: str | None
+    """In what it differs from one of this ledger and release; then it is built anew."""
+    damaged: bool
+    """SQLite cannot read it."""
 
 
-def differs(stand: Stand | None, ledger: Ledger, late: Late | None = None) -> str | None:
-    """Say in what a file of views is not one to go on from; None if it is.
+def state_of(
+    ledger: Ledger, path: Path, late: Late | None = None, *, thorough: bool = True
+) -> State | None:
+    """Look at a read model; None if there is none. Raises LedgerProblem for any other file.
 
-    Without `late` nothing is said of its bounds.
+    Every page of it is read if `thorough`. Without `late` nothing is said of its bounds.
     """
-    if stand is None:
-        return "not finished"
-    if stand.ledger != ledger.about("ledger"):
-        return "of another ledger"
-    head = ledger.head().position
-    if stand.position > head:
-        return f"at position {stand.position}, which the ledger has not reached ({head})"
-    bounds = Late(stand.late, stand.very_late)
-    if stand != stand_at(ledger, stand.position, bounds):
-        return f"at a position {stand.position} that is another event now"
-    if late not in (None, bounds):
-        return "made with other bounds of lateness"
-    return None
+    nothing = State(0, frozenset(), None, False)
+    try:
+        if not is_there(path):
+            return None
+    except Other as problem:
+        return nothing._replace(other=str(problem))
+    try:
+        with ReadModel(path, wal=False, read_only=True) as model:
+            if thorough and not model.is_sound():
+                return nothing._replace(damaged=True)
+            stand = model.stand()
+            other = differs(stand, ledger, late)
+            if stand is None or other is not None:
+                return nothing._replace(other=other)
+            return State(stand.position, model.stale(), None, False)
+    except Damaged:
+        return nothing._replace(damaged=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Any]:
+    """Open a read model to read as Arrow, in one snapshot that begins with what is read first."""
+    try:
+        with dbapi.connect(reading_uri(path)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout = 60000").fetchall()
+            yield connection
+    except Error as error:
+        raise LedgerProblem(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+@contextmanager
+def in_batches(connection: Any) -> Iterator[Any]:
+    """Open a cursor whose rows come in batches."""
+    with connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _BATCH_ROWS})
+        yield cursor
+
+
+_READ = [name for name in SCHEMA.names if name != "eligible"]  # which the status says
+_SELECT = f"SELECT {', '.join(_READ)} FROM standings WHERE "
+
+
+def standings_as_of(
+    path: Path, as_of: int, *, exam: str | None = None, status: str | None = None, workers: int = 2
+) -> pa.Table:
+    """Return everybody's standing as of an instant, on the knowledge that a read model stands for.
+
+    A table of `projections.tables.STANDINGS`, in no order; `exam` and `status` leave out others.
+    Raises LedgerProblem when the file cannot be read.
+    """
+    named = {"exam": exam, "status": status}
+    given = {name: value for name, value in named.items() if value is not None}
+    also = "".join(f" AND {name} = ?" for name in given)
+    values = tuple(given.values())
+    if len(given) == len(named):  # few: one look into the index of waiting lists
+        some = f"valid_from <= ? AND valid_to > ?{also}"
+        return _read(path, some, (as_of, as_of, *values))
+    # Most of them have no end. Those are read in two parts, so that two threads share the work.
+    middle = _middle(path, as_of)
+    parts: list[tuple[str, tuple[Any, ...]]] = [
+        (f"valid_to = {OPEN} AND valid_from <= ?{also}", (middle, *values)),
+        (
+            f"valid_to = {OPEN} AND valid_from > ? AND valid_from <= ?{also}",
+            (middle, as_of, *values),
+        ),
+        (f"valid_to > ? AND valid_to < {OPEN} AND valid_from <= ?{also}", (as_of, as_of, *values)),
+    ]
+    with ThreadPoolExecutor(workers) as pool:
+        return pa.concat_tables(pool.map(lambda part: _read(path, *part), parts))
+
+
+def _middle(path: Path, as_of: int) -> int:
+    """Return an instant about which the stretches without end, begun by `as_of`, may be halved."""
+    with reading(path) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT min(valid_from) FROM standings WHERE valid_to = {OPEN}")
+        (first,) = cursor.fetchone()
+    return as_of if first is None else (first + as_of) // 2
+
+
+def _read(path: Path, where: str, parameters: tuple[int | str, ...]) -> pa.Table:
+    with reading(path) as connection, in_batches(connection) as cursor:
+        cursor.execute(_SELECT + where, parameters)
+        table = cursor.fetch_arrow_table()
+    eligible = pc.equal(table["status"].cast(pa.string()), "eligible")
+    return table.append_column("eligible", eligible).select(SCHEMA.names).cast(SCHEMA)
