@@ -23,7 +23,7 @@ from attempt_ledger.cli.main import app
 from drills.ground import sitting
 from ledger.events import ExceptionRequested, Fact
 from ledger.ledger import Appended, Ledger
-from ledger.store.sqlite import SQLiteWriting
+from ledger.store.sqlite_writing import SQLiteWriting
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal
 

@@ -96,7 +96,7 @@ class Appending:
         Optimistic: all at once, and one by one only from where that fails.
         """
         outcomes: list[Outcome] = []
-        plain = _plain(rows)
+        plain = self._plain(rows)
         if plain and max(map(_OCCURRED_AT, plain)) <= self._recorded_at + AHEAD:
             outcomes += self._insert(repeat(self._recorded_at), plain)
         for row in rows[len(outcomes) :]:
@@ -106,7 +106,7 @@ class Appending:
     def take_kept(self, rows: Sequence[Row | Refused], kept: Sequence[int | None]) -> list[Outcome]:
         """Append rows with the recorded_at each came with; stop after the first refused one."""
         outcomes: list[Outcome] = []
-        plain, stamps = _plain(rows), _given(kept)
+        plain, stamps = self._plain(rows), _given(kept)
         if plain and stamps and self._are_in_order(plain, stamps):
             outcomes += self._insert(iter(stamps), plain)
             if outcomes:
@@ -154,6 +154,18 @@ class Appending:
             )
         return problem
 
+    def _plain(self, rows: Sequence[Row | Refused]) -> Sequence[Row] | None:
+        """Return the rows as they are, or None if one is refused or needs a look before.
+
+        Asked of every batch: a few C loops, no step of Python for each row.
+        """
+        if Refused in set(map(type, rows)):
+            return None
+        plain = cast(Sequence[Row], rows)
+        if not self._writing.keeps_extensions and any(map(_EXTENSIONS, plain)):
+            return None
+        return plain if _PLAIN_TOPICS.issuperset(map(_TOPIC, plain)) else None
+
     def _insert(self, recorded_at: Iterator[int], rows: Sequence[Row]) -> Iterator[Appended]:
         first = self._writing.position + 1
         return map(Appended, range(first, first + self._writing.insert(recorded_at, rows)))
@@ -191,6 +203,8 @@ class Appending:
             return Duplicate(stored.position)
         if keep and (problem := self._out_of_order(row, kept)):
             return Refused(problem)
+        if row.extensions is not None and not self._writing.keeps_extensions:
+            return Refused(_NO_EXTENSIONS)
         assert recorded_at is not None
         if row.topic.startswith(_PERSONAL):
             encrypted = self._encrypt(row, keep=keep)
@@ -277,21 +291,15 @@ class Appending:
         return False
 
 
+_NO_EXTENSIONS = (
+    "it has extension attributes, which a ledger of this format cannot keep: "
+    "`attempt-ledger upgrade` brings it to the format that does"
+)
 _ANNULMENT = f"{EventAnnulled.type}:"
 _FORGOTTEN = f"{CandidateForgotten.type}:"
 _OCCURRED_AT: Callable[[Row], int] = itemgetter(Row._fields.index("occurred_at"))
+_EXTENSIONS: Callable[[Row], str | None] = itemgetter(Row._fields.index("extensions"))
 _TOPIC: Callable[[Row], str] = itemgetter(Row._fields.index("topic"))
-
-
-def _plain(rows: Sequence[Row | Refused]) -> Sequence[Row] | None:
-    """Return the rows as they are, or None if one is refused or needs a look before it is written.
-
-    Asked of every batch: a few C loops, no step of Python for each row.
-    """
-    if Refused in set(map(type, rows)):
-        return None
-    plain = cast(Sequence[Row], rows)
-    return plain if _PLAIN_TOPICS.issuperset(map(_TOPIC, plain)) else None
 
 
 def _given(kept: Sequence[int | None]) -> Sequence[int] | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from ledger.events import EVENTS, Fact, Recorded, Sealed, event_class, make_event
+from ledger.events import EVENTS, UNCLEAN, Fact, Recorded, Sealed, event_class, make_event
 from ledger.fields import read_object
 from ledger.instants import format_instant, parse_instant
 from ledger.models import UPCASTS, Upcasts
-from ledger.problems import MalformedFact
+from ledger.problems import MalformedFact, printable, shown
 
 MEMBERS = (
     "specversion",
@@ -28,10 +28,18 @@ MEMBERS = (
     "datacontenttype",
     "data",
 )
-"""Every member that is accepted; spec section 2 gives their order on the way out."""
+"""Every member that has a meaning here; spec section 2 gives their order on the way out.
+
+Others are extension attributes, kept and given back, if they are named as CloudEvents 1.0.2 says.
+"""
 
 _NEEDED = ("specversion", "type", "source", "id", "subject", "time")
 _KNOWN = frozenset(MEMBERS)
+_EXTENSION = re.compile(r"[a-z0-9]{1,64}", re.ASCII)
+_NO_EXTENSIONS = frozenset(("problem",))  # what a rejects file says of a line is no part of it
+_MOST_BYTES = 16_384
+_INTEGER = 1 << 31
+_OWN_SCHEMA = "urn:attempt-ledger:"
 _SCHEMA = re.compile(r"urn:attempt-ledger:([^:]+):(\d{1,9})", re.ASCII)
 
 
@@ -43,12 +51,7 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
     absent member. Raises MalformedFact, one sentence that names the member and what it should be.
     """
     envelope = read_object(line)
-    unknown = envelope.keys() - _KNOWN
-    if unknown:
-        raise MalformedFact(
-            f"{', '.join(sorted(unknown))} is no member of an event here: "
-            f"accepted are {', '.join(MEMBERS)}"
-        )
+    extensions = {name: envelope[name] for name in envelope.keys() - _KNOWN}
     for name in _NEEDED:
         value = envelope.get(name)
         if type(value) is not str or not value:
@@ -73,7 +76,10 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
         raise MalformedFact("data should be a JSON object")
 
     type_ = envelope["type"]
-    version = _version(type_, envelope.get("dataschema"))
+    schema = envelope.get("dataschema")
+    if isinstance(schema, str) and not schema.startswith(_OWN_SCHEMA):
+        schema, extensions["dataschema"] = None, schema  # somebody else's, of the same data
+    version = _version(type_, schema)
     event = make_event(type_, data, version, upcasts=upcasts)
     given = None if version in (None, event.version) else (f"{type_}:{version}", _compact(data))
     fact = Fact(
@@ -85,17 +91,49 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
         actor,
         _recorded(envelope.get("recordedtime")),
         given,
+        extensions_of(extensions) if extensions else None,
     )
     fact.check_envelope()
     return fact
+
+
+def extensions_of(attributes: Mapping[str, Any]) -> str | None:
+    """Write extension attributes as they are kept; None for none (``null`` is as good as absent).
+
+    Named and typed as CloudEvents 1.0.2 says: text without control characters, true or false, whole
+    numbers of 32 bits; at most 16,384 bytes in all. Raises MalformedFact.
+
+    >>> extensions_of({"traceparent": "00-4bf9", "hops": 3, "none": None})
+    '{"hops":3,"traceparent":"00-4bf9"}'
+    """
+    kept = {name: attributes[name] for name in sorted(attributes) if attributes[name] is not None}
+    for name, value in kept.items():
+        if _EXTENSION.fullmatch(name) is None or name in _NO_EXTENSIONS:
+            raise MalformedFact(
+                f"{printable(name)} is no member of an event here: accepted are "
+                f"{', '.join(MEMBERS)}, and extension attributes named by a-z and 0-9"
+            )
+        if not (
+            type(value) is bool
+            or (type(value) is int and -_INTEGER <= value < _INTEGER)
+            or (type(value) is str and not UNCLEAN.search(value))
+        ):
+            raise MalformedFact(
+                f"{name} is no extension attribute, which is text, true, false or a whole number "
+                f"of 32 bits, not {shown(value)}"
+            )
+    text = _compact(kept)
+    if len(text.encode()) > _MOST_BYTES:
+        raise MalformedFact(f"its extension attributes take up more than {_MOST_BYTES:,} bytes")
+    return text if kept else None
 
 
 def to_cloudevent(recorded: Recorded) -> str:
     """Write a recorded event as one line of CloudEvents JSON, without the line's end.
 
     Members in the order of spec section 2. `actor` is left out when there is none, `dataschema`
-    (just before `data`) when the schema version is 1. The data goes out as it is stored: personal
-    fields as ciphertext.
+    (just before `data`) when the schema version is 1; extension attributes come before both. The
+    data goes out as it is stored: personal fields as ciphertext.
     """
     return next(to_cloudevents((recorded,)))
 
@@ -105,13 +143,17 @@ def to_cloudevents(events: Iterable[Recorded]) -> Iterator[str]:
     parts: dict[str, tuple[str, str]] = {}
     known_at, known = None, ""
     for event in events:
-        position, recorded_at, time, topic, stream, source, id, actor, _, _, _, _, _, data = event
+        position, recorded_at, time, topic, stream, source, id, actor, _, _, _, _, _, data, more = (
+            event
+        )
         if topic not in parts:
             parts[topic] = _parts_of(topic)
         opening, schema = parts[topic]
         if recorded_at != known_at:  # one for all of a transaction
             known_at, known = recorded_at, format_instant(recorded_at)
         by = "" if actor is None else f',"actor":{quoted(actor)}'
+        if more is not None:
+            by = f"{by},{more[1:-1]}"
         yield (
             f'{opening}{quoted(source)},"id":{quoted(id)}'
             f',"subject":{quoted(stream[stream.index("/") + 1 :])}'

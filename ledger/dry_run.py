@@ -65,6 +65,7 @@ class _Rehearsed:
         self._ledger = ledger
         self.rows: list[Recorded] = []
         self.by_key: dict[tuple[str, str], Recorded] = {}
+        self.keeps_extensions = ledger.store.keeps_extensions
         self.position, self.recorded_at = ledger.base
         if ledger.rehearsed:
             self.position, self.recorded_at = ledger.rehearsed[-1][:2]

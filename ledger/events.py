@@ -69,8 +69,8 @@ __all__ = [
     "make_event",
 ]
 
-# What CloudEvents allows in no attribute: control characters. (Lone surrogates cannot be stored.)
-_UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What CloudEvents allows in no attribute: control characters. (No surrogate can be stored.)"""
 
 
 class Row(NamedTuple):
@@ -92,6 +92,7 @@ class Row(NamedTuple):
     until: int | None
     annuls: int | None
     data: str
+    extensions: str | None = None
 
 
 class Fact(NamedTuple):
@@ -108,6 +109,8 @@ class Fact(NamedTuple):
     """Only what `recordedtime` said on input, microseconds; kept only with keep_recorded_at."""
     given: tuple[str, str] | None = None
     """(topic, data) as they came in, of an older schema version: stored so, never rewritten."""
+    extensions: str | None = None
+    """Extension attributes as a JSON object: kept and given back, no part of its identity."""
 
     @property
     def stream(self) -> str:
@@ -119,7 +122,7 @@ class Fact(NamedTuple):
 
         A history that is moved in is taken `as_recorded`: what new facts may not hold is kept.
         """
-        source, id, subject, time, event, actor, _, given = self
+        source, id, subject, time, event, actor, _, given, extensions = self
         exam, key, flag, until = event.columns(subject)
         # All at once, since this runs once for each event: texts that are plain are sound.
         texts = f"{source}{id}{subject}{actor or ''}{exam or ''}{key or ''}"
@@ -142,7 +145,7 @@ class Fact(NamedTuple):
         stream = f"{event.stream_kind}/{subject}"
         # A plain tuple first: half the price of Row(…), and this runs once for each event.
         return Row._make(
-            (time, topic, stream, source, id, actor, exam, key, flag, until, None, data)
+            (time, topic, stream, source, id, actor, exam, key, flag, until, None, data, extensions)
         )
 
     def check_codes(self) -> None:
@@ -166,7 +169,7 @@ class Fact(NamedTuple):
         for name, value in named.items():
             if not value:
                 raise MalformedFact(f"{name} is empty: it should say something")
-            if not value.isprintable() and _UNCLEAN.search(value):
+            if not value.isprintable() and UNCLEAN.search(value):
                 raise MalformedFact(f"{name} {value!r} holds a control character or half of one")
         if not MIN_INSTANT <= self.time <= MAX_INSTANT:
             raise MalformedFact(f"time {self.time} lies outside the years 1 to 9999")
@@ -175,8 +178,9 @@ class Fact(NamedTuple):
 class Recorded(NamedTuple):
     """A fact as the ledger holds it: one row, read.
 
-    Instants are microseconds; `data` is JSON text as stored, personal fields sealed, of the schema
-    version that `topic` names. `exam`, `key`, `flag`, `until` hold the current version's meaning.
+    Instants are microseconds; `data` is JSON text as stored, personal fields encrypted, of the
+    schema version that `topic` names. `exam`, `key`, `flag`, `until` hold the current version's
+    meaning. `extensions` is a JSON object of what came with it besides, None for nothing.
     """
 
     position: int
@@ -193,6 +197,7 @@ class Recorded(NamedTuple):
     until: int | None
     annuls: int | None
     data: str
+    extensions: str | None = None
 
     @property
     def type(self) -> str:
@@ -258,4 +263,5 @@ class Recorded(NamedTuple):
             self.actor,
             self.recorded_at,
             None if self.topic in BY_TOPIC else (self.topic, self.data),
+            self.extensions,
         )

@@ -32,6 +32,8 @@ from ledger.store.scans import (
 class MemoryStore:
     """Rows in a list; a transaction is a copy of its end that is added when it commits."""
 
+    keeps_extensions = True
+
     def __init__(self, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.waiting = Waiting()
@@ -112,6 +114,9 @@ class MemoryStore:
     def check(self) -> None:
         pass
 
+    def upgrade(self) -> bool:
+        return False
+
     def scans(self) -> MemoryScans:
         return MemoryScans(self)
 
@@ -126,6 +131,8 @@ class MemoryStore:
 
 class MemoryWriting:
     """The rows and names as they will be."""
+
+    keeps_extensions = True
 
     def __init__(self, rows: list[Recorded], remembered: dict[str, str]) -> None:
         self.rows = rows

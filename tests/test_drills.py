@@ -85,7 +85,8 @@ def test_what_was_acknowledged_and_never_stored_is_lost(ledger: Path) -> None:
         ("UPDATE events SET recorded_at = recorded_at - 1 WHERE position > 9", 0, 0,
          "recorded_at falls at position 10"),
         ("DROP INDEX events_by_source_id; INSERT INTO events SELECT 41, recorded_at, occurred_at, "
-         "topic, stream, source, id, actor, exam, key, flag, until, annuls, data FROM events "
+         "topic, stream, source, id, actor, exam, key, flag, until, annuls, data, extensions "
+         "FROM events "
          "WHERE position = 7", 0, 1, "events_by_source_id"),
     ],
     ids=["a row gone", "a row moved", "a clock that falls", "a row twice"],

@@ -101,7 +101,7 @@ REFUSED = {
         line(data={**event()["data"], "seat": 7}),
         "ExamAttempted: data.seat is unknown (its fields are exam, registration_id",
     ),
-    "an unknown member": (line(seat=7), "seat is no member of an event here"),
+    "an unknown member": (line(Seat=7), "Seat is no member of an event here"),
     "a time in the future": (
         line(time="2021-06-01T00:05:00.000001Z"),
         "lies more than 5 minutes after its recording",

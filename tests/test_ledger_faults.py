@@ -57,7 +57,7 @@ def of_a_later_release(path: Path) -> None:
     with a_ledger(path.parent, "later") as ledger:
         later = ledger.path
     with closing(sqlite3.connect(later)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 9")
     with closing(sqlite3.connect(later)) as connection:  # as a file at rest: no log beside it
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     later.rename(path)
@@ -70,7 +70,7 @@ NOT_OPENED: list[tuple[Callable[[Path], None], type[LedgerProblem], str]] = [
     (nothing_in_it, NotALedger, "is not a ledger: it was left as it is"),
     (another_database, NotALedger, "is not a ledger: it was left as it is"),
     (cut_short, NotALedger, "is not a ledger: it was left as it is"),
-    (of_a_later_release, NewerSchema, "has schema 2, this release knows 1: open it with a later"),
+    (of_a_later_release, NewerSchema, "has schema 9, this release knows 2: open it with a later"),
 ]
 
 

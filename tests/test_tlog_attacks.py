@@ -85,7 +85,7 @@ SWAP: Final = (
 )
 PUT_IN: Final = (
     "INSERT INTO events SELECT {0}, recorded_at, occurred_at, topic, stream, source, id || '-new', "
-    "actor, exam, key, flag, until, annuls, data FROM events WHERE position = {1}"
+    "actor, exam, key, flag, until, annuls, data, extensions FROM events WHERE position = {1}"
 )
 
 

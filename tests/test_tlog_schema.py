@@ -87,7 +87,8 @@ def test_nothing_that_another_program_wrote_into_it_is_signed(door: Doorstep) ->
         (before,) = connection.execute(head).fetchone()
         connection.execute(
             f"INSERT INTO events SELECT {before + 1}, recorded_at, occurred_at, topic, stream, "
-            "source, 'another', actor, exam, key, flag, until, annuls, data FROM events "
+            "source, 'another', actor, exam, key, flag, until, annuls, data, extensions "
+            "FROM events "
             "WHERE topic = 'ExamFailed:1'"
         )
         (after,) = connection.execute(head).fetchone()

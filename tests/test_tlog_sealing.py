@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_facts import NINE, SetClock, facts
+from ledger_facts import NINE, SetClock, facts, sample
 from sealed_ledger import (
     NAME,
     append,
@@ -38,7 +39,7 @@ from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.problems import Inconsistent, LedgerProblem, LogProblem, SigningKeyProblem
 from ledger.store import integrity
-from ledger.store.integrity import COLUMNS
+from ledger.store.integrity import WIDTH
 from ledger.tlog import follower, leaf
 from ledger.tlog.checkpoint import log_paths, sealed_size
 from ledger.tlog.leaf import leaf_hash_or_none, leaf_record
@@ -79,8 +80,17 @@ def test_a_leaf_record_is_a_line_of_json_with_every_column() -> None:
         '"until":-5,"annuls":7,'
         f'"data_sha256":"{sha256(row.data.encode()).hexdigest()}"}}'
     )
-    assert ("v", *Recorded._fields[:-1], "data_sha256") == tuple(LEAF)
-    assert ", ".join(Recorded._fields) == COLUMNS
+    assert ("v", *Recorded._fields[:-2], "data_sha256") == tuple(LEAF)
+    assert len(Recorded._fields) == WIDTH
+
+
+def test_a_leaf_of_an_event_with_extension_attributes_is_of_version_two() -> None:
+    """It commits to their bytes too; one without stays of version one for ever."""
+    row = Recorded(1, NINE, *sample("ExamWentLive").row())
+    more = row._replace(extensions='{"traceparent":"00-4b"}')
+    one, two = (json.loads(leaf_record(each)) for each in (row, more))
+    digest = sha256(b'{"traceparent":"00-4b"}').hexdigest()
+    assert (one["v"], two) == (1, {**one, "v": 2, "extensions_sha256": digest})
 
 
 @given(facts(), st.sampled_from(Row._fields), st.none() | st.integers() | st.text())

@@ -38,7 +38,7 @@ CHUNK: Final = 200_000
 _TYPES: Final = dict(
     zip(
         Row._fields,
-        [pa.int64(), *[pa.string()] * 7, *[pa.int64()] * 3, pa.string()],
+        [pa.int64(), *[pa.string()] * 7, *[pa.int64()] * 3, pa.string(), pa.string()],
         strict=True,
     )
 )

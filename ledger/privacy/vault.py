@@ -129,7 +129,7 @@ class Keyring:
         for name in fields:
             associated = associated_data(subject, row.source, row.id, name)
             data[name] = encryptor.encrypt(associated, data[name])
-        return Row._make((*row[:-1], to_json(data).decode()))
+        return row._replace(data=to_json(data).decode())
 
     def _encryptor(self, subject: str) -> Encryptor | None:
         keys = self._made()

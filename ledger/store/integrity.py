@@ -18,13 +18,11 @@ MOST_FOUND = 20
 
 Values: TypeAlias = Sequence[Any]
 """The columns of a row as `ledger.events.Recorded` has them, of whatever type they are found."""
-# Not taken from there, so that a process that hashes is started quickly. Not through an index: what
-# is read is what the table holds.
-COLUMNS = (
-    "position, recorded_at, occurred_at, topic, stream, source, id, actor, exam, key, flag, until, "
-    "annuls, data"
-)
-_ROWS = f"SELECT {COLUMNS} FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
+# Not through an index: what is read is what the table holds. In a ledger of the first format, which
+# has no extensions, the last column is nowhere.
+_ROWS = "SELECT * FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
+WIDTH = 15
+"""So many columns a row has."""
 
 
 def read_rows(
@@ -37,7 +35,8 @@ def read_rows(
     """
     connection.text_factory = _text if raw else str
     try:
-        return connection.execute(_ROWS, (first, last)).fetchall()
+        rows = connection.execute(_ROWS, (first, last)).fetchall()
+        return [(*row, None) for row in rows] if rows and len(rows[0]) == WIDTH - 1 else rows
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", None) is not None:
             raise

@@ -64,6 +64,8 @@ class Writing(Protocol):
     position: int
     recorded_at: int
     """The last of each, (0, 0) in an empty ledger."""
+    keeps_extensions: bool
+    """Whether extension attributes can be kept; if not, no row that has them is inserted."""
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
         """Insert rows at the next positions; stop before the first whose key is in the ledger.
@@ -110,6 +112,10 @@ class Store(Protocol):
     """Whether `writing` is refused."""
     waiting: Waiting
     """How long to wait for others that write, and whom to tell."""
+
+    @property
+    def keeps_extensions(self) -> bool:
+        """Whether extension attributes of events can be kept."""
 
     def writing(self) -> AbstractContextManager[Writing]:
         """Open the one write transaction there can be; commit it at the end, durably.
@@ -178,6 +184,12 @@ class Store(Protocol):
 
     def check(self) -> None:
         """Raise Redefined if something else than a ledger is kept in the same place."""
+
+    def upgrade(self) -> bool:
+        """Bring it to the format of new ledgers, wholly or not at all; return whether it was older.
+
+        Raises LedgerProblem; then nothing was changed.
+        """
 
     def close(self) -> None:
         """Close it. What was committed is durable without it."""

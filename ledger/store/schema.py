@@ -17,9 +17,13 @@ from typing import Final, TypeAlias
 from ledger.problems import Redefined
 
 APPLICATION_ID: Final = 0x41744C67  # "AtLg", in the file's header: tells a ledger from other files
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""The format of new ledgers. One of an earlier format is read and written as it is."""
 
-SCHEMA: Final = """
+EXTENSIONS: Final = 2
+"""The format from which on a ledger keeps the extension attributes of its events."""
+
+_COLUMNS: Final = """
 CREATE TABLE events (
   position INTEGER PRIMARY KEY,
   recorded_at INTEGER NOT NULL,
@@ -35,12 +39,17 @@ CREATE TABLE events (
   until INTEGER,
   annuls INTEGER,
   data TEXT NOT NULL
-) STRICT;
+"""
+_REST: Final = """) STRICT;
 CREATE UNIQUE INDEX events_by_source_id ON events (source, id);
 CREATE INDEX events_by_stream ON events (stream);
 CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
+
+# What `ALTER TABLE events ADD COLUMN extensions TEXT` leaves, to the letter: a ledger that was
+# upgraded is like one that was made so.
+SCHEMA: Final = f"{_COLUMNS}, extensions TEXT{_REST}"
 """Two clocks and what the fold needs as typed columns. recorded_at rises with position, so it is
 bisected and has no index; position is given as max + 1 under the write lock, so it has no gaps."""
 
@@ -82,19 +91,29 @@ def objects_of(schema: str) -> frozenset[Object]:
     return frozenset(objects)
 
 
-_LEDGER: Final = objects_of(SCHEMA)
+_FORMATS: Final = {1: objects_of(f"{_COLUMNS}{_REST}"), SCHEMA_VERSION: objects_of(SCHEMA)}
+"""What a ledger of each format defines."""
+
+
+def format_of(connection: sqlite3.Connection) -> int:
+    """Return the format that a ledger's file says it has; raises sqlite3.Error."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def redefinitions(
     connection: sqlite3.Connection,
-    expected: frozenset[Object] = _LEDGER,
+    expected: frozenset[Object] | None = None,
     optional: frozenset[Object] = _OF_OTHERS,
 ) -> list[str]:
     """Return a sentence for each object of a file that is not as the ledger defines it.
 
-    `expected` must be there, `optional` may be. Asks the schema table alone, of the state that the
-    connection sees. None: all is as it should be. Raises sqlite3.Error.
+    `expected` must be there, by default what the file's format asks for; `optional` may be. Asks
+    the schema table alone, of the state that the connection sees. None: all is as it should be.
+    Raises sqlite3.Error.
     """
+    if expected is None:
+        expected = _FORMATS.get(format_of(connection), _FORMATS[SCHEMA_VERSION])
     found: Counter[Object] = Counter(
         tuple(None if value is None else _text(value) for value in row)  # type: ignore[misc]
         for row in connection.execute(_ASK)

@@ -5,33 +5,34 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ledger.events import Recorded, Row
-from ledger.problems import LedgerProblem, NotALedger, ReadOnly, Redefined
+from ledger.events import Recorded
+from ledger.problems import LedgerProblem, NotALedger, ReadOnly
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.interface import PAGE, Found, Head
 from ledger.store.locks import SILENCE, FileLock, Waiting, holder
-from ledger.store.schema import check_schema
+from ledger.store.schema import EXTENSIONS, SCHEMA_VERSION, check_schema, format_of
+from ledger.store.sqlite_writing import (
+    ABOUT,
+    FORGOTTEN,
+    HEAD,
+    IS_FORGOTTEN,
+    SELECT,
+    SQLiteWriting,
+    recorded,
+)
 
 if TYPE_CHECKING:
     from ledger.store.sqlite_scans import SQLiteScans
 
-_COLUMNS = ", ".join(Recorded._fields)
-_SELECT = f"SELECT {_COLUMNS} FROM events "
-_INSERT = f"INSERT INTO events VALUES ({', '.join('?' * len(Recorded._fields))})"
-_FORGOTTEN = "topic >= 'CandidateForgotten:' AND topic < 'CandidateForgotten;'"
-"""Selects what says that a candidate was forgotten, of whatever version."""
 _WRITE_BYTE = 120
 """The byte of the -shm file that SQLite locks to write (walformat.html, WAL_WRITE_LOCK)."""
-_HEAD = "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1"
 _RECORDED_AT = "SELECT recorded_at FROM events WHERE position = ?"
-_ABOUT = "SELECT value FROM about WHERE name = ?"
 _LAST = 1 << 62
 _TOP = chr(0x10FFFF)
 
@@ -51,6 +52,7 @@ class SQLiteStore:
         self.waiting = self._lock.waiting = waiting
         self._writer: sqlite3.Connection | None = None
         self._checked: int | None = None
+        self._format = 0
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._process = os.getpid()
@@ -71,8 +73,10 @@ class SQLiteStore:
                 self._begin(connection)
                 self._check_schema(connection)
                 before = connection.total_changes
-                yield SQLiteWriting(connection)
-                connection.execute("COMMIT" if connection.total_changes > before else "ROLLBACK")
+                yield SQLiteWriting(connection, self._format)
+                if connection.in_transaction:
+                    changed = connection.total_changes > before
+                    connection.execute("COMMIT" if changed else "ROLLBACK")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -99,7 +103,29 @@ class SQLiteStore:
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
         if version != self._checked:
             check_schema(connection, self.path)
-            self._checked = version
+            self._checked, self._format = version, format_of(connection)
+
+    def upgrade(self) -> bool:
+        """Bring the file to the format of new ledgers, wholly or not at all; return whether it did.
+
+        One statement in one durable transaction, which takes no longer for a large ledger. Raises
+        LedgerProblem; then nothing was changed.
+        """
+        with self.writing() as writing:
+            if self._format == SCHEMA_VERSION:
+                return False
+            connection = writing.connection
+            connection.execute("ALTER TABLE events ADD COLUMN extensions TEXT")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            check_schema(connection, self.path)
+            connection.execute("COMMIT")
+        return True
+
+    @property
+    def keeps_extensions(self) -> bool:
+        """Whether the file is of a format that keeps extension attributes."""
+        with storage_problems(self.path):
+            return format_of(self._reader()) >= EXTENSIONS
 
     # -- reading
 
@@ -111,7 +137,7 @@ class SQLiteStore:
     def _rows(self, where: str, parameters: Sequence[Any] = ()) -> list[Recorded]:
         """Return the events that `where` (and what follows it) selects."""
         with storage_problems(self.path):
-            return list(map(_make, self._reader().execute(_SELECT + where, parameters)))
+            return recorded(self._reader().execute(SELECT + where, parameters).fetchall())
 
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
@@ -130,7 +156,7 @@ class SQLiteStore:
 
     def head(self) -> Head:
         """Return the last position and its recorded_at."""
-        return Head(*(self.values(_HEAD) or [(0, 0)])[0])
+        return Head(*(self.values(HEAD) or [(0, 0)])[0])
 
     def position_at(self, known_at: int) -> int:
         """Return the last position with recorded_at ≤ `known_at` (microseconds), 0 if none."""
@@ -208,12 +234,12 @@ class SQLiteStore:
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
-        select = f"SELECT 1 FROM events WHERE stream = ? AND {_FORGOTTEN} LIMIT 1"
+        select = IS_FORGOTTEN
         return bool(self.values(select, (stream,)))
 
     def forgotten(self) -> list[str]:
         """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
-        select = f"SELECT DISTINCT stream FROM events WHERE {_FORGOTTEN}"
+        select = f"SELECT DISTINCT stream FROM events WHERE {FORGOTTEN}"
         return [stream for (stream,) in self.values(select)]
 
     def search(self, text: str, limit: int) -> list[Found]:
@@ -239,7 +265,7 @@ class SQLiteStore:
 
     def about(self, name: str) -> str | None:
         """Return what the ledger remembers under a name."""
-        values = self.values(_ABOUT, (name,))
+        values = self.values(ABOUT, (name,))
         return str(values[0][0]) if values else None
 
     def watch(self) -> SQLiteWatch:
@@ -310,84 +336,6 @@ class SQLiteWatch:
     def close(self) -> None:
         """Close its connection."""
         self._store.close_reader(self._connection)
-
-
-class SQLiteWriting:
-    """What may be done inside the one write transaction."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        head: tuple[int, int] = connection.execute(_HEAD).fetchone() or (0, 0)
-        self.position, self.recorded_at = head
-        """The last of each, (0, 0) in an empty ledger."""
-
-    def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
-        """Insert rows at the next positions; stop before the first whose key is in the ledger."""
-        before = self.connection.total_changes
-        try:
-            # Transposed twice, since zip does it without a step of Python for each row.
-            self.connection.executemany(
-                _INSERT, zip(count(self.position + 1), recorded_at, *zip(*rows, strict=True))
-            )
-        except sqlite3.IntegrityError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-                raise
-            inserted = self.connection.total_changes - before
-        else:
-            inserted = self._count(before, len(rows))
-        self.position += inserted
-        return inserted
-
-    def insert_one(self, recorded_at: int, row: Row) -> int:
-        """Insert a row whose key is known to be new; returns its position."""
-        before = self.connection.total_changes
-        self.connection.execute(_INSERT, (self.position + 1, recorded_at, *row))
-        self.position += self._count(before, 1)
-        return self.position
-
-    def _count(self, before: int, rows: int) -> int:
-        # SQLite calls an insert a success that a trigger, or ON CONFLICT IGNORE, made nothing of.
-        inserted = self.connection.total_changes - before
-        if inserted != rows:
-            raise Redefined(
-                f"the ledger's file took {inserted} of {rows} events: somebody changed it past "
-                "the ledger; nothing was written, `verify` says more"
-            )
-        return inserted
-
-    def find(self, source: str, id: str) -> Recorded | None:
-        """Return the row of that key, of this transaction too."""
-        select = f"{_SELECT}WHERE source = ? AND id = ?"
-        found = self.connection.execute(select, (source, id)).fetchone()
-        return None if found is None else Recorded._make(found)
-
-    def annulments(self, stream: str) -> dict[int, int]:
-        """Return the annulled positions of a stream, each with that of its first annulment."""
-        found = self.connection.execute(
-            "SELECT annuls, min(position) FROM events WHERE stream = ? AND annuls IS NOT NULL "
-            "GROUP BY annuls",
-            (stream,),
-        )
-        return dict(found.fetchall())
-
-    def is_forgotten(self, stream: str) -> bool:
-        """Return whether a CandidateForgotten, of any version, is in the stream."""
-        select = f"SELECT 1 FROM events WHERE stream = ? AND {_FORGOTTEN} LIMIT 1"
-        found = self.connection.execute(select, (stream,)).fetchone()
-        return found is not None
-
-    def about(self, name: str) -> str | None:
-        """Return what the ledger remembers under a name."""
-        found = self.connection.execute(_ABOUT, (name,)).fetchone()
-        return None if found is None else str(found[0])
-
-    def remember(self, name: str, value: str) -> None:
-        """Remember a value under a name, with this transaction."""
-        self.connection.execute("INSERT INTO about VALUES (?, ?)", (name, value))
-
-
-# `Recorded._make` without its look at the length, which SQLite answers for: half the time.
-_make: Callable[[Any], Recorded] = partial(tuple.__new__, Recorded)
 
 
 def marks(values: Sequence[Any]) -> str:

@@ -24,16 +24,22 @@ WORTH_ROWS = 200_000
 
 
 def leaf_record(row: Values) -> bytes:
-    """Lay out a row as the leaf record, version 1: one line of JSON, UTF-8.
+    """Lay out a row as the leaf record: one line of JSON, UTF-8.
+
+    Version 1 for a row without extension attributes, whatever the format of its ledger: a tree
+    stays what it was. Version 2 for one with them: also the SHA-256 of their bytes.
 
     Integers in decimal, text quoted as RFC 8785 has it, null where a column has nothing; of `data`
     the SHA-256 of its bytes. Written out rather than left to a library, since its bytes are for
     ever. Raises TypeError, ValueError or AttributeError for values that no row of ours has.
     """
     (position, recorded_at, occurred_at, topic, stream, source, id, actor, exam, key, flag, until,
-     annuls, data) = row  # fmt: skip
+     annuls, data, extensions) = row  # fmt: skip
+    version, more = 1, ""
+    if extensions is not None:
+        version, more = 2, f',"extensions_sha256":"{sha256(extensions.encode()).hexdigest()}"'
     return (
-        f'{{"v":1,"position":{position:d},"recorded_at":{recorded_at:d}'
+        f'{{"v":{version},"position":{position:d},"recorded_at":{recorded_at:d}'
         f',"occurred_at":{occurred_at:d},"topic":{quoted(topic)},"stream":{quoted(stream)}'
         f',"source":{quoted(source)},"id":{quoted(id)}'
         f',"actor":{"null" if actor is None else quoted(actor)}'
@@ -42,7 +48,7 @@ def leaf_record(row: Values) -> bytes:
         f',"flag":{"null" if flag is None else format(flag, "d")}'
         f',"until":{"null" if until is None else format(until, "d")}'
         f',"annuls":{"null" if annuls is None else format(annuls, "d")}'
-        f',"data_sha256":"{sha256(data.encode()).hexdigest()}"}}'
+        f',"data_sha256":"{sha256(data.encode()).hexdigest()}"{more}}}'
     ).encode()
 
 
