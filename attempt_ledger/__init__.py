@@ -6,7 +6,9 @@ is first used, so that the command line, a door like this one, starts quickly.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -117,10 +119,28 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'attempt_ledger' has no attribute {name!r}")
-    # Here, so that `attempt-ledger --help` need not load the store and its libraries (0.15 s).
-    if (sentence := import_module("attempt_ledger.rooms").stranger()) is not None:
+    if (sentence := _stranger()) is not None:
         raise ImportError(sentence)
+    # Here, so that `attempt-ledger --help` need not load the store and its libraries (0.15 s).
     for home, names in _HOMES.items():
         if name in names.split():
             return getattr(import_module(home), name)
     return import_module("attempt_ledger.facts").CONSTRUCTORS[name]
+
+
+def _stranger() -> str | None:
+    """Return in a sentence which package of another project stands before ours; None if none."""
+    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    for room in ("ledger", "projections", "replay", "retake_policies"):
+        try:
+            found = find_spec(room)
+        except ValueError:  # a module that was put together by hand, without a spec
+            found = None
+        at = "nowhere" if found is None else found.origin or "a folder without __init__.py"
+        if os.path.realpath(at) != os.path.join(home, room, "__init__.py"):
+            return (
+                f"the package {room!r} that Python finds first is not of this program ({at}): "
+                "leave that folder, take it from PYTHONPATH, or install this program into an "
+                "environment of its own"
+            )
+    return None

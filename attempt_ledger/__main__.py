@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from attempt_ledger.rooms import stranger
+from attempt_ledger import _stranger
 
 
 def main() -> None:
     """Answer the call of this process and leave with its exit code."""
-    if (sentence := stranger()) is not None:
+    if (sentence := _stranger()) is not None:
         print(f"attempt-ledger: {sentence}", file=sys.stderr)
         sys.exit(2)
     # Pydantic looks for plugins through all that is installed: time, and code that is not ours.

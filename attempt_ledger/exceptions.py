@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from attempt_ledger.answers import ExceptionRequest, public
 from attempt_ledger.facts import make_fact
@@ -16,8 +16,23 @@ if TYPE_CHECKING:
     from attempt_ledger.python import Ledger
 
 
+class Decision(TypedDict, total=False):
+    """How a decision is recorded, where that has to be said."""
+
+    exam: str
+    """Where a candidate has requests of one id for several exams."""
+    time: When
+    """When it was decided; left out: now."""
+    actor: str
+    """Who decided; left out: the ledger's own."""
+
+
 class Exceptions:
-    """Requests for retake exceptions: made, decided and listed. Raises DeskProblem."""
+    """Requests for retake exceptions: made, decided and listed. Raises DeskProblem.
+
+    What decides a request takes `exam` (where requests of one id are for several), `time` (when it
+    was decided, else now) and `actor` too. Why is kept in clear text, without personal data.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         """Use `Ledger.exceptions`."""
@@ -44,23 +59,21 @@ class Exceptions:
         (first_name, last_name, email, description) are kept encrypted.
         """
         now = self._ledger._access.clock()
+        asked = {"exam": exam, "request_id": request_id, "registration_id": registration_id}
         fact = make_fact(
             "ExceptionRequested",
             candidate,
             time=utc(now),
             id=request_id,
-            exam=exam,
-            request_id=request_id,
-            registration_id=registration_id,
+            **asked,
             reason=reason,
             **fields,
         )
-        asked = fact.event
-        assert isinstance(asked, ExceptionRequested)
+        event, who = fact.event, actor or self._ledger._actor
+        assert isinstance(event, ExceptionRequested)
         at = None if time is None else micros(time, "time")
-        who = actor or self._ledger._actor
         return self._decided(
-            lambda desk: desk.request(candidate, asked, now=now, time=at, actor=who)
+            lambda desk: desk.request(candidate, event, now=now, time=at, actor=who)
         )
 
     def grant(
@@ -70,42 +83,26 @@ class Exceptions:
         *,
         waives: Sequence[str] | None = None,
         valid_until: When | None = None,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
+        **how: Unpack[Decision],
     ) -> ExceptionRequest:
         """Grant an open request; `waives` None is all that the policy allows."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
+        of = self._reference(candidate, request_id, how)
         ends = None if valid_until is None else micros(valid_until, "valid_until")
-        return self._decided(lambda desk: desk.grant(reference, waives=waives, valid_until=ends))
+        return self._decided(lambda desk: desk.grant(of, waives=waives, valid_until=ends))
 
     def reject(
-        self,
-        candidate: str,
-        request_id: str,
-        *,
-        why: str,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
+        self, candidate: str, request_id: str, *, why: str, **how: Unpack[Decision]
     ) -> ExceptionRequest:
-        """Reject an open request. `why` is kept in clear text: no personal data belongs there."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
-        return self._decided(lambda desk: desk.reject(reference, why=text("why", why)))
+        """Reject an open request."""
+        of = self._reference(candidate, request_id, how)
+        return self._decided(lambda desk: desk.reject(of, why=text("why", why)))
 
     def revoke(
-        self,
-        candidate: str,
-        request_id: str,
-        *,
-        reason: str,
-        exam: str | None = None,
-        time: When | None = None,
-        actor: str | None = None,
+        self, candidate: str, request_id: str, *, reason: str, **how: Unpack[Decision]
     ) -> ExceptionRequest:
-        """Withdraw a grant that is not used yet. `reason` is kept in clear text."""
-        reference = self._reference(candidate, request_id, exam, time, actor)
-        return self._decided(lambda desk: desk.revoke(reference, reason=text("reason", reason)))
+        """Withdraw a grant that is not used yet."""
+        of = self._reference(candidate, request_id, how)
+        return self._decided(lambda desk: desk.revoke(of, reason=text("reason", reason)))
 
     def list(
         self,
@@ -115,27 +112,21 @@ class Exceptions:
         known_at: When | None = None,
     ) -> list[ExceptionRequest]:
         """Return the requests of a candidate, or of everybody, sorted by candidate."""
-        ledger = self._ledger
-        moment = ledger.at(as_of, known_at)._bound.moment
-        asked = text_or_none("candidate", candidate)
-        found = Desk(ledger._store).requests(moment, asked)
+        moment = self._ledger.at(as_of, known_at)._bound.moment
+        desk = Desk(self._ledger._store)
+        found = desk.requests(moment, text_or_none("candidate", candidate))
         return [public(ExceptionRequest, each) for each in found]
 
-    def _reference(
-        self,
-        candidate: str,
-        request_id: str,
-        exam: str | None,
-        time: When | None,
-        actor: str | None,
-    ) -> Reference:
+    def _reference(self, candidate: str, request_id: str, how: Decision) -> Reference:
+        if other := sorted(how.keys() - Decision.__annotations__.keys()):
+            raise TypeError(f"{', '.join(other)}: accepted are exam, time and actor")
         return Reference(
             text("candidate", candidate),
             text("request_id", request_id),
             self._ledger._access.clock(),
-            text_or_none("exam", exam),
-            None if time is None else micros(time, "time"),
-            actor or self._ledger._actor,
+            text_or_none("exam", how.get("exam")),
+            micros(how["time"], "time") if "time" in how else None,
+            how.get("actor") or self._ledger._actor,
         )
 
     def _decided(self, decide: Callable[[Desk], Answered]) -> ExceptionRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,60 @@ def test_a_module_is_readable_in_one_sitting() -> None:
         for path in modules(room)
     }
     assert {name: lines for name, lines in long.items() if lines > 400 and name not in LONG} == {}
+
+
+MOST = {"imports inside functions": 70, "modules with one importer": 38}
+"""The house's figures: they may fall, never rise."""
+
+IMPORTING = {"import_module", "__import__"}
+LISTS = re.compile(r"/(reports|audit|tables|formats|cli|doctor)/")
+"""Rooms whose modules are entries of a list, which imports each of them."""
+
+
+def imports_inside() -> Iterator[tuple[Path, int]]:
+    """Yield the module and line of each import inside a function, but for lists of modules."""
+    for path in (path for room in ALLOWED for path in modules(room)):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                called = isinstance(node, ast.Call) and getattr(node.func, "id", "") in IMPORTING
+                if isinstance(node, ast.Import | ast.ImportFrom) or called:
+                    yield path, node.lineno
+
+
+def test_imports_inside_functions_are_few() -> None:
+    """Each costs whoever reads the module a look; start-up time is the one good reason."""
+    assert len({*imports_inside()}) <= MOST["imports inside functions"]
+
+
+def test_few_modules_are_a_fragment_of_one_other() -> None:
+    """A module with one importer belongs into it, unless it is an entry of a list."""
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in ALLOWED
+        for path in modules(room)
+    }
+    importers: dict[str, set[Path]] = {name: set() for name in names}
+    for path in names.values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+            elif isinstance(node, ast.Import):
+                found = [each.name for each in node.names]
+            for name in found:
+                if name in importers:
+                    importers[name].add(path)
+    lonely = [
+        name
+        for name, path in names.items()
+        if len(importers[name]) == 1
+        and not LISTS.search(str(path.relative_to(ROOT)))
+        and path.name != "__init__.py"
+    ]
+    assert len(lonely) <= MOST["modules with one importer"], lonely
 
 
 def test_every_module_says_what_it_is() -> None:
