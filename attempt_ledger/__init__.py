@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Cause,
         ExceptionRequest,
         PolicyUsed,
+        Problem,
         Reason,
         Sitting,
         Standing,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     ResultRevoked: Callable[..., Fact]
 
 _HOMES = {
-    "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Reason Sitting Standing",
+    "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Problem Reason Sitting Standing",
     "attempt_ledger.exceptions": "Exceptions",
     "attempt_ledger.facts": "Event",
     "attempt_ledger.python": "ImportReport Ledger open",
@@ -100,6 +101,7 @@ __all__ = [
     "PolicyError",
     "PolicyPublished",
     "PolicyUsed",
+    "Problem",
     "Reason",
     "Refused",
     "Report",

@@ -68,11 +68,23 @@ class Sitting:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What a careful reader should know of the facts behind an answer."""
+
+    code: str
+    """Such as ``sources-disagree``: docs/reasons.md lists them."""
+    text: str
+    because: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Whether a candidate may sit an exam, why not and from when, at one (as_of, known_at)."""
 
     candidate: str
     exam: str
+    known: bool
+    """False when nothing visible is recorded of the candidate."""
     as_of: datetime
     known_at: datetime | None
     position: int
@@ -90,6 +102,7 @@ class Standing:
     waived: tuple[Reason, ...]
     """Reasons that an exception waives."""
     sittings: tuple[Sitting, ...]
+    problems: tuple[Problem, ...]
     _answer: Answer = field(repr=False, compare=False)
 
     def to_json(self) -> str:
@@ -135,7 +148,7 @@ def _conversions(cls: Any) -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def _conversion(type: str) -> Callable[[Any], Any]:
-    made_of = re.search(r"datetime|Cause|Reason|PolicyUsed|Sitting", type)
+    made_of = re.search(r"datetime|Cause|Reason|Problem|PolicyUsed|Sitting", type)
     if made_of is None:
         return lambda value: value
     one = utc if made_of[0] == "datetime" else partial(public, globals()[made_of[0]])

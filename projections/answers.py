@@ -66,6 +66,14 @@ class Reason(Answer):
         return written
 
 
+class Problem(Answer):
+    """What a careful reader should know of the facts behind an answer; see docs/reasons.md."""
+
+    code: str
+    text: str
+    because: tuple[Cause, ...]
+
+
 class PolicyUsed(Answer):
     """The policy version that the answer was computed with; `assumed` before its first day."""
 
@@ -92,6 +100,8 @@ class Standing(Answer):
 
     candidate: str
     exam: str
+    known: bool
+    """False when nothing visible is recorded of the candidate: the answer is a newcomer's."""
     as_of: Instant
     known_at: Instant | None
     position: Annotated[int, Field(ge=0)]
@@ -105,3 +115,4 @@ class Standing(Answer):
     reasons: tuple[Reason, ...]
     waived: tuple[Reason, ...]
     sittings: tuple[Sitting, ...]
+    problems: tuple[Problem, ...]

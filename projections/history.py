@@ -40,6 +40,10 @@ class History(NamedTuple):
     parallel to the rows, so that a verdict can name what caused it.
     """
 
+    rows: Sequence[Recorded]
+    """All of it, whatever exam it is of."""
+    annulled: Mapping[int, int]
+    """By annulled position: that of its annulment."""
     sittings: SittingRows
     sitting_events: Sequence[Recorded]
     runs: dict[str, tuple[int, int]]
@@ -52,16 +56,17 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     """Lay out one candidate's events, in any order, against a catalogue.
 
     With `exam`, sittings and exceptions of other exams, which do not bear on
-    it, are left out.
+    it, are not laid out.
     """
     annulled = annulments(rows)
-    if exam is not None:
-        rows = [row for row in rows if row.exam == exam or row.exam is None]
     sitting: list[Recorded] = []
     certified: list[Recorded] = []
     granted: list[Recorded] = []
     parts = sitting, certified, granted
-    for row in in_time(rows):
+    bearing = rows
+    if exam is not None:
+        bearing = [row for row in rows if row.exam == exam or row.exam is None]
+    for row in in_time(bearing):
         part, _ = part_and_kind(row.topic)
         if part >= 0:
             parts[part].append(row)
@@ -69,6 +74,8 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
         sitting.sort(key=lambda row: row.exam or "")
     certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
+        rows=rows,
+        annulled=annulled,
         sittings=sitting_rows(sitting, annulled),
         sitting_events=sitting,
         runs=exam_runs(sitting),

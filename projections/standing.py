@@ -10,6 +10,7 @@ from projections.fold.rules import ELIGIBLE, STATUSES, overdue_from
 from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, verdict_at
 from projections.history import History
+from projections.problems import is_known, problems_of
 from projections.sentences import IN_UTC, Show
 
 
@@ -48,6 +49,7 @@ def standing_of(
     return Standing.trusted(
         candidate=candidate,
         exam=exam,
+        known=is_known(c),
         as_of=moment.as_of,
         known_at=moment.known_at,
         position=moment.position,
@@ -56,6 +58,7 @@ def standing_of(
         eligible_from=instant_or_null(eligible_from),
         next_change_at=instant_or_null(changes),
         **content,
+        problems=problems_of(c),
     )
 
 

@@ -139,7 +139,7 @@ class Snapshot:
 
     def history(self, candidate: str, exam: str | None = None) -> History:
         """Return what is known of a candidate, laid out for one exam or for all."""
-        return history_of(self.events(candidate, exam), self.catalogue, exam)
+        return history_of(self.events(candidate), self.catalogue, exam)
 
     def events(self, candidate: str, exam: str | None = None) -> list[Recorded]:
         """Return what is known of a candidate, by position; of one exam what may bear on it."""

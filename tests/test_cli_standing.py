@@ -77,7 +77,7 @@ def test_known_at_is_an_instant_a_date_or_a_position(door: Doorstep) -> None:
     earlier = door.json(*ask, f"@{position}")
     assert (earlier["position"], len(earlier["sittings"])) == (position, 2)
     assert len(door.json(*ask, "@6")["sittings"]) == 1
-    assert door.json(*ask, "2021-06-30")["sittings"] == []
+    assert json.loads(door.call(*ask, "2021-06-30", "--format", "json").out)["sittings"] == []
     assert door.json(*ask, "2021-07-02") == {
         **everything,
         "known_at": "2021-07-02T00:00:00Z",
@@ -88,8 +88,7 @@ def test_known_at_is_an_instant_a_date_or_a_position(door: Doorstep) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["C-9"], "nothing is recorded of a candidate 'C-9'"),
-        (["C-9", "AZ-104"], "nothing is recorded of a candidate 'C-9'"),
+        (["AZ-104", "C-1"], "AZ-104 is an exam and C-1 a candidate: write standing C-1 AZ-104"),
         (["C-1", "--as-of", "2021-04-12T00:00:00"], "--as-of: '2021-04-12T00:00:00' is a time wit"),
         (["C-1", "--as-of", "2021-13-01"], "--as-of: 2021-13-01 is no day of the calendar"),
         (["C-1", "--as-of", "0000-01-01"], "--as-of"),
@@ -106,16 +105,40 @@ def test_what_cannot_be_asked_is_said(door: Doorstep, words: list[str], said: st
 
 
 def test_an_unknown_exam_is_an_answer(door: Doorstep) -> None:
-    """Not a fault: the catalogue does not have it."""
-    answer = door.json("standing", "C-1", "XX-999")
-    assert (answer["status"], answer["policy"]) == ("unknown-exam", None)
-    assert "XX-999 was not in the catalogue" in door.done("standing", "C-1", "XX-999")
+    """It is given, and the exit code is 1: the catalogue does not have it."""
+    for words in (("--format", "json"), ()):
+        answer = door.call("standing", "C-1", "XX-999", *words)
+        assert (answer.code, answer.err) == (1, "attempt-ledger: XX-999 is not in the catalogue\n")
+    assert "XX-999 was not in the catalogue at that time." in answer.out
 
 
-def test_a_candidate_is_known_before_anything_is_visible(door: Doorstep) -> None:
-    """Who has events at all is answered at any known_at, like somebody who never sat."""
-    answer = door.json("standing", "C-1", "AZ-104", "--known-at", "@0")
-    assert (answer["status"], answer["known_at"]) == ("unknown-exam", None)
+@pytest.mark.parametrize("code", ["az-104", "AZ-14", "AZ-1O4", "AZ104"])
+def test_an_exam_that_is_nearly_one_of_the_catalogue(door: Doorstep, code: str) -> None:
+    """Whoever meant that is told."""
+    assert f"{code} is not in the catalogue: did you mean AZ-104?" in door.refused(
+        "standing", "C-1", code
+    )
+
+
+def test_a_new_candidate_is_answered_like_one_who_never_sat(door: Doorstep) -> None:
+    """The commonest booking question: exit code 0, and a note."""
+    answer = door.call("standing", "NEW-1", "AZ-104", "--format", "json")
+    assert answer.err == (
+        "attempt-ledger: No candidate 'NEW-1' in this ledger: answered like one who never sat.\n"
+    )
+    standing = json.loads(answer.out)
+    assert (answer.code, standing["known"], standing["eligible"]) == (0, False, True)
+    assert door.json("standing", "C-1", "AZ-104")["known"] is True
+    alone = door.call("standing", "NEW-1")
+    assert (alone.code, "NEW-1 has no sitting" in alone.out, alone.err) == (0, True, answer.err)
+
+
+def test_a_candidate_is_unknown_before_anything_is_visible(door: Doorstep) -> None:
+    """Before their first event is known, like somebody who never sat."""
+    answer = door.call("standing", "C-1", "AZ-104", "--known-at", "@0", "--format", "json")
+    standing = json.loads(answer.out)
+    assert (standing["status"], standing["known"]) == ("unknown-exam", False)
+    assert answer.code == 1
 
 
 WAITING = """\
@@ -134,6 +157,12 @@ Sittings
     1  2021-04-06 09:00 UTC  failed   R-1
     2  2021-04-08 13:30 UTC  failed   R-2
   2 in the series, in the period that ends 2022-04-06 00:00 UTC.
+
+Problems
+  late-result  The results of R-1 and R-2 were recorded more than 30 days after
+               they were true.
+               event  urn:vue R-1/result
+               event  urn:vue R-2/result
 
 next change  2021-04-22 13:30 UTC
 as of        2021-04-12 00:00 UTC
@@ -157,8 +186,8 @@ def test_a_zone_moves_in_json_the_sentences_alone(door: Doorstep) -> None:
     zoned = json.loads(door.done(*call, "--zone", "Asia/Kolkata"))
     assert "Asia/Kolkata" in zoned["reasons"][0]["text"]
     for answer in (plain, zoned):
-        for reason in answer["reasons"]:
-            del reason["text"]
+        for each in (*answer["reasons"], *answer["problems"]):
+            del each["text"]
     assert plain == zoned
 
 

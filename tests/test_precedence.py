@@ -29,7 +29,9 @@ from story import (
 from projections.answers import Reason
 from projections.fold import rules
 
-PAGE: Final = (Path(__file__).parent.parent / "docs/reasons.md").read_text()
+PAGE: Final = (
+    (Path(__file__).parent.parent / "docs/reasons.md").read_text().partition("## Problems")[0]
+)
 CONTRACT: Final = (
     "unknown-exam",
     "retired",

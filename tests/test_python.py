@@ -121,6 +121,7 @@ def test_importing_it_imports_nothing() -> None:
         (answers.Reason, models.Reason),
         (answers.Cause, models.Cause),
         (answers.PolicyUsed, models.PolicyUsed),
+        (answers.Problem, models.Problem),
         (answers.Sitting, models.Sitting),
         (answers.ExceptionRequest, Request),
     ],

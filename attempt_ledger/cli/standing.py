@@ -9,9 +9,9 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
-from attempt_ledger.cli.context import call_of, no_candidate
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import put
+from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.pages import (
     Columns,
     Part,
@@ -23,13 +23,14 @@ from attempt_ledger.cli.pages import (
     page,
     text,
 )
-from attempt_ledger.cli.problems import DONE
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known, zone
-from projections.answers import PolicyUsed, Reason, Sitting, Standing
+from projections.answers import PolicyUsed, Problem, Reason, Sitting, Standing
 from projections.catalogue import Catalogue
+from projections.problems import nearest
 from projections.sentences import IN_UTC, Show, shown_in
 from projections.standing import Moment, overdue_since
-from replay.snapshot import snapshot_at
+from replay.snapshot import Snapshot, snapshot_at
 
 
 @command(
@@ -66,21 +67,24 @@ def standing(
 ) -> int:
     """Show if a candidate may sit an exam, why not, and from when.
 
-    The answer is for one valid time (--as-of) on the knowledge of one system time (--known-at).
-    JSON is one object; without EXAM an array of them, sorted by exam.
+    The answer is for one valid time (--as-of) on the knowledge of one system time (--known-at). Of
+    a candidate of whom nothing is recorded it is that of somebody who never sat. JSON is one
+    object; without EXAM an array of them, sorted by exam. The exit code is 1 where an exam is not
+    in the catalogue.
     """
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)
     show = IN_UTC if zone_name is None else shown_in(zone(zone_name), zone_name)
     with call_of(context).open() as ledger:
-        if not ledger.stream(f"candidate/{candidate}"):
-            raise no_candidate(candidate, ledger)
         snapshot = snapshot_at(ledger, at, wanted, now=now)
         if exam is None:
             answers = snapshot.standings(candidate, show=show)
         else:
             answers = (snapshot.standing(candidate, exam, show=show),)
+            check_order(candidate, answers[0], snapshot)
+        if not any(answer.known for answer in answers) and not snapshot.events(candidate):
+            say(f"No candidate {candidate!r} in this ledger: answered like one who never sat.")
         if format is Format.json:
             lines = [answer.model_dump_json() for answer in answers]
             put(f"{lines[0]}\n" if exam is not None else f"[{','.join(lines)}]\n")
@@ -89,7 +93,23 @@ def standing(
         else:
             moment, catalogue = snapshot.moment, snapshot.catalogue
             pages.show(all_standings(candidate, answers, catalogue, moment, show))
-    return DONE
+        unknown = [answer.exam for answer in answers if answer.status == "unknown-exam"]
+        for code in unknown:
+            near = nearest(code, snapshot.catalogue)
+            hint = "" if near in (None, code) else f": did you mean {near}?"
+            say(f"{code} is not in the catalogue{hint}")
+    return REFUSED if unknown else DONE
+
+
+def check_order(candidate: str, answer: Standing, snapshot: Snapshot) -> None:
+    """Raise CallProblem where candidate and exam were named in the wrong order."""
+    if answer.known or answer.status != "unknown-exam":
+        return
+    if nearest(candidate, snapshot.catalogue) == candidate and snapshot.events(answer.exam):
+        raise CallProblem(
+            f"{candidate} is an exam and {answer.exam} a candidate: write standing {answer.exam} "
+            f"{candidate}"
+        )
 
 
 _OUTCOME_STYLES = {
@@ -111,6 +131,7 @@ def one_standing(standing: Standing, catalogue: Catalogue, show: Show) -> Stack:
         reasons("Why", standing.reasons, standing.policy, show),
         reasons("Waived by an exception", standing.waived, standing.policy, show),
         sittings(standing, overdue, show),
+        problems(standing.problems),
         labelled(footer(standing, show)),
     )
 
@@ -142,6 +163,7 @@ def in_short(standing: Standing, overdue: int | None, show: Show) -> Stack:
     sentences = [reason.text for reason in (*standing.reasons, *standing.waived)]
     if overdue is not None and any(is_awaited_beta(each) for each in standing.sittings):
         sentences.append(f"Taken in beta, result overdue since {show(overdue)}.")
+    sentences += [f"Problem: {problem.text}" for problem in standing.problems]
     return Stack(line, Stack(*map(text, sentences), indent=2))
 
 
@@ -165,8 +187,7 @@ def reasons(
 
 
 def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Columns:
-    """Lay out one reason below its sentence."""
-    lines: list[Part] = [text(reason.text)]
+    """Lay out one reason: its sentence, and below that what is behind it."""
     details: list[tuple[str, str]] = []
     if reason.until is not None:
         details.append(("until", show(reason.until)))
@@ -174,10 +195,21 @@ def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Columns:
         details.append(("expected", " to ".join(map(show, reason.expected))))
     if reason.clause is not None:
         details.append(("rule", f"{reason.clause}{_of(policy, reason.clause, show)}"))
-    details += [("event", f"{cause.source} {cause.id}") for cause in reason.because]
-    if details:
-        lines.append(labelled(details))
-    return columns([(Text(reason.code, pages.WAIT), Stack(*lines))], whole=(0,))
+    return entry(reason, details)
+
+
+def problems(listed: Sequence[Problem]) -> Stack | None:
+    """Lay out what does not fit of the facts: the sentence, then the events."""
+    return block("Problems", *(entry(each, []) for each in listed)) if listed else None
+
+
+def entry(each: Reason | Problem, details: Sequence[tuple[str, str]]) -> Columns:
+    """Lay out a code, and beside it its sentence above the details and the events."""
+    events = [("event", f"{cause.source} {cause.id}") for cause in each.because]
+    lines: list[Part] = [text(each.text)]
+    if details or events:
+        lines.append(labelled([*details, *events]))
+    return columns([(Text(each.code, pages.WAIT), Stack(*lines))], whole=(0,))
 
 
 def _of(policy: PolicyUsed | None, clause: str, show: Show) -> str:

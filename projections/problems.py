@@ -1,0 +1,211 @@
+"""Facts behind an answer that do not fit: none is refused, but a careful reader is told."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from ledger.events import Recorded
+from projections.answers import Problem
+from projections.catalogue import Catalogue, in_time, setting_of
+from projections.explain import Context, causes
+from projections.history import SITTING_KINDS
+from projections.sentences import listed
+from retake_policies.durations import DAY
+
+SOURCES_DISAGREE: Final = "sources-disagree"
+UNKNOWN_EXAM: Final = "unknown-exam"
+RESULT_BEFORE_SITTING: Final = "result-before-sitting"
+LONG_SITTING: Final = "long-sitting"
+LATE_RESULT: Final = "late-result"
+CODES: Final = (
+    SOURCES_DISAGREE,
+    UNKNOWN_EXAM,
+    RESULT_BEFORE_SITTING,
+    LONG_SITTING,
+    LATE_RESULT,
+)
+"""In the order in which an answer lists them."""
+
+LONG: Final = 7 * DAY
+"""A sitting that took longer is a `long-sitting`. Microseconds."""
+LATE: Final = 30 * DAY
+"""A result recorded longer than that after it was true is a `late-result`. Microseconds."""
+
+_NAMED: Final = 5
+_RESULTS: Final = ("ExamPassed", "ExamFailed", "BetaRescored")
+
+
+def is_known(c: Context) -> bool:
+    """Return whether anything visible is recorded of the candidate, of whatever exam."""
+    return any(is_visible(c, row) for row in c.history.rows)
+
+
+def is_visible(c: Context, row: Recorded) -> bool:
+    """Return whether an event of the candidate is visible, and no annulment itself."""
+    known = c.q.known
+    return (
+        row.occurred_at <= c.q.as_of
+        and row.position <= known
+        and row.annuls is None
+        and c.history.annulled.get(row.position, known + 1) > known
+    )
+
+
+def problems_of(c: Context) -> tuple[Problem, ...]:
+    """Return what does not fit of the facts that are visible, in the order of CODES."""
+    found = list(miscoded(c))
+    lo, hi = c.history.runs.get(c.exam, (0, 0))
+    events = c.history.sitting_events[lo:hi]
+    if is_usual(events):
+        return tuple(found)
+    events = [row for row in events if is_visible(c, row)]
+    by_key: dict[str | None, list[Recorded]] = {}
+    for row in events:
+        by_key.setdefault(row.key, []).append(row)
+    found += late(c, events)
+    for rows in by_key.values():
+        found += disagreeing(c, rows)
+    for s in range(c.n):
+        found += badly_timed(c, s, by_key[c.opened(s).key])
+    return tuple(sorted(found, key=lambda each: CODES.index(each.code)))
+
+
+def is_usual(events: Sequence[Recorded]) -> bool:
+    """Return whether a look at each sitting event tells that all fit: nearly always.
+
+    None late, none long, and of a sitting no second attempt or result, nor one before the attempt.
+    """
+    attempted: set[str | None] = set()
+    decided: set[str | None] = set()
+    for row in events:
+        key, time = row.key, row.occurred_at
+        if row.recorded_at - time > LATE:
+            return False
+        if row.topic.startswith("ExamAttempted"):
+            if key in attempted or key in decided or (row.until or 0) - time > LONG:
+                return False
+            attempted.add(key)
+        elif key in decided:
+            return False
+        else:
+            decided.add(key)
+    return True
+
+
+def problem(code: str, text: str, because: Iterable[Recorded]) -> Problem:
+    """Make a problem; events are named by their keys."""
+    return Problem.trusted(code=code, text=text, because=causes(because))
+
+
+def miscoded(c: Context) -> Iterator[Problem]:
+    """Yield sittings of an exam that nobody announced, whose code is nearly the one asked about."""
+    codes = {row.exam for row in c.history.rows} - {c.exam, None}
+    for code in sorted(code for code in codes if code and is_nearly(code, c.exam)):
+        if setting_of(c.catalogue, code, c.q.as_of, c.q.known).definition >= 0:
+            continue
+        sittings = [
+            row
+            for row in c.history.rows
+            if row.exam == code and row.type in SITTING_KINDS and is_visible(c, row)
+        ]
+        if sittings:
+            text = (
+                f"There are sittings of {code}, which was not in the catalogue at that time: "
+                f"{c.exam} may be meant."
+            )
+            yield problem(UNKNOWN_EXAM, text, in_time(sittings))
+
+
+def is_nearly(code: str, exam: str) -> bool:
+    """Return whether a code is another one, in another casing or one character off.
+
+    >>> is_nearly("az-104", "AZ-104"), is_nearly("AZ-14", "AZ-104"), is_nearly("AZ-104", "AZ-104")
+    (True, True, False)
+    """
+    if code == exam or abs(len(code) - len(exam)) > 1:
+        return False
+    if code.casefold() == exam.casefold():
+        return True
+    short, long = sorted((code, exam), key=len)
+    same = 0
+    while same < len(short) and short[same] == long[same]:
+        same += 1
+    return short[same + (len(short) == len(long)) :] == long[same + 1 :]
+
+
+def nearest(code: str, catalogue: Catalogue) -> str | None:
+    """Return the code of the catalogue that is most like one that is not in it, if any is."""
+    known = {each.casefold(): each for each in sorted(catalogue.exams, reverse=True)}
+    found = get_close_matches(code.strip().casefold(), known, n=1, cutoff=0.75)
+    return known[found[0]] if found else None
+
+
+def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
+    """Yield one problem for all results that were recorded long after they were true."""
+    rows = [
+        row for row in events if row.type in _RESULTS and row.recorded_at - row.occurred_at > LATE
+    ]
+    if len(rows) == 1:
+        text = (
+            f"The result of {rows[0].key}, of {c.show(rows[0].occurred_at)}, was recorded on "
+            f"{c.show(rows[0].recorded_at)}, more than 30 days later."
+        )
+        yield problem(LATE_RESULT, text, rows)
+    elif rows:
+        keys = [f"{row.key}" for row in rows]
+        more = [*keys[:_NAMED], f"{len(keys) - _NAMED} more"] if len(keys) > _NAMED else keys
+        text = (
+            f"The results of {listed(more)} were recorded more than 30 days after they were true."
+        )
+        yield problem(LATE_RESULT, text, rows)
+
+
+def disagreeing(c: Context, rows: Sequence[Recorded]) -> Iterator[Problem]:
+    """Yield a sitting, of these rows, if sources differ in its outcome, start or delivery.
+
+    A source says the outcome by its last result, the rest by its first attempt.
+    """
+    if len({row.source for row in rows}) == 1:
+        return
+    last = {row.source: row for row in rows if row.type in _RESULTS}
+    first = {row.source: row for row in reversed(rows) if row.type == "ExamAttempted"}
+    texts: list[str] = []
+    because: dict[int, Recorded] = {}
+    for by_source, say in (
+        (last, outcome),
+        (first, lambda row: f"that it began on {c.show(row.occurred_at)}"),
+        (first, lambda row: "beta" if row.flag else "live"),
+    ):
+        words = {source: say(row) for source, row in sorted(by_source.items())}
+        if len(set(words.values())) > 1:
+            texts += [f"{source} says {word}" for source, word in words.items()]
+            because |= {row.position: row for row in by_source.values()}
+    if texts:
+        count = len({row.source for row in because.values()})
+        many = "Two" if count == 2 else str(count)
+        text = f"{many} sources disagree about {rows[0].key}: {', '.join(texts)}."
+        yield problem(SOURCES_DISAGREE, text, [because[n] for n in sorted(because)])
+
+
+def outcome(result: Recorded) -> str:
+    """Return the outcome that a result states."""
+    if result.type == "BetaRescored":
+        return "passed" if result.flag else "failed"
+    return "passed" if result.type == "ExamPassed" else "failed"
+
+
+def badly_timed(c: Context, s: int, rows: Sequence[Recorded]) -> Iterator[Problem]:
+    """Yield what is odd about when a sitting began, ended and had its result."""
+    opened, start, end = c.opened(s), c.sittings.start[s], c.sittings.end[s]
+    if opened.type != "ExamAttempted":
+        return
+    early = [row for row in rows if row.occurred_at < start and row.type in _RESULTS]
+    if early:
+        text = (
+            f"The result of {opened.key} is of {c.show(early[0].occurred_at)}, before the sitting "
+            f"began on {c.at(s)}."
+        )
+        yield problem(RESULT_BEFORE_SITTING, text, (*early, opened))
+    if end - start > LONG:
+        text = f"{opened.key} took more than 7 days: from {c.at(s)} to {c.show(end)}."
+        yield problem(LONG_SITTING, text, (opened,))
