@@ -25,7 +25,7 @@ from ledger.tlog.verify_proof import (
     ProofProblem,
     check_proof,
     open_checkpoint,
-    told,
+    shown,
 )
 
 DAY = 86_400_000_000
@@ -88,7 +88,7 @@ def test_nothing_personal_is_in_it(ledger: Ledger) -> None:
 
 def test_it_is_shown_to_people(ledger: Ledger, folder: Path) -> None:
     """Event by event, and the log that proves it."""
-    said = told(check_proof(certified(ledger), key_in(folder)))
+    said = shown(check_proof(certified(ledger), key_in(folder)))
     assert f"erased     what was personal of candidate {WHO}\nposition   44\n" in said
     assert "event      43  urn:vue Q-2: first_name, last_name, email, description\n" in said
     assert f"reason     {REASON}\n" in said
