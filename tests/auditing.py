@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from crowd import NOW
-from story import Line
-from told import When, at
+from example_ledger import NOW
+from plain_values import When, at
+from scenarios import Line
 
 from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Ledger

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from crowd import CACHE_HOME
-from doorstep import SETTINGS, Doorstep
+from command_line import SETTINGS, CommandLine
+from example_ledger import CACHE_HOME
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 LEDGER = "attempts.ledger"
@@ -81,7 +81,7 @@ def _run(command: list[str], **settings: object) -> subprocess.CompletedProcess[
     return done  # type: ignore[no-any-return]
 
 
-def lived_in(door: Doorstep, sittings: int = 40) -> Doorstep:
+def lived_in(door: CommandLine, sittings: int = 40) -> CommandLine:
     """Return a ledger with a catalogue, sittings, a request with personal fields; all sealed."""
     door.catalogued()
     rows = "".join(
@@ -94,7 +94,7 @@ def lived_in(door: Doorstep, sittings: int = 40) -> Doorstep:
     return door
 
 
-def asked(door: Doorstep, request: str, registration: str, candidate: str = "C-5") -> None:
+def asked(door: CommandLine, request: str, registration: str, candidate: str = "C-5") -> None:
     """Record a request of an exception, with an e-mail address."""
     door.done(
         "record", "ExceptionRequested", candidate, "exam=AZ-104", f"request_id={request}",

@@ -17,7 +17,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from taking_in import NOW
+from intake_folder import NOW
 
 from ledger.intake import results
 from ledger.intake.importer import Options, import_file

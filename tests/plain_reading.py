@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
-from told import EPOCH, MICROSECOND, at
+from plain_values import EPOCH, MICROSECOND, at
 
 from ledger.events import Recorded
 from retake_policies.durations import DAYS, MONTHS, TIME, Duration

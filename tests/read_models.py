@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from crowd import CACHE
+from example_ledger import CACHE
 
 from ledger.events import Recorded
 from ledger.instants import MAX_INSTANT

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import story
-from crowd import CACHE, NOW
-from story import (
+import scenarios
+from example_ledger import CACHE, NOW
+from plain_values import When, at
+from scenarios import (
     Line,
     annulled,
     attempted,
@@ -26,7 +27,6 @@ from story import (
     result,
     withdrawn,
 )
-from told import When, at
 
 from ledger.ledger import Appended, Ledger
 from projections.reports.registry import REPORTS
@@ -88,7 +88,7 @@ def written(path: Path, lines: Sequence[Line] = STORY) -> Ledger:
 
 def tell(ledger: Ledger, lines: Sequence[Line], before: Sequence[Line] = ()) -> None:
     """Record lines of a story that goes on from `before`."""
-    rows = story.recorded([*story.SHIPPED, *before, *lines])
+    rows = scenarios.recorded([*scenarios.SHIPPED, *before, *lines])
     new = rows[ledger.head().position :]
     facts = [row.fact()._replace(recorded_at=row.recorded_at) for row in new]
     outcomes = ledger.append(facts, keep_recorded_at=True)

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from hypothesis import strategies as st
 from plain_reading import boundaries
-from story import (
+from plain_values import at, text
+from scenarios import (
     SHIPPED,
     Line,
     annulled,
@@ -37,7 +38,6 @@ from story import (
     went_live,
     withdrawn,
 )
-from told import at, text
 
 from ledger.events import Recorded
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from auditing import everything, ids, ledger_of_world, recorded_by, rows
-from crowd import Crowd
+from example_ledger import Ledgers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from story import (
+from plain_values import at
+from scenarios import (
     annulled,
     attempted,
     exam,
@@ -26,7 +27,6 @@ from story import (
     result,
 )
 from strategies import world
-from told import at
 
 from projections.standing import Moment
 from replay.audit.query import Conditions, seconds, threshold
@@ -38,9 +38,9 @@ TRUE = at("2021-04-01T09:00Z")
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -59,7 +59,7 @@ def crowd(tmp_path: Path) -> Iterator[Crowd]:
     ],
 )
 def test_longer_than_the_threshold_is_backdated(
-    crowd: Crowd, by: str, lag: int, found: bool
+    crowd: Ledgers, by: str, lag: int, found: bool
 ) -> None:
     """And not just as long; a day is 24 hours."""
     late = attempted("AZ-104", on=TRUE, reg="R-1").recorded(TRUE + lag)
@@ -76,7 +76,7 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         Conditions(by=text)
 
 
-def test_the_longest_lag_comes_first_then_the_position(crowd: Crowd) -> None:
+def test_the_longest_lag_comes_first_then_the_position(crowd: Ledgers) -> None:
     """With the lag in seconds, and who recorded it."""
     lines = [
         recorded_by("feed", attempted("AZ-104", on=TRUE - 5 * DAY, reg="R-1")).recorded(TRUE),
@@ -91,7 +91,7 @@ def test_the_longest_lag_comes_first_then_the_position(crowd: Crowd) -> None:
     assert {row["changed"] for row in found} == {None}
 
 
-def test_an_entry_of_the_catalogue_is_a_fact_too(crowd: Crowd) -> None:
+def test_an_entry_of_the_catalogue_is_a_fact_too(crowd: Ledgers) -> None:
     """Whoever backdates a policy or an exam is listed; it is held against no one standing."""
     late = exam("AZ-500", on=TRUE).recorded(TRUE + 30 * DAY)
     (row,) = rows(crowd.told(late).ledger, "backdated", by="P7D", changes=True)
@@ -119,7 +119,7 @@ BEGAN = attempted("AZ-104", on=TRUE, reg="R-1")
     ],
 )  # fmt: skip
 def test_what_a_late_fact_changed_is_told_from_when_on(
-    crowd: Crowd, lines: list[Any], changed: int | None, exams: str | None
+    crowd: Ledgers, lines: list[Any], changed: int | None, exams: str | None
 ) -> None:
     """As of any instant before it was recorded, of which the answer is another by it."""
     (row,) = rows(crowd.told(exam("AZ-104"), *lines).ledger, "backdated", by="P7D", changes=True)
@@ -127,7 +127,7 @@ def test_what_a_late_fact_changed_is_told_from_when_on(
     assert row["changed_exams"] == exams
 
 
-def test_a_change_that_comes_with_the_clock_alone_is_found(crowd: Crowd) -> None:
+def test_a_change_that_comes_with_the_clock_alone_is_found(crowd: Ledgers) -> None:
     """A grant that waived nothing on its day does so when a new version brings a wait."""
     calm, strict = (
         f'id = "calm"\neffective_from = {day}T00:00:00Z\n[wait]\nafter = ["{wait}"]\n'
@@ -140,7 +140,7 @@ def test_a_change_that_comes_with_the_clock_alone_is_found(crowd: Crowd) -> None
     assert (row["changed"], row["changed_from"]) == (True, at("2021-04-05"))
 
 
-def test_a_backdated_fact_says_what_annulled_it(crowd: Crowd) -> None:
+def test_a_backdated_fact_says_what_annulled_it(crowd: Ledgers) -> None:
     """As known at the moment asked about."""
     late = BEGAN.recorded(TRUE + 9 * DAY)
     gone = annulled("R-1/attempted", on=TRUE + 10 * DAY)
@@ -223,7 +223,7 @@ ANNULLED = (
 )
 
 
-def test_an_annulment_says_who_what_when_and_why(crowd: Crowd) -> None:
+def test_an_annulment_says_who_what_when_and_why(crowd: Ledgers) -> None:
     """With the annulled event beside it, and for how long that had stood."""
     first, second, other = rows(crowd.told(*ANNULLED).ledger, "annulments")
     assert (first["actor"], first["of_actor"]) == ("clerk", "feed")
@@ -256,12 +256,12 @@ def test_an_annulment_says_who_what_when_and_why(crowd: Crowd) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_which_annulments(crowd: Crowd, asked: dict[str, Any], found: list[str]) -> None:
+def test_which_annulments(crowd: Ledgers, asked: dict[str, Any], found: list[str]) -> None:
     """Type, exam and valid time are the annulled event's, the rest is the annulment's own."""
     assert ids(crowd.told(*ANNULLED).ledger, "annulments", **asked) == found
 
 
-def test_the_first_to_annul_is_told_also_outside_the_interval(crowd: Crowd) -> None:
+def test_the_first_to_annul_is_told_also_outside_the_interval(crowd: Ledgers) -> None:
     """The second changed nothing, whichever are listed; what is known later is not told."""
     ledger = crowd.told(*ANNULLED).ledger
     (row,) = rows(
@@ -272,7 +272,7 @@ def test_the_first_to_annul_is_told_also_outside_the_interval(crowd: Crowd) -> N
     assert ids(ledger, "annulments", known_at=TRUE + DAY - 1) == []
 
 
-def test_an_annulled_request_shows_nothing_personal(crowd: Crowd) -> None:
+def test_an_annulled_request_shows_nothing_personal(crowd: Ledgers) -> None:
     """Sealed, and erased once the candidate is forgotten."""
     asked = requested("AZ-104", on=TRUE, reg="R-1", first_name="Zoë")
     gone = annulled("X-1/requested", on=TRUE + DAY)

@@ -11,10 +11,10 @@ import pytest
 from auditing import everything, ids, ledger_of_world, recorded_by, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_values import at
 from reporting import written
-from story import annulled, certification, exam, failed, passed, policy
+from scenarios import annulled, certification, exam, failed, passed, policy
 from strategies import world
-from told import at
 
 from ledger.ledger import Ledger
 from replay.snapshot import Known

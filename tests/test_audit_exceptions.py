@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from auditing import ids, recorded_by, rows
-from crowd import Crowd
-from story import (
+from example_ledger import Ledgers
+from plain_values import at
+from scenarios import (
     Line,
     annulled,
     attempted,
@@ -24,7 +25,6 @@ from story import (
     result,
     withdrawn,
 )
-from told import at
 
 from replay.snapshot import Known
 from retake_policies import shipped
@@ -45,18 +45,18 @@ GRANT = at("2021-04-05T09:00Z")
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
-def decisions(crowd: Crowd, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
+def decisions(crowd: Ledgers, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
     """Return the decisions of a story."""
     return rows(crowd.told(exam("AZ-104"), *lines).ledger, "exceptions", **asked)
 
 
-def test_a_decision_is_told_with_request_rule_and_facts(crowd: Crowd) -> None:
+def test_a_decision_is_told_with_request_rule_and_facts(crowd: Ledgers) -> None:
     """All of it as it was known when it was made."""
     (row,) = decisions(crowd, FAILED, NEXT, ASKED, recorded_by("desk", GRANTED))
     position = row["position"]
@@ -139,7 +139,7 @@ BEGAN = attempted("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
     ],
 )  # fmt: skip
 def test_a_grant_against_the_rule_is_flagged(
-    crowd: Crowd, lines: list[Line], agrees: str, clause: str, against: str | None
+    crowd: Ledgers, lines: list[Line], agrees: str, clause: str, against: str | None
 ) -> None:
     """By all that speaks against it, as known then."""
     row = next(r for r in reversed(decisions(crowd, *lines)) if r["decided_at"] == GRANT)
@@ -159,7 +159,7 @@ NO_CAP = GENERAL.replace('waives = ["wait", "cap"]', 'waives = ["wait"]').replac
     [(at("2021-04-05") - 1, "yes"), (at("2021-04-05"), "no"), (at("2021-04-05") + 1, "no")],
 )
 def test_what_may_be_waived_is_by_the_policy_in_force_at_the_decision(
-    crowd: Crowd, decided: int, agrees: str
+    crowd: Ledgers, decided: int, agrees: str
 ) -> None:
     """A new version lets less be waived from its first instant on."""
     assert NO_CAP != GENERAL
@@ -175,7 +175,7 @@ def test_what_may_be_waived_is_by_the_policy_in_force_at_the_decision(
         assert row["asked_under_sha256"] == SHA256
 
 
-def test_a_request_is_judged_by_the_policy_of_its_own_day(crowd: Crowd) -> None:
+def test_a_request_is_judged_by_the_policy_of_its_own_day(crowd: Ledgers) -> None:
     """Reasons that were accepted when it was made stay accepted when it is decided."""
     fewer = NO_CAP.replace('waives = ["wait"]', 'waives = ["wait", "cap"]').replace(
         '"lab-crash", ', ""
@@ -190,7 +190,7 @@ def test_a_request_is_judged_by_the_policy_of_its_own_day(crowd: Crowd) -> None:
     assert (row["agrees"], row["asked_under_sha256"]) == ("no", None)
 
 
-def test_a_policy_published_later_is_not_what_was_known(crowd: Crowd) -> None:
+def test_a_policy_published_later_is_not_what_was_known(crowd: Ledgers) -> None:
     """Though it says that it was in force already."""
     late = policy(NO_CAP, on="2021-04-01").recorded("2021-05-01")
     grant = granted("AZ-104", on=GRANT, waives=["wait", "cap"])
@@ -222,7 +222,7 @@ REJECT = rejected("AZ-104", on=GRANT, missing=["email"])
     ],
 )  # fmt: skip
 def test_a_rejection_agrees_where_something_was_wrong(
-    crowd: Crowd, lines: list[Line], agrees: str, missing: str | None
+    crowd: Ledgers, lines: list[Line], agrees: str, missing: str | None
 ) -> None:
     """Where nothing was, the rule leaves it open."""
     row = decisions(crowd, *lines)[-1]
@@ -243,7 +243,7 @@ def test_a_rejection_agrees_where_something_was_wrong(
     ],
 )  # fmt: skip
 def test_a_revocation_is_open_where_there_was_a_grant_to_revoke(
-    crowd: Crowd, lines: list[Line], agrees: str, state: str | None
+    crowd: Ledgers, lines: list[Line], agrees: str, state: str | None
 ) -> None:
     """Else it is against the rule."""
     row = decisions(crowd, *lines, withdrawn("AZ-104", on="2021-04-06T09:00Z"))[-1]
@@ -265,7 +265,7 @@ def test_a_revocation_is_open_where_there_was_a_grant_to_revoke(
     ],
 )
 def test_whether_a_grant_was_used_since(
-    crowd: Crowd, start: int, more: list[Line], used: str | None
+    crowd: Ledgers, start: int, more: list[Line], used: str | None
 ) -> None:
     """By the first counted sitting from its time on, before it ran out or was revoked."""
     grant = granted("AZ-104", on=GRANT, valid_until="2021-04-10")
@@ -278,7 +278,7 @@ def test_whether_a_grant_was_used_since(
     assert decisions(crowd, NEXT, ASKED, grant, sat, known_at=before)[0]["used_by"] is None
 
 
-def test_an_annulled_decision_is_told_with_what_annulled_it(crowd: Crowd) -> None:
+def test_an_annulled_decision_is_told_with_what_annulled_it(crowd: Ledgers) -> None:
     """It was made, whatever was done to it after."""
     gone = annulled("X-1/granted", on="2021-04-06")
     (row,) = decisions(crowd, NEXT, ASKED, GRANTED, gone)
@@ -301,7 +301,7 @@ def test_an_annulled_decision_is_told_with_what_annulled_it(crowd: Crowd) -> Non
     ],
     ids=str,
 )
-def test_which_decisions(crowd: Crowd, asked: dict[str, Any], found: list[str]) -> None:
+def test_which_decisions(crowd: Ledgers, asked: dict[str, Any], found: list[str]) -> None:
     """Requests are no decisions."""
     lines = [
         exam("AZ-104"), exam("AZ-700"), NEXT, ASKED, recorded_by("desk", GRANTED),
@@ -311,7 +311,7 @@ def test_which_decisions(crowd: Crowd, asked: dict[str, Any], found: list[str]) 
     assert ids(crowd.told(*lines).ledger, "exceptions", **asked) == found
 
 
-def test_no_decision_shows_anything_personal(crowd: Crowd) -> None:
+def test_no_decision_shows_anything_personal(crowd: Ledgers) -> None:
     """And it comes out the same when the candidate is forgotten."""
     lines = [NEXT, ASKED, GRANTED]
     shown = decisions(crowd, *lines)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from auditing import ledger_of_world, rows
-from crowd import Crowd
+from example_ledger import Ledgers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from story import (
+from plain_values import at
+from scenarios import (
     Line,
     annulled,
     attempted,
@@ -29,7 +30,6 @@ from story import (
     result,
 )
 from strategies import world
-from told import at
 
 from ledger.ledger import Ledger
 from projections.standing import Moment
@@ -43,7 +43,7 @@ CATALOGUE = (
 SHOWN = ("status", "reasons", "waived", "eligible_from", "sittings_in_series", "outcome")
 
 
-def told(crowd: Crowd, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
+def told(crowd: Ledgers, *lines: Line, **asked: Any) -> list[dict[str, Any]]:
     """Return the annotated history of C-1 in a story."""
     return rows(crowd.told(*CATALOGUE, *lines).ledger, "history", **asked)
 
@@ -57,7 +57,7 @@ def change(row: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 @pytest.fixture
 def crowd(tmp_path: Path) -> Any:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -65,7 +65,7 @@ FAILED = failed("AZ-104", on="2021-04-01T09:00Z", reg="R-1")
 FREE = at("2021-04-02T09:00Z")
 
 
-def test_a_sitting_and_its_result_are_told_apart(crowd: Crowd) -> None:
+def test_a_sitting_and_its_result_are_told_apart(crowd: Ledgers) -> None:
     """Each by what it changed when it came: first the sitting, then that it was failed."""
     began, came = told(crowd, FAILED)
     assert (began["type"], came["type"]) == ("ExamAttempted", "ExamFailed")
@@ -94,7 +94,7 @@ def test_a_sitting_and_its_result_are_told_apart(crowd: Crowd) -> None:
     ],
 )
 def test_a_late_result_is_told_by_what_it_changed_that_day(
-    crowd: Crowd, late: int, status: tuple[str, str]
+    crowd: Ledgers, late: int, status: tuple[str, str]
 ) -> None:
     """On the day it came the wait was over, or it was not."""
     began = attempted("AZ-104", on="2021-04-01T09:00Z", reg="R-1")
@@ -102,7 +102,7 @@ def test_a_late_result_is_told_by_what_it_changed_that_day(
     assert change(told(crowd, began, came)[1])["status"] == status
 
 
-def test_an_event_true_just_after_its_recording_is_seen(crowd: Crowd) -> None:
+def test_an_event_true_just_after_its_recording_is_seen(crowd: Ledgers) -> None:
     """A clock that goes ahead by minutes: the standings are of the later of the two."""
     ahead = attempted("AZ-104", on="2021-04-01T09:05Z", reg="R-1").recorded("2021-04-01T09:00Z")
     (row,) = told(crowd, ahead)
@@ -110,7 +110,7 @@ def test_an_event_true_just_after_its_recording_is_seen(crowd: Crowd) -> None:
     assert row["status_after"] == "result-pending"
 
 
-def test_an_annulment_takes_back_what_the_event_changed(crowd: Crowd) -> None:
+def test_an_annulment_takes_back_what_the_event_changed(crowd: Ledgers) -> None:
     """It is about the exam and the registration of what it annuls."""
     gone = annulled("R-1/result", on="2021-04-01T12:00Z")
     _, came, undone = told(crowd, FAILED, gone)
@@ -121,7 +121,7 @@ def test_an_annulment_takes_back_what_the_event_changed(crowd: Crowd) -> None:
     assert [row["annulled_by"] for row in told(crowd, FAILED, gone, known_at=before)] == [None] * 2
 
 
-def test_a_grant_moves_a_reason_to_what_is_waived(crowd: Crowd) -> None:
+def test_a_grant_moves_a_reason_to_what_is_waived(crowd: Ledgers) -> None:
     """A request changes nothing, and is told all the same."""
     asked = requested("AZ-104", on="2021-04-01T10:00Z", reg="R-1")
     given_ = granted("AZ-104", on="2021-04-01T11:00Z")
@@ -135,7 +135,7 @@ def test_a_grant_moves_a_reason_to_what_is_waived(crowd: Crowd) -> None:
     }
 
 
-def test_a_certification_is_told_for_each_exam_that_it_changed(crowd: Crowd) -> None:
+def test_a_certification_is_told_for_each_exam_that_it_changed(crowd: Ledgers) -> None:
     """It is about no exam itself; where it changed none it has one row."""
     lines = [
         passed("AZ-104", on="2021-04-01T09:00Z", reg="R-1"),
@@ -160,7 +160,7 @@ PERSONAL = {"first_name": "Zoë", "last_name": "Quandt", "email": "z@example.org
 
 @pytest.mark.parametrize(("gone", "word"), [(False, "sealed"), (True, "erased")])
 def test_what_is_personal_is_told_neither_in_clear_nor_as_ciphertext(
-    crowd: Crowd, gone: bool, word: str
+    crowd: Ledgers, gone: bool, word: str
 ) -> None:
     """Once the candidate is forgotten it is said to be erased; before that it is sealed."""
     asked = requested("AZ-104", on="2021-04-01T10:00Z", reg="R-1", **PERSONAL)
@@ -243,7 +243,7 @@ def test_a_history_takes_time_in_proportion_to_its_events(tmp_path: Path) -> Non
         ]
         folder = tmp_path / str(sittings)
         folder.mkdir()
-        with Crowd(folder) as made:
+        with Ledgers(folder) as made:
             ledger = made.told(*CATALOGUE, *lines).ledger
             seconds[sittings] = min(took(ledger, sittings) for _ in range(3))
     assert seconds[1600] < 10 * seconds[400]

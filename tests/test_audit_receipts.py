@@ -17,7 +17,7 @@ import pytest
 from auditing import PROGRAM, output, rows
 from openpyxl import load_workbook
 from reporting import STORY, snapshot, tell, written
-from story import annulled, attempted, failed, forgotten, rejected, requested
+from scenarios import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
 from replay.audit.query import Conditions

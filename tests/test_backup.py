@@ -29,7 +29,7 @@ from backing import (
     stopped_at,
     with_files_of,
 )
-from doorstep import Doorstep
+from command_line import CommandLine
 from ledger_facts import SetClock, attempted
 from workers import start, told
 
@@ -39,14 +39,14 @@ from ledger.tlog.checkpoint import log_paths, sealed_size
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return lived_in(Doorstep(tmp_path, monkeypatch))
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return lived_in(CommandLine(tmp_path, monkeypatch))
 
 
 # -- what it is
 
 
-def test_a_backup_is_the_ledger_and_its_log_and_verifies(door: Doorstep) -> None:
+def test_a_backup_is_the_ledger_and_its_log_and_verifies(door: CommandLine) -> None:
     """Row by row the same, tile by tile, with the same checkpoint; and no key within."""
     answer = door.call("backup", "b")
     assert (answer.code, answer.out) == (0, "")
@@ -64,7 +64,7 @@ def test_a_backup_is_the_ledger_and_its_log_and_verifies(door: Doorstep) -> None
     )
 
 
-def test_a_backup_is_a_file_at_rest_with_nothing_beside_it_to_lose(door: Doorstep) -> None:
+def test_a_backup_is_a_file_at_rest_with_nothing_beside_it_to_lose(door: CommandLine) -> None:
     """It is no longer in the mode of a write-ahead log, so that one file is all there is."""
     door.done("backup", "b")
     assert Path("b").read_bytes()[18:20] == b"\1\1", "of a write-ahead log it would be 2"
@@ -73,14 +73,14 @@ def test_a_backup_is_a_file_at_rest_with_nothing_beside_it_to_lose(door: Doorste
     assert names(door.folder, "b-") == set()
 
 
-def test_a_backup_is_its_owners_alone(door: Doorstep) -> None:
+def test_a_backup_is_its_owners_alone(door: CommandLine) -> None:
     """Whoever may read the original, and whatever the umask."""
     os.chmod(LEDGER, 0o644)
     door.done("backup", "b")
     assert stat.S_IMODE(os.stat("b").st_mode) == 0o600
 
 
-def test_nothing_of_a_key_is_in_a_backup(door: Doorstep) -> None:
+def test_nothing_of_a_key_is_in_a_backup(door: CommandLine) -> None:
     """Neither the signing key nor any candidate's, whatever the files are called."""
     with closing(sqlite3.connect(f"{LEDGER}.keys")) as connection:
         keys = [key for (key,) in connection.execute("SELECT key FROM keys")]
@@ -92,7 +92,7 @@ def test_nothing_of_a_key_is_in_a_backup(door: Doorstep) -> None:
             assert not any(secret in path.read_bytes() for secret in secrets)
 
 
-def test_what_stands_in_the_write_ahead_log_alone_is_in_it(door: Doorstep) -> None:
+def test_what_stands_in_the_write_ahead_log_alone_is_in_it(door: CommandLine) -> None:
     """A copy of the file alone would lack it."""
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         before = ledger.head().position
@@ -109,7 +109,7 @@ def test_what_stands_in_the_write_ahead_log_alone_is_in_it(door: Doorstep) -> No
 
 def test_an_empty_ledger_has_a_backup_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of no event."""
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     door.done("init", "--bare")
     assert "verified against its checkpoint of 0 events" in door.call("backup", "b").err
     assert rows_of("b") == []
@@ -118,7 +118,7 @@ def test_an_empty_ledger_has_a_backup_too(tmp_path: Path, monkeypatch: pytest.Mo
 # -- sealed and not
 
 
-def test_it_is_sealed_first(door: Doorstep) -> None:
+def test_it_is_sealed_first(door: CommandLine) -> None:
     """What others have appended since is signed, up to where the copy ends."""
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         ledger.append([attempted(n) for n in range(900, 1000)])
@@ -128,7 +128,7 @@ def test_it_is_sealed_first(door: Doorstep) -> None:
     assert sealed_size(log_paths(Path("b"))) == head_of("b") == head_of(LEDGER)
 
 
-def test_what_cannot_be_sealed_is_in_it_all_the_same(door: Doorstep) -> None:
+def test_what_cannot_be_sealed_is_in_it_all_the_same(door: CommandLine) -> None:
     """Where the signing key is elsewhere: said, and no failure."""
     sealed = head_of(LEDGER)
     Path(f"{LEDGER}.signing-key").rename("elsewhere")
@@ -144,7 +144,7 @@ def test_what_cannot_be_sealed_is_in_it_all_the_same(door: Doorstep) -> None:
     assert rows_of("b") == rows_of(LEDGER)
 
 
-def test_a_ledger_without_a_log_has_a_backup_without_one(door: Doorstep) -> None:
+def test_a_ledger_without_a_log_has_a_backup_without_one(door: CommandLine) -> None:
     """Its rows are compared with the ledger's own; that they cannot be verified is said."""
     shutil.rmtree(f"{LEDGER}.tlog")
     for name in ("", ".last"):
@@ -156,7 +156,7 @@ def test_a_ledger_without_a_log_has_a_backup_without_one(door: Doorstep) -> None
     assert rows_of("b") == rows_of(LEDGER)
 
 
-def test_while_others_append_and_seal_it_ends_where_it_is_sealed(door: Doorstep) -> None:
+def test_while_others_append_and_seal_it_ends_where_it_is_sealed(door: CommandLine) -> None:
     """The checkpoint that is within never passes the rows, nor lags behind them."""
     place = log_paths(Path(LEDGER))
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
@@ -205,7 +205,7 @@ THERE: list[tuple[str, Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize(("name", "make", "said"), THERE)
 def test_what_is_there_already_stays_as_it_is(
-    door: Doorstep, name: str, make: Callable[[Path], None], said: str
+    door: CommandLine, name: str, make: Callable[[Path], None], said: str
 ) -> None:
     """Whatever it is; and no note is left of a backup that was not made."""
     make(door.folder / name)
@@ -215,7 +215,7 @@ def test_what_is_there_already_stays_as_it_is(
     assert last_backup(Path(LEDGER)) is None
 
 
-def test_a_folder_of_somebody_else_is_not_taken_for_a_draft(door: Doorstep) -> None:
+def test_a_folder_of_somebody_else_is_not_taken_for_a_draft(door: CommandLine) -> None:
     """Nothing in it is touched."""
     (door.folder / "b.part").mkdir()
     door.write("b.part/ledger", "mine")
@@ -233,7 +233,7 @@ def test_a_folder_of_somebody_else_is_not_taken_for_a_draft(door: Doorstep) -> N
     ],
 )
 def test_where_no_backup_can_be_made_a_sentence_says_so(
-    door: Doorstep, name: str, said: str
+    door: CommandLine, name: str, said: str
 ) -> None:
     """And the ledger stays as it is."""
     before = rows_of(LEDGER)
@@ -243,7 +243,7 @@ def test_where_no_backup_can_be_made_a_sentence_says_so(
 
 def test_of_no_ledger_there_is_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence."""
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     assert "there is no ledger at" in door.wrong("backup", "b")
     assert names(door.folder, "") == set()
 
@@ -258,7 +258,7 @@ TAMPERED = [
 
 @pytest.mark.parametrize(("statement", "said"), TAMPERED)
 def test_of_a_ledger_that_was_tampered_with_there_is_no_backup(
-    door: Doorstep, statement: str, said: str
+    door: CommandLine, statement: str, said: str
 ) -> None:
     """What is wrong is said as `verify` does, and the exit code is 1."""
     edit(LEDGER, statement)
@@ -269,7 +269,7 @@ def test_of_a_ledger_that_was_tampered_with_there_is_no_backup(
     assert last_backup(Path(LEDGER)) is None
 
 
-def test_an_index_that_hides_an_event_is_found(door: Doorstep) -> None:
+def test_an_index_that_hides_an_event_is_found(door: CommandLine) -> None:
     """Every row is as it was signed, but a question would miss one of them."""
     with closing(sqlite3.connect(LEDGER)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -288,7 +288,7 @@ def test_an_index_that_hides_an_event_is_found(door: Doorstep) -> None:
     assert names(door.folder, "b") == set()
 
 
-def test_a_tile_that_is_lost_is_named(door: Doorstep) -> None:
+def test_a_tile_that_is_lost_is_named(door: CommandLine) -> None:
     """And what makes it anew, makes the backup possible."""
     shutil.rmtree(f"{LEDGER}.tlog/tile")
     Path(f"{LEDGER}.signing-key").rename("elsewhere")
@@ -302,7 +302,7 @@ def test_a_tile_that_is_lost_is_named(door: Doorstep) -> None:
 # -- the note
 
 
-def test_the_last_backup_is_noted_beside_the_ledger(door: Doorstep) -> None:
+def test_the_last_backup_is_noted_beside_the_ledger(door: CommandLine) -> None:
     """When, up to where, under which name, and with which checkpoint."""
     assert last_backup(Path(LEDGER)) is None
     door.done("backup", "b")
@@ -318,7 +318,7 @@ def test_the_last_backup_is_noted_beside_the_ledger(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"at": "now"}', '{"at": 7, "position": 1}'])
-def test_a_note_that_does_not_read_is_none(door: Doorstep, text: str) -> None:
+def test_a_note_that_does_not_read_is_none(door: CommandLine, text: str) -> None:
     """Whoever looks whether there is a backup finds none."""
     door.done("backup", "b")
     told = json.loads(note_path(Path(LEDGER)).read_text())
@@ -341,7 +341,7 @@ STOPS = [
 
 @pytest.mark.parametrize("where", STOPS)
 def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
-    door: Doorstep, where: str
+    door: CommandLine, where: str
 ) -> None:
     """The next call of the same name clears away what was left."""
     assert stopped_at(where, KILL, ["backup", "b"]).returncode == -signal.SIGKILL
@@ -352,7 +352,7 @@ def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
     assert rows_of("b") == rows_of(LEDGER)
 
 
-def test_killed_after_it_has_its_name_it_is_whole(door: Doorstep) -> None:
+def test_killed_after_it_has_its_name_it_is_whole(door: CommandLine) -> None:
     """What is left beside it is a folder of its own."""
     where = "ledger.backup.staging:sync_folder"
     assert stopped_at(where, KILL, ["backup", "b"], number=3).returncode == -signal.SIGKILL
@@ -363,14 +363,14 @@ def test_killed_after_it_has_its_name_it_is_whole(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("where", STOPS)
-def test_ctrl_c_leaves_nothing(door: Doorstep, where: str) -> None:
+def test_ctrl_c_leaves_nothing(door: CommandLine, where: str) -> None:
     """One sentence, and exit code 130."""
     done = stopped_at(where, INTERRUPT, ["backup", "b"])
     assert (done.returncode, done.stderr) == (130, "attempt-ledger: interrupted\n")
     assert names(door.folder, "b") == set()
 
 
-def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
+def test_a_full_disk_leaves_nothing(door: CommandLine) -> None:
     """Wherever it is met, the ledger is as it was and the sentence names the backup."""
     size = Path(LEDGER).stat().st_size / 1_000_000
     for megabytes in (0.04, size * 0.95):  # the first has room for what readers share
@@ -381,7 +381,7 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
     door.done("backup", "b")
 
 
-def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
+def test_only_one_makes_a_file_at_a_time(door: CommandLine) -> None:
     """The second is told so, and leaves the first alone."""
     place = log_paths(Path(LEDGER))
     told = []
@@ -400,7 +400,7 @@ def test_only_one_makes_a_file_at_a_time(door: Doorstep) -> None:
 # -- beside writers
 
 
-def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: Doorstep) -> None:
+def test_beside_writers_all_that_was_acknowledged_before_is_in_it(door: CommandLine) -> None:
     """Three while two append without a pause: each whole, sealed, a part of the next; put back."""
     acknowledged: set[str] = set()
     writers = [start(LEDGER, name, "forever", 3) for name in ("one", "two")]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from backing import ENVIRONMENT, LEDGER, edit, lived_in, names, rows_of, until
-from crowd import CACHE_HOME
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE_HOME
 from workers import start, told
 
 LITESTREAM = str(Path(sys.executable).with_name("litestream"))
@@ -23,9 +23,9 @@ NEW = ("--ledger", "sqlite:///new")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
-    return lived_in(Doorstep(tmp_path, monkeypatch))
+    return lived_in(CommandLine(tmp_path, monkeypatch))
 
 
 def config_of_the_page(folder: Path) -> Path:
@@ -72,7 +72,7 @@ def brought_back(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_what_writers_append_beside_it_comes_back_and_is_verified(door: Doorstep) -> None:
+def test_what_writers_append_beside_it_comes_back_and_is_verified(door: CommandLine) -> None:
     """Nothing that was acknowledged is missing once it has synced, and every hash holds."""
     acknowledged: set[str] = set()
     with replicating(door.folder):
@@ -94,7 +94,7 @@ def test_what_writers_append_beside_it_comes_back_and_is_verified(door: Doorstep
     assert "as they were signed" in door.done(*NEW, "verify", "--against", "kept")
 
 
-def test_a_replica_that_lags_is_told_from_a_checkpoint(door: Doorstep) -> None:
+def test_a_replica_that_lags_is_told_from_a_checkpoint(door: CommandLine) -> None:
     """It is a moment behind by nature: what it had not got yet is named."""
     with replicating(door.folder):
         pass
@@ -108,7 +108,7 @@ def test_a_replica_that_lags_is_told_from_a_checkpoint(door: Doorstep) -> None:
     assert names(door.folder, "new") == set()
 
 
-def test_beside_its_tables_nothing_else_may_be_in_the_file(door: Doorstep) -> None:
+def test_beside_its_tables_nothing_else_may_be_in_the_file(door: CommandLine) -> None:
     """The two it keeps are known; of those names with anything more they are not."""
     with replicating(door.folder):
         pass
@@ -123,7 +123,7 @@ def test_beside_its_tables_nothing_else_may_be_in_the_file(door: Doorstep) -> No
     assert "table _litestream_lock is not as the ledger defines it" in told
 
 
-def test_no_key_is_in_the_replica(door: Doorstep) -> None:
+def test_no_key_is_in_the_replica(door: CommandLine) -> None:
     """It replicates the one file that it is told of."""
     with replicating(door.folder):
         pass

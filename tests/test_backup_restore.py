@@ -26,8 +26,8 @@ from backing import (
     stopped_at,
     with_files_of,
 )
-from crowd import CACHE_HOME
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE_HOME
 from ledger_facts import SetClock, attempted
 
 from ledger.backup.backup import CopyOptions
@@ -46,7 +46,7 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger, a backup `b` of it, its checkpoint and verifier key, kept."""
     folder = tmp_path_factory.mktemp("backed-up")
     with pytest.MonkeyPatch.context() as patch:
-        door = lived_in(Doorstep(folder, patch), sittings=150)
+        door = lived_in(CommandLine(folder, patch), sittings=150)
         door.done("backup", "b")
         door.done("checkpoint", "--output", "kept")
         door.done("checkpoint", "--key", "--output", "log.vkey")
@@ -54,15 +54,15 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def door(backed_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(backed_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before a copy of it."""
     folder = tmp_path / "here"
     shutil.copytree(backed_up, folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
-    return Doorstep(folder, monkeypatch)
+    return CommandLine(folder, monkeypatch)
 
 
-def lose_all_but_the_backup(door: Doorstep) -> None:
+def lose_all_but_the_backup(door: CommandLine) -> None:
     """The disk of the ledger is gone; keys were kept elsewhere, and lie where NEW looks."""
     for name in names(door.folder, LEDGER):
         path = door.folder / name
@@ -77,7 +77,7 @@ def lose_all_but_the_backup(door: Doorstep) -> None:
 # -- put back
 
 
-def test_what_was_backed_up_is_put_back_and_answers_the_same(door: Doorstep) -> None:
+def test_what_was_backed_up_is_put_back_and_answers_the_same(door: CommandLine) -> None:
     """Every row, every standing, the export, a report's receipt; and the views are there."""
     asking = [
         ("standing", "C-3"),
@@ -105,7 +105,7 @@ def test_what_was_backed_up_is_put_back_and_answers_the_same(door: Doorstep) -> 
     assert names(door.folder, "new.part") == set()
 
 
-def test_it_is_written_to_and_sealed_on_from_where_it_was(door: Doorstep) -> None:
+def test_it_is_written_to_and_sealed_on_from_where_it_was(door: CommandLine) -> None:
     """With its keys it is the ledger, as if nothing had been."""
     lose_all_but_the_backup(door)
     door.done("restore", "b", "new")
@@ -117,7 +117,7 @@ def test_it_is_written_to_and_sealed_on_from_where_it_was(door: Doorstep) -> Non
     assert "as they were signed" in door.done(*NEW, "verify", "--against", "kept")
 
 
-def test_without_its_keys_it_is_put_back_and_what_is_missing_is_said(door: Doorstep) -> None:
+def test_without_its_keys_it_is_put_back_and_what_is_missing_is_said(door: CommandLine) -> None:
     """As in a drill, on another machine: nothing can be sealed or opened, all can be verified."""
     answer = door.call("restore", "b", "new", "--against", "kept", "--key", "log.vkey")
     assert answer.code == 0
@@ -126,7 +126,7 @@ def test_without_its_keys_it_is_put_back_and_what_is_missing_is_said(door: Doors
     assert "there is no signing key" in door.call(*NEW, "record", "ExamWentLive", "AZ-104").err
 
 
-def test_any_ledger_can_be_put_back_not_only_a_backup(door: Doorstep) -> None:
+def test_any_ledger_can_be_put_back_not_only_a_backup(door: CommandLine) -> None:
     """A ledger in use too, with what stands in its write-ahead log alone."""
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
         ledger.append([attempted(n) for n in range(900, 1000)])
@@ -159,7 +159,7 @@ def a_folder(path: Path) -> None:
     ],
 )
 def test_what_is_there_already_stays_as_it_is(
-    door: Doorstep, name: str, make: Callable[[Path], None], said: str
+    door: CommandLine, name: str, make: Callable[[Path], None], said: str
 ) -> None:
     """Above all the write-ahead log of another file, which SQLite would take for this one's."""
     make(door.folder / name)
@@ -176,7 +176,7 @@ def test_what_is_there_already_stays_as_it_is(
         ("results.csv", "is not a ledger"),
     ],
 )
-def test_what_is_no_backup_is_not_put_back(door: Doorstep, backup: str, said: str) -> None:
+def test_what_is_no_backup_is_not_put_back(door: CommandLine, backup: str, said: str) -> None:
     """In one sentence."""
     assert said in door.wrong("restore", backup, "new")
     assert names(door.folder, "new") == set()
@@ -201,7 +201,7 @@ PAGES = {"rows": 0x0D, "an index": 0x0A, "the tree of an index": 0x02, "the tree
 
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("where", ["first", "last"])
-def test_a_flipped_bit_in_the_backup_is_found(door: Doorstep, kind: str, where: str) -> None:
+def test_a_flipped_bit_in_the_backup_is_found(door: CommandLine, kind: str, where: str) -> None:
     """In a row, in an index, in what leads to either: at both ends of what a page holds."""
     size = int.from_bytes(Path("b").read_bytes()[16:18], "big")
     at = pages(PAGES[kind])[-1]
@@ -212,7 +212,7 @@ def test_a_flipped_bit_in_the_backup_is_found(door: Doorstep, kind: str, where: 
     assert names(door.folder, "new") == set()
 
 
-def test_whatever_bit_is_flipped_it_is_found_or_changes_nothing(door: Doorstep) -> None:
+def test_whatever_bit_is_flipped_it_is_found_or_changes_nothing(door: CommandLine) -> None:
     """Anywhere in the file or in its log: what is put back has the rows that were backed up."""
     dice, rows = random.Random(23), rows_of("b")
     key = read_key("log.vkey")
@@ -233,7 +233,7 @@ def test_whatever_bit_is_flipped_it_is_found_or_changes_nothing(door: Doorstep) 
     assert len(places) / 3 < found < len(places), "some bits say nothing, many do"
 
 
-def test_a_flipped_bit_in_a_row_is_found_with_its_position(door: Doorstep) -> None:
+def test_a_flipped_bit_in_a_row_is_found_with_its_position(door: CommandLine) -> None:
     """Which event it was, as `verify` says it."""
     flip(Path("b").read_bytes().index(b'"registration_id":"R-20","delivery"') + 21)
     told = door.refused("restore", "b", "new")
@@ -241,7 +241,7 @@ def test_a_flipped_bit_in_a_row_is_found_with_its_position(door: Doorstep) -> No
     assert f"position {position} was changed" in told
 
 
-def test_a_flipped_bit_in_what_the_ledger_says_of_itself_is_found(door: Doorstep) -> None:
+def test_a_flipped_bit_in_what_the_ledger_says_of_itself_is_found(door: CommandLine) -> None:
     """Its id, which no event holds: the log is another's then."""
     with closing(sqlite3.connect("b")) as connection:
         (id,) = connection.execute("SELECT value FROM about WHERE name = 'ledger'").fetchone()
@@ -251,7 +251,7 @@ def test_a_flipped_bit_in_what_the_ledger_says_of_itself_is_found(door: Doorstep
 
 
 @pytest.mark.parametrize("left", [0.99, 0.5, 0.1])
-def test_a_backup_that_was_cut_off_is_found(door: Doorstep, left: float) -> None:
+def test_a_backup_that_was_cut_off_is_found(door: CommandLine, left: float) -> None:
     """As a copy that was stopped."""
     content = Path("b").read_bytes()
     Path("b").write_bytes(content[: int(len(content) * left)])
@@ -260,14 +260,14 @@ def test_a_backup_that_was_cut_off_is_found(door: Doorstep, left: float) -> None
     assert names(door.folder, "new") == set()
 
 
-def test_rows_cut_off_are_found(door: Doorstep) -> None:
+def test_rows_cut_off_are_found(door: CommandLine) -> None:
     """The backup's own checkpoint knows how many there were."""
     edit("b", "DELETE FROM events WHERE position > 50")
     assert "51 to " in door.refused("restore", "b", "new")
     assert names(door.folder, "new") == set()
 
 
-def test_a_tile_that_is_lost_or_changed_is_found(door: Doorstep) -> None:
+def test_a_tile_that_is_lost_or_changed_is_found(door: CommandLine) -> None:
     """The hashes are held against the rows as the rows are against them."""
     tile = next(path for path in Path("b.tlog/tile").rglob("*") if path.is_file())
     content = tile.read_bytes()
@@ -278,7 +278,7 @@ def test_a_tile_that_is_lost_or_changed_is_found(door: Doorstep) -> None:
     assert names(door.folder, "new") == set()
 
 
-def test_a_checkpoint_that_was_changed_is_found(door: Doorstep) -> None:
+def test_a_checkpoint_that_was_changed_is_found(door: CommandLine) -> None:
     """It is signed."""
     head = head_of("b")
     note = Path("b.tlog/checkpoint").read_text(encoding="utf-8")
@@ -289,7 +289,7 @@ def test_a_checkpoint_that_was_changed_is_found(door: Doorstep) -> None:
     assert names(door.folder, "new") == set()
 
 
-def test_a_backup_put_together_by_another_is_found_by_the_key(door: Doorstep) -> None:
+def test_a_backup_put_together_by_another_is_found_by_the_key(door: CommandLine) -> None:
     """Whoever makes rows, hashes and a key of their own has not got ours."""
     edit("b", "UPDATE events SET actor = 'x' WHERE position = 20")
     shutil.rmtree("b.tlog")
@@ -302,7 +302,7 @@ def test_a_backup_put_together_by_another_is_found_by_the_key(door: Doorstep) ->
 # -- held against what is kept elsewhere
 
 
-def test_a_checkpoint_of_another_log_fits_no_backup(door: Doorstep, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_log_fits_no_backup(door: CommandLine, tmp_path: Path) -> None:
     """It says whose it is."""
     door.done("--ledger", "sqlite:///other", "init")
     door.done("--ledger", "sqlite:///other", "checkpoint", "--output", "others")
@@ -313,7 +313,7 @@ def test_a_checkpoint_of_another_log_fits_no_backup(door: Doorstep, tmp_path: Pa
     assert names(door.folder, "new") == set()
 
 
-def test_an_old_backup_is_told_from_a_checkpoint_and_what_is_missing(door: Doorstep) -> None:
+def test_an_old_backup_is_told_from_a_checkpoint_and_what_is_missing(door: CommandLine) -> None:
     """It is not put back unless that is accepted, and then it is said again."""
     head = head_of(LEDGER)
     asked(door, "Q-2", "R-6")
@@ -331,7 +331,7 @@ def test_an_old_backup_is_told_from_a_checkpoint_and_what_is_missing(door: Doors
     assert "as they were signed" in door.done(*NEW, "verify")
 
 
-def test_a_newer_checkpoint_covers_what_the_backup_holds_unsealed(door: Doorstep) -> None:
+def test_a_newer_checkpoint_covers_what_the_backup_holds_unsealed(door: CommandLine) -> None:
     """It becomes the log's own, made longer from the rows: nothing is left uncovered."""
     key = Path(f"{LEDGER}.signing-key")
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
@@ -350,7 +350,7 @@ def test_a_newer_checkpoint_covers_what_the_backup_holds_unsealed(door: Doorstep
     door.done("verify-proof", "proof", "--key", "log.vkey")
 
 
-def test_what_a_forged_tail_holds_a_newer_checkpoint_finds(door: Doorstep) -> None:
+def test_what_a_forged_tail_holds_a_newer_checkpoint_finds(door: CommandLine) -> None:
     """What was not sealed in the backup can be changed there; not against a checkpoint of it."""
     key = Path(f"{LEDGER}.signing-key")
     with Ledger.open(LEDGER, clock=SetClock()) as ledger:
@@ -366,7 +366,7 @@ def test_what_a_forged_tail_holds_a_newer_checkpoint_finds(door: Doorstep) -> No
     assert names(door.folder, "new") == set()
 
 
-def test_a_file_without_its_log_needs_a_checkpoint_and_gets_its_log_anew(door: Doorstep) -> None:
+def test_a_file_without_its_log_needs_a_checkpoint_and_gets_its_log_anew(door: CommandLine) -> None:
     """As when a tool that knows nothing of logs has copied the ledger's file alone."""
     shutil.rmtree("b.tlog")
     assert "cannot be verified, it has no log beside it" in door.wrong("restore", "b", "new")
@@ -379,7 +379,7 @@ def test_a_file_without_its_log_needs_a_checkpoint_and_gets_its_log_anew(door: D
     door.done("verify-proof", "proof", "--key", "log.vkey")
 
 
-def test_a_backup_that_never_had_a_log_gets_one_first(door: Doorstep) -> None:
+def test_a_backup_that_never_had_a_log_gets_one_first(door: CommandLine) -> None:
     """There is nothing that it could be held against but what it holds now."""
     shutil.rmtree("b.tlog")
     assert "never had a log gets it by `seal --new-key`" in door.wrong("restore", "b", "new")
@@ -388,14 +388,14 @@ def test_a_backup_that_never_had_a_log_gets_one_first(door: Doorstep) -> None:
     assert rows_of("new") == rows_of(LEDGER)
 
 
-def test_a_backup_is_held_against_an_older_checkpoint_too(door: Doorstep) -> None:
+def test_a_backup_is_held_against_an_older_checkpoint_too(door: CommandLine) -> None:
     """It continues that one."""
     asked(door, "Q-2", "R-6")
     door.done("backup", "c")
     door.done("restore", "c", "new", "--against", "kept", "--key", "log.vkey")
 
 
-def test_a_history_that_its_owner_wrote_anew_is_not_put_back(door: Doorstep) -> None:
+def test_a_history_that_its_owner_wrote_anew_is_not_put_back(door: CommandLine) -> None:
     """Rows, hashes and signature fit each other, but not what an outsider has kept."""
     edit(LEDGER, "UPDATE events SET actor = 'x' WHERE position = 20")
     Path(f"{LEDGER}.signing-key.last").unlink()
@@ -413,7 +413,7 @@ def test_a_history_that_its_owner_wrote_anew_is_not_put_back(door: Doorstep) -> 
 # -- the signing key never contradicts itself
 
 
-def test_an_old_backup_is_held_against_what_the_key_signed_last(door: Doorstep) -> None:
+def test_an_old_backup_is_held_against_what_the_key_signed_last(door: CommandLine) -> None:
     """Without a checkpoint from elsewhere: the key's own memory tells."""
     head = head_of(LEDGER)
     asked(door, "Q-2", "R-6")
@@ -423,7 +423,7 @@ def test_an_old_backup_is_held_against_what_the_key_signed_last(door: Doorstep) 
     assert names(door.folder, "new") == {"new.keys", "new.signing-key", "new.signing-key.last"}
 
 
-def test_an_old_backup_that_is_kept_signs_no_fork(door: Doorstep) -> None:
+def test_an_old_backup_that_is_kept_signs_no_fork(door: CommandLine) -> None:
     """The old key refuses; a new one continues what is there, and says by itself that it is new."""
     asked(door, "Q-2", "R-6")
     door.done("checkpoint", "--output", "later")
@@ -441,7 +441,7 @@ def test_an_old_backup_that_is_kept_signs_no_fork(door: Doorstep) -> None:
     assert "is not signed with the key" in told
 
 
-def test_a_key_without_its_memory_is_said(door: Doorstep) -> None:
+def test_a_key_without_its_memory_is_said(door: CommandLine) -> None:
     """Nothing here can tell what it signed since; a checkpoint from elsewhere can."""
     lose_all_but_the_backup(door)
     Path("new.signing-key.last").unlink()
@@ -456,7 +456,7 @@ def test_a_key_without_its_memory_is_said(door: Doorstep) -> None:
     assert "cannot be told" not in door.call("restore", "b", "new", "--against", "kept").err
 
 
-def test_the_memory_of_a_later_key_is_passed_over(door: Doorstep) -> None:
+def test_the_memory_of_a_later_key_is_passed_over(door: CommandLine) -> None:
     """The key was replaced after the backup was made: its word is not about this log's key."""
     for name in (f"{LEDGER}.signing-key", f"{LEDGER}.signing-key.last"):
         Path(name).unlink()
@@ -471,7 +471,7 @@ def test_the_memory_of_a_later_key_is_passed_over(door: Doorstep) -> None:
 
 
 def test_who_was_forgotten_after_the_backup_is_forgotten_in_what_is_put_back(
-    door: Doorstep,
+    door: CommandLine,
 ) -> None:
     """The key file says so; the ledger that is put back comes to say so again."""
     door.done("forget", "C-5", "--reason", "asked by letter")
@@ -487,7 +487,7 @@ def test_who_was_forgotten_after_the_backup_is_forgotten_in_what_is_put_back(
 
 
 def test_to_an_old_backup_nothing_is_added_that_what_is_missing_would_follow(
-    door: Doorstep,
+    door: CommandLine,
 ) -> None:
     """The forgetting is among it: it comes back with the lines that somebody kept, or is said."""
     door.done("forget", "C-5", "--reason", "asked by letter")
@@ -506,7 +506,7 @@ def test_to_an_old_backup_nothing_is_added_that_what_is_missing_would_follow(
     assert "as they were signed" in door.done(*NEW, "verify", "--full")
 
 
-def test_a_key_that_came_back_is_destroyed_again(door: Doorstep) -> None:
+def test_a_key_that_came_back_is_destroyed_again(door: CommandLine) -> None:
     """An old copy of the key file beside a ledger that says who was forgotten."""
     shutil.copy(f"{LEDGER}.keys", "old.keys")
     door.done("forget", "C-5", "--reason", "asked by letter")
@@ -521,7 +521,7 @@ def test_a_key_that_came_back_is_destroyed_again(door: Doorstep) -> None:
     assert key is None
 
 
-def test_the_key_file_of_another_ledger_stops_it(door: Doorstep) -> None:
+def test_the_key_file_of_another_ledger_stops_it(door: CommandLine) -> None:
     """Before anything is made."""
     door.done("--ledger", "sqlite:///other", "init")
     door.done(
@@ -554,7 +554,7 @@ STOPS = [
 
 @pytest.mark.parametrize("where", STOPS)
 def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
-    door: Doorstep, where: str
+    door: CommandLine, where: str
 ) -> None:
     """The next call clears away what was left."""
     assert stopped_at(where, KILL, ["restore", "b", "new"]).returncode == -signal.SIGKILL
@@ -564,7 +564,7 @@ def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
     assert names(door.folder, "new") == {"new", "new.tlog", "new.views", "new.views.lock"}
 
 
-def test_killed_after_it_has_its_name_the_ledger_is_whole(door: Doorstep) -> None:
+def test_killed_after_it_has_its_name_the_ledger_is_whole(door: CommandLine) -> None:
     """Only its views are missing, which are made from it."""
     done = stopped_at("replay.read_model.rebuild:rebuild", KILL, ["restore", "b", "new"])
     assert done.returncode == -signal.SIGKILL
@@ -574,7 +574,7 @@ def test_killed_after_it_has_its_name_the_ledger_is_whole(door: Doorstep) -> Non
 
 
 @pytest.mark.parametrize("where", STOPS)
-def test_ctrl_c_leaves_nothing(door: Doorstep, where: str) -> None:
+def test_ctrl_c_leaves_nothing(door: CommandLine, where: str) -> None:
     """One sentence, and exit code 130."""
     done = stopped_at(where, INTERRUPT, ["restore", "b", "new"])
     assert done.returncode == 130
@@ -582,7 +582,7 @@ def test_ctrl_c_leaves_nothing(door: Doorstep, where: str) -> None:
     assert names(door.folder, "new") == set()
 
 
-def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
+def test_a_full_disk_leaves_nothing(door: CommandLine) -> None:
     """The sentence names what was to be made."""
     size = Path("b").stat().st_size / 1_000_000
     for megabytes in (0.005, size * 0.95):
@@ -593,7 +593,7 @@ def test_a_full_disk_leaves_nothing(door: Doorstep) -> None:
 
 
 def test_read_model_that_cannot_be_built_spoil_no_ledger(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said, with how to build them."""
 
@@ -608,7 +608,7 @@ def test_read_model_that_cannot_be_built_spoil_no_ledger(
     door.done(*NEW, "rebuild")
 
 
-def test_read_model_that_are_left_of_another_ledger_are_built_anew(door: Doorstep) -> None:
+def test_read_model_that_are_left_of_another_ledger_are_built_anew(door: CommandLine) -> None:
     """They lie where the new one's are to be."""
     door.done("--ledger", "sqlite:///other", "init")
     door.done("--ledger", "sqlite:///other", "project")
@@ -623,7 +623,7 @@ def test_read_model_that_are_left_of_another_ledger_are_built_anew(door: Doorste
 # -- from where it may only be read
 
 
-def test_a_backup_is_read_where_it_may_not_be_written(door: Doorstep) -> None:
+def test_a_backup_is_read_where_it_may_not_be_written(door: CommandLine) -> None:
     """From a medium that is read-only, say, and nothing is left beside it."""
     away = door.folder / "away"
     away.mkdir()

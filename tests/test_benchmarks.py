@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, ROOT
+from example_ledger import CACHE, ROOT
 
 from benchmarks.make_ledger import make
 from benchmarks.peers.in_sql import InSql, write_facts

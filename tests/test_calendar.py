@@ -12,7 +12,7 @@ from dateutil.relativedelta import relativedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_reading import instant, later, new_year, period_end, wall, window_end
-from told import EPOCH, MICROSECOND, at
+from plain_values import EPOCH, MICROSECOND, at
 
 from projections.fold import calendar
 from projections.fold.facts import LAST, NEVER

@@ -21,9 +21,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from plain_reading import Reading, boundaries, first_after, policies_of
-from story import CANDIDATE, SHIPPED, Asked, Given, line_of
-from story import policy as published
-from told import at
+from plain_values import at
+from scenarios import CANDIDATE, SHIPPED, Asked, Given, line_of
+from scenarios import policy as published
 
 from ledger.events import EVENT_TYPES
 from projections.answers import Standing

@@ -6,25 +6,25 @@ import json
 from pathlib import Path
 
 import pytest
-from crowd import CACHE
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE
 from reporting import written
 
 QUERIES = ("events", "history C-1", "backdated --by PT1H --changes", "annulments", "exceptions")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before the ledger of a month, with compiled code that all tests share."""
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    return Doorstep(folder, monkeypatch)
+    return CommandLine(folder, monkeypatch)
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_text_says_what_was_asked_and_ends_with_the_digest(door: Doorstep, query: str) -> None:
+def test_text_says_what_was_asked_and_ends_with_the_digest(door: CommandLine, query: str) -> None:
     """It is the default; the first lines say which audit, and as known when."""
     told = door.done("audit", *query.split()).splitlines()
     assert told[0][0].isupper()
@@ -38,7 +38,7 @@ def test_text_says_what_was_asked_and_ends_with_the_digest(door: Doorstep, query
 @pytest.mark.parametrize("format", ["txt", "csv", "json", "jsonl", "parquet", "xlsx"])
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_file_is_checked_by_who_has_only_it_and_the_ledger(
-    door: Doorstep, query: str, format: str
+    door: CommandLine, query: str, format: str
 ) -> None:
     """Its form is told by its name; its receipt is inside or beside it."""
     name = f"audit.{format}"
@@ -53,7 +53,7 @@ def test_a_file_is_checked_by_who_has_only_it_and_the_ledger(
     assert receipt["rows"] > 0
 
 
-def test_a_changed_file_is_told_with_the_ledgers_own_event(door: Doorstep) -> None:
+def test_a_changed_file_is_told_with_the_ledgers_own_event(door: CommandLine) -> None:
     """Exit code 1, the row by its position, and what is recorded there."""
     door.done("audit", "events", "--type", "ExamFailed", "--output", "failed.csv")
     text = (door.folder / "failed.csv").read_text()
@@ -63,7 +63,7 @@ def test_a_changed_file_is_told_with_the_ledgers_own_event(door: Doorstep) -> No
     assert "ExamFailed urn:test R-6/result of candidate C-4" in said
 
 
-def test_the_rows_on_standard_output_are_told_with_their_digest(door: Doorstep) -> None:
+def test_the_rows_on_standard_output_are_told_with_their_digest(door: CommandLine) -> None:
     """Where no receipt is written, one sentence says what they are."""
     answer = door.call("audit", "annulments", "--format", "jsonl")
     assert json.loads(answer.out)["reason"]
@@ -71,7 +71,7 @@ def test_the_rows_on_standard_output_are_told_with_their_digest(door: Doorstep) 
     assert "sha256 " in answer.err
 
 
-def test_events_are_asked_for_by_several_types(door: Doorstep) -> None:
+def test_events_are_asked_for_by_several_types(door: CommandLine) -> None:
     """As often as the option is given."""
     found = door.lines(
         "audit", "events", "--type", "ExamPassed", "--type", "EventAnnulled", "--format", "jsonl"
@@ -79,7 +79,7 @@ def test_events_are_asked_for_by_several_types(door: Doorstep) -> None:
     assert {row["type"] for row in found} == {"ExamPassed", "EventAnnulled"}
 
 
-def test_a_day_is_its_first_instant(door: Doorstep) -> None:
+def test_a_day_is_its_first_instant(door: CommandLine) -> None:
     """And the end of an interval is outside it."""
     said = ("audit", "events", "--type", "ExamAttempted", "--format", "jsonl")
     begun = door.lines(*said, "--valid-from", "2021-03-09", "--valid-to", "2021-03-10")
@@ -104,12 +104,12 @@ def test_a_day_is_its_first_instant(door: Doorstep) -> None:
         ("events --output missing/out.csv", "missing"),
     ],
 )
-def test_a_wrong_call_is_one_sentence(door: Doorstep, words: str, said: str) -> None:
+def test_a_wrong_call_is_one_sentence(door: CommandLine, words: str, said: str) -> None:
     """Exit code 2; nothing is written."""
     assert said in door.wrong("audit", *words.split())
 
 
-def test_an_unknown_exam_is_said(door: Doorstep) -> None:
+def test_an_unknown_exam_is_said(door: CommandLine) -> None:
     """It may have been mistyped; nothing is found of it."""
     answer = door.call("audit", "events", "--exam", "az-104", "--format", "csv")
     assert answer.code == 0
@@ -119,13 +119,13 @@ def test_an_unknown_exam_is_said(door: Doorstep) -> None:
 
 def test_an_empty_ledger_is_audited_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was recorded, and that is said."""
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     door.done("init", "--bare")
     assert "No such event was recorded by then." in door.done("audit", "events")
     assert "Nothing was annulled." in door.done("audit", "annulments")
 
 
-def test_the_key_file_is_not_needed(door: Doorstep) -> None:
+def test_the_key_file_is_not_needed(door: CommandLine) -> None:
     """An auditor has the ledger, and no key."""
     for name in ("attempts.ledger.keys", "attempts.ledger.signing-key"):
         (door.folder / name).unlink(missing_ok=True)

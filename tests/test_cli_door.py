@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 
 from attempt_ledger.cli.main import COMMANDS, GROUPS, below
 from attempt_ledger.places import ledger_path
@@ -39,8 +39,8 @@ WRITING = (
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
     ],
 )
 def test_any_other_url_is_refused_with_what_is_accepted(
-    door: Doorstep, url: str, said: str
+    door: CommandLine, url: str, said: str
 ) -> None:
     """A bare path and another database are no ledger's URL, and no password is repeated."""
     with pytest.raises(ValueError, match="accepted is sqlite"):
@@ -82,7 +82,7 @@ def test_any_other_url_is_refused_with_what_is_accepted(
 
 
 def test_the_ledger_is_named_by_an_option_else_by_the_environment_else_is_in_the_folder(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--ledger wins over ATTEMPT_LEDGER, which wins over attempts.ledger."""
     door.done("init")
@@ -95,7 +95,7 @@ def test_the_ledger_is_named_by_an_option_else_by_the_environment_else_is_in_the
 
 
 @pytest.mark.parametrize("words", READING + WRITING, ids=" ".join)
-def test_without_a_ledger_there_is_one_sentence(door: Doorstep, words: tuple[str, ...]) -> None:
+def test_without_a_ledger_there_is_one_sentence(door: CommandLine, words: tuple[str, ...]) -> None:
     """Every command says where it looked; none makes a file."""
     door.write("results.csv", "candidate_id,exam,registration_id,started_at,outcome\n")
     door.write("catalogue.toml", "")
@@ -105,7 +105,9 @@ def test_without_a_ledger_there_is_one_sentence(door: Doorstep, words: tuple[str
 
 
 @pytest.mark.parametrize("words", READING + WRITING, ids=" ".join)
-def test_a_file_that_is_no_ledger_is_left_as_it_is(door: Doorstep, words: tuple[str, ...]) -> None:
+def test_a_file_that_is_no_ledger_is_left_as_it_is(
+    door: CommandLine, words: tuple[str, ...]
+) -> None:
     """Neither a text nor somebody else's database is touched."""
     door.write("results.csv", "candidate_id,exam,registration_id,started_at,outcome\n")
     door.write("catalogue.toml", "")
@@ -114,7 +116,7 @@ def test_a_file_that_is_no_ledger_is_left_as_it_is(door: Doorstep, words: tuple[
     assert (door.folder / "attempts.ledger").read_text() == "no ledger at all\n" * 20
 
 
-def test_a_ledger_of_a_later_release_is_left_to_that_release(door: Doorstep) -> None:
+def test_a_ledger_of_a_later_release_is_left_to_that_release(door: CommandLine) -> None:
     """A schema this release does not know is said, by its number."""
     door.done("init")
     with sqlite3.connect("attempts.ledger") as connection:
@@ -123,7 +125,7 @@ def test_a_ledger_of_a_later_release_is_left_to_that_release(door: Doorstep) -> 
     assert "has schema 99" in door.wrong("export")
 
 
-def test_a_read_only_ledger_is_read_and_not_written(door: Doorstep) -> None:
+def test_a_read_only_ledger_is_read_and_not_written(door: CommandLine) -> None:
     """What only reads asks for no right to write."""
     door.done("init")
     bound = _without_rights()
@@ -163,7 +165,7 @@ def _without_rights() -> list[str]:
     ],
 )
 def test_words_that_make_no_call_are_answered_with_the_usage(
-    door: Doorstep, words: list[str], said: str
+    door: CommandLine, words: list[str], said: str
 ) -> None:
     """Exit code 2, what is wrong, how the command is used, and nothing on standard output."""
     answer = door.call(*words)
@@ -173,7 +175,7 @@ def test_words_that_make_no_call_are_answered_with_the_usage(
     assert "Usage: attempt-ledger" in answer.err
 
 
-def test_no_words_at_all_are_answered_with_the_help(door: Doorstep) -> None:
+def test_no_words_at_all_are_answered_with_the_help(door: CommandLine) -> None:
     """The help goes to standard error then: nothing was asked for, so there is no data."""
     answer = door.call()
     assert answer.code == 2
@@ -183,7 +185,7 @@ def test_no_words_at_all_are_answered_with_the_help(door: Doorstep) -> None:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_has_a_help_with_examples_within_80_columns(
-    door: Doorstep, words: str
+    door: CommandLine, words: str
 ) -> None:
     """The help of each command shows how to call it, and begins with its line in the list."""
     help = door.done(*words.split(), "--help")
@@ -196,13 +198,13 @@ def test_every_command_has_a_help_with_examples_within_80_columns(
 
 
 @pytest.mark.parametrize("group", ["", *GROUPS])
-def test_the_list_of_commands_tells_each_in_a_line(door: Doorstep, group: str) -> None:
+def test_the_list_of_commands_tells_each_in_a_line(door: CommandLine, group: str) -> None:
     """Every command is there, in the order of the table, and no line is wrapped."""
     listed = door.done(*group.split(), "--help").partition("Commands:\n")[2].splitlines()
     assert [tuple(line.split(maxsplit=1)) for line in listed] == list(below(group).items())
 
 
-def test_a_list_of_commands_loads_none(door: Doorstep) -> None:
+def test_a_list_of_commands_loads_none(door: CommandLine) -> None:
     """The help of the whole, and of a group, imports no command's module."""
     script = (
         "import sys; from attempt_ledger.cli.main import COMMANDS, app; import typer.main\n"
@@ -217,13 +219,13 @@ def test_a_list_of_commands_loads_none(door: Doorstep) -> None:
     assert looked.stderr == "\n"
 
 
-def test_the_release_is_told(door: Doorstep) -> None:
+def test_the_release_is_told(door: CommandLine) -> None:
     """--version gives the distribution's."""
     assert door.done("--version").startswith("attempt-ledger 0.")
 
 
 def test_an_unexpected_error_is_a_sentence_too(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of the program names itself, asks to be reported, and shows no traceback."""
     door.done("init")
@@ -234,7 +236,7 @@ def test_an_unexpected_error_is_a_sentence_too(
 
 
 def test_debugging_shows_where_an_unexpected_error_came_from(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ATTEMPT_LEDGER_DEBUG is the one way to see a traceback."""
     from attempt_ledger.cli.problems import answered
@@ -245,7 +247,7 @@ def test_debugging_shows_where_an_unexpected_error_came_from(
 
 
 def test_ctrl_c_is_said_and_leaves_as_shells_expect(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted: one sentence, exit code 130."""
 
@@ -259,7 +261,7 @@ def test_ctrl_c_is_said_and_leaves_as_shells_expect(
     assert answer.err.startswith("attempt-ledger: interrupted")
 
 
-def test_a_reader_that_goes_away_is_no_fault(door: Doorstep) -> None:
+def test_a_reader_that_goes_away_is_no_fault(door: CommandLine) -> None:
     """`export | head -1` gets its line and hears nothing else."""
     door.done("init")
     done = subprocess.run(
@@ -273,7 +275,7 @@ def test_a_reader_that_goes_away_is_no_fault(door: Doorstep) -> None:
     assert done.stderr == ""
 
 
-def test_a_full_disk_below_standard_output_is_said(door: Doorstep) -> None:
+def test_a_full_disk_below_standard_output_is_said(door: CommandLine) -> None:
     """What could not be written is no success."""
     door.done("init")
     with open("/dev/full", "w") as full:
@@ -282,7 +284,7 @@ def test_a_full_disk_below_standard_output_is_said(door: Doorstep) -> None:
     assert done.stderr == "attempt-ledger: standard output: no space left on device\n"
 
 
-def test_a_termination_is_no_traceback(door: Doorstep) -> None:
+def test_a_termination_is_no_traceback(door: CommandLine) -> None:
     """A process that is told to end just ends."""
     door.done("init", "--bare")
     process = subprocess.Popen(
@@ -299,7 +301,7 @@ FORBIDDEN = ("numba", "numpy", "pyarrow", "sqlite_utils", "adbc_driver_sqlite", 
 @pytest.mark.parametrize(
     "words", [["standing", "C-1", "AZ-104"], ["standing", "C-1", "AZ-104", "--format", "json"]]
 )
-def test_one_question_does_not_pay_for_everybodys(door: Doorstep, words: list[str]) -> None:
+def test_one_question_does_not_pay_for_everybodys(door: CommandLine, words: list[str]) -> None:
     """`standing` imports no compiler, no columns and no table library."""
     door.catalogued().failed("R-1", "2021-03-01T09:00:00Z")
     looked = subprocess.run(
@@ -336,7 +338,7 @@ def test_one_question_does_not_pay_for_everybodys(door: Doorstep, words: list[st
     ],
 )
 def test_a_shell_completes_commands_options_and_event_types(
-    door: Doorstep, shell: str, settings: dict[str, str], completed: str
+    door: CommandLine, shell: str, settings: dict[str, str], completed: str
 ) -> None:
     """Completion is Typer's, and knows what is loaded only when it is called."""
     done = subprocess.run(

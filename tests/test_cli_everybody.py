@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from crowd import CACHE, CACHE_HOME, facts, ledger_of
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE, CACHE_HOME, facts, ledger_of
 
 from projections.fold.rules import STATUSES
 from replay.columns import build
@@ -36,14 +36,14 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand in an empty folder."""
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    return Doorstep(tmp_path, monkeypatch).at(NOW)
+    return CommandLine(tmp_path, monkeypatch).at(NOW)
 
 
 @pytest.fixture
-def door(bare: Doorstep, example: Path) -> Doorstep:
+def door(bare: CommandLine, example: Path) -> CommandLine:
     """Stand before the example's ledger, without a snapshot."""
     shutil.copy(example, bare.folder)
     return bare
@@ -75,7 +75,7 @@ DRAFT = 'id = "general"\neffective_from = 2021-03-31T00:00:00Z\n[wait]\nafter = 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_same_bytes_from_one_core_or_several_with_a_snapshot_or_none(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch, name: str
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """However the ledger is cut into parts, whose facts come from where, in whatever order."""
     door.write("draft.toml", DRAFT)
@@ -95,7 +95,7 @@ def test_the_same_bytes_from_one_core_or_several_with_a_snapshot_or_none(
 
 
 @pytest.mark.parametrize("name", ["replay", "diff", "violations"])
-def test_every_format_says_the_same(door: Doorstep, name: str) -> None:
+def test_every_format_says_the_same(door: CommandLine, name: str) -> None:
     """CSV, JSON Lines and Parquet, to standard output or by the name of a file."""
     words = EVERY[name]
     told = rows_in(door.call(*words).out)
@@ -116,7 +116,7 @@ def test_every_format_says_the_same(door: Doorstep, name: str) -> None:
     assert table["candidate"].to_pylist() == [row["candidate"] for row in told]
 
 
-def test_parquet_goes_through_a_pipe(door: Doorstep) -> None:
+def test_parquet_goes_through_a_pipe(door: CommandLine) -> None:
     """To a program that reads it; the bytes are those of the file."""
     done = outside(*EVERY["replay"], "--format", "parquet")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -126,7 +126,7 @@ def test_parquet_goes_through_a_pipe(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("name", ["replay", "diff", "violations"])
-def test_a_reader_that_goes_away_is_no_error(door: Doorstep, name: str) -> None:
+def test_a_reader_that_goes_away_is_no_error(door: CommandLine, name: str) -> None:
     """As in `| head`: no traceback, and what shells report of such a program."""
     with subprocess.Popen(
         [COMMAND, *EVERY[name]],
@@ -142,7 +142,7 @@ def test_a_reader_that_goes_away_is_no_error(door: Doorstep, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_missing_ledger_is_said_at_once(bare: Doorstep, name: str) -> None:
+def test_a_missing_ledger_is_said_at_once(bare: CommandLine, name: str) -> None:
     """Nothing is compiled, nothing is made."""
     bare.write("draft.toml", DRAFT)
     assert bare.wrong(*EVERY[name]).startswith("there is no ledger at attempts.ledger")
@@ -150,7 +150,7 @@ def test_a_missing_ledger_is_said_at_once(bare: Doorstep, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_an_empty_ledger_has_nobody(bare: Doorstep, name: str) -> None:
+def test_an_empty_ledger_has_nobody(bare: CommandLine, name: str) -> None:
     """That is an answer, not an error."""
     bare.done("init", "--bare")
     bare.write("draft.toml", DRAFT)
@@ -158,7 +158,7 @@ def test_an_empty_ledger_has_nobody(bare: Doorstep, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_only_the_candidates_of_a_file(door: Doorstep, name: str) -> None:
+def test_only_the_candidates_of_a_file(door: CommandLine, name: str) -> None:
     """One a line; blank lines, blanks, a byte order mark and Windows line ends are no matter."""
     door.write("draft.toml", DRAFT)
     door.write("some.txt", "\ufeffC-1001\r\n\n  C-1117 \nnobody\n")
@@ -177,7 +177,7 @@ def test_only_the_candidates_of_a_file(door: Doorstep, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_candidate_file_that_cannot_be_read_is_said(door: Doorstep, name: str) -> None:
+def test_a_candidate_file_that_cannot_be_read_is_said(door: CommandLine, name: str) -> None:
     """Missing, a folder, or not UTF-8: before anything is computed."""
     door.write("draft.toml", DRAFT)
     words = (*EVERY[name], "--candidate-file")
@@ -191,7 +191,7 @@ def test_a_candidate_file_that_cannot_be_read_is_said(door: Doorstep, name: str)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_an_exam_that_nobody_heard_of_is_said(door: Doorstep, name: str) -> None:
+def test_an_exam_that_nobody_heard_of_is_said(door: CommandLine, name: str) -> None:
     """An empty table might be a slip; one of an exam that nobody sat yet is none."""
     door.write("draft.toml", DRAFT)
     answer = door.call(*EVERY[name], "--exam", "AZ-1O4")
@@ -201,7 +201,7 @@ def test_an_exam_that_nobody_heard_of_is_said(door: Doorstep, name: str) -> None
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_instants_that_are_none_are_said(door: Doorstep, name: str) -> None:
+def test_instants_that_are_none_are_said(door: CommandLine, name: str) -> None:
     """Naive, no day of the calendar, in the future of what can be known, never reached."""
     door.write("draft.toml", DRAFT)
     words = [word for word in EVERY[name] if not word.startswith(("--as-of", "2022"))]
@@ -219,7 +219,7 @@ def test_instants_that_are_none_are_said(door: Doorstep, name: str) -> None:
 # --- the snapshot ----------------------------------------------------------------------------
 
 
-def spoiled(door: Doorstep) -> None:
+def spoiled(door: CommandLine) -> None:
     """Change a byte of a part of the snapshot."""
     path = next((door.folder / "attempts.ledger.columns").glob("*.arrow"))
     data = bytearray(path.read_bytes())
@@ -228,7 +228,7 @@ def spoiled(door: Doorstep) -> None:
     path.write_bytes(data)
 
 
-def test_a_damaged_snapshot_is_said_rebuilt_and_the_answer_is_the_same(door: Doorstep) -> None:
+def test_a_damaged_snapshot_is_said_rebuilt_and_the_answer_is_the_same(door: CommandLine) -> None:
     """On standard error, once; exit code 0."""
     good = door.done(*EVERY["replay"])
     spoiled(door)
@@ -240,7 +240,7 @@ def test_a_damaged_snapshot_is_said_rebuilt_and_the_answer_is_the_same(door: Doo
     assert door.call(*EVERY["replay"]).err == ""
 
 
-def test_a_snapshot_may_be_deleted_and_is_left_alone_when_asked(door: Doorstep) -> None:
+def test_a_snapshot_may_be_deleted_and_is_left_alone_when_asked(door: CommandLine) -> None:
     """`--no-snapshot` neither reads nor writes it: not even a damaged one is noticed."""
     columns = door.folder / "attempts.ledger.columns"
     good = door.done(*EVERY["replay"], "--no-snapshot")
@@ -256,7 +256,7 @@ def test_a_snapshot_may_be_deleted_and_is_left_alone_when_asked(door: Doorstep) 
     assert door.done(*EVERY["replay"]) == good
 
 
-def test_where_no_snapshot_can_be_kept_it_is_said_and_done_without(door: Doorstep) -> None:
+def test_where_no_snapshot_can_be_kept_it_is_said_and_done_without(door: CommandLine) -> None:
     """Something else has its name."""
     good = door.done(*EVERY["replay"], "--no-snapshot")
     door.write("attempts.ledger.columns", "mine")
@@ -266,7 +266,7 @@ def test_where_no_snapshot_can_be_kept_it_is_said_and_done_without(door: Doorste
     assert (door.folder / "attempts.ledger.columns").read_text() == "mine"
 
 
-def test_what_came_since_is_in_the_answer(door: Doorstep) -> None:
+def test_what_came_since_is_in_the_answer(door: CommandLine) -> None:
     """A snapshot is brought up to date before it is asked."""
     door.done("replay")
     door.failed("R-new", "2023-06-30T09:00:00Z", candidate="A-new")
@@ -279,7 +279,7 @@ def test_what_came_since_is_in_the_answer(door: Doorstep) -> None:
 # --- replay ----------------------------------------------------------------------------------
 
 
-def test_only_rows_of_some_statuses(door: Doorstep) -> None:
+def test_only_rows_of_some_statuses(door: CommandLine) -> None:
     """Together they are the whole, each once."""
     head, *every = door.done(*EVERY["replay"]).splitlines()
     parts = {
@@ -293,14 +293,14 @@ def test_only_rows_of_some_statuses(door: Doorstep) -> None:
     assert two.splitlines() == [head, *(line for line in every if line in wanted)]
 
 
-def test_a_status_that_there_is_not_is_said(door: Doorstep) -> None:
+def test_a_status_that_there_is_not_is_said(door: CommandLine) -> None:
     """With all that there are, in order of precedence."""
     assert door.wrong("replay", "--status", "wating") == (
         f"--status 'wating': accepted are {', '.join(STATUSES)}"
     )
 
 
-def test_a_format_that_there_is_not_is_said(door: Doorstep) -> None:
+def test_a_format_that_there_is_not_is_said(door: CommandLine) -> None:
     """With those that there are."""
     answer = door.call("replay", "--format", "xls")
     assert answer.code == 2
@@ -310,7 +310,7 @@ def test_a_format_that_there_is_not_is_said(door: Doorstep) -> None:
 # --- diff ------------------------------------------------------------------------------------
 
 
-def test_any_difference_is_exit_code_1_and_none_is_0(door: Doorstep) -> None:
+def test_any_difference_is_exit_code_1_and_none_is_0(door: CommandLine) -> None:
     """As `diff` of files does; how many there are goes to standard error."""
     answer = door.call("diff", "--as-of", "2022-07-01", "--to-as-of", "2022-07-03")
     assert answer.code == 1
@@ -325,7 +325,7 @@ def test_any_difference_is_exit_code_1_and_none_is_0(door: Doorstep) -> None:
     assert same.out.count("\n") == 1
 
 
-def test_both_axes_and_both_positions_can_be_given(door: Doorstep) -> None:
+def test_both_axes_and_both_positions_can_be_given(door: CommandLine) -> None:
     """The demo's correction: one day, as known before and after."""
     words = ("--as-of", "2022-03-12", "--exam", "MS-900", "--format", "jsonl")
     by_date = door.call("diff", *words, "--known-at", "2022-03-12", "--to-known-at", "2022-03-20")
@@ -356,7 +356,7 @@ def test_both_axes_and_both_positions_can_be_given(door: Doorstep) -> None:
     assert (row["from_status"], row["to_status"]) == (None, "passed")
 
 
-def test_without_a_second_moment_it_is_everything_recorded_now(door: Doorstep) -> None:
+def test_without_a_second_moment_it_is_everything_recorded_now(door: CommandLine) -> None:
     """What was heard since of that day."""
     answer = door.call("diff", "--as-of", "2022-03-12", "--known-at", "2022-03-12")
     later = door.call(
@@ -385,7 +385,7 @@ WRONG_MOMENTS = {
 
 
 @pytest.mark.parametrize("said", WRONG_MOMENTS)
-def test_moments_out_of_order_are_said(door: Doorstep, said: str) -> None:
+def test_moments_out_of_order_are_said(door: CommandLine, said: str) -> None:
     """Which of the two, and what would be accepted."""
     assert door.wrong("diff", *WRONG_MOMENTS[said]) == said
 
@@ -393,7 +393,7 @@ def test_moments_out_of_order_are_said(door: Doorstep, said: str) -> None:
 # --- violations ------------------------------------------------------------------------------
 
 
-def test_violations_are_data_and_no_failure(door: Doorstep) -> None:
+def test_violations_are_data_and_no_failure(door: CommandLine) -> None:
     """Exit code 0: facts are reported, nothing went wrong."""
     rows = rows_in(door.done("violations", "--exam", "98-361"))
     early, *_ = [row for row in rows if row["candidate"] == "C-1011"]
@@ -409,7 +409,7 @@ def test_violations_are_data_and_no_failure(door: Doorstep) -> None:
 # --- what-if ---------------------------------------------------------------------------------
 
 
-def test_the_summary_counts_what_the_tables_hold(door: Doorstep) -> None:
+def test_the_summary_counts_what_the_tables_hold(door: CommandLine) -> None:
     """In total, by exam, by reason; the tables go to files, the summary to standard output."""
     door.write("draft.toml", DRAFT)
     answer = door.call(
@@ -444,7 +444,7 @@ def figure(text: str, words: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(words)).split()[-1]
 
 
-def test_a_draft_that_is_none_is_said_key_by_key(door: Doorstep) -> None:
+def test_a_draft_that_is_none_is_said_key_by_key(door: CommandLine) -> None:
     """Before anything is read; every fault of it, each in a line."""
     door.write("draft.toml", DRAFT.replace("P30D", "30 days") + "from = 'middle'\n")
     answer = door.call("what-if", "--policy", "draft.toml")
@@ -458,14 +458,14 @@ def test_a_draft_that_is_none_is_said_key_by_key(door: Doorstep) -> None:
     assert not (door.folder / "attempts.ledger.columns").exists()
 
 
-def test_a_draft_is_needed(door: Doorstep) -> None:
+def test_a_draft_is_needed(door: CommandLine) -> None:
     """Nothing is compared with nothing."""
     answer = door.call("what-if")
     assert answer.code == 2
     assert "--policy" in answer.err
 
 
-def test_two_tables_do_not_go_into_one_file(door: Doorstep) -> None:
+def test_two_tables_do_not_go_into_one_file(door: CommandLine) -> None:
     """The second would have taken the place of the first."""
     door.write("draft.toml", DRAFT)
     words = ("--sittings", "a.csv", "--standings", "a.csv")
@@ -474,7 +474,7 @@ def test_two_tables_do_not_go_into_one_file(door: Doorstep) -> None:
     )
 
 
-def test_since_must_not_lie_after_as_of(door: Doorstep) -> None:
+def test_since_must_not_lie_after_as_of(door: CommandLine) -> None:
     """No sitting could be judged."""
     door.write("draft.toml", DRAFT)
     words = ("what-if", "--policy", "draft.toml", "--as-of", "2022-01-01", "--since")
@@ -484,7 +484,7 @@ def test_since_must_not_lie_after_as_of(door: Doorstep) -> None:
     door.done(*words, "2022-01-01")
 
 
-def test_a_draft_that_changes_nothing_for_its_id_is_said(door: Doorstep) -> None:
+def test_a_draft_that_changes_nothing_for_its_id_is_said(door: CommandLine) -> None:
     """Exit code 0: it is an answer, but hardly the one that was wanted."""
     door.write("draft.toml", DRAFT.replace("general", "genreal"))
     answer = door.call("what-if", "--policy", "draft.toml")
@@ -492,7 +492,7 @@ def test_a_draft_that_changes_nothing_for_its_id_is_said(door: Doorstep) -> None
     assert "no exam follows a policy 'genreal', so its draft changes nothing" in answer.err
 
 
-def test_a_draft_that_another_version_overtakes_says_until_when_it_holds(door: Doorstep) -> None:
+def test_a_draft_that_another_version_overtakes_says_until_when_it_holds(door: CommandLine) -> None:
     """Its first day lies before that of a published one."""
     door.write("draft.toml", DRAFT.replace("2021-03-31", "2020-01-01"))
     lines = door.done("what-if", "--policy", "draft.toml").splitlines()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doorstep import NOW, Doorstep
+from command_line import NOW, CommandLine
 
 from attempt_ledger.cli.exception import Waive
 from attempt_ledger.cli.exception_list import State
@@ -31,16 +31,16 @@ GRANT = ("exception", "grant", "C-1", "X-1")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A ledger in which C-1 failed AZ-104 twice within two days, and a letter that asks."""
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-28T09:00:00Z")
     door.failed("R-2", "2022-05-30T09:00:00Z")
     door.write("letter.toml", LETTER)
     return door
 
 
-def head(door: Doorstep) -> int:
+def head(door: CommandLine) -> int:
     """Count the events."""
     return len(door.lines("export"))
 
@@ -53,7 +53,7 @@ def said(answer: str) -> str:
 # --- request ---------------------------------------------------------------------------------
 
 
-def test_a_complete_request_is_left_open(door: Doorstep) -> None:
+def test_a_complete_request_is_left_open(door: CommandLine) -> None:
     """Exit code 0, one event, and the standing is as it was."""
     answer = door.call(*ASK)
     assert answer == (0, "", "attempt-ledger: X-1 is open, recorded at position 10: grant or "
@@ -61,7 +61,7 @@ def test_a_complete_request_is_left_open(door: Doorstep) -> None:
     assert door.json("standing", "C-1", "AZ-104")["status"] == "waiting"
 
 
-def test_a_request_with_something_wrong_is_rejected_and_recorded(door: Doorstep) -> None:
+def test_a_request_with_something_wrong_is_rejected_and_recorded(door: CommandLine) -> None:
     """Exit code 1, everything wrong on standard error, and both events in the ledger."""
     before = head(door)
     sentence = door.refused(
@@ -91,7 +91,7 @@ def test_a_request_with_something_wrong_is_rejected_and_recorded(door: Doorstep)
     }
 
 
-def test_an_empty_request_is_a_request(door: Doorstep) -> None:
+def test_an_empty_request_is_a_request(door: CommandLine) -> None:
     """Nothing but candidate and exam: the id is drawn and printed first, the rest is missing."""
     answer = door.call("exception", "request", "C-1", "AZ-104")
     assert answer.code == 1
@@ -102,19 +102,19 @@ def test_an_empty_request_is_a_request(door: Doorstep) -> None:
     assert listed["request_id"] == answer.out.strip()
 
 
-def test_of_an_unknown_exam_too(door: Doorstep) -> None:
+def test_of_an_unknown_exam_too(door: CommandLine) -> None:
     """It is recorded and answered like any other."""
     assert "NO-1 is not in the catalogue" in door.refused("exception", "request", "C-1", "NO-1")
 
 
-def test_options_win_over_the_file(door: Doorstep) -> None:
+def test_options_win_over_the_file(door: CommandLine) -> None:
     """A mended field need not be mended in the file."""
     door.write("letter.toml", LETTER.replace("lab-crash", "bad luck"))
     door.done(*ASK, "--reason", "equipment-failure")
     assert door.json("exception", "list")[0]["reason"] == "equipment-failure"
 
 
-def test_the_file_may_name_the_request_and_come_from_standard_input(door: Doorstep) -> None:
+def test_the_file_may_name_the_request_and_come_from_standard_input(door: CommandLine) -> None:
     """With ``-``; the id in it is taken, and so none is printed."""
     words = ("exception", "request", "C-1", "AZ-104", "--from", "-")
     answer = door.call(*words, input=f'request_id = "X-7"\nexam = "AZ-104"\n{LETTER}')
@@ -122,7 +122,7 @@ def test_the_file_may_name_the_request_and_come_from_standard_input(door: Doorst
     assert said(answer.err).startswith("X-7 is open")
 
 
-def test_the_same_request_again_changes_nothing(door: Doorstep) -> None:
+def test_the_same_request_again_changes_nothing(door: CommandLine) -> None:
     """Days later, without a time: the same answer with the same exit code, and no event."""
     door.done(*ASK)
     rejected = (*ASK[:-1], "X-2", "--email", " ")
@@ -136,7 +136,7 @@ def test_the_same_request_again_changes_nothing(door: Doorstep) -> None:
     assert head(door) == before
 
 
-def test_a_different_request_under_the_same_id_is_refused(door: Doorstep) -> None:
+def test_a_different_request_under_the_same_id_is_refused(door: CommandLine) -> None:
     """It says what differs, of personal fields only that they do."""
     door.done(*ASK)
     before = head(door)
@@ -148,7 +148,7 @@ def test_a_different_request_under_the_same_id_is_refused(door: Doorstep) -> Non
     assert head(door) == before
 
 
-def test_personal_fields_reach_neither_store_nor_screen(door: Doorstep) -> None:
+def test_personal_fields_reach_neither_store_nor_screen(door: CommandLine) -> None:
     """Not the file, an export, a list, an error; only --clear tells them, in both formats."""
     door.done(*ASK)
     door.refused(*ASK[:-1], "X-2", "--reason", "bad luck")
@@ -188,7 +188,7 @@ BAD_LETTERS = {
 
 
 @pytest.mark.parametrize("letter", BAD_LETTERS)
-def test_a_bad_letter_is_told_and_nothing_recorded(door: Doorstep, letter: str) -> None:
+def test_a_bad_letter_is_told_and_nothing_recorded(door: CommandLine, letter: str) -> None:
     """File, key and what would be accepted; never a value."""
     before = head(door)
     door.write("letter.toml", letter)
@@ -198,7 +198,7 @@ def test_a_bad_letter_is_told_and_nothing_recorded(door: Doorstep, letter: str) 
     assert head(door) == before
 
 
-def test_a_letter_that_cannot_be_read(door: Doorstep) -> None:
+def test_a_letter_that_cannot_be_read(door: CommandLine) -> None:
     """One that is not there, and one that is not UTF-8."""
     assert door.wrong(*ASK[:4], "--from", "no.toml") == "no.toml: no such file or directory"
     door.write("letter.toml", 'first_name = "Zoë"'.encode("latin-1"))
@@ -222,7 +222,7 @@ WRONG_CALLS = {
 
 
 @pytest.mark.parametrize("words", WRONG_CALLS, ids=" ".join)
-def test_a_wrong_call_is_one_sentence(door: Doorstep, words: tuple[str, ...]) -> None:
+def test_a_wrong_call_is_one_sentence(door: CommandLine, words: tuple[str, ...]) -> None:
     """Exit code 2, nothing on standard output, nothing recorded."""
     before = head(door)
     assert WRONG_CALLS[words] in door.wrong("exception", *words)
@@ -231,7 +231,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, words: tuple[str, ...]) ->
 
 def test_without_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking makes no ledger, and draws no id."""
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     assert "there is no ledger at" in door.wrong("exception", "request", "C-1", "AZ-104")
     assert list(tmp_path.iterdir()) == []
 
@@ -239,7 +239,7 @@ def test_without_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 # --- grant, reject, revoke -------------------------------------------------------------------
 
 
-def test_a_grant_frees_the_candidate(door: Doorstep) -> None:
+def test_a_grant_frees_the_candidate(door: CommandLine) -> None:
     """By default it waives all the policy lets; the standing names it."""
     door.done(*ASK)
     assert said(door.call(*GRANT).err) == (
@@ -253,7 +253,7 @@ def test_a_grant_frees_the_candidate(door: Doorstep) -> None:
     )
 
 
-def test_the_terms_of_a_grant(door: Doorstep) -> None:
+def test_the_terms_of_a_grant(door: CommandLine) -> None:
     """What is waived, until when, since when and by whom."""
     door.done(*ASK)
     before = head(door)
@@ -275,7 +275,7 @@ def test_the_terms_of_a_grant(door: Doorstep) -> None:
     assert "on other terms (waives wait, not wait and cap; valid until" in door.refused(*GRANT)
 
 
-def test_a_request_comes_to_each_of_its_ends(door: Doorstep) -> None:
+def test_a_request_comes_to_each_of_its_ends(door: CommandLine) -> None:
     """Rejected; granted and revoked, granted anew and used: with what is refused on the way."""
     door.done(*ASK)
     door.done(*ASK[:-1], "X-2")
@@ -302,7 +302,7 @@ def test_a_request_comes_to_each_of_its_ends(door: Doorstep) -> None:
 
 
 @pytest.fixture
-def listed(door: Doorstep) -> Doorstep:
+def listed(door: CommandLine) -> CommandLine:
     """Requests of two candidates: X-1 granted, X-2 open, X-3 of C-2 rejected."""
     door.done(*ASK)
     door.at("2022-06-02T12:00:00Z").done(*ASK[:-1], "X-2")
@@ -311,7 +311,7 @@ def listed(door: Doorstep) -> Doorstep:
     return door
 
 
-def test_a_list_as_text(listed: Doorstep) -> None:
+def test_a_list_as_text(listed: CommandLine) -> None:
     """It reads well at 80 columns, candidate by candidate."""
     text = listed.done("exception", "list", "C-1")
     assert (
@@ -355,20 +355,20 @@ CHOICES: dict[tuple[str, ...], list[str]] = {
 
 
 @pytest.mark.parametrize("words", CHOICES, ids=" ".join)
-def test_what_is_listed(listed: Doorstep, words: tuple[str, ...]) -> None:
+def test_what_is_listed(listed: CommandLine, words: tuple[str, ...]) -> None:
     """By candidate, exam and state, as of any date and as known at any."""
     found = listed.json("exception", "list", *words)
     assert [each["request_id"] for each in found] == CHOICES[words]
 
 
-def test_nothing_to_list(listed: Doorstep) -> None:
+def test_nothing_to_list(listed: CommandLine) -> None:
     """An empty list is an answer, not a fault."""
     words = ("exception", "list", "--state", "used")
     assert listed.call(*words) == (0, "", "attempt-ledger: No requests.\n")
     assert listed.done(*words, "--format", "json") == "[]\n"
 
 
-def test_what_is_recorded_cannot_steer_a_terminal(door: Doorstep) -> None:
+def test_what_is_recorded_cannot_steer_a_terminal(door: CommandLine) -> None:
     """Control characters are shown, in sentences and lists."""
     door.refused(*ASK, "--reason", "\x1b[31mred", "--description", "\x1b[31mred")
     assert "\x1b" not in door.done("exception", "list", "--clear")
@@ -381,7 +381,7 @@ def test_the_choices_are_those_there_are() -> None:
     assert [each.value for each in Waive] == ["wait", "cap"]
 
 
-def test_the_desk_pays_for_nothing_it_does_not_use(listed: Doorstep) -> None:
+def test_the_desk_pays_for_nothing_it_does_not_use(listed: CommandLine) -> None:
     """No numba, Arrow or tables for a list; the help that lists them loads no ledger."""
     program = (
         "import sys\nfrom attempt_ledger.cli import main\n"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from doorstep import CATALOGUE, NOW, Doorstep
+from command_line import CATALOGUE, NOW, CommandLine
 
 from retake_policies import SHIPPED, shipped
 
@@ -33,14 +33,14 @@ after = ["P7D"]
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
 # -- init
 
 
-def test_a_new_ledger_has_the_shipped_policies(door: Doorstep) -> None:
+def test_a_new_ledger_has_the_shipped_policies(door: CommandLine) -> None:
     """Each published once, from now on known, by the catalogue's source."""
     assert door.done("init") == ""
     events = door.lines("export")
@@ -50,13 +50,13 @@ def test_a_new_ledger_has_the_shipped_policies(door: Doorstep) -> None:
     assert {event["time"] for event in events} == {NOW}
 
 
-def test_a_bare_ledger_has_nothing(door: Doorstep) -> None:
+def test_a_bare_ledger_has_nothing(door: CommandLine) -> None:
     """It waits for a history."""
     door.done("init", "--bare")
     assert door.done("export") == ""
 
 
-def test_what_is_there_is_never_made_anew(door: Doorstep) -> None:
+def test_what_is_there_is_never_made_anew(door: CommandLine) -> None:
     """Neither a ledger nor any other file is touched."""
     door.done("init")
     before = door.done("export")
@@ -68,7 +68,7 @@ def test_what_is_there_is_never_made_anew(door: Doorstep) -> None:
     assert (door.folder / "notes.txt").read_text() == "notes"
 
 
-def test_a_folder_that_is_not_there_is_said(door: Doorstep) -> None:
+def test_a_folder_that_is_not_there_is_said(door: CommandLine) -> None:
     """No folder is made for a ledger."""
     said = door.wrong("--ledger", "sqlite:///nowhere/a.ledger", "init")
     assert "nowhere/a.ledger" in said
@@ -77,7 +77,7 @@ def test_a_folder_that_is_not_there_is_said(door: Doorstep) -> None:
 # -- import and export
 
 
-def test_results_are_imported_and_summed_up(door: Doorstep) -> None:
+def test_results_are_imported_and_summed_up(door: CommandLine) -> None:
     """The summary goes to standard error; imported again all are duplicates."""
     door.done("init")
     door.write("results.csv", GOOD)
@@ -88,7 +88,7 @@ def test_results_are_imported_and_summed_up(door: Doorstep) -> None:
     assert {event["actor"] for event in door.lines("export")} == {"cli"}
 
 
-def test_what_cannot_be_taken_is_set_aside_and_can_be_mended(door: Doorstep) -> None:
+def test_what_cannot_be_taken_is_set_aside_and_can_be_mended(door: CommandLine) -> None:
     """Exit code 1; the rejects file is the rows with their problem, and goes in once mended."""
     door.done("init")
     door.write("results.csv", RESULTS)
@@ -103,7 +103,7 @@ def test_what_cannot_be_taken_is_set_aside_and_can_be_mended(door: Doorstep) -> 
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: data], ids=["gzip", "plain"])
-def test_standard_input_is_a_file_too(door: Doorstep, pack: object) -> None:
+def test_standard_input_is_a_file_too(door: CommandLine, pack: object) -> None:
     """As it is or compressed, CSV or lines."""
     assert callable(pack)
     door.done("init")
@@ -127,7 +127,7 @@ def test_standard_input_is_a_file_too(door: Doorstep, pack: object) -> None:
     ],
 )
 def test_what_cannot_be_imported_at_all_is_a_wrong_call(
-    door: Doorstep, words: list[str], said: str
+    door: CommandLine, words: list[str], said: str
 ) -> None:
     """Nothing is recorded of it."""
     door.done("init", "--bare")
@@ -138,7 +138,7 @@ def test_what_cannot_be_imported_at_all_is_a_wrong_call(
     assert door.done("export") == ""
 
 
-def test_the_files_that_can_be_imported_are(door: Doorstep) -> None:
+def test_the_files_that_can_be_imported_are(door: CommandLine) -> None:
     """One that cannot be read costs itself; the exit code tells."""
     door.done("init")
     door.write("results.csv", GOOD)
@@ -148,7 +148,7 @@ def test_the_files_that_can_be_imported_are(door: Doorstep) -> None:
     assert "2 events recorded" in answer.err
 
 
-def test_a_truncated_gzip_keeps_its_whole_rows_and_says_so(door: Doorstep) -> None:
+def test_a_truncated_gzip_keeps_its_whole_rows_and_says_so(door: CommandLine) -> None:
     """Exit code 1: done as far as it went."""
     door.done("init")
     rows = "".join(f"C-{i},AZ-104,R-{i},2021-04-06T09:{i % 60:02}:00Z,fail\n" for i in range(5000))
@@ -157,7 +157,7 @@ def test_a_truncated_gzip_keeps_its_whole_rows_and_says_so(door: Doorstep) -> No
     assert "breaks off or is damaged" in said
 
 
-def test_a_wall_clock_needs_a_zone(door: Doorstep) -> None:
+def test_a_wall_clock_needs_a_zone(door: CommandLine) -> None:
     """--zone says whose clock the file's times are on."""
     door.done("init")
     door.write("results.csv", GOOD.replace("09:00:00Z", "09:00:00"))
@@ -166,7 +166,7 @@ def test_a_wall_clock_needs_a_zone(door: Doorstep) -> None:
     assert door.lines("export")[-1]["time"] == "2021-04-06T07:00:00Z"
 
 
-def test_a_changed_outcome_is_a_conflict_or_a_correction(door: Doorstep) -> None:
+def test_a_changed_outcome_is_a_conflict_or_a_correction(door: CommandLine) -> None:
     """Refused with the remedy, or recorded as a further result."""
     door.done("init")
     door.write("results.csv", GOOD)
@@ -179,7 +179,7 @@ def test_a_changed_outcome_is_a_conflict_or_a_correction(door: Doorstep) -> None
     assert door.lines("export")[-1]["id"] == "R-1/result/2"
 
 
-def test_what_is_exported_and_moved_in_is_the_same_ledger(door: Doorstep) -> None:
+def test_what_is_exported_and_moved_in_is_the_same_ledger(door: CommandLine) -> None:
     """Byte for byte: positions, both clocks, actors, ciphertext, absent members."""
     door.catalogued().failed("R-1", "2021-04-06T09:00:00Z")
     door.done(
@@ -202,7 +202,7 @@ def test_what_is_exported_and_moved_in_is_the_same_ledger(door: Doorstep) -> Non
     assert clear[-1]["data"]["first_name"] == "Robin"
 
 
-def test_the_demos_history_moves_in_and_out_unchanged(door: Doorstep) -> None:
+def test_the_demos_history_moves_in_and_out_unchanged(door: CommandLine) -> None:
     """Three years of it, told from where each line became known."""
     door.done("init", "--bare")
     done = door.at("2024-01-01T00:00:00Z").call(
@@ -217,7 +217,7 @@ def test_the_demos_history_moves_in_and_out_unchanged(door: Doorstep) -> None:
             assert told.get(name) == kept.get(name)
 
 
-def test_a_history_out_of_order_stops_where_it_is(door: Doorstep) -> None:
+def test_a_history_out_of_order_stops_where_it_is(door: CommandLine) -> None:
     """Later lines would be out of order too; mended and run again it goes on."""
     door.done("init", "--bare")
     event = {
@@ -237,7 +237,7 @@ def test_a_history_out_of_order_stops_where_it_is(door: Doorstep) -> None:
     assert [each["id"] for each in door.lines("export")] == ["0", "1", "2"]
 
 
-def test_a_policy_that_comes_as_an_event_is_checked_like_one_from_a_file(door: Doorstep) -> None:
+def test_a_policy_that_comes_as_an_event_is_checked_like_one_from_a_file(door: CommandLine) -> None:
     """A text with a fault, or under another id, is refused: no answer could be made with it."""
     door.done("init", "--bare")
     lines = [
@@ -258,7 +258,7 @@ def test_a_policy_that_comes_as_an_event_is_checked_like_one_from_a_file(door: D
     assert [event["id"] for event in door.lines("export")] == ["good"]
 
 
-def test_an_export_begins_after_a_position(door: Doorstep) -> None:
+def test_an_export_begins_after_a_position(door: CommandLine) -> None:
     """To take up where the last one ended; beyond the head there is nothing."""
     door.done("init")
     every = door.done("export").splitlines()
@@ -267,7 +267,7 @@ def test_an_export_begins_after_a_position(door: Doorstep) -> None:
 
 
 def test_an_export_replaces_a_file_only_when_it_is_complete(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was there stays until then, and no draft is left behind."""
     door.done("init")
@@ -286,7 +286,7 @@ def test_an_export_replaces_a_file_only_when_it_is_complete(
     assert not [path for path in door.folder.iterdir() if path.name.startswith(".")]
 
 
-def test_an_export_into_no_folder_or_no_file_is_said(door: Doorstep) -> None:
+def test_an_export_into_no_folder_or_no_file_is_said(door: CommandLine) -> None:
     """With the name that was given."""
     door.done("init")
     assert "nowhere/all.jsonl: no such file" in door.wrong(
@@ -296,7 +296,7 @@ def test_an_export_into_no_folder_or_no_file_is_said(door: Doorstep) -> None:
     assert Path("/dev/null").is_char_device()
 
 
-def test_an_interrupted_import_is_completed_by_running_it_again(door: Doorstep) -> None:
+def test_an_interrupted_import_is_completed_by_running_it_again(door: CommandLine) -> None:
     """Ctrl-C: exit code 130, whole transactions stand, and nothing is there twice."""
     door.done("init", "--bare")
     rows = "".join(
@@ -326,7 +326,7 @@ def test_an_interrupted_import_is_completed_by_running_it_again(door: Doorstep) 
 # -- catalogue and policies
 
 
-def test_a_catalogue_is_announced_once(door: Doorstep) -> None:
+def test_a_catalogue_is_announced_once(door: CommandLine) -> None:
     """Again it adds nothing; changed it adds what changed; its ids count up."""
     door.done("init")
     door.write("catalogue.toml", CATALOGUE)
@@ -338,7 +338,7 @@ def test_a_catalogue_is_announced_once(door: Doorstep) -> None:
 
 
 def test_a_catalogue_with_faults_is_refused_whole_with_a_sentence_for_each(
-    door: Doorstep,
+    door: CommandLine,
 ) -> None:
     """And one that is not there is said."""
     door.done("init")
@@ -355,7 +355,7 @@ def test_a_catalogue_with_faults_is_refused_whole_with_a_sentence_for_each(
     assert "missing.toml" in door.wrong("catalogue", "missing.toml")
 
 
-def test_a_catalogue_is_printed_for_a_history_that_is_moved_in(door: Doorstep) -> None:
+def test_a_catalogue_is_printed_for_a_history_that_is_moved_in(door: CommandLine) -> None:
     """Lines that --keep-recorded-at takes, each known from its own time on; nothing is written."""
     door.write("ours.toml", OURS)
     door.write("catalogue.toml", CATALOGUE + '[[policy]]\nfile = "ours.toml"\ntime = 2021-01-01\n')
@@ -373,7 +373,7 @@ def test_a_catalogue_is_printed_for_a_history_that_is_moved_in(door: Doorstep) -
     assert door.done("catalogue", "--print", "catalogue.toml") == ""  # all of it is there now
 
 
-def test_a_policy_is_checked_without_a_ledger(door: Doorstep) -> None:
+def test_a_policy_is_checked_without_a_ledger(door: CommandLine) -> None:
     """Sound files on standard output, each fault a sentence on standard error, exit code 1."""
     door.write("ours.toml", OURS)
     door.write("theirs.toml", OURS.replace('"P7D"', '"P7DT12H"').replace("[wait]", "[weight]"))
@@ -389,7 +389,7 @@ def test_a_policy_is_checked_without_a_ledger(door: Doorstep) -> None:
     assert "is not UTF-8" in door.refused("policy", "check", "bytes.toml")
 
 
-def test_policies_are_published_listed_and_shown(door: Doorstep) -> None:
+def test_policies_are_published_listed_and_shown(door: CommandLine) -> None:
     """From a file or by a shipped name; as of a day, as known then, in words or as they stand."""
     door.done("init", "--bare")
     door.write("ours.toml", OURS)
@@ -419,7 +419,7 @@ def test_policies_are_published_listed_and_shown(door: Doorstep) -> None:
     )
 
 
-def test_a_bad_policy_is_not_published_and_stops_the_good_ones_beside_it(door: Doorstep) -> None:
+def test_a_bad_policy_is_not_published_and_stops_the_good_ones_beside_it(door: CommandLine) -> None:
     """Exit code 2, a sentence for each fault, and the ledger as it was."""
     door.done("init", "--bare")
     door.write("ours.toml", OURS)
@@ -431,7 +431,7 @@ def test_a_bad_policy_is_not_published_and_stops_the_good_ones_beside_it(door: D
     assert "missing.toml: no such file" in door.wrong("policy", "publish", "missing.toml")
 
 
-def test_a_policy_is_printed_for_a_history_that_is_moved_in(door: Doorstep) -> None:
+def test_a_policy_is_printed_for_a_history_that_is_moved_in(door: CommandLine) -> None:
     """Numbered after what the ledger has, if there is one; nothing is written."""
     (line,) = door.lines("policy", "publish", "--print", "general", "--time", "2021-03-31")
     assert (line["id"], line["recordedtime"]) == ("policy/general/1", "2021-03-31T00:00:00Z")
@@ -447,7 +447,7 @@ def test_a_policy_is_printed_for_a_history_that_is_moved_in(door: Doorstep) -> N
 # -- replay
 
 
-def test_the_population_is_a_table_of_everybody(door: Doorstep) -> None:
+def test_the_population_is_a_table_of_everybody(door: CommandLine) -> None:
     """Sorted, one row for each candidate and exam with a visible sitting, like the one answer."""
     door.at("2021-07-01T00:00:00Z").catalogued()
     door.failed("R-2", "2021-04-08T13:30:00Z", candidate="C-2")
@@ -468,7 +468,7 @@ def test_the_population_is_a_table_of_everybody(door: Doorstep) -> None:
     assert door.done("replay", "--exam", "AZ-700").count("\n") == 1
 
 
-def test_the_table_is_the_same_in_every_format(door: Doorstep) -> None:
+def test_the_table_is_the_same_in_every_format(door: CommandLine) -> None:
     """JSON lines with nulls, Parquet with instants of microseconds; the name tells the format."""
     from pyarrow import parquet
 
@@ -495,7 +495,7 @@ def test_the_table_is_the_same_in_every_format(door: Doorstep) -> None:
     assert json.loads((door.folder / "s.jsonl").read_text()) == line
 
 
-def test_a_population_of_nobody_is_a_header(door: Doorstep) -> None:
+def test_a_population_of_nobody_is_a_header(door: CommandLine) -> None:
     """And a question that cannot be asked is said before anything is read."""
     door.done("init")
     assert door.done("replay").count("\n") == 1

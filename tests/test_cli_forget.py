@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE
-from doorstep import Doorstep
+from command_line import CommandLine
 from erasing import files_in, holding, keys_in
+from example_ledger import CACHE
 
 from replay.read_model.state import keeping
 
@@ -27,17 +27,17 @@ SHOWN = ("history", "C-1", "--clear")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A ledger in which C-1 failed, and asked for an exception."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-20T09:00:00Z")
     door.failed("R-2", "2022-05-21T09:00:00Z", candidate="C-2")
     door.done(*ASK)
     return door
 
 
-def forget(door: Doorstep, *words: str) -> str:
+def forget(door: CommandLine, *words: str) -> str:
     """Forget C-1; gives what was said."""
     answer = door.call("forget", "C-1", *words)
     assert answer.code == 0, answer.err
@@ -45,7 +45,7 @@ def forget(door: Doorstep, *words: str) -> str:
     return answer.err
 
 
-def test_it_says_what_it_did_and_again_that_it_was_done(door: Doorstep) -> None:
+def test_it_says_what_it_did_and_again_that_it_was_done(door: CommandLine) -> None:
     """The second time nothing is changed, with a reason or without."""
     said = forget(door, "--reason", "ticket 4711")
     assert (
@@ -61,7 +61,7 @@ def test_it_says_what_it_did_and_again_that_it_was_done(door: Doorstep) -> None:
     )  # fmt: skip
 
 
-def test_a_wrong_call_changes_nothing(door: Doorstep) -> None:
+def test_a_wrong_call_changes_nothing(door: CommandLine) -> None:
     """Nobody of that id, no reason, an empty one."""
     before = door.done("export")
     assert "nothing is recorded of a candidate 'C-9'" in door.wrong("forget", "C-9")
@@ -72,7 +72,7 @@ def test_a_wrong_call_changes_nothing(door: Doorstep) -> None:
     assert keys_in(Path("attempts.ledger.keys"))["C-1"]
 
 
-def test_what_was_personal_is_shown_as_erased(door: Doorstep) -> None:
+def test_what_was_personal_is_shown_as_erased(door: CommandLine) -> None:
     """In text wherever it would be shown, in JSON where clear text is asked for."""
     assert f"first name {NAME}" in door.done(*SHOWN)
     forget(door, "--reason", "ticket")
@@ -104,7 +104,7 @@ UNCHANGED = (
 )
 
 
-def test_every_answer_but_the_personal_stays_as_it_was(door: Doorstep) -> None:
+def test_every_answer_but_the_personal_stays_as_it_was(door: CommandLine) -> None:
     """Standing, reports, the list of requests: to the byte, but for what was known."""
 
     def answers() -> list[object]:
@@ -125,7 +125,7 @@ def test_every_answer_but_the_personal_stays_as_it_was(door: Doorstep) -> None:
     assert answers() == before
 
 
-def test_a_request_can_still_be_decided(door: Doorstep) -> None:
+def test_a_request_can_still_be_decided(door: CommandLine) -> None:
     """The clear fields are there; nothing personal is taken any more."""
     forget(door, "--reason", "ticket")
     door.done("exception", "grant", "C-1", "X-1")
@@ -134,7 +134,7 @@ def test_a_request_can_still_be_decided(door: Doorstep) -> None:
     door.sat("R-9", "2022-05-31T09:00:00Z")
 
 
-def test_import_of_its_own_export_is_all_duplicates(door: Doorstep) -> None:
+def test_import_of_its_own_export_is_all_duplicates(door: CommandLine) -> None:
     """And elsewhere it gives the same ledger, which knows who was forgotten."""
     forget(door, "--reason", "ticket")
     door.done("export", "--output", "history.jsonl")
@@ -149,7 +149,7 @@ def test_import_of_its_own_export_is_all_duplicates(door: Doorstep) -> None:
     assert "erased" in door.done(*other, "history", "C-1")
 
 
-def test_every_proof_goes_on_holding(door: Doorstep) -> None:
+def test_every_proof_goes_on_holding(door: CommandLine) -> None:
     """Those given before and after are the same but for the checkpoint; all of it verifies."""
     words = ("urn:attempt-ledger:desk", "exception/X-1/requested")
     door.done("prove", *words, "--output", "before.proof")
@@ -168,7 +168,7 @@ def test_every_proof_goes_on_holding(door: Doorstep) -> None:
 # -- encrypted with another key
 
 
-def test_a_foreign_value_hides_no_clear_text_of_the_candidate(door: Doorstep) -> None:
+def test_a_foreign_value_hides_no_clear_text_of_the_candidate(door: CommandLine) -> None:
     """It came before there was a key, or with a history: that field says so, the others show."""
     lines = door.done("export").splitlines()
     asked = json.loads(lines[-1])
@@ -198,7 +198,7 @@ def test_a_foreign_value_hides_no_clear_text_of_the_candidate(door: Doorstep) ->
 # -- what is derived
 
 
-def test_read_model_and_columns_are_thrown_away_and_made_anew(door: Doorstep) -> None:
+def test_read_model_and_columns_are_thrown_away_and_made_anew(door: CommandLine) -> None:
     """Drafts and SQLite's own files too; what they tell is the same."""
     door.done("project")
     replayed = door.done("replay", "--as-of", "2022-05-25")
@@ -215,7 +215,7 @@ def test_read_model_and_columns_are_thrown_away_and_made_anew(door: Doorstep) ->
     door.done("rebuild", "--check")
 
 
-def test_read_model_elsewhere_are_named(door: Doorstep) -> None:
+def test_read_model_elsewhere_are_named(door: CommandLine) -> None:
     """As for every command about views; those are thrown away, no others."""
     door.done("project", "--views", "elsewhere.views")
     assert "elsewhere.views; it is built again" in forget(
@@ -224,7 +224,7 @@ def test_read_model_elsewhere_are_named(door: Doorstep) -> None:
     assert not Path("elsewhere.views").exists()
 
 
-def test_read_model_that_are_followed_stay_without_their_free_pages(door: Doorstep) -> None:
+def test_read_model_that_are_followed_stay_without_their_free_pages(door: CommandLine) -> None:
     """Whoever follows goes on; nothing is left in them that is in no table."""
     door.done("project")
     path = Path("attempts.ledger.views").absolute()
@@ -245,7 +245,7 @@ def test_read_model_that_are_followed_stay_without_their_free_pages(door: Doorst
     door.done("rebuild", "--check")
 
 
-def test_read_model_that_are_being_built_are_left_to_whoever_builds_them(door: Doorstep) -> None:
+def test_read_model_that_are_being_built_are_left_to_whoever_builds_them(door: CommandLine) -> None:
     """There is nothing yet to throw away, and none is made."""
     path = Path("attempts.ledger.views").absolute()
     door.write("attempts.ledger.views.rebuild", "a draft")
@@ -255,7 +255,7 @@ def test_read_model_that_are_being_built_are_left_to_whoever_builds_them(door: D
     assert Path("attempts.ledger.views.rebuild").read_text() == "a draft"
 
 
-def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
+def test_a_file_that_is_no_views_stays_and_is_told(door: CommandLine) -> None:
     """The erasure stands; the exit code is 1."""
     door.write("attempts.ledger.views", "dear diary")
     said = door.refused("forget", "C-1", "--reason", "ticket")
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_views_stays_and_is_told(door: Doorstep) -> None:
 # -- certificates
 
 
-def test_a_certificate_is_given_at_once_or_later(door: Doorstep) -> None:
+def test_a_certificate_is_given_at_once_or_later(door: CommandLine) -> None:
     """It verifies, with the key of the log or with the ledger at hand."""
     assert "at.once certifies it" in forget(door, "--reason", "ticket", "--certificate", "at.once")
     door.done("checkpoint", "--key", "--output", "log.vkey")
@@ -282,7 +282,7 @@ def test_a_certificate_is_given_at_once_or_later(door: Doorstep) -> None:
     assert "the signature of" in door.refused("verify-proof", "spoilt", "--key", "log.vkey")
 
 
-def test_without_the_signing_key_the_erasure_stands_uncertified(door: Doorstep) -> None:
+def test_without_the_signing_key_the_erasure_stands_uncertified(door: CommandLine) -> None:
     """Exit code 1, no file; once the key is there again, it is given."""
     Path("attempts.ledger.signing-key").rename("away")
     said = door.refused("forget", "C-1", "--reason", "ticket", "--certificate", "c.erasure")
@@ -296,7 +296,7 @@ def test_without_the_signing_key_the_erasure_stands_uncertified(door: Doorstep) 
 # -- keys
 
 
-def test_keys_are_backed_up_for_some_days(door: Doorstep) -> None:
+def test_keys_are_backed_up_for_some_days(door: CommandLine) -> None:
     """The backup says until when, and is refused afterwards."""
     said = door.call("keys", "backup", "k", "--days", "7").err
     assert "k holds the keys, to be used before 2022-06-08T12:00:00Z: destroy it then" in said
@@ -309,7 +309,7 @@ def test_keys_are_backed_up_for_some_days(door: Doorstep) -> None:
     assert "--days" in door.call("keys", "backup", "other", "--days", "0").err
 
 
-def test_forgetting_reminds_of_backups_that_may_hold_the_key(door: Doorstep) -> None:
+def test_forgetting_reminds_of_backups_that_may_hold_the_key(door: CommandLine) -> None:
     """Not of those made afterwards, nor when their time is over."""
     door.done("keys", "backup", "k", "--days", "7")
     assert "k may hold the key, and be used before 2022-06-08T12:00:00Z: destroy it" in forget(
@@ -320,7 +320,7 @@ def test_forgetting_reminds_of_backups_that_may_hold_the_key(door: Doorstep) -> 
     assert "may hold" not in forget(door.at("2022-06-08T12:00:00Z"))
 
 
-def test_a_restore_of_keys_names_who_stays_forgotten(door: Doorstep) -> None:
+def test_a_restore_of_keys_names_who_stays_forgotten(door: CommandLine) -> None:
     """And the personal data stays unreadable."""
     door.done("keys", "backup", "k")
     forget(door, "--reason", "ticket")
@@ -331,7 +331,7 @@ def test_a_restore_of_keys_names_who_stays_forgotten(door: Doorstep) -> None:
     assert "first name erased" in door.done(*SHOWN)
 
 
-def test_an_older_ledger_is_told_by_a_restore_of_keys(door: Doorstep) -> None:
+def test_an_older_ledger_is_told_by_a_restore_of_keys(door: CommandLine) -> None:
     """It records who was forgotten; the reason is the first one."""
     door.done("export", "--output", "history.jsonl")
     forget(door, "--reason", "ticket")
@@ -346,7 +346,7 @@ def test_an_older_ledger_is_told_by_a_restore_of_keys(door: Doorstep) -> None:
     assert "reason     ticket\n" in door.done(*other, "verify-proof", "c.erasure")
 
 
-def test_a_program_that_only_reads_needs_no_right_to_the_keys(door: Doorstep) -> None:
+def test_a_program_that_only_reads_needs_no_right_to_the_keys(door: CommandLine) -> None:
     """What `forget` and `keys` load, nobody pays for who calls another command."""
     loaded = (
         "import sys, attempt_ledger.cli.main, attempt_ledger.cli.standing;"

@@ -11,24 +11,24 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, HISTORY, compiled_quietly
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE, HISTORY, compiled_quietly
 from read_models import table
 
 from attempt_ledger.cli import read_model
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before a ledger of the example, with compiled code at hand."""
     monkeypatch.setattr(read_model, "cache_folder", lambda *_: compiled_quietly())
-    door = Doorstep(tmp_path, monkeypatch).at("2026-01-01T00:00:00Z")
+    door = CommandLine(tmp_path, monkeypatch).at("2026-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", str(HISTORY), "--keep-recorded-at")
     return door
 
 
-def test_project_makes_the_views_and_keeps_them_up(door: Doorstep) -> None:
+def test_project_makes_the_views_and_keeps_them_up(door: CommandLine) -> None:
     """Beside the ledger unless it is said where; data goes nowhere, what was done is said."""
     answer = door.call("project")
     assert (answer.code, answer.out) == (0, "")
@@ -41,7 +41,7 @@ def test_project_makes_the_views_and_keeps_them_up(door: Doorstep) -> None:
     assert table(door.folder / "elsewhere.views", "position")[0]["position"] == 721
 
 
-def test_rebuild_says_what_differs(door: Doorstep) -> None:
+def test_rebuild_says_what_differs(door: CommandLine) -> None:
     """Exit code 1 and a line for each row; a check mends nothing, a rebuild does."""
     assert "is built, from nothing" in door.call("rebuild").err
     assert "no row differs" in door.call("rebuild", "--check").err
@@ -58,7 +58,7 @@ def test_rebuild_says_what_differs(door: Doorstep) -> None:
     assert "no row differs" in door.call("rebuild").err
 
 
-def test_many_differences_are_counted(door: Doorstep) -> None:
+def test_many_differences_are_counted(door: CommandLine) -> None:
     """The first hundred are listed."""
     door.done("project")
     with closing(sqlite3.connect("attempts.ledger.views")) as connection, connection:
@@ -77,7 +77,7 @@ def test_many_differences_are_counted(door: Doorstep) -> None:
         (("--ledger", "sqlite:///none.ledger", "project"), "there is no ledger at none.ledger"),
     ],
 )
-def test_a_wrong_call_is_one_sentence(door: Doorstep, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_call_is_one_sentence(door: CommandLine, words: tuple[str, ...], said: str) -> None:
     """Exit code 2, and nothing is touched."""
     assert said in door.wrong(*words)
 
@@ -85,7 +85,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, words: tuple[str, ...], sa
 FOLLOW = "from attempt_ledger.cli.main import run; run()"
 
 
-def test_a_follower_keeps_up_until_it_is_stopped(door: Doorstep) -> None:
+def test_a_follower_keeps_up_until_it_is_stopped(door: CommandLine) -> None:
     """A second one says so and stops; Ctrl-C ends the first, which is no failure."""
     home = {"XDG_CACHE_HOME": str(door.folder / "cache")}
     (door.folder / "cache").mkdir()

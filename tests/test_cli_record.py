@@ -8,20 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from doorstep import NOW, Doorstep
+from command_line import NOW, CommandLine
 
 ATTEMPT = ("record", "ExamAttempted", "C-1", "exam=AZ-104", "registration_id=R-1", "delivery=live")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    door = Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    door = CommandLine(tmp_path, monkeypatch)
     door.done("init", "--bare")
     return door
 
 
-def test_an_event_is_recorded_as_it_was_said(door: Doorstep) -> None:
+def test_an_event_is_recorded_as_it_was_said(door: CommandLine) -> None:
     """Text by =, anything else by :=, the rest by options; actor and source have defaults."""
     answer = door.call(
         "record", "CertEarned", "C-1", "certification=azure", 'exams:=["AZ-104","AZ-500"]',
@@ -48,7 +48,7 @@ def test_an_event_is_recorded_as_it_was_said(door: Doorstep) -> None:
     }
 
 
-def test_without_an_id_one_is_drawn_and_printed_for_a_safe_repeat(door: Doorstep) -> None:
+def test_without_an_id_one_is_drawn_and_printed_for_a_safe_repeat(door: CommandLine) -> None:
     """The call with that id again is a duplicate, though time has passed and none was given."""
     drawn = door.done(*ATTEMPT)
     assert UUID.fullmatch(drawn)
@@ -59,7 +59,7 @@ def test_without_an_id_one_is_drawn_and_printed_for_a_safe_repeat(door: Doorstep
     assert [event["id"] for event in door.lines("export")] == [drawn.strip()]
 
 
-def test_the_id_is_out_before_anything_is_recorded(door: Doorstep) -> None:
+def test_the_id_is_out_before_anything_is_recorded(door: CommandLine) -> None:
     """Who is cut off by a full disk or a fall of power knows the id to ask with."""
     (door.folder / "attempts.ledger.lock").write_bytes(b"")
     with open("attempts.ledger.lock") as lock:
@@ -76,7 +76,7 @@ def test_the_id_is_out_before_anything_is_recorded(door: Doorstep) -> None:
     assert [event["id"] for event in door.lines("export")] == [drawn.strip()]
 
 
-def test_another_fact_under_the_same_id_is_refused_with_what_differs(door: Doorstep) -> None:
+def test_another_fact_under_the_same_id_is_refused_with_what_differs(door: CommandLine) -> None:
     """Exit code 1; what was recorded stands."""
     door.done(*ATTEMPT, "--id", "R-1/attempted")
     said = door.refused(*ATTEMPT[:-1], "delivery=beta", "--id", "R-1/attempted")
@@ -114,20 +114,20 @@ def test_another_fact_under_the_same_id_is_refused_with_what_differs(door: Doors
          "the policy's id is 'theirs' and its subject 'ours'"),
     ],
 )  # fmt: skip
-def test_what_is_no_event_is_a_wrong_call(door: Doorstep, words: list[str], said: str) -> None:
+def test_what_is_no_event_is_a_wrong_call(door: CommandLine, words: list[str], said: str) -> None:
     """One sentence with the field, and nothing is recorded, not even an id printed."""
     assert said in door.wrong("record", *words)
     assert door.done("export") == ""
 
 
-def test_a_fact_of_the_future_is_refused(door: Doorstep) -> None:
+def test_a_fact_of_the_future_is_refused(door: CommandLine) -> None:
     """Five minutes are a clock that differs; more is no fact."""
     said = door.refused("record", "ExamWentLive", "AZ-104", "--time", "2022-06-01T12:05:01Z")
     assert "lies more than 5 minutes after its recording" in said
     door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-06-01T12:05:00Z")
 
 
-def test_a_clock_that_jumped_back_is_said(door: Doorstep) -> None:
+def test_a_clock_that_jumped_back_is_said(door: CommandLine) -> None:
     """What is recorded then may have a wrong time; a little difference is none."""
     door.failed("R-1", "2022-05-01T09:00:00Z")
     door.at("2022-06-01T11:56:00Z").failed("R-2", "2022-05-01T09:00:00Z")
@@ -140,13 +140,13 @@ def test_a_clock_that_jumped_back_is_said(door: Doorstep) -> None:
     ) in answer.err
 
 
-def test_a_date_is_its_midnight_in_utc(door: Doorstep) -> None:
+def test_a_date_is_its_midnight_in_utc(door: CommandLine) -> None:
     """As everywhere on the command line."""
     door.done("record", "ExamWentLive", "AZ-104", "--time", "2022-05-01")
     assert door.lines("export")[0]["time"] == "2022-05-01T00:00:00Z"
 
 
-def test_an_annulled_event_stays_and_answers_no_more(door: Doorstep) -> None:
+def test_an_annulled_event_stays_and_answers_no_more(door: CommandLine) -> None:
     """The annulment has the event's subject, and an id made from what it annuls."""
     door.failed("R-1", "2022-05-01T09:00:00Z")
     answer = door.call("annul", "urn:vue", "R-1/result", "--reason", "another seat")
@@ -160,7 +160,7 @@ def test_an_annulled_event_stays_and_answers_no_more(door: Doorstep) -> None:
     }
 
 
-def test_to_annul_again_changes_nothing(door: Doorstep) -> None:
+def test_to_annul_again_changes_nothing(door: CommandLine) -> None:
     """The same again is done; for another reason it is refused, with the one that stands."""
     door.failed("R-1", "2022-05-01T09:00:00Z")
     words = ("annul", "urn:vue", "R-1/result", "--reason")
@@ -170,7 +170,7 @@ def test_to_annul_again_changes_nothing(door: Doorstep) -> None:
     assert len(door.lines("export")) == 3
 
 
-def test_what_is_not_there_cannot_be_annulled(door: Doorstep) -> None:
+def test_what_is_not_there_cannot_be_annulled(door: CommandLine) -> None:
     """Nor can an annulment."""
     assert "there is no event 'R-1/result' of 'urn:vue'" in door.wrong(
         "annul", "urn:vue", "R-1/result", "--reason", "a slip"
@@ -183,7 +183,7 @@ def test_what_is_not_there_cannot_be_annulled(door: Doorstep) -> None:
     assert "append the fact anew under a new id" in said
 
 
-def test_candidates_are_found_by_the_beginning_of_an_id(door: Doorstep) -> None:
+def test_candidates_are_found_by_the_beginning_of_an_id(door: CommandLine) -> None:
     """Their own, a registration's, a request's; a table for people, objects for programs."""
     door.sat("R-77", "2022-05-01T09:00:00Z", candidate="C-1001")
     door.sat("R-78", "2022-05-02T09:00:00Z", candidate="C-1002")
@@ -194,7 +194,7 @@ def test_candidates_are_found_by_the_beginning_of_an_id(door: Doorstep) -> None:
     ]
 
 
-def test_a_search_says_when_there_is_more_or_nothing(door: Doorstep) -> None:
+def test_a_search_says_when_there_is_more_or_nothing(door: CommandLine) -> None:
     """Neither is a fault."""
     door.sat("R-77", "2022-05-01T09:00:00Z", candidate="C-1001")
     door.sat("R-78", "2022-05-02T09:00:00Z", candidate="C-1002")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 from reporting import IN_APRIL, MARCH, STORY, tell, written
 
 from ledger.ledger import Ledger
@@ -22,18 +22,18 @@ TOLD = STORY[: -len(IN_APRIL)]
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before the ledger of a month, with compiled code that all tests share."""
-    from crowd import CACHE
+    from example_ledger import CACHE
 
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    return Doorstep(folder, monkeypatch)
+    return CommandLine(folder, monkeypatch)
 
 
-def test_a_report_says_which_it_is_before_anything_else(door: Doorstep) -> None:
+def test_a_report_says_which_it_is_before_anything_else(door: CommandLine) -> None:
     """As published or restated, of which period, as of when, known when."""
     told = door.done("report", "volumes", *PERIOD, "--as-published").splitlines()
     assert told[0] == "Volumes and pass rates"
@@ -52,21 +52,23 @@ def test_a_report_says_which_it_is_before_anything_else(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_every_report_reads_at_80_columns_or_nearly(door: Doorstep, name: str) -> None:
+def test_every_report_reads_at_80_columns_or_nearly(door: CommandLine, name: str) -> None:
     """Most fit; the instants of betas and corrections need some more."""
     period = PERIOD if REPORTS[name].about else ()
     lines = door.done("report", name, *period, "--as-of", "2021-04-30").splitlines()
     assert max(map(len, lines[4:-1]), default=0) <= 115
 
 
-def test_the_list_names_every_report(door: Doorstep) -> None:
+def test_the_list_names_every_report(door: CommandLine) -> None:
     """In the order in which the docs have them."""
     lines = door.done("report", "list").splitlines()
     assert [line.split()[0] for line in lines] == list(REPORTS)
 
 
 @pytest.mark.parametrize("format", ["text", "csv", "jsonl", "parquet", "xlsx", "html"])
-def test_a_file_is_checked_by_who_has_only_it_and_the_ledger(door: Doorstep, format: str) -> None:
+def test_a_file_is_checked_by_who_has_only_it_and_the_ledger(
+    door: CommandLine, format: str
+) -> None:
     """Its form is told by its name; its receipt is inside or beside it."""
     name = f"march.{'txt' if format == 'text' else format}"
     door.done("report", "volumes", *PERIOD, "--as-published", "--output", name)
@@ -78,7 +80,7 @@ def test_a_file_is_checked_by_who_has_only_it_and_the_ledger(door: Doorstep, for
     assert (receipt["form"], receipt["position"], receipt["rows"]) == (format, 23, 3)
 
 
-def test_restated_a_check_names_the_events_that_changed_the_report(door: Doorstep) -> None:
+def test_restated_a_check_names_the_events_that_changed_the_report(door: CommandLine) -> None:
     """The receipt holds, and what was learned since is told."""
     door.done("report", "volumes", *PERIOD, "--as-published", "--output", "march.csv")
     answer = door.call("receipt", "check", "march.csv", "--restated")
@@ -90,7 +92,7 @@ def test_restated_a_check_names_the_events_that_changed_the_report(door: Doorste
     assert "it is the same" in door.done("receipt", "check", "restated.csv", "--restated")
 
 
-def test_a_changed_file_is_told_with_what_the_ledger_says(door: Doorstep) -> None:
+def test_a_changed_file_is_told_with_what_the_ledger_says(door: CommandLine) -> None:
     """Exit code 1, and the row by name."""
     door.done("report", "volumes", *PERIOD, "--as-published", "--output", "march.csv")
     text = (door.folder / "march.csv").read_text()
@@ -104,10 +106,10 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """March as published, made in March and again in June, is the same to the byte."""
-    from crowd import CACHE, NOW
+    from example_ledger import CACHE, NOW
 
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     written(tmp_path / "attempts.ledger", TOLD).close()
     call = ("report", "volumes", *PERIOD, "--as-published", "--format", "csv")
     before = door.at("2021-04-01T00:00:01Z").done(*call, "--output", "march.csv")
@@ -118,13 +120,13 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     door.done("receipt", "check", "march.csv")
 
 
-def test_the_end_of_the_period_is_as_of_but_never_later_than_now(door: Doorstep) -> None:
+def test_the_end_of_the_period_is_as_of_but_never_later_than_now(door: CommandLine) -> None:
     """A report of a year that is not over is of today."""
     told = door.at("2021-04-10T00:00:00Z").done("report", "volumes", "--to", "2022-01-01")
     assert ", as of 2021-04-10," in told
 
 
-def test_a_report_on_standard_output_says_its_receipt_beside(door: Doorstep) -> None:
+def test_a_report_on_standard_output_says_its_receipt_beside(door: CommandLine) -> None:
     """Data alone on the one, the digest on the other; or the receipt where it is asked for."""
     answer = door.call("report", "volumes", *PERIOD, "--format", "csv")
     assert answer.out.startswith("month,exam,sitting,sittings,")
@@ -135,7 +137,7 @@ def test_a_report_on_standard_output_says_its_receipt_beside(door: Doorstep) -> 
 
 
 @pytest.mark.parametrize("kind", ["svg", "png", "html"])
-def test_a_picture_has_a_receipt_and_fetches_nothing(door: Doorstep, kind: str) -> None:
+def test_a_picture_has_a_receipt_and_fetches_nothing(door: CommandLine, kind: str) -> None:
     """All of it is in the file."""
     door.done("report", "blocked", "--as-of", MARCH[1], "--chart", f"blocked.{kind}")
     picture = (door.folder / f"blocked.{kind}").read_bytes()
@@ -149,7 +151,7 @@ def test_a_picture_has_a_receipt_and_fetches_nothing(door: Doorstep, kind: str) 
 # -- exports
 
 
-def test_events_have_a_receipt_and_import_gives_the_same_ledger(door: Doorstep) -> None:
+def test_events_have_a_receipt_and_import_gives_the_same_ledger(door: CommandLine) -> None:
     """The lines are what they were; the receipt lies beside them."""
     door.done("export", "--output", "all.jsonl")
     assert (door.folder / "all.jsonl").read_text() == door.done("export")
@@ -165,14 +167,14 @@ def test_events_have_a_receipt_and_import_gives_the_same_ledger(door: Doorstep) 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet", "xlsx"])
 @pytest.mark.parametrize("table", ["sittings", "standings", "corrections"])
-def test_a_table_is_exported_at_any_moment(door: Doorstep, table: str, format: str) -> None:
+def test_a_table_is_exported_at_any_moment(door: CommandLine, table: str, format: str) -> None:
     """With its receipt."""
     name = f"rows.{format}"
     door.done("export", "--table", table, "--known-at", MARCH[1], "--output", name)
     assert "as known then, as of" in door.done("receipt", "check", name)
 
 
-def test_standings_exported_are_what_replay_says(door: Doorstep) -> None:
+def test_standings_exported_are_what_replay_says(door: CommandLine) -> None:
     """One fold, two doors."""
     moment = ("--as-of", "2021-03-10", "--known-at", MARCH[1])
     assert door.done("export", "--table", "standings", *moment) == door.done("replay", *moment)
@@ -204,7 +206,7 @@ def test_standings_exported_are_what_replay_says(door: Doorstep) -> None:
     ],
 )
 def test_a_wrong_call_is_answered_in_one_sentence(
-    door: Doorstep, words: list[str], said: str
+    door: CommandLine, words: list[str], said: str
 ) -> None:
     """Exit code 2, and no file."""
     before = files(door)
@@ -222,19 +224,19 @@ def test_a_wrong_call_is_answered_in_one_sentence(
     ],
 )
 def test_options_of_a_table_and_of_events_are_told_apart(
-    door: Doorstep, words: list[str], said: str
+    door: CommandLine, words: list[str], said: str
 ) -> None:
     """Rather than ignored."""
     assert said in door.wrong("export", *words)
 
 
-def files(door: Doorstep) -> set[str]:
+def files(door: CommandLine) -> set[str]:
     """Name what is in the folder, the ledger's own files aside."""
     return {path.name for path in door.folder.iterdir() if "ledger" not in path.name}
 
 
 def test_nothing_is_lost_when_a_disk_is_full(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was there stays, the report and its receipt both."""
     call = ("report", "volumes", *PERIOD, "--output", "march.csv")
@@ -260,7 +262,7 @@ def test_nothing_is_lost_when_a_disk_is_full(
     ],
 )
 def test_a_receipt_that_cannot_be_found_is_said(
-    door: Doorstep, file: str, text: str | None, said: str
+    door: CommandLine, file: str, text: str | None, said: str
 ) -> None:
     """Exit code 2: nothing was checked."""
     if text is not None:
@@ -268,7 +270,7 @@ def test_a_receipt_that_cannot_be_found_is_said(
     assert said in door.wrong("receipt", "check", file)
 
 
-def test_a_receipt_of_a_report_that_is_not_known_here_is_said(door: Doorstep) -> None:
+def test_a_receipt_of_a_report_that_is_not_known_here_is_said(door: CommandLine) -> None:
     """Of a later release, perhaps."""
     door.done("report", "volumes", *PERIOD, "--output", "march.csv")
     path = door.folder / "march.csv.receipt.json"
@@ -277,7 +279,7 @@ def test_a_receipt_of_a_report_that_is_not_known_here_is_said(door: Doorstep) ->
     assert "there is no report 'moods'" in door.wrong("receipt", "check", "march.csv")
 
 
-def test_a_planted_column_cache_proves_nothing(door: Doorstep) -> None:
+def test_a_planted_column_cache_proves_nothing(door: CommandLine) -> None:
     """What was copied from an edited ledger is read by no check, nor written."""
     call = ("report", "volumes", *PERIOD, "--as-published", "--no-snapshot")
     door.done(*call, "--output", "march.csv")

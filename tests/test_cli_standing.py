@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 from typer.testing import CliRunner
 
 from attempt_ledger.cli.main import app
@@ -23,9 +23,9 @@ CAME_LATE = "2021-03-20T00:00:00Z"
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """C-1 failed AZ-104 twice, and C-2 took AZ-700 in beta."""
-    door = Doorstep(tmp_path, monkeypatch).at("2021-07-01T00:00:00Z").catalogued()
+    door = CommandLine(tmp_path, monkeypatch).at("2021-07-01T00:00:00Z").catalogued()
     door.failed("R-1", "2021-04-06T09:00:00Z")
     door.failed("R-2", "2021-04-08T13:30:00Z")
     door.at("2021-08-18T18:00:00Z").done(
@@ -35,7 +35,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
     return door.at("2022-06-01T00:00:00Z")
 
 
-def test_json_is_the_standing_of_python_to_the_byte(door: Doorstep) -> None:
+def test_json_is_the_standing_of_python_to_the_byte(door: CommandLine) -> None:
     """The same object from the command line and from Python, one line."""
     said = door.done("standing", "C-1", "AZ-104", "--as-of", "2021-04-12", "--format", "json")
     with Ledger.open("attempts.ledger", clock=lambda: 0, read_only=True) as ledger:
@@ -48,7 +48,7 @@ def test_json_is_the_standing_of_python_to_the_byte(door: Doorstep) -> None:
     assert answer.eligible_from == parse_instant("2021-04-22T13:30:00Z")
 
 
-def test_without_an_exam_json_is_an_array_of_every_exam_with_a_sitting(door: Doorstep) -> None:
+def test_without_an_exam_json_is_an_array_of_every_exam_with_a_sitting(door: CommandLine) -> None:
     """Sorted by exam; an exam without a visible sitting is not in it."""
     door.done(
         "record", "ExamAttempted", "C-1", "exam=AZ-700", "registration_id=B-2", "delivery=beta",
@@ -60,7 +60,7 @@ def test_without_an_exam_json_is_an_array_of_every_exam_with_a_sitting(door: Doo
     assert door.json("standing", "C-1", "--as-of", "2021-04-05") == []
 
 
-def test_as_of_is_now_unless_it_is_said(door: Doorstep) -> None:
+def test_as_of_is_now_unless_it_is_said(door: CommandLine) -> None:
     """And a date is its 00:00 UTC, to the instant."""
     assert door.json("standing", "C-1", "AZ-104")["as_of"] == "2022-06-01T00:00:00Z"
     before = door.json("standing", "C-1", "AZ-104", "--as-of", "2021-04-22T13:29:59.999999Z")
@@ -69,7 +69,7 @@ def test_as_of_is_now_unless_it_is_said(door: Doorstep) -> None:
     assert door.json("standing", "C-1", "AZ-104", "--as-of", "2030-01-01")["eligible"]
 
 
-def test_known_at_is_an_instant_a_date_or_a_position(door: Doorstep) -> None:
+def test_known_at_is_an_instant_a_date_or_a_position(door: CommandLine) -> None:
     """What was recorded later is not used, whatever it is about."""
     everything = door.json("standing", "C-1", "AZ-104", "--as-of", "2021-04-12")
     position = everything["position"] - 2  # before the second failure and the beta
@@ -99,12 +99,12 @@ def test_known_at_is_an_instant_a_date_or_a_position(door: Doorstep) -> None:
         (["C-1", "--zone", "../etc/passwd"], "--zone"),
     ],
 )
-def test_what_cannot_be_asked_is_said(door: Doorstep, words: list[str], said: str) -> None:
+def test_what_cannot_be_asked_is_said(door: CommandLine, words: list[str], said: str) -> None:
     """Exit code 2, and one sentence that names the option."""
     assert said in door.wrong("standing", *words)
 
 
-def test_an_unknown_exam_is_an_answer(door: Doorstep) -> None:
+def test_an_unknown_exam_is_an_answer(door: CommandLine) -> None:
     """It is given, and the exit code is 1: the catalogue does not have it."""
     for words in (("--format", "json"), ()):
         answer = door.call("standing", "C-1", "XX-999", *words)
@@ -113,14 +113,14 @@ def test_an_unknown_exam_is_an_answer(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("code", ["az-104", "AZ-14", "AZ-1O4", "AZ104"])
-def test_an_exam_that_is_nearly_one_of_the_catalogue(door: Doorstep, code: str) -> None:
+def test_an_exam_that_is_nearly_one_of_the_catalogue(door: CommandLine, code: str) -> None:
     """Whoever meant that is told."""
     assert f"{code} is not in the catalogue: did you mean AZ-104?" in door.refused(
         "standing", "C-1", code
     )
 
 
-def test_a_new_candidate_is_answered_like_one_who_never_sat(door: Doorstep) -> None:
+def test_a_new_candidate_is_answered_like_one_who_never_sat(door: CommandLine) -> None:
     """The commonest booking question: exit code 0, and a note."""
     answer = door.call("standing", "NEW-1", "AZ-104", "--format", "json")
     assert answer.err == (
@@ -133,7 +133,7 @@ def test_a_new_candidate_is_answered_like_one_who_never_sat(door: Doorstep) -> N
     assert (alone.code, "NEW-1 has no sitting" in alone.out, alone.err) == (0, True, answer.err)
 
 
-def test_a_candidate_is_unknown_before_anything_is_visible(door: Doorstep) -> None:
+def test_a_candidate_is_unknown_before_anything_is_visible(door: CommandLine) -> None:
     """Before their first event is known, like somebody who never sat."""
     answer = door.call("standing", "C-1", "AZ-104", "--known-at", "@0", "--format", "json")
     standing = json.loads(answer.out)
@@ -171,7 +171,7 @@ policy       general, effective from 2021-03-31 00:00 UTC
 """
 
 
-def test_text_tells_verdict_why_sittings_and_what_it_was_computed_from(door: Doorstep) -> None:
+def test_text_tells_verdict_why_sittings_and_what_it_was_computed_from(door: CommandLine) -> None:
     """The whole page, within 80 columns and without a blank at a line's end."""
     page = door.done("standing", "C-1", "AZ-104", "--as-of", "2021-04-12")
     digest = door.json("standing", "C-1", "AZ-104")["policy"]["sha256"]
@@ -179,7 +179,7 @@ def test_text_tells_verdict_why_sittings_and_what_it_was_computed_from(door: Doo
     assert all(len(line) <= 80 and line == line.rstrip() for line in page.splitlines())
 
 
-def test_a_zone_moves_in_json_the_sentences_alone(door: Doorstep) -> None:
+def test_a_zone_moves_in_json_the_sentences_alone(door: CommandLine) -> None:
     """Instants in JSON are UTC; what a candidate reads is on the clock asked for."""
     call = ("standing", "C-1", "AZ-104", "--as-of", "2021-04-12", "--format", "json")
     plain = json.loads(door.done(*call))
@@ -191,7 +191,7 @@ def test_a_zone_moves_in_json_the_sentences_alone(door: Doorstep) -> None:
     assert plain == zoned
 
 
-def test_a_zone_moves_every_instant_of_the_text(door: Doorstep) -> None:
+def test_a_zone_moves_every_instant_of_the_text(door: CommandLine) -> None:
     """In the tables and inside the sentences; a date asked about stays UTC."""
     page = door.done("standing", "C-1", "AZ-104", "--as-of", "2021-04-12", "--zone", "Asia/Kolkata")
     assert "Eligible from 2021-04-22 19:00 Asia/Kolkata." in page
@@ -214,7 +214,7 @@ def test_a_zone_moves_every_instant_of_the_text(door: Doorstep) -> None:
     ],
 )
 def test_a_beta_without_a_result_is_pending_then_overdue_and_never_failed(
-    door: Doorstep, as_of: str, outcome: str, verdict: str
+    door: CommandLine, as_of: str, outcome: str, verdict: str
 ) -> None:
     """Two weeks after the live date it is late, and in nobody's way (spec section 7, reading 2)."""
     page = door.done("standing", "C-2", "AZ-700", "--as-of", as_of)
@@ -223,13 +223,13 @@ def test_a_beta_without_a_result_is_pending_then_overdue_and_never_failed(
     assert "fail" not in page
 
 
-def test_the_dates_of_a_beta_result_are_given_once_they_are_known(door: Doorstep) -> None:
+def test_the_dates_of_a_beta_result_are_given_once_they_are_known(door: CommandLine) -> None:
     """7 to 10 days after the exam went live."""
     page = door.done("standing", "C-2", "AZ-700", "--as-of", "2021-10-28")
     assert "expected  2021-11-01 00:00 UTC to 2021-11-04 00:00 UTC" in page
 
 
-def test_an_exception_is_told_beside_what_it_waives(door: Doorstep) -> None:
+def test_an_exception_is_told_beside_what_it_waives(door: CommandLine) -> None:
     """Eligible, by an exception; the waived wait stays on the page with its grant."""
     door.done(
         "record", "ExceptionGranted", "C-1", "request_id=X-1", "exam=AZ-104", 'waives:=["wait"]',
@@ -241,13 +241,13 @@ def test_an_exception_is_told_beside_what_it_waives(door: Doorstep) -> None:
     assert "event  urn:desk X-1/granted" in page
 
 
-def test_an_assumed_policy_says_so(door: Doorstep) -> None:
+def test_an_assumed_policy_says_so(door: CommandLine) -> None:
     """Before the first version's day its first is used, and the page tells."""
     page = door.done("standing", "C-1", "AZ-104", "--as-of", "2021-03-01")
     assert "assumed before its first day" in " ".join(page.split())
 
 
-def test_all_exams_are_told_in_short(door: Doorstep) -> None:
+def test_all_exams_are_told_in_short(door: CommandLine) -> None:
     """Each verdict with its sentences, and the moment once."""
     page = door.done("standing", "C-1", "--as-of", "2021-04-12")
     assert "AZ-104  Not eligible: waiting. Eligible from 2021-04-22 13:30 UTC." in page
@@ -262,7 +262,7 @@ def test_all_exams_are_told_in_short(door: Doorstep) -> None:
     ("settings", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
 def test_colour_is_for_terminals_that_want_it(
-    door: Doorstep, settings: dict[str, str], coloured: bool
+    door: CommandLine, settings: dict[str, str], coloured: bool
 ) -> None:
     """On a terminal, unless NO_COLOR is set; never into a file or a pipe."""
     assert "\x1b" not in door.done("standing", "C-1", "AZ-104")
@@ -278,7 +278,7 @@ def test_colour_is_for_terminals_that_want_it(
     assert (b"\x1b[1;31m" in page) == coloured
 
 
-def test_what_is_recorded_cannot_steer_a_terminal(door: Doorstep) -> None:
+def test_what_is_recorded_cannot_steer_a_terminal(door: CommandLine) -> None:
     """Control characters of a free text are shown, not sent."""
     door.sat("R-3", "2021-05-01T09:00:00Z")
     door.done(
@@ -315,7 +315,7 @@ known at  2022-06-01 00:00 UTC, position 11
 """
 
 
-def test_a_history_is_a_table_by_time_that_marks_what_is_annulled(door: Doorstep) -> None:
+def test_a_history_is_a_table_by_time_that_marks_what_is_annulled(door: CommandLine) -> None:
     """Both clocks, what each event says, and by whom; within 80 columns."""
     door.done("annul", "urn:vue", "R-2/result", "--reason", "another seat", "--actor", "desk")
     page = door.done("history", "C-1")
@@ -323,7 +323,7 @@ def test_a_history_is_a_table_by_time_that_marks_what_is_annulled(door: Doorstep
     assert "annulled" not in door.done("history", "C-1", "--known-at", "@10")
 
 
-def test_a_history_in_json_is_an_array_of_cloudevents_as_exported(door: Doorstep) -> None:
+def test_a_history_in_json_is_an_array_of_cloudevents_as_exported(door: CommandLine) -> None:
     """The wire form, in the order of recording."""
     events = [event for event in door.lines("export") if event["subject"] == "C-1"]
     assert door.json("history", "C-1") == events
@@ -332,7 +332,7 @@ def test_a_history_in_json_is_an_array_of_cloudevents_as_exported(door: Doorstep
     assert "Nothing was recorded by then." in door.done("history", "C-1", "--known-at", "@0")
 
 
-def test_a_history_of_nobody_is_a_wrong_call(door: Doorstep) -> None:
+def test_a_history_of_nobody_is_a_wrong_call(door: CommandLine) -> None:
     """And one of the future too."""
     assert "nothing is recorded of a candidate 'C-9'" in door.wrong("history", "C-9")
     assert "lies in the future" in door.wrong("history", "C-1", "--known-at", "2023-01-01")
@@ -344,7 +344,7 @@ PERSONAL = (
 )  # fmt: skip
 
 
-def test_personal_fields_are_sealed_unless_clear_text_is_asked_for(door: Doorstep) -> None:
+def test_personal_fields_are_sealed_unless_clear_text_is_asked_for(door: CommandLine) -> None:
     """As ciphertext in JSON, as `encrypted` in text; the key file opens them."""
     door.done(*PERSONAL)
     sealed = door.done("history", "C-1", "--format", "json")
@@ -357,7 +357,7 @@ def test_personal_fields_are_sealed_unless_clear_text_is_asked_for(door: Doorste
     assert "first name Robin" in door.done("history", "C-1", "--clear")
 
 
-def test_a_lost_key_file_is_said_by_who_needs_it_alone(door: Doorstep) -> None:
+def test_a_lost_key_file_is_said_by_who_needs_it_alone(door: CommandLine) -> None:
     """Answers need no key; clear text and new personal fields do, and nothing is lost."""
     door.done(*PERSONAL)
     (door.folder / "attempts.ledger.keys").rename("elsewhere.keys")
@@ -372,7 +372,7 @@ def test_a_lost_key_file_is_said_by_who_needs_it_alone(door: Doorstep) -> None:
     assert "first name Robin" in clear
 
 
-def test_a_wrong_key_file_is_said(door: Doorstep) -> None:
+def test_a_wrong_key_file_is_said(door: CommandLine) -> None:
     """Another ledger's keys do not open this one's fields."""
     door.done(*PERSONAL)
     door.done("--ledger", "sqlite:///other.ledger", "init")
@@ -381,7 +381,7 @@ def test_a_wrong_key_file_is_said(door: Doorstep) -> None:
     assert "other.ledger.keys" in said
 
 
-def test_standard_output_is_utf_8_whatever_the_locale(door: Doorstep) -> None:
+def test_standard_output_is_utf_8_whatever_the_locale(door: CommandLine) -> None:
     """The same inputs give the same bytes."""
     door.sat("Ř-1", "2021-05-01T09:00:00Z")
     runner = CliRunner(charset="utf-8", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from doorstep import CATALOGUE, Doorstep
+from command_line import CATALOGUE, CommandLine
 
 from ledger.tlog import verify_proof
 from ledger.tlog.checkpoint import log_paths, sealed_size
@@ -25,8 +25,8 @@ LEDGER = "attempts.ledger"
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
 def head() -> int:
@@ -44,7 +44,7 @@ def edit(statement: str) -> None:
 # -- who seals
 
 
-def test_a_new_ledger_is_sealed_with_a_key_of_its_own(door: Doorstep) -> None:
+def test_a_new_ledger_is_sealed_with_a_key_of_its_own(door: CommandLine) -> None:
     """The key is its owner's alone; the log beside it holds what it began with."""
     door.done("init")
     key = door.folder / f"{LEDGER}.signing-key"
@@ -54,7 +54,7 @@ def test_a_new_ledger_is_sealed_with_a_key_of_its_own(door: Doorstep) -> None:
 
 
 def test_the_signing_key_lies_where_it_is_told_to(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By an option, or the environment; whoever names none has none."""
     door.done("--signing-key", "own.key", "init")
@@ -64,7 +64,7 @@ def test_the_signing_key_lies_where_it_is_told_to(
     assert "sealed up to position 4" in door.call("seal").err
 
 
-def written(door: Doorstep) -> str:
+def written(door: CommandLine) -> str:
     """Put a policy into the folder; gives its name."""
     return door.write(
         "ours.toml",
@@ -73,7 +73,7 @@ def written(door: Doorstep) -> str:
     )
 
 
-def test_every_command_that_writes_seals_before_it_ends(door: Doorstep) -> None:
+def test_every_command_that_writes_seals_before_it_ends(door: CommandLine) -> None:
     """Whatever was appended is signed when the prompt comes back."""
     door.done("init")
     door.write("catalogue.toml", CATALOGUE)
@@ -103,7 +103,9 @@ def test_every_command_that_writes_seals_before_it_ends(door: Doorstep) -> None:
     assert "as they were signed" in door.done("verify", "--full")
 
 
-def test_a_large_import_is_sealed_beside(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_import_is_sealed_beside(
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a process of its own, and to the last event when the call ends."""
     monkeypatch.setattr("ledger.intake.results.WORTH_BYTES", 1)
     monkeypatch.setattr("attempt_ledger.sealing.WORTH_BYTES", 1)
@@ -115,7 +117,7 @@ def test_a_large_import_is_sealed_beside(door: Doorstep, monkeypatch: pytest.Mon
     assert door.done("verify") == "positions 1 to 4,000 are as they were signed\n"
 
 
-def test_what_cannot_be_sealed_is_recorded_all_the_same(door: Doorstep) -> None:
+def test_what_cannot_be_sealed_is_recorded_all_the_same(door: CommandLine) -> None:
     """A warning, and exit code 0; sealing later makes up for it, with a new key if need be."""
     door.done("init")
     key = door.folder / f"{LEDGER}.signing-key"
@@ -135,7 +137,7 @@ def test_what_cannot_be_sealed_is_recorded_all_the_same(door: Doorstep) -> None:
     assert "is already there" in door.wrong("seal", "--new-key")
 
 
-def test_a_ledger_without_a_log_gets_one(door: Doorstep) -> None:
+def test_a_ledger_without_a_log_gets_one(door: CommandLine) -> None:
     """One that was made before there were logs, or by other means."""
     door.done("init")
     place = log_paths(Path(LEDGER))
@@ -148,7 +150,7 @@ def test_a_ledger_without_a_log_gets_one(door: Doorstep) -> None:
     assert "positions 1 to 3 are as they were signed" in door.done("verify")
 
 
-def test_a_new_ledger_is_not_made_beside_the_log_or_key_of_another(door: Doorstep) -> None:
+def test_a_new_ledger_is_not_made_beside_the_log_or_key_of_another(door: CommandLine) -> None:
     """Nothing is made; what is left is to be moved away first."""
     door.done("init")
     Path(LEDGER).unlink()
@@ -160,14 +162,14 @@ def test_a_new_ledger_is_not_made_beside_the_log_or_key_of_another(door: Doorste
     door.done("init")
 
 
-def test_sealing_refuses_a_ledger_that_was_cut_off(door: Doorstep) -> None:
+def test_sealing_refuses_a_ledger_that_was_cut_off(door: CommandLine) -> None:
     """Exit code 1, and it says what to do."""
     door.done("init")
     edit("DELETE FROM events WHERE position = 3")
     assert "ends at position 2, but 3 events were sealed" in door.refused("seal")
 
 
-def test_a_follower_seals_what_others_append(door: Doorstep) -> None:
+def test_a_follower_seals_what_others_append(door: CommandLine) -> None:
     """Until Ctrl-C, which is no failure."""
     door.done("init")
     key = door.folder / f"{LEDGER}.signing-key"
@@ -200,7 +202,7 @@ def test_a_follower_seals_what_others_append(door: Doorstep) -> None:
 
 
 @pytest.fixture
-def told(door: Doorstep) -> Doorstep:
+def told(door: CommandLine) -> CommandLine:
     """A ledger with two results, and the verifier key in a file."""
     door.catalogued().failed("R-1", "2021-03-01T09:00:00Z")
     door.write("vkey", door.done("checkpoint", "--key"))
@@ -209,13 +211,15 @@ def told(door: Doorstep) -> Doorstep:
     return door
 
 
-def proved(door: Doorstep, *words: str) -> str:
+def proved(door: CommandLine, *words: str) -> str:
     """Make a proof, in a file; gives its name."""
     return door.write("it.proof", door.done("prove", *words))
 
 
 @pytest.mark.parametrize("words", [("urn:vue", "R-1/result"), ("@7",)])
-def test_an_event_is_proved_by_its_id_or_position(told: Doorstep, words: tuple[str, ...]) -> None:
+def test_an_event_is_proved_by_its_id_or_position(
+    told: CommandLine, words: tuple[str, ...]
+) -> None:
     """The proof says of itself what it proves, to whoever has the key."""
     answer = told.done("verify-proof", proved(told, *words), "--key", "vkey")
     assert "position   7\n" in answer
@@ -227,7 +231,7 @@ def test_an_event_is_proved_by_its_id_or_position(told: Doorstep, words: tuple[s
     assert Path("other.proof").read_bytes() == Path("it.proof").read_bytes()
 
 
-def test_a_proof_is_small(told: Doorstep) -> None:
+def test_a_proof_is_small(told: CommandLine) -> None:
     """At most 2 KB beside the event, even if the log had grown to eight thousand million."""
     proof = told.done("prove", "@7").encode()
     (event,) = (line for line in told.done("export").splitlines() if '"id":"R-1/result"' in line)
@@ -249,12 +253,14 @@ def test_a_proof_is_small(told: Doorstep) -> None:
         (("--between", "@1", "nowhere"), "nowhere: no such file"),
     ],
 )
-def test_what_cannot_be_proved_is_said(told: Doorstep, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_proved_is_said(
+    told: CommandLine, words: tuple[str, ...], said: str
+) -> None:
     """The call is wrong: one sentence."""
     assert said in told.wrong("prove", *words)
 
 
-def test_what_is_not_sealed_is_not_proved(told: Doorstep) -> None:
+def test_what_is_not_sealed_is_not_proved(told: CommandLine) -> None:
     """Until it is."""
     told.done("--signing-key", "none", "record", "ExamWentLive", "AZ-104")
     assert "position 10 is not sealed yet, the log ends at 9: `seal`" in told.wrong("prove", "@10")
@@ -262,7 +268,7 @@ def test_what_is_not_sealed_is_not_proved(told: Doorstep) -> None:
     assert "position   10\n" in told.done("verify-proof", proved(told, "@10"))
 
 
-def test_one_log_is_proved_to_continue_another(told: Doorstep) -> None:
+def test_one_log_is_proved_to_continue_another(told: CommandLine) -> None:
     """Between checkpoints that were kept, or positions, in either order; and fits what was kept."""
     told.write("late", told.done("checkpoint"))
     for words, sizes in (
@@ -292,7 +298,7 @@ def test_one_log_is_proved_to_continue_another(told: Doorstep) -> None:
     )
 
 
-def test_a_proof_that_does_not_hold_is_said(told: Doorstep) -> None:
+def test_a_proof_that_does_not_hold_is_said(told: CommandLine) -> None:
     """With its position, by exit code 1; a key that is none is a wrong call."""
     proof = told.done("prove", "@7").replace("2021", "2022", 1).replace('"R-1', '"R-2')
     told.write("bad.proof", proof)
@@ -305,7 +311,7 @@ def test_a_proof_that_does_not_hold_is_said(told: Doorstep) -> None:
 # -- verify
 
 
-def test_a_verification_starts_where_the_last_one_ended(told: Doorstep) -> None:
+def test_a_verification_starts_where_the_last_one_ended(told: CommandLine) -> None:
     """And says so."""
     assert told.done("verify") == "positions 1 to 9 are as they were signed\n"
     before = "positions 1 to 9 were verified before (--full verifies them again)\n"
@@ -318,7 +324,7 @@ def test_a_verification_starts_where_the_last_one_ended(told: Doorstep) -> None:
     )
 
 
-def test_what_was_changed_is_said_on_standard_error(told: Doorstep) -> None:
+def test_what_was_changed_is_said_on_standard_error(told: CommandLine) -> None:
     """Each finding a line, exit code 1, nothing on standard output."""
     edit("UPDATE events SET topic = 'ExamPassed:1' WHERE position = 7")
     answer = told.call("verify")
@@ -334,7 +340,7 @@ def test_what_was_changed_is_said_on_standard_error(told: Doorstep) -> None:
     )
 
 
-def test_a_verification_is_refused_what_it_needs(told: Doorstep) -> None:
+def test_a_verification_is_refused_what_it_needs(told: CommandLine) -> None:
     """A key that is none, a checkpoint that is not there, another log's key."""
     assert "--key: a verifier key reads" in told.wrong("verify", "--key", "x")
     assert "none: no such file" in told.wrong("verify", "--against", "none")
@@ -361,7 +367,7 @@ def audited(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_one_file_says_the_same(told: Doorstep, alone: Path) -> None:
+def test_the_one_file_says_the_same(told: CommandLine, alone: Path) -> None:
     """Anywhere, with the key as a file or as it is, and against a checkpoint that was kept."""
     here = told.folder
     vkey = Path("vkey").read_text().strip()
@@ -391,7 +397,7 @@ def test_the_one_file_says_the_same(told: Doorstep, alone: Path) -> None:
     ],
 )
 def test_the_one_file_knows_a_wrong_call(
-    told: Doorstep, alone: Path, words: tuple[str, ...], said: str
+    told: CommandLine, alone: Path, words: tuple[str, ...], said: str
 ) -> None:
     """Exit code 2."""
     shutil.copy("vkey", alone.parent / "vkey")
@@ -414,7 +420,7 @@ def test_the_one_file_needs_nothing_but_cryptography() -> None:
     assert roots - set(sys.stdlib_module_names) == {"cryptography"}
 
 
-def test_a_question_pays_nothing_for_it(told: Doorstep) -> None:
+def test_a_question_pays_nothing_for_it(told: CommandLine) -> None:
     """`standing` imports neither the log nor the library of ciphers."""
     looked = subprocess.run(
         [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crowd import CACHE, NOW, facts, ledger_of
+from example_ledger import CACHE, NOW, facts, ledger_of
 
 from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs

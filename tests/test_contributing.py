@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from crowd import CACHE_HOME, facts, ledger_of
+from example_ledger import CACHE_HOME, facts, ledger_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

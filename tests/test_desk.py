@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ledger_facts import SetClock, a_ledger
-from story import (
+from plain_values import When, at, text
+from scenarios import (
     SHIPPED,
     Line,
     annulled,
@@ -25,7 +26,6 @@ from story import (
     requested,
     result,
 )
-from told import When, at, text
 
 import replay.desk
 from ledger.appending import Appended

@@ -10,8 +10,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from crowd import CACHE, Crowd, dicts, facts, head_of, ledger_of, row_of
-from story import (
+from example_ledger import CACHE, Ledgers, dicts, facts, head_of, ledger_of, row_of
+from plain_values import When, at
+from random_ledger import PLACES, random_ledger, seeded_worlds
+from scenarios import (
     annulled,
     attempted,
     beta,
@@ -29,8 +31,6 @@ from story import (
     result,
     went_live,
 )
-from throng import PLACES, seeded_worlds, throng
-from told import When, at
 
 from ledger.events import Recorded
 from ledger.ledger import Ledger
@@ -87,9 +87,9 @@ def turned(before: str | None, after: str | None, cause: str, *events: str, **mo
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -101,12 +101,12 @@ SOON = failed("X", on="2021-04-03T09:00Z", reg="R-2")
 # --- causes ----------------------------------------------------------------------------------
 
 
-def test_where_nothing_happened_nothing_differs(crowd: Crowd) -> None:
+def test_where_nothing_happened_nothing_differs(crowd: Ledgers) -> None:
     """A day on which no standing changes is an empty table."""
     between(crowd.told(X, FIRST), "2021-05-01", "2021-06-01").then()
 
 
-def test_a_wait_that_ended_is_the_clock(crowd: Crowd) -> None:
+def test_a_wait_that_ended_is_the_clock(crowd: Ledgers) -> None:
     """No event made the difference: time did, at the very instant."""
     everyone = crowd.told(X, FIRST)
     between(everyone, "2021-04-02T08:59:59Z", "2021-04-02T09:00Z").then(
@@ -119,7 +119,7 @@ def test_a_wait_that_ended_is_the_clock(crowd: Crowd) -> None:
     between(everyone, "2021-04-02T08:00Z", "2021-04-02T08:59:59Z").then()
 
 
-def test_a_date_that_came_is_the_clock(crowd: Crowd) -> None:
+def test_a_date_that_came_is_the_clock(crowd: Ledgers) -> None:
     """An exam that went live as announced: the entry was known and held all the time."""
     planned = exam("B", beta_opens="2021-07-01", live="2021-10-01")
     sat = beta("B", on="2021-07-02", reg="R-1")
@@ -128,7 +128,7 @@ def test_a_date_that_came_is_the_clock(crowd: Crowd) -> None:
     )
 
 
-def test_a_sitting_and_its_result_are_named(crowd: Crowd) -> None:
+def test_a_sitting_and_its_result_are_named(crowd: Ledgers) -> None:
     """Both became visible between the two."""
     between(crowd.told(X, FIRST, SOON), "2021-04-03", "2021-04-04").then(
         turned(
@@ -140,7 +140,7 @@ def test_a_sitting_and_its_result_are_named(crowd: Crowd) -> None:
     )  # fmt: skip
 
 
-def test_a_late_result_is_named(crowd: Crowd) -> None:
+def test_a_late_result_is_named(crowd: Ledgers) -> None:
     """The same day, as known before and after."""
     start = attempted("X", on="2021-04-01T09:00Z", reg="R-1")
     late = result("X", reg="R-1", on="2021-04-01T10:00Z", passed=True).recorded("2021-04-05")
@@ -150,7 +150,7 @@ def test_a_late_result_is_named(crowd: Crowd) -> None:
     )  # fmt: skip
 
 
-def test_a_rescore_is_named(crowd: Crowd) -> None:
+def test_a_rescore_is_named(crowd: Ledgers) -> None:
     """True from its own time."""
     planned = exam("B", beta_opens="2021-07-01", live="2021-10-01")
     sat = beta("B", on="2021-07-02", reg="R-1")
@@ -160,7 +160,7 @@ def test_a_rescore_is_named(crowd: Crowd) -> None:
     )
 
 
-def test_an_annulled_fact_is_named(crowd: Crowd) -> None:
+def test_an_annulled_fact_is_named(crowd: Ledgers) -> None:
     """It was visible before the annulment was known, and is not any more."""
     everyone = crowd.told(X, FIRST, SOON, annulled("R-2/result", on="2021-04-10"))
     between(everyone, "2021-04-04", known=1).then(
@@ -170,7 +170,7 @@ def test_an_annulled_fact_is_named(crowd: Crowd) -> None:
     between(everyone, "2021-04-09", "2021-04-11").then()
 
 
-def test_a_standing_that_appears_or_goes_is_null_on_one_side(crowd: Crowd) -> None:
+def test_a_standing_that_appears_or_goes_is_null_on_one_side(crowd: Ledgers) -> None:
     """Before the first sitting there is no row, nor after it was annulled."""
     start = attempted("X", on="2021-04-01T09:00Z", reg="R-1")
     everyone = crowd.told(X, start, annulled("R-1/attempted", on="2021-05-01"))
@@ -184,7 +184,7 @@ def test_a_standing_that_appears_or_goes_is_null_on_one_side(crowd: Crowd) -> No
     )
 
 
-def test_a_grant_is_named(crowd: Crowd) -> None:
+def test_a_grant_is_named(crowd: Ledgers) -> None:
     """What was asked for and refused bears on nothing, and is not."""
     everyone = crowd.told(
         X, FIRST,
@@ -198,7 +198,7 @@ def test_a_grant_is_named(crowd: Crowd) -> None:
     between(everyone, "2021-04-01T09:30Z", "2021-04-01T11:30Z").then()
 
 
-def test_what_happened_at_another_exam_is_not_named(crowd: Crowd) -> None:
+def test_what_happened_at_another_exam_is_not_named(crowd: Ledgers) -> None:
     """The wait of the one ended; the other's sitting is no part of that."""
     other = failed("Y", on="2021-04-02T08:00Z", reg="R-9")
     everyone = crowd.told(X, exam("Y"), FIRST, other)
@@ -211,7 +211,7 @@ def test_what_happened_at_another_exam_is_not_named(crowd: Crowd) -> None:
 GOOD = passed("X", on="2021-04-01T09:00Z", reg="R-1")
 
 
-def test_a_certification_is_named_where_it_covers_the_exam(crowd: Crowd) -> None:
+def test_a_certification_is_named_where_it_covers_the_exam(crowd: Ledgers) -> None:
     """By the catalogue, or by the event itself; an end that comes by an event is one too."""
     cert = earned("CERT", on="2021-04-02", expires="2022-04-02")
     over = expired("CERT", on="2021-06-01")
@@ -233,7 +233,7 @@ def test_a_certification_is_named_where_it_covers_the_exam(crowd: Crowd) -> None
     )
 
 
-def test_a_certification_of_other_exams_is_not_named(crowd: Crowd) -> None:
+def test_a_certification_of_other_exams_is_not_named(crowd: Ledgers) -> None:
     """It cannot have made the difference: the clock did."""
     told = crowd.told(
         X, exam("Y"), certification("CERT", exams=["Y"]), FIRST,
@@ -246,7 +246,7 @@ OURS = 'id = "ours"\neffective_from = {}T00:00:00Z\n[wait]\nafter = ["{}"]\n'
 OLD = policy(OURS.format("2020-01-01", "P30D"))
 
 
-def test_a_version_that_came_into_force_is_the_policy(crowd: Crowd) -> None:
+def test_a_version_that_came_into_force_is_the_policy(crowd: Ledgers) -> None:
     """It had been published long before; on that day it began to hold."""
     new = policy(OURS.format("2021-04-10", "P7D"), on="2021-01-01")
     told = crowd.told(OLD, new, exam("X", policy="ours"), FIRST)
@@ -255,7 +255,7 @@ def test_a_version_that_came_into_force_is_the_policy(crowd: Crowd) -> None:
     )
 
 
-def test_a_version_published_late_is_the_policy(crowd: Crowd) -> None:
+def test_a_version_published_late_is_the_policy(crowd: Ledgers) -> None:
     """The same day, by the rules known before and after; also where it will hold only later."""
     new = policy(OURS.format("2021-04-01", "P7D"), on="2021-04-12")
     told = crowd.told(OLD, exam("X", policy="ours"), FIRST, new)
@@ -270,7 +270,7 @@ def test_a_version_published_late_is_the_policy(crowd: Crowd) -> None:
     )  # fmt: skip
 
 
-def test_a_version_of_a_policy_that_the_exam_does_not_follow_is_not_named(crowd: Crowd) -> None:
+def test_a_version_of_a_policy_that_the_exam_does_not_follow_is_not_named(crowd: Ledgers) -> None:
     """Other programmes change their rules without touching this one."""
     theirs = policy(OURS.replace("ours", "theirs").format("2021-04-02", "P7D"), on="2021-01-01")
     between(crowd.told(X, theirs, FIRST), "2021-04-01T10:00Z", "2021-04-03").then(
@@ -278,7 +278,7 @@ def test_a_version_of_a_policy_that_the_exam_does_not_follow_is_not_named(crowd:
     )
 
 
-def test_an_exam_moved_to_another_policy_is_the_catalogue(crowd: Crowd) -> None:
+def test_an_exam_moved_to_another_policy_is_the_catalogue(crowd: Ledgers) -> None:
     """From the day of the new entry; older answers stay as they were."""
     moved = exam("X", policy="ours", on="2021-04-02T12:00Z")
     told = crowd.told(OLD, X, FIRST, moved)
@@ -289,7 +289,7 @@ def test_an_exam_moved_to_another_policy_is_the_catalogue(crowd: Crowd) -> None:
     between(told, "2021-04-02T10:00Z", known=1).then()
 
 
-def test_an_exam_that_became_known_is_the_catalogue(crowd: Crowd) -> None:
+def test_an_exam_that_became_known_is_the_catalogue(crowd: Ledgers) -> None:
     """Announced after the first had sat it."""
     told = crowd.told(FIRST, exam("X", on="2021-01-01").recorded("2021-04-05"))
     between(told, "2021-04-02", known=1).then(
@@ -297,7 +297,7 @@ def test_an_exam_that_became_known_is_the_catalogue(crowd: Crowd) -> None:
     )
 
 
-def test_an_exam_that_went_live_on_another_day_is_the_catalogue(crowd: Crowd) -> None:
+def test_an_exam_that_went_live_on_another_day_is_the_catalogue(crowd: Ledgers) -> None:
     """What is heard late replaces the date that was planned."""
     planned = exam("B", beta_opens="2021-07-01", live="2021-10-01")
     sat = beta("B", on="2021-07-02", reg="R-1")
@@ -307,7 +307,7 @@ def test_an_exam_that_went_live_on_another_day_is_the_catalogue(crowd: Crowd) ->
     )
 
 
-def test_an_annulled_entry_is_the_catalogue(crowd: Crowd) -> None:
+def test_an_annulled_entry_is_the_catalogue(crowd: Ledgers) -> None:
     """It had been announced in error."""
     told = crowd.told(X, FIRST, annulled("exam/X", subject="X", on="2021-04-02"))
     between(told, "2021-04-03", known=1).then(
@@ -315,7 +315,7 @@ def test_an_annulled_entry_is_the_catalogue(crowd: Crowd) -> None:
     )
 
 
-def test_a_certification_defined_anew_is_the_catalogue(crowd: Crowd) -> None:
+def test_a_certification_defined_anew_is_the_catalogue(crowd: Ledgers) -> None:
     """The exam was taken out of it: the pass is no longer bound to its end."""
     told = crowd.told(
         X, certification("CERT", exams=["X"]), GOOD,
@@ -332,7 +332,7 @@ def test_a_certification_defined_anew_is_the_catalogue(crowd: Crowd) -> None:
     between(told, "2021-05-31", "2021-06-01").then()
 
 
-def test_facts_come_before_rules_and_rules_before_the_clock(crowd: Crowd) -> None:
+def test_facts_come_before_rules_and_rules_before_the_clock(crowd: Ledgers) -> None:
     """Where a fact of the candidate's own is visible at one moment only, that is the cause."""
     new = policy(OURS.format("2021-04-10", "P7D"), on="2021-01-01")
     told = crowd.told(OLD, new, exam("X", policy="ours"), FIRST, failed("X", on="2021-04-12"))
@@ -342,7 +342,7 @@ def test_facts_come_before_rules_and_rules_before_the_clock(crowd: Crowd) -> Non
     )  # fmt: skip
 
 
-def test_the_two_axes_may_move_together(crowd: Crowd) -> None:
+def test_the_two_axes_may_move_together(crowd: Ledgers) -> None:
     """What was known then of that day, and what is known now of another."""
     late = failed("X", on="2021-04-03T09:00Z", reg="R-2").recorded("2021-04-20")
     told = crowd.told(X, FIRST, late)
@@ -354,7 +354,7 @@ def test_the_two_axes_may_move_together(crowd: Crowd) -> None:
     )
 
 
-def test_only_those_in_the_scope_are_compared(crowd: Crowd) -> None:
+def test_only_those_in_the_scope_are_compared(crowd: Ledgers) -> None:
     """Of an exam, of some candidates; sorted by both."""
     told = crowd.told(
         X, exam("Y"), *(failed(code, on="2021-04-01", who=who, reg=f"{who}{code}")
@@ -450,7 +450,7 @@ def test_random_worlds_differ_as_each_of_their_candidates_does(tmp_path: Path) -
     """By rules of every kind; whatever the cause, it is met often."""
     causes = Counter[str]()
     (begins,) = places = PLACES[2:3]
-    ledger, _ = throng(tmp_path / "a.ledger", seeded_worlds(80, 3, places), None)
+    ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(80, 3, places), None)
     with ledger:
         everyone = Everyone(ledger, cache=CACHE, snapshot=False)
         moments = pairs(Random(6), at(begins), at(begins) + 100 * DAY, head_of(everyone))

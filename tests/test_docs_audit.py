@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, HISTORY
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE, HISTORY
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "audit.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_the_calls_of_the_page_come_out_as_it_shows(
 ) -> None:
     """On the example's ledger; … stands for the rest of a line."""
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    door = Doorstep(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
+    door = CommandLine(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", "--keep-recorded-at", str(HISTORY))
     shown = "".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crowd import ROOT
+from example_ledger import ROOT
 from test_readme import run
 
 from replay.diff import CHANGED

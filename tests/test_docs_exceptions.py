@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 
 from projections.exceptions import STATES
 from retake_policies.schema import ExceptionTable
@@ -31,7 +31,7 @@ def test_the_calls_of_the_page_come_out_as_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command, in order, and what it says."""
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-76", "2022-05-28T09:00:00Z", candidate="C-1001")
     door.failed("R-77", "2022-05-30T09:00:00Z", candidate="C-1001")
     door.write("request.toml", PAGE.split("```toml\n")[1].split("```")[0])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from backing import COMMAND, ENVIRONMENT, LEDGER, asked, head_of, lived_in, rows_of
-from crowd import CACHE_HOME
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE_HOME
 
 from ledger.store.file import _CHECKPOINT_PAGES
 
@@ -20,9 +20,9 @@ PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
-    return Doorstep(tmp_path, monkeypatch)
+    return CommandLine(tmp_path, monkeypatch)
 
 
 def fits(said: str, shown: str) -> bool:
@@ -31,7 +31,7 @@ def fits(said: str, shown: str) -> bool:
     return re.fullmatch(pattern, said) is not None
 
 
-def test_the_calls_of_the_page_come_out_as_it_shows(door: Doorstep) -> None:
+def test_the_calls_of_the_page_come_out_as_it_shows(door: CommandLine) -> None:
     """Each command, in order, with what it says on either stream."""
     door.catalogued().sat("R-77", "2022-05-30T09:00:00Z", candidate="C-1001")
     page = PAGE
@@ -49,7 +49,7 @@ def test_the_calls_of_the_page_come_out_as_it_shows(door: Doorstep) -> None:
 
 
 @pytest.mark.parametrize("program", ["sh", "cron"])
-def test_the_recipe_for_a_timer_makes_what_it_says(door: Doorstep, program: str) -> None:
+def test_the_recipe_for_a_timer_makes_what_it_says(door: CommandLine, program: str) -> None:
     """The line that systemd or cron gives to a shell, run as they would."""
     door.catalogued()
     for place in ("backup", "elsewhere"):
@@ -74,7 +74,7 @@ def test_the_recipe_for_a_timer_makes_what_it_says(door: Doorstep, program: str)
     assert rows_of(door.folder / "backup" / made[0]) == rows_of(LEDGER)
 
 
-def test_lines_that_somebody_kept_bring_back_the_ledger_that_was_signed(door: Doorstep) -> None:
+def test_lines_that_somebody_kept_bring_back_the_ledger_that_was_signed(door: CommandLine) -> None:
     """An older backup, the lines of the feed, and the old key goes on as if nothing had been."""
     lived_in(door).done("backup", "b")
     asked(door, "Q-2", "R-6")
@@ -102,7 +102,7 @@ def test_what_the_page_counts_is_so() -> None:
     assert f"below the {_CHECKPOINT_PAGES:,} at which" in PAGE
 
 
-def test_every_file_that_lies_beside_a_ledger_is_in_the_table(door: Doorstep) -> None:
+def test_every_file_that_lies_beside_a_ledger_is_in_the_table(door: CommandLine) -> None:
     """Made by those who make them, looked for by name."""
     lived_in(door).done("backup", "b")
     door.done("replay")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from crowd import CACHE, HISTORY
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE, HISTORY
 
 from replay.receipts import Basis, Form, Receipt
 
@@ -48,7 +48,7 @@ def test_the_page_about_receipts_shows_what_the_program_says(
 ) -> None:
     """On the example's ledger; … stands for anything."""
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    door = Doorstep(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
+    door = CommandLine(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", "--keep-recorded-at", str(HISTORY))
     block = (DOCS / "receipts.md").read_text().partition("```console\n")[2].partition("```")[0]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 
 from ledger.tlog import verify_proof
 
@@ -34,7 +34,7 @@ def test_the_calls_of_the_page_come_out_as_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command, in order, and what it puts on standard output."""
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     shutil.copy(verify_proof.__file__, tmp_path)
     shown = "".join(re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL))
     calls = [call.split("\n", 1) for call in shown.split("$ ")[1:]]

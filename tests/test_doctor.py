@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from crowd import compiled_quietly
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import compiled_quietly
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
@@ -51,7 +51,7 @@ class Case(NamedTuple):
 class Sick:
     """A ledger at hand with all that belongs to it, and ways to harm it."""
 
-    def __init__(self, door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, door: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.door = door
         self.patch = monkeypatch
         self.words: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ def well(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger in the best of health: sealed, verified, backed up, with views."""
     folder = tmp_path_factory.mktemp("well")
     with pytest.MonkeyPatch.context() as patch:
-        door = Doorstep(folder, patch)
+        door = CommandLine(folder, patch)
         compiled(patch)
         door.catalogued()
         door.failed("R-1", "2021-03-01T09:00:00Z")
@@ -144,7 +144,7 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(file_checks, "python_sqlite", lambda: "3.51.3")
     monkeypatch.setattr(surroundings, "MOUNTS", folder / "mountinfo")
     mounted("ext4", folder)
-    sick = Sick(Doorstep(folder, monkeypatch), monkeypatch)
+    sick = Sick(CommandLine(folder, monkeypatch), monkeypatch)
     for copy in (f"{LEDGER}.keys", f"{KEPT}/{LEDGER}.keys"):
         sick.sql(f"UPDATE backups SET file = '{folder / 'b.keys'}'", file=copy)
     yield sick
@@ -603,7 +603,7 @@ def test_a_healthy_ledger_is_told_check_by_check(sick: Sick) -> None:
 
 def test_a_new_ledger_has_warnings_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is wrong with what was just made."""
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     for words in (("init", "--bare"), ("init",)):
         door.done("--ledger", f"sqlite:///{len(words)}", *words)
         assert door.call("--ledger", f"sqlite:///{len(words)}", "doctor").code == 0
@@ -629,7 +629,7 @@ def test_a_ledger_that_may_only_be_read_is_looked_at_too(
 ) -> None:
     """By an account that may see neither key: that is no finding, or a warning."""
     folder = Path(shutil.copytree(well, shown / "here"))
-    sick = Sick(Doorstep(folder, monkeypatch), monkeypatch)
+    sick = Sick(CommandLine(folder, monkeypatch), monkeypatch)
     sick.call("--full")  # as whoever may: everything is imported
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -768,7 +768,7 @@ def test_the_call_of_the_page_comes_out_as_it_shows(
     (words, lines) = shown[0]
     assert len(shown) == 1
     monkeypatch.setattr(file_checks, "python_sqlite", lambda: "3.51.3")
-    said = iter(Doorstep(tmp_path, monkeypatch).catalogued().done(*words.split()).splitlines())
+    said = iter(CommandLine(tmp_path, monkeypatch).catalogued().done(*words.split()).splitlines())
     for line in lines.splitlines():
         if line != "…":
             pattern = re.compile(".*".join(map(re.escape, line.split("…"))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-from told import at
+from plain_values import at
 
 from ledger.events import (
     ExceptionGranted,

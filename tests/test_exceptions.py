@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given as over
 from hypothesis import strategies as st
-from story import (
+from plain_values import When, at
+from scenarios import (
     CANDIDATE,
     SOURCE,
     Given,
@@ -25,7 +26,6 @@ from story import (
     requested,
     withdrawn,
 )
-from told import When, at
 
 from projections.answers import Cause
 from projections.catalogue import policy_at

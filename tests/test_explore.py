@@ -24,10 +24,10 @@ from urllib.parse import quote, urlencode
 from urllib.request import urlopen
 
 import pytest
-from crowd import CACHE, NOW, ROOT, facts, ledger_of
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE, NOW, ROOT, facts, ledger_of
+from plain_values import rows_of
 from read_models import beside, project
-from told import rows_of
 
 from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.metadata import FACETS, metadata
@@ -744,11 +744,11 @@ def test_there_is_no_other_database_and_no_file_to_take_away(explored: Explored)
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
-def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: Doorstep) -> None:
+def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: CommandLine) -> None:
     """One statement is one state; the next one a newer. Who reads does not stop who writes."""
     path = door.folder / "attempts.ledger"
     sat = ExamAttempted(exam="AZ-104", registration_id="N-1", delivery="live")
@@ -765,7 +765,7 @@ def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: Doors
             assert (count, *connection.execute(known).fetchone()) == (276, 1)
 
 
-def test_the_ledger_is_not_needed(door: Doorstep) -> None:
+def test_the_ledger_is_not_needed(door: CommandLine) -> None:
     """All that is answered is in the read model. An instant that is left empty is now."""
     path = door.folder / "attempts.ledger"
     with ledger_of(path, facts()) as ledger:
@@ -809,7 +809,7 @@ def test_read_model_in_a_folder_that_cannot_be_written_are_explored_too() -> Non
         folder.chmod(0o755)
 
 
-def test_a_wrong_call_is_one_sentence(door: Doorstep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_call_is_one_sentence(door: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     """No views, views of another release, no views at all, a port that is taken, no Datasette."""
     door.done("init")
     path = door.folder / "attempts.ledger.views"

@@ -17,8 +17,8 @@ from sqlite3 import OperationalError, connect
 from typing import Any
 
 import pytest
-from crowd import NOW, ROOT, facts, ledger_of
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import NOW, ROOT, facts, ledger_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,11 +42,11 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Path) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Path) -> CommandLine:
     """Return a folder with the example's ledger in it."""
     for file in example.parent.iterdir():
         shutil.copyfile(file, tmp_path / file.name)
-    return Doorstep(tmp_path, monkeypatch)
+    return CommandLine(tmp_path, monkeypatch)
 
 
 def sat(number: int) -> Fact:
@@ -81,20 +81,20 @@ def running(*words: str, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.parametrize("after", [0, 1, 399, 719, 720])
-def test_lines_are_those_of_the_export_to_the_byte(door: Doorstep, after: int) -> None:
+def test_lines_are_those_of_the_export_to_the_byte(door: CommandLine, after: int) -> None:
     """The same form, from the same code, whatever the position."""
     lines = door.done("feed", "--after", str(after))
     assert lines == door.done("export", "--after", str(after))
     assert lines.count("\n") == 720 - after
 
 
-def test_the_position_may_be_given_as_the_sequence_is_written(door: Doorstep) -> None:
+def test_the_position_may_be_given_as_the_sequence_is_written(door: CommandLine) -> None:
     """Twenty digits, as the last event had them."""
     assert door.lines("feed", "--after", "00000000000000000719")[0]["sequence"].endswith("0720")
 
 
 @pytest.mark.parametrize("size", [1, 7, 240, 719, 720, 10_000])
-def test_batches_are_the_same_events_so_many_a_line(door: Doorstep, size: int) -> None:
+def test_batches_are_the_same_events_so_many_a_line(door: CommandLine, size: int) -> None:
     """Each a JSON array, all full but the last; put together they are the lines."""
     text = door.done("feed", "--batch", str(size))
     batches = [json.loads(line) for line in text.splitlines()]
@@ -103,7 +103,7 @@ def test_batches_are_the_same_events_so_many_a_line(door: Doorstep, size: int) -
     assert 0 < len(batches[-1]) <= size
 
 
-def test_types_choose_and_keep_the_order(door: Doorstep) -> None:
+def test_types_choose_and_keep_the_order(door: CommandLine) -> None:
     """Several may be named; the others are left out, whole batches of the rest."""
     both = [e for e in door.lines("feed") if e["type"] in ("ExamPassed", "EventAnnulled")]
     words = ("feed", "--type", "ExamPassed", "--type", "EventAnnulled")
@@ -113,7 +113,7 @@ def test_types_choose_and_keep_the_order(door: Doorstep) -> None:
             ][:-1] == [50] * ((len(both) - 1) // 50)  # fmt: skip
 
 
-def test_personal_fields_are_ciphertext_or_left_out(door: Doorstep) -> None:
+def test_personal_fields_are_ciphertext_or_left_out(door: CommandLine) -> None:
     """Never clear text, and no key is needed; everything else stays to the byte."""
     asked = ExceptionRequested(
         request_id="X-1", exam="AZ-104", registration_id="R-10012", reason="lab-crash",
@@ -165,7 +165,7 @@ def test_nothing_is_held_back_once_all_is_there(
 READ = [Recorded(n, NOW + n // 3, *fact.row()) for n, fact in enumerate(facts()[:100], 1)]
 
 
-def test_a_batch_is_never_longer_than_a_line_that_import_reads(door: Doorstep) -> None:
+def test_a_batch_is_never_longer_than_a_line_that_import_reads(door: CommandLine) -> None:
     """What we write, we read: whatever N, a feed's batches go in again."""
     long = [row._replace(data=json.dumps({"toml": "x" * 300_000})) for row in READ[:10]]
     written = [piece.content for piece in pieces([Chunk(long, True)], Form(batch=10_000))]
@@ -182,7 +182,9 @@ def test_a_batch_is_never_longer_than_a_line_that_import_reads(door: Doorstep) -
 # -- a position that is not there
 
 
-def test_a_consumer_that_names_its_last_event_is_told_when_it_is_not_there(door: Doorstep) -> None:
+def test_a_consumer_that_names_its_last_event_is_told_when_it_is_not_there(
+    door: CommandLine,
+) -> None:
     """After a restore to an earlier day another event may stand at its position."""
     *_, third, fourth = door.lines("feed")[:4]
     last = ("--last", third["source"], third["id"])
@@ -194,7 +196,7 @@ def test_a_consumer_that_names_its_last_event_is_told_when_it_is_not_there(door:
     assert "is not in" in door.wrong("feed", "--after", "4", "--last", fourth["source"], "no such")
 
 
-def test_a_position_beyond_the_head_is_refused(door: Doorstep) -> None:
+def test_a_position_beyond_the_head_is_refused(door: CommandLine) -> None:
     """What came next would be missed without a word."""
     assert "lies beyond the last position" in door.wrong("feed", "--after", "721")
     assert "lies beyond the last position" in door.wrong("feed", "--after", "721", "--follow")
@@ -208,7 +210,7 @@ def test_a_position_beyond_the_head_is_refused(door: Doorstep) -> None:
         (["--follow", "--output", "nowhere/feed.jsonl"], "nowhere/feed.jsonl: no such file or dir"),
     ],
 )  # fmt: skip
-def test_a_wrong_call_is_one_sentence(door: Doorstep, words: list[str], said: str) -> None:
+def test_a_wrong_call_is_one_sentence(door: CommandLine, words: list[str], said: str) -> None:
     """What, where, and what would be accepted."""
     assert said in door.wrong("feed", *words)
 
@@ -216,7 +218,7 @@ def test_a_wrong_call_is_one_sentence(door: Doorstep, words: list[str], said: st
 # -- a file
 
 
-def test_a_file_is_replaced_when_it_is_complete(door: Doorstep) -> None:
+def test_a_file_is_replaced_when_it_is_complete(door: CommandLine) -> None:
     """As of `export`; how many it holds is said."""
     door.write("feed.jsonl", "what was there")
     answer = door.call("feed", "--after", "700", "--output", "feed.jsonl")
@@ -225,7 +227,7 @@ def test_a_file_is_replaced_when_it_is_complete(door: Doorstep) -> None:
     assert text == door.done("export", "--after", "700")
 
 
-def followed(door: Doorstep, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+def followed(door: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     """Follow into feed.jsonl until the head is in it, then Ctrl-C."""
 
     def interrupted(ledger: Ledger, after: int, *, follow: bool, **_: object) -> Iterator[Chunk]:
@@ -244,7 +246,7 @@ def followed(door: Doorstep, monkeypatch: pytest.MonkeyPatch, *words: str) -> No
 @pytest.mark.parametrize("words", [(), ("--batch", "50")])
 @pytest.mark.parametrize("cut", [0, 1, 40, 1_000, -1])
 def test_a_file_goes_on_where_it_ended(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], cut: int
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], cut: int
 ) -> None:
     """Killed in the middle of a line, of the first one too, half of it is cut off."""
     file = door.folder / "feed.jsonl"
@@ -274,7 +276,7 @@ def test_a_file_goes_on_where_it_ended(
     ],
 )
 def test_a_file_that_is_no_feed_of_this_ledger_is_left_alone(
-    door: Doorstep, content: str, said: str
+    door: CommandLine, content: str, said: str
 ) -> None:
     """To the byte."""
     door.write("feed.jsonl", content)
@@ -284,7 +286,7 @@ def test_a_file_that_is_no_feed_of_this_ledger_is_left_alone(
 
 @pytest.mark.parametrize("words", ["", "--follow"])
 def test_a_disk_that_fills_is_said_and_what_is_there_is_gone_on_with(
-    door: Doorstep, monkeypatch: pytest.MonkeyPatch, words: str
+    door: CommandLine, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     """The file is named. Without --follow nothing is left; with it, half a line at most."""
     call = f"ulimit -f 100; exec {COMMAND} feed {words} --output feed.jsonl"
@@ -299,7 +301,7 @@ def test_a_disk_that_fills_is_said_and_what_is_there_is_gone_on_with(
 
 
 def test_what_comes_is_there_at_once_and_a_second_feed_leaves_its_file_alone(
-    door: Doorstep,
+    door: CommandLine,
 ) -> None:
     """An event a transaction, each out before the next is appended; two on one file are told."""
     file = door.folder / "feed.jsonl"
@@ -316,7 +318,7 @@ def test_what_comes_is_there_at_once_and_a_second_feed_leaves_its_file_alone(
     assert file.read_text() == door.done("export")
 
 
-def test_a_feed_whose_reader_goes_away_while_nothing_happens_leaves_too(door: Doorstep) -> None:
+def test_a_feed_whose_reader_goes_away_while_nothing_happens_leaves_too(door: CommandLine) -> None:
     """Nobody appends: it must not wait for the next event to find out. No word is said."""
     with running("--follow", stderr=subprocess.PIPE) as feed:
         assert feed.stdout is not None
@@ -329,7 +331,7 @@ def test_a_feed_whose_reader_goes_away_while_nothing_happens_leaves_too(door: Do
         assert feed.stderr.read() == b""
 
 
-def test_ctrl_c_ends_a_feed_as_shells_expect(door: Doorstep) -> None:
+def test_ctrl_c_ends_a_feed_as_shells_expect(door: CommandLine) -> None:
     """130, after a whole line."""
     with running("--follow", "--after", "700", "--batch", "5", stderr=subprocess.PIPE) as feed:
         assert feed.stdout is not None
@@ -395,7 +397,7 @@ def is_over(process: int) -> bool:
 
 @pytest.mark.parametrize(("number", "taken"), [(0, in_inbox), (1, in_log)])
 def test_the_consumers_of_the_page_survive_a_kill_of_either_side(
-    door: Doorstep, number: int, taken: Callable[[Path], list[int]]
+    door: CommandLine, number: int, taken: Callable[[Path], list[int]]
 ) -> None:
     """None is missing; the first repeats none, the second only the last one before a kill."""
     door.write("consumer.py", CONSUMERS[number])

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from crowd import CACHE, one_by_one, row_of
+from example_ledger import CACHE, one_by_one, row_of
 from hypothesis import HealthCheck, given, settings
+from plain_values import rows_of
+from random_ledger import Told, questions, random_ledger, seeded_worlds
 from strategies import randomness, world
-from throng import Told, questions, seeded_worlds, throng
-from told import rows_of
 
 from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
@@ -165,7 +165,7 @@ def in_columns(cells: list[str], across: int = 3) -> Iterator[str]:
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, list[Told]]]:
     """Yield a ledger of thousands of candidates under hundreds of policies."""
     path = tmp_path_factory.mktemp("throng") / "a.ledger"
-    ledger, told = throng(path, seeded_worlds(WORLDS, PEOPLE), Random(1))
+    ledger, told = random_ledger(path, seeded_worlds(WORLDS, PEOPLE), Random(1))
     with ledger:
         yield ledger, told
 
@@ -217,7 +217,7 @@ def test_all_of_them_come_out_sorted_from_parts_and_a_delta(
 def test_whatever_the_world_both_folds_say_the_same(random: Random) -> None:
     """Any policies, catalogue and histories, in a file of their own, asked on every boundary."""
     with TemporaryDirectory() as folder:
-        ledger, [told] = throng(Path(folder) / "a.ledger", [world(random, 3)], random)
+        ledger, [told] = random_ledger(Path(folder) / "a.ledger", [world(random, 3)], random)
         with ledger:
             both = Both(ledger)
             for asked in questions(told, random, 4):

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from plain_reading import Reading, boundaries, policies_of
-from said import assert_sound
+from standing_checks import assert_sound
 from strategies import Asking, World, asking, randomness, world, worlds_asked
 from test_cases import assert_reads
 

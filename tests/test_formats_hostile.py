@@ -15,13 +15,13 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from crowd import CACHE
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, sync_playwright
 from reporting import CATALOGUE, MARCH, inputs, snapshot, written
+from scenarios import exam, failed, requested
 from selectolax.lexbor import LexborHTMLParser
-from story import exam, failed, requested
 
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
@@ -246,7 +246,7 @@ def test_a_control_character_of_a_reason_is_drawn_as_a_replacement(
         requested(code, on="2021-03-04T09:00Z", reg="R-1", request="X-1", reason="a\x1b\x00b"),
     )
     written(tmp_path / "attempts.ledger", told).close()
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     for name in ("exceptions", "volumes"):
         door.done("report", name, "--to", MARCH[1], "--chart", f"{name}.{kind}")
         assert door.done("receipt", "check", f"{name}.{kind}")
@@ -262,7 +262,7 @@ def test_nothing_is_left_of_a_picture_that_was_not_drawn(
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     monkeypatch.setattr(chart, "_CHILD", ["-c", "import os; os.abort()"])
     written(tmp_path / "attempts.ledger").close()
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     for words in (("--chart", "a.svg"), ("--output", "a.html")):
         before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
         said = door.wrong("report", "volumes", *words)
@@ -344,7 +344,7 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused(
     """By what its directory says, before anything is unpacked."""
     written(tmp_path / "attempts.ledger").close()
     bomb(tmp_path / "bomb.xlsx")
-    said = Doorstep(tmp_path, monkeypatch).wrong("receipt", "check", "bomb.xlsx")
+    said = CommandLine(tmp_path, monkeypatch).wrong("receipt", "check", "bomb.xlsx")
     assert "would unpack to 2,147,483,648" in said
 
 

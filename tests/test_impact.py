@@ -9,9 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from crowd import CACHE, NOW, Crowd, dicts, facts, head_of, ledger_of
-from doorstep import Doorstep
-from story import (
+from command_line import CommandLine
+from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of
+from plain_values import When, at
+from random_ledger import NOW as THRONG_NOW
+from random_ledger import random_ledger, seeded_worlds
+from scenarios import (
     Line,
     annulled,
     beta,
@@ -24,9 +27,6 @@ from story import (
     requested,
     rescored,
 )
-from throng import NOW as THRONG_NOW
-from throng import seeded_worlds, throng
-from told import When, at
 
 from ledger.dry_run import Rehearsal
 from ledger.events import Fact, Recorded
@@ -89,9 +89,9 @@ def news(*lines: Line) -> list[Fact]:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -114,7 +114,7 @@ def test_the_rest_of_the_example_changes_what_was_foretold(tmp_path: Path, recor
 
 def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
     """Batch after batch of many worlds: entries, late results, annulments, all of it."""
-    ledger, _ = throng(tmp_path / "a.ledger", seeded_worlds(60, 2), Random(1))
+    ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(60, 2), Random(1))
     random = Random(2)
     every = [row.fact() for row in ledger.read()]
     changed = 0
@@ -130,7 +130,7 @@ def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
     assert changed > 100
 
 
-def test_what_others_record_meanwhile_comes_first(crowd: Crowd) -> None:
+def test_what_others_record_meanwhile_comes_first(crowd: Ledgers) -> None:
     """A rehearsal began, somebody appended: both are looked at, none in the place of the other."""
     everyone = crowd.told(X, FIRST, failed("X", on="2021-04-02", reg="S-1", who="C-2"))
     ledger = everyone.ledger
@@ -169,7 +169,7 @@ def changes(everyone: Everyone, as_of: When, *lines: Line) -> list[tuple[Any, ..
     ]  # fmt: skip
 
 
-def test_a_sitting_that_is_not_recorded_yet(crowd: Crowd) -> None:
+def test_a_sitting_that_is_not_recorded_yet(crowd: Ledgers) -> None:
     """Of somebody known, and of somebody new, who had no standing."""
     everyone = crowd.told(X, FIRST)
     lines = [failed("X", on="2021-04-03", reg=reg, who=who)
@@ -180,20 +180,20 @@ def test_a_sitting_that_is_not_recorded_yet(crowd: Crowd) -> None:
     ]
 
 
-def test_what_is_true_only_later_changes_nothing_yet(crowd: Crowd) -> None:
+def test_what_is_true_only_later_changes_nothing_yet(crowd: Ledgers) -> None:
     """As of an instant before the facts."""
     everyone = crowd.told(X, FIRST)
     assert changes(everyone, "2021-04-02", failed("X", on="2021-04-03", reg="R-2")) == []
 
 
-def test_nothing_new_changes_nothing(crowd: Crowd) -> None:
+def test_nothing_new_changes_nothing(crowd: Ledgers) -> None:
     """Duplicates alone, or no facts at all."""
     everyone = crowd.told(X, FIRST)
     assert changes(everyone, "2021-04-02", FIRST) == []
     assert changes(everyone, "2021-04-02") == []
 
 
-def test_a_rescore(crowd: Crowd) -> None:
+def test_a_rescore(crowd: Ledgers) -> None:
     """The betas' results come: who passed, who failed."""
     planned = exam("B", beta_opens="2021-07-01", live="2021-10-01")
     everyone = crowd.told(
@@ -207,7 +207,7 @@ def test_a_rescore(crowd: Crowd) -> None:
     ]
 
 
-def test_an_annulment_of_what_is_recorded_and_of_what_comes_with_it(crowd: Crowd) -> None:
+def test_an_annulment_of_what_is_recorded_and_of_what_comes_with_it(crowd: Ledgers) -> None:
     """Both are found, in the ledger and in the file."""
     everyone = crowd.told(X, FIRST)
     undone = annulled("R-1/result", on="2021-04-02")
@@ -220,7 +220,7 @@ def test_an_annulment_of_what_is_recorded_and_of_what_comes_with_it(crowd: Crowd
     assert changes(everyone, "2021-04-03", wrong, *taken_back) == []
 
 
-def test_entries_of_the_catalogue_change_everybody(crowd: Crowd) -> None:
+def test_entries_of_the_catalogue_change_everybody(crowd: Ledgers) -> None:
     """A version of a policy, and an exam that moves to it."""
     everyone = crowd.told(X, FIRST, failed("X", on="2021-04-02", reg="S-1", who="C-2"))
     ours = policy('id = "ours"\neffective_from = 2021-01-01T00:00:00Z\n[wait]\nafter = ["P9D"]\n')
@@ -233,7 +233,7 @@ def test_entries_of_the_catalogue_change_everybody(crowd: Crowd) -> None:
     ]
 
 
-def test_certifications_and_grants_count_too(crowd: Crowd) -> None:
+def test_certifications_and_grants_count_too(crowd: Ledgers) -> None:
     """Whatever bears on a standing."""
     everyone = crowd.told(X, passed("X", on="2021-04-01T09:00Z", reg="R-1"))
     held = earned("CERT", on="2021-04-02", expires="2021-05-02", exams=["X"])
@@ -249,7 +249,7 @@ def test_certifications_and_grants_count_too(crowd: Crowd) -> None:
 # --- rehearsing ------------------------------------------------------------------------------
 
 
-def test_what_would_become_of_each_is_told_as_the_ledger_would(crowd: Crowd) -> None:
+def test_what_would_become_of_each_is_told_as_the_ledger_would(crowd: Ledgers) -> None:
     """New, again, contradicting, malformed: recorded before, or earlier in the same file."""
     ledger = crowd.told(X, FIRST).ledger
     (begun, failed_it) = FIRST.facts
@@ -278,7 +278,7 @@ def test_what_would_become_of_each_is_told_as_the_ledger_would(crowd: Crowd) -> 
 PERSONAL = {"first_name": "Robin", "email": "robin@example.org"}
 
 
-def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Crowd) -> None:
+def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Ledgers) -> None:
     """A duplicate is one by its sealed fields; what is only rehearsed needs no key."""
     asked = requested("X", on="2021-04-01T10:00Z", reg="R-1", **PERSONAL)
     everyone = crowd.told(X, FIRST)
@@ -301,17 +301,17 @@ def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Crowd) -> None
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before a ledger with a catalogue and two failed sittings."""
     monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-28T09:00:00Z")
     door.failed("S-1", "2022-05-28T09:00:00Z", candidate="C-2")
     door.done("replay", "--output", "before.csv")  # the snapshot is there
     return door
 
 
-def files_of(door: Doorstep) -> dict[str, bytes]:
+def files_of(door: CommandLine) -> dict[str, bytes]:
     """Return all that lies in the folder."""
     return {str(path.relative_to(door.folder)): path.read_bytes()
             for path in door.folder.rglob("*") if path.is_file()}  # fmt: skip
@@ -320,7 +320,7 @@ def files_of(door: Doorstep) -> dict[str, bytes]:
 HEADER = "candidate_id,exam,registration_id,started_at,outcome,result_at\n"
 
 
-def told_by(door: Doorstep, *words: str, code: int = 0) -> list[dict[str, Any]]:
+def told_by(door: CommandLine, *words: str, code: int = 0) -> list[dict[str, Any]]:
     """Ask for the impact, hold that nothing is left of it, import it, hold that it came so."""
     before, standings = files_of(door), door.done("replay", "--format", "jsonl")
     answer = door.call("impact", *words, "--format", "jsonl")
@@ -340,7 +340,7 @@ def told_by(door: Doorstep, *words: str, code: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_results_file(door: Doorstep) -> None:
+def test_a_results_file(door: CommandLine) -> None:
     """New rows, one that is there already; standing of one more candidate."""
     door.write(
         "more.csv",
@@ -355,7 +355,7 @@ def test_a_results_file(door: Doorstep) -> None:
     assert told_by(door, "more.csv") == []
 
 
-def test_what_would_be_refused_is_said_line_by_line(door: Doorstep) -> None:
+def test_what_would_be_refused_is_said_line_by_line(door: CommandLine) -> None:
     """Exit code 1; the table is of what would be taken, and no rejects file is left."""
     door.write(
         "more.csv",
@@ -373,7 +373,7 @@ def test_what_would_be_refused_is_said_line_by_line(door: Doorstep) -> None:
     assert [row["candidate"] for row in told_by(door, "more.csv", code=1)] == ["C-2"]
 
 
-def test_a_changed_result_is_refused_or_with_corrections_a_further_one(door: Doorstep) -> None:
+def test_a_changed_result_is_refused_or_with_corrections_a_further_one(door: CommandLine) -> None:
     """As import does it."""
     door.write("first.csv", f"{HEADER}C-3,AZ-104,T-1,2022-05-31T09:00:00Z,fail,\n")
     door.done("import", "first.csv")
@@ -396,7 +396,7 @@ def line(type: str, id: str, subject: str, **data: object) -> str:
 OURS = 'id = "ours"\neffective_from = 2022-01-01T00:00:00Z\n[wait]\nafter = ["P30D"]\n'
 
 
-def test_lines_with_entries_of_the_catalogue(door: Doorstep) -> None:
+def test_lines_with_entries_of_the_catalogue(door: CommandLine) -> None:
     """A policy and an exam under it change those who sat it; a bad policy is refused as ever."""
     text = line("PolicyPublished", "p/1", "ours", toml=OURS)
     text += line("ExamAnnounced", "e/1", "AZ-104", title="Again", policy="ours")
@@ -413,7 +413,7 @@ def test_lines_with_entries_of_the_catalogue(door: Doorstep) -> None:
     assert "they should be the same" in door.refused("impact", "other.jsonl")
 
 
-def test_a_request_with_a_name_leaves_no_key_behind(door: Doorstep) -> None:
+def test_a_request_with_a_name_leaves_no_key_behind(door: CommandLine) -> None:
     """Its personal fields are looked at and forgotten."""
     fields = {"request_id": "Q-1", "exam": "AZ-104", "registration_id": "R-1", "reason": "lab"}
     door.write("asked.jsonl", line("ExceptionRequested", "q/1", "C-1", **fields, **PERSONAL))
@@ -424,7 +424,7 @@ def test_a_request_with_a_name_leaves_no_key_behind(door: Doorstep) -> None:
     assert files_of(door) == before
 
 
-def test_a_file_that_cannot_be_imported_at_all_is_a_wrong_call(door: Doorstep) -> None:
+def test_a_file_that_cannot_be_imported_at_all_is_a_wrong_call(door: CommandLine) -> None:
     """No table of the others alone, which would look like the whole."""
     door.write("more.csv", f"{HEADER}C-1,AZ-104,R-2,2022-05-31T09:00:00Z,fail,\n")
     answer = door.call("impact", "more.csv", "nowhere.csv")
@@ -433,7 +433,7 @@ def test_a_file_that_cannot_be_imported_at_all_is_a_wrong_call(door: Doorstep) -
     assert door.wrong("impact", "before.csv").startswith("before.csv has no column candidate_id")
 
 
-def test_files_are_taken_one_after_another_and_standard_input_too(door: Doorstep) -> None:
+def test_files_are_taken_one_after_another_and_standard_input_too(door: CommandLine) -> None:
     """A result in the second belongs to the sitting in the first."""
     door.write("a.csv", f"{HEADER}C-3,AZ-104,T-1,2022-05-31T09:00:00Z,pending,\n")
     second = f"{HEADER}C-3,AZ-104,T-1,2022-05-31T09:00:00Z,pass,2022-06-01T09:00:00Z\n"
@@ -444,7 +444,7 @@ def test_files_are_taken_one_after_another_and_standard_input_too(door: Doorstep
     assert "would record 1 event, skip 1 duplicate, reject 0" in answer.err
 
 
-def test_as_of_an_earlier_day_it_is_what_that_day_would_look_like(door: Doorstep) -> None:
+def test_as_of_an_earlier_day_it_is_what_that_day_would_look_like(door: CommandLine) -> None:
     """By default now."""
     door.write("late.csv", f"{HEADER}C-1,AZ-104,R-0,2022-05-27T12:00:00Z,fail,\n")
     early = door.done("impact", "late.csv", "--as-of", "2022-05-27T13:00:00Z").splitlines()

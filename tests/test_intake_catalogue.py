@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from intake_folder import NOW, Place
 from ledger_facts import exported
-from taking_in import NOW, Place
 
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.intake.catalogue import Catalogued, CatalogueProblem, catalogue_facts, policy_facts

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from intake_folder import GOOD, HEADER, Place, counts
 from ledger_facts import exported
-from taking_in import GOOD, HEADER, Place, counts
 
 from ledger.events import Fact
 from ledger.intake.cloudevents import mended, refused_line

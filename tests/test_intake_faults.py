@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taking_in import GOOD, HEADER, NOW, Event, Place, counts
+from intake_folder import GOOD, HEADER, NOW, Event, Place, counts
 
 from ledger.intake.importer import Options, import_file
 from ledger.intake.source import open_source

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doorstep import Doorstep
-from taking_in import GOOD, HEADER, NOW, Place, counts
+from command_line import CommandLine
+from intake_folder import GOOD, HEADER, NOW, Place, counts
 
 from attempt_ledger.policy_check import checked_id
 from benchmarks.hostile import WORST, took
@@ -420,7 +420,7 @@ def test_a_file_that_is_read_as_a_whole_has_at_most_16_mb(
 ) -> None:
     """One endless file is one sentence, and is not read to its end."""
     assert LARGEST_WHOLE == 16 << 20
-    door = Doorstep(tmp_path, monkeypatch)
+    door = CommandLine(tmp_path, monkeypatch)
     door.done("init")
     said = door.wrong(*words, "/dev/zero")
     assert "/dev/zero is larger than 16 MB" in said

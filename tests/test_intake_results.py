@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intake_folder import GOOD, HEADER, Event, Place, counts
 from ledger_facts import exported
-from taking_in import GOOD, HEADER, Event, Place, counts
 
 from ledger.intake import importer
 from ledger.intake.results import CsvSettings

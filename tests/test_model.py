@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowd import CACHE, dicts, one_by_one
+from example_ledger import CACHE, dicts, one_by_one
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -22,10 +22,10 @@ from ledger_facts import SetClock
 from model_ledger import DUPLICATE, NEW, Model, Outcome
 from model_life import Crash, Elsewhere, Life
 from plain_reading import Reading, boundaries
+from plain_values import at, rows_of
 from read_models import KERNELS
-from story import SHIPPED
+from scenarios import SHIPPED
 from test_cases import assert_reads
-from told import at, rows_of
 
 from attempt_ledger.doctor.keys import keys_of
 from ledger.backup.backup import CopyOptions, back_up

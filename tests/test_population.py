@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
-from told import rows_of
+from example_ledger import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
+from plain_values import rows_of
 
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger

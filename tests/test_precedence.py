@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
-from story import (
+from scenarios import (
     Given,
     attempted,
     beta,

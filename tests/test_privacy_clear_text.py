@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from crowd import CACHE_HOME, ROOT
-from doorstep import CATALOGUE, SETTINGS, Doorstep
+from command_line import CATALOGUE, SETTINGS, CommandLine
 from erasing import files_in, forms, holding, keys_in
+from example_ledger import CACHE_HOME, ROOT
 
 from drills.needs import STRACE, provide
 from drills.tracing import Call, traced
@@ -322,7 +322,7 @@ def test_nothing_personal_is_said_unless_it_is_asked_for(story: Story) -> None:
 
 def test_what_is_asked_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the silence of the others means something."""
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.done(*RECORD, *fields(ROBIN))
     assert ROBIN["email"] in door.done("history", "C-1", "--clear")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from story import (
+from plain_values import at
+from scenarios import (
     Line,
     attempted,
     exam,
@@ -16,7 +17,6 @@ from story import (
     passed,
     result,
 )
-from told import at
 
 from ledger.events import ExamAttempted
 from projections.answers import Problem

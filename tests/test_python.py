@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowd import CACHE_HOME, facts
+from example_ledger import CACHE_HOME, facts
 
 import attempt_ledger as al
 from attempt_ledger import answers

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from crowd import facts, ledger_of
+from example_ledger import facts, ledger_of
 from read_models import apart, beside, built_anew, ledger_from, options, project, record, table
 from strategies import world
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, NOW, ROOT, facts, ledger_of
+from example_ledger import CACHE, NOW, ROOT, facts, ledger_of
 from read_models import apart, built_anew, options, project, table
 
 from ledger.ledger import Ledger

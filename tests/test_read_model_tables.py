@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from crowd import CACHE, NOW, facts, ledger_of
+from example_ledger import CACHE, NOW, facts, ledger_of
+from plain_values import at
 from read_models import as_of, beside, built_anew, fold, is_of_catalogue, table, told
-from story import (
+from scenarios import (
     SHIPPED,
     annulled,
     attempted,
@@ -30,7 +31,6 @@ from story import (
     withdrawn,
 )
 from strategies import world
-from told import at
 
 from ledger.events import Recorded
 from ledger.instants import format_instant

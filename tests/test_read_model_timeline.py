@@ -8,10 +8,10 @@ from random import Random
 
 import pyarrow as pa
 import pytest
-from crowd import CACHE, NOW, facts, ledger_of
+from example_ledger import CACHE, NOW, facts, ledger_of
+from plain_values import rows_of
 from read_models import as_of, fold, told
 from strategies import world
-from told import rows_of
 
 from projections.fold.facts import LAST
 from projections.standing import Moment

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl import load_workbook
 from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, inputs, snapshot, tell, written
-from story import attempted, failed, policy
+from scenarios import attempted, failed, policy
 
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from reporting import IN_APRIL, MARCH, STORY, inputs, made, snapshot, tell, written
-from story import annulled, failed, result
+from scenarios import annulled, failed, result
 
 from projections.reports.registry import REPORTS
 from replay.outputs import compute

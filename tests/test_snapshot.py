@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crowd import CACHE, NOW, facts, ledger_of, one_by_one
-from told import rows_of
+from example_ledger import CACHE, NOW, facts, ledger_of, one_by_one
+from plain_values import rows_of
 
 from ledger.ledger import Ledger
 from projections.standing import Moment

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 from ledger_facts import SetClock, a_ledger, attempted, exported
 
 from ledger.cloudevents import extensions_of, parse_line, to_cloudevent
@@ -43,8 +43,8 @@ def old(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
 def extended(n: int, **attributes: object) -> Fact:
@@ -212,7 +212,7 @@ def test_a_file_that_says_another_format_than_it_has_is_redefined(old: Path) -> 
 # -- from the command line
 
 
-def test_the_command_upgrades_what_is_verified(door: Doorstep) -> None:
+def test_the_command_upgrades_what_is_verified(door: CommandLine) -> None:
     """Once; checkpoints, proofs and answers stay what they were."""
     with of_the_first_format():
         door.done("init")
@@ -232,7 +232,7 @@ def test_the_command_upgrades_what_is_verified(door: Doorstep) -> None:
     door.done("verify", "--against", "kept.checkpoint")
 
 
-def test_what_is_wrong_is_not_upgraded(door: Doorstep) -> None:
+def test_what_is_wrong_is_not_upgraded(door: CommandLine) -> None:
     """Exit code 1, and the file stays as it was."""
     with of_the_first_format():
         door.done("init")

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 from ledger_facts import SetClock, a_ledger, attempted
 
 from ledger.ledger import Appended, Ledger
@@ -48,8 +48,8 @@ def opened(path: Path, seconds: float, said: list[str]) -> Ledger:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch)
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_readers_share_a_shared_lock(tmp_path: Path) -> None:
         each.close()
 
 
-def test_a_command_that_waits_in_vain_ends_with_exit_code_2(door: Doorstep) -> None:
+def test_a_command_that_waits_in_vain_ends_with_exit_code_2(door: CommandLine) -> None:
     """One sentence while it waits, one when it gives up."""
     door.done("init")
     path = door.folder / "attempts.ledger"
@@ -169,7 +169,7 @@ def test_a_ledger_and_what_lies_beside_it_have_the_mode_it_was_made_with(
         os.umask(before)
 
 
-def test_init_makes_it_private_and_says_so_when_it_is_not(door: Doorstep) -> None:
+def test_init_makes_it_private_and_says_so_when_it_is_not(door: CommandLine) -> None:
     """--mode lets others in, and that is a finding."""
     before = os.umask(0)
     try:

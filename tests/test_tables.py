@@ -14,11 +14,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from crowd import Crowd
+from example_ledger import Ledgers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from story import exam, failed
-from told import at, rows_of
+from plain_values import at, rows_of
+from scenarios import exam, failed
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
 from ledger.intake.csv import guarded
@@ -292,7 +292,7 @@ def test_rows_are_sorted_by_code_point(tmp_path: Path) -> None:
     people = NAMES
     lines = [failed(code, on="2021-04-01", who=who, reg=f"{who}/{code}")
              for who in reversed(people) for code in ("ä", "Z", "a")]  # fmt: skip
-    with Crowd(tmp_path) as crowd:
+    with Ledgers(tmp_path) as crowd:
         everyone: Everyone = crowd.told(exam("Z"), exam("a"), exam("ä"), *lines)
         table = everyone.population(Moment(at("2021-05-01"), None, everyone.ledger.head().position))
     keys = [row[:2] for row in csv.reader(io.StringIO(as_csv(table), newline=""))][1:]

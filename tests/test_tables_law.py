@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from crowd import CACHE, facts, ledger_of
+from example_ledger import CACHE, facts, ledger_of
 from hypothesis import HealthCheck, given, settings
 from read_models import beside, ledger_from, project, record, table
 from strategies import randomness, world

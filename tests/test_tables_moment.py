@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from crowd import CACHE, NOW, facts, ledger_of
+from example_ledger import CACHE, NOW, facts, ledger_of
+from plain_values import at, rows_of
 from reporting import CATALOGUE, inputs, snapshot, written
-from story import earned, expired, failed, passed, policy, renewed, requested
-from told import at, rows_of
+from scenarios import earned, expired, failed, passed, policy, renewed, requested
 
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from crowd import CACHE
+from example_ledger import CACHE
 from reporting import CATALOGUE, written
-from story import annulled, failed
+from scenarios import annulled, failed
 
 from attempt_ledger.cli.output import bytes_to
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 
 from attempt_ledger.places import cache_folder
 from ledger.ledger import Ledger
@@ -24,15 +24,15 @@ EVERYBODY = ("replay", "--as-of", "2022-06-01")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A ledger in which C-1 failed, with a column cache."""
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-31T20:00:00Z")
     door.done(*EVERYBODY)
     return door
 
 
-def lie(door: Doorstep) -> None:
+def lie(door: CommandLine) -> None:
     """Edit the columns and their manifest as whoever has the ledger's account can: a pass of it."""
     with Ledger.open(LEDGER, clock=lambda: door.now, read_only=True) as ledger:
         kept = cache.ColumnCache(ledger, cache_folder())
@@ -49,7 +49,7 @@ def lie(door: Doorstep) -> None:
         (COLUMNS / "manifest.json").write_text(sealed.model_dump_json())
 
 
-def test_verify_keeps_a_cache_that_says_what_the_rows_say(door: Doorstep) -> None:
+def test_verify_keeps_a_cache_that_says_what_the_rows_say(door: CommandLine) -> None:
     """Whether it was verified before or not."""
     before = sorted(os.listdir(COLUMNS))
     for words in ((), ("--full",)):
@@ -57,7 +57,7 @@ def test_verify_keeps_a_cache_that_says_what_the_rows_say(door: Doorstep) -> Non
         assert sorted(os.listdir(COLUMNS)) == before
 
 
-def test_verify_removes_a_cache_that_says_something_else(door: Doorstep) -> None:
+def test_verify_removes_a_cache_that_says_something_else(door: CommandLine) -> None:
     """Though its digests and its seal hold: each part is computed anew from the rows."""
     true = door.done(*EVERYBODY)
     assert "AZ-104,waiting" in true
@@ -71,7 +71,7 @@ def test_verify_removes_a_cache_that_says_something_else(door: Doorstep) -> None
 
 
 def test_a_cache_of_an_edited_copy_answers_nothing_and_is_removed(
-    door: Doorstep, tmp_path: Path
+    door: CommandLine, tmp_path: Path
 ) -> None:
     """Copied from a ledger in which the fail is a pass, with all that lies beside it."""
     true = door.done(*EVERYBODY)
@@ -92,7 +92,7 @@ def test_a_cache_of_an_edited_copy_answers_nothing_and_is_removed(
     assert (answer.code, "was removed" in answer.err) == (0, True)
 
 
-def test_what_proves_reads_no_cache(door: Doorstep) -> None:
+def test_what_proves_reads_no_cache(door: CommandLine) -> None:
     """A proof, a standing and a receipt come from the rows, whatever the columns say."""
     door.done(*EVERYBODY, "--output", "out.csv")
     lie(door)

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from doorstep import Doorstep
+from command_line import CommandLine
 from test_store_locks import LOCK, running
 
 LEDGER = "attempts.ledger"
@@ -14,16 +14,16 @@ LOG = Path(f"{LEDGER}.tlog")
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorstep:
-    return Doorstep(tmp_path, monkeypatch).catalogued()
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, monkeypatch).catalogued()
 
 
-def test_the_lock_of_the_log_is_as_private_as_the_ledger(door: Doorstep) -> None:
+def test_the_lock_of_the_log_is_as_private_as_the_ledger(door: CommandLine) -> None:
     """Whoever may read it may take it."""
     assert stat.S_IMODE((LOG / "lock").stat().st_mode) == 0o600
 
 
-def test_seal_waits_says_for_whom_and_gives_up(door: Doorstep) -> None:
+def test_seal_waits_says_for_whom_and_gives_up(door: CommandLine) -> None:
     """After --wait, with exit code 2, and nothing signed."""
     with running(LOCK, LOG / "lock") as process:
         said = door.wrong("--wait", "0.2", "seal")
@@ -32,7 +32,7 @@ def test_seal_waits_says_for_whom_and_gives_up(door: Doorstep) -> None:
     door.done("seal")
 
 
-def test_what_is_recorded_stands_while_the_log_is_locked(door: Doorstep) -> None:
+def test_what_is_recorded_stands_while_the_log_is_locked(door: CommandLine) -> None:
     """It is sealed the next time, and said not to be now."""
     with running(LOCK, LOG / "lock"):
         answer = door.call(
@@ -45,7 +45,7 @@ def test_what_is_recorded_stands_while_the_log_is_locked(door: Doorstep) -> None
     assert "1 of them now" in door.call("seal").err
 
 
-def test_verify_needs_no_lock(door: Doorstep) -> None:
+def test_verify_needs_no_lock(door: CommandLine) -> None:
     """Whoever keeps one keeps nobody from verifying."""
     with running(LOCK, LOG / "lock"):
         assert "as they were signed" in door.done("verify", "--full")

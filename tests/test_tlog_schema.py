@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from crowd import CACHE
-from doorstep import Doorstep
+from command_line import CommandLine
+from example_ledger import CACHE
 from test_store_schema import CHANGES, redefine, renamed
 
 LEDGER = "attempts.ledger"
@@ -39,10 +39,10 @@ FAILED = (
 @pytest.fixture(params=ATTACKS.values(), ids=ATTACKS)
 def door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Doorstep:
+) -> CommandLine:
     """A sealed ledger of which a checkpoint and a backup were kept, and then it was attacked."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
-    door = Doorstep(tmp_path, monkeypatch).catalogued()
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-20T09:00:00Z")
     door.done("checkpoint", "--output", "kept")
     redefine(Path(LEDGER), *request.param)
@@ -50,13 +50,13 @@ def door(
 
 
 @pytest.mark.parametrize("words", [(), ("--full",), ("--against", "kept")], ids=str)
-def test_verify_finds_it(door: Doorstep, words: tuple[str, ...]) -> None:
+def test_verify_finds_it(door: CommandLine, words: tuple[str, ...]) -> None:
     """Once verified before or not; the rows themselves are as they were."""
     assert FOUND in door.refused("verify", *words)
 
 
 @pytest.mark.parametrize("words", [(), ("--full",), ("--quick",)], ids=str)
-def test_doctor_finds_it(door: Doorstep, words: tuple[str, ...]) -> None:
+def test_doctor_finds_it(door: CommandLine, words: tuple[str, ...]) -> None:
     """As `redefined`, which is wrong."""
     answer = door.call("doctor", "--format", "json", *words)
     assert answer.code == 1
@@ -64,7 +64,7 @@ def test_doctor_finds_it(door: Doorstep, words: tuple[str, ...]) -> None:
     assert "redefined" in codes
 
 
-def test_no_backup_of_it_is_made(door: Doorstep) -> None:
+def test_no_backup_of_it_is_made(door: CommandLine) -> None:
     """Nor is anything put back from such a file."""
     assert FOUND in door.refused("backup", "copy.ledger")
     assert not Path("copy.ledger").exists()
@@ -72,7 +72,7 @@ def test_no_backup_of_it_is_made(door: Doorstep) -> None:
     assert not Path("new.ledger").exists()
 
 
-def test_nothing_is_recorded_into_it(door: Doorstep) -> None:
+def test_nothing_is_recorded_into_it(door: CommandLine) -> None:
     """No position is named that was not stored, no row is stored that was not meant."""
     assert FOUND in door.wrong(*FAILED)
     with closing(sqlite3.connect(LEDGER)) as connection:
@@ -80,7 +80,7 @@ def test_nothing_is_recorded_into_it(door: Doorstep) -> None:
         assert [topic for (topic,) in topics] == ["ExamAttempted:1", "ExamFailed:1"]
 
 
-def test_nothing_that_another_program_wrote_into_it_is_signed(door: Doorstep) -> None:
+def test_nothing_that_another_program_wrote_into_it_is_signed(door: CommandLine) -> None:
     """A row that came in past the ledger may be another than was meant: it is not sealed."""
     head = "SELECT max(position) FROM events"
     with closing(sqlite3.connect(LEDGER, isolation_level=None)) as connection:

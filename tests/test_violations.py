@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowd import CACHE, NOW, Crowd, dicts, facts, head_of, ledger_of
-from story import (
+from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of
+from plain_values import When, at
+from random_ledger import random_ledger, seeded_worlds
+from scenarios import (
     Line,
     annulled,
     attempted,
@@ -22,8 +24,6 @@ from story import (
     result,
     withdrawn,
 )
-from throng import seeded_worlds, throng
-from told import When, at
 
 from ledger.ledger import Ledger
 from projections.catalogue import catalogue_of
@@ -68,9 +68,9 @@ def broke(reg: str, then: str | None, now: str, free: str | None = None, **more:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -78,7 +78,7 @@ X = exam("X")
 FIRST = failed("X", on="2021-04-01T09:00Z", reg="R-1")
 
 
-def test_a_sitting_too_early_is_one_and_one_at_the_very_instant_is_not(crowd: Crowd) -> None:
+def test_a_sitting_too_early_is_one_and_one_at_the_very_instant_is_not(crowd: Ledgers) -> None:
     """Bounds are inclusive: at the end of the wait the candidate is free."""
     a_second = failed("X", on="2021-04-02T08:59:59Z", reg="R-2")
     Given(crowd.told(X, FIRST, a_second)).then(
@@ -92,7 +92,7 @@ def test_a_sitting_too_early_is_one_and_one_at_the_very_instant_is_not(crowd: Cr
     Given(crowd.told(X, FIRST, in_time)).then()
 
 
-def test_each_is_judged_without_itself(crowd: Crowd) -> None:
+def test_each_is_judged_without_itself(crowd: Ledgers) -> None:
     """Nobody waits for the result of the sitting that is judged, nor after it."""
     Given(crowd.told(X, attempted("X", on="2021-04-01T09:00Z", reg="R-1"))).then()
     Given(crowd.told(X, passed("X", on="2021-04-01T09:00Z", reg="R-1"))).then()
@@ -102,7 +102,7 @@ FIVE = [failed("X", on=on, reg=f"R-{n}") for n, on in enumerate(
     ("2021-04-01", "2021-05-01", "2021-06-01", "2021-07-01", "2021-08-01"), 1)]  # fmt: skip
 
 
-def test_a_sixth_sitting_within_the_period_breaks_the_cap(crowd: Crowd) -> None:
+def test_a_sixth_sitting_within_the_period_breaks_the_cap(crowd: Ledgers) -> None:
     """Until the period's end; from then on a new one begins."""
     free = "2022-04-01T00:00:00Z"
     sixth = failed("X", on="2022-03-31T23:59:59Z", reg="R-6")
@@ -116,7 +116,7 @@ EARLY = failed("X", on="2021-04-01T20:00Z", reg="R-2")
 FREE = "2021-04-02T09:00Z"
 
 
-def test_an_active_grant_makes_it_no_violation(crowd: Crowd) -> None:
+def test_an_active_grant_makes_it_no_violation(crowd: Ledgers) -> None:
     """The sitting was allowed; a third one too early is not, for the grant is used."""
     grant = granted("X", on="2021-04-01T12:00Z")
     Given(crowd.told(X, FIRST, grant, EARLY)).then()
@@ -126,7 +126,7 @@ def test_an_active_grant_makes_it_no_violation(crowd: Crowd) -> None:
     )
 
 
-def test_a_grant_annulled_later_was_valid_then_and_is_not_now(crowd: Crowd) -> None:
+def test_a_grant_annulled_later_was_valid_then_and_is_not_now(crowd: Ledgers) -> None:
     """Whoever let the candidate in did right by what was known."""
     grant = granted("X", on="2021-04-01T12:00Z")
     undone = annulled("X-1/granted", on="2021-04-03")
@@ -135,7 +135,7 @@ def test_a_grant_annulled_later_was_valid_then_and_is_not_now(crowd: Crowd) -> N
     )
 
 
-def test_a_grant_withdrawn_later_stays_valid_for_the_sitting(crowd: Crowd) -> None:
+def test_a_grant_withdrawn_later_stays_valid_for_the_sitting(crowd: Ledgers) -> None:
     """A withdrawal is a fact of its own time: the sitting before it was allowed."""
     grant = granted("X", on="2021-04-01T12:00Z")
     Given(crowd.told(X, FIRST, grant, EARLY, withdrawn("X", on="2021-04-03"))).then()
@@ -143,7 +143,7 @@ def test_a_grant_withdrawn_later_stays_valid_for_the_sitting(crowd: Crowd) -> No
     Given(crowd.told(X, FIRST, grant, before, EARLY)).then(broke("R-2", "waiting", "waiting", FREE))
 
 
-def test_a_grant_that_was_recorded_late_covers_it_now(crowd: Crowd) -> None:
+def test_a_grant_that_was_recorded_late_covers_it_now(crowd: Ledgers) -> None:
     """Not eligible as known then, eligible as known now: a row that says both."""
     grant = granted("X", on="2021-04-01T12:00Z").recorded("2021-04-05")
     Given(crowd.told(X, FIRST, EARLY, grant)).then(
@@ -151,13 +151,13 @@ def test_a_grant_that_was_recorded_late_covers_it_now(crowd: Crowd) -> None:
     )
 
 
-def test_a_grant_of_something_else_did_not_cover_it(crowd: Crowd) -> None:
+def test_a_grant_of_something_else_did_not_cover_it(crowd: Ledgers) -> None:
     """Only a reason that held is waived: the cap was not reached, the wait was not waived."""
     grant = granted("X", on="2021-04-01T12:00Z", waives=["cap"])
     Given(crowd.told(X, FIRST, grant, EARLY)).then(broke("R-2", "waiting", "waiting", FREE))
 
 
-def test_a_grant_of_one_of_two_reasons_waived_that_one(crowd: Crowd) -> None:
+def test_a_grant_of_one_of_two_reasons_waived_that_one(crowd: Ledgers) -> None:
     """The wait was waived, the cap was not: still a violation, and a grant was there."""
     wait = policy(
         'id = "ours"\neffective_from = 2020-01-01T00:00:00Z\n[wait]\nafter = ["P14D"]\n'
@@ -169,7 +169,7 @@ def test_a_grant_of_one_of_two_reasons_waived_that_one(crowd: Crowd) -> None:
     )
 
 
-def test_a_late_result_changes_what_is_known_now(crowd: Crowd) -> None:
+def test_a_late_result_changes_what_is_known_now(crowd: Ledgers) -> None:
     """Then the first sitting had no result yet; now it is known to have been failed, or passed."""
     start = attempted("X", on="2021-04-01T09:00Z", reg="R-1")
     again = failed("X", on="2021-04-01T20:00Z", reg="R-2")
@@ -183,7 +183,7 @@ def test_a_late_result_changes_what_is_known_now(crowd: Crowd) -> None:
     Given(crowd.told(X, start, waited, fail)).then(broke("R-2", "result-pending", "eligible"))
 
 
-def test_a_result_true_only_later_leaves_it_pending(crowd: Crowd) -> None:
+def test_a_result_true_only_later_leaves_it_pending(crowd: Ledgers) -> None:
     """Both judgements look at the start alone: what came true after it is not seen."""
     start = attempted("X", on="2021-04-01T09:00Z", reg="R-1")
     again = failed("X", on="2021-04-03T09:00Z", reg="R-2")
@@ -193,7 +193,7 @@ def test_a_result_true_only_later_leaves_it_pending(crowd: Crowd) -> None:
     )
 
 
-def test_where_the_exam_was_not_yet_known_nothing_is_said_of_then(crowd: Crowd) -> None:
+def test_where_the_exam_was_not_yet_known_nothing_is_said_of_then(crowd: Ledgers) -> None:
     """Null, and no violation unless it is one by what is known now."""
     late = exam("X", on="2021-01-01").recorded("2021-05-01")
     fine = failed("X", on="2021-04-02T09:00Z", reg="R-2")
@@ -201,7 +201,7 @@ def test_where_the_exam_was_not_yet_known_nothing_is_said_of_then(crowd: Crowd) 
     Given(crowd.told(FIRST, EARLY, late)).then(broke("R-2", None, "waiting", FREE))
 
 
-def test_where_only_its_policy_was_not_yet_known_neither(crowd: Crowd) -> None:
+def test_where_only_its_policy_was_not_yet_known_neither(crowd: Ledgers) -> None:
     """An exam without rules cannot be judged."""
     text = 'id = "ours"\neffective_from = 2020-01-01T00:00:00Z\n[wait]\nafter = ["PT24H"]\n'
     late = policy(text, on="2021-01-01").recorded("2021-05-01")
@@ -210,12 +210,12 @@ def test_where_only_its_policy_was_not_yet_known_neither(crowd: Crowd) -> None:
     )
 
 
-def test_a_sitting_of_an_exam_that_nobody_knows_is_one(crowd: Crowd) -> None:
+def test_a_sitting_of_an_exam_that_nobody_knows_is_one(crowd: Ledgers) -> None:
     """It was taken while not eligible, as far as is known now."""
     Given(crowd.told(FIRST)).then(broke("R-1", None, "unknown-exam"))
 
 
-def test_the_policy_in_force_at_the_sitting_is_asked(crowd: Crowd) -> None:
+def test_the_policy_in_force_at_the_sitting_is_asked(crowd: Ledgers) -> None:
     """A stricter version makes nobody a sinner of last year, nor a milder one forgives."""
     text = 'id = "ours"\neffective_from = {}-01-01T00:00:00Z\n[wait]\nafter = ["{}"]\n'
     rules = policy(text.format(2020, "PT24H")), policy(text.format(2022, "P30D"), on="2021-12-01")
@@ -227,7 +227,7 @@ def test_the_policy_in_force_at_the_sitting_is_asked(crowd: Crowd) -> None:
     )
 
 
-def test_a_version_recorded_late_judges_now_and_not_then(crowd: Crowd) -> None:
+def test_a_version_recorded_late_judges_now_and_not_then(crowd: Ledgers) -> None:
     """In force from January, but nobody could know it in April."""
     text = 'id = "ours"\neffective_from = {}-01-01T00:00:00Z\n[wait]\nafter = ["{}"]\n'
     rules = policy(text.format(2020, "PT24H"))
@@ -241,7 +241,7 @@ def test_a_version_recorded_late_judges_now_and_not_then(crowd: Crowd) -> None:
 B = exam("B", beta_opens="2021-07-01", live="2021-10-01")
 
 
-def test_betas_are_judged_by_their_own_rules(crowd: Crowd) -> None:
+def test_betas_are_judged_by_their_own_rules(crowd: Ledgers) -> None:
     """One beta sitting is fine; a second is not, nor one before it opens."""
     one = beta("B", on="2021-07-01", reg="R-1")
     Given(crowd.told(B, one)).then()
@@ -256,7 +256,7 @@ def test_betas_are_judged_by_their_own_rules(crowd: Crowd) -> None:
 
 
 def test_a_live_sitting_beside_a_beta_without_a_result_is_one_until_it_is_overdue(
-    crowd: Crowd,
+    crowd: Ledgers,
 ) -> None:
     """The fourteenth day after the exam went live, and its very first instant."""
     one = beta("B", on="2021-07-02", reg="R-1")
@@ -267,7 +267,7 @@ def test_a_live_sitting_beside_a_beta_without_a_result_is_one_until_it_is_overdu
     Given(crowd.told(B, one, failed("B", on="2021-10-15", reg="R-2"))).then()
 
 
-def test_after_a_pass_it_is_one_until_the_certification_lapses(crowd: Crowd) -> None:
+def test_after_a_pass_it_is_one_until_the_certification_lapses(crowd: Ledgers) -> None:
     """Without a certification there is no instant to be early for."""
     good = passed("X", on="2021-04-01", reg="R-1")
     again = failed("X", on="2021-06-01", reg="R-2")
@@ -278,7 +278,7 @@ def test_after_a_pass_it_is_one_until_the_certification_lapses(crowd: Crowd) -> 
     )
 
 
-def test_a_retired_exam_has_no_instant_to_be_early_for(crowd: Crowd) -> None:
+def test_a_retired_exam_has_no_instant_to_be_early_for(crowd: Ledgers) -> None:
     """From the day it retires."""
     gone = exam("X", retires="2021-04-01")
     Given(crowd.told(gone, failed("X", on="2021-04-01", reg="R-1"))).then(
@@ -286,7 +286,7 @@ def test_a_retired_exam_has_no_instant_to_be_early_for(crowd: Crowd) -> None:
     )
 
 
-def test_an_annulled_sitting_is_none_and_makes_none(crowd: Crowd) -> None:
+def test_an_annulled_sitting_is_none_and_makes_none(crowd: Ledgers) -> None:
     """Neither judged, nor waited for; as known before, it was both."""
     everyone = crowd.told(
         X, attempted("X", on="2021-04-01T09:00Z", reg="R-1"), EARLY,
@@ -300,7 +300,7 @@ def test_an_annulled_sitting_is_none_and_makes_none(crowd: Crowd) -> None:
     )
 
 
-def test_a_result_without_its_attempt_is_judged_at_its_own_time(crowd: Crowd) -> None:
+def test_a_result_without_its_attempt_is_judged_at_its_own_time(crowd: Ledgers) -> None:
     """And `position` is that of the event that opened the sitting."""
     everyone = crowd.told(X, FIRST, result("X", reg="R-2", on="2021-04-01T20:00Z", passed=False))
     Given(everyone).then(
@@ -309,7 +309,7 @@ def test_a_result_without_its_attempt_is_judged_at_its_own_time(crowd: Crowd) ->
     )  # fmt: skip
 
 
-def test_only_what_is_visible_is_judged(crowd: Crowd) -> None:
+def test_only_what_is_visible_is_judged(crowd: Ledgers) -> None:
     """Up to as_of, as known then, of the exam asked for."""
     everyone = crowd.told(X, exam("Y"), FIRST, EARLY)
     row = broke("R-2", "waiting", "waiting", FREE)
@@ -320,7 +320,7 @@ def test_only_what_is_visible_is_judged(crowd: Crowd) -> None:
     Given(everyone).then(row, exam="X")
 
 
-def test_rows_are_sorted_by_candidate_exam_and_start(crowd: Crowd) -> None:
+def test_rows_are_sorted_by_candidate_exam_and_start(crowd: Ledgers) -> None:
     """By code point, whatever the order in which they became known."""
     lines: list[Line] = [X, exam("Y")]
     for who in ("c", "Ä", "B", "a"):
@@ -388,7 +388,7 @@ def test_the_example_is_judged_as_each_of_its_sittings_is(
 
 def test_random_worlds_are_judged_as_each_of_their_sittings_is(tmp_path: Path) -> None:
     """Hundreds of violations of every kind, by rules of every kind."""
-    ledger, _ = throng(tmp_path / "a.ledger", seeded_worlds(200, 3), None)
+    ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(200, 3), None)
     with ledger:
         everyone = Everyone(ledger, cache=CACHE, snapshot=False)
         every: list[dict[str, Any]] = []

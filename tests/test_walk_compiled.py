@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from crowd import CACHE
+from example_ledger import CACHE
 from strategies import Asking, World, asking, world
 
 from projections.catalogue import catalogue_of

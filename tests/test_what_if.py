@@ -9,12 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from crowd import CACHE, NOW, Crowd, dicts, facts, head_of, ledger_of, one_by_one
-from story import beta, exam, failed, passed, policy
+from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of, one_by_one
+from plain_values import When, at
+from random_ledger import NOW as THRONG_NOW
+from random_ledger import PLACES, random_ledger, seeded_worlds
+from scenarios import beta, exam, failed, passed, policy
 from strategies import policy_text
-from throng import NOW as THRONG_NOW
-from throng import PLACES, seeded_worlds, throng
-from told import When, at
 
 from ledger.events import Fact, PolicyPublished
 from ledger.ledger import Appended, Ledger
@@ -160,7 +160,7 @@ def test_a_shorter_wait_allows_exactly_those_whom_it_would_have(
 def test_random_drafts_do_what_publishing_them_does(tmp_path: Path) -> None:
     """Rules of every kind, a draft for each of many worlds, all at once."""
     random, (begins,) = Random(3), PLACES[2:3]
-    ledger, told = throng(tmp_path / "a.ledger", seeded_worlds(120, 3, (begins,)), Random(1))
+    ledger, told = random_ledger(tmp_path / "a.ledger", seeded_worlds(120, 3, (begins,)), Random(1))
     drafts = []
     for number in range(len(told)):
         effective_from = at(begins) + random.choice((-400, -10, 0, 20)) * DAY
@@ -275,9 +275,9 @@ def test_drafts_take_the_place_of_nothing_recorded(example: Everyone, known: int
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
     """Make ledgers of stories."""
-    with Crowd(tmp_path) as made:
+    with Ledgers(tmp_path) as made:
         yield made
 
 
@@ -287,7 +287,7 @@ TWICE = (failed("X", on="2021-04-01", reg="R-1"), failed("X", on="2021-04-03", r
 
 
 def test_a_sitting_is_judged_without_those_that_the_draft_would_have_refused_taken_away(
-    crowd: Crowd,
+    crowd: Ledgers,
 ) -> None:
     """What happened, happened: the third is judged after the second, refused or not."""
     third = failed("X", on="2021-04-09", reg="R-3")
@@ -303,7 +303,7 @@ def test_a_sitting_is_judged_without_those_that_the_draft_would_have_refused_tak
     ]
 
 
-def test_a_sitting_that_stays_refused_for_another_reason_is_no_change(crowd: Crowd) -> None:
+def test_a_sitting_that_stays_refused_for_another_reason_is_no_change(crowd: Ledgers) -> None:
     """Refused is refused."""
     everyone = crowd.told(DAY_WAIT, X, TWICE[0], failed("X", on="2021-04-01T12:00Z", reg="R-2"))
     capped = draft("ours", "PT1S", more="[[cap]]\nsittings = 1\n")
@@ -313,7 +313,7 @@ def test_a_sitting_that_stays_refused_for_another_reason_is_no_change(crowd: Cro
     ]
 
 
-def test_every_key_of_a_draft_counts(crowd: Crowd) -> None:
+def test_every_key_of_a_draft_counts(crowd: Ledgers) -> None:
     """Caps, passes and betas, not waits alone."""
     more = "[[cap]]\nsittings = 1\n[pass]\nretake = 'never'\n[beta]\nsittings = 0\n"
     stricter = draft("ours", "PT24H", more=more)
@@ -332,7 +332,7 @@ def test_every_key_of_a_draft_counts(crowd: Crowd) -> None:
     ]
 
 
-def test_a_later_version_takes_over_from_a_draft(crowd: Crowd) -> None:
+def test_a_later_version_takes_over_from_a_draft(crowd: Ledgers) -> None:
     """A draft is one version among those published: from its first day until the next one's."""
     first = at("2022-01-01")
     next_year = policy(draft("ours", "PT24H", "2022-01-01T00:00:00Z").toml, on="2021-12-01")
@@ -350,7 +350,7 @@ def test_a_later_version_takes_over_from_a_draft(crowd: Crowd) -> None:
     assert [row[0] for row in changed(both)] == ["A-2", "B-2"]
 
 
-def test_of_two_drafts_of_one_day_the_later_holds(crowd: Crowd) -> None:
+def test_of_two_drafts_of_one_day_the_later_holds(crowd: Ledgers) -> None:
     """As if published in the order given."""
     everyone = crowd.told(DAY_WAIT, X, *TWICE)
     strict, mild = draft("ours", "P7D"), draft("ours", "PT1H")
@@ -358,7 +358,7 @@ def test_of_two_drafts_of_one_day_the_later_holds(crowd: Crowd) -> None:
     assert len(changed(asked(everyone, mild, strict))) == 1
 
 
-def test_a_draft_whose_policy_was_never_published_is_the_first(crowd: Crowd) -> None:
+def test_a_draft_whose_policy_was_never_published_is_the_first(crowd: Ledgers) -> None:
     """An exam that named it was unknown without it; its sittings were refused till then."""
     everyone = crowd.told(X, *TWICE)
     assert changed(asked(everyone, draft("ours", "PT24H"))) == [
@@ -367,7 +367,7 @@ def test_a_draft_whose_policy_was_never_published_is_the_first(crowd: Crowd) -> 
     ]
 
 
-def test_a_draft_that_no_exam_follows_is_told(crowd: Crowd) -> None:
+def test_a_draft_that_no_exam_follows_is_told(crowd: Ledgers) -> None:
     """A slip in its id must not look like a harmless policy."""
     everyone = crowd.told(DAY_WAIT, X, *TWICE)
     compared = asked(everyone, draft("ours", "P7D"), draft("our", "P7D"))

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from told import at, text
+from plain_values import at, text
 
 from projections.answers import Reason, Sitting, Standing
 
@@ -26,7 +26,7 @@ INSTANTS = ("until", "eligible_from", "next_change_at", "period_ends_at", "effec
 OF_A_REASON = ("until", "clause", "because", "expected", "says", "never_says")
 
 
-def assert_said(standing: Standing, status: str, said: Mapping[str, Any]) -> None:
+def assert_standing(standing: Standing, status: str, said: Mapping[str, Any]) -> None:
     """Compare a standing with what is said of it, and with itself."""
     said = {"waived": [], **said, "status": status}
     first = {key: said.pop(key) for key in OF_A_REASON if key in said}

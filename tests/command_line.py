@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from crowd import CACHE_HOME
+from example_ledger import CACHE_HOME
 from typer.testing import CliRunner
 
 from attempt_ledger import clock
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     err: str
 
 
-class Doorstep:
+class CommandLine:
     """Calls the command line in `folder` and says what came of it."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ class Doorstep:
         for name in SETTINGS:
             monkeypatch.delenv(name, raising=False)
 
-    def at(self, instant: str) -> Doorstep:
+    def at(self, instant: str) -> CommandLine:
         """Put the clock to an instant."""
         self.now = parse_instant(instant)
         return self
@@ -110,7 +110,7 @@ class Doorstep:
             "--source", "urn:vue", "--id", f"{registration}/result", "--time", time,
         )  # fmt: skip
 
-    def catalogued(self) -> Doorstep:
+    def catalogued(self) -> CommandLine:
         """Make a ledger with the shipped policies and one exam."""
         self.done("init")
         self.write("catalogue.toml", CATALOGUE)

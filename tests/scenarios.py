@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from said import assert_said
-from told import When, at, text
+from plain_values import When, at, text
+from standing_checks import assert_standing
 
 from ledger import events
 from ledger.events import Event, EventRef, Fact, Recorded
@@ -398,7 +398,7 @@ class Asked(NamedTuple):
 
     def then(self, status: str, **said: Any) -> Standing:
         """Compare with what is said of it; see `said.py`."""
-        assert_said(self.standing, status, said)
+        assert_standing(self.standing, status, said)
         return self.standing
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from story import SHIPPED, Line, recorded
-from told import rows_of
+from plain_values import rows_of
+from scenarios import SHIPPED, Line, recorded
 
 from ledger.cloudevents import parse_line
 from ledger.events import Fact
@@ -44,13 +44,13 @@ def ledger_of(path: Path, some: list[Fact]) -> Ledger:
     return ledger
 
 
-def ledger_told(path: Path, lines: Sequence[Line]) -> Ledger:
+def ledger_of_lines(path: Path, lines: Sequence[Line]) -> Ledger:
     """Make a ledger of a story's lines, after the shipped policies, each recorded when it says."""
     rows = recorded([*SHIPPED, *lines])
     return ledger_of(path, [row.fact() for row in rows])
 
 
-class Crowd:
+class Ledgers:
     """Makes ledgers of stories, to be asked about everybody in them; closes them in the end."""
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Crowd:
         self._open = ExitStack()
         self._made = 0
 
-    def __enter__(self) -> Crowd:
+    def __enter__(self) -> Ledgers:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,7 +67,7 @@ class Crowd:
     def told(self, *lines: Line) -> Everyone:
         """Record a story and ask about everybody in it."""
         self._made += 1
-        ledger = ledger_told(self._folder / f"{self._made}.ledger", lines)
+        ledger = ledger_of_lines(self._folder / f"{self._made}.ledger", lines)
         return Everyone(self._open.enter_context(ledger), cache=CACHE, snapshot=False)
 
 

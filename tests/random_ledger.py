@@ -80,7 +80,9 @@ def by_record(worlds: Sequence[World]) -> list[int]:
     return [number for _, _, number in sorted(stamps)]
 
 
-def throng(path: Path, worlds: Sequence[World], random: Random | None) -> tuple[Ledger, list[Told]]:
+def random_ledger(
+    path: Path, worlds: Sequence[World], random: Random | None
+) -> tuple[Ledger, list[Told]]:
     """Put worlds into one new ledger: their events mixed, and all recorded long afterwards.
 
     Without `random` each event comes, and keeps its instant, as it was recorded in its world.
