@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_facts import attempted
+from sealed_ledger import key_in, meddle, opened, place_in, said, sealed, verified
 
 from ledger.tlog.note import SigningKey
+from ledger.tlog.proof import prove_event
 from ledger.tlog.verify_proof import (
     ERASURE,
-    EVENT_PROOF,
+    EVENT_PROOFS,
     MOST_BYTES,
     TLOG_PROOF,
     Checkpoint,
@@ -21,6 +24,7 @@ from ledger.tlog.verify_proof import (
     leaf_hash,
     main,
     read_file,
+    shown,
 )
 
 KEY = SigningKey("attempt-ledger/0f63", bytes(range(32)))
@@ -46,7 +50,48 @@ def proof_of(record: str, data: str = DATA) -> bytes:
     """Return the proof of a log of one event, well signed, whatever its record says."""
     checkpoint = Checkpoint(KEY.verifier.name, 1, leaf_hash(record.encode()))
     note = KEY.sign_checkpoint(checkpoint).decode()
-    return "\n".join([EVENT_PROOF, record, data, "", TLOG_PROOF, "index 0", "", note]).encode()
+    return "\n".join([EVENT_PROOFS[0], record, data, "", TLOG_PROOF, "index 0", "", note]).encode()
+
+
+MORE = '{"traceparent":"00-4b"}'
+
+
+def proof_with(record: str, more: str = MORE, header: str = EVENT_PROOFS[1]) -> bytes:
+    """Return the proof of a log of one event with extension attributes, well signed."""
+    lines = proof_of(record).decode().split("\n")
+    return "\n".join([header, record, DATA, more, *lines[3:]]).encode()
+
+
+def leaf_with(more: str = MORE, **changes: Any) -> str:
+    return line({**leaf(v=2), "extensions_sha256": sha256(more.encode()).hexdigest(), **changes})
+
+
+def test_a_proof_of_an_event_with_extension_attributes_holds_and_shows_them() -> None:
+    """As version 2 of proof and leaf, both; one without stays version 1."""
+    proved = check_proof(proof_with(leaf_with()), KEY.verifier)
+    assert proved.extensions == MORE
+    assert f"extensions {MORE}\n" in shown(proved)
+    assert "extensions" not in shown(check_proof(proof_of(line(leaf())), KEY.verifier))
+
+
+@pytest.mark.parametrize(
+    ("proof", "why"),
+    [
+        (proof_with(leaf_with(), MORE.replace("4b", "4c")), "the extensions is not"),
+        (proof_with(leaf_with('{"a":"1","a":"2"}'), '{"a":"1","a":"2"}'), "names a member twice"),
+        (proof_with(leaf_with("[]"), "[]"), "no JSON object"),
+        (proof_with(leaf_with(v=1)), "no leaf record of version 2"),
+        (proof_with(line(leaf(v=2))), "no leaf record of version 2"),
+        (proof_with(leaf_with(), header=EVENT_PROOFS[0]), "cut off"),
+        (proof_of(leaf_with()), "no leaf record of version 1"),
+    ],
+)
+def test_a_proof_of_extension_attributes_that_does_not_fit_is_refused(
+    proof: bytes, why: str
+) -> None:
+    """Text, record and version must agree."""
+    with pytest.raises(ProofProblem, match=why):
+        check_proof(proof, KEY.verifier)
 
 
 def certificate_of(statement: str) -> bytes:
@@ -153,3 +198,24 @@ def test_no_more_than_16_megabytes_are_read(
         assert capsys.readouterr().err.endswith(
             f"{large} is larger than 16 MB: no key, checkpoint or proof is\n"
         )
+
+
+def test_an_event_with_extension_attributes_is_proved_from_the_ledger(tmp_path: Path) -> None:
+    """Made by the program, checked by the one file; a changed attribute is named by `verify`."""
+    with opened(tmp_path) as ledger:
+        fact = attempted(1)._replace(extensions='{"traceparent":"00-4b"}')
+        ledger.append([fact, attempted(2)])
+        sealed(ledger)
+        first, second = ledger.read()
+    paths, key = place_in(tmp_path), key_in(tmp_path)
+    proof = prove_event(paths, key, first)
+    assert proof.startswith(b"attempt-ledger proof v2\n")
+    assert check_proof(proof, key).extensions == fact.extensions
+    assert prove_event(paths, key, second).startswith(b"attempt-ledger proof v1\n")
+    for at in range(len(proof) - 1):
+        with pytest.raises(ProofProblem):
+            check_proof(proof[:at] + bytes([proof[at] ^ 1]) + proof[at + 1 :], key)
+    meddle("UPDATE events SET extensions = NULL WHERE position = 1")(tmp_path)
+    assert said(verified(tmp_path, full=True)) == [
+        "position 1 was changed after it was sealed, or another event was put in its place"
+    ]

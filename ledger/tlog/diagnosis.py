@@ -19,7 +19,7 @@ from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, width_in
 
 _MOST = 64
 _AROUND = 128
-_TRIED = ("recorded_at", "stream", "source", "id", "actor", "exam", "key", "data")
+_TRIED = ("recorded_at", "stream", "source", "id", "actor", "exam", "key", "data", "extensions")
 _CLOCKS = ("recorded_at", "occurred_at")
 
 
@@ -91,7 +91,7 @@ def _guesses(row: Recorded, near: Sequence[Recorded]) -> Iterator[tuple[str, Any
     for column in _TRIED:
         for value in dict.fromkeys(getattr(other, column) for other in near):
             yield column, value
-    for column in ("actor", "exam", "key", "flag", "until", "annuls"):
+    for column in ("actor", "exam", "key", "flag", "until", "annuls", "extensions"):
         yield column, None
     for flag in range(4):
         yield "flag", flag
@@ -111,7 +111,13 @@ def _later(row: Recorded, than: Recorded) -> bool:
 def _shown(column: str, value: Any) -> str:
     if column in _CLOCKS and type(value) is int:
         return format_instant(value)
-    return "empty" if value is None else ascii(value) if column == "data" else str(value)
+    return (
+        "empty"
+        if value is None
+        else ascii(value)
+        if column in ("data", "extensions")
+        else str(value)
+    )
 
 
 def _is_signed(tree: Tree, root: bytes, tile: int) -> bool:

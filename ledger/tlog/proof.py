@@ -18,7 +18,7 @@ from ledger.tlog.verify_proof import (
     CONSISTENCY_PROOF,
     ERASURE,
     ERASURE_MEMBERS,
-    EVENT_PROOF,
+    EVENT_PROOFS,
     TLOG_PROOF,
     ProofProblem,
     VerifierKey,
@@ -45,7 +45,8 @@ def signed_head(paths: LogPaths, key: VerifierKey) -> Signed:
 def prove_event(paths: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
     """Return the proof that an event is in the log, as a file that stands alone.
 
-    The leaf record, the data as stored, and a c2sp.org/tlog-proof; personal fields stay ciphertext.
+    The leaf record, the data as stored, the extension attributes if it has any, and a
+    c2sp.org/tlog-proof; personal fields stay ciphertext.
     Raises NotSealed when no checkpoint covers the event yet, Unprovable when the ledger is not the
     one that was signed.
     """
@@ -55,13 +56,14 @@ def prove_event(paths: LogPaths, key: VerifierKey, event: Recorded) -> bytes:
             f"position {event.position} is not sealed yet, the log ends at "
             f"{head.checkpoint.size}: `seal`, then prove it"
         )
-    if leaf_hash_or_none(event) is None or "\n" in event.data:
+    texts = [event.data, *([] if event.extensions is None else [event.extensions])]
+    if leaf_hash_or_none(event) is None or any("\n" in text for text in texts):
         raise Unprovable(f"position {event.position} holds what the ledger never writes")
     path = Tree(paths.tiles, head.checkpoint.size).inclusion_path(event.position)
     lines = [
-        EVENT_PROOF,
+        EVENT_PROOFS[len(texts) - 1],
         leaf_record(event).decode(),
-        event.data,
+        *texts,
         "",
         TLOG_PROOF,
         f"index {event.position - 1}",

@@ -28,7 +28,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-EVENT_PROOF = "attempt-ledger proof v1"
+EVENT_PROOFS = ("attempt-ledger proof v1", "attempt-ledger proof v2")
 CONSISTENCY_PROOF = "attempt-ledger consistency v1"
 ERASURE = "attempt-ledger erasure v1"
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
@@ -43,7 +43,8 @@ LEAF = {
     "flag": (NUMBER, NOTHING), "until": (NUMBER, NOTHING), "annuls": (NUMBER, NOTHING),
     "data_sha256": (TEXT,),
 }  # fmt: skip
-"""The members of a leaf record, version 1, in order, and their types."""
+LEAVES = (LEAF, {**LEAF, "extensions_sha256": (TEXT,)})
+"""The members of a leaf record of version 1 and 2, in order, and their types."""
 
 ERASURE_MEMBERS = {
     "log": (TEXT,), "candidate": (TEXT,), "position": (NUMBER,), "reason": (TEXT, NOTHING),
@@ -286,6 +287,8 @@ class Proved(NamedTuple):
     """The leaf record of the event; empty of a consistency proof."""
     data: str
     """The event's data, as it is stored."""
+    extensions: str = ""
+    """The event's extension attributes, as they are stored; empty if it has none."""
     erasure: dict[str, Any] | None = None
     """What a certificate of erasure says; the leaf is that of its CandidateForgotten."""
 
@@ -299,7 +302,7 @@ def check_proof(proof: bytes, key: VerifierKey, kept: Checkpoint | None = None) 
         lines = proof.decode().split("\n")
     except UnicodeDecodeError:
         raise ProofProblem("this is no proof: it is not UTF-8") from None
-    if lines[0] == EVENT_PROOF:
+    if lines[0] in EVENT_PROOFS:
         proved = _check_event(lines, key)
     elif lines[0] == CONSISTENCY_PROOF:
         proved = _check_consistency(lines, key)
@@ -307,8 +310,8 @@ def check_proof(proof: bytes, key: VerifierKey, kept: Checkpoint | None = None) 
         proved = _check_erasure(lines, key)
     else:
         raise ProofProblem(
-            f"this is no proof: its first line should be «{EVENT_PROOF}», «{CONSISTENCY_PROOF}» or "
-            f"«{ERASURE}»"
+            f"this is no proof: its first line should be «{EVENT_PROOFS[0]}» or v2, "
+            f"«{CONSISTENCY_PROOF}» or «{ERASURE}»"
         )
     if kept is not None:
         _check_kept(proved, kept)
@@ -316,21 +319,27 @@ def check_proof(proof: bytes, key: VerifierKey, kept: Checkpoint | None = None) 
 
 
 def _check_event(lines: list[str], key: VerifierKey) -> Proved:
-    """A leaf record, the event's data, an empty line, and a c2sp.org/tlog-proof."""
-    if len(lines) < 6 or lines[3] != "" or lines[4] != TLOG_PROOF:
-        raise ProofProblem(f"the proof is cut off: its fifth line should be «{TLOG_PROOF}»")
-    leaf, data = _leaf(lines[1]), lines[2]
+    """A leaf record, what it commits to, an empty line, and a c2sp.org/tlog-proof.
+
+    What it commits to is the event's data and, in version 2, its extension attributes.
+    """
+    version = EVENT_PROOFS.index(lines[0]) + 1
+    texts, rest = lines[2 : 2 + version], lines[2 + version :]
+    if len(rest) < 3 or rest[:2] != ["", TLOG_PROOF]:
+        raise ProofProblem(f"the proof is cut off: line {4 + version} should be «{TLOG_PROOF}»")
+    leaf = _leaf(lines[1], version)
     where = f"position {leaf['position']}"
-    if sha256(data.encode()).hexdigest() != leaf["data_sha256"]:
-        raise ProofProblem(f"{where}: the data is not the data that was recorded")
-    if _members(data) is None:
-        raise ProofProblem(f"{where}: the data is no JSON object, or names a member twice")
-    word, _, index = lines[5].partition(" ")
+    for what, text in zip(("data", "extensions"), texts, strict=False):
+        if sha256(text.encode()).hexdigest() != leaf[f"{what}_sha256"]:
+            raise ProofProblem(f"{where}: the {what} is not the {what} that was recorded")
+        if _members(text) is None:
+            raise ProofProblem(f"{where}: the {what} is no JSON object, or names a member twice")
+    word, _, index = rest[2].partition(" ")
     if word != "index" or not _NUMBER.fullmatch(index):
-        raise ProofProblem(f"{where}: the proof's sixth line should read «index» and a number")
+        raise ProofProblem(f"{where}: line {5 + version} should read «index» and a number")
     if int(index) != leaf["position"] - 1:
         raise ProofProblem(f"{where} is at index {leaf['position'] - 1} of the log, not at {index}")
-    path, rest = _hashes(lines[6:], where)
+    path, rest = _hashes(rest[3:], where)
     checkpoint = _signed(rest, key, where)
     try:
         root = root_by_inclusion(leaf_hash(lines[1].encode()), int(index), checkpoint.size, path)
@@ -341,7 +350,7 @@ def _check_event(lines: list[str], key: VerifierKey) -> Proved:
             f"{where}: this event is not in the log of {checkpoint.size} events that was signed: "
             "the record or the proof was changed"
         )
-    return Proved(checkpoint, (), leaf, data)
+    return Proved(checkpoint, (), leaf, texts[0], extensions="".join(texts[1:]))
 
 
 def _check_consistency(lines: list[str], key: VerifierKey) -> Proved:
@@ -384,8 +393,8 @@ def _check_erasure(lines: list[str], key: VerifierKey) -> Proved:
     said = _members(lines[1])
     if said is None or not _fits(said, ERASURE_MEMBERS):
         raise ProofProblem("the second line is no statement of erasure of version 1")
-    if lines[end + 1 : end + 2] != [EVENT_PROOF]:
-        raise ProofProblem(f"after the statement should come «{EVENT_PROOF}»")
+    if "".join(lines[end + 1 : end + 2]) not in EVENT_PROOFS:
+        raise ProofProblem(f"after the statement should come «{EVENT_PROOFS[0]}» or v2")
     proved = _check_event(lines[end + 1 :], key)
     leaf = proved.leaf
     if not leaf["topic"].startswith("CandidateForgotten:"):
@@ -443,10 +452,10 @@ def _fits(value: Any, shape: Any) -> bool:
     )
 
 
-def _leaf(line: str) -> dict[str, Any]:
+def _leaf(line: str, version: int) -> dict[str, Any]:
     leaf = _members(line)
-    if leaf is None or not _fits(leaf, LEAF) or leaf["v"] != 1:
-        raise ProofProblem("the second line is no leaf record of version 1")
+    if leaf is None or not _fits(leaf, LEAVES[version - 1]) or leaf["v"] != version:
+        raise ProofProblem(f"the second line is no leaf record of version {version}")
     return leaf
 
 
@@ -510,6 +519,7 @@ def shown(proved: Proved) -> str:
         ("actor", "-" if leaf["actor"] is None else leaf["actor"]),
         ("data", proved.data),
     ]
+    rows += [("extensions", proved.extensions)] if proved.extensions else []
     return _table([*rows, *log])
 
 
