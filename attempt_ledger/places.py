@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ledger.own_folder import NotOurs
-from replay.account_cache import account_cache
+from ledger.own_folder import NotOurs, account_cache
 
 _NAME = "attempt-ledger"
 _said: set[str] = set()

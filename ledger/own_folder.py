@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,9 @@ MARK: Final = "CACHEDIR.TAG"
 _MARKED: Final = b"""Signature: 8a477f597d28d172789f06886806bc55
 # Made by attempt-ledger, which can make anew all that is in here: see bford.info/cachedir
 """
+_ACCOUNT: Final = re.compile(r"[0-9a-f]{16}|key(\.[0-9a-f]{16}\.tmp)?")
+"""What lies in an account's cache folder: compiled code by digest, and the key of column caches."""
+_KEY_BYTES: Final = 32
 _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -140,6 +144,35 @@ def write_own(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb") as file:
         file.write(content)
+
+
+def account_cache(path: Path) -> Path:
+    """Return an account's cache folder with every link resolved; raises NotOurs or OSError."""
+    return own_folder(path.resolve(), _ACCOUNT)
+
+
+def cache_key(path: Path) -> bytes:
+    """Return the key by which an account knows the column caches that it made.
+
+    It lies in the account's cache folder, made at random if it is not there, or cut off. Raises
+    NotOurs or OSError.
+    """
+    file = account_cache(path) / "key"
+    for _ in range(2):
+        with suppress(FileNotFoundError):
+            key = read_own(file)
+            if len(key) == _KEY_BYTES:
+                return key
+            file.unlink(missing_ok=True)
+        draft = file.with_name(f"key.{secrets.token_hex(8)}.tmp")
+        write_own(draft, secrets.token_bytes(_KEY_BYTES))
+        try:
+            os.link(draft, file)  # whoever comes second takes the key of the first
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return read_own(file)
 
 
 def opening_to_others(path: Path) -> str | None:

@@ -28,7 +28,14 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.extending import register_jitable
 
-from ledger.own_folder import NotOurs, read_own, remove_ours, write_own
+from ledger.own_folder import (
+    NotOurs,
+    account_cache,
+    own_folder,
+    read_own,
+    remove_ours,
+    write_own,
+)
 from projections.fold import (
     calendar,
     catalogue,
@@ -41,7 +48,6 @@ from projections.fold import (
     walk,
 )
 from replay import kernels
-from replay.account_cache import code_folder
 from retake_policies import rules as policy_rules
 
 Say: TypeAlias = Callable[[str], None]
@@ -89,6 +95,10 @@ def fold_functions() -> list[Callable[..., Any]]:
         and not isinstance(value, type)
         and name not in _INTERPRETED
     ]
+
+
+_FILES: Final = re.compile(r"[\w.-]+\.nb[ic](\.[0-9a-f]{16}\.tmp)?")
+"""What lies in a folder of compiled code."""
 
 
 class Kernels(NamedTuple):
@@ -153,7 +163,7 @@ class _Compiled:
         if self._cache is None:
             return None
         try:
-            return code_folder(self._cache, digest())
+            return own_folder(account_cache(self._cache) / digest(), _FILES)
         except (NotOurs, OSError) as problem:
             self.once(f"compiled rules cannot be kept in {self._cache}: {problem}")
             return None

@@ -206,6 +206,8 @@ _NUMBERED: Types = {
     "outcome": INT8,
     "outcome_row": INT32,
     "ordinal": INT32,
+    "previous": INT64,
+    "wait_until": INT64,
 }
 assert (*_ANSWERS, *_NUMBERED) == (*Answers._fields, *Numbered._fields)
 

@@ -24,7 +24,6 @@ from replay.columns import cache as column_cache
 from replay.columns.build import Columns, passing
 from replay.columns.cache import ColumnCache, remove_columns
 from replay.columns.part import Part, between, columns_of, merge, read_part, split, write_part
-from replay.purging import purge
 from replay.snapshot import Engine
 
 EVENTS = facts()
@@ -403,11 +402,10 @@ def test_a_linked_folder_is_neither_read_nor_cleared(ledger: Ledger, tmp_path: P
         lambda: ColumnCache(ledger, Engine(CACHE)).columns(500),
         lambda: ColumnCache(ledger, Engine(CACHE)).check(),
         lambda: ColumnCache(ledger, Engine(CACHE)).reached(),
-        lambda: remove_columns(ledger.path),
+        lambda: remove_columns(Path(f"{ledger.path}.columns")),
     ):
         with pytest.raises(NotOurs, match="is a link"):
             call()
-    assert len(purge(ledger, tmp_path / "none.views").left) == 1
     assert {path.read_text() for path in theirs.iterdir()} == {"theirs"}
     assert len(list(theirs.iterdir())) == 4
 
@@ -420,7 +418,7 @@ def test_a_strangers_folder_of_that_name_is_left_as_it_is(ledger: Ledger) -> Non
         (folder / name).write_text("theirs")
     for call in (
         lambda: ColumnCache(ledger, Engine(CACHE)).columns(500),
-        lambda: remove_columns(ledger.path),
+        lambda: remove_columns(Path(f"{ledger.path}.columns")),
     ):
         with pytest.raises(NotOurs, match="is not of our making"):
             call()
@@ -434,7 +432,7 @@ def test_what_somebody_laid_into_the_cache_stays(ledger: Ledger) -> None:
     (folder / "notes.txt").write_text("mine")
     ledger.append(EVENTS[500:510], keep_recorded_at=True)
     ColumnCache(ledger, Engine(CACHE)).columns(510)
-    assert remove_columns(ledger.path)
+    assert remove_columns(Path(f"{ledger.path}.columns"))
     assert sorted(os.listdir(folder)) == ["CACHEDIR.TAG", "lock", "notes.txt"]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from attempt_ledger import places
+from ledger.own_folder import cache_key
 from replay import compiled
-from replay.account_cache import cache_key, code_folder
 
 
 def twice(number: int) -> int:
@@ -111,7 +111,7 @@ def test_a_planted_pickle_is_not_unpickled(cache: Path, tmp_path: Path, ending: 
 def test_a_folder_open_to_others_is_not_used(cache: Path, mode: int, inner: bool) -> None:
     """Said once, and answered all the same; the files stay unread."""
     run(cache)
-    folder = code_folder(cache, compiled.digest())
+    folder = cache / compiled.digest()
     (folder if inner else cache).chmod(mode)
     (kept(cache)[0]).write_bytes(b"planted")
     said = run(cache)

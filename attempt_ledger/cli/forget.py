@@ -18,9 +18,11 @@ from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import Forgotten, NothingRecorded, certificate, forgotten_at, reason_of
 from ledger.privacy.erasure import forget as forget_it
-from ledger.problems import LogProblem
+from ledger.problems import LedgerProblem, LogProblem
 from ledger.tlog.checkpoint import log_paths
-from replay.purging import purge
+from replay.columns.cache import folder_of, remove_columns
+from replay.read_model.rebuild import discard
+from replay.read_model.state import BeingKept
 
 
 @command(
@@ -100,15 +102,28 @@ def _tell(candidate: str, done: Forgotten) -> None:
 
 
 def _purge(ledger: Ledger, views: Path) -> int:
+    """Throw away what was derived from the ledger, and say what stays.
 
-    purged = purge(ledger, views)
-    for path in purged.removed:
-        say(f"Removed {path}; it is built again when it is needed")
-    for path in purged.emptied:
-        say(f"{path} is followed by another process: it was written anew, without free pages")
-    for problem in purged.left:
-        say(problem)
-    return REFUSED if purged.left else DONE
+    The read model and the columns hold no personal field, whatever was recorded. They go all the
+    same: then nobody needs to believe that, of a file that an earlier release may have made.
+    """
+    code = DONE
+    for path, remove in (
+        (folder_of(ledger.path), remove_columns),
+        (views, discard),
+    ):
+        try:
+            if remove(path):
+                say(f"Removed {path}; it is built again when it is needed")
+        except BeingKept:
+            say(f"{path} is followed by another process: it was written anew, without free pages")
+        except LedgerProblem as problem:
+            say(str(problem))
+            code = REFUSED
+        except OSError as error:
+            say(f"{path} cannot be removed: {error.strerror}")
+            code = REFUSED
+    return code
 
 
 def _tell_backups(ledger: Ledger, candidate: str) -> None:

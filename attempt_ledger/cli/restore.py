@@ -35,8 +35,8 @@ from ledger.tlog.checkpoint import LogPaths, last_signed, log_paths
 from ledger.tlog.note import last_signed_path
 from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_checkpoint
 from replay.read_model.rebuild import rebuild
-from replay.same_answers import answers_of
-from replay.snapshot import HEAD, snapshot_at
+from replay.receipts import digest_of
+from replay.snapshot import Engine, snapshot_at
 
 
 @command(
@@ -198,18 +198,14 @@ def compare(backup: Path, draft: Draft) -> None:
             Ledger.open(path, clock=clock.now, read_only=True) as ledger,
             counting("answering", ledger.head().position) as progress,
         ):
-            moment = snapshot_at(ledger, now, HEAD, now=now).moment
-            answers.append(
-                answers_of(
-                    ledger, moment, cache=cache_folder(say), workers=cores(), progress=progress
-                )
-            )
+            # From the file itself, which is what is asked about.
+            engine = Engine(cache_folder(say), cores(), keep_columns=False, progress=progress)
+            table = snapshot_at(ledger, now, now=now, engine=engine).everybody()
+            answers.append((table.num_rows, digest_of(table)))
     if answers[0] != answers[1]:
         raise Unsound([f"the copy of {backup} answers otherwise than {backup} itself"])
-    say(
-        f"as of {format_instant(now)} both give the same {answers[0].rows:,} standings "
-        f"(SHA-256 {answers[0].sha256})"
-    )
+    rows, sha256 = answers[0]
+    say(f"as of {format_instant(now)} both give the same {rows:,} standings (SHA-256 {sha256})")
 
 
 def complete(call: Access, *, is_stale: bool) -> bool:

@@ -29,9 +29,8 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.ledger import Ledger
-from ledger.own_folder import NotOurs, own_folder, remove_ours
+from ledger.own_folder import NotOurs, cache_key, own_folder, remove_ours
 from ledger.store.schema import SCHEMA_VERSION
-from replay.account_cache import cache_key
 from replay.columns.build import Columns, Numbers, arrange, build, passing
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
 from replay.snapshot import Engine
@@ -377,12 +376,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def remove_columns(ledger: Path) -> bool:
-    """Remove a ledger's column cache but for its lock, which others may wait for; False if none.
+def remove_columns(folder: Path) -> bool:
+    """Remove a column cache but for its lock, which others may wait for; False if there is none.
 
     Raises NotOurs, and removes nothing, where its folder is not of our own; OSError.
     """
-    folder = folder_of(ledger)
     if not os.path.lexists(folder):
         return False
     own_folder(folder, FILES)
