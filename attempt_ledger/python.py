@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
 from attempt_ledger.answers import Standing
+from attempt_ledger.checks import fault_of, unknown_exams
 from attempt_ledger.exceptions import Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
 from attempt_ledger.places import cache_folder, ledger_path
-from attempt_ledger.policy_check import fault_of
 from attempt_ledger.snapshot import (
     Report,
     Snapshot,
@@ -241,6 +241,8 @@ class Ledger:
         )
         with open_source(os.fspath(path)) as opened:
             report = import_file(store, opened, options, stopwatch=stopwatch.monotonic)
+        if odd := unknown_exams(store, report.exams):
+            report.notes.append(odd)
         self._access.seal_after(store)
         return report
 

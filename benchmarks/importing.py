@@ -72,7 +72,8 @@ def imported(csv: Path, ledger: Path, *arguments: str) -> Ran:
     """Import a CSV into an empty ledger with the command line."""
     _gone(ledger)
     attempt_ledger(ledger, "init", "--bare")
-    return attempt_ledger(ledger, "import", csv, *arguments, cwd=ledger.parent)
+    # Its exams are in no catalogue, which is said, with exit code 1.
+    return attempt_ledger(ledger, "import", csv, *arguments, cwd=ledger.parent, odd=True)
 
 
 def batch_of(ledger: Path, events: int) -> int:

@@ -30,7 +30,7 @@ _LOADED = (
     "ledger.tlog.sealer",
     "ledger.tlog.verify",
     "replay.read_model.follow",
-    "attempt_ledger.policy_check",
+    "attempt_ledger.checks",
 )
 _PATIENCE = 60.0
 _LONGEST = 600

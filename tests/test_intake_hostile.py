@@ -16,7 +16,7 @@ import pytest
 from command_line import CommandLine
 from intake_folder import GOOD, HEADER, NOW, Place, counts
 
-from attempt_ledger.policy_check import checked_id
+from attempt_ledger.checks import checked_id
 from benchmarks.hostile import WORST, took
 from ledger.appending import Appending
 from ledger.events import Fact

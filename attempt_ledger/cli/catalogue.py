@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.checks import checked_id
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, command
 from attempt_ledger.cli.outcomes import append_entries, put_lines
 from attempt_ledger.cli.problems import DONE
-from attempt_ledger.policy_check import checked_id
 from ledger.intake.catalogue import catalogue_facts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from attempt_ledger.checks import fault_of, unknown_exams
 from attempt_ledger.cli.everybody import (
     NoSnapshot,
     TableFormat,
@@ -23,7 +25,6 @@ from attempt_ledger.cli.options import AsOf, Output, command
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.values import zone
-from attempt_ledger.policy_check import fault_of
 from ledger.dry_run import Rehearsal
 from ledger.intake.importer import Options, import_file
 from ledger.intake.results import CsvSettings
@@ -92,21 +93,26 @@ def impact(
             check=fault_of,
             rejects=aside,
         )
-        became = [rehearsed(rehearsal, file, options) for file in files]
+        exams: Counter[str] = Counter()
+        became = [rehearsed(rehearsal, file, options, exams) for file in files]
+        if odd := unknown_exams(rehearsal, exams):
+            say(odd)
+            became.append(False)
         write_table(snapshot.impact(rehearsal.rehearsed), format, output)
     return DONE if all(became) else REFUSED
 
 
-def rehearsed(rehearsal: Rehearsal, file: str, options: Options) -> bool:
+def rehearsed(rehearsal: Rehearsal, file: str, options: Options, exams: Counter[str]) -> bool:
     """Rehearse the import of one file; say what would become of it, and tell if all is clean.
 
-    Raises SourceProblem for a file that cannot be imported at all: what the others would change is
-    not what was asked.
+    Its rows are counted by exam, too. Raises SourceProblem for a file that cannot be imported at
+    all: what the others would change is not what was asked.
     """
     with open_source(file) as opened:
         report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
     if report.interrupted:
         raise KeyboardInterrupt
+    exams.update(report.exams)
     report.rejects = None  # thrown away with the rest
     _, *more = report.summary()
     say(

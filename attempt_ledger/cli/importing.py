@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from attempt_ledger.checks import KnownExams, fault_of, unknown_exams
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import PROGRAM, note, say
 from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, CallProblem
 from attempt_ledger.cli.progress import importing
 from attempt_ledger.cli.values import zone
-from attempt_ledger.policy_check import fault_of
 from attempt_ledger.sealing import sealing_beside
 from ledger.intake.importer import Options, import_file
 from ledger.intake.results import CsvSettings
@@ -97,14 +99,20 @@ def import_(
             help="Record what was annulled, and comes again, under an id of its own: …/result/2.",
         ),
     ] = False,
+    known_exams_only: Annotated[
+        bool,
+        typer.Option(
+            "--known-exams-only", help="Set rows aside whose exam is not in the catalogue."
+        ),
+    ] = False,
     actor: Actor = ACTOR,
 ) -> int:
     """Import results CSVs and CloudEvents lines.
 
     What is recorded already is skipped and counted. Rows that are malformed, contradict what is
     recorded, or were annulled since, go into the rejects file, each with its problem, to be fixed
-    and imported again; then the exit code is 1. Interrupted anywhere, running it again completes
-    it.
+    and imported again; then the exit code is 1. So it is when rows name exams that are not in the
+    catalogue, which are recorded all the same. Interrupted anywhere, running it again completes it.
 
     \b
     A results CSV has a header and one row a sitting:
@@ -137,9 +145,12 @@ def import_(
         rejects=rejects,
     )
     code = DONE
+    exams: Counter[str] = Counter()
     taken: set[Path] = set()
     call = call_of(context)
     with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
+        if known_exams_only:
+            options = replace(options, exam_fault=KnownExams(ledger).fault_of)
         for file in files:
             try:
                 with open_source(file) as opened, importing(opened.name) as progress:
@@ -159,8 +170,13 @@ def import_(
                 taken.add(report.rejects)
             for i, line in enumerate(report.summary()):
                 note(line if i else f"{PROGRAM}: {line}")
+            exams.update(report.exams)
             if report.interrupted:
                 return INTERRUPTED
             if not report.clean:
                 code = max(code, REFUSED)
+        if odd := unknown_exams(ledger, exams):
+            say(odd)
+            # A history that is moved in is taken as it was recorded.
+            code = code if keep_recorded_at else max(code, REFUSED)
     return code

@@ -9,14 +9,14 @@ from uuid import uuid4
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.checks import KnownExams, fault_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.outcomes import append_one
-from attempt_ledger.cli.output import put_now
-from attempt_ledger.cli.problems import CallProblem
+from attempt_ledger.cli.output import put_now, say
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs
 from attempt_ledger.moments import whole
-from attempt_ledger.policy_check import fault_of
 from ledger.events import EVENT_TYPES, Fact, event_class, make_event
 from ledger.problems import MalformedFact
 
@@ -73,7 +73,8 @@ def record(
     safely, give it as --id. A repetition without --time means the time that was recorded.
 
     The same event again is a duplicate: said, and done. Another one under the same source and id
-    is a conflict: refused, with what differs.
+    is a conflict: refused, with what differs. Where the exam is not in the catalogue that is said,
+    with the nearest code, and the exit code is 1.
     """
     data = pairs(fields or ())
     for name in event_class(type).instants:
@@ -95,7 +96,12 @@ def record(
             raise CallProblem(fault)
         if id is None:
             put_now(f"{fact.id}\n")
-        return append_one(ledger, fact)
+        code = append_one(ledger, fact)
+        exam = fact.event.columns(fact.subject)[0]
+        if code == DONE and exam is not None and (fault := KnownExams(ledger).fault_of(exam)):
+            say(fault)
+            return REFUSED
+        return code
 
 
 def _hint(problem: str, data: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
@@ -54,6 +55,9 @@ class Options:
     """Read large results CSVs in a second process, started anew (``spawn``)."""
     check: Check | None = None
     """What the door has against a fact that came as a line, which the ledger cannot judge."""
+    exam_fault: Callable[[str], str | None] | None = None
+    """What the door has against rows of an exam, such as that nobody announced it; None: nothing.
+    """
     rejects: Path | None = None
     """Where refused rows go; None: `default_rejects`."""
 
@@ -127,6 +131,7 @@ class _Import:
         self._source = source
         self._report = report
         self._keep = options.keep_recorded_at
+        self._exam_fault = options.exam_fault
         self._size = _FIRST  # rows of a transaction, as it turns out
         self._process: ReadingProcess | None = None
         self._batches: Lines | Results
@@ -211,8 +216,13 @@ class _Import:
     def _take(self, batch: list[Item]) -> Recording:
         """Record what is sound of a batch, then set aside what was refused of it, in order."""
         report = self._report
+        if self._exam_fault is not None:
+            batch = _of_known_exams(batch, self._exam_fault)
         sound = [item for item in batch if not item.problem]
         recording = self._record(sound)
+        report.count_exams(
+            item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused
+        )
         report.read += len(batch)
         report.add(recording)
         if len(sound) == len(batch) and not recording.refused:
@@ -262,6 +272,18 @@ class _Import:
         if not (self._keep and recording.refused):
             recording.follow(self._record(items[middle:]), middle)
         return recording
+
+
+def _of_known_exams(batch: list[Item], fault_of: Callable[[str], str | None]) -> list[Item]:
+    """Return a batch with a problem in each row of an exam that is not known, nor in it."""
+    announced: set[str | None] = {None}
+    checked = []
+    for item in batch:
+        announced.update(row.exam for row in item.rows if row.topic == ExamAnnounced.topic)
+        exam = item.rows[0].exam if item.rows else None
+        fault = None if exam is None or exam in announced else fault_of(exam)
+        checked.append(item if fault is None else item._replace(problem=fault, rows=()))
+    return checked
 
 
 def _are_one(path: Path, other: Path) -> bool:

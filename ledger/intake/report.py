@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ _FIGURES = (
     "conflicts",
 )
 _NAMED = 5
+_MOST_EXAMS = 10_000
 _LONGEST_PROBLEM = 2_000
 
 
@@ -65,6 +67,8 @@ class Report(Counts):
     """The first few refusals, each a sentence that names its line."""
     notes: list[str] = field(default_factory=list)
     """Other things worth saying, none of which makes the import incomplete."""
+    exams: Counter[str] = field(default_factory=Counter)
+    """How many rows that were not refused name each exam; of so many exams as there is room for."""
     stopped: str | None = None
     """Why the import ended before the input did; None when it read all of it."""
     interrupted: bool = False
@@ -110,6 +114,12 @@ class Report(Counts):
         figures = {name: getattr(self, name) for name in _FIGURES}
         rejects = None if self.rejects is None else str(self.rejects)
         return {"name": self.name, **figures, "rejects": rejects, "stopped": self.stopped}
+
+    def count_exams(self, exams: Iterable[str | None]) -> None:
+        """Count rows by the exams that they name."""
+        for exam, count in Counter(exams).items():
+            if exam is not None and (exam in self.exams or len(self.exams) < _MOST_EXAMS):
+                self.exams[exam] += count
 
     def refuse(self, line: int, problem: str, *, conflict: bool = False) -> None:
         """Count one refused row and keep its sentence if it is among the first."""

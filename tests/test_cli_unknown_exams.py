@@ -1,0 +1,87 @@
+"""Facts about exams that nobody announced are recorded and said, with the code that is like."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+from intake_folder import HEADER
+
+TYPO = "C-1,az-104,R-{n},2021-03-01T09:00:00Z,,live,fail,,\n"
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
+    door.strict = True
+    return door
+
+
+def typed(door: CommandLine, rows: int = 3) -> str:
+    content = HEADER + "".join(TYPO.format(n=n) for n in range(rows))
+    return door.write("results.csv", content + TYPO.format(n="ok").replace("az-104", "AZ-104"))
+
+
+def test_an_import_says_which_exams_are_not_in_the_catalogue(door: CommandLine) -> None:
+    """With how many rows and the nearest code; they are recorded all the same, exit code 1."""
+    said = door.refused("import", typed(door))
+    assert "4 rows read, 8 events recorded, 0 duplicates skipped, 0 rejected" in said
+    assert said.endswith("3 rows name an exam that is not in the catalogue: az-104 (AZ-104?)\n")
+    door.write("more.csv", HEADER + TYPO.format(n=9).replace("az-104", "XX-9\u200b9"[:4]))
+    assert "1 row names an exam that is not in the catalogue: XX-9\n" in door.refused(
+        "import", "more.csv"
+    )
+
+
+def test_with_known_exams_only_such_rows_are_set_aside(door: CommandLine) -> None:
+    """Each with its problem; once the exam is announced they go in."""
+    said = door.refused("import", typed(door), "--known-exams-only", "--rejects", "rejects.csv")
+    assert "4 rows read, 2 events recorded, 0 duplicates skipped, 3 rejected" in said
+    assert "line 2: az-104 (AZ-104?) is not in the catalogue" in said
+    mended = (door.folder / "rejects.csv").read_text().replace("az-104", "AZ-104")
+    door.done("import", door.write("mended.csv", mended), "--known-exams-only")
+
+
+def test_an_exam_that_the_same_import_announces_is_known(door: CommandLine) -> None:
+    """In a later file too, without --known-exams-only; with it, before the row."""
+    announced = {
+        "specversion": "1.0", "type": "ExamAnnounced", "source": "urn:x", "id": "e", "subject": "B",
+        "time": "2020-01-01T00:00:00Z", "data": {"title": "B", "policy": "general"},
+    }  # fmt: skip
+    sat = {
+        "specversion": "1.0", "type": "ExamAttempted", "source": "urn:x", "id": "a",
+        "subject": "C-1", "time": "2021-01-01T00:00:00Z",
+        "data": {"exam": "B", "registration_id": "R", "delivery": "live"},
+    }  # fmt: skip
+    door.write("sat.jsonl", json.dumps(sat) + "\n")
+    door.write("announced.jsonl", json.dumps(announced) + "\n")
+    door.write("both.jsonl", f"{json.dumps(announced)}\n{json.dumps(sat)}\n")
+    door.refused("import", "sat.jsonl", "--known-exams-only", "--rejects", "rejects.jsonl")
+    door.done("import", "both.jsonl", "--known-exams-only")
+    door.write("sat.jsonl", json.dumps(sat | {"id": "b", "data": sat["data"]}) + "\n")
+    door.done("--ledger", "sqlite:///other.ledger", "init")
+    door.done("--ledger", "sqlite:///other.ledger", "import", "sat.jsonl", "announced.jsonl")
+
+
+def test_a_history_that_is_moved_in_is_taken_as_it_was(door: CommandLine) -> None:
+    """What is odd is said, and the exit code is 0."""
+    door.refused("import", typed(door))
+    door.write("history.jsonl", door.done("export"))
+    other = ("--ledger", "sqlite:///other.ledger")
+    door.at("2023-01-01T00:00:00Z").done(*other, "init", "--bare")
+    answer = door.call(*other, "import", "--keep-recorded-at", "history.jsonl")
+    assert answer.code == 0
+    assert "6 rows name an exam that is not in the catalogue" in answer.err
+
+
+def test_record_and_impact_say_so_too(door: CommandLine) -> None:
+    """The same sentence through every door."""
+    sitting = ("exam=AZ-14", "registration_id=R-1", "delivery=live", "--id", "a")
+    said = door.refused("record", "ExamAttempted", "C-1", *sitting)
+    assert "is recorded at position" in said
+    assert "AZ-14 (AZ-104?) is not in the catalogue" in said
+    answer = door.call("impact", typed(door), "--no-snapshot")
+    assert answer.code == 1
+    assert "3 rows name an exam that is not in the catalogue: az-104 (AZ-104?)" in answer.err
