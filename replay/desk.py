@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.appending import Appending
-from ledger.events import EVENT_TYPES, Event, ExceptionRequested, Fact, Recorded
+from ledger.events import EVENT_TYPES, Event, ExceptionRejected, ExceptionRequested, Fact, Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
 from ledger.privacy.vault import ERASED
-from projections.catalogue import annulments, policy_at
+from projections.catalogue import annulments, policy_at, setting_of
 from projections.exception_rules import (
     DeskProblem,
     answer_request,
     grant,
     reject,
     revoke,
+    wrong_candidate,
 )
 from projections.exceptions import (
     EXCEPTION_TYPES,
@@ -30,6 +31,7 @@ from projections.exceptions import (
 )
 from projections.fold.facts import LAST
 from projections.history import history_of
+from projections.problems import nearest
 from projections.sentences import listed
 from projections.standing import Moment, sittings_of
 from replay.snapshot import Snapshot
@@ -46,8 +48,8 @@ _IDS: Final = {
 }
 
 
-class UnknownRequest(DeskProblem):
-    """No such request to decide, or several that may be meant."""
+class WrongCall(DeskProblem):
+    """What was asked cannot be meant: another candidate, exam or request is."""
 
 
 Rule = Callable[[Request, Policy | None, int], Sequence[Event]]
@@ -86,6 +88,15 @@ class Desk:
         self._ledger = ledger
         self._snapshot = Snapshot(ledger, Moment(0, None, 0))
 
+    def check(
+        self, candidate: str, requested: ExceptionRequested, *, now: int, time: int | None = None
+    ) -> str | None:
+        """Return why a request would be rejected, None if it would be left open; record nothing."""
+        events = self._answer(
+            candidate, requested, self._rows(candidate), now if time is None else time
+        )
+        return None if len(events) == 1 else events[1].why
+
     def request(
         self,
         candidate: str,
@@ -99,7 +110,9 @@ class Desk:
 
         It is judged by the policy in force at its time, and by the sittings visible at its time as
         known now. A request id that stands already with the same fields is no new request (its time
-        is compared only if given); with others it is a DeskProblem that says what differs.
+        is compared only if given); with others it is a DeskProblem that says what differs. A typing
+        error is recorded by nobody: an unknown candidate or exam, or a `candidate_id` of another,
+        is a WrongCall.
         """
         of = Reference(candidate, requested.request_id, now, requested.exam, time, actor)
         with self._ledger.appending() as appending:
@@ -166,9 +179,17 @@ class Desk:
 
     def _answer(
         self, candidate: str, requested: ExceptionRequested, rows: Sequence[Recorded], at: int
-    ) -> Sequence[Event]:
+    ) -> tuple[ExceptionRequested] | tuple[ExceptionRequested, ExceptionRejected]:
         moment = Moment(at, None, self._ledger.head().position)
         catalogue = self._snapshot.at(moment).catalogue
+        if not rows:
+            raise WrongCall(f"No candidate {candidate!r} in this ledger: nothing was recorded")
+        if setting_of(catalogue, requested.exam, at, moment.position).definition < 0:
+            near = nearest(requested.exam, catalogue)
+            hint = "" if near is None else f": did you mean {near}?"
+            raise WrongCall(f"{requested.exam} is not in the catalogue{hint}")
+        for wrong in wrong_candidate(requested, candidate):
+            raise WrongCall(f"{wrong.text}: nothing was recorded")
         policy = policy_at(catalogue, requested.exam, at, moment.position)
         sittings = sittings_of(requested.exam, history_of(rows, catalogue), catalogue, moment)
         return answer_request(requested, candidate, policy, sittings)
@@ -299,20 +320,20 @@ def same_request(stands: Recorded, differs: Sequence[str]) -> None:
 def chosen(of: Reference, rows: Sequence[Recorded], position: int) -> tuple[str, int]:
     """Pick a candidate's request by its id: its exam, and when its last event was true.
 
-    Raises UnknownRequest where there is none, or one for each of several exams.
+    Raises WrongCall where there is none, or one for each of several exams.
     """
     candidate, request_id, exam = of.candidate, of.request_id, of.exam
     if not rows:
-        raise UnknownRequest(f"there is no candidate {candidate} in the ledger")
+        raise WrongCall(f"No candidate {candidate!r} in this ledger")
     changed: dict[str, int] = {}
     for row in visible_exceptions(rows, Moment(LAST, None, position)):
         if row.key == request_id and exam in (None, row.exam):
             changed[row.exam or ""] = row.occurred_at
     if not changed:
         for_exam = "" if exam is None else f" for {exam}"
-        raise UnknownRequest(f"{candidate} has no request {request_id}{for_exam}")
+        raise WrongCall(f"{candidate} has no request {request_id}{for_exam}")
     if len(changed) > 1:
-        raise UnknownRequest(
+        raise WrongCall(
             f"{candidate} has requests {request_id} for {listed(sorted(changed))}: say which exam"
         )
     return next(iter(changed.items()))

@@ -102,9 +102,53 @@ def test_an_empty_request_is_a_request(door: CommandLine) -> None:
     assert listed["request_id"] == answer.out.strip()
 
 
-def test_of_an_unknown_exam_too(door: CommandLine) -> None:
-    """It is recorded and answered like any other."""
-    assert "NO-1 is not in the catalogue" in door.refused("exception", "request", "C-1", "NO-1")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("C-9", "AZ-104"), "No candidate 'C-9' in this ledger: nothing was recorded"),
+        (("c-1", "AZ-104"), "No candidate 'c-1' in this ledger: nothing was recorded"),
+        (("C-1", "az-104"), "az-104 is not in the catalogue: did you mean AZ-104?"),
+        (("C-1", "NO-1"), "NO-1 is not in the catalogue"),
+        (("C-1", "AZ-104", "--candidate-id", "c-1"),
+         "candidate_id says c-1, not C-1: nothing was recorded"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("more", [(), ("--check",)])
+def test_a_typing_error_is_recorded_by_nobody(
+    door: CommandLine, words: tuple[str, ...], sentence: str, more: tuple[str, ...]
+) -> None:
+    """A wrong call (exit code 2): no event, and no personal field stored."""
+    before = door.done("export")
+    words = ("exception", "request", *words, "--first-name", "Robin", "--request-id", "X-1", *more)
+    answer = door.call(*words)
+    assert (answer.code, said(answer.err)) == (2, sentence)
+    assert door.done("export") == before
+
+
+def test_a_request_may_be_checked_first(door: CommandLine) -> None:
+    """The answer it would have, and its exit code; nothing is recorded."""
+    before = door.done("export")
+    assert door.call(*ASK, "--check") == (0, "", "attempt-ledger: it would be left open\n")
+    sentence = door.refused(*ASK, "--check", "--reason", "bad luck")
+    assert said(sentence).startswith("it would be rejected: the reason bad luck is not accepted")
+    assert door.done("export") == before
+
+
+def test_a_template_is_the_file_to_fill_in(door: CommandLine) -> None:
+    """As it is written it is a request in which all that is required is missing."""
+    page = door.done("exception", "template", "AZ-104")
+    assert page.startswith("# A retake exception for AZ-104, by the policy general. Fill it in, th")
+    assert "# reason: lab-crash or internet-connectivity or equipment-failure\n" in page
+    door.write("empty.toml", page)
+    assert "are missing" in door.refused(
+        "exception", "request", "C-1", "AZ-104", "--from", "empty.toml", "--check"
+    )
+    for line in LETTER.splitlines():
+        name = line.partition(" = ")[0]
+        page = re.sub(rf"^(# )?{name} = .*$", line, page, flags=re.MULTILINE)
+    door.write("filled.toml", page)
+    door.done("exception", "request", "C-1", "AZ-104", "--from", "filled.toml", "--check")
+    assert "NO-1 is not in the catalogue" in door.wrong("exception", "template", "NO-1")
 
 
 def test_options_win_over_the_file(door: CommandLine) -> None:
@@ -210,7 +254,7 @@ WRONG_CALLS = {
     ("request", "", "AZ-104"): "subject is empty",
     ("request", "C-1", ""): "data.exam should be text that is not empty",
     ("request", "C-1", "AZ-104", "--actor", ""): "actor is empty",
-    ("grant", "C-9", "X-1"): "there is no candidate C-9 in the ledger",
+    ("grant", "C-9", "X-1"): "No candidate 'C-9' in this ledger",
     ("grant", "C-1", "X-1"): "C-1 has no request X-1",
     ("revoke", "C-1", "X-1", "--reason", " "): "--reason should say why",
     ("reject", "C-1", "X-1", "--why", ""): "--why should say why",
@@ -307,6 +351,7 @@ def listed(door: CommandLine) -> CommandLine:
     door.done(*ASK)
     door.at("2022-06-02T12:00:00Z").done(*ASK[:-1], "X-2")
     door.done(*GRANT, "--waive", "wait", "--valid-until", "2022-06-20")
+    door.failed("R-9", "2022-05-30T09:00:00Z", candidate="C-2")
     door.refused("exception", "request", "C-2", "AZ-104", "--request-id", "X-3")
     return door
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,14 +28,13 @@ from scenarios import (
     result,
 )
 
-import replay.desk
 from ledger.appending import Appended
 from ledger.events import ExceptionGranted, ExceptionRejected, ExceptionRequested, Recorded
 from ledger.ledger import Ledger
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
 from projections.standing import Moment
-from replay.desk import SOURCE, Desk, Reference, UnknownRequest, event_id
+from replay.desk import SOURCE, Desk, Reference, WrongCall, event_id
 from replay.snapshot import Snapshot
 
 WHO = "C-1"
@@ -150,11 +150,21 @@ def test_a_request_with_nothing_wrong_is_left_open(desk: Desk, ledger: Ledger) -
     assert ledger.vault.reveal(row) == json.loads(asked().to_json())
 
 
-def test_a_candidate_nobody_has_heard_of_is_answered_too(desk: Desk, ledger: Ledger) -> None:
-    """The request is recorded and rejected, like any that names no failed sitting."""
-    request, positions = desk.request("C-9", asked(candidate_id="C-9"), now=NOW)
-    assert len(positions) == 2
-    assert request.why == "R-2 is no sitting of C-9 at AZ-104."
+def test_a_typing_error_is_recorded_by_nobody(desk: Desk, ledger: Ledger) -> None:
+    """An unknown candidate or exam, or another's id: no event, and no key for personal data."""
+    head = ledger.head()
+    for who, letter, problem in (
+        ("C-9", asked(), "No candidate 'C-9' in this ledger"),
+        (WHO, asked(exam="az-104"), "az-104 is not in the catalogue: did you mean AZ-104?"),
+        (WHO, asked(candidate_id="c-1"), "candidate_id says c-1, not C-1"),
+    ):
+        with pytest.raises(WrongCall, match=re.escape(problem)):
+            desk.request(who, letter, now=NOW)
+        with pytest.raises(WrongCall, match=re.escape(problem)):
+            desk.check(who, letter, now=NOW)
+    assert ledger.head() == head
+    assert desk.check(WHO, asked(), now=NOW) is None
+    assert desk.check(WHO, asked(email=None), now=NOW) == "email is missing."
 
 
 @pytest.mark.parametrize("time", [None, "2021-05-03"])
@@ -280,11 +290,14 @@ def test_what_the_ledger_refuses_leaves_nothing_behind(desk: Desk, ledger: Ledge
     head = ledger.head()
     with pytest.raises(DeskProblem, match=r"'C-1' was forgotten: data\.first_name, "):
         desk.request(WHO, asked(email=None), now=NOW)
+    tell(ledger, failed(AZ, on="2021-05-06T09:00Z", who="C-2"))
+    head = ledger.head()
+    letter = asked(candidate_id="C-2")
     future = at("2021-06-01T00:05:00.001Z")
     with pytest.raises(DeskProblem, match="lies more than 5 minutes after its recording"):
-        desk.request("C-2", asked(), now=NOW, time=future)
+        desk.request("C-2", letter, now=NOW, time=future)
     with pytest.raises(MalformedFact, match="actor is empty"):
-        desk.request("C-2", asked(), now=NOW, actor="")
+        desk.request("C-2", letter, now=NOW, actor="")
     nothing_was_recorded(ledger, head)
 
 
@@ -401,12 +414,12 @@ def test_there_is_nothing_to_decide_of_what_was_never_asked(desk: Desk, ledger: 
     )
     head = ledger.head()
     for told, says in (
-        (matter()._replace(candidate="C-9"), "there is no candidate C-9 in the ledger"),
+        (matter()._replace(candidate="C-9"), "No candidate 'C-9' in this ledger"),
         (matter("X-9"), "C-1 has no request X-9"),
         (matter("X-7", exam="AZ-500"), "C-1 has no request X-7 for AZ-500"),
         (matter("X-7"), "C-1 has requests X-7 for AZ-104 and MO-200: say which exam"),
     ):
-        with pytest.raises(UnknownRequest) as problem:
+        with pytest.raises(WrongCall) as problem:
             desk.grant(told)
         assert str(problem.value) == says
     nothing_was_recorded(ledger, head)
@@ -448,11 +461,9 @@ def test_of_many_who_decide_at_once_one_does(ledger: Ledger, tmp_path: Path) -> 
 # --- listing ---------------------------------------------------------------------------------
 
 
-def test_everybodys_requests_are_listed_by_candidate(
-    desk: Desk, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_everybodys_requests_are_listed_by_candidate(desk: Desk, ledger: Ledger) -> None:
     """Sorted by code point, the oldest first of each, as known at a position."""
-    monkeypatch.setattr(replay.desk, "_PAGE", 2)
+    tell(ledger, failed(AZ, on="2021-05-01T09:00Z", who="C-2"))
     tell(ledger, granted(AZ, on="2021-05-03", who="C-30"))
     desk.request("C-2", asked("X-2", candidate_id="C-2"), now=NOW)
     desk.request(WHO, asked("X-5"), now=NOW, time=at("2021-05-20"))

@@ -18,15 +18,17 @@ from attempt_ledger.cli.options import (
     Time,
     command,
 )
-from attempt_ledger.cli.output import put_now, say
+from attempt_ledger.cli.output import put, put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
 from ledger.events import ExceptionRequested, Fact, make_event
 from ledger.instants import format_instant
 from ledger.intake.source import parse_toml, read_whole
+from projections.catalogue import policy_at
 from projections.exception_rules import DeskProblem
 from projections.sentences import listed
-from replay.desk import Answered, Desk, Reference, UnknownRequest
+from replay.desk import Answered, Desk, Reference, WrongCall
+from replay.snapshot import snapshot_at
 
 Candidate = Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")]
 RequestId = Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request's id.")]
@@ -111,6 +113,10 @@ def request(
             "generated, and printed first.",
         ),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Record nothing: only say what would be answered."),
+    ] = False,
     time: Time = None,
     actor: Actor = ACTOR,
 ) -> int:
@@ -119,7 +125,8 @@ def request(
     It is left open for somebody to grant or reject, or rejected with everything that is wrong:
     each field missing that the policy requires, a reason that is not in its list, a registration
     that is no failed sitting of the candidate and exam. Both ways it is recorded. The exit code of
-    a rejected request is 1.
+    a rejected request is 1. An unknown candidate or exam, or another candidate's id, is a wrong
+    call: nothing is recorded.
     """
     options = {
         "registration_id": registration_id,
@@ -145,6 +152,9 @@ def request(
     event = make_event("ExceptionRequested", fields)
     assert isinstance(event, ExceptionRequested)
     Fact("urn", event.request_id, candidate, clock.now(), event, actor).check_envelope()
+
+    if check:
+        return checked(context, lambda desk: desk.check(candidate, event, now=clock.now(), time=at))
 
     def ask(desk: Desk) -> Answered:
         if drawn:
@@ -274,12 +284,53 @@ def revoke(
     return decided(context, lambda desk: desk.revoke(of, reason=why))
 
 
+def checked(context: typer.Context, ask: Callable[[Desk], str | None]) -> int:
+    """Print what would be answered, and return the exit code that the answer would have."""
+    with call_of(context).open() as ledger:
+        try:
+            why = ask(Desk(ledger))
+        except WrongCall as problem:
+            raise CallProblem(str(problem)) from None
+    say("it would be left open" if why is None else f"it would be rejected: {why}")
+    return DONE if why is None else REFUSED
+
+
+@command(
+    "exception template",
+    examples="attempt-ledger exception template AZ-104 > request.toml",
+)
+def template(
+    context: typer.Context,
+    exam: Annotated[str, typer.Argument(metavar="EXAM", help="The exam's code.")],
+) -> int:
+    """Write the file to fill in for a request of an exam.
+
+    It has the fields that the exam's policy requires today, and the reasons that it accepts.
+    """
+    now = clock.now()
+    with call_of(context).open() as ledger:
+        snapshot = snapshot_at(ledger, now, now=now)
+        policy = policy_at(snapshot.catalogue, exam, now, snapshot.position)
+    if policy is None:
+        raise CallProblem(f"{exam} is not in the catalogue, or the policy it follows is not")
+    put(f"# A retake exception for {exam}, by the policy {policy.id}. Fill it in, then:\n")
+    put(f"# attempt-ledger exception request CANDIDATE {exam} --from FILE\n")
+    put(f"# reason: {' or '.join(policy.exception.reasons) or 'none: it offers no exceptions'}\n")
+    for name in ExceptionRequested.model_fields:
+        if name in ("registration_id", "reason", *policy.exception.required):
+            kept = "  # kept encrypted" if name in ExceptionRequested.personal else ""
+            put(f'{name} = ""{kept}\n')
+        elif name not in ("exam", "request_id"):
+            put(f'# {name} = ""\n')
+    return DONE
+
+
 def at_desk(context: typer.Context, ask: Callable[[Desk], Answered]) -> Answered | None:
     """Return what the desk answers; None, and why on standard error, if it refuses."""
     with call_of(context).open(to_write=True) as ledger:
         try:
             return ask(Desk(ledger))
-        except UnknownRequest as problem:
+        except WrongCall as problem:
             raise CallProblem(str(problem)) from None
         except DeskProblem as problem:
             say(str(problem))

@@ -31,6 +31,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "exception",
         "Request a retake exception, and have it answered at once.",
     ),
+    "exception template": (
+        "exception",
+        "Write the file to fill in for a request of an exam.",
+    ),
     "exception grant": ("exception", "Grant an open request."),
     "exception reject": ("exception", "Reject an open request."),
     "exception revoke": ("exception", "Withdraw a grant that is not used yet."),
