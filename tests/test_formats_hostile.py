@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, sync_playwright
 from reporting import CATALOGUE, MARCH, inputs, snapshot, written
@@ -237,7 +236,6 @@ def test_a_control_character_of_a_reason_is_drawn_as_a_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """From the ledger to the file, by the command."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     code = HOSTILE[0]
     told = (
         *CATALOGUE,
@@ -259,7 +257,6 @@ def test_nothing_is_left_of_a_picture_that_was_not_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No draft, no receipt, and what stood there stays."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda: CACHE)
     monkeypatch.setattr(chart, "_CHILD", ["-c", "import os; os.abort()"])
     written(tmp_path / "attempts.ledger").close()
     door = CommandLine(tmp_path, monkeypatch)

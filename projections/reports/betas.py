@@ -8,67 +8,41 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.report import (
-    DAY,
-    Inputs,
-    Report,
-    groups,
-    many,
-    median,
-    micros,
-    rows,
-    total,
-    within,
-)
-from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
-
-COLUMNS = (
-    Column("exam", TEXT, "the exam's code"),
-    Column("pending", WHOLE, "how many beta sittings have no result"),
-    Column("overdue", WHOLE, "how many of them should have had one by now: they block no longer"),
-    Column("days_median", NUMBER, "the middle age, from the start of the sitting, in days"),
-    Column("days_oldest", NUMBER, "the greatest age"),
-    Column("oldest_at", INSTANT, "when the oldest began"),
-    Column("live_at", INSTANT, "when the exam goes, or went, live", "not known"),
-    Column("results_from", INSTANT, "from when results are usual", "not known"),
-    Column("results_by", INSTANT, "until when", "not known"),
-    Column("overdue_from", INSTANT, "from when a result is overdue", "not known, or never"),
-)
+from projections.reports.report import Group, Inputs, Report, key, many, total, value
+from projections.table import INSTANT, NUMBER, WHOLE
 
 DATES = ("live_at", "results_from", "results_by", "overdue_from")
 
 
-def make(inputs: Inputs) -> pa.Table:
-    """Count the beta sittings of the period that are pending at as_of."""
-    sat = within(
-        inputs.table("sittings", "exam", "started_at", "delivery", "outcome"),
-        "started_at",
-        inputs.period,
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the beta sittings of the period that are pending at as_of, with their exam's dates."""
+    sittings = of.in_period(inputs, "sittings", "started_at", "exam", "delivery", "outcome")
+    wanted = pc.and_(
+        pc.equal(sittings["delivery"], "beta"), pc.equal(sittings["outcome"], "pending")
     )
-    wanted = pc.and_(pc.equal(sat["delivery"], "beta"), pc.equal(sat["outcome"], "pending"))
     exams = inputs.table("exams", "exam", *DATES)
-    dates = {row["exam"]: row for row in exams.to_pylist()}
-    since = exams["overdue_from"].cast(pa.int64()).to_pylist()
-    overdue = dict(zip(exams["exam"].to_pylist(), since, strict=True))
-    made = []
-    for (exam,), some in groups(sat.filter(wanted), ["exam"]):
-        start = micros(some["started_at"])
-        overdue_from = overdue.get(exam)
-        late = overdue_from is not None and overdue_from <= inputs.as_of
-        known = dates.get(exam, {})
-        made.append(
-            {
-                "exam": exam,
-                "pending": some.num_rows,
-                "overdue": some.num_rows if late else 0,
-                "days_median": median(inputs.as_of - start, DAY),
-                "days_oldest": round(float(inputs.as_of - np.min(start)) / DAY, 2),
-                "oldest_at": int(np.min(start)),
-                **{name: known.get(name) for name in DATES},
-            }
-        )
-    return rows(COLUMNS, made)
+    at = pc.index_in(sittings["exam"], exams["exam"])
+    for name in DATES:
+        sittings = sittings.append_column(name, exams[name].take(at))
+    return sittings.filter(wanted)
+
+
+def ages(group: Group) -> Any:
+    """Return how long they have been awaited, in microseconds."""
+    return group.inputs.as_of - of.micros(group.rows["started_at"])
+
+
+def date(name: str) -> Any:
+    """Make what returns a date of a group's exam."""
+    return lambda group: group.rows[name].cast(pa.int64())[0].as_py()
+
+
+def overdue(group: Group) -> int:
+    """Count those that should have come by now: all or none of an exam's."""
+    since = date("overdue_from")(group)
+    return group.rows.num_rows if since is not None and since <= group.inputs.as_of else 0
 
 
 def line(table: pa.Table) -> str:
@@ -107,10 +81,39 @@ REPORT = Report(
     title="Beta results pending",
     says="One row for each exam with beta sittings that have no result.",
     about="started_at",
-    by_exam=True,
-    columns=COLUMNS,
-    key=("exam",),
-    make=make,
+    made=(
+        key("exam", "the exam's code"),
+        value("pending", WHOLE, "how many beta sittings have no result", of.size),
+        value(
+            "overdue", WHOLE,
+            "how many of them should have had one by now: they block no longer", overdue,
+        ),
+        value(
+            "days_median", NUMBER, "the middle age, from the start of the sitting, in days",
+            lambda group: of.median(ages(group), of.DAY),
+        ),
+        value(
+            "days_oldest", NUMBER, "the greatest age",
+            lambda group: of.quantile(ages(group), 1.0, of.DAY),
+        ),
+        value(
+            "oldest_at", INSTANT, "when the oldest began",
+            lambda group: int(of.micros(group.rows["started_at"]).min()),
+        ),
+        value(
+            "live_at", INSTANT, "when the exam goes, or went, live", date("live_at"), "not known"
+        ),
+        value(
+            "results_from", INSTANT, "from when results are usual", date("results_from"),
+            "not known",
+        ),
+        value("results_by", INSTANT, "until when", date("results_by"), "not known"),
+        value(
+            "overdue_from", INSTANT, "from when a result is overdue", date("overdue_from"),
+            "not known, or never",
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip

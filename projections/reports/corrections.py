@@ -8,72 +8,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import bars, colour, month_axis, upright
-from projections.reports.report import (
-    DAY,
-    Inputs,
-    Report,
-    every_month,
-    groups,
-    many,
-    median,
-    micros,
-    months,
-    quantile,
-    rows,
-    total,
-    within,
-)
-from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
+from projections.reports.report import Group, Inputs, Report, key, many, total, value
+from projections.table import INSTANT, NUMBER, WHOLE
 
 KINDS = ["late", "annulment", "revocation"]
 
-COLUMNS = (
-    Column("month", TEXT, "the month in which the corrected facts were true, in UTC"),
-    Column(
-        "kind",
-        TEXT,
-        "late: recorded a day or more after it was true; annulment; revocation of a result or a "
-        "grant",
-    ),
-    Column("type", TEXT, "the event's type; of an annulment that of what it annuls"),
-    Column("facts", WHOLE, "how many there were"),
-    Column("candidates", WHOLE, "how many candidates they are about"),
-    Column("after_month", WHOLE, "how many were recorded when that month was over"),
-    Column("lag_days_median", NUMBER, "the middle time between truth and recording, in days"),
-    Column("lag_days_most", NUMBER, "the longest"),
-    Column("last_recorded_at", INSTANT, "when the last of them was recorded"),
-)
 
-
-def make(inputs: Inputs) -> pa.Table:
-    """Count the corrections to facts of the period."""
-    told = inputs.table(
-        "corrections", "position", "kind", "type", "candidate", "true_at", "recorded_at"
-    )
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the corrections to facts of the period, with their months, one for each fact."""
+    read = ("position", "kind", "type", "candidate", "true_at", "recorded_at")
+    found = inputs.table("corrections", *read)
     # A fact has a row for each exam that it bears on; by position, so they stand together.
-    position = told["position"].to_numpy()
+    position = found["position"].to_numpy()
     first = np.append(True, position[1:] != position[:-1])[: len(position)]
-    told = within(told.filter(pa.array(first)), "true_at", inputs.period)
-    told = told.append_column("month", months(told["true_at"]))
-    told = told.append_column("known_in", months(told["recorded_at"]))
-    made = []
-    for (month, kind, type), some in groups(told, ["month", "kind", "type"]):
-        lag = np.maximum(micros(some["recorded_at"]) - micros(some["true_at"]), 0)
-        made.append(
-            {
-                "month": month,
-                "kind": kind,
-                "type": type,
-                "facts": some.num_rows,
-                "candidates": pc.count_distinct(some["candidate"]).as_py(),
-                "after_month": int(pc.sum(pc.greater(some["known_in"], month)).as_py() or 0),
-                "lag_days_median": median(lag, DAY),
-                "lag_days_most": quantile(lag, 1.0, DAY),
-                "last_recorded_at": int(micros(some["recorded_at"]).max()),
-            }
-        )
-    return rows(COLUMNS, made)
+    found = of.within(found.filter(pa.array(first)), "true_at", inputs.period)
+    found = found.append_column("month", of.months(found["true_at"]))
+    return found.append_column("known_in", of.months(found["recorded_at"]))
+
+
+def lags(group: Group) -> Any:
+    """Return the times between truth and recording, in microseconds."""
+    return np.maximum(of.micros(group.rows["recorded_at"]) - of.micros(group.rows["true_at"]), 0)
 
 
 def line(table: pa.Table) -> str:
@@ -94,7 +51,7 @@ def picture(table: pa.Table) -> Any:
     """Draw the corrections of each month."""
     return bars(
         table,
-        month_axis(every_month(table["month"]), "month in which it was true (UTC)"),
+        month_axis(of.every_month(table["month"]), "month in which it was true (UTC)"),
         upright("sum(facts)", "facts"),
         colour("kind", "kind", KINDS),
         ["month", "kind", "type", "facts"],
@@ -107,10 +64,37 @@ REPORT = Report(
     says="One row for each month, kind and type of event. The facts themselves are listed by "
     "`export --table corrections`.",
     about="true_at",
-    by_exam=True,
-    columns=COLUMNS,
-    key=("month", "kind", "type"),
-    make=make,
+    made=(
+        key("month", "the month in which the corrected facts were true, in UTC"),
+        key(
+            "kind",
+            "late: recorded a day or more after it was true; annulment; revocation of a result or "
+            "a grant",
+        ),
+        key("type", "the event's type; of an annulment that of what it annuls"),
+        value("facts", WHOLE, "how many there were", of.size),
+        value(
+            "candidates", WHOLE, "how many candidates they are about",
+            lambda group: pc.count_distinct(group.rows["candidate"]).as_py(),
+        ),
+        value(
+            "after_month", WHOLE, "how many were recorded when that month was over",
+            lambda group: of.true(pc.greater(group.rows["known_in"], group.key[0])),
+        ),
+        value(
+            "lag_days_median", NUMBER, "the middle time between truth and recording, in days",
+            lambda group: of.median(lags(group), of.DAY),
+        ),
+        value(
+            "lag_days_most", NUMBER, "the longest",
+            lambda group: of.quantile(lags(group), 1.0, of.DAY),
+        ),
+        value(
+            "last_recorded_at", INSTANT, "when the last of them was recorded",
+            lambda group: int(of.micros(group.rows["recorded_at"]).max()),
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip

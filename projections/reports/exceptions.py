@@ -8,64 +8,39 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import axis, bars, colour, upright
-from projections.reports.report import (
-    DAY,
-    HOUR,
-    Inputs,
-    Report,
-    counts,
-    groups,
-    many,
-    median,
-    micros,
-    quantile,
-    rows,
-    total,
-    within,
-)
-from projections.table import NUMBER, TEXT, WHOLE, Column
+from projections.reports.report import Group, Inputs, Report, key, many, total, value
+from projections.table import NUMBER, TEXT, WHOLE
 
 DECISIONS = ["granted", "rejected", "revoked", "open"]
 
-COLUMNS = (
-    Column("reason", TEXT, "the reason given"),
-    Column("requests", WHOLE, "how many were made"),
-    Column("granted", WHOLE, "how many of them were granted"),
-    Column("rejected", WHOLE, "how many were rejected"),
-    Column("revoked", WHOLE, "how many were granted, and the grant withdrawn"),
-    Column("open", WHOLE, "how many have no decision"),
-    Column("hours_median", NUMBER, "the middle time to the first decision, hours", "none decided"),
-    Column("hours_p90", NUMBER, "the time that nine of ten decisions did not exceed", "the same"),
-    Column(
-        "days_open", NUMBER, "the age of the oldest without a decision, in days", "none is open"
-    ),
-)
+
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the requests made in the period."""
+    read = ("reason", "decision", "first_decided_at")
+    found = of.in_period(inputs, "exceptions", "requested_at", *read)
+    return found.filter(pc.is_valid(found["requested_at"]))
 
 
-def make(inputs: Inputs) -> pa.Table:
-    """Count the requests made in the period."""
-    asked = inputs.table("exceptions", "reason", "decision", "requested_at", "first_decided_at")
-    asked = asked.filter(pc.is_valid(asked["requested_at"]))
-    asked = within(asked, "requested_at", inputs.period)
-    made = []
-    for (reason,), some in groups(asked, ["reason"]):
-        came = counts(some["decision"])
-        decided = some.filter(pc.is_valid(some["first_decided_at"]))
-        took = micros(decided["first_decided_at"]) - micros(decided["requested_at"])
-        took = np.maximum(took, 0)
-        waiting = some.filter(pc.equal(some["decision"], "open"))
-        made.append(
-            {
-                "reason": reason,
-                "requests": some.num_rows,
-                **{decision: came.get(decision, 0) for decision in DECISIONS},
-                "hours_median": median(took, HOUR),
-                "hours_p90": quantile(took, 0.9, HOUR),
-                "days_open": quantile(inputs.as_of - micros(waiting["requested_at"]), 1.0, DAY),
-            }
-        )
-    return rows(COLUMNS, made)
+def took(group: Group) -> Any:
+    """Return the times to the first decision, in microseconds."""
+    decided = group.rows.filter(pc.is_valid(group.rows["first_decided_at"]))
+    return np.maximum(
+        of.micros(decided["first_decided_at"]) - of.micros(decided["requested_at"]), 0
+    )
+
+
+def oldest(group: Group) -> float | None:
+    """Return the age of the oldest request without a decision, in days."""
+    waiting = group.rows.filter(pc.equal(group.rows["decision"], "open"))
+    ages = group.inputs.as_of - of.micros(waiting["requested_at"])
+    return of.quantile(ages, 1.0, of.DAY)
+
+
+def decided(name: str, meaning: str) -> of.Made:
+    """Make the column that counts the requests of which that became."""
+    return value(name, WHOLE, meaning, of.among("decision", name))
 
 
 def line(table: pa.Table) -> str:
@@ -98,10 +73,27 @@ REPORT = Report(
     title="Retake exceptions",
     says="One row for each reason. A grant that nobody asked for is left out.",
     about="requested_at",
-    by_exam=True,
-    columns=COLUMNS,
-    key=("reason",),
-    make=make,
+    made=(
+        key("reason", "the reason given"),
+        value("requests", WHOLE, "how many were made", of.size),
+        decided("granted", "how many of them were granted"),
+        decided("rejected", "how many were rejected"),
+        decided("revoked", "how many were granted, and the grant withdrawn"),
+        decided("open", "how many have no decision"),
+        value(
+            "hours_median", NUMBER, "the middle time to the first decision, hours",
+            lambda group: of.median(took(group), of.HOUR), "none decided",
+        ),
+        value(
+            "hours_p90", NUMBER, "the time that nine of ten decisions did not exceed",
+            lambda group: of.quantile(took(group), 0.9, of.HOUR), "the same",
+        ),
+        value(
+            "days_open", NUMBER, "the age of the oldest without a decision, in days", oldest,
+            "none is open",
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip

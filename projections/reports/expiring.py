@@ -7,56 +7,32 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import bars, colour, month_axis, upright
-from projections.reports.report import (
-    Inputs,
-    Report,
-    every_month,
-    groups,
-    many,
-    months,
-    rows,
-    total,
-    within,
-)
-from projections.table import INSTANT, TEXT, WHOLE, Column
-
-COLUMNS = (
-    Column("month", TEXT, "the month in which they end, in UTC"),
-    Column("certification", TEXT, "the certification's id"),
-    Column("expiring", WHOLE, "how many candidates' certifications end in it"),
-    Column("ended", WHOLE, "how many of them have ended by as_of; the others may yet be renewed"),
-    Column("renewed_before", WHOLE, "how many of them had been renewed at least once"),
-)
+from projections.reports.report import Group, Inputs, Report, key, many, total, value
+from projections.table import WHOLE
 
 
-def make(inputs: Inputs) -> pa.Table:
-    """Count the certifications whose end lies in the period."""
-    held = inputs.table("certifications", "certification", "renewals", "ends_at")
-    held = within(held.filter(pc.is_valid(held["ends_at"])), "ends_at", inputs.period)
-    held = held.append_column("month", months(held["ends_at"]))
-    now = pa.scalar(inputs.as_of, pa.int64()).cast(INSTANT)
-    made = [
-        {
-            "month": month,
-            "certification": certification,
-            "expiring": some.num_rows,
-            "ended": int(pc.sum(pc.less_equal(some["ends_at"], now)).as_py() or 0),
-            "renewed_before": int(pc.sum(pc.greater(some["renewals"], 0)).as_py() or 0),
-        }
-        for (month, certification), some in groups(held, ["month", "certification"])
-    ]
-    return rows(COLUMNS, made)
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the certifications whose end lies in the period, with its month."""
+    found = of.in_period(inputs, "certifications", "ends_at", "certification", "renewals")
+    found = found.filter(pc.is_valid(found["ends_at"]))
+    return found.append_column("month", of.months(found["ends_at"]))
+
+
+def ended(group: Group) -> int:
+    """Count those that have ended by as_of."""
+    return of.true(pc.less_equal(group.rows["ends_at"].cast(pa.int64()), group.inputs.as_of))
 
 
 def line(table: pa.Table) -> str:
     """Return how many end, and how many have ended."""
     if not table.num_rows:
         return "No certification ends in this period."
-    expiring, ended = total(table, "expiring"), total(table, "ended")
+    expiring, over = total(table, "expiring"), total(table, "ended")
     return (
         f"{many(expiring, 'certification')} {'ends' if expiring == 1 else 'end'} in this period: "
-        f"{ended:,} ended already, {expiring - ended:,} may yet be renewed."
+        f"{over:,} ended already, {expiring - over:,} may yet be renewed."
     )
 
 
@@ -64,7 +40,7 @@ def picture(table: pa.Table) -> Any:
     """Draw how many end in each month."""
     return bars(
         table,
-        month_axis(every_month(table["month"])),
+        month_axis(of.every_month(table["month"])),
         upright("sum(expiring)", "certifications ending"),
         colour("certification", "certification"),
         ["month", "certification", "expiring"],
@@ -77,9 +53,20 @@ REPORT = Report(
     says="One row for each month and certification. One that never ends is in none.",
     about="ends_at",
     by_exam=False,
-    columns=COLUMNS,
-    key=("month", "certification"),
-    make=make,
+    made=(
+        key("month", "the month in which they end, in UTC"),
+        key("certification", "the certification's id"),
+        value("expiring", WHOLE, "how many candidates' certifications end in it", of.size),
+        value(
+            "ended", WHOLE,
+            "how many of them have ended by as_of; the others may yet be renewed", ended,
+        ),
+        value(
+            "renewed_before", WHOLE, "how many of them had been renewed at least once",
+            lambda group: of.true(pc.greater(group.rows["renewals"], 0)),
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip

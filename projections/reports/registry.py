@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Final
 
-from projections.reports import (
-    betas,
-    blocked,
-    corrections,
-    exceptions,
-    expiring,
-    retakes,
-    violations,
-    volumes,
-)
 from projections.reports.report import Report
 
+NAMES: Final = (
+    "volumes",
+    "blocked",
+    "retakes",
+    "betas",
+    "exceptions",
+    "expiring",
+    "violations",
+    "corrections",
+)
+"""Each report, the module of its name here."""
+
 REPORTS: Final[Mapping[str, Report]] = {
-    module.REPORT.name: module.REPORT
-    for module in (
-        volumes,
-        blocked,
-        retakes,
-        betas,
-        exceptions,
-        expiring,
-        violations,
-        corrections,
-    )
+    name: import_module(f"projections.reports.{name}").REPORT for name in NAMES
 }
 """Each report by its name."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.table import INSTANT, Column, Period, schema_of
+from projections.table import INSTANT, TEXT, Column, Period, schema_of
 
 DAY: Final = 86_400_000_000
 HOUR: Final = 3_600_000_000
@@ -32,6 +32,33 @@ class Inputs(Protocol):
         """Return columns of a table of `projections.tables.TABLES`, of the exams asked about."""
 
 
+class Group(NamedTuple):
+    """The rows that one row of a report is made of."""
+
+    inputs: Inputs
+    key: tuple[Any, ...]
+    rows: pa.Table
+
+
+class Made(NamedTuple):
+    """A column of a report, and what it comes to for a group; nothing for a part of the key."""
+
+    column: Column
+    value: Callable[[Group], Any] | None = None
+
+
+def key(name: str, meaning: str, type: pa.DataType = TEXT) -> Made:
+    """Make a column that tells one row from another."""
+    return Made(Column(name, type, meaning))
+
+
+def value(
+    name: str, type: pa.DataType, meaning: str, value: Callable[[Group], Any], null: str = ""
+) -> Made:
+    """Make a column that is worked out of a group."""
+    return Made(Column(name, type, meaning, null), value)
+
+
 class Report(NamedTuple):
     """One report."""
 
@@ -41,26 +68,66 @@ class Report(NamedTuple):
     """One row for what, and what is left out; for the docs and `report list`."""
     about: str
     """The input column whose instants `--from` and `--to` bound; empty: a moment has no period."""
-    by_exam: bool
-    """Whether it can be asked about one exam alone."""
-    columns: Sequence[Column]
-    key: Sequence[str]
-    """The columns that tell one row from another; rows are sorted by them."""
-    make: Callable[[Inputs], pa.Table]
+    made: Sequence[Made]
+    """Its columns, those of the key first: rows are grouped and sorted by them."""
+    rows: Callable[[Inputs], pa.Table]
+    """Reads what is counted, with the columns of the key in it."""
     line: Callable[[pa.Table], str]
     """Says in one sentence what its table comes to."""
     picture: Callable[[pa.Table], Any]
     """Draws its table: an Altair chart. Imports altair."""
+    by_exam: bool = True
+    """Whether it can be asked about one exam alone."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """Its columns."""
+        return [made.column for made in self.made]
+
+    @property
+    def key(self) -> Sequence[str]:
+        """The columns that tell one row from another."""
+        return [made.column.name for made in self.made if made.value is None]
 
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of its table."""
         return schema_of(self.columns)
 
+    def make(self, inputs: Inputs) -> pa.Table:
+        """Make its table: a row for each group."""
+        made = []
+        for keys, rows in groups(self.rows(inputs), self.key):
+            group, left = Group(inputs, keys, rows), iter(keys)
+            made.append(
+                {
+                    each.column.name: next(left) if each.value is None else each.value(group)
+                    for each in self.made
+                }
+            )
+        return pa.Table.from_pylist(made, schema=self.schema)
 
-def rows(report_columns: Sequence[Column], made: Sequence[dict[str, Any]]) -> pa.Table:
-    """Make the table of a report from its rows."""
-    return pa.Table.from_pylist(list(made), schema=schema_of(report_columns))
+
+def size(group: Group) -> int:
+    """Count the rows of a group."""
+    return int(group.rows.num_rows)
+
+
+def among(column: str, wanted: Any) -> Callable[[Group], int]:
+    """Make what counts the rows of a group with a value in a column."""
+    return lambda group: counts(group.rows[column]).get(wanted, 0)
+
+
+def pass_rate(group: Group) -> float | None:
+    """Return how many are passed of those passed or failed."""
+    outcomes = counts(group.rows["outcome"])
+    passed, failed = outcomes.get("passed", 0), outcomes.get("failed", 0)
+    return share(passed, passed + failed)
+
+
+def in_period(inputs: Inputs, table: str, about: str, *columns: str) -> pa.Table:
+    """Return columns of a table's rows whose instant `about` lies in the period."""
+    return within(inputs.table(table, about, *columns), about, inputs.period)
 
 
 def within(table: pa.Table, column: str, period: Period) -> pa.Table:
@@ -113,6 +180,11 @@ def groups(table: pa.Table, by: Sequence[str]) -> Iterator[tuple[tuple[Any, ...]
 def counts(column: pa.ChunkedArray) -> dict[Any, int]:
     """Count each value of a column."""
     return {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}
+
+
+def true(column: pa.ChunkedArray) -> int:
+    """Count what is true in a column."""
+    return int(pc.sum(column).as_py() or 0)
 
 
 def share(part: int, whole: int) -> float | None:

@@ -8,70 +8,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import COLOURS, WIDTH, axis, data, upright
-from projections.reports.report import (
-    DAY,
-    Inputs,
-    Report,
-    counts,
-    groups,
-    many,
-    median,
-    micros,
-    percent,
-    quantile,
-    rows,
-    share,
-    total,
-    within,
-)
-from projections.table import NUMBER, TEXT, WHOLE, Column
-
-COLUMNS = (
-    Column("exam", TEXT, "the exam's code"),
-    Column("ordinal", WHOLE, "the retake's place in its series: 2, 3 …"),
-    Column("retakes", WHOLE, "how many there were"),
-    Column("wait_days", NUMBER, "the middle wait before them, in days", "no wait was asked"),
-    Column("days_least", NUMBER, "the shortest time from start to start, in days"),
-    Column("days_median", NUMBER, "the middle one"),
-    Column("days_p90", NUMBER, "the time that nine of ten do not exceed"),
-    Column("before_wait", WHOLE, "how many began before the wait ended, by a grant or not"),
-    Column("within_a_day", WHOLE, "how many began in the first 24 hours after it"),
-    Column("passed", WHOLE, "how many were passed"),
-    Column("pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", "neither"),
-)
+from projections.reports.report import Group, Inputs, Report, key, many, percent, total, value
+from projections.table import NUMBER, TEXT, WHOLE
 
 
-def make(inputs: Inputs) -> pa.Table:
-    """Measure the retakes that began in the period."""
-    read = ("exam", "started_at", "outcome", "ordinal", "previous_at", "wait_until")
-    sat = within(inputs.table("sittings", *read), "started_at", inputs.period)
-    sat = sat.filter(pc.is_valid(sat["previous_at"]))
-    made = []
-    for (exam, ordinal), some in groups(sat, ["exam", "ordinal"]):
-        start, previous = micros(some["started_at"]), micros(some["previous_at"])
-        apart = start - previous
-        asked = pc.is_valid(some["wait_until"]).to_numpy()
-        until = some["wait_until"].cast(pa.int64()).fill_null(0).to_numpy()[asked]
-        after = start[asked] - until
-        came = counts(some["outcome"])
-        passed, failed = came.get("passed", 0), came.get("failed", 0)
-        made.append(
-            {
-                "exam": exam,
-                "ordinal": ordinal,
-                "retakes": some.num_rows,
-                "wait_days": median(until - previous[asked], DAY),
-                "days_least": quantile(apart, 0.0, DAY),
-                "days_median": median(apart, DAY),
-                "days_p90": quantile(apart, 0.9, DAY),
-                "before_wait": int(np.count_nonzero(after < 0)),
-                "within_a_day": int(np.count_nonzero((after >= 0) & (after < DAY))),
-                "passed": passed,
-                "pass_rate": share(passed, passed + failed),
-            }
-        )
-    return rows(COLUMNS, made)
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the retakes that began in the period."""
+    read = ("exam", "outcome", "ordinal", "previous_at", "wait_until")
+    found = of.in_period(inputs, "sittings", "started_at", *read)
+    return found.filter(pc.is_valid(found["previous_at"]))
+
+
+def away(group: Group) -> Any:
+    """Return the times from start to start, in microseconds."""
+    return of.micros(group.rows["started_at"]) - of.micros(group.rows["previous_at"])
+
+
+def between(start: str, end: str) -> Any:
+    """Make what returns the times from one instant to another where a wait was asked for."""
+
+    def lengths(group: Group) -> Any:
+        waited = group.rows.filter(pc.is_valid(group.rows["wait_until"]))
+        return of.micros(waited[end]) - of.micros(waited[start])
+
+    return lengths
+
+
+waits, after = between("previous_at", "wait_until"), between("wait_until", "started_at")
 
 
 def line(table: pa.Table) -> str:
@@ -112,10 +77,41 @@ REPORT = Report(
     title="Retakes, and the wait before them",
     says="One row for each exam and place in a series, from the second on.",
     about="started_at",
-    by_exam=True,
-    columns=COLUMNS,
-    key=("exam", "ordinal"),
-    make=make,
+    made=(
+        key("exam", "the exam's code"),
+        key("ordinal", "the retake's place in its series: 2, 3 …", WHOLE),
+        value("retakes", WHOLE, "how many there were", of.size),
+        value(
+            "wait_days", NUMBER, "the middle wait before them, in days",
+            lambda group: of.median(waits(group), of.DAY), "no wait was asked",
+        ),
+        value(
+            "days_least", NUMBER, "the shortest time from start to start, in days",
+            lambda group: of.quantile(away(group), 0.0, of.DAY),
+        ),
+        value(
+            "days_median", NUMBER, "the middle one",
+            lambda group: of.median(away(group), of.DAY),
+        ),
+        value(
+            "days_p90", NUMBER, "the time that nine of ten do not exceed",
+            lambda group: of.quantile(away(group), 0.9, of.DAY),
+        ),
+        value(
+            "before_wait", WHOLE, "how many began before the wait ended, by a grant or not",
+            lambda group: int(np.count_nonzero(after(group) < 0)),
+        ),
+        value(
+            "within_a_day", WHOLE, "how many began in the first 24 hours after it",
+            lambda group: int(np.count_nonzero((after(group) >= 0) & (after(group) < of.DAY))),
+        ),
+        value("passed", WHOLE, "how many were passed", of.among("outcome", "passed")),
+        value(
+            "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
+            "neither",
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip

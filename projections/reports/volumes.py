@@ -7,68 +7,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from projections.reports import report as of
 from projections.reports.drawing import WIDTH, bars, colour, month_axis, upright
-from projections.reports.report import (
-    Inputs,
-    Report,
-    counts,
-    every_month,
-    groups,
-    many,
-    months,
-    percent,
-    rows,
-    share,
-    total,
-    within,
-)
-from projections.table import NUMBER, TEXT, WHOLE, Column
+from projections.reports.report import Inputs, Report, key, many, percent, total, value
+from projections.table import NUMBER, WHOLE
 
 KINDS = ["first", "retake", "uncounted"]
 
-COLUMNS = (
-    Column("month", TEXT, "the month in which the sittings began, in UTC"),
-    Column("exam", TEXT, "the exam's code"),
-    Column(
-        "sitting",
-        TEXT,
-        "first: the first of a series; retake: a later one; uncounted: one that waits and caps do "
-        "not count, as of a beta, or of an exam that the catalogue does not know",
-    ),
-    Column("sittings", WHOLE, "how many there were"),
-    Column("passed", WHOLE, "how many of them were passed"),
-    Column("failed", WHOLE, "how many were failed"),
-    Column("pending", WHOLE, "how many have no result"),
-    Column("revoked", WHOLE, "how many results were revoked"),
-    Column("pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", "neither"),
-)
 
-
-def make(inputs: Inputs) -> pa.Table:
-    """Count the sittings that began in the period."""
-    read = ("exam", "started_at", "outcome", "ordinal")
-    sat = within(inputs.table("sittings", *read), "started_at", inputs.period)
-    sat = sat.append_column("month", months(sat["started_at"]))
-    retake = pc.if_else(pc.greater(sat["ordinal"], 1), "retake", "first")
-    sat = sat.append_column("sitting", pc.fill_null(retake, "uncounted"))
-    made = []
-    for (month, exam, sitting), some in groups(sat, ["month", "exam", "sitting"]):
-        came = counts(some["outcome"])
-        passed, failed = came.get("passed", 0), came.get("failed", 0)
-        made.append(
-            {
-                "month": month,
-                "exam": exam,
-                "sitting": sitting,
-                "sittings": some.num_rows,
-                "passed": passed,
-                "failed": failed,
-                "pending": came.get("pending", 0),
-                "revoked": came.get("revoked", 0),
-                "pass_rate": share(passed, passed + failed),
-            }
-        )
-    return rows(COLUMNS, made)
+def rows(inputs: Inputs) -> pa.Table:
+    """Read the sittings that began in the period, with their month and kind."""
+    sittings = of.in_period(inputs, "sittings", "started_at", "exam", "outcome", "ordinal")
+    retake = pc.if_else(pc.greater(sittings["ordinal"], 1), "retake", "first")
+    sittings = sittings.append_column("sitting", pc.fill_null(retake, "uncounted"))
+    return sittings.append_column("month", of.months(sittings["started_at"]))
 
 
 def line(table: pa.Table) -> str:
@@ -93,7 +45,7 @@ def picture(table: pa.Table) -> Any:
     """Draw the sittings of each month, and how often they were passed."""
     import altair as alt
 
-    month = month_axis(every_month(table["month"]))
+    month = month_axis(of.every_month(table["month"]))
     columns = ["month", "exam", "sitting", "sittings", "passed", "failed"]
     volume = bars(
         table, month, upright("sum(sittings)", "sittings"), colour("sitting", "sitting", KINDS),
@@ -123,10 +75,25 @@ REPORT = Report(
     title="Volumes and pass rates",
     says="One row for each month, exam and kind of sitting.",
     about="started_at",
-    by_exam=True,
-    columns=COLUMNS,
-    key=("month", "exam", "sitting"),
-    make=make,
+    made=(
+        key("month", "the month in which the sittings began, in UTC"),
+        key("exam", "the exam's code"),
+        key(
+            "sitting",
+            "first: the first of a series; retake: a later one; uncounted: one that waits and caps "
+            "do not count, as of a beta, or of an exam that the catalogue does not know",
+        ),
+        value("sittings", WHOLE, "how many there were", of.size),
+        value("passed", WHOLE, "how many of them were passed", of.among("outcome", "passed")),
+        value("failed", WHOLE, "how many were failed", of.among("outcome", "failed")),
+        value("pending", WHOLE, "how many have no result", of.among("outcome", "pending")),
+        value("revoked", WHOLE, "how many results were revoked", of.among("outcome", "revoked")),
+        value(
+            "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
+            "neither",
+        ),
+    ),
+    rows=rows,
     line=line,
     picture=picture,
-)
+)  # fmt: skip
