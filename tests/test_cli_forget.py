@@ -165,6 +165,36 @@ def test_every_proof_goes_on_holding(door: CommandLine) -> None:
     assert "positions 1 to 11 are as they were signed" in door.done("verify", "--against", "kept")
 
 
+# -- before it is done
+
+
+def test_a_dry_run_says_what_would_be_erased_and_erases_nothing(door: CommandLine) -> None:
+    """Counts and fields of each event; of who was erased before, that nothing would change."""
+    before = {path: path.read_bytes() for path in files_in(door.folder)}
+    said = door.call("forget", "C-1", "--dry-run").err
+    assert "of C-1, 4 personal fields of 1 event would be erased for good" in said
+    assert "exception/X-1/requested: first_name, last_name, email, description" in said
+    assert {path: path.read_bytes() for path in files_in(door.folder)} == before
+    assert "of C-2, nothing personal would be erased" in door.call("forget", "C-2", "--dry-run").err
+    assert "'C-9'" in door.wrong("forget", "C-9", "--dry-run")
+    forget(door, "--reason", "ticket")
+    assert "was erased before: nothing would change" in door.call("forget", "C-1", "--dry-run").err
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_on_a_terminal_it_asks_first(
+    door: CommandLine, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what would be erased; --yes asks nothing, nor does a call without a terminal."""
+    monkeypatch.setattr("attempt_ledger.cli.forget.on_a_terminal", lambda: True)
+    done = door.call("forget", "C-1", "--reason", "ticket", input=f"{answer}\n")
+    assert done.code == 0
+    assert "4 personal fields of 1 event would be erased" in done.err
+    assert ("C-1 was erased (event 11)" in done.err) == (answer == "y")
+    assert ("nothing was changed" in done.err) == (answer == "n")
+    assert "Erase it?" not in door.call("forget", "C-2", "--reason", "ticket", "--yes").err
+
+
 # -- encrypted with another key
 
 

@@ -311,17 +311,30 @@ def test_a_proof_that_does_not_hold_is_said(told: CommandLine) -> None:
 # -- verify
 
 
-def test_a_verification_starts_where_the_last_one_ended(told: CommandLine) -> None:
-    """And says so."""
+def test_a_verification_reads_everything_whatever_was_verified_before(told: CommandLine) -> None:
+    """So an event that was changed after it was verified is found; --full says the same."""
     assert told.done("verify") == "positions 1 to 9 are as they were signed\n"
-    before = "positions 1 to 9 were verified before (--full verifies them again)\n"
-    assert told.done("verify") == before
+    assert told.done("verify", "--full") == "positions 1 to 9 are as they were signed\n"
+    edit("UPDATE events SET actor = 'x' WHERE position = 7")
+    assert "position 7 was changed" in told.refused("verify")
+    assert "position 7 was changed" in told.refused("verify", "--full")
+
+
+def test_a_verification_of_what_is_new_says_what_it_did_not_read(told: CommandLine) -> None:
+    """It starts where the last one ended that found nothing."""
+    assert told.done("verify", "--new") == "positions 1 to 9 are as they were signed\n"
+    before = (
+        "positions 1 to 9 were verified before and not read again: a change of them since is found "
+        "by `verify` without --new\n"
+    )
+    assert told.done("verify", "--new") == before
     told.failed("R-3", "2021-05-01T09:00:00Z")
-    assert told.done("verify") == (f"positions 10 to 11 are as they were signed\n{before}")
-    assert told.done("verify", "--full") == "positions 1 to 11 are as they were signed\n"
+    assert told.done("verify", "--new") == f"positions 10 to 11 are as they were signed\n{before}"
     assert told.done("verify", "--against", "early", "--key", "vkey") == (
         "positions 1 to 11 are as they were signed\n"
     )
+    for words in (("--full",), ("--against", "early")):
+        assert "give one of them" in told.wrong("verify", "--new", *words)
 
 
 def test_what_was_changed_is_said_on_standard_error(told: CommandLine) -> None:
@@ -375,7 +388,10 @@ def test_the_one_file_says_the_same(told: CommandLine, alone: Path) -> None:
     for key in (vkey, str(here / "vkey")):
         done = audited(alone, proof, "--key", key)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"{proof} holds:\n\n{told.done('verify-proof', proof)}"
+        assert done.stdout == told.done("verify-proof", proof)
+        assert done.stdout.startswith(
+            f"{proof} holds: signed with the key {vkey.rpartition('+')[0]}\n"
+        )
     spoilt = told.write("bad.proof", Path(proof).read_text().replace("R-1", "R-2"))
     done = audited(alone, str(here / spoilt), "--key", vkey)
     assert (done.returncode, done.stdout) == (1, "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,15 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.erasure import Forgotten, NothingRecorded, certificate, forgotten_at, reason_of
+from ledger.privacy.erasure import (
+    ErasedEvent,
+    Forgotten,
+    NothingRecorded,
+    certificate,
+    erased_of,
+    forgotten_at,
+    reason_of,
+)
 from ledger.privacy.erasure import forget as forget_it
 from ledger.problems import LedgerProblem, LogProblem
 from ledger.tlog.checkpoint import log_paths
@@ -28,6 +38,7 @@ from replay.read_model.state import BeingKept
 @command(
     "forget",
     examples="""
+    attempt-ledger forget C-1001 --dry-run
     attempt-ledger forget C-1001 --reason "erasure asked for, ticket 4711"
     attempt-ledger forget C-1001 --reason "ticket 4711" --certificate C-1001.erasure
     attempt-ledger forget C-1001 --certificate C-1001.erasure
@@ -53,6 +64,10 @@ def forget(
             help="Write a signed statement of what was erased, which `verify-proof` checks.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Erase nothing; say what would be erased.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing on a terminal.")] = False,
     views: ReadModelFile = None,
 ) -> int:
     """Erase a candidate's personal data for good.
@@ -69,11 +84,19 @@ def forget(
     if reason is not None and not reason.strip():
         raise CallProblem("--reason should say why")
     call = call_of(context)
+    if dry_run:
+        with call.open() as ledger:
+            return _rehearse(ledger, candidate)
     with call.open(to_write=True) as ledger:
         if reason is None and not ledger.is_forgotten(candidate):
             if not ledger.stream(f"candidate/{candidate}"):
                 raise no_candidate(candidate, ledger)
             raise CallProblem(f"{candidate} is not forgotten yet: say why, with --reason")
+        if not (yes or ledger.is_forgotten(candidate)) and on_a_terminal():
+            _rehearse(ledger, candidate)
+            if not typer.confirm("Erase it? It cannot be undone.", err=True):
+                say("nothing was changed")
+                return DONE
         try:
             done = forget_it(ledger, candidate, reason=reason or "", actor=actor, time=clock.now())
         except NothingRecorded:
@@ -86,19 +109,45 @@ def forget(
     return code
 
 
+def on_a_terminal() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _rehearse(ledger: Ledger, candidate: str) -> int:
+    """Say what would be erased of a candidate, or was already."""
+    rows = ledger.stream(f"candidate/{candidate}")
+    if not rows:
+        raise no_candidate(candidate, ledger)
+    if ledger.is_forgotten(candidate):
+        say(f"{candidate} was erased before: nothing would change")
+        return DONE
+    erased = erased_of(rows)
+    say(f"of {candidate}, {_fields(erased) or 'nothing personal'} would be erased for good")
+    for event in erased:
+        say(f"event {event.position}, {event.source} {event.id}: {', '.join(event.fields)}")
+    return DONE
+
+
 def _tell(candidate: str, done: Forgotten) -> None:
     if done.already:
         again = "a key that had come back is destroyed" if done.destroyed else "nothing was changed"
         say(f"{candidate} was erased before (event {done.position}): {again}")
         return
-    fields = sum(len(event.fields) for event in done.erased)
+    fields = _fields(done.erased)
     what = (
-        f"{fields} personal field{'s' * (fields != 1)} of {len(done.erased)} "
-        f"event{'s' * (len(done.erased) != 1)} can no longer be read by anyone"
+        f"{fields} can no longer be read by anyone"
         if fields
         else "nothing personal was recorded, and none will be"
     )
     say(f"{candidate} was erased (event {done.position}): {what}")
+
+
+def _fields(erased: Sequence[ErasedEvent]) -> str:
+    """Count the personal fields of events; empty if there are none."""
+    count = sum(len(event.fields) for event in erased)
+    events = f"{len(erased)} event{'s' * (len(erased) != 1)}"
+    return f"{count} personal field{'s' * (count != 1)} of {events}" if count else ""
 
 
 def _purge(ledger: Ledger, views: Path) -> int:

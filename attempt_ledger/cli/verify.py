@@ -13,7 +13,7 @@ from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.problems import DONE, REFUSED
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
@@ -35,18 +35,22 @@ _MOST_SAID = 20
     "verify",
     examples="""
     attempt-ledger verify
-    attempt-ledger verify --full
+    attempt-ledger verify --new
     attempt-ledger verify --against kept-2023-12-31.checkpoint --key log.vkey
     """,
 )
 def verify(
     context: typer.Context,
-    full: Annotated[
+    new: Annotated[
         bool,
         typer.Option(
-            "--full",
-            help="From position 1, whatever was verified before; and every page and index.",
+            "--new",
+            help="Quick: only what came since the last verification that found nothing. What was "
+            "changed in an older event since is not found.",
         ),
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="All of it, as without options; the opposite of --new.")
     ] = False,
     against: Annotated[
         Path | None,
@@ -54,46 +58,49 @@ def verify(
             "--against",
             metavar="CHECKPOINT-FILE",
             help="A checkpoint that was kept elsewhere: finds what was cut off, put back from an "
-            "old copy, or signed anew. From position 1, as --full.",
+            "old copy, or signed anew.",
         ),
     ] = None,
     key: Key = None,
 ) -> int:
     """Compare every stored event with what was signed.
 
-    Every event is hashed again from its stored row. Starts where the last verification that found
-    nothing ended. Exit code 1: something was changed, moved, put in or taken out, and standard
-    error says what, and at which position.
+    Every event is hashed again from its stored row, whatever was verified before, and every page
+    and index of the file is read. Exit code 1: something was changed, moved, put in or taken out,
+    and standard error says what, and at which position. --new reads only what was not verified
+    yet, and names what it did not read again.
 
     A column cache beside the ledger is then computed anew from the rows, and removed if it differs:
     it makes answers quick, and proves nothing. That is said, with exit code 1 unless no answer
     would have been made from it, as beside a copy of a ledger.
     """
+    if new and (full or against is not None):
+        raise CallProblem(
+            "--new reads only what is new, --full and --against all: give one of them"
+        )
     call = call_of(context)
     call.check()
     paths = log_paths(call.path, call.signing_key)
     verifier = key_of(key, paths)
     note = None if against is None else kept_file(against)
     rows = sealed_size(paths)
-    if not full and note is None:
+    if new:
         rows = max(0, rows - noted_size(paths.verified))
     with counting("verifying", rows) as progress:
         verdict = verify_log(
-            paths, verifier, full=full, against=note, processes=processes(), progress=progress
+            paths, verifier, full=not new, against=note, processes=processes(), progress=progress
         )
     code = _report(verdict)
     return max(code, _check_columns(call)) if code == DONE else code
 
 
 def _check_columns(call: Access) -> int:
-    """Hold the column cache against the rows, which are as they were signed; return the exit code.
+    """Compare the column cache with the rows, which are as they were signed; return the exit code.
 
     Another account's, or a linked one, is not used by this account, and left as it is.
     """
     if not os.path.lexists(f"{os.path.realpath(call.path)}.columns"):
         return DONE
-    # Here, since most ledgers that are verified have none: what reads one takes half a second.
-
     with call.open() as ledger, counting("comparing", ledger.head().position) as progress:
         folder = folder_of(ledger.path)
         try:
@@ -119,7 +126,10 @@ def _report(verdict: Verdict) -> int:
     if before < size:
         put(f"positions {before + 1:,} to {size:,} are as they were signed\n")
     if before:
-        put(f"positions 1 to {before:,} were verified before (--full verifies them again)\n")
+        put(
+            f"positions 1 to {before:,} were verified before and not read again: a change of them "
+            "since is found by `verify` without --new\n"
+        )
     if not size:
         put("nothing is sealed yet, and nothing is wrong\n")
     if verdict.head > size:

@@ -13,7 +13,7 @@ from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.tlog.checkpoint import log_paths
-from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, shown
+from ledger.tlog.verify_proof import ProofProblem, check_proof, open_checkpoint, shown, signed_by
 
 
 @command(
@@ -55,5 +55,5 @@ def verify_proof(
     except ProofProblem as problem:
         say(f"{where} does not hold: {problem}")
         return REFUSED
-    put(shown(proved))
+    put(f"{file} holds: {signed_by(verifier)}\n\n{shown(proved)}")
     return DONE

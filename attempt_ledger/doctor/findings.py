@@ -54,8 +54,8 @@ unreadable | file | wrong | {mend}
 damaged | integrity | wrong | {mend}
 redefined | integrity | wrong | somebody changed the file past the ledger: find out who; `export`
     it and `import --keep-recorded-at` that into a new one, or put back a backup
-position-missing | integrity | wrong | `verify --full` says what was taken out or put in; {mend}
-recorded-at-falls | integrity | wrong | `verify --full` says whether it was changed; if so, {mend}
+position-missing | integrity | wrong | `verify` says what was taken out or put in; {mend}
+recorded-at-falls | integrity | wrong | `verify` says whether it was changed; if so, {mend}
 wal-large | wal | warning | end the program that has been reading for so long (`fuser` names it),
     then append anything; do not remove the -wal file, it holds events
 not-wal | durability | wrong | stop what uses it, then: sqlite3 {ledger} 'PRAGMA journal_mode =
@@ -65,7 +65,7 @@ network-file-system | file-system | wrong | keep the ledger on a disk of the mac
     it, and let others ask that machine, or copies of it
 memory-file-system | file-system | warning | keep the ledger on a disk
 container-layer | file-system | warning | keep the ledger on a volume
-everyone-may-write | rights | wrong | chmod 600 {ledger}, then `verify --full`
+everyone-may-write | rights | wrong | chmod 600 {ledger}, then `verify`
 open-to-others | rights | warning |
 lock-unusable | rights | wrong | give the account the right to write {ledger}.lock, as it has for
     the ledger; remove it only while nothing writes
@@ -86,7 +86,7 @@ cut-off | seal | wrong | put back the last backup that reaches further, and find
 checkpoint-fails | seal | wrong | put the log back as it was (`checkpoint`s that were given away
     tell what it was), move the file away that fails, and `seal`; then `verify --against` a
     checkpoint that was kept elsewhere
-tiles-damaged | seal | wrong | `verify --full`; if it says that the rows are as they were signed,
+tiles-damaged | seal | wrong | `verify`; if it says that the rows are as they were signed,
     remove the folder `tile` there and `seal`
 no-signing-key | signing-key | warning | if it is kept elsewhere, name it with --signing-key, or
     call this where it is; if it is lost, `seal --new-key` and give out the new verifier key
@@ -98,8 +98,8 @@ last-signed-apart | signing-key | warning | `seal`, which compares them and mend
 last-signed-contradicts | signing-key | wrong | keep both files: the key signed two histories, or
     one was changed. `verify --against` a checkpoint that was kept elsewhere says which is right;
     then move the other away and `seal`
-never-verified | verification | warning | `verify --full`
-verification-old | verification | warning | `verify`, and `verify --full` now and then
+never-verified | verification | warning | `verify`
+verification-old | verification | warning | `verify`
 no-backup | backup | warning | `backup FILE` on another disk, on a timer; or replicate the file
     (docs/operations.md)
 backup-old | backup | wrong | `backup FILE`, and look why the timer did not

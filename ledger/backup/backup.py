@@ -165,7 +165,7 @@ def unsound(
     """Return what is wrong with a copy's file, its log, and with either beside the other.
 
     Every event is hashed anew and compared with the log, which is compared with its checkpoint, as
-    `verify --full` does; meanwhile SQLite looks at every page and index. Without a `key` there is
+    `verify` does; meanwhile SQLite looks at every page and index. Without a `key` there is
     no log, and only the file is looked at. Sentences; none: it is all sound.
     """
     try:

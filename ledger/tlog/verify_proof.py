@@ -523,6 +523,11 @@ def shown(proved: Proved) -> str:
     return _table([*rows, *log])
 
 
+def signed_by(key: VerifierKey) -> str:
+    """Name the key by which a proof was found to hold."""
+    return f"signed with the key {key.name}+{key.id.hex()}"
+
+
 def _erasure_rows(said: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what a certificate of erasure says."""
     rows = [
@@ -611,7 +616,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProofProblem as problem:
         print(f"{call.file} does not hold: {_clean(str(problem))}", file=sys.stderr)
         return 1
-    print(f"{call.file} holds:\n\n{shown(proved)}", end="")
+    print(f"{call.file} holds: {signed_by(key)}\n\n{shown(proved)}", end="")
     return 0
 
 
