@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from ledger.instants import parse_instant
 from replay.snapshot import HEAD, Known
@@ -12,19 +12,28 @@ When = date | str
 """An instant of a Python program: a datetime with a zone, a date (its 00:00 UTC), or text."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TYPED = re.compile(
+    r"(\d{4}-\d{2}-\d{2})"
+    r"(?:[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)? ?(UTC|[Zz]|[+-]\d{2}:\d{2})?)?",
+    re.ASCII,
+)
+_SUCH = "such as 2021-03-15T09:00:00Z or 2021-03-15"
 _POSITION = re.compile(r"@(\d{1,18})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def micros(value: When, name: str) -> int:
+def micros(value: When, name: str, zone: tzinfo | None = None) -> int:
     """Return an instant as microseconds UTC: text, a date, which means its 00:00, or a datetime.
+
+    Text may have a blank for the T, and UTC for the Z. Without an offset it is on the clock of
+    `zone`; where none is given a date is on that of UTC, and a time is refused.
 
     Raises ValueError, one sentence that begins with `name`, for other text and for a datetime
     without a zone; TypeError for anything else.
     """
     if isinstance(value, str):
-        return _read(value, name)
+        return _read(value, name, zone)
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise ValueError(
@@ -39,12 +48,28 @@ def micros(value: When, name: str) -> int:
     )
 
 
-def _read(text: str, name: str) -> int:
+def _read(text: str, name: str, zone: tzinfo | None) -> int:
+    match = _TYPED.fullmatch(text)
+    if match is None:
+        hint = f"; a position is written @{text}" if text.isdigit() and len(text) < 19 else ""
+        raise ValueError(f"{name}: {text!r} is no instant and no date, {_SUCH}{hint}")
+    day, minute, second, offset = match.groups()
+    if second and second.startswith(":60"):
+        raise ValueError(f"{name}: {text} is a leap second: write the second before it")
+    if minute and not offset and zone is None:
+        raise ValueError(
+            f"{name}: {text} does not say its zone: write {day}T{minute}{second or ''}Z, or an "
+            "offset such as +02:00"
+        )
+    whole = f"{day}T{minute or '00:00'}{second or ':00'}"
+    if zone is None or offset:
+        whole += "Z" if offset in (None, "UTC", "z") else offset
     try:
-        return parse_instant(whole(text))
+        return parse_instant(whole, zone=zone)
     except ValueError as error:
-        if _DATE.fullmatch(text):
-            raise ValueError(f"{name}: {text} is no day of the calendar") from None
+        leap = f": {day[:4]} has no 29 February" if day.endswith("-02-29") else ""
+        if leap or not minute:
+            raise ValueError(f"{name}: {text} is no day of the calendar{leap}") from None
         raise ValueError(f"{name}: {error}, or a date such as 2021-03-15") from None
 
 
@@ -53,13 +78,13 @@ def whole(text: str) -> str:
     return f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text
 
 
-def known(value: When | None, name: str = "known_at") -> Known:
+def known(value: When | None, name: str = "known_at", zone: tzinfo | None = None) -> Known:
     """Return a known_at: an instant, ``"@42"`` for a position, None for the head."""
     if value is None:
         return HEAD
     if isinstance(value, str) and value.startswith("@"):
         return Known(position=position(value, name))
-    return Known(instant=micros(value, name))
+    return Known(instant=micros(value, name, zone))
 
 
 def position(text: str, name: str) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from attempt_ledger.answers import Standing, public
 from attempt_ledger.moments import When, micros, utc
+from ledger.instants import month_of
 from replay import snapshot as core
 from retake_policies.schema import parse_policy
 
@@ -191,12 +192,7 @@ def period_of(
         return first, last
     if start is not None or end is not None:
         raise TypeError("give a month, or start and end, not both")
-    try:
-        begin = datetime.strptime(text("month", month), "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError(f"month should be such as '2021-03', not {month!r}") from None
-    after = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
-    return micros(begin, "month"), micros(after, "month")
+    return month_of(text("month", month))
 
 
 def text(name: str, value: object) -> str:

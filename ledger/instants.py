@@ -96,6 +96,19 @@ def _not_an_instant(text: str) -> str:
     return f"{text!r} is not {_ACCEPTED}"
 
 
+def month_of(text: str) -> tuple[int, int]:
+    """Return when a month such as ``2021-03`` begins and when the next one does, in UTC.
+
+    Raises ValueError, one sentence.
+    """
+    try:
+        begin = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+        after = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a month such as '2021-03'") from None
+    return (begin - _EPOCH_UTC).days * DAY, (after - _EPOCH_UTC).days * DAY
+
+
 def format_instant(instant: int) -> str:
     """Write microseconds since 1970 as RFC 3339 with ``Z``.
 

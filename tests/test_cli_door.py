@@ -180,7 +180,7 @@ def test_no_words_at_all_are_answered_with_the_help(door: CommandLine) -> None:
     answer = door.call()
     assert answer.code == 2
     assert answer.out == ""
-    assert "Commands:" in answer.err
+    assert "Record:" in answer.err
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -197,11 +197,27 @@ def test_every_command_has_a_help_with_examples_within_80_columns(
     assert text.splitlines()[2].strip() == COMMANDS[words][1]
 
 
-@pytest.mark.parametrize("group", ["", *GROUPS])
+@pytest.mark.parametrize("group", GROUPS)
 def test_the_list_of_commands_tells_each_in_a_line(door: CommandLine, group: str) -> None:
     """Every command is there, in the order of the table, and no line is wrapped."""
-    listed = door.done(*group.split(), "--help").partition("Commands:\n")[2].splitlines()
+    listed = door.done(group, "--help").partition("Commands:\n")[2].splitlines()
     assert [tuple(line.split(maxsplit=1)) for line in listed] == list(below(group).items())
+
+
+def test_all_commands_are_listed_in_sections(door: CommandLine) -> None:
+    """What records, asks, reports, proves, and runs the ledger; no line is wrapped."""
+    listed = door.done("--help").partition("Record:\n")[2].splitlines()
+    commands = [tuple(line.split(maxsplit=1)) for line in listed if line.startswith("  ")]
+    assert commands == list(below("").items())
+    assert [line for line in listed if line[:1].strip()] == ["Ask:", "Report:", "Prove:", "Run:"]
+
+
+@pytest.mark.parametrize("words", [["-h"], ["help"], ["policy", "-h"], ["help", "standing"]])
+def test_help_is_found_however_it_is_asked_for(door: CommandLine, words: list[str]) -> None:
+    """And so is the version."""
+    usual = [word for word in words if word not in ("-h", "help")]
+    assert door.done(*words) == door.done(*usual, "--help")
+    assert door.done("version") == door.done("--version")
 
 
 def test_a_list_of_commands_loads_none(door: CommandLine) -> None:

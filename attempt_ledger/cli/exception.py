@@ -120,7 +120,7 @@ def request(
     time: Time = None,
     actor: Actor = ACTOR,
 ) -> int:
-    """Request a retake exception, and have it answered at once.
+    """Request a retake exception, answered at once.
 
     It is left open for somebody to grant or reject, or rejected with everything that is wrong:
     each field missing that the policy requires, a reason that is not in its list, a registration

@@ -14,70 +14,78 @@ import typer
 import typer.core
 import typer.main
 
-from attempt_ledger.cli.options import ADDED, Called
+from attempt_ledger.cli.options import ADDED, HELP, Called
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
 from attempt_ledger.places import DEFAULT_URL, ledger_path
 from ledger.store.locks import PATIENCE
 from replay.audit.registry import QUERIES
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "init": ("init", "Create an empty ledger, with the shipped policies."),
-    "import": ("importing", "Import results CSVs and CloudEvents lines."),
-    "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
-    "record": ("record", "Record one event."),
-    "annul": ("annul", "Annul an event that was recorded in error."),
-    "exception request": (
-        "exception",
-        "Request a retake exception, and have it answered at once.",
-    ),
-    "exception template": (
-        "exception",
-        "Write the file to fill in for a request of an exam.",
-    ),
-    "exception grant": ("exception", "Grant an open request."),
-    "exception reject": ("exception", "Reject an open request."),
-    "exception revoke": ("exception", "Withdraw a grant that is not used yet."),
-    "exception list": ("exception_list", "List requests, and what became of each."),
-    "forget": ("forget", "Erase a candidate's personal data for good."),
-    "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
-    "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
-    "search": ("search", "Find candidates by id, registration id or request id."),
-    "standing": ("standing", "Show if a candidate may sit an exam, why not, and from when."),
-    "history": ("history", "Show everything recorded of a candidate."),
-    "replay": ("replay", "Write everybody's standing as a table."),
-    "diff": ("diff", "List whose standing differs between two moments, and why."),
-    "impact": ("impact", "List what importing files would change, recording nothing."),
-    "violations": ("violations", "List every sitting that was taken while not eligible."),
-    "what-if": ("what_if", "Show what draft policies would have done."),
-    "project": ("project", "Bring the read model up to the ledger."),
-    "rebuild": ("rebuild", "Build the read model anew, compare it, and swap it in."),
-    "export": ("export", "Write the ledger's events as CloudEvents JSON, or a table."),
-    "report": ("report", "Make a report of a period, or of a moment."),
-    "receipt show": ("receipt", "Write a file's receipt as JSON."),
-    "receipt check": ("receipt", "Compute an output again, and compare it with the file."),
-    "feed": ("feed", "Stream events from a position."),
-    "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
-    **{f"audit {name}": ("audit", line) for name, line in QUERIES.items()},
-    "policy check": ("policy", "Check policy files; needs no ledger."),
-    "policy list": ("policy", "List the policies that are published, every version of each."),
-    "policy show": ("policy", "Show the version of a policy that is in force on a day."),
-    "policy publish": ("policy", "Publish policy files into the ledger."),
-    "seal": ("seal", "Hash what was appended, and sign a new checkpoint."),
-    "checkpoint": ("checkpoint", "Write the last signed checkpoint, for others to keep."),
-    "prove": ("prove", "Prove that an event is in the log, or a log continues."),
-    "verify": ("verify", "Compare every stored event with what was signed."),
-    "verify-proof": ("verify_proof", "Check a proof, and show what it proves."),
-    "doctor": ("doctor", "Look for what is wrong with the ledger, and say what to do."),
-    "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
-    "restore": ("restore", "Put a ledger back from a backup, verified."),
-    "upgrade": ("upgrade", "Bring a ledger of an earlier release to the format of new ones."),
+SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "Record": {
+        "init": ("init", "Create an empty ledger, with the shipped policies."),
+        "import": ("importing", "Import results CSVs and CloudEvents lines."),
+        "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
+        "policy check": ("policy", "Check policy files; needs no ledger."),
+        "policy list": ("policy", "List the policies that are published, every version of each."),
+        "policy show": ("policy", "Show the version of a policy that is in force on a day."),
+        "policy publish": ("policy", "Publish policy files into the ledger."),
+        "record": ("record", "Record one event."),
+        "annul": ("annul", "Annul an event that was recorded in error."),
+        "exception request": ("exception", "Request a retake exception, answered at once."),
+        "exception template": ("exception", "Write the file to fill in for a request of an exam."),
+        "exception grant": ("exception", "Grant an open request."),
+        "exception reject": ("exception", "Reject an open request."),
+        "exception revoke": ("exception", "Withdraw a grant that is not used yet."),
+        "exception list": ("exception_list", "List requests, and what became of each."),
+        "forget": ("forget", "Erase a candidate's personal data for good."),
+        "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
+        "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
+    },
+    "Ask": {
+        "search": ("search", "Find candidates by id, registration id or request id."),
+        "standing": ("standing", "Show if a candidate may sit an exam, why not, and from when."),
+        "history": ("history", "Show everything recorded of a candidate."),
+        "replay": ("replay", "Write everybody's standing as a table."),
+        "diff": ("diff", "List whose standing differs between two moments, and why."),
+        "impact": ("impact", "List what importing files would change, recording nothing."),
+        "violations": ("violations", "List every sitting that was taken while not eligible."),
+        "what-if": ("what_if", "Show what draft policies would have done."),
+    },
+    "Report": {
+        "report": ("report", "Make a report of a period, or of a moment."),
+        "receipt show": ("receipt", "Write a file's receipt as JSON."),
+        "receipt check": ("receipt", "Compute an output again, and compare it with the file."),
+        "export": ("export", "Write the ledger's events as CloudEvents JSON, or a table."),
+        **{f"audit {name}": ("audit", line) for name, line in QUERIES.items()},
+        "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
+        "project": ("project", "Bring the read model up to the ledger."),
+        "rebuild": ("rebuild", "Build the read model anew, compare it, and swap it in."),
+    },
+    "Prove": {
+        "seal": ("seal", "Hash what was appended, and sign a new checkpoint."),
+        "checkpoint": ("checkpoint", "Write the last signed checkpoint, for others to keep."),
+        "prove": ("prove", "Prove that an event is in the log, or a log continues."),
+        "verify": ("verify", "Compare every stored event with what was signed."),
+        "verify-proof": ("verify_proof", "Check a proof, and show what it proves."),
+    },
+    "Run": {
+        "feed": ("feed", "Stream events from a position."),
+        "doctor": ("doctor", "Look for what is wrong with the ledger, and say what to do."),
+        "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
+        "restore": ("restore", "Put a ledger back from a backup, verified."),
+        "upgrade": ("upgrade", "Bring a ledger of an earlier release to the format of new ones."),
+    },
 }
-"""Each command: its module below `attempt_ledger.cli`, and the first line of its help.
+"""By sections of the help, each command: its module below `attempt_ledger.cli`, and its first line.
 
 To add one, write such a module (`attempt_ledger.cli.search` is a short one) and name it here, in
 the order of the help. It is imported when it is called; a help that lists commands imports none.
 """
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    words: entry for section in SECTIONS.values() for words, entry in section.items()
+}
 
 GROUPS: Final[Mapping[str, str]] = {
     "exception": """Request retake exceptions; grant, reject, revoke, list them.
@@ -123,6 +131,7 @@ def load(words: str) -> Any:
             help=inspect.cleandoc(GROUPS[words]),
             rich_markup_mode=None,
             no_args_is_help=True,
+            context_settings=HELP,
         )
     import_module(f"attempt_ledger.cli.{COMMANDS[words][0]}")
     return typer.main.get_command(ADDED[words])
@@ -158,11 +167,18 @@ class Group(typer.core.TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List each command with the first line of its help, importing none."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, help in self._below.items()])
+            formatter.write_dl(list(self._below.items()))
 
 
-class Door(Group):
-    """The whole command line: whatever goes wrong behind it leaves as a sentence and a code."""
+class Program(Group):
+    """The whole command line: whatever goes wrong in it leaves as a sentence and a code."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands in their sections."""
+        for title, section in SECTIONS.items():
+            names = dict.fromkeys(words.partition(" ")[0] for words in section)
+            with formatter.section(title):
+                formatter.write_dl([(name, self._below[name]) for name in names])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; take Ctrl-C and a broken pipe before Typer does in its own way."""
@@ -184,6 +200,7 @@ class Door(Group):
     ) -> Any:
         """Answer one call and leave with its exit code (return it if not standalone)."""
         speak_utf8()
+        args = _spelled_out(sys.argv[1:] if args is None else args)
         run_it = super().main
         code = answered(lambda: run_it(args, PROGRAM, complete_var, standalone_mode=False, **extra))
         if standalone_mode:
@@ -192,8 +209,23 @@ class Door(Group):
 
 
 app = typer.Typer(
-    cls=Door, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+    cls=Program,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings=HELP,
 )
+
+
+def _spelled_out(args: Sequence[str]) -> list[str]:
+    """Return the words of a call, `help COMMAND` and `version` as the options that they mean."""
+    match list(args):
+        case ["help", *words]:
+            return [*words, "--help"]
+        case ["version"]:
+            return ["--version"]
+        case words:
+            return words
 
 
 def _version(wanted: bool) -> None:
@@ -205,7 +237,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def door(
+def program(
     context: typer.Context,
     ledger: Annotated[
         str,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_type_hints
 
 import typer
 import typer.core
+
+from ledger.instants import format_instant, month_of
 
 
 class Called(NamedTuple):
@@ -86,8 +88,83 @@ PrintLines = Annotated[
 ]
 
 
+HELP: Final = {"help_option_names": ["-h", "--help"]}
+
+
+class Shorthand(NamedTuple):
+    """An option that is short for others, wherever a command has those."""
+
+    option: str
+    metavar: str
+    help: str
+    short_for: tuple[str, ...]
+    """The parameters that a command must have."""
+    spell_out: Callable[[str], list[str]]
+    """Return the options that its value means."""
+
+
+def _month(text: str) -> list[str]:
+    start, end = month_of(text)
+    return ["--from", format_instant(start), "--to", format_instant(end)]
+
+
+SHORTHANDS: Final = (
+    Shorthand(
+        "--on",
+        "T",
+        "Short for --as-of T --known-at T: the answer as it was given then.",
+        ("as_of", "known_at"),
+        lambda text: ["--as-of", text, "--known-at", text],
+    ),
+    Shorthand(
+        "--month",
+        "YYYY-MM",
+        "Short for --from and --to: that month, in UTC.",
+        ("start", "end"),
+        _month,
+    ),
+    Shorthand(
+        "--json", "", "Short for --format json.", ("format",), lambda _: ["--format", "json"]
+    ),
+)
+
+
 class Command(typer.core.TyperCommand):
     """A command whose help writes its words as the docs do: CANDIDATE [EXAM], FILE..."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of a call, its shorthands spelled out."""
+        try:
+            words = list(self._spelled_out(ctx, args))
+        except ValueError as error:
+            raise typer.BadParameter(str(error), ctx=ctx) from None
+        parsed: list[str] = super().parse_args(ctx, words)
+        return parsed
+
+    def _spelled_out(self, ctx: Any, args: list[str]) -> Iterator[str]:
+        known = {each.option: each for each in self._shorthands(ctx)}
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                yield word
+                break
+            option, equals, value = word.partition("=")
+            if option not in known:
+                yield word
+            elif not known[option].metavar:
+                yield from known[option].spell_out("")
+            else:
+                yield from known[option].spell_out(value if equals else next(words, ""))
+        yield from words
+
+    def _shorthands(self, ctx: Any) -> list[Shorthand]:
+        """Return those whose long forms this command has."""
+        names = {each.name for each in self.get_params(ctx)}
+        hint = get_type_hints(inspect.unwrap(self.callback or _word)).get("format")
+        forms = [getattr(each, "__members__", ()) for each in (hint, *get_args(hint))]
+        if not any("json" in each for each in forms):
+            names.discard("format")
+        return [each for each in SHORTHANDS if names >= {*each.short_for}]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
@@ -98,6 +175,8 @@ class Command(typer.core.TyperCommand):
         arguments = _arguments(self, ctx)
         options = [each for each in self.get_params(ctx) if each not in arguments]
         records = [each.get_help_record(ctx) for each in options]
+        short = [(f"{s.option} {s.metavar}".strip(), s.help) for s in self._shorthands(ctx)]
+        records[-1:-1] = short  # before --help
         if arguments:
             with formatter.section("Arguments"):
                 formatter.write_dl([(_word(each), each.help) for each in arguments])
@@ -132,6 +211,7 @@ def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function
         app = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
+        settings.setdefault("context_settings", HELP)
         app.command(words.split()[-1], cls=Command, help=text, **settings)(function)
         ADDED[words] = app
         return function

@@ -132,7 +132,9 @@ def show(
     id: Annotated[str, typer.Argument(metavar="ID", help="The policy's id.")],
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="T", help="The version in force then. Default: now."),
+        typer.Option(
+            "--at", "--as-of", metavar="T", help="The version in force then. Default: now."
+        ),
     ] = None,
     known_at: KnownAt = None,
     format: Annotated[

@@ -59,8 +59,8 @@ def standing(
         typer.Option(
             "--zone",
             metavar="ZONE",
-            help="Write instants on this zone's clock, such as Europe/Berlin; in JSON those in "
-            "sentences alone. Default: UTC.",
+            help="Read and write instants on this zone's clock, such as Europe/Berlin; in JSON "
+            "those in sentences alone. Default: UTC.",
         ),
     ] = None,
     format: FormatOption = Format.text,
@@ -73,9 +73,10 @@ def standing(
     in the catalogue.
     """
     now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
-    wanted = known(known_at)
-    show = IN_UTC if zone_name is None else shown_in(zone(zone_name), zone_name)
+    clock_of = None if zone_name is None else zone(zone_name)
+    at = now if as_of is None else instant("--as-of", as_of, clock_of)
+    wanted = known(known_at, zone=clock_of)
+    show = IN_UTC if clock_of is None else shown_in(clock_of, str(zone_name))
     with call_of(context).open() as ledger:
         snapshot = snapshot_at(ledger, at, wanted, now=now)
         if exam is None:

@@ -21,14 +21,17 @@ _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?)=(.*)", re.ASCII | re.DOTALL)
 _PERSONAL = frozenset(name for event in EVENTS for name in event.personal)
 
 
-def instant(option: str, text: str) -> int:
-    """Read an instant, or a date, which means its 00:00 UTC; raises CallProblem."""
-    return _read(moments.micros, text, option)
+def instant(option: str, text: str, zone: tzinfo | None = None) -> int:
+    """Read an instant, or a date, which means its 00:00; on a zone's clock, or UTC's for dates.
+
+    Raises CallProblem.
+    """
+    return _read(moments.micros, text, option, zone)
 
 
-def known(text: str | None, option: str = "--known-at") -> Known:
+def known(text: str | None, option: str = "--known-at", zone: tzinfo | None = None) -> Known:
     """Read a known_at: an instant, a date, ``@42`` for a position, None for the head."""
-    return _read(moments.known, text, option)
+    return _read(moments.known, text, option, zone)
 
 
 def position(option: str, text: str) -> int:
