@@ -49,10 +49,7 @@ def test_every_command_says_what_the_page_shows(place: Path) -> None:
         for call in block.split("$ ")[1:]:
             command, shown = call.split("\n", 1)
             said = run(command, place).replace(f"{place}{os.sep}", "")
-            compiling = (
-                "attempt-ledger: the rules are compiled first, which is kept for the next time\n"
-            )
-            assert said.replace(compiling, "") == shown, command
+            assert said.replace(COMPILING, "") == shown, command
 
 
 def test_the_python_of_the_page_runs(place: Path) -> None:
