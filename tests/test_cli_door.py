@@ -154,7 +154,7 @@ def _without_rights() -> list[str]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["standing"], "missing argument 'CANDIDATE'"),
+        (["history"], "missing argument 'CANDIDATE'"),
         (["standing", "C-1", "--as-off", "2021"], "no such option: --as-off"),
         (["standng", "C-1"], "Did you mean 'standing'?"),
         (["standing", "C-1", "--format", "xml"], "'xml' is not one of"),

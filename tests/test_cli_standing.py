@@ -434,3 +434,54 @@ def test_what_is_missing_in_a_time_is_named(
 ) -> None:
     """A zone is never guessed."""
     assert sentence in door.wrong("standing", "C-1", "AZ-104", *words)
+
+
+def test_lines_are_answered_with_lines(door: CommandLine) -> None:
+    """In order; each is the answer of a call of its own, a line that is no question an error."""
+    asked = [
+        {"candidate": "C-1", "exam": "AZ-104"},
+        {"candidate": "C-1", "exam": "AZ-104", "as_of": "2021-04-12", "known_at": "@8"},
+        {"candidate": "NEW-1", "exam": "AZ-700", "as_of": "2022-01-01"},
+    ]
+    text = "".join(json.dumps(each) + "\n" for each in asked)
+    lines = door.done("standing", "--stdin", input=text).splitlines()
+    for each, line in zip(asked, lines, strict=True):
+        options = [
+            word
+            for name in ("as_of", "known_at")
+            if name in each
+            for word in (f"--{name.replace('_', '-')}", each[name])
+        ]
+        call = door.call("standing", each["candidate"], each["exam"], "--json", *options)
+        assert call.out == line + "\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("no JSON", "this is not JSON"),
+        ("[]", "this is not a JSON object"),
+        ('{"candidate": "C-1"}', "exam is missing"),
+        ('{"candidate": "C-1", "exam": 104}', "exam is missing, or no text"),
+        ('{"candidate": "C-1", "exam": "A", "on": "2021"}', "a question has no member on"),
+        ('{"candidate": "C-1", "exam": "A", "exam": "B"}', "is there more than once"),
+        ('{"candidate": "C-1", "exam": "A", "known_at": "@9999"}', "not reached yet"),
+        ('{"candidate": "C-1", "exam": "A", "as_of": "noon"}', "is no instant"),
+        (f'{{"candidate": "{"x" * 70_000}"}}', "longer than 65,536 bytes"),
+    ],
+)
+def test_a_line_that_is_no_question_costs_that_line(
+    door: CommandLine, line: str, error: str
+) -> None:
+    """One line for one line; the next is answered."""
+    good = '{"candidate": "C-1", "exam": "AZ-104"}'
+    answer = door.call("standing", "--stdin", input=f"{line}\n{good}\n")
+    first, second = map(json.loads, answer.out.splitlines())
+    assert error in first["error"]
+    assert (second["candidate"], answer.code) == ("C-1", 1)
+
+
+def test_candidate_and_stdin_exclude_each_other(door: CommandLine) -> None:
+    """One of the two is needed."""
+    for words in (("C-1", "--stdin"), ()):
+        assert "CANDIDATE, or give --stdin" in door.wrong("standing", *words)

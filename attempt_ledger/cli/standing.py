@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import put, say
+from attempt_ledger.cli.output import put, put_now, say
 from attempt_ledger.cli.pages import (
     Columns,
     Part,
@@ -25,12 +27,17 @@ from attempt_ledger.cli.pages import (
 )
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known, zone
+from ledger.fields import read_object
+from ledger.problems import MalformedFact
 from projections.answers import PolicyUsed, Problem, Reason, Sitting, Standing
 from projections.catalogue import Catalogue
 from projections.problems import nearest
 from projections.sentences import IN_UTC, Show, shown_in
 from projections.standing import Moment, overdue_since
-from replay.snapshot import Snapshot, snapshot_at
+from replay.snapshot import Snapshot, UnansweredMoment, snapshot_at
+
+_LONGEST = 1 << 16
+"""Of a question, in bytes."""
 
 
 @command(
@@ -41,11 +48,14 @@ from replay.snapshot import Snapshot, snapshot_at
     attempt-ledger standing C-1001 AZ-104 --as-of 2021-03-12 --known-at 2021-03-12
     attempt-ledger standing C-1001 AZ-104 --known-at @42 --format json
     attempt-ledger standing C-1001 --zone Europe/Berlin
+    echo '{"candidate":"C-1001","exam":"AZ-104"}' | attempt-ledger standing --stdin
     """,
 )
 def standing(
     context: typer.Context,
-    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")],
+    candidate: Annotated[
+        str | None, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")
+    ] = None,
     exam: Annotated[
         str | None,
         typer.Argument(
@@ -63,6 +73,14 @@ def standing(
             "those in sentences alone. Default: UTC.",
         ),
     ] = None,
+    stdin: Annotated[
+        bool,
+        typer.Option(
+            "--stdin",
+            help="Answer JSON lines on standard input, each with the members candidate, exam and "
+            "perhaps as_of and known_at, with JSON lines, in order and at once.",
+        ),
+    ] = False,
     format: FormatOption = Format.text,
 ) -> int:
     """Show if a candidate may sit an exam, why not, and from when.
@@ -71,7 +89,12 @@ def standing(
     a candidate of whom nothing is recorded it is that of somebody who never sat. JSON is one
     object; without EXAM an array of them, sorted by exam. The exit code is 1 where an exam is not
     in the catalogue.
+
+    With --stdin one process answers many questions: a line that is no question is answered with
+    {"error": "…"}, and the exit code is 1 then.
     """
+    if stdin == (candidate is not None):
+        raise CallProblem("name a CANDIDATE, or give --stdin and questions on standard input")
     now = clock.now()
     clock_of = None if zone_name is None else zone(zone_name)
     at = now if as_of is None else instant("--as-of", as_of, clock_of)
@@ -79,6 +102,8 @@ def standing(
     show = IN_UTC if clock_of is None else shown_in(clock_of, str(zone_name))
     with call_of(context).open() as ledger:
         snapshot = snapshot_at(ledger, at, wanted, now=now)
+        if candidate is None:
+            return answer_lines(snapshot, as_of, known_at, show)
         if exam is None:
             answers = snapshot.standings(candidate, show=show)
         else:
@@ -100,6 +125,42 @@ def standing(
             hint = "" if near in (None, code) else f": did you mean {near}?"
             say(f"{code} is not in the catalogue{hint}")
     return REFUSED if unknown else DONE
+
+
+def answer_lines(snapshot: Snapshot, as_of: str | None, known_at: str | None, show: Show) -> int:
+    """Answer each line of standard input with a line, at once; return the exit code."""
+    code, usual = DONE, {"as_of": as_of, "known_at": known_at}
+    while line := sys.stdin.buffer.readline(_LONGEST):
+        try:
+            answer = answered(snapshot, usual | question(line), show).model_dump_json()
+        except (CallProblem, MalformedFact, UnansweredMoment) as problem:
+            code = REFUSED
+            answer = json.dumps({"error": str(problem)}, ensure_ascii=False)
+        put_now(f"{answer}\n")
+    return code
+
+
+def question(line: bytes) -> dict[str, str | None]:
+    """Read a question; raises MalformedFact, or CallProblem for what it does not say."""
+    if len(line) == _LONGEST and not line.endswith(b"\n"):
+        while line and not line.endswith(b"\n"):
+            line = sys.stdin.buffer.readline(_LONGEST)
+        raise CallProblem(f"this line is longer than {_LONGEST:,} bytes")
+    members = read_object(line)
+    if other := members.keys() - {"candidate", "exam", "as_of", "known_at"}:
+        raise CallProblem(f"a question has no member {', '.join(sorted(other))}")
+    for name in ("candidate", "exam", *members):
+        if not isinstance(members.get(name), str) or not members[name]:
+            raise CallProblem(f"{name} is missing, or no text")
+    return members
+
+
+def answered(snapshot: Snapshot, asked: dict[str, str | None], show: Show) -> Standing:
+    """Answer a question on what is known when it is asked."""
+    now, as_of = clock.now(), asked["as_of"]
+    at = now if as_of is None else instant("as_of", as_of)
+    then = snapshot.bind(at, known(asked["known_at"], "known_at"), now=now)
+    return then.standing(str(asked["candidate"]), str(asked["exam"]), show=show)
 
 
 def check_order(candidate: str, answer: Standing, snapshot: Snapshot) -> None:
