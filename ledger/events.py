@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from ledger.fields import Event, EventRef, Sealed, code_fault, read_object
-from ledger.instants import MAX_INSTANT, MIN_INSTANT
+from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
 from ledger.models import (
     BY_TOPIC,
     EVENT_TYPES,
@@ -120,7 +120,8 @@ class Fact(NamedTuple):
     def row(self, *, as_recorded: bool = False) -> Row:
         """Lay it out for the store; raises MalformedFact if the envelope or a code is not sound.
 
-        A history that is moved in is taken `as_recorded`: what new facts may not hold is kept.
+        A history that is moved in is taken `as_recorded`: what new facts may not hold is kept,
+        and so is what cannot be, such as a sitting that ended before it began.
         """
         source, id, subject, time, event, actor, _, given, extensions = self
         exam, key, flag, until = event.columns(subject)
@@ -141,12 +142,24 @@ class Fact(NamedTuple):
                 self.check_codes()
         elif event.more_codes and not as_recorded:
             self.check_codes()
+        if until is not None and not as_recorded and until <= time:
+            self._check_until(until)
         topic, data = given or (event.topic, event.to_json())
         stream = f"{event.stream_kind}/{subject}"
         # A plain tuple first: half the price of Row(…), and this runs once for each event.
         return Row._make(
             (time, topic, stream, source, id, actor, exam, key, flag, until, None, data, extensions)
         )
+
+    def _check_until(self, until: int) -> None:
+        """Raise MalformedFact for an end that cannot be: nothing ends before it begins."""
+        name, is_sitting = self.event.instants[0], self.event.type == ExamAttempted.type
+        if until < self.time or not is_sitting:
+            raise MalformedFact(
+                f"{self.event.type}: data.{name} {format_instant(until)} should lie after "
+                f"{'the start of the sitting' if is_sitting else 'the time of the event'}, "
+                f"{format_instant(self.time)}"
+            )
 
     def check_codes(self) -> None:
         """Raise MalformedFact, one sentence, for an identifier that a new fact may not have."""

@@ -93,6 +93,13 @@ def _offset(text: str) -> timedelta:
 
 
 def _not_an_instant(text: str) -> str:
+    match = _RFC3339.fullmatch(text)
+    if match is not None:
+        year, month, day = match[1].split("-")
+        if match[3].endswith(":60"):
+            return f"{text!r} is a leap second, which no clock here knows: write second 59"
+        if (month, day) == ("02", "29") and year != "0000":
+            return f"{text!r} is no day: {year} is no leap year, its February has 28 days"
     return f"{text!r} is not {_ACCEPTED}"
 
 

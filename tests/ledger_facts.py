@@ -190,11 +190,12 @@ def facts(draw: st.DrawFn) -> Fact:
     type = draw(st.sampled_from(list(EVENT_TYPES)))
     event = make_event(type, draw(_data(type)))
     subject = "C-1" if event.stream_kind == "any" else draw(st.sampled_from(["C-1", "C-2"]))
+    time, until = draw(_instants), event.columns(subject)[3]
     return Fact(
         "urn:vue",
         draw(st.sampled_from(["R-77/result", "b", "c", "d", "é ü", 'f"'])),
         subject,
-        draw(_instants),
+        time if until is None else min(time, until - 1),
         event,
         draw(st.none() | _codes),
     )

@@ -21,7 +21,6 @@ from ledger.store.scans import (
     DESCRIBED,
     EXCEPTIONS,
     FACTS,
-    NO_END,
     RECORDED,
     SELECTED,
     Annulments,
@@ -228,7 +227,7 @@ class MemoryScans:
         return _table(
             EXCEPTIONS,
             [
-                {**_recorded(row), "until": NO_END if row.until is None else row.until}
+                _recorded(row)
                 for row in rows
                 if row.type.startswith("Exception") and row.position not in annulled
             ],
@@ -239,11 +238,14 @@ class MemoryScans:
         return _table(
             CORRECTIONS,
             [
-                {**_plain(row), "annuls": row.annuls or 0, **_of(row, rows)}
+                _correction(row, _of(row, rows))
                 for row in rows
-                if row.annuls is not None
-                or row.recorded_at - row.occurred_at >= late
-                or row.type in ("ResultRevoked", "ExceptionRevoked")
+                if _kind(row) == "candidate"
+                and (
+                    row.annuls is not None
+                    or row.recorded_at - row.occurred_at >= late
+                    or row.type in ("ResultRevoked", "ExceptionRevoked")
+                )
             ],
         )
 
@@ -324,13 +326,21 @@ def _described(row: Recorded) -> dict[str, Any]:
     }
 
 
-def _of(row: Recorded, rows: Sequence[Recorded]) -> dict[str, Any]:
-    of = next((other for other in rows if other.position == row.annuls), None)
+def _of(row: Recorded, rows: Sequence[Recorded]) -> Recorded | None:
+    return next((other for other in rows if other.position == row.annuls), None)
+
+
+def _correction(row: Recorded, of: Recorded | None) -> dict[str, Any]:
+    about = of or row
     return {
-        "of_topic": of.topic if of else "",
-        "of_occurred_at": of.occurred_at if of else row.occurred_at,
-        "of_exam": (of and of.exam) or "",
-        "of_key": (of and of.key) or "",
+        "position": row.position,
+        "recorded_at": row.recorded_at,
+        "annuls": row.annuls or 0,
+        "candidate": row.subject,
+        "topic": about.topic,
+        "true_at": about.occurred_at,
+        "exam": about.exam or "",
+        "key": about.key or "",
     }
 
 
@@ -341,8 +351,8 @@ def _selected(row: Recorded, rows: Sequence[Recorded]) -> dict[str, Any]:
         "type": row.type,
         "about": _kind(row),
         "subject": row.subject,
-        "exam": row.exam or of["of_exam"],
-        "key": row.key or of["of_key"],
+        "exam": row.exam or (of and of.exam) or "",
+        "key": row.key or (of and of.key) or "",
         "annuls": row.annuls or 0,
     }
 

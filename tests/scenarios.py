@@ -327,7 +327,7 @@ def recorded(lines: Sequence[Line]) -> list[Recorded]:
         clock = max(fact.time for fact in told.facts) if told.taken is None else told.taken
         last = max(clock, last + 1)
         for fact in told.facts:
-            row = fact._replace(id=fresh(fact.id, ids)).row()
+            row = fact._replace(id=fresh(fact.id, ids)).row(as_recorded=True)
             if isinstance(fact.event, events.EventAnnulled):
                 target = ids[fact.event.annuls.id]
                 assert target.subject == fact.subject, f"{target.id} is of {target.subject}"

@@ -20,7 +20,7 @@ from ledger.events import (
     Recorded,
     make_event,
 )
-from ledger.instants import MAX_INSTANT, parse_instant
+from ledger.instants import DAY, MAX_INSTANT, format_instant, parse_instant
 from ledger.problems import LedgerProblem, MalformedFact
 
 TYPES = list(EVENT_TYPES)
@@ -311,3 +311,24 @@ def test_a_row_whose_data_was_damaged_is_said(data: Any) -> None:
     for read in (row.payload, row.stored, row.fact):
         with pytest.raises(LedgerProblem, match="position 7 does not read, its data is damaged"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "soonest"),
+    [
+        ("ExamAttempted", "ended_at", 0),
+        ("ExceptionGranted", "valid_until", 1),
+        ("CertEarned", "expires_at", 1),
+        ("CertRenewed", "expires_at", 1),
+    ],
+)
+def test_nothing_ends_before_it_begins(type: str, name: str, soonest: int) -> None:
+    """A sitting may end as it begins; a history that is moved in is kept as it was recorded."""
+
+    def ends(after: int) -> Fact:
+        return sample(type, **{name: format_instant(NINE + after)})
+
+    assert ends(soonest).row().until == NINE + soonest
+    with pytest.raises(MalformedFact, match=f"{type}: data.{name} .* should lie after the "):
+        ends(soonest - 1).row()
+    assert ends(-DAY).row(as_recorded=True).until == NINE - DAY
