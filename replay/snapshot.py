@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from replay.columns.build import Columns
     from replay.compiled import Kernels
-    from replay.everyone import Everyone
     from replay.outputs import Output
     from replay.population import Scope
     from replay.receipts import Basis
@@ -355,12 +354,6 @@ class Shared:
         """Return a candidate's events up to a position; of one exam what may bear on it."""
         return self.ledger.stream(f"candidate/{candidate}", upto=upto, exam=exam)
 
-    @cached_property
-    def everyone(self) -> Everyone:
-        """The same, for what does not ask a snapshot yet."""
-        made: Everyone = _many("Everyone")(shared=self)
-        return made
-
     def columns(self, position: int) -> Columns:
         """Return columns that reach a position at least."""
         if self._columns is None or self._columns.position < position:
@@ -371,7 +364,6 @@ class Shared:
 _MANY: Final[Mapping[str, str]] = {
     "Conditions": "replay.audit.query",
     "Draft": "replay.what_if",
-    "Everyone": "replay.everyone",
     "Parameters": "replay.receipts",
     "Scope": "replay.population",
     "columns_of": "replay.columns.cache",

@@ -18,8 +18,7 @@ from projections.answers import Standing
 from projections.standing import Moment
 from replay import compiled
 from replay.compiled import kernels_in
-from replay.everyone import Everyone
-from replay.snapshot import Snapshot
+from replay.snapshot import Engine, Snapshot
 
 ROOT = Path(__file__).parent.parent
 HISTORY = ROOT / "examples" / "history.jsonl"
@@ -64,14 +63,20 @@ class Ledgers:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def told(self, *lines: Line) -> Everyone:
+    def told(self, *lines: Line) -> Snapshot:
         """Record a story and ask about everybody in it."""
         self._made += 1
         ledger = ledger_of_lines(self._folder / f"{self._made}.ledger", lines)
-        return Everyone(self._open.enter_context(ledger), cache=CACHE, snapshot=False)
+        return bound(self._open.enter_context(ledger))
 
 
-def head_of(everyone: Everyone) -> int:
+def bound(ledger: Ledger, **engine: Any) -> Snapshot:
+    """Return a ledger at its head, to be asked about everybody with the code that tests share."""
+    moment = Moment(NOW, None, ledger.head().position)
+    return Snapshot(ledger, moment, Engine(CACHE, **{"keep_columns": False, **engine}))
+
+
+def head_of(everyone: Snapshot) -> int:
     """Return the last position of the ledger asked about."""
     return everyone.ledger.head().position
 

@@ -82,7 +82,7 @@ def test_what_was_backed_up_is_put_back_and_answers_the_same(door: CommandLine) 
     asking = [
         ("standing", "C-3"),
         ("history", "C-5"),
-        ("replay", "--no-snapshot"),
+        ("replay", "--no-column-cache"),
         ("export",),
         ("export", "--table", "sittings"),
     ]

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from example_ledger import CACHE, ROOT
+from example_ledger import ROOT, bound
 
 from benchmarks.make_ledger import make
 from benchmarks.peers.in_sql import InSql, write_facts
@@ -23,7 +23,6 @@ from ledger.events import EVENTS
 from ledger.instants import DAY
 from ledger.ledger import Appended, Ledger
 from projections.standing import Moment
-from replay.everyone import Everyone
 
 NOW = 1_800_000_000_000_000  # 2027: later than anything that is made
 
@@ -92,14 +91,14 @@ def test_the_peer_in_sql_says_the_same_of_everybody_at_many_moments(tmp_path: Pa
     make(12_000, tmp_path / "plain.ledger", plain=True)
     candidates, exams = write_facts(tmp_path / "plain.ledger", tmp_path / "facts.parquet")
     with opened(tmp_path / "plain.ledger") as ledger:
-        everyone = Everyone(ledger, cache=CACHE)
+        everyone = bound(ledger, keep_columns=True)
         head = ledger.head()
         statuses: Counter[str] = Counter()
         for days_ago in range(0, 1_900, 240):
             as_of = head.recorded_at - days_ago * DAY
             for position in {head.position, head.position - 2_000, ledger.position_at(as_of)}:
                 moment = Moment(as_of, None, position)
-                ours = everyone.population(moment)
+                ours = everyone.at(moment).everybody()
                 asked = asked_at(ledger, moment)
                 theirs = InSql(tmp_path / "facts.parquet", exams, asked, threads=1)()
                 agree(ours, theirs, candidates, exams)

@@ -84,7 +84,7 @@ def test_the_same_bytes_from_one_core_or_several_with_a_snapshot_or_none(
         monkeypatch.setattr(build, "PART_ROWS", rows)
         for cores in (1, 3):
             monkeypatch.setattr("attempt_ledger.cli.everybody.cores", lambda cores=cores: cores)
-            for words in (("--no-snapshot",), (), ()):
+            for words in (("--no-column-cache",), (), ()):
                 answer = door.call(*EVERY[name], *words)
                 assert answer.code == (1 if name == "diff" else 0), answer.err
                 outputs.add(answer.out)
@@ -241,24 +241,24 @@ def test_a_damaged_snapshot_is_said_rebuilt_and_the_answer_is_the_same(door: Com
 
 
 def test_a_snapshot_may_be_deleted_and_is_left_alone_when_asked(door: CommandLine) -> None:
-    """`--no-snapshot` neither reads nor writes it: not even a damaged one is noticed."""
+    """`--no-column-cache` neither reads nor writes it: not even a damaged one is noticed."""
     columns = door.folder / "attempts.ledger.columns"
-    good = door.done(*EVERY["replay"], "--no-snapshot")
+    good = door.done(*EVERY["replay"], "--no-column-cache")
     assert not columns.exists()
     assert door.done(*EVERY["replay"]) == good
     assert columns.is_dir()
     spoiled(door)
     before = {path.name: path.read_bytes() for path in columns.iterdir()}
-    answer = door.call(*EVERY["replay"], "--no-snapshot")
+    answer = door.call(*EVERY["replay"], "--no-column-cache")
     assert (answer.code, answer.out, answer.err) == (0, good, "")
     assert {path.name: path.read_bytes() for path in columns.iterdir()} == before
     shutil.rmtree(columns)
     assert door.done(*EVERY["replay"]) == good
 
 
-def test_where_no_snapshot_can_be_kept_it_is_said_and_done_without(door: CommandLine) -> None:
+def test_where_no_column_cache_can_be_kept_it_is_said_and_done_without(door: CommandLine) -> None:
     """Something else has its name."""
-    good = door.done(*EVERY["replay"], "--no-snapshot")
+    good = door.done(*EVERY["replay"], "--no-column-cache")
     door.write("attempts.ledger.columns", "mine")
     answer = door.call(*EVERY["replay"])
     assert (answer.code, answer.out) == (0, good)

@@ -281,7 +281,7 @@ def test_a_receipt_of_a_report_that_is_not_known_here_is_said(door: CommandLine)
 
 def test_a_planted_column_cache_proves_nothing(door: CommandLine) -> None:
     """What was copied from an edited ledger is read by no check, nor written."""
-    call = ("report", "volumes", *PERIOD, "--as-published", "--no-snapshot")
+    call = ("report", "volumes", *PERIOD, "--as-published", "--no-column-cache")
     door.done(*call, "--output", "march.csv")
     honest = door.folder / "attempts.ledger"
     edited = door.folder / "edited.ledger"

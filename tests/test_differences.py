@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, Ledgers, dicts, facts, head_of, ledger_of, row_of
+from example_ledger import Ledgers, bound, dicts, facts, head_of, ledger_of, row_of
 from plain_values import When, at
 from random_ledger import PLACES, random_ledger, seeded_worlds
 from scenarios import (
@@ -36,7 +36,6 @@ from ledger.events import Recorded
 from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.diff import CHANGED
-from replay.everyone import Everyone
 from replay.population import SCHEMA, Scope
 from replay.snapshot import Snapshot
 
@@ -46,7 +45,7 @@ DAY = 86_400_000_000
 class Between:
     """Two moments of a story, and what is said to differ between them."""
 
-    def __init__(self, everyone: Everyone, before: Moment, after: Moment) -> None:
+    def __init__(self, everyone: Snapshot, before: Moment, after: Moment) -> None:
         self._everyone = everyone
         self._moments = before, after
 
@@ -66,7 +65,7 @@ class Between:
 
 
 def between(
-    everyone: Everyone,
+    everyone: Snapshot,
     as_of: When,
     to_as_of: When | None = None,
     *,
@@ -394,7 +393,7 @@ def seen_at(rows: list[Recorded], moment: Moment) -> set[int]:
     return {row.position for row in so_far if row.occurred_at <= moment.as_of} - gone
 
 
-def assert_differs(everyone: Everyone, before: Moment, after: Moment) -> Counter[str]:
+def assert_differs(everyone: Snapshot, before: Moment, after: Moment) -> Counter[str]:
     """Hold the differences against asking everybody twice; count the causes."""
     ledger = everyone.ledger
     old, new = standings_at(ledger, before), standings_at(ledger, after)
@@ -438,7 +437,7 @@ def test_the_example_differs_as_each_of_its_candidates_does(tmp_path: Path) -> N
     """At random pairs of moments, on either axis and on both."""
     causes = Counter[str]()
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        everyone = bound(ledger)
         moments = pairs(Random(5), at("2021-02-01"), at("2023-08-01"), head_of(everyone))
         for before, after in islice(moments, 12):
             causes += assert_differs(everyone, before, after)
@@ -452,7 +451,7 @@ def test_random_worlds_differ_as_each_of_their_candidates_does(tmp_path: Path) -
     (begins,) = places = PLACES[2:3]
     ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(80, 3, places), None)
     with ledger:
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        everyone = bound(ledger)
         moments = pairs(Random(6), at(begins), at(begins) + 100 * DAY, head_of(everyone))
         for before, after in islice(moments, 12):
             causes += assert_differs(everyone, before, after)

@@ -32,6 +32,8 @@ from ledger.tlog.verify_proof import Checkpoint, open_checkpoint
 
 __all__ = ["shown"]  # a fixture
 
+from replay.columns import cache
+
 LEDGER = "attempts.ledger"
 PAGE = Path(__file__).parents[1] / "docs" / "doctor.md"
 KEPT = "kept"
@@ -589,6 +591,19 @@ def test_every_code_has_a_case_and_stands_in_the_docs() -> None:
     table = re.findall(r"^\| `([a-z-]+)` \| ([a-z-]+) \| (\w+) \|", PAGE.read_text(), re.MULTILINE)
     assert table == [(code, check or "any", state) for code, (check, state, _) in CODES.items()]
     assert [case.code for case in CASES] == list(CODES)
+
+
+def test_a_column_cache_that_lies_is_found_by_reading_all(
+    sick: Sick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seal is good, and the ledger's rows say otherwise; `doctor` removes nothing."""
+    sick.door.done("replay")
+    before = sorted(os.listdir(f"{LEDGER}.columns"))
+    monkeypatch.setattr(cache, "same_facts", lambda one, other: False)
+    assert found(sick.call()[1]) == {}
+    finding = found(sick.call("--full")[1])["column-cache-damaged"]
+    assert "does not hold what the ledger says" in finding["text"]
+    assert sorted(os.listdir(f"{LEDGER}.columns")) == before
 
 
 def test_a_healthy_ledger_is_told_check_by_check(sick: Sick) -> None:

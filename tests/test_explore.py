@@ -25,7 +25,7 @@ from urllib.request import urlopen
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, NOW, ROOT, facts, ledger_of
+from example_ledger import NOW, ROOT, bound, facts, ledger_of
 from plain_values import rows_of
 from read_models import beside, project
 
@@ -39,7 +39,6 @@ from projections.answers import Sitting, Standing
 from projections.exceptions import requests_of
 from projections.standing import Moment
 from projections.tables import KEPT
-from replay.everyone import Everyone
 from replay.read_model.schema import readable_name
 from replay.snapshot import Snapshot
 
@@ -302,7 +301,7 @@ def certifications_ending(it: Explored, month: str) -> Rows:
 
 
 def not_eligible(it: Explored, since: str, until: str, exam: str) -> Rows:
-    everyone = Everyone(it.ledger, cache=CACHE, snapshot=False)
+    everyone = bound(it.ledger)
     table = everyone.at(Moment(NOW, None, it.head)).violations()
     found = []
     for row in (dict(zip(table.schema.names, row, strict=True)) for row in rows_of(table)):

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, one_by_one, row_of
+from example_ledger import CACHE, bound, one_by_one, row_of
 from hypothesis import HealthCheck, given, settings
 from plain_values import rows_of
 from random_ledger import Told, questions, random_ledger, seeded_worlds
@@ -24,7 +24,6 @@ from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from replay.columns import build
 from replay.columns import cache as snapshot
-from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Engine, Snapshot
 from retake_policies.durations import DAYS, MONTHS, TIME
@@ -202,14 +201,14 @@ def test_all_of_them_come_out_sorted_from_parts_and_a_delta(
     monkeypatch.setattr(build, "PART_ROWS", 4_000)
     monkeypatch.setattr(snapshot, "_SMALL", 10_000)
     head = ledger.head().position
-    Everyone(ledger, cache=CACHE).columns(head - 800)
-    everyone = Everyone(ledger, cache=CACHE)
-    columns = everyone.columns(head)
+    assert bound(ledger, keep_columns=True).at(Moment(0, None, head - 800)).columns
+    everyone = bound(ledger, keep_columns=True)
+    columns = everyone.at(Moment(0, None, head)).columns
     assert len(columns.base) > 5
     assert columns.delta is not None
     assert 100 < len(columns.delta.candidates) < 2_000
     moment = Moment(1_640_000_000_000_000, None, head)
-    assert list(rows_of(everyone.population(moment))) == list(one_by_one(ledger, moment))
+    assert list(rows_of(everyone.at(moment).everybody())) == list(one_by_one(ledger, moment))
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of
+from example_ledger import CACHE, NOW, Ledgers, bound, dicts, facts, head_of, ledger_of
 from plain_values import When, at
 from random_ledger import NOW as THRONG_NOW
 from random_ledger import random_ledger, seeded_worlds
@@ -32,14 +32,14 @@ from ledger.dry_run import Rehearsal
 from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refused
 from projections.standing import Moment
-from replay.everyone import Everyone
+from replay.snapshot import Snapshot
 
 Key = tuple[str, str]
 
 
-def population_of(everyone: Everyone, as_of: int) -> dict[Key, dict[str, Any]]:
+def population_of(everyone: Snapshot, as_of: int) -> dict[Key, dict[str, Any]]:
     """Return everybody's standing as of an instant, as known at the head."""
-    rows = dicts(everyone.population(Moment(as_of, None, head_of(everyone))))
+    rows = dicts(everyone.at(Moment(as_of, None, head_of(everyone))).everybody())
     return {(row["candidate"], row["exam"]): row for row in rows}
 
 
@@ -62,7 +62,7 @@ def rehearsed(ledger: Ledger, facts: Sequence[Fact]) -> tuple[list[Outcome], lis
         return rehearsal.append(facts), rehearsal.rehearsed
 
 
-def assert_foretold(everyone: Everyone, news: Sequence[Fact], as_of: int) -> list[dict[str, Any]]:
+def assert_foretold(everyone: Snapshot, news: Sequence[Fact], as_of: int) -> list[dict[str, Any]]:
     """Foretell what some facts change, record them, and hold what came against what was said."""
     ledger = everyone.ledger
     before = population_of(everyone, as_of)
@@ -107,7 +107,7 @@ def test_the_rest_of_the_example_changes_what_was_foretold(tmp_path: Path, recor
     """Wherever the history is cut, catalogue and corrections in the rest, and nothing else."""
     every = facts()
     with ledger_of(tmp_path / "a.ledger", every[:recorded]) as ledger:
-        everyone = Everyone(ledger, cache=CACHE)  # with a snapshot, which must not learn of it
+        everyone = bound(ledger, keep_columns=True)  # with a snapshot, which must not learn of it
         told = assert_foretold(everyone, every[recorded:], NOW)
         assert told or recorded == 719
 
@@ -121,7 +121,7 @@ def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
     start = len(every) // 2
     with ledger, Ledger.create(tmp_path / "b.ledger", clock=lambda: THRONG_NOW) as half:
         half.append(every[:start])
-        everyone = Everyone(half, cache=CACHE, snapshot=False)
+        everyone = bound(half)
         while start < len(every):
             end = start + random.choice((1, 30, 700))
             as_of = random.choice(every).time
@@ -160,7 +160,7 @@ def test_what_others_record_meanwhile_comes_first(crowd: Ledgers) -> None:
 # --- stories ---------------------------------------------------------------------------------
 
 
-def changes(everyone: Everyone, as_of: When, *lines: Line) -> list[tuple[Any, ...]]:
+def changes(everyone: Snapshot, as_of: When, *lines: Line) -> list[tuple[Any, ...]]:
     """Foretell and check; give (candidate, from, to, cause, events) of each row."""
     return [
         (row["candidate"], row["from_status"], row["to_status"], row["cause"],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, dicts, one_by_one
+from example_ledger import bound, dicts, one_by_one
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -50,7 +50,6 @@ from ledger.tlog.proof import prove_event
 from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import check_proof, open_checkpoint
 from projections.standing import Moment
-from replay.everyone import Everyone
 from replay.read_model.build import Options
 from replay.read_model.follow import keeper
 from replay.read_model.rebuild import check
@@ -627,8 +626,8 @@ class Lives(RuleBasedStateMachine):
 
     def everybody(self, moment: Moment, *, keep: bool) -> None:
         """Compare the two folds of everybody."""
-        everyone = Everyone(self.ledger, cache=CACHE, snapshot=keep, workers=1)
-        table = everyone.population(moment)
+        everyone = bound(self.ledger, keep_columns=keep, workers=1)
+        table = everyone.at(moment).everybody()
         assert list(rows_of(table)) == list(one_by_one(self.ledger, moment)), dicts(table)
 
     @rule()

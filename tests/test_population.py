@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from example_ledger import CACHE, NOW, ROOT, facts, ledger_of, one_by_one
+from example_ledger import NOW, ROOT, bound, facts, ledger_of, one_by_one
 from plain_values import rows_of
 
 from ledger.instants import parse_instant
@@ -18,9 +18,8 @@ from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.columns import build
 from replay.columns import cache as snapshot
-from replay.everyone import Everyone
 from replay.population import Scope
-from replay.snapshot import HEAD, Known, snapshot_at
+from replay.snapshot import HEAD, Known, Snapshot, snapshot_at
 
 EVENTS = facts()
 
@@ -33,9 +32,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 
 @pytest.fixture(scope="module")
-def everyone(ledger: Ledger) -> Everyone:
+def everyone(ledger: Ledger) -> Snapshot:
     """Ask about everybody of that ledger."""
-    return Everyone(ledger, cache=CACHE)
+    return bound(ledger, keep_columns=True)
 
 
 def at(ledger: Ledger, as_of: str, known: Known = HEAD) -> Moment:
@@ -57,11 +56,11 @@ def at(ledger: Ledger, as_of: str, known: Known = HEAD) -> Moment:
     ],
 )
 def test_the_table_is_what_each_candidate_is_told(
-    ledger: Ledger, everyone: Everyone, as_of: str, known: int | None
+    ledger: Ledger, everyone: Snapshot, as_of: str, known: int | None
 ) -> None:
     """Row for row, at instants and positions all over the example."""
     moment = at(ledger, as_of, HEAD if known is None else Known(position=known))
-    assert list(rows_of(everyone.population(moment))) == list(one_by_one(ledger, moment))
+    assert list(rows_of(everyone.at(moment).everybody())) == list(one_by_one(ledger, moment))
 
 
 def test_a_delta_is_woven_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,12 +68,12 @@ def test_a_delta_is_woven_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(build, "PART_ROWS", 60)
     monkeypatch.setattr(snapshot, "_SMALL", 10_000)
     with ledger_of(tmp_path / "a.ledger", EVENTS[:400]) as ledger:
-        Everyone(ledger, cache=CACHE).columns(400)
+        assert bound(ledger, keep_columns=True).at(Moment(0, None, 400)).columns
         ledger.append(EVENTS[400:], keep_recorded_at=True)
-        everyone = Everyone(ledger, cache=CACHE)
+        everyone = bound(ledger, keep_columns=True)
         moment = at(ledger, "2023-03-01T00:00:00Z")
-        table = everyone.population(moment)
-        assert everyone.columns(moment.position).delta is not None
+        table = everyone.at(moment).everybody()
+        assert everyone.at(Moment(0, None, moment.position)).columns.delta is not None
         assert list(rows_of(table)) == list(one_by_one(ledger, moment))
 
 
@@ -82,33 +81,33 @@ def test_one_worker_or_several_and_a_snapshot_or_none_give_the_same(ledger: Ledg
     """The same inputs give the same rows."""
     moment = at(ledger, "2022-08-01T00:00:00Z")
     tables = [
-        Everyone(ledger, cache=CACHE, workers=workers, snapshot=kept).population(moment)
+        bound(ledger, workers=workers, keep_columns=kept).at(moment).everybody()
         for workers in (1, 2, 5)
         for kept in (True, False)
     ]
     assert all(table.equals(tables[0]) for table in tables)
 
 
-def test_the_scope_leaves_out_everybody_else(ledger: Ledger, everyone: Everyone) -> None:
+def test_the_scope_leaves_out_everybody_else(ledger: Ledger, everyone: Snapshot) -> None:
     """An exam, some candidates, or both."""
     moment = at(ledger, "2022-08-01T00:00:00Z")
-    rows = list(rows_of(everyone.population(moment)))
-    exam = list(rows_of(everyone.population(moment, scope=Scope("AZ-104"))))
+    rows = list(rows_of(everyone.at(moment).everybody()))
+    exam = list(rows_of(everyone.at(moment).everybody(Scope("AZ-104"))))
     assert exam
     assert exam == [row for row in rows if row[1] == "AZ-104"]
     two = frozenset({"C-1001", "C-1003", "C-nobody"})
-    some = list(rows_of(everyone.population(moment, scope=Scope(None, two))))
+    some = list(rows_of(everyone.at(moment).everybody(Scope(None, two))))
     assert some == [row for row in rows if row[0] in two]
-    assert list(rows_of(everyone.population(moment, scope=Scope("XX-000")))) == []
+    assert list(rows_of(everyone.at(moment).everybody(Scope("XX-000")))) == []
 
 
-def test_where_no_snapshot_can_be_kept_it_goes_without(tmp_path: Path) -> None:
+def test_where_no_column_cache_can_be_kept_it_goes_without(tmp_path: Path) -> None:
     """Said once, and answered all the same."""
     with ledger_of(tmp_path / "a.ledger", EVENTS[:300]) as ledger:
         Path(f"{ledger.path}.columns").write_text("in the way")
         said: list[str] = []
         moment = at(ledger, "2022-08-01T00:00:00Z")
-        table = Everyone(ledger, cache=CACHE, say=said.append).population(moment)
+        table = bound(ledger, say=said.append, keep_columns=True).at(moment).everybody()
         assert list(rows_of(table)) == list(one_by_one(ledger, moment))
         assert len(said) == 1
         assert "no column cache" in said[0]
@@ -118,12 +117,11 @@ ASK = """
 import sys
 from pathlib import Path
 from ledger.ledger import Ledger
-from replay.everyone import Everyone
-from replay.snapshot import HEAD, snapshot_at
+from replay.snapshot import Engine, snapshot_at
 ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
-everyone = Everyone(ledger, cache=Path(sys.argv[2]))
-moment = snapshot_at(ledger, int(sys.argv[3]), HEAD, now=0).moment
-print(everyone.population(moment)["status"].to_pylist().count("waiting"))
+engine = Engine(Path(sys.argv[2]))
+snapshot = snapshot_at(ledger, int(sys.argv[3]), now=0, engine=engine)
+print(snapshot.everybody()["status"].to_pylist().count("waiting"))
 """
 
 

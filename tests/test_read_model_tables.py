@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, NOW, facts, ledger_of
+from example_ledger import NOW, bound, facts, ledger_of
 from plain_values import at
 from read_models import as_of, beside, built_anew, fold, is_of_catalogue, table, told
 from scenarios import (
@@ -42,7 +42,6 @@ from projections.fold.facts import LAST
 from projections.history import history_of
 from projections.standing import Moment, standing_of
 from projections.tables import KEPT, OPEN
-from replay.everyone import Everyone
 from replay.read_model.schema import readable_select
 from replay.read_model.store import standings_as_of
 
@@ -342,12 +341,12 @@ def test_a_policy_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 
 def test_everybody_as_of_a_date_is_replay(ledger: Ledger, views: Path) -> None:
     """Read from the file: the same rows, whatever the order; and those of one exam or status."""
-    everyone, head = Everyone(ledger, cache=CACHE), ledger.head().position
+    everyone, head = bound(ledger, keep_columns=True), ledger.head().position
     key = [("candidate", "ascending"), ("exam", "ascending")]
     for day in ("2020-01-01", "2021-04-07T09:00Z", "2022-06-01", "2024-02-29", "9999-12-31"):
         moment = Moment(at(day), NOW, head)
         asked = standings_as_of(views, at(day)).sort_by(key)
-        assert asked.equals(everyone.population(moment).combine_chunks().sort_by(key))
+        assert asked.equals(everyone.at(moment).everybody().combine_chunks().sort_by(key))
         rows = asked.to_pylist()
         waiting = [each for each in rows if each["status"] == "waiting"]
         assert standings_as_of(views, at(day), status="waiting").sort_by(key).to_pylist() == waiting

@@ -8,7 +8,7 @@ from random import Random
 
 import pyarrow as pa
 import pytest
-from example_ledger import CACHE, NOW, facts, ledger_of
+from example_ledger import NOW, bound, facts, ledger_of
 from plain_values import rows_of
 from read_models import as_of, fold, told
 from strategies import world
@@ -16,7 +16,6 @@ from strategies import world
 from projections.fold.facts import LAST
 from projections.standing import Moment
 from projections.tables import OPEN
-from replay.everyone import Everyone
 from replay.tables import timeline
 
 DAY = 86_400_000_000
@@ -43,12 +42,12 @@ def test_as_of_any_instant_it_is_the_fold_in_random_worlds(seed: int) -> None:
 def test_as_of_any_instant_it_is_replay(tmp_path: Path) -> None:
     """Of the example's whole ledger: the same rows as the population's table."""
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
-        everyone = Everyone(ledger, cache=CACHE)
+        everyone = bound(ledger, keep_columns=True)
         head = ledger.head().position
         standings = fold(list(ledger.read()))["standings"]
         for instant in instants(standings, Random(7), 60):
             moment = Moment(instant, NOW, head)
-            assert as_of(standings, instant) == list(rows_of(everyone.population(moment)))
+            assert as_of(standings, instant) == list(rows_of(everyone.at(moment).everybody()))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -27,12 +27,12 @@ from projections.fold.rules import STATUSES
 from projections.standing import Moment
 from projections.table import INSTANT
 from replay.diff import CHANGED
-from replay.everyone import Everyone
 from replay.formats import json as json_form
 from replay.formats.csv import write_csv
 from replay.formats.json import write_jsonl
 from replay.formats.parquet import write_parquet
 from replay.population import SCHEMA
+from replay.snapshot import Snapshot
 from replay.violations import SCHEMA as VIOLATIONS
 from replay.what_if import SITTINGS, STANDINGS
 
@@ -293,8 +293,10 @@ def test_rows_are_sorted_by_code_point(tmp_path: Path) -> None:
     lines = [failed(code, on="2021-04-01", who=who, reg=f"{who}/{code}")
              for who in reversed(people) for code in ("ä", "Z", "a")]  # fmt: skip
     with Ledgers(tmp_path) as crowd:
-        everyone: Everyone = crowd.told(exam("Z"), exam("a"), exam("ä"), *lines)
-        table = everyone.population(Moment(at("2021-05-01"), None, everyone.ledger.head().position))
+        everyone: Snapshot = crowd.told(exam("Z"), exam("a"), exam("ä"), *lines)
+        table = everyone.at(
+            Moment(at("2021-05-01"), None, everyone.ledger.head().position)
+        ).everybody()
     keys = [row[:2] for row in csv.reader(io.StringIO(as_csv(table), newline=""))][1:]
     assert keys == [[who, code] for who in people for code in ("Z", "a", "ä")]
     assert people == sorted(people)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of
+from example_ledger import NOW, Ledgers, bound, dicts, facts, head_of, ledger_of
 from plain_values import When, at
 from random_ledger import random_ledger, seeded_worlds
 from scenarios import (
@@ -30,7 +30,6 @@ from projections.catalogue import catalogue_of
 from projections.fold.rules import STATUSES
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
-from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Snapshot
 from replay.violations import SCHEMA
@@ -41,7 +40,7 @@ SECOND = 1_000_000
 class Given:
     """A story, and what it says of the sittings that broke a rule."""
 
-    def __init__(self, everyone: Everyone) -> None:
+    def __init__(self, everyone: Snapshot) -> None:
         self._everyone = everyone
 
     def violations(
@@ -378,7 +377,7 @@ def test_the_example_is_judged_as_each_of_its_sittings_is(
 ) -> None:
     """Every sitting of the whole history, twice."""
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        everyone = bound(ledger)
         moment = Moment(as_of, None, head_of(everyone) if known is None else known)
         table = everyone.at(moment).violations().select(COMPARED)
         wanted = list(one_by_one(ledger, moment))
@@ -390,7 +389,7 @@ def test_random_worlds_are_judged_as_each_of_their_sittings_is(tmp_path: Path) -
     """Hundreds of violations of every kind, by rules of every kind."""
     ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(200, 3), None)
     with ledger:
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        everyone = bound(ledger)
         every: list[dict[str, Any]] = []
         for position in (head_of(everyone), head_of(everyone) // 2):
             moment = Moment(NOW * 10, None, position)

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from example_ledger import CACHE, NOW, Ledgers, dicts, facts, head_of, ledger_of, one_by_one
+from example_ledger import NOW, Ledgers, bound, dicts, facts, head_of, ledger_of, one_by_one
 from plain_values import When, at
 from random_ledger import NOW as THRONG_NOW
 from random_ledger import PLACES, random_ledger, seeded_worlds
@@ -21,7 +21,6 @@ from ledger.ledger import Appended, Ledger
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
-from replay.everyone import Everyone
 from replay.population import Scope
 from replay.snapshot import Snapshot
 from replay.what_if import Compared, Draft, totals
@@ -40,7 +39,7 @@ def draft(
     )
 
 
-def asked(everyone: Everyone, *drafts: Draft, as_of: When = "2030-01-01", **more: Any) -> Compared:
+def asked(everyone: Snapshot, *drafts: Draft, as_of: When = "2030-01-01", **more: Any) -> Compared:
     """Ask what drafts would have done, as known at the head."""
     return everyone.at(Moment(at(as_of), None, head_of(everyone))).what_if(drafts, **more)
 
@@ -104,7 +103,7 @@ class Beside:
 
 
 def assert_as_published(
-    everyone: Everyone, copy: Path, drafts: Sequence[Draft], as_of: int, clock: int = NOW
+    everyone: Snapshot, copy: Path, drafts: Sequence[Draft], as_of: int, clock: int = NOW
 ) -> Compared:
     """Hold what is said of drafts against what publishing them makes true."""
     compared = asked(everyone, *drafts, as_of=as_of)
@@ -121,21 +120,21 @@ def assert_as_published(
         standings = [tuple(row.values()) for row in dicts(compared.standings)]
         assert standings == beside.standings_changed(as_of)
         assert compared.judged == len(judged)
-    assert compared.stood == everyone.population(
+    assert compared.stood == everyone.at(
         Moment(as_of, None, head_of(everyone))
-    ).num_rows  # fmt: skip
+    ).everybody().num_rows  # fmt: skip
     return compared
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Everyone]:
+def example(tmp_path: Path) -> Iterator[Snapshot]:
     """Ask about everybody of the example."""
     with ledger_of(tmp_path / "example.ledger", facts()) as ledger:
-        yield Everyone(ledger, cache=CACHE, snapshot=False)
+        yield bound(ledger)
 
 
 def test_a_longer_wait_refuses_exactly_those_whom_it_would_have(
-    example: Everyone, tmp_path: Path
+    example: Snapshot, tmp_path: Path
 ) -> None:
     """Thirty days after each failed sitting; nobody is allowed who was not."""
     stricter = Draft("general", GENERAL.replace('"PT24H"', '"P30D"').replace("P14D", "P30D"))
@@ -147,7 +146,7 @@ def test_a_longer_wait_refuses_exactly_those_whom_it_would_have(
 
 
 def test_a_shorter_wait_allows_exactly_those_whom_it_would_have(
-    example: Everyone, tmp_path: Path
+    example: Snapshot, tmp_path: Path
 ) -> None:
     """No wait and no cap at all: who came too early would not have."""
     milder = Draft("mta-mce", 'id = "mta-mce"\neffective_from = 2020-01-01T00:00:00Z\n')
@@ -167,7 +166,7 @@ def test_random_drafts_do_what_publishing_them_does(tmp_path: Path) -> None:
         id = f"{random.choice(('ours', 'ours', 'ours', 'theirs', 'general'))}-{number}"
         drafts.append(Draft(id, policy_text(random, id, effective_from)))
     with ledger:
-        everyone = Everyone(ledger, cache=CACHE, snapshot=False)
+        everyone = bound(ledger)
         as_of = at(begins) + 40 * DAY
         compared = assert_as_published(
             everyone, tmp_path / "b.ledger", drafts, as_of, clock=THRONG_NOW
@@ -181,7 +180,7 @@ def test_random_drafts_do_what_publishing_them_does(tmp_path: Path) -> None:
 # --- laws ------------------------------------------------------------------------------------
 
 
-def test_a_draft_of_the_same_text_changes_nothing(example: Everyone) -> None:
+def test_a_draft_of_the_same_text_changes_nothing(example: Snapshot) -> None:
     """Of each shipped policy, and of all of them at once."""
     every = [Draft(id, text) for id, text in shipped()]
     for drafts in (*([one] for one in every), every, []):
@@ -192,7 +191,7 @@ def test_a_draft_of_the_same_text_changes_nothing(example: Everyone) -> None:
         assert compared.idle == ()
 
 
-def test_drafts_of_two_policies_do_what_each_does_alone(example: Everyone) -> None:
+def test_drafts_of_two_policies_do_what_each_does_alone(example: Snapshot) -> None:
     """Each exam follows one of them."""
     one, other = draft("general", "P30D"), draft("mta-mce", "P30D")
     both = asked(example, one, other)
@@ -207,7 +206,7 @@ def test_drafts_of_two_policies_do_what_each_does_alone(example: Everyone) -> No
     assert asked(example, other, one).sittings.equals(both.sittings)
 
 
-def test_a_draft_touches_nothing_before_its_first_day(example: Everyone) -> None:
+def test_a_draft_touches_nothing_before_its_first_day(example: Snapshot) -> None:
     """Its effective_from is the first instant that it is asked about."""
     compared = asked(example, draft("general", "P60D", "2022-03-01T00:00:00Z"), as_of="2022-08-01")
     starts = [row["started_at"] for row in dicts(compared.sittings)]
@@ -218,7 +217,7 @@ def test_a_draft_touches_nothing_before_its_first_day(example: Everyone) -> None
     assert {row["status"] == row["status_draft"] for row in dicts(before.standings)} <= {True}
 
 
-def test_totals_add_up(example: Everyone) -> None:
+def test_totals_add_up(example: Snapshot) -> None:
     """By exam, by reason, by change: every row is counted once, the largest first."""
     compared = asked(
         example, draft("general", "P30D"), draft("mta-mce", "PT0S"), as_of="2022-08-01"
@@ -237,7 +236,7 @@ def test_totals_add_up(example: Everyone) -> None:
         assert sum(row[-1] for row in counted) == table.num_rows > 0
 
 
-def test_the_scope_and_since_leave_out_the_rest(example: Everyone) -> None:
+def test_the_scope_and_since_leave_out_the_rest(example: Snapshot) -> None:
     """Of an exam, of some candidates, of sittings from an instant on."""
     stricter = draft("general", "P30D")
     whole = asked(example, stricter)
@@ -261,7 +260,7 @@ def test_the_scope_and_since_leave_out_the_rest(example: Everyone) -> None:
 
 
 @pytest.mark.parametrize("known", [0, 1, 4, 20, 33, 34, 35, 300])
-def test_drafts_take_the_place_of_nothing_recorded(example: Everyone, known: int) -> None:
+def test_drafts_take_the_place_of_nothing_recorded(example: Snapshot, known: int) -> None:
     """As known at any position, that of a catalogue entry too."""
     moment = Moment(at("2022-08-01"), None, known)
     same = example.at(moment).what_if([Draft(id, text) for id, text in shipped()])

@@ -11,7 +11,7 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
-    NoSnapshot,
+    NoColumnCache,
     TableFormat,
     candidates_in,
     check_format,
@@ -52,7 +52,7 @@ def diff(
     ] = None,
     exam: ExamOption = None,
     candidates: CandidateFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
     output: Output = None,
 ) -> int:
@@ -72,7 +72,7 @@ def diff(
         raise CallProblem(f"--to-as-of lies before {earlier}: give the earlier instant first")
     named = candidates_in(candidates)
 
-    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+    with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         before = snapshot_at(ledger, first, known_first, now=now, engine=engine)
         after = before.at(snapshot_at(ledger, second, known_second, now=now).moment)
         check_order(before, after)

@@ -1,4 +1,4 @@
-"""What the commands about everybody share: the options, the scope, the compiled fold."""
+"""What the commands about everybody share: the options, the scope, the snapshot."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pyarrow as pa
 import typer
 
 from attempt_ledger import clock
@@ -27,11 +28,6 @@ from replay.formats.json import write_jsonl
 from replay.formats.parquet import write_parquet
 from replay.population import Scope
 from replay.snapshot import Engine, Snapshot, snapshot_at
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from replay.everyone import Everyone
 
 
 class Table(StrEnum):
@@ -55,18 +51,22 @@ CandidateFile = Annotated[
         help="Of the candidates in this file alone, one a line; 16 MB at most.",
     ),
 ]
-NoSnapshot = Annotated[
+NoColumnCache = Annotated[
     bool,
     typer.Option(
-        "--no-snapshot",
-        help="Read the ledger itself; leave the snapshot beside it unread and unwritten.",
+        "--no-column-cache",
+        help="Read the ledger itself; leave the column cache beside it unread and unwritten.",
     ),
 ]
 
 
 @contextmanager
 def snapshot_of(
-    context: typer.Context, as_of: str | None, known_at: str | None, *, no_snapshot: bool = False
+    context: typer.Context,
+    as_of: str | None,
+    known_at: str | None,
+    *,
+    no_column_cache: bool = False,
 ) -> Iterator[Snapshot]:
     """Open the ledger and bind it at the moment that the options name, by default now.
 
@@ -75,33 +75,17 @@ def snapshot_of(
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
-    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+    with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         yield snapshot_at(ledger, at, moment_known, now=now, engine=engine)
 
 
 @contextmanager
-def engine_of(call: Access, *, no_snapshot: bool = False) -> Iterator[tuple[Ledger, Engine]]:
+def engine_of(call: Access, *, no_column_cache: bool = False) -> Iterator[tuple[Ledger, Engine]]:
     """Open the ledger, and have what computes questions about everybody."""
     call.check()
     cache = cache_folder(say)
     with call.open() as ledger, counting("reading", ledger.head().position) as progress:
-        yield ledger, Engine(cache, cores(), not no_snapshot, say, progress)
-
-
-@contextmanager
-def everybody(call: Access, *, no_snapshot: bool = False) -> Iterator[Everyone]:
-    """Open the ledger to ask about everybody, with a bar while its facts are read."""
-    from replay.everyone import Everyone
-
-    with engine_of(call, no_snapshot=no_snapshot) as (ledger, engine):
-        yield Everyone(
-            ledger,
-            cache=engine.cache,
-            snapshot=engine.keep_columns,
-            workers=engine.workers,
-            say=say,
-            progress=engine.progress,
-        )
+        yield ledger, Engine(cache, cores(), not no_column_cache, say, progress)
 
 
 def cores() -> int:

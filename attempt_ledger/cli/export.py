@@ -22,7 +22,7 @@ from attempt_ledger.cli.delivering import (
     program_of,
     receipt_place,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, engine_of
+from attempt_ledger.cli.everybody import ExamOption, NoColumnCache, engine_of
 from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -97,7 +97,7 @@ def export(
     ] = None,
     output: Output = None,
     receipt: ReceiptFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
 ) -> int:
     """Write the ledger's events as CloudEvents JSON, or a table.
 
@@ -125,7 +125,7 @@ def export(
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)
-    with engine_of(call, no_snapshot=no_snapshot) as (ledger, engine):
+    with engine_of(call, no_column_cache=no_column_cache) as (ledger, engine):
         made = compute(
             Snapshot(ledger, moment_of(ledger, at, wanted, now), engine),
             "table",

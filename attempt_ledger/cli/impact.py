@@ -14,7 +14,7 @@ import typer
 
 from attempt_ledger.checks import fault_of, unknown_exams
 from attempt_ledger.cli.everybody import (
-    NoSnapshot,
+    NoColumnCache,
     TableFormat,
     check_format,
     snapshot_of,
@@ -64,7 +64,7 @@ def impact(
     corrections: Annotated[
         bool, typer.Option("--corrections", help="Take a changed CSV result as a further one.")
     ] = False,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
     output: Output = None,
 ) -> int:
@@ -83,7 +83,9 @@ def impact(
         ignore_extra=ignore_extra,
     )
     with ExitStack() as stack:
-        snapshot = stack.enter_context(snapshot_of(context, as_of, None, no_snapshot=no_snapshot))
+        snapshot = stack.enter_context(
+            snapshot_of(context, as_of, None, no_column_cache=no_column_cache)
+        )
         rehearsal = stack.enter_context(Rehearsal(snapshot.ledger))
         aside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rejects"
         options = Options(

@@ -69,7 +69,7 @@ def check(
     differs, and standard error says what.
     """
     receipt = receipt_of(file)
-    with engine_of(call_of(context), no_snapshot=True) as (ledger, engine):
+    with engine_of(call_of(context), no_column_cache=True) as (ledger, engine):
         snapshot = snapshot_at(ledger, 0, now=clock.now(), engine=engine)
 
         try:

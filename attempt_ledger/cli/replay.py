@@ -9,7 +9,7 @@ import typer
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
-    NoSnapshot,
+    NoColumnCache,
     TableFormat,
     candidates_in,
     check_format,
@@ -42,7 +42,7 @@ def replay(
         typer.Option("--status", metavar="STATUS", help="Rows of this status alone; repeatable."),
     ] = None,
     candidates: CandidateFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
     output: Output = None,
 ) -> int:
@@ -52,13 +52,13 @@ def replay(
     candidate, exam, status, eligible, eligible_from, sittings_in_series, period_ends_at,
     last_sitting_at, last_outcome.
 
-    The facts are read from a snapshot beside the ledger (LEDGER.columns), which is brought up to
-    date first and may be deleted at any time.
+    The facts are read from a column cache beside the ledger (LEDGER.columns), which is brought up
+    to date first and may be deleted at any time.
     """
     check_format(format, output)
     check_statuses(statuses or ())
     named = candidates_in(candidates)
-    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+    with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         table = snapshot.everybody(scope_of(snapshot, exam, named))
         if statuses:
             table = with_status(table, statuses)

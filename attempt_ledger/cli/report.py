@@ -21,7 +21,7 @@ from attempt_ledger.cli.delivering import (
     moment_of,
     program_of,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoSnapshot, engine_of
+from attempt_ledger.cli.everybody import ExamOption, NoColumnCache, engine_of
 from attempt_ledger.cli.options import KnownAt, Output, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -97,7 +97,7 @@ def report(
     ] = None,
     output: Output = None,
     receipt: ReceiptFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
 ) -> int:
     """Make a report of a period, or of a moment.
 
@@ -117,7 +117,7 @@ def report(
     basis, wanted = basis_of(
         known_at, as_published, restated, end=asked.end, as_of=None if as_of is None else at
     )
-    with engine_of(call_of(context), no_snapshot=no_snapshot) as (ledger, engine):
+    with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         snapshot = Snapshot(ledger, moment_of(ledger, at, wanted, now), engine)
         check_exam(snapshot, exam)
         made = compute(

@@ -7,7 +7,7 @@ import typer
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
-    NoSnapshot,
+    NoColumnCache,
     TableFormat,
     candidates_in,
     check_format,
@@ -33,7 +33,7 @@ def violations(
     known_at: KnownAt = None,
     exam: ExamOption = None,
     candidates: CandidateFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
     output: Output = None,
 ) -> int:
@@ -46,7 +46,7 @@ def violations(
     """
     check_format(format, output)
     named = candidates_in(candidates)
-    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+    with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         table = snapshot.violations(scope_of(snapshot, exam, named))
         write_table(table, format, output)
     return DONE

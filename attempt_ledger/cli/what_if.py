@@ -12,7 +12,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     ExamOption,
-    NoSnapshot,
+    NoColumnCache,
     candidates_in,
     check_format,
     scope_of,
@@ -51,7 +51,7 @@ def what_if(
     ] = None,
     exam: ExamOption = None,
     candidates: CandidateFile = None,
-    no_snapshot: NoSnapshot = False,
+    no_column_cache: NoColumnCache = False,
     sittings: Annotated[
         Path | None,
         typer.Option(
@@ -86,7 +86,7 @@ def what_if(
     named = candidates_in(candidates)
     drafts = [read_draft(path) for path in policies]
 
-    with snapshot_of(context, as_of, known_at, no_snapshot=no_snapshot) as snapshot:
+    with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         compared = snapshot.what_if(
             [draft for draft, _ in drafts], since=start, scope=scope_of(snapshot, exam, named)
         )

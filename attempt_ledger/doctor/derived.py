@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attempt_ledger.doctor.findings import Figure, Finding, Subject, fine, found, span
+from attempt_ledger.doctor.findings import Depth, Figure, Finding, Subject, fine, found, span
 from attempt_ledger.doctor.surroundings import may_write
 from attempt_ledger.places import cache_folder
 from ledger.own_folder import NotOurs
-from replay.columns.cache import ColumnCache, Damaged, folder_of
+from replay.columns.cache import FOREIGN, ColumnCache, Damaged, folder_of
 from replay.read_model.store import state_of
 from replay.snapshot import Engine
 
@@ -62,15 +62,19 @@ def views(subject: Subject) -> Iterator[Finding]:
 def column_cache(subject: Subject) -> Iterator[Finding]:
     """Is the column cache beside the ledger of this account's making, and as it was written?"""
     folder = folder_of(subject.path)
+    cache = ColumnCache(subject.opened, Engine(cache_folder()))
     try:
-        position = ColumnCache(subject.opened, Engine(cache_folder())).reached()
-    except Damaged as problem:
-        yield found("column-cache-damaged", f"the column cache in {folder} is damaged: {problem}")
+        position = cache.reached()
+        problem = cache.check(remove=False) if subject.depth is Depth.full else None
+        if problem not in (None, FOREIGN):
+            raise Damaged(problem)
+    except Damaged as damage:
+        yield found("column-cache-damaged", f"the column cache in {folder} is damaged: {damage}")
         return
-    except (NotOurs, OSError) as problem:
+    except (NotOurs, OSError) as hindrance:
         yield found(
             "column-cache-unused",
-            f"this account does without a column cache in {folder}: {problem}",
+            f"this account does without a column cache in {folder}: {hindrance}",
         )
         return
     if position is None:

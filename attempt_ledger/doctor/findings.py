@@ -118,8 +118,8 @@ views-damaged | views | wrong | `rebuild`
 views-of-another | views | warning | `project`
 views-behind | views | warning | `project`, or let `project --follow` run
 views-stale | views | warning | `project`, which goes on with it
-column-cache-damaged | column-cache | warning | none is needed: the next `replay` rebuilds it; or
-    remove the folder
+column-cache-damaged | column-cache | warning | `verify` removes what differs from the
+    ledger's rows, and the next `replay` makes it anew
 column-cache-unused | column-cache | warning | where another account made it, that one alone uses
     it; else remove the folder
 not-checked | - | wrong | if `integrity` finds the file damaged, that is why; else mend what the

@@ -125,8 +125,8 @@ class ColumnCache:
         with locked(self._folder):
             return self._refreshed(position)
 
-    def check(self) -> str | None:
-        """Hold every part against the ledger's rows; return what was wrong, then it is removed.
+    def check(self, *, remove: bool = True) -> str | None:
+        """Hold every part against the ledger's rows; return what was wrong, and remove it then.
 
         None where all is as it should be, or no cache is there. Raises as `columns` does.
         """
@@ -135,7 +135,7 @@ class ColumnCache:
         own_folder(self._folder, FILES)
         with locked(self._folder):
             problem = self._problem()
-            if problem is not None:
+            if remove and problem is not None:
                 remove_ours(self._folder, FILES, but=frozenset({_LOCK}))
             return problem
 
