@@ -31,7 +31,7 @@ from attempt_ledger.snapshot import (
     text,
     text_or_none,
 )
-from ledger.events import Fact
+from ledger.events import OWN_SOURCES, Fact
 from ledger.intake.importer import Options, import_file
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
@@ -270,6 +270,8 @@ class Ledger:
             raise ValueError(
                 f"{fact.event.type} {fact.id} names no source: give it one, or open(…, source=)"
             )
+        if source.startswith(OWN_SOURCES):
+            raise ValueError(f"source {source!r} is this program's own: give the fact another")
         if (fault := fault_of(fact)) is not None:
             raise ValueError(fault)
         return fact._replace(source=source, actor=fact.actor or self._actor)

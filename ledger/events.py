@@ -40,6 +40,7 @@ __all__ = [
     "BY_TOPIC",
     "EVENTS",
     "EVENT_TYPES",
+    "OWN_SOURCES",
     "BetaRescored",
     "CandidateForgotten",
     "CertEarned",
@@ -71,6 +72,10 @@ __all__ = [
 
 UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What CloudEvents allows in no attribute: control characters. (No surrogate can be stored.)"""
+
+
+OWN_SOURCES = "urn:attempt-ledger:"
+"""How the sources begin that this program writes itself; from outside they are refused."""
 
 
 class Row(NamedTuple):

@@ -84,11 +84,36 @@ def test_lines_taken_again_are_duplicates(place: Place) -> None:
     assert counts(place.take(line(1) + line(2) + line(2), "a.jsonl")) == (3, 1, 2, 0)
 
 
-def test_the_calls_actor_is_that_of_lines_that_name_none(place: Place) -> None:
-    """A line says itself who recorded it."""
-    lines = line(1) + line(2, actor="results-feed")
+def test_whoever_imports_a_line_is_its_actor(place: Place) -> None:
+    """A feed speaks in nobody else's name: whom a line names is kept beside, as `originalactor`."""
+    lines = line(1) + line(2, actor="head-of-desk") + line(3, actor="cli")
+    lines += line(4, actor="b", originalactor="a")
     place.take(lines, "a.jsonl", csv=CsvSettings(actor="cli"))
-    assert [row.actor for row in place.ledger.read()] == ["cli", "results-feed"]
+    assert [(row.actor, row.extensions) for row in place.ledger.read()] == [
+        ("cli", None),
+        ("cli", '{"originalactor":"head-of-desk"}'),
+        ("cli", None),
+        ("cli", '{"originalactor":"a"}'),
+    ]
+    assert counts(place.take(lines, "a.jsonl")) == (4, 0, 4, 0)
+
+
+def test_a_history_that_is_moved_in_keeps_its_actors(place: Place) -> None:
+    """It was recorded by them."""
+    place.take(kept(1, "2021-03-01T12:00:00Z", actor="desk"), "a.jsonl", keep_recorded_at=True)
+    assert [(row.actor, row.extensions) for row in place.ledger.read()] == [("desk", None)]
+
+
+def test_the_programs_own_sources_are_refused_from_outside(place: Place) -> None:
+    """A grant that nobody gave would look like the desk's; what is recorded already is not new."""
+    own = kept(1, "2021-03-01T12:00:00Z", source="urn:attempt-ledger:desk")
+    report = place.take(own, "a.jsonl")
+    assert counts(report) == (1, 0, 0, 1)
+    assert "source 'urn:attempt-ledger:desk' is this program's own" in report.examples[0]
+    assert place.take(own, "a.jsonl", keep_recorded_at=True).clean
+    assert counts(place.take(own, "a.jsonl")) == (1, 0, 1, 0)
+    settings = CsvSettings(source="urn:attempt-ledger:cli")
+    assert place.take(HEADER + GOOD, csv=settings).rejected == 1
 
 
 REFUSED = {

@@ -21,6 +21,7 @@ from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, Ca
 from attempt_ledger.cli.progress import importing
 from attempt_ledger.cli.values import zone
 from attempt_ledger.sealing import sealing_beside
+from ledger.events import OWN_SOURCES
 from ledger.intake.importer import Options, import_file
 from ledger.intake.results import CsvSettings
 from ledger.intake.source import SourceProblem, open_source
@@ -121,6 +122,8 @@ def import_(
     """
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
+    if source.startswith(OWN_SOURCES):
+        raise CallProblem(f"--source {source} is this program's own: give the feed one of its own")
     if again and keep_recorded_at:
         raise CallProblem("--again goes without --keep-recorded-at: a history keeps its ids")
     if len(set(files)) < len(files):

@@ -17,7 +17,7 @@ from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs
 from attempt_ledger.moments import whole
-from ledger.events import EVENT_TYPES, Fact, event_class, make_event
+from ledger.events import EVENT_TYPES, OWN_SOURCES, Fact, event_class, make_event
 from ledger.problems import MalformedFact
 
 SOURCE = "urn:attempt-ledger:cli"
@@ -91,7 +91,8 @@ def record(
             at = clock.now() if before is None else before.occurred_at
         fact = Fact(source, id or str(uuid4()), subject, at, event, actor)
         fact.row()  # raises what is wrong with it before its id is printed
-        fault = fault_of(fact)
+        own = source.startswith(OWN_SOURCES) and source != SOURCE
+        fault = f"--source {source} is this program's own" if own else fault_of(fact)
         if fault is not None:
             raise CallProblem(fault)
         if id is None:

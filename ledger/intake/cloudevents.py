@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from ledger.cloudevents import parse_line
+from ledger.cloudevents import extensions_of, parse_line
 from ledger.events import Fact
 from ledger.intake.report import PROBLEM, unexpected
 from ledger.intake.source import LARGEST_WHOLE, Item, Source
@@ -32,8 +32,9 @@ def read_lines(
 ) -> Iterator[Item]:
     """Yield every line that is not blank, sound or not, in order; raises BrokenSource.
 
-    `actor` is who recorded what names none itself. Lines that are taken `as_recorded`, a history,
-    may hold ids that are refused of new facts.
+    `actor` is who imports them; the one that a line names is kept as the extension attribute
+    `originalactor`, since a feed must not speak in another's name. Lines that are taken
+    `as_recorded`, a history, keep their actor, and may have ids that are refused of new facts.
     """
     for number, text in _texts(source):
         if source.faults and (fault := source.faults.pop(number, None)):
@@ -41,8 +42,8 @@ def read_lines(
         elif text and not text.isspace():
             try:
                 fact = parse_line(mended(text) if PROBLEM in text else text.rstrip())
-                if actor is not None and fact.actor is None:
-                    fact = fact._replace(actor=actor)
+                if not as_recorded:
+                    fact = _imported_by(actor, fact)
                 wrong = None if check is None else check(fact)
                 rows = () if wrong else (fact.row(as_recorded=as_recorded),)
                 item = Item(number, text, rows, wrong or "", fact.recorded_at)
@@ -51,6 +52,15 @@ def read_lines(
             except Exception as error:
                 item = Item(number, text, (), unexpected(error))
             yield item
+
+
+def _imported_by(actor: str | None, fact: Fact) -> Fact:
+    """Return a fact with the actor who imports it, and beside it the one that it names."""
+    extensions = fact.extensions
+    if fact.actor is not None and fact.actor != actor:
+        named = {"originalactor": fact.actor, **json.loads(extensions or "{}")}
+        extensions = extensions_of(named)
+    return fact._replace(actor=actor, extensions=extensions)
 
 
 def _texts(source: Source) -> Iterator[tuple[int, str]]:

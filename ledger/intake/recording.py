@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from itertools import chain as joined
 from typing import NamedTuple, TypeAlias
 
-from ledger.appending import Appended, Appending, Conflict, Duplicate
-from ledger.events import ExamAttempted, Recorded, Row
+from ledger.appending import Appended, Appending, Conflict, Duplicate, Refused
+from ledger.events import OWN_SOURCES, ExamAttempted, Recorded, Row
 from ledger.instants import format_instant
 from ledger.intake.report import Counts
 from ledger.intake.source import Item
 from ledger.ledger import Ledger
+from ledger.problems import shown
 
 MOST_RESULTS = 50
 """Results that a sitting may have, the first and those that correct it."""
@@ -74,7 +75,7 @@ class Lines:
             else:
                 if self._again:
                     rows = [_anew(row, appending) for row in rows]
-                outcomes = appending.take(rows)
+                outcomes = appending.take([_from_outside(row, appending) for row in rows])
         recording.seconds = self._stopwatch() - began
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Appended):
@@ -85,6 +86,15 @@ class Lines:
                 conflict = isinstance(outcome, Conflict)
                 recording.refused[index] = Refusal(outcome.problem, conflict)
         return recording
+
+
+def _from_outside(row: Row, appending: Appending) -> Row | Refused:
+    """Refuse a row of a source that is the program's own, unless it is recorded already."""
+    if not row.source.startswith(OWN_SOURCES) or appending.find(row.source, row.id) is not None:
+        return row
+    return Refused(
+        f"source {shown(row.source)} is this program's own: what others say has a source of theirs"
+    )
 
 
 def _anew(row: Row, appending: Appending) -> Row:

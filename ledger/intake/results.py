@@ -21,7 +21,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from ledger.events import BetaRescored, Event, ExamAttempted, ExamFailed, ExamPassed, Fact, Row
+from ledger.events import (
+    OWN_SOURCES,
+    BetaRescored,
+    Event,
+    ExamAttempted,
+    ExamFailed,
+    ExamPassed,
+    Fact,
+    Row,
+)
 from ledger.instants import format_instant, parse_instant
 from ledger.intake.csv import CsvFile
 from ledger.intake.report import PROBLEM, unexpected
@@ -145,6 +154,8 @@ class ResultsReader:
                 f"{format_instant(started)}: a sitting ends at or after its start"
             )
         source = source or settings.source
+        if source.startswith(OWN_SOURCES):
+            raise BadRow(f"source {shown(source)} is this program's own: give it one of its own")
         sitting = {"exam": exam, "registration_id": registration}
         try:
             attempt = Fact(
