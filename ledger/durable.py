@@ -39,12 +39,12 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
     for draft, path in drafts.items():
         os.replace(draft, path)
     for folder in folders | made:
-        sync_folder(folder)
+        sync(folder)
 
 
-def sync_folder(folder: Path) -> None:
-    """See to it that the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """See to it that a file, or the names in a folder, are on the disk; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -354,8 +354,8 @@ def test_killed_anywhere_no_half_has_the_name_and_the_next_one_has(
 
 def test_killed_after_it_has_its_name_it_is_whole(door: CommandLine) -> None:
     """What is left beside it is a folder of its own."""
-    where = "ledger.backup.staging:sync_folder"
-    assert stopped_at(where, KILL, ["backup", "b"], number=3).returncode == -signal.SIGKILL
+    where = "ledger.backup.staging:sync"
+    assert stopped_at(where, KILL, ["backup", "b"], number=4).returncode == -signal.SIGKILL
     assert names(door.folder, "b") == {"b", "b.part", "b.tlog"}
     assert "as they were signed" in door.done("--ledger", "sqlite:///b", "verify", "--full")
     assert "already there" in door.wrong("backup", "b")

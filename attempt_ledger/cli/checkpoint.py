@@ -24,6 +24,15 @@ Key = Annotated[
         "trusted. Default: the one beside the ledger.",
     ),
 ]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against",
+        metavar="CHECKPOINT-FILE",
+        help="A checkpoint that was kept elsewhere, to compare with too: finds what was cut off, "
+        "put back from an old copy, or signed anew.",
+    ),
+]
 
 
 @command(

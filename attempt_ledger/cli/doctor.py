@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, command
 from attempt_ledger.cli.output import WIDTH, put
@@ -80,35 +79,26 @@ def doctor(
         free=free * _MEGABYTE,
     )
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
-    subject = _patient(call, views, bounds, depth)
+    path = Path(os.path.realpath(call.path))
+    keys = Path(f"{path}.keys") if call.keys is None else call.keys
+    found = read_model_of(call, views)
+    subject = Subject(path, None, keys, call.signing_key, found, clock.now(), bounds, depth)
     findings = []
-    for finding in examine(subject, lambda: _opened(call, subject)):
+    for finding in examine(
+        subject, lambda: Ledger.open(path, clock=clock.now, keys=call.keys, read_only=True)
+    ):
         findings.append(finding)
         if format is Format.text:
             put(_text(finding))
     if format is Format.json:
-        put(_json(subject, findings, worst(findings)))
+        answer = {
+            "ledger": str(subject.path),
+            "at": format_instant(subject.now),
+            "state": worst(findings),
+            "findings": [finding._asdict() for finding in findings],
+        }
+        put(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
     return REFUSED if worst(findings) is State.wrong else DONE
-
-
-def _patient(call: Access, views: Path | None, bounds: Bounds, depth: Depth) -> Subject:
-
-    path = Path(os.path.realpath(call.path))
-    return Subject(
-        path=path,
-        ledger=None,
-        keys=Path(f"{path}.keys") if call.keys is None else call.keys,
-        signing_key=call.signing_key,
-        views=read_model_of(call, views),
-        now=clock.now(),
-        bounds=bounds,
-        depth=depth,
-    )
-
-
-def _opened(call: Access, subject: Subject) -> Ledger:
-
-    return Ledger.open(subject.path, clock=clock.now, keys=call.keys, read_only=True)
 
 
 def _length(option: str, text: str) -> int:
@@ -126,7 +116,7 @@ _STATES, _NAMES = 9, 14
 
 
 def _text(finding: Finding) -> str:
-    lines = _wrapped(f"{finding.state:<{_STATES}}{finding.check:<{_NAMES}}", finding.sentence)
+    lines = _wrapped(f"{finding.state:<{_STATES}}{finding.check:<{_NAMES}}", finding.text)
     if finding.remedy is not None:
         lines += _wrapped(" " * (_STATES + _NAMES), f"→ {finding.remedy}")
     return "".join(f"{line}\n" for line in lines)
@@ -141,23 +131,3 @@ def _wrapped(first: str, sentence: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _json(subject: Subject, findings: list[Finding], state: str) -> str:
-    answer = {
-        "ledger": str(subject.path),
-        "at": format_instant(subject.now),
-        "state": state,
-        "findings": [
-            {
-                "check": finding.check,
-                "state": finding.state,
-                "code": finding.code,
-                "text": finding.sentence,
-                "remedy": finding.remedy,
-                "figures": finding.figures,
-            }
-            for finding in findings
-        ],
-    }
-    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"

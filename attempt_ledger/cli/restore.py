@@ -12,7 +12,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
+from attempt_ledger.cli.checkpoint import Against, Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import cores
 from attempt_ledger.cli.options import ACTOR, command
@@ -57,15 +57,7 @@ def restore(
     new: Annotated[
         Path, typer.Argument(metavar="NEW", help="The ledger to create; nothing may be there.")
     ],
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against",
-            metavar="CHECKPOINT-FILE",
-            help="A checkpoint that was kept elsewhere: tells whether the backup is older than "
-            "that, or another.",
-        ),
-    ] = None,
+    against: Against = None,
     key: Key = None,
     stale_ok: Annotated[
         bool,

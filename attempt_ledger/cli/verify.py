@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attempt_ledger.access import Access
-from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
+from attempt_ledger.cli.checkpoint import Against, Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
@@ -52,15 +51,7 @@ def verify(
     full: Annotated[
         bool, typer.Option("--full", help="All of it, as without options; the opposite of --new.")
     ] = False,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against",
-            metavar="CHECKPOINT-FILE",
-            help="A checkpoint that was kept elsewhere: finds what was cut off, put back from an "
-            "old copy, or signed anew.",
-        ),
-    ] = None,
+    against: Against = None,
     key: Key = None,
 ) -> int:
     """Compare every stored event with what was signed.

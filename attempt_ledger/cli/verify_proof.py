@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger.cli.checkpoint import Key, kept_file, key_of
+from attempt_ledger.cli.checkpoint import Against, Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
@@ -28,14 +28,7 @@ def verify_proof(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `prove` or `forget` wrote.")],
     key: Key = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against",
-            metavar="CHECKPOINT-FILE",
-            help="A checkpoint that was kept, which the proof must fit too.",
-        ),
-    ] = None,
+    against: Against = None,
 ) -> int:
     """Check a proof, and show what it proves.
 

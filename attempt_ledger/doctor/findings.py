@@ -33,7 +33,8 @@ class Finding(NamedTuple):
     state: State
     code: str | None
     """One of CODES, for programs; None where everything is as it should be."""
-    sentence: str
+    text: str
+    """One sentence."""
     remedy: str | None
     figures: Mapping[str, Figure]
     """What the sentence says, as values: instants as RFC 3339, the rest as the name says."""

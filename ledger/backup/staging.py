@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.durable import replace, replace_all, sync_folder
+from ledger.durable import replace, replace_all, sync
 from ledger.problems import BackupProblem
 from ledger.store.file import connect_reader, storage_problems
 from ledger.store.integrity import head_of
@@ -60,14 +60,14 @@ class Draft(NamedTuple):
         """
         check_unused(self.target)
         with storage_problems(self.target):
-            _sync(self.paths.ledger)
-            sync_folder(self.folder)
+            sync(self.paths.ledger)
+            sync(self.folder)
             has_log = self.paths.folder.is_dir()
             try:
                 if has_log:
                     replace(self.folder / _NAMING, _identity(self.paths.folder))
                     os.rename(self.paths.folder, self.log)
-                    sync_folder(self.target.parent)
+                    sync(self.target.parent)
                 _link(self.paths.ledger, self.target)
             except BaseException as error:
                 if has_log:
@@ -76,7 +76,7 @@ class Draft(NamedTuple):
                 if isinstance(error, FileExistsError):
                     raise _there(self.target) from None
                 raise
-            sync_folder(self.target.parent)
+            sync(self.target.parent)
 
 
 @contextmanager
@@ -194,14 +194,6 @@ def _link(file: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         os.rename(file, target)  # a file system without links, as of many a stick
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # -- the ledger's file

@@ -6,9 +6,10 @@ import base64
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ledger.durable import replace, sync_folder
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ledger.durable import replace, sync
 from ledger.problems import SigningKeyProblem
 from ledger.tlog.verify_proof import (
     ED25519,
@@ -19,9 +20,6 @@ from ledger.tlog.verify_proof import (
     key_id,
     read_file,
 )
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _PREFIX = "PRIVATE+KEY"
 _DASH = "\N{EM DASH} "
@@ -35,9 +33,6 @@ class SigningKey:
     """
 
     def __init__(self, name: str, seed: bytes) -> None:
-        # The library takes 40 ms to import; most commands sign nothing.
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         self._seed = seed
         self._key: Ed25519PrivateKey = Ed25519PrivateKey.from_private_bytes(seed)
         public = self._key.public_key().public_bytes_raw()
@@ -96,7 +91,7 @@ def write_key(path: Path, key: SigningKey) -> None:
         finally:
             with suppress(OSError):
                 draft.unlink()
-        sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         raise _there(path) from None
     except OSError as error:

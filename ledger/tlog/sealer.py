@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.durable import replace, replace_all, sync_folder
+from ledger.durable import replace, replace_all, sync
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.store.integrity import definitions, last_position
 from ledger.store.locks import USUALLY, FileLock, Waiting
@@ -210,7 +210,7 @@ def _writing(paths: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
     try:
         if not paths.folder.is_dir():
             paths.folder.mkdir(exist_ok=True)
-            sync_folder(paths.folder.parent)
+            sync(paths.folder.parent)
         lock = FileLock(paths.lock, paths.ledger, waiting=waiting, name=paths.folder)
         with closing(lock), lock:
             yield

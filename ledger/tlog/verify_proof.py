@@ -28,6 +28,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 EVENT_PROOFS = ("attempt-ledger proof v1", "attempt-ledger proof v2")
 CONSISTENCY_PROOF = "attempt-ledger consistency v1"
 ERASURE = "attempt-ledger erasure v1"
@@ -188,9 +191,6 @@ def parse_vkey(text: str) -> VerifierKey:
 
 def open_note(note: bytes, key: VerifierKey, what: str = "the checkpoint") -> str:
     """Return the text of a note that the key signed; raises ProofProblem, which says of what."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     try:
         whole = note.decode()
     except UnicodeDecodeError:
@@ -592,30 +592,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", metavar="VKEY", required=True, help="the key, or its file")
     parser.add_argument("--against", metavar="CHECKPOINT-FILE", type=Path, help="one you kept")
     call = parser.parse_args(arguments)
+    where, code = "--key", 2
     try:
         key = read_key(call.key)
-    except ProofProblem as problem:
-        print(f"--key: {problem}", file=sys.stderr)
-        return 2
-    try:
+        where = "the call"
         proof = read_file(call.file)
         note = None if call.against is None else read_file(call.against)
+        where, code = f"{call.against} does not hold", 1
+        kept = None if note is None else open_checkpoint(note, key)
+        where = f"{call.file} does not hold"
+        proved = check_proof(proof, key, kept)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     except ProofProblem as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    try:
-        kept = None if note is None else open_checkpoint(note, key)
-    except ProofProblem as problem:
-        print(f"{call.against} does not hold: {problem}", file=sys.stderr)
-        return 1
-    try:
-        proved = check_proof(proof, key, kept)
-    except ProofProblem as problem:
-        print(f"{call.file} does not hold: {_clean(str(problem))}", file=sys.stderr)
-        return 1
+        print(f"{where}: {_clean(str(problem))}", file=sys.stderr)
+        return code
     print(f"{call.file} holds: {signed_by(key)}\n\n{shown(proved)}", end="")
     return 0
 
