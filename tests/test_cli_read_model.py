@@ -100,7 +100,7 @@ def test_a_follower_keeps_up_until_it_is_stopped(door: CommandLine) -> None:
         assert follower.stderr is not None
         assert "stands for position 720" in follower.stderr.readline()
         said = door.wrong("project", "--follow")
-        assert f"is being kept by another process ({follower.pid})" in said
+        assert f"is being kept by another process (process {follower.pid} (" in said
         door.sat("R-new", "2025-12-31T09:00:00Z", candidate="C-new")
         with closing(sqlite3.connect("attempts.ledger.views")) as connection:
             while connection.execute("SELECT position FROM position").fetchone() != (721,):
