@@ -176,11 +176,7 @@ def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Opti
             folded, count = ahead.result()
             if n + 1 < len(files):
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
-            with _bulk(draft, plan.done + n + 1) as cursor:
-                for table in KEPT:
-                    rows = folded.get(table.name)
-                    if rows is not None and rows.num_rows:
-                        cursor.adbc_ingest(table.name, rows, mode="append")
+            _ingest(draft, folded, plan.done + n + 1)
             told(count)
     remove_folder(pieces, _PIECES)
 
@@ -203,6 +199,15 @@ def _folded(file: Path, folder: Folder, position: int) -> tuple[Rows, int]:
         facts = stream.read_all()
     file.unlink()
     return folder.fold(facts, position), facts.num_rows
+
+
+def _ingest(draft: Path, folded: Rows, done: int) -> None:
+    """Put a piece's rows in."""
+    with _bulk(draft, done) as cursor:
+        for table in KEPT:
+            rows = folded.get(table.name)
+            if rows is not None and rows.num_rows:
+                cursor.adbc_ingest(table.name, rows, mode="append")
 
 
 def _describe(ledger: Ledger, draft: Path, plan: Plan) -> None:
