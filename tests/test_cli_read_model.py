@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, HISTORY, compiled_quietly
+from example_ledger import HISTORY, compiled_quietly
 from read_models import table
 
 from attempt_ledger.cli import read_model
@@ -87,23 +87,20 @@ FOLLOW = "from attempt_ledger.cli.main import run; run()"
 
 def test_a_follower_keeps_up_until_it_is_stopped(door: CommandLine) -> None:
     """A second one says so and stops; Ctrl-C ends the first, which is no failure."""
-    home = {"XDG_CACHE_HOME": str(door.folder / "cache")}
-    (door.folder / "cache").mkdir()
-    (door.folder / "cache" / "attempt-ledger").symlink_to(CACHE)
     door.done("project")
     with subprocess.Popen(
         [sys.executable, "-c", FOLLOW, "project", "--follow"],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | home,
     ) as follower:
         assert follower.stderr is not None
         assert "stands for position 720" in follower.stderr.readline()
         said = door.wrong("project", "--follow")
-        assert f"is being kept by another process (process {follower.pid} (" in said
+        assert "is being kept by another process" in said
         door.sat("R-new", "2025-12-31T09:00:00Z", candidate="C-new")
         with closing(sqlite3.connect("attempts.ledger.views")) as connection:
             while connection.execute("SELECT position FROM position").fetchone() != (721,):
                 assert follower.poll() is None
+                time.sleep(0.05)
         follower.send_signal(signal.SIGINT)
         assert follower.wait() == 0
