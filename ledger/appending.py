@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter, le
 from typing import Any, TypeAlias, cast
 
-from ledger.compare import differences
-from ledger.events import EVENTS, CandidateForgotten, EventAnnulled, Recorded, Row, make_event
+from ledger.events import (
+    EVENT_TYPES,
+    EVENTS,
+    CandidateForgotten,
+    EventAnnulled,
+    Fact,
+    Recorded,
+    Row,
+    make_event,
+)
 from ledger.fields import read_object
 from ledger.instants import MIN_INSTANT, SECOND, format_instant
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
-from ledger.privacy.vault import KEY_FILE, Keyring
+from ledger.privacy.vault import Keyring
 from ledger.store.interface import Writing
-
-__all__ = ["KEY_FILE", "Appended", "Appending", "Conflict", "Duplicate", "Outcome", "Refused"]
 
 AHEAD = 5 * 60 * SECOND
 """How far a fact's time may lie after its recording: clocks differ a little, facts do not."""
@@ -52,9 +59,8 @@ class Conflict:
         other = f"position {self.position}"
         if self.annulled is not None:
             other += f" (annulled at position {self.annulled})"
-        return (
-            f"conflicts with {other}, which has the same source and id: {', '.join(self.differs)}"
-        )
+        differs = ", ".join(self.differs)
+        return f"conflicts with {other}, which has the same source and id: {differs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,8 @@ class Appending:
     def take_kept(self, rows: Sequence[Row | Refused], kept: Sequence[int | None]) -> list[Outcome]:
         """Append rows with the recorded_at each came with; stop after the first refused one."""
         outcomes: list[Outcome] = []
-        plain, stamps = self._plain(rows), _given(kept)
+        plain = self._plain(rows)
+        stamps = None if None in kept else cast(Sequence[int], kept)
         if plain and stamps and self._are_in_order(plain, stamps):
             outcomes += self._insert(iter(stamps), plain)
             if outcomes:
@@ -302,10 +309,6 @@ _EXTENSIONS: Callable[[Row], str | None] = itemgetter(Row._fields.index("extensi
 _TOPIC: Callable[[Row], str] = itemgetter(Row._fields.index("topic"))
 
 
-def _given(kept: Sequence[int | None]) -> Sequence[int] | None:
-    return None if None in kept else cast(Sequence[int], kept)
-
-
 def _future(row: Row, recorded_at: int) -> str | None:
     if row.occurred_at <= recorded_at + AHEAD:
         return None
@@ -313,3 +316,85 @@ def _future(row: Row, recorded_at: int) -> str | None:
         f"time {format_instant(row.occurred_at)} lies more than 5 minutes after its recording, "
         f"{format_instant(recorded_at)}: what is still to come goes into a date field"
     )
+
+
+# -- a duplicate, or a conflict: what differs between a fact and the one of the same key
+
+SameSecret: TypeAlias = Callable[[Recorded, str, Any, Any], bool]
+"""(stored, field, its stored value, the new value): do two personal values say the same?"""
+
+_ROOM = 60
+
+
+def differences(
+    stored: Recorded,
+    fact: Fact | Row,
+    *,
+    same_secret: SameSecret = lambda *_: True,
+    upcasts: Upcasts = UPCASTS,
+) -> tuple[str, ...]:
+    """Name what differs in type, subject, time and data, ``data.score (old 700, new 710)``.
+
+    Empty for a duplicate. `actor` and recorded_at are no part of a fact's identity, and a schema
+    version is none either: data is compared as of the current one. Personal values are told as
+    ``data.email (differs)``, never shown; without `same_secret`, as when the key is destroyed, they
+    are not compared.
+    """
+    row = fact.row(as_recorded=True) if isinstance(fact, Fact) else fact
+    if (
+        stored.data == row.data
+        and stored.topic == row.topic
+        and stored.occurred_at == row.occurred_at
+        and stored.subject == row.stream.partition("/")[2]
+    ):
+        return ()
+    new = Recorded(0, 0, *row)
+    return tuple(_differences(stored, new, same_secret, upcasts))
+
+
+def _differences(
+    old: Recorded, new: Recorded, same_secret: SameSecret, upcasts: Upcasts
+) -> Iterator[str]:
+    times = map(format_instant, (old.occurred_at, new.occurred_at))
+    pairs = {"type": (old.type, new.type), "subject": (old.subject, new.subject)}
+    for name, (was, now) in {**pairs, "time": tuple(times)}.items():
+        if was != now:
+            yield f"{name} (old {was}, new {now})"
+    if old.type != new.type:
+        return
+    personal = EVENT_TYPES[old.type].personal
+    before, after = old.payload(upcasts), new.payload(upcasts)
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if name in personal:
+            if was != now and not same_secret(old, name, was, now):
+                yield f"data.{name} (differs)"
+        else:
+            yield from _values(f"data.{name}", was, now)
+
+
+def _values(path: str, was: Any, now: Any) -> Iterator[str]:
+    if isinstance(was, dict) and isinstance(now, dict):
+        for name in sorted(was.keys() | now.keys()):
+            yield from _values(f"{path}.{name}", was.get(name), now.get(name))
+    elif was != now:
+        shown, other = _shown(was), _shown(now)
+        if len(shown) > _ROOM or len(other) > _ROOM:
+            # Long texts, such as a policy file, are shown from a little before they part.
+            parted = (i for i, (a, b) in enumerate(zip(shown, other, strict=False)) if a != b)
+            start = max(0, next(parted, min(len(shown), len(other))) - 20)
+            shown, other = _window(shown, start), _window(other, start)
+        yield f"{path} (old {shown}, new {other})"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _window(text: str, start: int) -> str:
+    end = start + _ROOM
+    return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"

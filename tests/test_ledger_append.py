@@ -21,7 +21,7 @@ from ledger_facts import (
     sample,
 )
 
-from ledger.compare import differences
+from ledger.appending import differences
 from ledger.events import EVENT_TYPES, Fact, Row
 from ledger.instants import DAY, SECOND, format_instant
 from ledger.ledger import Appended, Conflict, Duplicate, Head, Ledger, Refused

@@ -74,7 +74,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "doctor": ("doctor", "Look for what is wrong with the ledger, and say what to do."),
         "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
         "restore": ("restore", "Put a ledger back from a backup, verified."),
-        "upgrade": ("upgrade", "Bring a ledger of an earlier release to the format of new ones."),
+        "upgrade": ("init", "Bring a ledger of an earlier release to the format of new ones."),
     },
 }
 """By sections of the help, each command: its module below `attempt_ledger.cli`, and its first line.
