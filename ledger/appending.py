@@ -357,9 +357,9 @@ def _differences(
 ) -> Iterator[str]:
     times = map(format_instant, (old.occurred_at, new.occurred_at))
     pairs = {"type": (old.type, new.type), "subject": (old.subject, new.subject)}
-    for name, (was, now) in {**pairs, "time": tuple(times)}.items():
-        if was != now:
-            yield f"{name} (old {was}, new {now})"
+    for name, (one, other) in {**pairs, "time": tuple(times)}.items():
+        if one != other:
+            yield f"{name} (old {one}, new {other})"
     if old.type != new.type:
         return
     personal = EVENT_TYPES[old.type].personal
