@@ -31,7 +31,7 @@ from attempt_ledger.snapshot import (
     text,
     text_or_none,
 )
-from ledger.events import OWN_SOURCES, Fact
+from ledger.events import OWN_SOURCES, Fact, PolicyPublished
 from ledger.intake.importer import Options, import_file
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
@@ -42,6 +42,7 @@ from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
 from projections.standing import Moment
 from replay import snapshot as core
+from replay.publishing import effects_of
 
 _LOG = logging.getLogger("attempt_ledger")
 
@@ -195,15 +196,27 @@ class Ledger:
 
     # -- writing
 
-    def append(self, facts: Iterable[Fact]) -> list[Outcome]:
+    def append(self, facts: Iterable[Fact], *, change_past: bool = False) -> list[Outcome]:
         """Append facts in one durable transaction; return what became of each, in order.
 
         Appended and Duplicate have a `position`; Conflict (another fact has its source and id) and
         Refused have a `problem`, and leave the others standing. A retry is a Duplicate. What is
-        appended is sealed before this returns. Raises LedgerProblem, and then took none.
+        appended is sealed before this returns. Raises LedgerProblem, and then took none: for a
+        policy that changes answers about the past too, unless `change_past` allows it.
         """
         store = self._writable()
-        outcomes = store.append([self._named(fact) for fact in facts])
+        named = [self._named(fact) for fact in facts]
+        texts = [
+            (each.subject, each.event.toml)
+            for each in named
+            if isinstance(each.event, PolicyPublished)
+        ]
+        if texts and not change_past:
+            now = self._access.clock()
+            past = effects_of(self._bound(now, core.HEAD, now), texts).past
+            if past is not None:
+                raise LedgerProblem(f"nothing was published: {past}; change_past=True allows it")
+        outcomes = store.append(named)
         self._access.seal_after(store)
         return outcomes
 

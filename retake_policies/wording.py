@@ -72,6 +72,22 @@ def clause_texts(policy: Policy) -> dict[str, str]:
     return dict([*_wait(policy), *_cap(policy), *_pass_and_beta(policy), *_exception(policy)])
 
 
+def changes(old: Policy, new: Policy) -> list[str]:
+    """Return what differs between two versions of a policy, a sentence a clause, in their order."""
+    before = {"title": old.title, "source": old.source} | clause_texts(old)
+    after = {"title": new.title, "source": new.source} | clause_texts(new)
+    found = []
+    for clause in dict.fromkeys((*before, *after)):
+        was, now = before.get(clause), after.get(clause)
+        if was is None:
+            found.append(f"{clause} is new: {now}")
+        elif now is None:
+            found.append(f"{clause} is dropped: {was}")
+        elif was != now:
+            found.append(f"{clause}: {now or 'none'} (was: {was or 'none'})")
+    return found
+
+
 def _wait(policy: Policy) -> Iterator[tuple[str, str]]:
     wait = policy.wait
     if not wait.after:

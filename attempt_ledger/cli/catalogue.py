@@ -10,8 +10,8 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.checks import checked_id
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, command
-from attempt_ledger.cli.outcomes import append_entries, put_lines
+from attempt_ledger.cli.options import ACTOR, Actor, PrintLines, Yes, command
+from attempt_ledger.cli.outcomes import append_entries, confirm_policies, put_lines
 from attempt_ledger.cli.problems import DONE
 from ledger.intake.catalogue import catalogue_facts
 
@@ -33,6 +33,7 @@ def catalogue(
         ),
     ],
     print_lines: PrintLines = False,
+    yes: Yes = False,
     actor: Actor = ACTOR,
 ) -> int:
     """Announce exams, certifications and policies from a file.
@@ -52,4 +53,5 @@ def catalogue(
         if print_lines or ledger is None:
             put_lines(entries.facts)
             return DONE
+        confirm_policies(ledger, entries.facts, yes=yes)
         return append_entries(ledger, entries.facts, entries.unchanged, str(file))

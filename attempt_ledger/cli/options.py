@@ -70,6 +70,10 @@ Time = Annotated[
     str | None,
     typer.Option("--time", metavar="T", help="When it was true. Default: now."),
 ]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help="Publish a policy even where answers about the past change."),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

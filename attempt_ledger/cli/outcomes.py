@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
+import typer
+
+from attempt_ledger import clock
 from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.problems import DONE, REFUSED
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.places import cache_folder
+from attempt_ledger.sealing import processes
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact, Recorded
+from ledger.events import Fact, PolicyPublished, Recorded
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refused
+from replay.publishing import effects_of
+from replay.snapshot import Engine, snapshot_at
 
 
 def append_one(ledger: Ledger, fact: Fact) -> int:
@@ -28,6 +36,29 @@ def said(outcome: Outcome, what: str) -> int:
             say(f"{what} is refused: {outcome.problem}")
             return REFUSED
     return DONE
+
+
+def confirm_policies(ledger: Ledger, facts: Sequence[Fact], *, yes: bool) -> None:
+    """Print what policies among the facts change, and ask where they change the past.
+
+    Raises CallProblem where nobody can be asked and `yes` was not given, or the answer is no.
+    """
+    texts = [
+        (fact.subject, fact.event.toml) for fact in facts if isinstance(fact.event, PolicyPublished)
+    ]
+    if not texts:
+        return
+    engine = Engine(cache_folder(say), processes(), say=say)
+    found = effects_of(snapshot_at(ledger, now := clock.now(), now=now, engine=engine), texts)
+    for sentence in found.sentences:
+        say(sentence)
+    if found.past is None:
+        return
+    say(found.past)
+    asked = not yes and sys.stdin.isatty()
+    if not yes and not (asked and typer.confirm("Publish it all the same?", err=True)):
+        hint = "" if asked else ": give --yes to publish it all the same"
+        raise CallProblem(f"nothing was published{hint}")
 
 
 def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: str) -> int:

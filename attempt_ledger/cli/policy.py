@@ -19,9 +19,10 @@ from attempt_ledger.cli.options import (
     KnownAt,
     PrintLines,
     Time,
+    Yes,
     command,
 )
-from attempt_ledger.cli.outcomes import append_entries, put_lines
+from attempt_ledger.cli.outcomes import append_entries, confirm_policies, put_lines
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.pages import columns
 from attempt_ledger.cli.pages import show as show_page
@@ -31,11 +32,11 @@ from ledger.instants import format_instant
 from ledger.intake.catalogue import policy_facts
 from ledger.intake.source import read_whole
 from projections.catalogue import Catalogue, Version
+from replay.publishing import in_force
 from replay.snapshot import snapshot_at
 from retake_policies import SHIPPED, shipped
-from retake_policies.rules import version_in_force
 from retake_policies.schema import PolicyError, parse_policy
-from retake_policies.wording import policy_text
+from retake_policies.wording import changes, policy_text
 
 
 class Written(StrEnum):
@@ -129,7 +130,7 @@ def list_(
 )
 def show(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The policy's id.")],
+    id: Annotated[str, typer.Argument(metavar="ID|FILE", help="The policy's id, or its file.")],
     at: Annotated[
         str | None,
         typer.Option(
@@ -144,29 +145,14 @@ def show(
         ),
     ] = Written.text,
 ) -> int:
-    """Show the version of a policy that is in force on a day."""
+    """Show the policy in force on a day, or a file, in words."""
+    if Path(id).is_file():
+        text = read_whole(id)
+        policy = parse_policy(text, id)
+        put(text.decode() if format is Written.toml else policy_text(policy))
+        return DONE
     moment = clock.now() if at is None else instant("--at", at)
-    position, catalogue = _snapshot(context, known_at)
-    number = catalogue.policies.get(id)
-    row = -1
-    if number is not None:
-        versions = catalogue.versions
-        row = version_in_force(
-            versions.effective_from,
-            versions.time,
-            versions.position,
-            versions.annulled,
-            versions.lo[number],
-            versions.hi[number],
-            moment,
-            position,
-        )
-    if row < 0:
-        there = dict.fromkeys(version.policy.id for version in _versions(catalogue, position))
-        raise CallProblem(
-            f"no policy {id!r} was published by then; there are: {', '.join(there) or 'none'}"
-        )
-    version = catalogue.published[row]
+    version = _published(context, id, moment, known_at)
     if version.policy.effective_from > moment:
         say(f"no version of {id} is in force so early: its first is assumed")
     if format is Written.toml:
@@ -174,6 +160,36 @@ def show(
     else:
         put(policy_text(version.policy))
     return DONE
+
+
+@command(
+    "policy diff",
+    examples="""
+    attempt-ledger policy diff general our-rules.toml
+    attempt-ledger policy diff old.toml new.toml
+    """,
+)
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A policy's id, or a file.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A policy's id, or a file.")],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T", help="Of an id the version in force then. Default: now."),
+    ] = None,
+    known_at: KnownAt = None,
+) -> int:
+    """List what differs between two policies, clause by clause; the exit code is 1 if any does."""
+    moment = clock.now() if at is None else instant("--at", at)
+    policies = [
+        parse_policy(read_whole(each), each)
+        if Path(each).is_file()
+        else _published(context, each, moment, known_at).policy
+        for each in (old, new)
+    ]
+    found = changes(*policies)
+    put("".join(f"{each}\n" for each in found))
+    return REFUSED if found else DONE
 
 
 @command(
@@ -194,6 +210,7 @@ def publish(
         ),
     ],
     print_lines: PrintLines = False,
+    yes: Yes = False,
     time: Time = None,
     actor: Actor = ACTOR,
 ) -> int:
@@ -201,7 +218,8 @@ def publish(
 
     A text that is published as it stands adds nothing. Which version holds on a day is said by the
     file's effective_from, not by --time. A file with a fault stops the call, and nothing is
-    published.
+    published. What changes in the rules is said; where the past changes with it, a terminal is
+    asked, and elsewhere --yes is needed.
     """
     texts: list[tuple[str, str]] = []
     problems: list[str] = []
@@ -223,6 +241,7 @@ def publish(
         if print_lines or ledger is None:
             put_lines(entries.facts)
             return DONE
+        confirm_policies(ledger, entries.facts, yes=yes)
         return append_entries(ledger, entries.facts, entries.unchanged, ", ".join(files))
 
 
@@ -232,6 +251,18 @@ def _read(file: str) -> tuple[str, str]:
         return file, dict(shipped())[file]
     data = read_whole(file)
     return parse_policy(data, file).id, data.decode()
+
+
+def _published(context: typer.Context, id: str, at: int, known_at: str | None) -> Version:
+    """Return the version of a policy that is in force at an instant; raises CallProblem."""
+    position, catalogue = _snapshot(context, known_at)
+    version = in_force(catalogue, id, at, position)
+    if version is None:
+        there = dict.fromkeys(each.policy.id for each in _versions(catalogue, position))
+        raise CallProblem(
+            f"no policy {id!r} was published by then; there are: {', '.join(there) or 'none'}"
+        )
+    return version
 
 
 def _snapshot(context: typer.Context, known_at: str | None) -> tuple[int, Catalogue]:

@@ -11,8 +11,8 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.checks import KnownExams, fault_of
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ACTOR, Actor, Time, command
-from attempt_ledger.cli.outcomes import append_one
+from attempt_ledger.cli.options import ACTOR, Actor, Time, Yes, command
+from attempt_ledger.cli.outcomes import append_one, confirm_policies
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs
@@ -65,6 +65,7 @@ def record(
         ),
     ] = None,
     source: Annotated[str, typer.Option("--source", metavar="URN", help="Who says so.")] = SOURCE,
+    yes: Yes = False,
     actor: Actor = ACTOR,
 ) -> int:
     """Record one event.
@@ -95,6 +96,7 @@ def record(
         fault = f"--source {source} is this program's own" if own else fault_of(fact)
         if fault is not None:
             raise CallProblem(fault)
+        confirm_policies(ledger, [fact], yes=yes)
         if id is None:
             put_now(f"{fact.id}\n")
         code = append_one(ledger, fact)
