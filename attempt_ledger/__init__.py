@@ -123,11 +123,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'attempt_ledger' has no attribute {name!r}")
     if (sentence := _stranger()) is not None:
         raise ImportError(sentence)
+    home = next((home for home, names in _HOMES.items() if name in names.split()), None)
     # Here, so that `attempt-ledger --help` need not load the store and its libraries (0.15 s).
-    for home, names in _HOMES.items():
-        if name in names.split():
-            return getattr(import_module(home), name)
-    return import_module("attempt_ledger.facts").CONSTRUCTORS[name]
+    module = import_module(home or "attempt_ledger.facts")
+    return module.CONSTRUCTORS[name] if home is None else getattr(module, name)
 
 
 def _stranger() -> str | None:

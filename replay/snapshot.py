@@ -381,6 +381,7 @@ _MANY: Final[Mapping[str, str]] = {
 
 
 def _many(name: str) -> Any:
+    # Here, since the compiler, NumPy and Arrow come with it (500 ms).
     return getattr(import_module(_MANY[name]), name)
 
 

@@ -21,10 +21,8 @@ def importing(name: str) -> Iterator[Callable[[Report, int, int | None], None] |
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.markup import escape
-
     bar = _bar("{task.fields[rows]:,} rows", "{task.fields[rate]}")
-    task = bar.add_task(escape(printable(name)), total=None, rows=0, rate="")
+    task = bar.add_task(printable(name), total=None, rows=0, rate="")
 
     def show(report: Report, done: int, size: int | None) -> None:
         elapsed = bar.tasks[0].elapsed
@@ -55,6 +53,7 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _bar(*texts: str) -> Progress:
+    # Here, since there is a bar on a terminal only, and for long calls only (60 ms).
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -65,7 +64,7 @@ def _bar(*texts: str) -> Progress:
     )
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         *(TextColumn(text) for text in texts),
         TimeElapsedColumn(),

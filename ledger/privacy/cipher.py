@@ -86,6 +86,7 @@ def opened(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> bytes
 
     Without its padding, if it has any: values of earlier releases have none.
     """
+    # Here, as in `_cipher`: most commands never meet a personal field.
     from cryptography.exceptions import InvalidTag
 
     raw = a2b_base64(encrypted["ciphertext"])

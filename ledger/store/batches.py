@@ -116,6 +116,7 @@ def main() -> None:
 
 
 def _send(path: Path, select: str, values: Values) -> None:
+    # Here, and so in the process apart alone: the driver brings an SQLite of its own.
     from adbc_driver_sqlite import dbapi
 
     with (

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import COLOURS, WIDTH, axis, data, upright
+from projections.reports.drawing import COLOURS, WIDTH, altair, axis, data, upright
 from projections.reports.report import Group, Inputs, Report, key, many, percent, total, value
 from projections.table import NUMBER, TEXT, WHOLE
 
@@ -52,8 +52,7 @@ def line(table: pa.Table) -> str:
 
 def picture(table: pa.Table) -> Any:
     """Draw the middle time between sittings beside the wait."""
-    import altair as alt
-
+    alt = altair()
     columns = ["row", "sitting", "retakes", "wait_days", "days_median", "days_p90"]
     names = [f"{row['exam']} · {row['ordinal']}" for row in table.to_pylist()]
     named = table.append_column("sitting", pa.array(names, TEXT))

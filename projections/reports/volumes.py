@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import WIDTH, bars, colour, month_axis, upright
+from projections.reports.drawing import WIDTH, altair, bars, colour, month_axis, upright
 from projections.reports.report import Inputs, Report, key, many, percent, total, value
 from projections.table import NUMBER, WHOLE
 
@@ -43,8 +43,7 @@ def line(table: pa.Table) -> str:
 
 def picture(table: pa.Table) -> Any:
     """Draw the sittings of each month, and how often they were passed."""
-    import altair as alt
-
+    alt = altair()
     month = month_axis(of.every_month(table["month"]))
     columns = ["month", "exam", "sitting", "sittings", "passed", "failed"]
     volume = bars(

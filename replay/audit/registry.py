@@ -24,5 +24,6 @@ Nothing is imported for a list, so that the help of a command line that lists th
 
 def query_named(name: str) -> Query:
     """Return a query of the list."""
+    # Here, so that a help that lists the queries imports none, nor Arrow.
     query: Query = import_module(f"replay.audit.{name}").QUERY
     return query

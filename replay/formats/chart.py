@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
-from projections.reports.drawing import dressed
+from projections.reports.drawing import altair, dressed
 from replay.formats import CannotWrite
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def drawn_by() -> str:
 
 def specification(output: Output) -> dict[str, Any]:
     """Return the picture of a report as a Vega-Lite specification with its data inside."""
+    # Here, since the process that draws imports this module, and needs no Arrow.
     from replay.formats.text import heading
 
     report = output.report
@@ -71,8 +72,7 @@ def specification(output: Output) -> dict[str, Any]:
 
 def _without_rows(title: str, lines: list[str]) -> dict[str, Any]:
     """Draw a report without rows: its title alone."""
-    import altair as alt
-
+    alt = altair()
     blank = alt.Chart(alt.InlineData(values=[{}])).mark_text(text="no rows")
     return dressed(blank.properties(width=400, height=40), title, lines)
 
@@ -134,6 +134,7 @@ def check_still(svg: bytes) -> None:
 
 def main() -> None:
     """Draw what standard input asks for onto standard output."""
+    # Here: the process that draws alone loads the native library, which may abort it.
     import vl_convert
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked has it, and ends this process

@@ -44,6 +44,7 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
     Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
     as texts. Raises CannotWrite for what a sheet has no room for.
     """
+    # Here, as below: one of the two libraries of workbooks is needed, or none.
     from xlsxwriter import Workbook
 
     with Workbook(file, {"constant_memory": True}) as book:
@@ -132,6 +133,7 @@ def receipt_of_workbook(file: BinaryIO) -> str | None:
 
 
 def _rows(file: BinaryIO, sheet: int | str) -> Iterator[tuple[Any, ...]]:
+    # Here, since only a check reads a workbook (200 ms).
     from openpyxl import load_workbook
 
     file.seek(0)
