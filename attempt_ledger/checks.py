@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ledger.events import ExamAnnounced, Fact, PolicyPublished
 from ledger.intake.catalogue import CatalogueProblem
@@ -80,6 +80,32 @@ class KnownExams:
             like = "" if near in (None, exam) else f" ({near}?)"
             self._named[exam] = f"{printable(exam)}{like}"
         return self._named.get(exam, printable(exam))
+
+
+def disagreements(ledger: Ledger, sittings: Iterable[tuple[str, str]], now: int) -> str | None:
+    """Return a sentence on sittings of which sources say different things; None if none do.
+
+    `sittings` are (candidate, exam) of those that more than one source speaks of.
+    """
+    # Who has one source does not pay for the projections.
+    from projections.problems import SOURCES_DISAGREE
+    from replay.snapshot import snapshot_at
+
+    snapshot = snapshot_at(ledger, now, now=now)
+    texts = [
+        f"{printable(candidate)} {printable(exam)}: {problem.text}"
+        for candidate, exam in sorted(sittings)
+        for problem in snapshot.standing(candidate, exam).problems
+        if problem.code == SOURCES_DISAGREE
+    ]
+    if not texts:
+        return None
+    one = len(texts) == 1
+    more = f" And {len(texts) - _NAMED:,} more." if len(texts) > _NAMED else ""
+    return (
+        f"{len(texts):,} sitting{' is' if one else 's are'} told differently by different sources: "
+        f"annul what is wrong. {' '.join(texts[:_NAMED])}{more}"
+    )
 
 
 def unknown_exams(ledger: Ledger, exams: Mapping[str, int]) -> str | None:

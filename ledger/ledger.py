@@ -14,7 +14,7 @@ from eventsourcing.persistence import InfrastructureFactory, Mapper, TrackingRec
 from eventsourcing.utils import Environment, EnvType
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
-from ledger.events import Fact, Recorded, Row
+from ledger.events import OWN_SOURCES, Fact, Recorded, Row
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import LedgerProblem, MalformedFact
@@ -45,6 +45,7 @@ PLACE = "SQLITE_DBNAME"
 """What names the ledger's file in an environment, as in any application of `eventsourcing`."""
 
 _LAST = 1 << 62
+_SOURCES = 20  # which are looked at: the program's own are four
 """No position comes near: a larger number is a mistake of whoever names it."""
 _CATALOGUE = ("certification", "exam", "policy")
 
@@ -222,6 +223,20 @@ class Ledger(Application[str]):
         """Return the key (registration, request or certification) of the event at each position."""
         found = self.store.keys_at(positions)
         return [found.get(position) for position in positions]
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (candidate, exam) of each registration that more than one source speaks of."""
+        found = self.store.of_several_sources(keys)
+        return [(stream.partition("/")[2], exam) for stream, exam in found]
+
+    def has_several_sources(self) -> bool:
+        """Return whether more than one source, beside this program, may speak of sittings."""
+        others = [
+            source
+            for source in self.store.sources(_SOURCES)
+            if not source.startswith(OWN_SOURCES) or source.endswith(":cli")
+        ]
+        return len(others) > 1
 
     def candidates(self, upto: int | None = None) -> Iterator[str]:
         """Yield every candidate id once, sorted by code point; those known by `upto` alone."""

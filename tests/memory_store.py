@@ -79,6 +79,16 @@ class MemoryStore:
     def keys_at(self, positions: Sequence[int]) -> dict[int, str | None]:
         return {row.position: row.key for row in self.at(positions)}
 
+    def sources(self, most: int) -> list[str]:
+        return sorted({row.source for row in self._rows})[:most]
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        sources: dict[tuple[str, str, str], set[str]] = {}
+        for row in self._rows:
+            if row.key in keys and row.key is not None and row.exam is not None:
+                sources.setdefault((row.stream, row.exam, row.key), set()).add(row.source)
+        return sorted({each[:2] for each, found in sources.items() if len(found) > 1})
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         first: dict[str, int] = {}
         for row in self._rows:

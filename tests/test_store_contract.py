@@ -248,6 +248,20 @@ def test_single_events_are_found(filled: Store) -> None:
     assert filled.keys_at([1, 6, 8, 99]) == {1: "R-1", 6: "Q-1", 8: None}
 
 
+def test_what_several_sources_say_is_found(filled: Store) -> None:
+    """By the keys that they name; the sources there are, a few at a time."""
+    named = sorted({row.source for row in filled.page(0)})
+    assert filled.sources(99) == named
+    assert filled.sources(1) == named[:1]
+    row = sample("ExamPassed", "x")._replace(source="urn:one", subject="C-9").row()
+    assert row.key is not None
+    put(filled, row, at=301)
+    assert filled.of_several_sources([row.key, "no such"]) == []
+    put(filled, row._replace(source="urn:two"), row._replace(source="urn:two", id="y"), at=302)
+    assert filled.of_several_sources([row.key, "no such"]) == [("candidate/C-9", row.exam)]
+    assert filled.of_several_sources([]) == []
+
+
 def test_the_catalogue_is_read_by_kind(filled: Store) -> None:
     """In the order of positions, whatever the order of the kinds."""
     kinds = ("policy", "exam", "certification")

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from attempt_ledger.checks import KnownExams, fault_of, unknown_exams
+from attempt_ledger import clock
+from attempt_ledger.checks import KnownExams, disagreements, fault_of, unknown_exams
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
 from attempt_ledger.cli.output import PROGRAM, note, say
@@ -113,7 +114,8 @@ def import_(
     What is recorded already is skipped and counted. Rows that are malformed, contradict what is
     recorded, or were annulled since, go into the rejects file, each with its problem, to be fixed
     and imported again; then the exit code is 1. So it is when rows name exams that are not in the
-    catalogue, which are recorded all the same. Interrupted anywhere, running it again completes it.
+    catalogue, or say something else of a sitting than another source; those are recorded all the
+    same. Interrupted anywhere, running it again completes it.
 
     \b
     A results CSV has a header and one row a sitting:
@@ -149,6 +151,7 @@ def import_(
     )
     code = DONE
     exams: Counter[str] = Counter()
+    contested: set[tuple[str, str]] = set()
     taken: set[Path] = set()
     call = call_of(context)
     with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
@@ -174,12 +177,16 @@ def import_(
             for i, line in enumerate(report.summary()):
                 note(line if i else f"{PROGRAM}: {line}")
             exams.update(report.exams)
+            contested |= report.of_several_sources
             if report.interrupted:
                 return INTERRUPTED
             if not report.clean:
                 code = max(code, REFUSED)
-        if odd := unknown_exams(ledger, exams):
-            say(odd)
+        odd = [unknown_exams(ledger, exams)]
+        if contested:
+            odd.append(disagreements(ledger, contested, clock.now()))
+        for sentence in filter(None, odd):
+            say(sentence)
             # A history that is moved in is taken as it was recorded.
             code = code if keep_recorded_at else max(code, REFUSED)
     return code

@@ -17,7 +17,14 @@ from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
-from ledger.intake.report import Rejects, Report, default_rejects, one_line, unexpected
+from ledger.intake.report import (
+    MOST_SITTINGS,
+    Rejects,
+    Report,
+    default_rejects,
+    one_line,
+    unexpected,
+)
 from ledger.intake.results import CsvSettings, ReadingProcess, ResultsReader, pays_a_process
 from ledger.intake.source import BrokenSource, Item, Source, SourceProblem
 from ledger.ledger import Ledger
@@ -128,6 +135,8 @@ class _Import:
         stopwatch: Stopwatch,
         taken: Collection[Path],
     ) -> None:
+        self._ledger = ledger
+        self._several_sources = False
         self._source = source
         self._report = report
         self._keep = options.keep_recorded_at
@@ -225,6 +234,7 @@ class _Import:
         )
         report.read += len(batch)
         report.add(recording)
+        self._compare_sources(sound)
         if len(sound) == len(batch) and not recording.refused:
             return recording
         recorded = count()
@@ -251,6 +261,14 @@ class _Import:
                 self._refused_rows.add(item.raw, problem)
         self._rejects.flush()
         return recording
+
+    def _compare_sources(self, items: list[Item]) -> None:
+        """Take note of the sittings that another source speaks of too."""
+        found = self._report.of_several_sources
+        self._several_sources = self._several_sources or self._ledger.has_several_sources()
+        if self._several_sources and len(found) < MOST_SITTINGS:
+            keys = {row.key for item in items for row in item.rows if row.key and row.exam}
+            found.update(self._ledger.of_several_sources(sorted(filter(None, keys))))
 
     def _record(self, items: list[Item]) -> Recording:
         """Record a batch; whatever goes wrong with one of its rows costs that row alone.

@@ -26,6 +26,7 @@ _FIGURES = (
 )
 _NAMED = 5
 _MOST_EXAMS = 10_000
+MOST_SITTINGS = 1_000
 _LONGEST_PROBLEM = 2_000
 
 
@@ -69,6 +70,9 @@ class Report(Counts):
     """Other things worth saying, none of which makes the import incomplete."""
     exams: Counter[str] = field(default_factory=Counter)
     """How many rows that were not refused name each exam; of so many exams as there is room for."""
+    of_several_sources: set[tuple[str, str]] = field(default_factory=set)
+    """(candidate, exam) of sittings that another source speaks of too; of so many as there is room.
+    """
     stopped: str | None = None
     """Why the import ended before the input did; None when it read all of it."""
     interrupted: bool = False

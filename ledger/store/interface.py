@@ -155,6 +155,12 @@ class Store(Protocol):
     def keys_at(self, positions: Sequence[int]) -> dict[int, str | None]:
         """Return the key (registration, request or certification) of each event that there is."""
 
+    def sources(self, most: int) -> list[str]:
+        """Return the sources of the events, sorted by code point, at most so many."""
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that events of more than one source name, sorted."""
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position.
 

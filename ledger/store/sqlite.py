@@ -222,6 +222,30 @@ class SQLiteStore:
             found.update(self.values(select, some))
         return found
 
+    def sources(self, most: int) -> list[str]:
+        """Return the sources of the events, sorted by code point, at most so many."""
+        found: list[str] = []
+        # A look into the index for each: DISTINCT would read all of it.
+        select = "SELECT min(source) FROM events WHERE source > ?"
+        while len(found) < most:
+            ((source,),) = self.values(select, (found[-1] if found else "",))
+            if source is None:
+                break
+            found.append(source)
+        return found
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that events of more than one source name, sorted."""
+        found: set[tuple[str, str]] = set()
+        for some in _pages(keys):
+            rows = self.values(
+                f"SELECT stream, exam FROM events WHERE key IN ({marks(some)}) AND exam NOT NULL "
+                "GROUP BY stream, exam, key HAVING min(source) < max(source)",
+                some,
+            )
+            found.update(rows)
+        return sorted(found)
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position."""
         found: list[tuple[str, int]] = self.values(
@@ -343,5 +367,5 @@ def marks(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
 
 
-def _pages(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (positions[start : start + PAGE] for start in range(0, len(positions), PAGE))
+def _pages(values: Sequence[_Place]) -> Iterator[Sequence[_Place]]:
+    return (values[start : start + PAGE] for start in range(0, len(values), PAGE))
