@@ -201,6 +201,26 @@ def test_a_value_that_does_not_open_hides_no_other(ledger: Ledger) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {}, {"erased": True}, {"ciphertext": "x"}, {"ciphertext": "", "hmac": ""},
+        {"ciphertext": "AAAA", "hmac": "é"}, {"ciphertext": 1, "hmac": 2},
+        {"ciphertext": None, "hmac": None}, {"ciphertext": "é" * 40, "hmac": "0" * 64},
+    ],
+)  # fmt: skip
+def test_whatever_stands_in_the_place_of_a_value_hides_no_other(
+    ledger: Ledger, planted: dict[str, Any]
+) -> None:
+    """Also what no import would take: somebody wrote it into the file."""
+    ledger.append([request()])
+    (row,) = ledger.read()
+    spoilt = {**row.payload(), "email": planted}
+    shown = ledger.vault.reveal(row._replace(data=json.dumps(spoilt)))
+    assert shown["email"] == {"unreadable": True}
+    assert shown["first_name"] == CLEAR["first_name"]
+
+
 # -- lengths
 
 

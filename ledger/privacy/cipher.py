@@ -73,11 +73,12 @@ def decrypt(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> str 
     text. `docs/erasure.md` has more.
     """
     clear = opened(key, associated, encrypted)
-    if clear is None or not hmac.compare_digest(_tag(key, associated, clear), encrypted["hmac"]):
-        return None
     try:
-        return clear.decode()
-    except UnicodeDecodeError:  # no text of ours, though its maker tagged it
+        same = clear is not None and hmac.compare_digest(
+            _tag(key, associated, clear), encrypted["hmac"]
+        )
+        return clear.decode() if same and clear is not None else None
+    except (ValueError, KeyError, TypeError):  # no text of ours, whoever made it
         return None
 
 
@@ -86,19 +87,17 @@ def opened(key: bytes, associated: bytes, encrypted: Mapping[str, str]) -> bytes
 
     Without its padding, if it has any: values of earlier releases have none.
     """
-    # Here, as in `_cipher`: most commands never meet a personal field.
-    from cryptography.exceptions import InvalidTag
-
-    raw = a2b_base64(encrypted["ciphertext"])
+    cipher, library = _cipher(key), _library()
     try:
-        clear = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], associated)
-    except InvalidTag:
+        raw = a2b_base64(encrypted["ciphertext"])
+        clear: bytes = cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], associated)
+    except (library.exceptions.InvalidTag, ValueError, KeyError, TypeError):
         return None
     return clear.rstrip(_FILL)
 
 
 def tag(key: bytes, associated: bytes, text: str) -> str:
-    """Return the HMAC-SHA256, in hexadecimal, of a personal text at its associated."""
+    """Return the HMAC-SHA256, in hexadecimal, of a personal text in its field."""
     return _tag(key, associated, text.encode())
 
 
@@ -108,12 +107,17 @@ def _tag(key: bytes, associated: bytes, clear: bytes) -> str:
 
 
 def _cipher(key: bytes) -> AESGCM:
-    # The library takes 40 ms to import; most commands never meet a personal field.
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     if len(key) != KEY_BYTES:  # HMAC fills a shorter key up with zeros: it would be a second one
         raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(key)}")
-    return AESGCM(key)
+    cipher: AESGCM = _library().hazmat.primitives.ciphers.aead.AESGCM(key)
+    return cipher
+
+
+def _library() -> Any:
+    # It takes 7 ms to import; most commands never meet a personal field.
+    import cryptography.hazmat.primitives.ciphers.aead
+
+    return cryptography
 
 
 def plain_fields(topic: str, data: Mapping[str, Any]) -> list[str]:

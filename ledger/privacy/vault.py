@@ -167,7 +167,7 @@ class Keyring:
         Without the key there is no telling a plain text from an encrypted one, and with the key
         destroyed nothing at all: then they count as the same, and the clear fields decide alone.
         """
-        if isinstance(old, dict) and isinstance(new, dict) and old["hmac"] == new["hmac"]:
+        if isinstance(old, dict) and isinstance(new, dict) and old.get("hmac") == new.get("hmac"):
             return True
         keys = self._found()
         if keys is None:
@@ -183,7 +183,7 @@ class Keyring:
             return True
         associated = associated_data(stored.subject, stored.source, stored.id, field)
         one, other = (
-            value["hmac"] if isinstance(value, dict) else tag(key, associated, value)
+            str(value.get("hmac")) if isinstance(value, dict) else tag(key, associated, value)
             for value in (old, new)
         )
         return hmac.compare_digest(one, other)
