@@ -11,6 +11,13 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_typ
 import typer
 import typer.core
 
+from attempt_ledger.cli.replacing import (
+    OUTPUTS,
+    begin,
+    check_outputs,
+    protect_inputs,
+    protect_ledger,
+)
 from ledger.instants import format_instant, month_of
 
 
@@ -133,6 +140,12 @@ SHORTHANDS: Final = (
 )
 
 
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a file that is no earlier output of this command."),
+]
+
+
 class Command(typer.core.TyperCommand):
     """A command whose help writes its words as the docs do: CANDIDATE [EXAM], FILE..."""
 
@@ -202,6 +215,35 @@ ADDED: Final[dict[str, typer.Typer]] = {}
 """The commands of every module that was imported, by their words."""
 
 
+def _guarded(function: Function) -> Callable[..., int]:
+    """Have a command protect what it reads; one that writes a file gets --force."""
+    signature = inspect.signature(function, eval_str=True)
+    writes = OUTPUTS & {*signature.parameters}
+
+    def run(**values: Any) -> int:
+        begin(bool(values.pop("force", False)) if writes else False)
+        call = values["context"].find_root().obj if "context" in values else None
+        if call is not None:
+            protect_ledger(call.path, call.keys, call.signing_key)
+        for name in {*values} - OUTPUTS:
+            given = values[name] if isinstance(values[name], list) else [values[name]]
+            protect_inputs(each for each in given if isinstance(each, Path))
+        check_outputs(values[name] for name in writes if isinstance(values[name], Path))
+        return function(**values)
+
+    parameters = list(signature.parameters.values())
+    if writes:
+        parameters.append(
+            inspect.Parameter(
+                "force", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Force
+            )
+        )
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__doc__ = function.__doc__
+    return run
+
+
 def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function], Function]:
     """Make a function the command of these words; its help is the docstring, then the examples.
 
@@ -216,7 +258,7 @@ def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
         settings.setdefault("context_settings", HELP)
-        app.command(words.split()[-1], cls=Command, help=text, **settings)(function)
+        app.command(words.split()[-1], cls=Command, help=text, **settings)(_guarded(function))
         ADDED[words] = app
         return function
 

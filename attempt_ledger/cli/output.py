@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from attempt_ledger.cli.replacing import check_place, check_replaced
 from ledger.problems import printable
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
             sys.stdout.flush()
             yield cast(BinaryIO, _Terminal()) if sys.stdout.isatty() else sys.stdout.buffer
         return
+    check_place(path)
     place = Path(os.path.realpath(path))
     if place.exists() and not place.is_file():
         with place.open("wb") as file:
@@ -141,6 +143,7 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
             try:
                 yield file
                 file.flush()
+                check_replaced(path, place, draft)
                 os.fchmod(file.fileno(), _mode_of(place))
                 os.fsync(file.fileno())
             except OSError as error:
