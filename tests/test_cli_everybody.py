@@ -470,7 +470,7 @@ def test_two_tables_do_not_go_into_one_file(door: CommandLine) -> None:
     door.write("draft.toml", DRAFT)
     words = ("--sittings", "a.csv", "--standings", "a.csv")
     assert door.wrong("what-if", "--policy", "draft.toml", *words) == (
-        "--sittings and --standings name one file: each table needs its own"
+        "a.csv is named for two outputs of this call: name another file"
     )
 
 

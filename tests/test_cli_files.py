@@ -271,7 +271,8 @@ def test_an_export_replaces_a_file_only_when_it_is_complete(
 ) -> None:
     """What was there stays until then, and no draft is left behind."""
     door.done("init")
-    door.write("all.jsonl", "an earlier export")
+    door.done("export", "--output", "all.jsonl")
+    earlier = (door.folder / "all.jsonl").read_text()
 
     def breaks_off(*_: object) -> object:
         yield from ()
@@ -280,7 +281,7 @@ def test_an_export_replaces_a_file_only_when_it_is_complete(
     with monkeypatch.context() as broken:
         broken.setattr("ledger.ledger.Ledger.read", breaks_off)
         assert "no space left on device" in door.wrong("export", "--output", "all.jsonl")
-    assert (door.folder / "all.jsonl").read_text() == "an earlier export"
+    assert (door.folder / "all.jsonl").read_text() == earlier
     door.done("export", "--output", "all.jsonl")
     assert (door.folder / "all.jsonl").read_text() == door.done("export")
     assert not [path for path in door.folder.iterdir() if path.name.startswith(".")]

@@ -220,7 +220,7 @@ def test_a_wrong_call_is_one_sentence(door: CommandLine, words: list[str], said:
 
 def test_a_file_is_replaced_when_it_is_complete(door: CommandLine) -> None:
     """As of `export`; how many it holds is said."""
-    door.write("feed.jsonl", "what was there")
+    door.done("feed", "--after", "710", "--output", "feed.jsonl")
     answer = door.call("feed", "--after", "700", "--output", "feed.jsonl")
     assert answer.err == "attempt-ledger: feed.jsonl: 20 events\n"
     text = (door.folder / "feed.jsonl").read_text()

@@ -77,8 +77,6 @@ def what_if(
     """
     check_format(None, sittings)
     check_format(None, standings)
-    if sittings is not None and sittings == standings:
-        raise CallProblem("--sittings and --standings name one file: each table needs its own")
     at = clock.now() if as_of is None else instant("--as-of", as_of)
     start = None if since is None else instant("--since", since)
     if start is not None and start > at:
