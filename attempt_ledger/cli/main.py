@@ -65,10 +65,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "Prove": {
         "seal": ("seal", "Hash what was appended, and sign a new checkpoint."),
-        "checkpoint": ("checkpoint", "Write the last signed checkpoint, for others to keep."),
+        "checkpoint": ("seal", "Write the last signed checkpoint, for others to keep."),
         "prove": ("prove", "Prove that an event is in the log, or a log continues."),
         "verify": ("verify", "Compare every stored event with what was signed."),
-        "verify-proof": ("verify_proof", "Check a proof, and show what it proves."),
+        "verify-proof": ("prove", "Check a proof, and show what it proves."),
     },
     "Run": {
         "feed": ("feed", "Stream events from a position."),

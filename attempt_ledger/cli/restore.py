@@ -12,7 +12,6 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.cli.checkpoint import Against, Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import cores
 from attempt_ledger.cli.options import ACTOR, command
@@ -20,6 +19,7 @@ from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.cli.read_model import compiled, options, read_model_of
+from attempt_ledger.cli.seal import Against, Key, kept_file, key_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from ledger.backup.backup import CopyOptions

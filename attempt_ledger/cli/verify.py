@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.access import Access
-from attempt_ledger.cli.checkpoint import Against, Key, kept_file, key_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.progress import counting
+from attempt_ledger.cli.seal import Against, Key, kept_file, key_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from ledger.own_folder import NotOurs

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from attempt_ledger.doctor import derived, file, keys, surroundings, trust
+from attempt_ledger.doctor import file, keys, surroundings, trust
 from attempt_ledger.doctor.findings import Finding, State, Subject, found
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
@@ -41,8 +41,8 @@ CHECKS: Final = (
     Named("backup", trust.backup),
     Named("keys", keys.keys),
     Named("key-backup", keys.key_backup),
-    Named("views", derived.views),
-    Named("column-cache", derived.column_cache),
+    Named("views", trust.views),
+    Named("column-cache", trust.column_cache),
 )
 
 
