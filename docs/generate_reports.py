@@ -29,7 +29,8 @@ $ attempt-ledger report blocked --as-of 2023-04-01 --chart blocked.svg
 
 A report is a table at one moment, a sentence that says what it comes to, and a picture. `--format`
 is `text`, `csv`, `jsonl`, `parquet`, `xlsx` or `html`, or is told by the name of `--output`;
-`--chart` draws the picture as SVG, PNG or an HTML page in which everything is inside.
+`--chart` draws the picture as SVG, PNG or an HTML page in which everything is inside. Pages and
+pictures are documents: no script is in them, and a Content-Security-Policy that allows none.
 
 **As published, or restated.** A report is computed at (as_of, known_at), and every output says at
 which.
@@ -62,10 +63,10 @@ TABLES_START = """\
 `attempt-ledger export --table NAME` gives each of them, at any (`--as-of`, `--known-at`), as `csv`,
 `jsonl`, `parquet` or `xlsx`, with a receipt. No personal field is in any of them.
 
-CSV of reports and of these tables is safe to open in a spreadsheet: a text that begins with `=`,
-`+`, `-`, `@`, a tab or a carriage return has a `'` before it. Numbers and instants stay as they
-are. (`replay`'s CSV is for programs, and writes every text as it is.) In a workbook every text is a
-text, whatever it begins with; instants are dates in UTC, which Excel keeps to the millisecond.
+CSV is safe to open in a spreadsheet, whichever command writes it: a text that begins with `=`, `+`,
+`-`, `@`, a tab, a carriage return or `'` has a `'` before it, which our readers take away again.
+Numbers and instants stay as they are. In a workbook every text is a text, whatever it begins with;
+instants are dates in UTC, which Excel keeps to the millisecond.
 Parquet has timestamps of microseconds in UTC.
 """
 
