@@ -196,7 +196,7 @@ class Snapshot:
     ) -> pa.Table:
         """Return a table of `projections.tables.TABLES`: of one exam or all, some columns or all.
 
-        See `replay.tables.registry.table`.
+        See `replay.tables.table`.
         """
         made: pa.Table = _many("table")(self, name, exam=exam, columns=columns)
         return made
@@ -373,7 +373,7 @@ _MANY: Final[Mapping[str, str]] = {
     "impact": "replay.diff",
     "kernels_in": "replay.compiled",
     "supposing": "replay.supposing",
-    "table": "replay.tables.registry",
+    "table": "replay.tables",
     "violations": "replay.violations",
     "what_if": "replay.what_if",
 }

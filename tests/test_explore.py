@@ -30,8 +30,8 @@ from plain_values import rows_of
 from read_models import beside, project
 
 from attempt_ledger.explore.connection import connected
-from attempt_ledger.explore.metadata import FACETS, metadata
 from attempt_ledger.explore.questions import QUESTIONS
+from attempt_ledger.explore.serving import FACETS, metadata
 from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.ledger import Ledger

@@ -12,10 +12,9 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import Format, FormatOption, command
+from attempt_ledger.cli.options import Format, FormatOption, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import WIDTH, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from attempt_ledger.doctor import examine
 from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
 from ledger.instants import format_instant
@@ -81,7 +80,7 @@ def doctor(
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
     path = Path(os.path.realpath(call.path))
     keys = Path(f"{path}.keys") if call.keys is None else call.keys
-    found = read_model_of(call, views)
+    found = read_model_of(call.path, views)
     subject = Subject(path, None, keys, call.signing_key, found, clock.now(), bounds, depth)
     findings = []
     for finding in examine(

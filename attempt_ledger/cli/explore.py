@@ -14,10 +14,9 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import command
+from attempt_ledger.cli.options import ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
-from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from attempt_ledger.explore.connection import connected
 from replay.read_model.state import Other, is_there
 
@@ -63,7 +62,7 @@ def explore(
     Needs Datasette: pip install 'attempt-ledger[explore]'.
     """
     call = call_of(context)
-    path = read_model_of(call, views)
+    path = read_model_of(call.path, views)
     if find_spec("datasette") is None:
         raise CallProblem(
             "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"

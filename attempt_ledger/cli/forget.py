@@ -12,10 +12,9 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import ACTOR, Actor, command
+from attempt_ledger.cli.options import ACTOR, Actor, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.read_model import ReadModelFile, read_model_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import (
@@ -102,7 +101,7 @@ def forget(
         except NothingRecorded:
             raise no_candidate(candidate, ledger) from None
         _tell(candidate, done)
-        code = _purge(ledger, read_model_of(call, views))
+        code = _purge(ledger, read_model_of(call.path, views))
         _tell_backups(ledger, candidate)
         if certificate is not None:
             code = max(code, _certify(call, ledger, candidate, certificate))

@@ -60,8 +60,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "export": ("export", "Write the ledger's events as CloudEvents JSON, or a table."),
         **{f"audit {name}": ("audit", line) for name, line in QUERIES.items()},
         "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
-        "project": ("project", "Bring the read model up to the ledger."),
-        "rebuild": ("rebuild", "Build the read model anew, compare it, and swap it in."),
+        "project": ("read_model", "Bring the read model up to the ledger."),
+        "rebuild": ("read_model", "Build the read model anew, compare it, and swap it in."),
     },
     "Prove": {
         "seal": ("seal", "Hash what was appended, and sign a new checkpoint."),

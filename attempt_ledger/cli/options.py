@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +88,12 @@ Output = Annotated[
         "--output",
         metavar="FILE",
         help="Write here instead of standard output; the file is replaced when it is complete.",
+    ),
+]
+ReadModelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--views", metavar="FILE", help="The read model. Default: the ledger's own name .views."
     ),
 ]
 PrintLines = Annotated[
@@ -263,3 +270,10 @@ def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function
         return function
 
     return add
+
+
+def read_model_of(ledger: Path, named: Path | None) -> Path:
+    """Return the path of the read model that is meant."""
+    if named is not None:
+        return Path(os.path.realpath(named))
+    return Path(f"{os.path.realpath(ledger)}.views")

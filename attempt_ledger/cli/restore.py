@@ -14,11 +14,11 @@ from attempt_ledger import clock
 from attempt_ledger.access import Access
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import cores
-from attempt_ledger.cli.options import ACTOR, command
+from attempt_ledger.cli.options import ACTOR, command, read_model_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.read_model import compiled, options, read_model_of
+from attempt_ledger.cli.read_model import compiled, options
 from attempt_ledger.cli.seal import Against, Key, kept_file, key_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
@@ -219,7 +219,7 @@ def complete(call: Access, *, is_stale: bool) -> bool:
         with call.open(to_write=True) as ledger:  # which seals, if there is anything to
             if has_keys and (gone := forget_again(ledger, actor=ACTOR, time=clock.now())):
                 say(f"recorded again, that {len(gone):,} were forgotten after the backup was made")
-    path = read_model_of(call, None)
+    path = read_model_of(call.path, None)
     try:
         with call.open() as ledger:
             rebuild(ledger, path, options(), lambda difference: None)

@@ -18,10 +18,10 @@ from projections.table import Table
 from projections.tables import CORRECTIONS, KEPT, PROBLEMS, TIMELINE
 from replay.columns.build import Numbers, arrange
 from replay.compiled import Kernels
+from replay.tables import OF_CANDIDATES, OF_CATALOGUE
 from replay.tables.batch import Batch, InFacts, Late, Setting
 from replay.tables.corrections import catalogue_corrections, corrections
 from replay.tables.problems import catalogue_problems
-from replay.tables.registry import OF_CANDIDATES, OF_CATALOGUE
 from replay.tables.timeline import timeline
 
 Rows: TypeAlias = Mapping[str, pa.Table]

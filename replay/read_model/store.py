@@ -43,8 +43,8 @@ from replay.read_model.state import (
     is_there,
     reading_uri,
 )
+from replay.tables import OF_CATALOGUE
 from replay.tables.batch import Late
-from replay.tables.registry import OF_CATALOGUE
 
 _BUSY_SECONDS = 60.0
 _BATCH_ROWS = 65_536
