@@ -299,7 +299,7 @@ def test_nothing_is_read_written_or_removed_through_a_link(
     assert copy.read_bytes() == live.read_bytes()
 
 
-def test_read_model_are_closed_to_other_accounts(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_read_model_is_closed_to_other_accounts(ledger: Ledger, tmp_path: Path) -> None:
     """Whatever the umask: the file, what SQLite keeps beside it, and the lock."""
     before = os.umask(0)
     try:
