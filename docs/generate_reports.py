@@ -46,8 +46,8 @@ month differ by what was learned after it, and by nothing else: a report as publ
 same for ever, to the byte. `receipt check FILE --restated` lists the rows that differ on the latest
 knowledge, and the events that did it. See [receipts](receipts.md).
 
-**Computed from the ledger, never from the views.** The views tell the latest knowledge alone and
-may lag behind the ledger; a report must come out the same whenever it is made. Its inputs (the
+**Computed from the ledger, never from the read model.** That has the latest knowledge alone and may
+lag behind the ledger; a report must come out the same whenever it is made. Its inputs (the
 tables below) are computed by the compiled fold at the position asked about, which for a million
 sittings is a matter of a few seconds.
 

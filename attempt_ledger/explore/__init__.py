@@ -1,1 +1,1 @@
-"""The views in Datasette: what the tables say of themselves, questions ready to ask, a server."""
+"""The read model in Datasette: its tables described, questions ready to be asked, a server."""

@@ -1,4 +1,4 @@
-"""The questions an auditor is most likely to ask, as SQL over the views.
+"""The questions an auditor is most likely to ask, as SQL over the read model.
 
 Two functions are added to SQLite's own (`attempt_ledger.explore.connection`): `micros(text)` reads
 a day or an instant, and `instant(number)` writes one.

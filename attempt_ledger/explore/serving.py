@@ -28,7 +28,7 @@ from projections.tables import KEPT, OPEN
 from replay.read_model.schema import readable_name
 
 DATABASE: Final = "views"
-"""The name of the views in every address: /views/sittings, /views/waiting.json?day=…"""
+"""The name of the read model in every address: /views/sittings, /views/waiting.json?day=…"""
 
 FACETS: Mapping[str, Sequence[str]] = {
     "exams": ("policy",),
@@ -207,7 +207,7 @@ def metadata(ledger: str) -> dict[str, Any]:
         "description": _ABOUT,
         "databases": {
             DATABASE: {
-                "title": f"ReadModel of {ledger}",
+                "title": f"Read model of {ledger}",
                 "description": _ABOUT,
                 "tables": tables,
                 "queries": {
