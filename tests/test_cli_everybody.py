@@ -377,8 +377,8 @@ WRONG_MOMENTS = {
         "--known-at", "2019-01-01", "--to-known-at", "2019-06-01"),
     "both moments are the same: give --to-as-of, or --known-at and --to-known-at": (
         "--as-of", "2022-01-01"),
-    "--to-known-at: 'x' is not an RFC 3339 instant such as 2021-03-15T09:00:00Z, or a date such "
-    "as 2021-03-15": ("--to-known-at", "x"),
+    "--to-known-at: 'x' is no instant and no date, such as 2021-03-15T09:00:00Z or 2021-03-15": (
+        "--to-known-at", "x"),
     "--to-known-at: '@-1' is no position: write one such as @42": ("--to-known-at", "@-1"),
     "--to-as-of: 2022-02-30 is no day of the calendar": ("--to-as-of", "2022-02-30"),
 }  # fmt: skip
