@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import strategies
 from strategies import Asking, World, asking, world
 
-from ledger.events import EventRef, Fact, Recorded
+from ledger.events import EventRef, Fact, Recorded, Row
 from ledger.ledger import Appended, Ledger
 
 NOW = 253_000_000_000_000_000
@@ -94,7 +94,10 @@ def random_ledger(
     facts = [renamed(next(rows[number]), marks[number]) for number in order]
     ledger = Ledger.create(path, clock=lambda: NOW)
     for start in range(0, len(facts), BATCH):
-        outcomes = ledger.append(facts[start : start + BATCH], keep_recorded_at=not random)
+        some: list[Fact | Row] = [*facts[start : start + BATCH]]
+        if random:  # laid out as a history is, which may hold what is refused of new facts
+            some = [fact.row(as_recorded=True) for fact in facts[start : start + BATCH]]
+        outcomes = ledger.append(some, keep_recorded_at=not random)
         assert {type(outcome) for outcome in outcomes} == {Appended}
     positions: list[list[int]] = [[] for _ in worlds]
     for position, number in enumerate(order, 1):
