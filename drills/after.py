@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.cli.read_model import compiled
+from attempt_ledger.cli.read_model import kernels
 from attempt_ledger.sealing import check_unused
 from drills.ground import sitting
 from drills.life import BACKUP, LEDGER, asked, personal
@@ -176,8 +176,8 @@ def _viewed(path: Path) -> Iterator[str]:
     if not views.exists():
         return
     with Ledger.open(path, clock=clock.now, read_only=True) as ledger:
-        with keeper(ledger, views, Options(compiled)) as kept:
+        with keeper(ledger, views, Options(kernels)) as kept:
             kept.catch_up()
-        compared = rebuild(ledger, views, Options(compiled), lambda difference: None)
+        compared = rebuild(ledger, views, Options(kernels), lambda difference: None)
     if compared is not None and compared.differences:
         yield f"{compared.differences} rows of the views are not what a rebuild makes"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from attempt_ledger import clock
-from attempt_ledger.cli.read_model import compiled
+from attempt_ledger.cli.read_model import kernels
 from attempt_ledger.places import cache_folder
 from drills.life import LEDGER
 from ledger.events import Recorded
@@ -123,7 +123,7 @@ def _views(ledger: Ledger, said: Say) -> Iterator[object]:
     def told(difference: Difference) -> None:
         said(f"the views differ: {difference}")
 
-    rebuild(ledger, path, Options(compiled, said), told)
+    rebuild(ledger, path, Options(kernels, said), told)
     with ReadModel(path, read_only=True) as views:
         for table in KEPT:
             yield sorted(map(repr, views.select(f"SELECT * FROM {table.name}")))

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -48,6 +48,7 @@ from projections.fold import (
     walk,
 )
 from replay import kernels
+from replay.interpreted import Kernels
 from retake_policies import rules as policy_rules
 
 Say: TypeAlias = Callable[[str], None]
@@ -99,15 +100,6 @@ def fold_functions() -> list[Callable[..., Any]]:
 
 _FILES: Final = re.compile(r"[\w.-]+\.nb[ic](\.[0-9a-f]{16}\.tmp)?")
 """What lies in a folder of compiled code."""
-
-
-class Kernels(NamedTuple):
-    """The compiled loops of `replay.kernels`; they release the interpreter's lock."""
-
-    answer_each: Callable[..., None]
-    stretch_all: Callable[..., tuple[int, int]]
-    number_sittings: Callable[..., int]
-    hold_all: Callable[..., int]
 
 
 _HELPERS: Final[tuple[Callable[..., Any], ...]] = (

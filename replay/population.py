@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,9 @@ from projections.table import INSTANT
 from projections.tables import STANDINGS
 from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
+from replay.interpreted import Kernels
 from replay.kernels import Answers, Groups, Numbered, Questions
 from replay.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from replay.compiled import Kernels  # which takes the compiler with it
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from replay.columns.build import Columns
-    from replay.compiled import Kernels
+    from replay.interpreted import Kernels
     from replay.outputs import Output
     from replay.population import Scope
     from replay.receipts import Basis
@@ -55,6 +55,10 @@ class Known(NamedTuple):
 HEAD: Final = Known()
 
 
+SMALL: Final = 5_000
+"""So many events are interpreted in half a second: about as long as the compiler takes to load."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """How questions about many are computed. What is answered does not depend on it."""
@@ -67,6 +71,8 @@ class Engine:
     """Keep the column cache beside the ledger and bring it up to date; else read all anew."""
     say: Say = lambda sentence: None
     progress: Progress = lambda facts: None
+    small: int = SMALL
+    """A ledger of so many events, or fewer, is interpreted by the same functions."""
 
 
 class Snapshot:
@@ -174,8 +180,8 @@ class Snapshot:
 
     @property
     def kernels(self) -> Kernels:
-        """The compiled loops."""
-        kernels: Kernels = _many("kernels_in")(self.engine.cache, self.engine.say)
+        """The loops over everybody, compiled unless the ledger is small."""
+        kernels: Kernels = _many("kernels_for")(self.ledger.head().position, self.engine)
         return kernels
 
     def everybody(self, scope: Scope | None = None) -> pa.Table:
@@ -371,7 +377,7 @@ _MANY: Final[Mapping[str, str]] = {
     "diff": "replay.diff",
     "everybody": "replay.population",
     "impact": "replay.diff",
-    "kernels_in": "replay.compiled",
+    "kernels_for": "replay.interpreted",
     "supposing": "replay.supposing",
     "table": "replay.tables",
     "violations": "replay.violations",

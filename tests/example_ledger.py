@@ -73,7 +73,7 @@ class Ledgers:
 def bound(ledger: Ledger, **engine: Any) -> Snapshot:
     """Return a ledger at its head, to be asked about everybody with the code that tests share."""
     moment = Moment(NOW, None, ledger.head().position)
-    return Snapshot(ledger, moment, Engine(CACHE, **{"keep_columns": False, **engine}))
+    return Snapshot(ledger, moment, Engine(CACHE, **{"keep_columns": False, "small": 0, **engine}))
 
 
 def head_of(everyone: Snapshot) -> int:

@@ -144,7 +144,7 @@ def _silent(sentence: str) -> None:
 def options(said: list[str] | None = None, **more: Any) -> Options:
     """Compile as the tests do, and hear what is said."""
     return Options(
-        lambda: KERNELS, (lambda sentence: None) if said is None else said.append, **more
+        lambda events: KERNELS, (lambda sentence: None) if said is None else said.append, **more
     )
 
 

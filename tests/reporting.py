@@ -97,7 +97,7 @@ def tell(ledger: Ledger, lines: Sequence[Line], before: Sequence[Line] = ()) -> 
 
 def snapshot(ledger: Ledger) -> Snapshot:
     """Ask about everybody at the head, with compiled code that all tests share."""
-    engine = Engine(CACHE, keep_columns=False)
+    engine = Engine(CACHE, keep_columns=False, small=0)
     return snapshot_at(ledger, NOW, now=NOW, engine=engine)
 
 

@@ -39,7 +39,9 @@ class Both:
     def __init__(self, ledger: Ledger) -> None:
         head = ledger.head().position
         self.head = Snapshot(ledger, Moment(0, None, head))
-        self.everybody = Snapshot(ledger, Moment(0, None, head), Engine(CACHE, keep_columns=False))
+        self.everybody = Snapshot(
+            ledger, Moment(0, None, head), Engine(CACHE, keep_columns=False, small=0)
+        )
         self.policies = {
             version.policy.sha256: version.policy for version in self.head.catalogue.published
         }

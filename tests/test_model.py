@@ -62,7 +62,7 @@ PEOPLE = ("C-1", "C-2", "C-3")
 EXAMS = ("X", "Y")
 IN_MEMORY = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)
 """Where a folder lies in memory, if anywhere: nothing here is about power cuts."""
-WAYS = Options(lambda: KERNELS)
+WAYS = Options(lambda events: KERNELS)
 
 # -- facts, so few that they often meet: the same again, or another under the same id
 

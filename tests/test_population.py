@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from example_ledger import NOW, ROOT, bound, facts, ledger_of, one_by_one
 from plain_values import rows_of
@@ -16,6 +17,7 @@ from plain_values import rows_of
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger
 from projections.standing import Moment
+from projections.tables import TABLES
 from replay.columns import build
 from replay.columns import cache as snapshot
 from replay.population import Scope
@@ -119,10 +121,43 @@ from pathlib import Path
 from ledger.ledger import Ledger
 from replay.snapshot import Engine, snapshot_at
 ledger = Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True)
-engine = Engine(Path(sys.argv[2]))
+engine = Engine(Path(sys.argv[2]), small=0)
 snapshot = snapshot_at(ledger, int(sys.argv[3]), now=0, engine=engine)
 print(snapshot.everybody()["status"].to_pylist().count("waiting"))
 """
+
+
+@pytest.mark.parametrize("known", [0, 200, 720])
+def test_a_small_ledger_is_interpreted_by_the_same_functions(ledger: Ledger, known: int) -> None:
+    """Everybody, violations, a difference and each table: the same as compiled, row for row."""
+    moment = at(ledger, "2022-08-01T00:00:00Z", Known(position=known))
+    late = at(ledger, "2023-03-01T00:00:00Z")
+
+    def answers(small: int) -> Iterator[pa.Table]:
+        snapshot = bound(ledger, small=small).at(moment)
+        yield snapshot.everybody()
+        yield snapshot.violations()
+        yield snapshot.diff(snapshot.at(late))
+        for name in TABLES:
+            yield snapshot.table(name)
+
+    for compiled, interpreted in zip(answers(0), answers(10_000), strict=True):
+        assert interpreted.equals(compiled)
+
+
+def test_the_compiler_is_not_even_loaded_for_a_small_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    """The first question on a machine takes a second, not half a minute."""
+    script = ASK.replace(", small=0", "") + "print('numba' in sys.modules)"
+    arguments = [
+        str(ledger.path),
+        str(tmp_path / "cache"),
+        str(parse_instant("2021-04-12T00:00:00Z")),
+    ]
+    said = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert int(said[0]) > 0
+    assert said[1] == "False"
 
 
 def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None:

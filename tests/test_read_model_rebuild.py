@@ -135,7 +135,8 @@ def then_die(draft, folded, done):
         os.kill(os.getpid(), signal.SIGKILL)
     ingest(draft, folded, done)
 build._ingest = then_die
-options = Options(lambda: kernels_in(Path(sys.argv[3])), lambda said: print(said, flush=True))
+kernels = kernels_in(Path(sys.argv[3]))
+options = Options(lambda events: kernels, lambda said: print(said, flush=True))
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:
     rebuild(ledger, Path(sys.argv[2]), options, print)
 """
@@ -214,7 +215,7 @@ room = int(sys.argv[4])
 with Ledger.open(sys.argv[1], clock=lambda: 0, read_only=True) as ledger:
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     try:
-        with keeper(ledger, Path(sys.argv[2]), Options(lambda: kernels)) as kept:
+        with keeper(ledger, Path(sys.argv[2]), Options(lambda events: kernels)) as kept:
             kept.catch_up()
     except LedgerProblem as problem:
         print(problem)

@@ -18,7 +18,7 @@ from attempt_ledger.cli.options import ACTOR, command, read_model_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
-from attempt_ledger.cli.read_model import compiled, options
+from attempt_ledger.cli.read_model import options
 from attempt_ledger.cli.seal import Against, Key, kept_file, key_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
@@ -183,7 +183,6 @@ def keys_of(call: Access) -> Path:
 def compare(backup: Path, draft: Draft) -> None:
     """Compute everybody's standing from the backup and from the copy; raises Unsound."""
     now = clock.now()
-    compiled()
     answers = []
     for path in (backup, draft.paths.ledger):
         with (

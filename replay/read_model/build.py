@@ -27,7 +27,7 @@ from ledger.store.file import storage_problems
 from ledger.store.scans import DESCRIBED, RECORDED
 from projections.tables import FACTS, KEPT
 from replay.columns.build import bounds_of, read_ahead, spread
-from replay.compiled import Kernels
+from replay.interpreted import Kernels
 from replay.read_model.fold import Folder, Rows
 from replay.read_model.schema import INDEXES
 from replay.read_model.state import Other, is_there, reading_uri, stand_at
@@ -50,7 +50,7 @@ called with how many more."""
 class Options(NamedTuple):
     """How compiled code is got, and how a person hears what is done."""
 
-    kernels: Callable[[], Kernels]
+    kernels: Callable[[int], Kernels]
     say: Callable[[str], None] = lambda sentence: None
     bar: Bar = lambda what, total: nullcontext(lambda more: None)
 
@@ -95,7 +95,7 @@ def build(ledger: Ledger, draft: Path, position: int, options: Options, late: La
         done = min(plan.done, plan.pieces)
         options.say(f"going on with {draft}: {done} of {plan.pieces} pieces are done")
     if plan.done <= plan.pieces + 1:
-        folder = Folder(options.kernels(), late)
+        folder = Folder(options.kernels(plan.position), late)
         folder.learn(ledger.catalogue(0, plan.position))
         if plan.done < plan.pieces:
             _fill(ledger, draft, plan, folder, options)

@@ -17,7 +17,7 @@ from projections.standing import Moment
 from projections.table import Table
 from projections.tables import CORRECTIONS, KEPT, PROBLEMS, TIMELINE
 from replay.columns.build import Numbers, arrange
-from replay.compiled import Kernels
+from replay.interpreted import Kernels
 from replay.tables import OF_CANDIDATES, OF_CATALOGUE
 from replay.tables.batch import Batch, InFacts, Late, Setting
 from replay.tables.corrections import catalogue_corrections, corrections

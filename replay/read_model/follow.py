@@ -43,7 +43,7 @@ class Keeper:
     def folder(self) -> Folder:
         """The fold, with the catalogue up to `position`; compiled when it is first needed."""
         if self._folder is None:
-            self._folder = Folder(self._options.kernels(), self._late)
+            self._folder = Folder(self._options.kernels(self._ledger.head().position), self._late)
             self._folder.learn(self._ledger.catalogue(0, self.position))
         return self._folder
 

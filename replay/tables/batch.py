@@ -22,7 +22,7 @@ from projections.fold.facts import NEVER, NONE
 from projections.standing import Moment
 from projections.table import Table
 from replay.columns.part import Ints, Part
-from replay.compiled import Kernels
+from replay.interpreted import Kernels
 from replay.population import PartFold, words
 
 REVOCATIONS = ("ResultRevoked", "ExceptionRevoked")
