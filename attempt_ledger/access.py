@@ -108,7 +108,7 @@ class Access:
         _sealing().seal_after(self, ledger)
 
     def _compare_clocks(self, ledger: Ledger) -> None:
-        """Say when the clock is behind what was recorded last: a time left out would be wrong."""
+        """Warn when the clock is behind what was recorded last: a time left out would be wrong."""
         now, last = self.clock(), ledger.head().recorded_at
         if now < last - AHEAD:
             self.say(

@@ -33,7 +33,7 @@ class Rehearsal(Ledger):
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:
-        """Hold one rehearsed transaction open."""
+        """Open one rehearsed transaction."""
         writing = _Rehearsed(self)
         with closing(OpenKeys(self.vault.path)) as keys:
             keyring = _Unencrypting(keys, writing)
@@ -71,7 +71,7 @@ class _Rehearsed:
             self.position, self.recorded_at = ledger.rehearsed[-1][:2]
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
-        """Take nothing at once: each key must be looked for in the ledger first."""
+        """Insert nothing at once: each key must be looked for in the ledger first."""
         return 0
 
     def insert_one(self, recorded_at: int, row: Row) -> int:

@@ -123,7 +123,7 @@ class Fact(NamedTuple):
         return f"{self.event.stream_kind}/{self.subject}"
 
     def row(self, *, as_recorded: bool = False) -> Row:
-        """Lay it out for the store; raises MalformedFact if the envelope or a code is not sound.
+        """Return it as a row; raises MalformedFact if the envelope or a code is not sound.
 
         A history that is moved in is taken `as_recorded`: what new facts may not hold is kept,
         and so is what cannot be, such as a sitting that ended before it began.

@@ -167,7 +167,7 @@ class Ledger(Application[str]):
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:
-        """Hold one append transaction open: for intake, which takes or refuses rows as a whole.
+        """Open one append transaction: for intake, which takes or refuses rows as a whole.
 
         Commits durably at the end; rolls back if the body raises, so that nothing was changed.
         Meanwhile nobody else can append. Raises LedgerProblem as `append` does.

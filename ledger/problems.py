@@ -42,7 +42,7 @@ def shown(value: object) -> str:
 
 
 class LedgerProblem(Exception):
-    """Say in one sentence what is wrong, where, and what would be accepted.
+    """One sentence: what is wrong, where, and what would be accepted.
 
     ``str(problem)`` is that sentence. Whenever one is raised, nothing was changed.
     """

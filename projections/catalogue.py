@@ -127,7 +127,7 @@ def runs(count: int, groups: Sequence[int]) -> tuple[list[int], list[int]]:
 def catalogue_of(
     rows: Sequence[Recorded], exams: Iterable[str] = (), certifications: Iterable[str] = ()
 ) -> Catalogue:
-    """Lay out the catalogue from its events, annulments among them, in any order.
+    """Make the catalogue from its events, annulments among them, in any order.
 
     The names `exams` and `certifications` are numbered first, in their
     order, to fit columns which have numbered them already.

@@ -53,7 +53,7 @@ class History(NamedTuple):
 
 
 def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None = None) -> History:
-    """Lay out one candidate's events, in any order, against a catalogue.
+    """Arrange one candidate's events, in any order, against a catalogue.
 
     With `exam`, sittings and exceptions of other exams, which do not bear on
     it, are not laid out.
@@ -125,7 +125,7 @@ def until_or(missing: int, columns: Any) -> list[int]:
 
 
 def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> SittingRows:
-    """Lay out the rows of sittings, already sorted by (exam, time, position)."""
+    """Arrange the rows of sittings, already sorted by (exam, time, position)."""
     columns, shared = laid_out(rows, annulled)
     return SittingRows(
         *shared,
@@ -138,7 +138,7 @@ def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> Sitti
 def grant_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> GrantRows:
-    """Lay out the rows of exceptions, already sorted by (time, position)."""
+    """Arrange the rows of exceptions, already sorted by (time, position)."""
     columns, shared = laid_out(rows, annulled)
     return GrantRows(
         *shared,
@@ -152,7 +152,7 @@ def grant_rows(
 def certification_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> tuple[CertificationRows, CertificationDefinitions]:
-    """Lay out the rows of certifications, already sorted by (time, position).
+    """Arrange the rows of certifications, already sorted by (time, position).
 
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are returned, as wide as needed.

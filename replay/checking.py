@@ -151,7 +151,7 @@ def policies_apart(receipt: Receipt, again: Receipt) -> list[str]:
 
 
 def other_program(receipt: Receipt, program: str) -> list[str]:
-    """Say that another program, or another version, made the receipt."""
+    """Return the sentence for a receipt of another program, or of another version; else none."""
     if receipt.program == program:
         return []
     return [f"made by {receipt.program}; checked by {program}"]

@@ -59,7 +59,7 @@ COMPILING: Final = "the rules are compiled first, which is kept for the next tim
 
 
 def _quiet(sentence: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 FOLD: Final[tuple[ModuleType, ...]] = (
@@ -161,7 +161,7 @@ class _Compiled:
             return None
 
     def once(self, sentence: str) -> None:
-        """Say something, but not again and again."""
+        """Announce something once."""
         if sentence not in self._said:
             self._said.add(sentence)
             self.say(sentence)

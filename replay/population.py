@@ -178,7 +178,7 @@ class PartFold:
 
 
 def part_fold(snapshot: Snapshot, part: Part) -> PartFold:
-    """Lay a part out to be judged by a snapshot's catalogue, numbered as its columns are."""
+    """Arrange a part to be judged by a snapshot's catalogue, numbered as its columns are."""
     assert snapshot.columns is not None
     return PartFold(part, snapshot.catalogue, snapshot.kernels)
 

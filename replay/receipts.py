@@ -236,7 +236,7 @@ class Rows:
     """
 
     def __init__(self, schema: pa.Schema, batches: Batches, tally: Tally) -> None:
-        """Take how the rows are made; none is made yet."""
+        """Keep how the rows are made; none is made yet."""
         self.schema = schema
         self._batches = batches
         self._tally = tally

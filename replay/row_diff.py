@@ -64,7 +64,7 @@ class _Waiting:
         self._moved = False
 
     def meet(self, our: Row, their: Row) -> None:
-        """Take the next row of each; an end is no row."""
+        """Read the next row of each; an end is no row."""
         if our == their:
             return
         if our and their and self._key(our) == self._key(their):

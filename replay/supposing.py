@@ -58,7 +58,7 @@ class Supposed(Shared):
 
 
 def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Columns:
-    """Lay all the facts of some candidates over columns, in memory alone."""
+    """Put all the facts of some candidates over columns, in memory alone."""
     exams, certifications = Numbers(columns.exams), Numbers(columns.certifications)
     new = arrange(as_scanned(rows), exams, certifications)
     return Columns(
@@ -71,7 +71,7 @@ def overlaid(columns: Columns, rows: Iterable[Recorded], position: int) -> Colum
 
 
 def as_scanned(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay events out as `ledger.store.scans` reads them."""
+    """Return events as `ledger.store.scans` reads them."""
     return pa.Table.from_pylist(
         [
             {

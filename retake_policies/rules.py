@@ -106,7 +106,7 @@ class RuleBook(NamedTuple):
 
 
 def rule_book(all_rules: Iterable[Rules]) -> RuleBook:
-    """Lay rules end to end; the order gives them their numbers, from 0."""
+    """Join rules end to end; the order gives them their numbers, from 0."""
     columns: dict[str, list[int]] = {name: [] for name in RuleBook._fields}
     for rules in all_rules:
         for run, names in (

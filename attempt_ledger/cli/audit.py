@@ -194,7 +194,7 @@ def looking_through(positions: int, output: Path | None) -> AbstractContextManag
 
 
 def say_unknown(ledger: Ledger, exam: str) -> None:
-    """Say that an exam of which nothing was found is not in the catalogue either."""
+    """Warn that an exam of which nothing was found is not in the catalogue either."""
     if not ledger.stream(f"exam/{exam}"):
         say(f"there is no exam {exam!r} in the catalogue")
 

@@ -82,7 +82,7 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
 
 
 def say_receipt(receipt: Receipt) -> None:
-    """Tell a receipt in one sentence, where nothing else carries it."""
+    """Announce a receipt in one sentence, where nothing else carries it."""
 
     say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
 

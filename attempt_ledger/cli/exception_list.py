@@ -117,12 +117,12 @@ def _put_text(chosen: Iterable[tuple[Request, Clear]], only_open: bool) -> None:
 
 
 def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Stack:
-    """Lay out a candidate's requests below the candidate's id."""
+    """Show a candidate's requests below the candidate's id."""
     return block(candidate, *(request_lines(request, clear, show) for request, clear in requests))
 
 
 def request_lines(request: Request, clear: Clear, show: Show) -> Columns:
-    """Lay out one request: its id and exam, its state, and below that everything else."""
+    """Show one request: its id and exam, its state, and below that everything else."""
     state = Text(request.state, _STYLES.get(request.state, pages.QUIET))
     first = Text(request.exam, pages.HEAD, Text("  "), state, Text(f" {show(request.changed_at)}"))
     below = labelled(details(request, clear, show))

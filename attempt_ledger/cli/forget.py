@@ -114,7 +114,7 @@ def on_a_terminal() -> bool:
 
 
 def _rehearse(ledger: Ledger, candidate: str) -> int:
-    """Say what would be erased of a candidate, or was already."""
+    """Describe what would be erased of a candidate, or was already."""
     rows = ledger.stream(f"candidate/{candidate}")
     if not rows:
         raise no_candidate(candidate, ledger)

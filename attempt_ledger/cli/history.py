@@ -92,7 +92,7 @@ def history_page(
     moment: Moment,
     revealed: Mapping[int, Mapping[str, Any]],
 ) -> Stack:
-    """Lay out a candidate's events by (time, position).
+    """Show a candidate's events by (time, position).
 
     `revealed` has by position the data with personal fields in clear text, where asked for.
     """

@@ -195,7 +195,7 @@ class Command(typer.core.TyperCommand):
         return ["[OPTIONS]", *map(_word, _arguments(self, ctx))]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Lay out the arguments, then the options."""
+        """Write the arguments, then the options."""
         arguments = _arguments(self, ctx)
         options = [each for each in self.get_params(ctx) if each not in arguments]
         records = [each.get_help_record(ctx) for each in options]

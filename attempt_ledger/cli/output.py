@@ -22,7 +22,7 @@ WIDTH = 80
 
 
 def say(sentence: str) -> None:
-    """Tell the person at the terminal something that is not data; never fails."""
+    """Write to the person at the terminal something that is not data; never fails."""
     note(sentence if sentence.startswith("Usage: ") else f"{PROGRAM}: {sentence}")
 
 

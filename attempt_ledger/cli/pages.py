@@ -103,7 +103,7 @@ class Columns:
     def __init__(
         self, rows: Sequence[Sequence[Part]], *, right: Sequence[int], whole: Sequence[int]
     ) -> None:
-        """Lay rows out; the columns in `right` end flush, those in `whole` are never wrapped."""
+        """Arrange rows; the columns in `right` end flush, those in `whole` are never wrapped."""
         self._rows = rows
         self._right = right
         self._whole = whole
@@ -166,7 +166,7 @@ def columns(
     right: Sequence[int] = (),
     whole: Sequence[int] = (),
 ) -> Columns:
-    """Lay rows out in columns, below their names if they have any."""
+    """Arrange rows in columns, below their names if they have any."""
     cells = [[Text(each) if isinstance(each, str) else each for each in row] for row in rows]
     if head:
         cells.insert(0, [Text(name, QUIET) for name in head])
@@ -174,7 +174,7 @@ def columns(
 
 
 def labelled(pairs: Iterable[tuple[str, str | Part]]) -> Columns:
-    """Lay out names and what belongs to them, the names in quiet."""
+    """Arrange names and what belongs to them, the names in quiet."""
     return columns([(Text(name, QUIET), value) for name, value in pairs], whole=(0,))
 
 

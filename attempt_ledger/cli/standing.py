@@ -183,7 +183,7 @@ _OUTCOME_STYLES = {
 
 
 def one_standing(standing: Standing, catalogue: Catalogue, show: Show) -> Stack:
-    """Lay out one standing; `catalogue` must hold all that is known at its position."""
+    """Show one standing; `catalogue` must hold all that is known at its position."""
     overdue = overdue_since(standing, catalogue)
     return page(
         Stack(
@@ -205,7 +205,7 @@ def all_standings(
     moment: Moment,
     show: Show,
 ) -> Stack:
-    """Lay out a candidate's standings in short: each verdict and its sentences."""
+    """Show a candidate's standings in short: each verdict and its sentences."""
     moment_below = labelled(
         pages.moment_lines(moment.as_of, moment.known_at, moment.position, show)
     )
@@ -242,14 +242,14 @@ def verdict(standing: Standing, show: Show) -> Text:
 def reasons(
     heading: str, listed: Sequence[Reason], policy: PolicyUsed | None, show: Show
 ) -> Stack | None:
-    """Lay out reasons: the sentence, then where it comes from and what caused it."""
+    """Show reasons: the sentence, then where it comes from and what caused it."""
     if not listed:
         return None
     return block(heading, *(reason(each, policy, show) for each in listed))
 
 
 def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Columns:
-    """Lay out one reason: its sentence, and below that what is behind it."""
+    """Show one reason: its sentence, and below that what is behind it."""
     details: list[tuple[str, str]] = []
     if reason.until is not None:
         details.append(("until", show(reason.until)))
@@ -261,12 +261,12 @@ def reason(reason: Reason, policy: PolicyUsed | None, show: Show) -> Columns:
 
 
 def problems(listed: Sequence[Problem]) -> Stack | None:
-    """Lay out what does not fit of the facts: the sentence, then the events."""
+    """Show what does not fit of the facts: the sentence, then the events."""
     return block("Problems", *(entry(each, []) for each in listed)) if listed else None
 
 
 def entry(each: Reason | Problem, details: Sequence[tuple[str, str]]) -> Columns:
-    """Lay out a code, and beside it its sentence above the details and the events."""
+    """Show a code, and beside it its sentence above the details and the events."""
     events = [("event", f"{cause.source} {cause.id}") for cause in each.because]
     lines: list[Part] = [text(each.text)]
     if details or events:
@@ -281,7 +281,7 @@ def _of(policy: PolicyUsed | None, clause: str, show: Show) -> str:
 
 
 def sittings(standing: Standing, overdue: int | None, show: Show) -> Stack:
-    """Lay out the sittings, each with its ordinal if it is counted."""
+    """Show the sittings, each with its ordinal if it is counted."""
     if not standing.sittings:
         return block("Sittings", text("none"))
     rows = [

@@ -113,7 +113,7 @@ def read_draft(path: Path) -> tuple[Draft, Policy]:
 def summary(
     compared: Compared, drafts: Sequence[Policy], since: int | None, as_of: int
 ) -> Iterable[str]:
-    """Say in a few lines what would change, in total, by exam and by reason."""
+    """Summarize what would change, in total, by exam and by reason."""
     for policy, until in zip(drafts, compared.until, strict=True):
         yield f"Draft of {policy.id}, effective from {format_instant(policy.effective_from)}"
         if until is not None:
@@ -144,7 +144,7 @@ def summary(
 
 
 def counted(title: str, rows: Sequence[tuple[Any, ...]], most: int = 12) -> Iterable[str]:
-    """Lay out counts under a title, the largest first; the rest in one line."""
+    """Show counts under a title, the largest first; the rest in one line."""
     yield f"  {title}"
     for *names, count in rows[:most]:
         yield f"    {'  '.join(f'{name:<16}' for name in names):<38} {count:>12,}"

@@ -162,7 +162,7 @@ def found(code: str, sentence: str, remedy: str | None = None, /, **figures: Fig
 
 
 def fine(check: str, sentence: str, **figures: Figure) -> Finding:
-    """Say that all is as it should be, with the figure that shows it."""
+    """Report that all is as it should be, with the figure that shows it."""
     return Finding(check, State.ok, None, sentence, None, figures)
 
 

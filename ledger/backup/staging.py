@@ -54,7 +54,7 @@ class Draft(NamedTuple):
         return _log_of(self.target)
 
     def publish(self) -> None:
-        """Give the log and the file their names, in this order; raises BackupProblem.
+        """Rename the log and the file to their names, in this order; raises BackupProblem.
 
         Both are wholly on the disk before. The name of the file is what makes it a backup.
         """
@@ -130,7 +130,7 @@ def _there(path: Path) -> BackupProblem:
 
 
 def _lock(folder: Path) -> int:
-    """Take the lock in a folder that is ours, made if there is none; raises BackupProblem."""
+    """Acquire the lock in a folder that is ours, made if there is none; raises BackupProblem."""
     while True:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -177,7 +177,7 @@ def _clear(folder: Path, target: Path) -> None:
 
 
 def _identity(folder: Path) -> bytes:
-    """Tell one folder from another that comes to its place; raises OSError."""
+    """Return what differs between a folder and another in its place; raises OSError."""
     found = folder.lstat()
     return f"{found.st_dev} {found.st_ino}".encode()
 
@@ -187,7 +187,7 @@ def _log_of(file: Path) -> Path:
 
 
 def _link(file: Path, target: Path) -> None:
-    """Give a file one more name, where nothing has that name; raises FileExistsError."""
+    """Link a file to one more name, where nothing has that name; raises FileExistsError."""
     try:
         os.link(file, target)
     except OSError as error:
@@ -264,7 +264,7 @@ def copy_file(source: FileState, file: Path, target: Path, progress: Progress) -
 
 
 def set_journal(file: Path, mode: str) -> None:
-    """Say how a file at rest is written to from now on: ``wal`` or ``delete``."""
+    """Set how a file at rest is written to from now on: ``wal`` or ``delete``."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA journal_mode = {mode}").fetchall()
 

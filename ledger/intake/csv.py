@@ -129,7 +129,7 @@ class CsvFile:
             yield line
 
     def _fault(self, first: int) -> str:
-        """Take out what the source found wrong with the lines of the row that begins there."""
+        """Remove and return what was found wrong with the lines of the row that begins there."""
         faults = self._source.faults
         found = [faults.pop(line) for line in range(first, self._line + 1) if line in faults]
         return found[0] if found else ""
@@ -169,7 +169,7 @@ def guarded(cell: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """Take away the ' that `guarded` put before a cell; one that it would not have put stays.
+    """Remove the ' that `guarded` put before a cell; one that it would not have put stays.
 
     >>> unguarded("'=1+1"), unguarded("''=1+1"), unguarded("'s-Gravenhage")
     ('=1+1', "'=1+1", "'s-Gravenhage")

@@ -263,7 +263,7 @@ class _Import:
         return recording
 
     def _compare_sources(self, items: list[Item]) -> None:
-        """Take note of the sittings that another source speaks of too."""
+        """Note the sittings that another source speaks of too."""
         found = self._report.of_several_sources
         self._several_sources = self._several_sources or self._ledger.has_several_sources()
         if self._several_sources and len(found) < MOST_SITTINGS:

@@ -54,7 +54,7 @@ class Recording(Counts):
 
 
 class Lines:
-    """Take each line for itself; with `keep_recorded_at` nothing after the first refused one."""
+    """Record each line for itself; with `keep_recorded_at` nothing after the first refused one."""
 
     def __init__(
         self, ledger: Ledger, stopwatch: Stopwatch, *, keep_recorded_at: bool, again: bool
@@ -109,7 +109,7 @@ def _anew(row: Row, appending: Appending) -> Row:
 
 
 class Results:
-    """Take each results row as a whole, the sitting with its result."""
+    """Record each results row as a whole, the sitting with its result."""
 
     def __init__(
         self, ledger: Ledger, stopwatch: Stopwatch, *, corrections: bool, again: bool

@@ -283,7 +283,7 @@ class KeyFile:
             )
 
     def rollback(self) -> None:
-        """Take back what was written since the last commit."""
+        """Roll back what was written since the last commit."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
@@ -323,7 +323,7 @@ class key_problems:  # noqa: N801 - used as a word of a with statement, as `stor
 
 
 def no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
-    """Say that the mark of a file is not the one that was wanted, or that it does not read."""
+    """Make the problem of a file whose mark is not the one wanted, or that does not read."""
     if wanted == BACKUP_ID:
         return KeyFileProblem(f"{path} is not a backup of keys: it was left as it is")
     if found == BACKUP_ID:
@@ -335,7 +335,7 @@ def no_key_file(path: Path, found: int, wanted: int) -> KeyFileProblem:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Tell one file from another that comes to its place; None if there is none."""
+    """Return what differs between a file and another in its place; None if there is none."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -291,7 +291,7 @@ def gap(connection: sqlite3.Connection) -> int | None:
 
 
 def fall(connection: sqlite3.Connection, after: int = 0) -> int | None:
-    """Give the first position after one whose recorded_at lies before the one before it, if any."""
+    """Return the first position whose recorded_at lies before the one before it, if any."""
     found = connection.execute(
         "SELECT position FROM (SELECT position, recorded_at, lag(recorded_at) OVER "
         "(ORDER BY position) AS before FROM events NOT INDEXED WHERE position >= ?) "

@@ -55,7 +55,7 @@ USUALLY: Final = Waiting()
 
 
 class FileLock:
-    """Hold the only right to write to something, among all threads and processes.
+    """The only right to write to something, among all threads and processes.
 
     SQLite's own busy handler polls and starves under many writers; the kernel's queue does not.
     A process that dies gives the lock back. The side file holds nothing, and is never removed:
@@ -85,7 +85,7 @@ class FileLock:
         self.waiting = waiting
 
     def __enter__(self) -> None:
-        """Take the lock; raises Locked when others keep it for too long, and OSError."""
+        """Acquire the lock; raises Locked when others keep it for too long, and OSError."""
         if not self._threads.acquire(blocking=False):
             for seconds in self.waiting.steps(self._name, lambda: "another thread"):
                 if self._threads.acquire(timeout=seconds):

@@ -83,7 +83,7 @@ class SQLiteStore:
                 raise
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        """Take SQLite's own lock, for which only a foreign tool is ever waited for."""
+        """Acquire SQLite's own lock, for which only a foreign tool is ever waited for."""
         shared = Path(f"{self.path}-shm")
         for seconds in self.waiting.steps(self.path, lambda: holder(shared, _WRITE_BYTE)):
             if seconds != SILENCE:  # which is what the connection was opened with

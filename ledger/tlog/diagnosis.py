@@ -1,4 +1,4 @@
-"""Say of a row that differs from its leaf what was done to it, where that can be found out.
+"""What was done to a row that differs from its leaf, where that can be found out.
 
 The leaf is a hash: it shows that a row is another, not what it was. So likely values are tried, one
 column at a time, until one gives the leaf.
@@ -26,7 +26,7 @@ _CLOCKS = ("recorded_at", "occurred_at")
 def explained(
     paths: LogPaths, tree: Tree, root: bytes, different: Sequence[tuple[int, bool]], how_many: int
 ) -> list[Finding]:
-    """Say what is wrong with rows that differ from their leaves: (position, has a row) of each."""
+    """Return what is wrong with rows unlike their leaves: (position, has a row) of each."""
     some = different[:_MOST]
     tiles = {(position - 1) // WIDTH for position, _ in some}
     signed = {tile for tile in tiles if _is_signed(tree, root, tile)}

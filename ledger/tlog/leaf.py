@@ -24,7 +24,7 @@ WORTH_ROWS = 200_000
 
 
 def leaf_record(row: Values) -> bytes:
-    """Lay out a row as the leaf record: one line of JSON, UTF-8.
+    """Return a row as the leaf record: one line of JSON, UTF-8.
 
     Version 1 for a row without extension attributes, whatever the format of its ledger: a tree
     stays what it was. Version 2 for one with them: also the SHA-256 of their bytes.

@@ -49,7 +49,7 @@ def month_axis(months: list[str], title: str = "month (UTC)") -> Any:
 
 
 def colour(field: str, title: str, order: list[str] | None = None) -> Any:
-    """Tell values apart by colour, with a legend."""
+    """Distinguish values by colour, with a legend."""
     alt = altair()
     scale = alt.Scale(range=list(COLOURS), domain=order) if order else alt.Scale(range=[*COLOURS])
     return alt.Color(field, type="nominal", scale=scale, legend=alt.Legend(title=title))

@@ -70,7 +70,7 @@ COLUMNS: Final = (
 
 
 def row_of(annulment: Recorded, annulled: Recorded, first: int, *, erased: bool) -> dict[str, Any]:
-    """Lay out an annulment and what it annuls; `first` is the position that annulled it first."""
+    """Return an annulment and what it annuls; `first` is the position that annulled it first."""
     about, _, subject = annulment.stream.partition("/")
     return {
         "position": annulment.position,

@@ -45,7 +45,7 @@ class CandidateRecord:
     """One candidate's events, up to a position, to be asked what each changed."""
 
     def __init__(self, rows: Sequence[Recorded], catalogue: Catalogue) -> None:
-        """Take all that is recorded of a candidate, by position, and of the catalogue, by then."""
+        """Read all that is recorded of a candidate, by position, and of the catalogue, by then."""
         self.rows = {row.position: row for row in rows}
         self._times = sorted(row.occurred_at for row in rows)
         self._catalogue = catalogue

@@ -117,7 +117,7 @@ def _asked(row: Recorded) -> ExceptionRequested:
 def _said_missing(
     decision: Recorded, asked: ExceptionRequested, policy: Policy | None, found: Sequence[Wrong]
 ) -> tuple[Wrong, ...]:
-    """Take a rejection's word for blank personal fields: what is sealed cannot be seen."""
+    """Believe a rejection about blank personal fields: what is encrypted cannot be seen."""
     if decision.type != REJECTED or policy is None:
         return ()
     seen = {wrong.field for wrong in found}
@@ -129,7 +129,7 @@ def _said_missing(
 
 
 def finding_of(decision: Recorded, then: Then) -> Finding:
-    """Hold a decision against the rule: the policy's for what is asked, the desk's for its course.
+    """Compare a decision with the rule: the policy's for what is asked, the desk's for its course.
 
     A grant needs a request in which nothing is wrong, and may waive what the policy in force lets
     be waived. A rejection agrees where something is wrong; where nothing is, the rule leaves it
@@ -229,7 +229,7 @@ def row_of(
     position: int,
     annulled_by: int | None,
 ) -> dict[str, Any]:
-    """Lay out a decision with the request, the rule, the facts, the finding, and its use since."""
+    """Return a decision with the request, the rule, the facts, the finding, and its use since."""
     then = known_then(decision, rows, catalogue)
     found = finding_of(decision, then)
     used = use_of(decision, rows, catalogue, position)

@@ -74,7 +74,7 @@ def rows_of(
     exam: str | None,
     erased: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Lay out one event: a row for each exam whose standing it changed, and for its own exam.
+    """Return the rows of one event: one for each exam whose standing it changed, and its own exam.
 
     The standings are as of when the event was recorded (or was true, if that was a little later):
     what the answer of that day was, and what the event made of it.

@@ -126,7 +126,7 @@ class ColumnCache:
             return self._refreshed(position)
 
     def check(self, *, remove: bool = True) -> str | None:
-        """Hold every part against the ledger's rows; return what was wrong, and remove it then.
+        """Compare every part with the ledger's rows; return what was wrong, and remove it then.
 
         None where all is as it should be, or no cache is there. Raises as `columns` does.
         """
@@ -369,7 +369,7 @@ def folder_of(ledger: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock in the folder of a column cache, which has to be our own."""
+    """Keep the lock in the folder of a column cache, which has to be our own."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(folder / _LOCK, flags, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -143,6 +143,6 @@ class _Rows(HTMLParser):
             self._inside = False
 
     def handle_data(self, data: str) -> None:
-        """Take a cell's text."""
+        """Collect a cell's text."""
         if self._inside and self.rows and self.rows[-1]:
             self.rows[-1][-1] += data

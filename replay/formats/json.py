@@ -33,7 +33,7 @@ class Written(Protocol):
     """Whatever takes text: a file, or what only sums it up."""
 
     def write(self, text: str, /) -> object:
-        """Take some more."""
+        """Add some more."""
 
 
 def write_jsonl(table: Batched, file: Written) -> None:

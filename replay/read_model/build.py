@@ -105,7 +105,7 @@ def build(ledger: Ledger, draft: Path, position: int, options: Options, late: La
 
 
 def finished(draft: Path) -> None:
-    """Take the note of how it was built out of a draft: then it is a read model."""
+    """Remove the note of how it was built from a draft: then it is a read model."""
     with ReadModel(draft, wal=False) as model, model.writing():
         model.db.execute("DROP TABLE IF EXISTS _plan")
 

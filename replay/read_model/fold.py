@@ -42,7 +42,7 @@ class Folder:
         self._catalogue = catalogue_of(())
 
     def learn(self, rows: list[Recorded]) -> None:
-        """Take in more of the catalogue's events, in the order of their positions."""
+        """Add more of the catalogue's events, in the order of their positions."""
         if rows:
             self._entries |= {row.position: row for row in rows}
             self._number_again()

@@ -48,7 +48,7 @@ class Keeper:
         return self._folder
 
     def catch_up(self, upto: int | None = None) -> None:
-        """Take up every event that is there by now, then fold again what is stale."""
+        """Fold every event that is there by now, then fold again what is stale."""
         last = self._ledger.head().position if upto is None else upto
         if self.position < last:
             with self._options.bar("taking up", last - self.position) as told:
@@ -71,7 +71,7 @@ class Keeper:
             told(len(rows))
 
     def take(self, rows: Sequence[Recorded]) -> None:
-        """Take up the next events: rows and the position they stand for, in one transaction."""
+        """Fold the next events: rows and the position they stand for, in one transaction."""
         folder, position = self.folder, rows[-1].position
         entries = [row for row in rows if not row.stream.startswith("candidate/")]
         folder.learn(entries)

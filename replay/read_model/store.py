@@ -106,7 +106,7 @@ class ReadModel:
             migrations.apply(self.db, stop_before=stop_before)
 
     def become(self, other: ReadModel) -> None:
-        """Take the whole content of another file in the place of this one's, in one transaction."""
+        """Replace the whole content by another file's, in one transaction."""
         with self._problems():
             other.connection.backup(self.connection)
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
