@@ -27,9 +27,9 @@ SCHEMA = STANDINGS.schema
 
 
 class Scope(NamedTuple):
-    """Whose standings are wanted: an exam or all, some candidates or all."""
+    """Whose standings are wanted: of an exam, some or all; of some candidates or all."""
 
-    exam: str | None = None
+    exam: str | frozenset[str] | None = None
     candidates: frozenset[str] | None = None
 
 
@@ -107,8 +107,9 @@ def wanted_groups(part: Part, skip: Ints | None, columns: Columns, scope: Scope)
     if skip is not None:
         wanted[skip[part.group_candidate]] = 0
     if scope.exam is not None:
-        number = columns.exams.index(scope.exam) if scope.exam in columns.exams else -1
-        wanted[part.group_exam != number] = 0
+        exams = {scope.exam} if isinstance(scope.exam, str) else scope.exam
+        numbers = [number for number, name in enumerate(columns.exams) if name in exams]
+        wanted[~np.isin(part.group_exam, numbers)] = 0
     if scope.candidates is not None:
         names = pa.array(sorted(scope.candidates), pa.string())
         found = pc.is_in(part.candidates, value_set=names).to_numpy(zero_copy_only=False)

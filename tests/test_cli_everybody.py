@@ -500,3 +500,45 @@ def test_a_draft_that_another_version_overtakes_says_until_when_it_holds(door: C
         "Draft of general, effective from 2020-01-01T00:00:00Z",
         "  until 2021-03-31T00:00:00Z, from when another version is in force",
     ]
+
+
+# --- repeated options ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["replay", "violations"])
+def test_the_exam_may_be_named_several_times(door: CommandLine, name: str) -> None:
+    """The rows of either, in one table; what is repeated is not passed over."""
+    call = EVERY[name]
+    one, other = (door.done(*call, "--exam", exam).splitlines() for exam in ("AZ-104", "AZ-900"))
+    both = door.done(*call, "--exam", "AZ-104", "--exam", "AZ-900").splitlines()
+    assert sorted(both) == sorted({*one, *other})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replay", "--as-of", "2021-01-01", "--as-of", "2022-01-01"),
+        ("replay", "--format", "csv", "--format", "jsonl"),
+        ("report", "volumes", "--exam", "AZ-104", "--exam", "AZ-900"),
+        ("standing", "C-1001", "--as-of", "2021-01-01", "--as-of", "2022-01-01"),
+        ("import", "a.csv", "--source", "urn:a", "--source", "urn:b"),
+    ],
+)
+def test_an_option_of_one_value_is_refused_twice(door: CommandLine, words: tuple[str, ...]) -> None:
+    """In every command: the last one alone would have counted."""
+    option = next(word for word in words if word.startswith("--"))
+    assert f"{option} is given twice, and takes one value" in door.wrong(*words)
+
+
+def test_candidates_of_a_file_that_are_not_there_are_named_with_their_lines(
+    door: CommandLine,
+) -> None:
+    """The answer is of those that are."""
+    door.write("some.txt", "C-1001\nNOBODY\n\nC-1003\nC-9999\n")
+    answer = door.call("replay", "--candidate-file", "some.txt")
+    assert {line.split(",")[0] for line in answer.out.splitlines()[1:]} == {"C-1001", "C-1003"}
+    assert (
+        "2 of 4 candidates of the file are not in this ledger: 'NOBODY' (line 2), 'C-9999' (line 5)"
+    ) in answer.err
+    door.write("many.txt", "\n".join(f"X-{number}" for number in range(30)))
+    assert "'X-4' (line 5) and 25 more" in door.call("replay", "--candidate-file", "many.txt").err

@@ -10,7 +10,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamOption,
+    ExamsOption,
     NoColumnCache,
     TableFormat,
     candidates_in,
@@ -50,7 +50,7 @@ def diff(
             help="The later system time. Default: everything recorded.",
         ),
     ] = None,
-    exam: ExamOption = None,
+    exams: ExamsOption = None,
     candidates: CandidateFile = None,
     no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
@@ -76,7 +76,7 @@ def diff(
         before = snapshot_at(ledger, first, known_first, now=now, engine=engine)
         after = before.at(snapshot_at(ledger, second, known_second, now=now).moment)
         check_order(before, after)
-        table = before.diff(after, scope_of(after, exam, named))
+        table = before.diff(after, scope_of(after, exams, named))
         write_table(table, format, output)
     if not table.num_rows:
         return DONE

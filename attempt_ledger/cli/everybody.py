@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 
 from attempt_ledger import clock
@@ -23,6 +24,7 @@ from attempt_ledger.cli.values import instant, known
 from attempt_ledger.places import cache_folder
 from ledger.intake.source import read_whole
 from ledger.ledger import Ledger
+from ledger.problems import shown
 from replay.formats.csv import write_csv
 from replay.formats.json import write_jsonl
 from replay.formats.parquet import write_parquet
@@ -43,6 +45,10 @@ TableFormat = Annotated[
     typer.Option("--format", help="Default: by the name of the file, else csv."),
 ]
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="X", help="Of this exam alone.")]
+ExamsOption = Annotated[
+    list[str] | None,
+    typer.Option("--exam", metavar="X", help="Of this exam alone; repeatable."),
+]
 CandidateFile = Annotated[
     Path | None,
     typer.Option(
@@ -93,8 +99,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def candidates_in(path: Path | None) -> frozenset[str] | None:
-    """Read the candidates of a file, one a line; None without a file.
+def candidates_in(path: Path | None) -> dict[str, int] | None:
+    """Read the candidates of a file, one a line, each with its line; None without a file.
 
     Raises OSError for a file that cannot be read, CallProblem for one that is not UTF-8.
     """
@@ -105,15 +111,39 @@ def candidates_in(path: Path | None) -> frozenset[str] | None:
         lines = read_whole(path).decode("utf-8-sig").split("\n")
     except UnicodeError:
         raise CallProblem(f"{path} is not UTF-8: accepted is one candidate a line") from None
-    return frozenset(line.strip() for line in lines if line.strip())
+    return {line.strip(): number for number, line in enumerate(lines, 1) if line.strip()}
 
 
-def scope_of(snapshot: Snapshot, exam: str | None, candidates: frozenset[str] | None) -> Scope:
-    """Return the scope that the options name; say so if nobody ever heard of the exam."""
-    announced = exam is None or snapshot.ledger.stream(f"exam/{exam}")
-    if not announced and exam not in snapshot.columns.exams:
-        say(f"nothing is recorded of an exam {exam!r}")
-    return Scope(exam, candidates)
+def scope_of(
+    snapshot: Snapshot, exams: Sequence[str] | None, candidates: Mapping[str, int] | None
+) -> Scope:
+    """Return the scope that the options name; say of which exams and candidates there is nothing.
+
+    `candidates` are those of a file, each with its line.
+    """
+    for exam in exams or ():
+        if not snapshot.ledger.stream(f"exam/{exam}") and exam not in snapshot.columns.exams:
+            say(f"nothing is recorded of an exam {exam!r}")
+    if candidates is None:
+        return Scope(frozenset(exams) if exams else None)
+    columns = snapshot.columns
+    unknown = set(candidates)
+    for part in (*columns.base, *([columns.delta] if columns.delta else [])):
+        asked = pc.is_in(part.candidates, value_set=pa.array(sorted(unknown), pa.string()))
+        unknown -= set(part.candidates.filter(asked).to_pylist())
+    if unknown:
+        first = sorted(unknown, key=candidates.__getitem__)
+        named = ", ".join(f"{shown(name)} (line {candidates[name]})" for name in first[:_NAMED])
+        more = f" and {len(first) - _NAMED:,} more" if len(first) > _NAMED else ""
+        say(
+            f"{len(first):,} of {len(candidates):,} candidates of the file are not in this ledger: "
+            f"{named}{more}"
+        )
+    return Scope(frozenset(exams) if exams else None, frozenset(candidates))
+
+
+_NAMED = 5
+"""How many candidates that are not there are named."""
 
 
 def write_table(table: pa.Table, format: Table | None, output: Path | None) -> None:

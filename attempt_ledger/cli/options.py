@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_typ
 import typer
 import typer.core
 
+from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.replacing import (
     OUTPUTS,
     begin,
@@ -162,8 +163,20 @@ class Command(typer.core.TyperCommand):
             words = list(self._spelled_out(ctx, args))
         except ValueError as error:
             raise typer.BadParameter(str(error), ctx=ctx) from None
+        self._check_repeats(ctx, words)
         parsed: list[str] = super().parse_args(ctx, words)
         return parsed
+
+    def _check_repeats(self, ctx: Any, words: list[str]) -> None:
+        """Refuse an option of one value that is given twice: the first would be passed over."""
+        order: list[Any] = self.make_parser(ctx).parse_args(args=list(words))[2]
+        seen: list[Any] = []
+        for each in order:
+            if each.param_type_name != "option" or each.multiple or each.is_flag:
+                continue
+            if each in seen:
+                raise CallProblem(f"{each.opts[0]} is given twice, and takes one value")
+            seen.append(each)
 
     def _spelled_out(self, ctx: Any, args: list[str]) -> Iterator[str]:
         known = {each.option: each for each in self._shorthands(ctx)}

@@ -8,7 +8,7 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamOption,
+    ExamsOption,
     NoColumnCache,
     TableFormat,
     candidates_in,
@@ -36,7 +36,7 @@ def replay(
     context: typer.Context,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    exam: ExamOption = None,
+    exams: ExamsOption = None,
     statuses: Annotated[
         list[str] | None,
         typer.Option("--status", metavar="STATUS", help="Rows of this status alone; repeatable."),
@@ -59,7 +59,7 @@ def replay(
     check_statuses(statuses or ())
     named = candidates_in(candidates)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        table = snapshot.everybody(scope_of(snapshot, exam, named))
+        table = snapshot.everybody(scope_of(snapshot, exams, named))
         if statuses:
             table = with_status(table, statuses)
         write_table(table, format, output)

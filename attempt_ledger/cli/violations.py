@@ -6,7 +6,7 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamOption,
+    ExamsOption,
     NoColumnCache,
     TableFormat,
     candidates_in,
@@ -31,7 +31,7 @@ def violations(
     context: typer.Context,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    exam: ExamOption = None,
+    exams: ExamsOption = None,
     candidates: CandidateFile = None,
     no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
@@ -47,6 +47,6 @@ def violations(
     check_format(format, output)
     named = candidates_in(candidates)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        table = snapshot.violations(scope_of(snapshot, exam, named))
+        table = snapshot.violations(scope_of(snapshot, exams, named))
         write_table(table, format, output)
     return DONE

@@ -11,7 +11,7 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamOption,
+    ExamsOption,
     NoColumnCache,
     candidates_in,
     check_format,
@@ -49,7 +49,7 @@ def what_if(
         str | None,
         typer.Option("--since", metavar="T", help="Judge sittings from then on. Default: all."),
     ] = None,
-    exam: ExamOption = None,
+    exams: ExamsOption = None,
     candidates: CandidateFile = None,
     no_column_cache: NoColumnCache = False,
     sittings: Annotated[
@@ -86,7 +86,7 @@ def what_if(
 
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         compared = snapshot.what_if(
-            [draft for draft, _ in drafts], since=start, scope=scope_of(snapshot, exam, named)
+            [draft for draft, _ in drafts], since=start, scope=scope_of(snapshot, exams, named)
         )
     for id in compared.idle:
         say(
