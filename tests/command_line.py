@@ -33,7 +33,10 @@ class Answer(NamedTuple):
     err: str
 
 
-_ODD = re.compile(r"^attempt-ledger: .* not in the catalogue.*\n", re.MULTILINE)
+_ODD = re.compile(
+    r"^attempt-ledger: .*(?:exams? that (?:is|are) not in|not in the catalogue: announce).*\n",
+    re.MULTILINE,
+)
 _REFUSED = re.compile(r"[1-9][\d,]* rejected|reject [1-9]|refused|stopped")
 
 

@@ -185,7 +185,9 @@ def differs(now: Snapshot, exam: str, as_of: int, position: int) -> bool:
     without, within = (
         now.at(Moment(as_of, None, known))
         .standing("C-1", exam)
-        .model_dump(exclude={"known_at", "position", "next_change_at", "policy"})
+        .model_dump(
+            exclude={"known", "known_at", "position", "next_change_at", "policy", "problems"}
+        )
         for known in (position - 1, position)
     )
     for said in (without, within):

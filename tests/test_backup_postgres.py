@@ -123,7 +123,7 @@ def lines_of(cluster: Cluster, database: str = "exams") -> str:
 
 def test_an_export_comes_out_of_a_dump_as_it_went_in(door: CommandLine, cluster: Cluster) -> None:
     """Line by line the same, with backslashes, quotes and letters of all kinds."""
-    door.done("record", "ExamRetired", 'A "\\b\\\\" , 日本 \u2028', "--id", "odd\\.")
+    door.done("record", "ExamRetired", 'A "\\b\\\\" , 日本', "--id", "odd\\.")
     lines = door.done("export")
     (cluster.folder / "backup/history.jsonl").write_text(lines, encoding="utf-8")
     with cluster.running():

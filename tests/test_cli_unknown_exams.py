@@ -82,6 +82,6 @@ def test_record_and_impact_say_so_too(door: CommandLine) -> None:
     said = door.refused("record", "ExamAttempted", "C-1", *sitting)
     assert "is recorded at position" in said
     assert "AZ-14 (AZ-104?) is not in the catalogue" in said
-    answer = door.call("impact", typed(door), "--no-snapshot")
+    answer = door.call("impact", typed(door), "--no-column-cache")
     assert answer.code == 1
     assert "3 rows name an exam that is not in the catalogue: az-104 (AZ-104?)" in answer.err

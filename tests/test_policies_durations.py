@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import retake_policies.clauses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import retake_policies.durations
+import retake_policies.wording
 from retake_policies.durations import (
     DAY,
     DAYS,
@@ -82,7 +82,7 @@ def test_any_text_is_a_duration_or_a_sentence(text: str) -> None:
     assert 0 <= amount <= LONGEST_DAYS * DAY
 
 
-@pytest.mark.parametrize("module", [retake_policies.durations, retake_policies.clauses])
+@pytest.mark.parametrize("module", [retake_policies.durations, retake_policies.wording])
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     """Each docstring's example gives what it shows."""
     results = doctest.testmod(module)

@@ -17,6 +17,7 @@ from ledger.ledger import Ledger
 from projections.history import SITTING_KINDS
 from replay.columns import cache
 from replay.columns.part import read_part, write_part
+from replay.snapshot import Engine
 
 LEDGER = "attempts.ledger"
 COLUMNS = Path(f"{LEDGER}.columns")
@@ -35,7 +36,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 def lie(door: CommandLine) -> None:
     """Edit the columns and their manifest as whoever has the ledger's account can: a pass of it."""
     with Ledger.open(LEDGER, clock=lambda: door.now, read_only=True) as ledger:
-        kept = cache.ColumnCache(ledger, cache_folder())
+        kept = cache.ColumnCache(ledger, Engine(cache_folder()))
         manifest = kept._manifest()
         assert manifest is not None
         (entry,) = manifest.base

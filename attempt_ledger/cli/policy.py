@@ -151,7 +151,7 @@ def show(
         policy = parse_policy(text, id)
         put(text.decode() if format is Written.toml else policy_text(policy))
         return DONE
-    moment = clock.now() if at is None else instant("--at", at)
+    moment = clock.now() if at is None else instant("--as-of", at)
     version = _published(context, id, moment, known_at)
     if version.policy.effective_from > moment:
         say(f"no version of {id} is in force so early: its first is assumed")
@@ -175,12 +175,17 @@ def diff(
     new: Annotated[str, typer.Argument(metavar="NEW", help="A policy's id, or a file.")],
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="T", help="Of an id the version in force then. Default: now."),
+        typer.Option(
+            "--at", "--as-of", metavar="T", help="Of an id the version in force then. Default: now."
+        ),
     ] = None,
     known_at: KnownAt = None,
 ) -> int:
-    """List what differs between two policies, clause by clause; the exit code is 1 if any does."""
-    moment = clock.now() if at is None else instant("--at", at)
+    """List what differs between two policies, clause by clause.
+
+    The exit code is 1 where anything differs.
+    """
+    moment = clock.now() if at is None else instant("--as-of", at)
     policies = [
         parse_policy(read_whole(each), each)
         if Path(each).is_file()
