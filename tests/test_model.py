@@ -706,9 +706,9 @@ class Lives(RuleBasedStateMachine):
 
 def proved_text(proved: Any) -> str:
     """Write what a proof proves."""
-    from ledger.tlog.verify_proof import told
+    from ledger.tlog.verify_proof import shown
 
-    return told(proved)
+    return shown(proved)
 
 
 DEEP = settings.get_current_profile_name() == "deep"

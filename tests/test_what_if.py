@@ -62,7 +62,8 @@ class Beside:
         clock = max(rows[-1].recorded_at, max(row.occurred_at for row in rows))
         events = [Fact("urn:test", f"draft/{n}", draft.id, clock, PolicyPublished(toml=draft.toml))
                   for n, draft in enumerate(drafts)]  # fmt: skip
-        outcomes = copy.append([row.fact() for row in rows]) + copy.append(events)
+        outcomes = copy.append([row.fact().row(as_recorded=True) for row in rows])
+        outcomes += copy.append(events)
         assert {type(outcome) for outcome in outcomes} == {Appended}
 
     def moments(self, as_of: int) -> list[tuple[Ledger, Catalogue, Moment]]:
