@@ -16,12 +16,12 @@ _said: set[str] = set()
 DEFAULT_URL = "sqlite:///attempts.ledger"
 _ACCEPTED = (
     "accepted is sqlite:///path/to/file, with a fourth slash for an absolute path "
-    "(sqlite:////var/lib/attempts.ledger)"
+    "(sqlite:////var/lib/attempts.ledger), or a plain path"
 )
 
 
 def ledger_path(url: str) -> Path:
-    """Read a ledger's URL as the path of its file; raises ValueError for any other.
+    """Read a ledger's URL, or the plain path of its file, as a path; raises ValueError for others.
 
     What follows ``sqlite:///`` is the path to the letter: nothing in it is decoded.
     """
@@ -30,13 +30,14 @@ def ledger_path(url: str) -> Path:
         raise ValueError(
             f"{scheme}://…: this build keeps ledgers in SQLite files only; {_ACCEPTED}"
         )
-    if scheme != "sqlite" or not colon:
-        hint = "" if "://" in url or not url else f": do you mean sqlite:///{url}?"
-        raise ValueError(f"{url!r} is no URL of a ledger{hint}; {_ACCEPTED}")
-    path = rest.removeprefix("///")
-    if path == rest or not path or "\0" in path:
-        raise ValueError(f"{url!r} names no file; {_ACCEPTED}")
-    return Path(path)
+    if scheme == "sqlite" and colon:
+        path = rest.removeprefix("///")
+        if path == rest or not path or "\0" in path:
+            raise ValueError(f"{url!r} names no file; {_ACCEPTED}")
+        return Path(path)
+    if "://" in url or not url or "\0" in url:
+        raise ValueError(f"{url!r} is no URL of a ledger; {_ACCEPTED}")
+    return Path(url)
 
 
 def cache_folder(say: Callable[[str], object] = lambda sentence: None) -> Path | None:

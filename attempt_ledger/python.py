@@ -68,7 +68,7 @@ def open(
     Raises LedgerProblem, or ValueError for a URL that is none of a ledger.
     """
     named = text("ledger", os.fspath(ledger))
-    path = ledger_path(named) if "://" in named or named.startswith("sqlite:") else Path(named)
+    path = ledger_path(named)
     access = Access(
         path,
         None if keys is None else Path(keys),

@@ -50,17 +50,18 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
         ("sqlite:///data/2021.ledger", "data/2021.ledger"),
         ("sqlite:////var/lib/attempts.ledger", "/var/lib/attempts.ledger"),
         ("sqlite:///with%20what?is=there", "with%20what?is=there"),
+        ("attempts.ledger", "attempts.ledger"),
+        ("/var/lib/exams: 2021.ledger", "/var/lib/exams: 2021.ledger"),
     ],
 )
 def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
-    """Three slashes are a path from here, four one from the root; nothing is decoded."""
+    """Three slashes are a path from here, four one from the root; a plain path is itself."""
     assert ledger_path(url) == Path(path)
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("attempts.ledger", "do you mean sqlite:///attempts.ledger?"),
         ("", "is no URL of a ledger"),
         ("mysql://host/db", "is no URL of a ledger; accepted is sqlite:///path/to/file"),
         ("sqlite:", "names no file"),
@@ -73,7 +74,7 @@ def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
 def test_any_other_url_is_refused_with_what_is_accepted(
     door: CommandLine, url: str, said: str
 ) -> None:
-    """A bare path and another database are no ledger's URL, and no password is repeated."""
+    """Another database is no ledger's URL, and no password is repeated."""
     with pytest.raises(ValueError, match="accepted is sqlite"):
         ledger_path(url)
     sentence = door.wrong("--ledger", url, "export")

@@ -248,7 +248,7 @@ def program(
             "--ledger",
             metavar="URL",
             envvar="ATTEMPT_LEDGER",
-            help="The ledger: sqlite:///path/to/file, or sqlite:////absolute/path.",
+            help="The ledger: sqlite:///path/to/file, sqlite:////absolute/path, or a plain path.",
         ),
     ] = DEFAULT_URL,
     keys: Annotated[
