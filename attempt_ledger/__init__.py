@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from replay.snapshot import UnansweredMoment
     from retake_policies.schema import PolicyError
 
+    AuthorizationGranted: Callable[..., Fact]
+    AuthorizationRevoked: Callable[..., Fact]
     BetaRescored: Callable[..., Fact]
     CertEarned: Callable[..., Fact]
     CertExpired: Callable[..., Fact]
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     ExceptionRevoked: Callable[..., Fact]
     PolicyPublished: Callable[..., Fact]
     ResultRevoked: Callable[..., Fact]
+    SittingMissed: Callable[..., Fact]
 
 _HOMES = {
     "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Problem Reason Sitting Standing",
@@ -71,6 +74,8 @@ _HOMES = {
 
 __all__ = [
     "Appended",
+    "AuthorizationGranted",
+    "AuthorizationRevoked",
     "BetaRescored",
     "Cause",
     "CertEarned",
@@ -107,6 +112,7 @@ __all__ = [
     "Report",
     "ResultRevoked",
     "Sitting",
+    "SittingMissed",
     "Snapshot",
     "Standing",
     "UnansweredMoment",

@@ -21,7 +21,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant, parse_instant
 from ledger.problems import MalformedFact, shown
@@ -45,7 +45,7 @@ Instant = Annotated[
 """Microseconds since 1970; RFC 3339 text when read from and written to JSON."""
 
 _IDENTIFIER = "identifier"
-_IN_COLUMNS = frozenset(("exam", "registration_id", "certification"))
+_IN_COLUMNS = frozenset(("exam", "registration_id", "authorization_id", "certification"))
 Code = Annotated[
     str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"), _IDENTIFIER
 ]
@@ -57,6 +57,18 @@ Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 _LARGEST = 2**53  # as far as every reader of JSON tells whole numbers apart (RFC 8259, section 6)
 Number = Annotated[int | float, Field(allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
 """A number of a size that can be: a score."""
+
+_MOST = 1_000_000
+
+
+def _count(value: object) -> int:
+    if type(value) is int and 1 <= value <= _MOST:
+        return value
+    raise PydanticCustomError("wanted", "a whole number from 1 to 1,000,000")
+
+
+Count = Annotated[int, PlainValidator(_count)]
+"""How many, at least one: the sittings that an authorization serves."""
 
 StreamKind: TypeAlias = Literal["candidate", "exam", "certification", "policy", "any"]
 Columns: TypeAlias = tuple[str | None, str | None, int | None, int | None]
@@ -240,6 +252,8 @@ def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool
             wanted = "a number of at most 16 digits"
         case "finite_number" | "greater_than_equal" | "less_than_equal":
             wanted = "a finite number"
+        case "wanted":
+            wanted = detail["msg"]
         case "bool_type":
             wanted = "true or false"
         case "tuple_type":

@@ -1,7 +1,7 @@
 """Every event of spec section 2: what may be said, and of whom, in which version of its schema."""
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from eventsourcing.utils import register_topic
 from pydantic import Field, ValidationError
@@ -10,6 +10,7 @@ from ledger.fields import (
     Code,
     Codes,
     Columns,
+    Count,
     Event,
     EventRef,
     Instant,
@@ -107,6 +108,45 @@ class ResultRevoked(Event):
         return self.exam, self.registration_id, None, None
 
 
+class SittingMissed(Event):
+    """A sitting was booked for `time`, and the candidate did not come."""
+
+    type: ClassVar[str] = "SittingMissed"
+    exam: Code
+    registration_id: Code
+    reason: Text | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.registration_id, None, None
+
+
+class AuthorizationGranted(Event):
+    """The candidate may sit: an application, a purchase, a course."""
+
+    type: ClassVar[str] = "AuthorizationGranted"
+    instants: ClassVar[tuple[str, ...]] = ("valid_until",)
+    exam: Code
+    authorization_id: Code
+    valid_until: Instant | None = None
+    sittings: Count | None = None
+    reason: Text | None = None
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.authorization_id, self.sittings, self.valid_until
+
+
+class AuthorizationRevoked(Event):
+    """The authorization is withdrawn."""
+
+    type: ClassVar[str] = "AuthorizationRevoked"
+    exam: Code
+    authorization_id: Code
+    reason: Text
+
+    def columns(self, subject: str) -> Columns:
+        return self.exam, self.authorization_id, None, None
+
+
 class ExceptionRequested(Event):
     """A retake exception was asked for.
 
@@ -147,6 +187,19 @@ class ExceptionRejected(Event):
         return self.exam, self.request_id, None, None
 
 
+Waived: TypeAlias = Literal["wait", "cap", "passed"]
+"""What a grant may waive."""
+
+
+def waived_flag(waives: Collection[str]) -> int:
+    """Return what a grant waives as bits: 1 for the wait, 2 for the cap, 4 for a pass that stands.
+
+    >>> waived_flag(("passed", "wait"))
+    5
+    """
+    return sum(1 << bit for bit, name in enumerate(get_args(Waived)) if name in waives)
+
+
 class ExceptionGranted(Event):
     """One sitting may ignore what it waives."""
 
@@ -154,12 +207,11 @@ class ExceptionGranted(Event):
     instants: ClassVar[tuple[str, ...]] = ("valid_until",)
     request_id: Code
     exam: Code
-    waives: Annotated[tuple[Literal["wait", "cap"], ...], Field(strict=False)]
+    waives: Annotated[tuple[Waived, ...], Field(strict=False)]
     valid_until: Instant | None = None
 
     def columns(self, subject: str) -> Columns:
-        flag = ("wait" in self.waives) | ("cap" in self.waives) << 1
-        return self.exam, self.request_id, flag, self.valid_until
+        return self.exam, self.request_id, waived_flag(self.waives), self.valid_until
 
 
 class ExceptionRevoked(Event):
@@ -286,6 +338,9 @@ EVENTS: tuple[type[Event], ...] = (
     ExamFailed,
     BetaRescored,
     ResultRevoked,
+    SittingMissed,
+    AuthorizationGranted,
+    AuthorizationRevoked,
     ExceptionRequested,
     ExceptionRejected,
     ExceptionGranted,

@@ -25,6 +25,9 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "ExamFailed": {"exam": "AZ-104", "registration_id": "R-77"},
     "BetaRescored": {"exam": "AZ-104", "registration_id": "R-77", "passed": True},
     "ResultRevoked": {"exam": "AZ-104", "registration_id": "R-77", "reason": "proctor's report"},
+    "SittingMissed": {"exam": "AZ-104", "registration_id": "R-77"},
+    "AuthorizationGranted": {"exam": "AZ-104", "authorization_id": "A-1"},
+    "AuthorizationRevoked": {"exam": "AZ-104", "authorization_id": "A-1", "reason": "refunded"},
     "ExceptionRequested": {
         "request_id": "Q-1",
         "exam": "AZ-104",
@@ -55,6 +58,12 @@ FULL: dict[str, dict[str, Any]] = {
     "ExamPassed": {"score": 700},
     "ExamFailed": {"score": 699.5},
     "BetaRescored": {"score": 812},
+    "SittingMissed": {"reason": "no-show"},
+    "AuthorizationGranted": {
+        "valid_until": "2022-03-01T00:00:00Z",
+        "sittings": 3,
+        "reason": "application approved",
+    },
     "ExceptionRequested": {
         "exam_number": "AZ-104",
         "vue_case_number": "0815",
@@ -64,7 +73,10 @@ FULL: dict[str, dict[str, Any]] = {
         "email": "zoe@example.org",
         "description": 'The lab went "black"\nafter 20 minutes.',
     },
-    "ExceptionGranted": {"waives": ["wait", "cap"], "valid_until": "2021-06-01T00:00:00Z"},
+    "ExceptionGranted": {
+        "waives": ["wait", "cap", "passed"],
+        "valid_until": "2021-06-01T00:00:00Z",
+    },
     "CertEarned": {"expires_at": "2023-03-01T00:00:00Z", "exams": ["AZ-104", "AZ-500"]},
     "CertRenewed": {"expires_at": "2024-03-01T00:00:00Z", "exams": []},
     "ExamAnnounced": {
@@ -164,14 +176,23 @@ def _values(name: str, value: Any) -> st.SearchStrategy[Any]:
     match name:
         case "score":
             return _scores
-        case "exam" | "registration_id" | "request_id" | "certification" | "policy":
+        case (
+            "exam"
+            | "registration_id"
+            | "authorization_id"
+            | "request_id"
+            | "certification"
+            | "policy"
+        ):
             return _codes
         case "exams":
             return st.lists(_codes, max_size=3)
         case "delivery":
             return st.sampled_from(["live", "beta"])
         case "waives":
-            return st.lists(st.sampled_from(["wait", "cap"]), unique=True)
+            return st.lists(st.sampled_from(["wait", "cap", "passed"]), unique=True)
+        case "sittings":
+            return st.integers(1, 4)
         case "missing":
             return st.lists(_texts, max_size=3)
         case "passed":
