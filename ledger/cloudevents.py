@@ -30,7 +30,7 @@ MEMBERS = (
 )
 """Every member that has a meaning here; spec section 2 gives their order on the way out.
 
-Others are extension attributes, kept and given back, if they are named as CloudEvents 1.0.2 says.
+Others are extension attributes, kept and handed back, if they are named as CloudEvents 1.0.2 says.
 """
 
 _NEEDED = ("specversion", "type", "source", "id", "subject", "time")
@@ -81,7 +81,7 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
         schema, extensions["dataschema"] = None, schema  # somebody else's, of the same data
     version = _version(type_, schema)
     event = make_event(type_, data, version, upcasts=upcasts)
-    given = None if version in (None, event.version) else (f"{type_}:{version}", _compact(data))
+    original = None if version in (None, event.version) else (f"{type_}:{version}", _compact(data))
     fact = Fact(
         envelope["source"],
         envelope["id"],
@@ -90,7 +90,7 @@ def parse_line(line: str | bytes, *, upcasts: Upcasts = UPCASTS) -> Fact:
         event,
         actor,
         _recorded(envelope.get("recordedtime")),
-        given,
+        original,
         extensions_of(extensions) if extensions else None,
     )
     fact.check_envelope()

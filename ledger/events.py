@@ -118,10 +118,10 @@ class Fact(NamedTuple):
     actor: str | None = None
     recorded_at: int | None = None
     """Only what `recordedtime` said on input, microseconds; kept only with keep_recorded_at."""
-    given: tuple[str, str] | None = None
+    original: tuple[str, str] | None = None
     """(topic, data) as they came in, of an older schema version: stored so, never rewritten."""
     extensions: str | None = None
-    """Extension attributes as a JSON object: kept and given back, no part of its identity."""
+    """Extension attributes as a JSON object: kept and handed back, no part of its identity."""
 
     @property
     def stream(self) -> str:
@@ -134,7 +134,7 @@ class Fact(NamedTuple):
         A history that is moved in is taken `as_recorded`: what new facts may not hold is kept,
         and so is what cannot be, such as a sitting that ended before it began.
         """
-        source, id, subject, time, event, actor, _, given, extensions = self
+        source, id, subject, time, event, actor, _, original, extensions = self
         exam, key, flag, until = event.columns(subject)
         # All at once, since this runs once for each event: texts that are plain are sound.
         texts = f"{source}{id}{subject}{actor or ''}{exam or ''}{key or ''}"
@@ -155,7 +155,7 @@ class Fact(NamedTuple):
             self.check_codes()
         if until is not None and not as_recorded and until <= time:
             self._check_until(until)
-        topic, data = given or (event.topic, event.to_json())
+        topic, data = original or (event.topic, event.to_json())
         stream = f"{event.stream_kind}/{subject}"
         # A plain tuple first: half the price of Row(…), and this runs once for each event.
         return Row._make(

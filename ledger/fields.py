@@ -270,9 +270,9 @@ def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
-    # Union members put their own names at the end of a location: only the data's own path is told.
-    told = [str(part) for part in loc if part not in ("int", "float", "str", "Sealed")]
-    return ".".join(["data", *told])
+    # Union members put their own names at the end of a location: only the data's own path is named.
+    own = [str(part) for part in loc if part not in ("int", "float", "str", "Sealed")]
+    return ".".join(["data", *own])
 
 
 def _is_finite(value: object) -> bool:

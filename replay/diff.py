@@ -217,22 +217,22 @@ def moved_entries(
 def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
     """Return the positions of the entries that hold for an exam at a moment."""
     definitions, versions = catalogue.definitions, catalogue.versions
-    held: set[int] = set()
+    positions: set[int] = set()
     definition = exam_definition(definitions, catalogue.exams.get(exam, -1), at.as_of, at.position)
     if definition >= 0:
-        held.add(definitions.position[definition])
+        positions.add(definitions.position[definition])
         policy = definitions.policy[definition]
         version = version_in_force(
             versions.effective_from, versions.time, versions.position, versions.annulled,
             versions.lo[policy], versions.hi[policy], at.as_of, at.position,
         )  # fmt: skip
         if version >= 0:
-            held.add(versions.position[version])
+            positions.add(versions.position[version])
     for certification in catalogue.certifications.values():
         row = certification_definition(catalogue.defined, certification, at.as_of, at.position)
         if row >= 0:
-            held.add(catalogue.defined.position[row])
-    return held
+            positions.add(catalogue.defined.position[row])
+    return positions
 
 
 def certifications_of(exam: str, entries: Sequence[Entry]) -> set[str]:

@@ -179,12 +179,15 @@ def next_fact(
         if rows.time[i] > after and rows.position[i] <= known < rows.annulled[i]:
             first = rows.time[i]
             break
-    held = facts.certifications
+    certifications = facts.certifications
     for i in range(q.certifications_lo, q.certifications_hi):
-        if held.time[i] >= first:
+        if certifications.time[i] >= first:
             break
-        if held.time[i] > after and held.position[i] <= known < held.annulled[i]:
-            first = held.time[i]
+        if (
+            certifications.time[i] > after
+            and certifications.position[i] <= known < certifications.annulled[i]
+        ):
+            first = certifications.time[i]
     grants = facts.grants
     for i in range(q.grants_lo, q.grants_hi):
         if grants.time[i] >= first:
@@ -246,7 +249,7 @@ def stretch_all(
             q = question(groups, g, fact, known)
             n = gather(rows, groups.lo[g], groups.hi[g], fact, known, -1, scratch)
             following = next_fact(rows, groups, g, facts, q, fact)
-            t, asked, eligible_from = fact, 0, NONE
+            t, checked, eligible_from = fact, 0, NONE
             while t < following:
                 if at == room:
                     return g, begin
@@ -254,9 +257,9 @@ def stretch_all(
                 verdict = judged.verdict
                 # Over the same facts eligible_from stays what it is until that instant comes.
                 if verdict.status == ELIGIBLE:
-                    asked, eligible_from = 0, NONE
-                elif asked == 0:
-                    asked, eligible_from = 1, first_eligible(facts, q, scratch, n, judged)
+                    checked, eligible_from = 0, NONE
+                elif checked == 0:
+                    checked, eligible_from = 1, first_eligible(facts, q, scratch, n, judged)
                 out.group[at] = g
                 out.valid_from[at] = t
                 out.status[at] = verdict.status
@@ -309,7 +312,7 @@ def number_sittings(
     as_of: int,
     known: int,
     ordinals: int,
-    sat: Sittings,
+    sittings: Sittings,
     scratch: Sittings,
     out: Numbered,
 ) -> int:
@@ -323,36 +326,36 @@ def number_sittings(
         if wanted[g] == 0:
             continue
         lo, hi = groups.lo[g], groups.hi[g]
-        there = gather(rows, lo, hi, as_of, known, -1, sat)
+        there = gather(rows, lo, hi, as_of, known, -1, sittings)
         before = -1
         for s in range(there):
-            start = sat.start[s]
+            start = sittings.start[s]
             ordinal, previous, wait_until = 0, NONE, NONE
             if ordinals == 1:
-                ordinal = ordinal_at(rows, groups, g, facts, start, known, sat.key[s], scratch)
+                ordinal = ordinal_at(rows, groups, g, facts, start, known, sittings.key[s], scratch)
                 if ordinal > 1 and before >= 0:
-                    previous = sat.start[before]
-                    if sat.outcome[before] != PASSED:
+                    previous = sittings.start[before]
+                    if sittings.outcome[before] != PASSED:
                         version = setting_at(
                             facts, question(groups, g, start, known), start
                         ).version
                         wait_until = wait_after(
                             rules_at(facts.rules, version),
-                            sat.ordinal[before],
+                            sittings.ordinal[before],
                             previous,
-                            sat.end[before],
+                            sittings.end[before],
                         )
-                sat.ordinal[s] = ordinal
+                sittings.ordinal[s] = ordinal
                 if ordinal > 0:
                     before = s
-            out.row[at] = sat.opened_by[s]
+            out.row[at] = sittings.opened_by[s]
             out.group[at] = g
             out.number[at] = s + 1
             out.start[at] = start
-            out.end[at] = sat.end[s]
-            out.beta[at] = sat.beta[s]
-            out.outcome[at] = sat.outcome[s]
-            out.outcome_row[at] = sat.outcome_row[s]
+            out.end[at] = sittings.end[s]
+            out.beta[at] = sittings.beta[s]
+            out.outcome[at] = sittings.outcome[s]
+            out.outcome_row[at] = sittings.outcome_row[s]
             out.ordinal[at] = ordinal
             out.previous[at] = previous
             out.wait_until[at] = wait_until
@@ -381,12 +384,12 @@ def hold_all(
                 break
             if not first_earned(rows, offset[c], i, known):
                 continue
-            held = holding(rows, i, offset[c + 1], by, known, -1)
+            state = holding(rows, i, offset[c + 1], by, known, -1)
             out.candidate[at] = c
             out.first[at] = i
-            out.last[at] = held.last
-            out.renewals[at] = held.renewals
-            out.expired_at[at] = held.expired_at
-            out.ends_at[at] = held.ends_at
+            out.last[at] = state.last
+            out.renewals[at] = state.renewals
+            out.expired_at[at] = state.expired_at
+            out.ends_at[at] = state.ends_at
             at += 1
     return at

@@ -81,7 +81,7 @@ class Inputs(NamedTuple):
 
     @property
     def as_of(self) -> int:
-        """The instant whose truth is asked about, microseconds UTC."""
+        """The instant whose truth is meant, microseconds UTC."""
         return self.snapshot.as_of
 
     def table(self, name: str, *columns: str) -> pa.Table:
@@ -108,9 +108,9 @@ def compute(
     The same moment and parameters give the same rows, whatever was recorded since. Of an audit, no
     row is made before it is read.
     """
-    asked = parameters.audit or Conditions()
+    terms = parameters.audit or Conditions()
     if of == "audit":
-        parameters, table = Parameters(audit=asked), _found(snapshot, name, asked)
+        parameters, table = Parameters(audit=terms), _found(snapshot, name, terms)
     elif name not in (REPORTS if of == "report" else TABLES):
         raise Unknown(f"there is no {of} {name!r}")
     elif of == "report":
@@ -141,16 +141,16 @@ def compute(
     )
 
 
-def _found(snapshot: Snapshot, name: str, asked: Conditions) -> Rows:
+def _found(snapshot: Snapshot, name: str, terms: Conditions) -> Rows:
     """Return what an audit query finds."""
     if name not in QUERIES:
         raise Unknown(f"there is no audit {name!r}")
     query = query_named(name)
-    if more := sorted(asked.said - {*query.takes}):
+    if more := sorted(terms.said - {*query.takes}):
         raise Unknown(f"audit {name} has no condition {', '.join(more)}")
-    if query.needs is not None and query.needs not in asked.said:
+    if query.needs is not None and query.needs not in terms.said:
         raise Unknown(f"audit {name} needs the condition {query.needs}")
-    return Rows(query.schema, lambda: query.make(snapshot, asked), query.tally)
+    return Rows(query.schema, lambda: query.make(snapshot, terms), query.tally)
 
 
 def id_of(ledger: Ledger) -> str:

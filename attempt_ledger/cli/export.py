@@ -111,8 +111,8 @@ def export(
     """
     call = call_of(context)
     if table is None:
-        given = {"--as-of": as_of, "--known-at": known_at, "--exam": exam, "--format": format}
-        for option, value in given.items():
+        options = {"--as-of": as_of, "--known-at": known_at, "--exam": exam, "--format": format}
+        for option, value in options.items():
             if value is not None:
                 raise CallProblem(f"{option} is of a table: give --table too")
         return events(call, after, output, receipt)
@@ -139,10 +139,10 @@ def export(
     return DONE
 
 
-def events(call: Access, after: int, output: Path | None, asked: Path | None) -> int:
+def events(call: Access, after: int, output: Path | None, receipt_file: Path | None) -> int:
     """Write the events after a position as lines, up to the last there is when it begins."""
     count, summed = 0, hashlib.sha256()
-    place = receipt_place(output, asked, inside=False)
+    place = receipt_place(output, receipt_file, inside=False)
     with call.open() as ledger, both(output, place) as (file, aside):
         head = ledger.head().position
         for event in ledger.read(after, head):

@@ -121,8 +121,8 @@ def _are_wrong(call: Access, when: str) -> bool:
         with read_through(call.path) as damages:
             findings = [*inspect(call.path, 0).findings, *damages()]
     else:
-        with counting(f"verifying {when}", sealed_size(paths)) as told:
-            verdict = verify(paths, key, full=True, processes=processes(), progress=told)
+        with counting(f"verifying {when}", sealed_size(paths)) as progress:
+            verdict = verify(paths, key, full=True, processes=processes(), progress=progress)
         findings = list(verdict.findings)
     for finding in findings[:_MOST]:
         say(finding.sentence)

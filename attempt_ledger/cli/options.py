@@ -246,8 +246,8 @@ def _guarded(function: Function) -> Callable[..., int]:
         if call is not None:
             protect_ledger(call.path, call.keys, call.signing_key)
         for name in {*values} - OUTPUTS:
-            given = values[name] if isinstance(values[name], list) else [values[name]]
-            protect_inputs(each for each in given if isinstance(each, Path))
+            paths = values[name] if isinstance(values[name], list) else [values[name]]
+            protect_inputs(each for each in paths if isinstance(each, Path))
         check_outputs(values[name] for name in writes if isinstance(values[name], Path))
         return function(**values)
 

@@ -155,12 +155,12 @@ def question(line: bytes) -> dict[str, str | None]:
     return members
 
 
-def answered(snapshot: Snapshot, asked: dict[str, str | None], show: Show) -> Standing:
-    """Answer a question on what is known when it is asked."""
-    now, as_of = clock.now(), asked["as_of"]
+def answered(snapshot: Snapshot, members: dict[str, str | None], show: Show) -> Standing:
+    """Answer a question on what is known when it arrives."""
+    now, as_of = clock.now(), members["as_of"]
     at = now if as_of is None else instant("as_of", as_of)
-    then = snapshot.bind(at, known(asked["known_at"], "known_at"), now=now)
-    return then.standing(str(asked["candidate"]), str(asked["exam"]), show=show)
+    then = snapshot.bind(at, known(members["known_at"], "known_at"), now=now)
+    return then.standing(str(members["candidate"]), str(members["exam"]), show=show)
 
 
 def check_order(candidate: str, answer: Standing, snapshot: Snapshot) -> None:

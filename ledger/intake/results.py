@@ -168,8 +168,8 @@ class ResultsReader:
             )
             if outcome == "pending":
                 if result_at or score:
-                    given = "a result_at" if result_at else "a score"
-                    raise BadRow(f"outcome is pending, but there is {given}: pass or fail?")
+                    present = "a result_at" if result_at else "a score"
+                    raise BadRow(f"outcome is pending, but there is {present}: pass or fail?")
                 return (attempt,)
             return attempt, Fact(
                 source,

@@ -60,7 +60,7 @@ def many(path: Path, select: str, values: Values = ()) -> Iterator[pa.RecordBatc
     if path.stat().st_size < _WORTH_BYTES or _is_redefined(path):
         yield from few(path, select, values)
         return
-    asked = json.dumps({"path": str(path.absolute()), "select": select, "values": list(values)})
+    query = json.dumps({"path": str(path.absolute()), "select": select, "values": list(values)})
     # Not by multiprocessing, which would run the caller's own script again. With -P, since nothing
     # in the folder where the caller happens to be is to be imported.
     with subprocess.Popen(
@@ -75,7 +75,7 @@ def many(path: Path, select: str, values: Values = ()) -> Iterator[pa.RecordBatc
         with suppress(OSError):  # a kernel may allow less: then it is slower
             fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
-            process.stdin.write(asked.encode())
+            process.stdin.write(query.encode())
             process.stdin.close()
             yield from _received(cast(BinaryIO, process.stdout))
             said = process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
@@ -104,10 +104,10 @@ def main() -> None:
 
     Exit code 1 and one sentence on standard error when the file cannot be read.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked has it, and ends this process
-    asked = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits has it, and ends this process
+    query = json.load(sys.stdin)
     try:
-        _send(Path(asked["path"]), asked["select"], asked["values"])
+        _send(Path(query["path"]), query["select"], query["values"])
     except BrokenPipeError:
         os._exit(1)
     except Exception as error:
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def _send(path: Path, select: str, values: Values) -> None:
-    # Here, and so in the process apart alone: the driver brings an SQLite of its own.
+    # Here, and so in that child process alone: the driver brings an SQLite of its own.
     from adbc_driver_sqlite import dbapi
 
     with (

@@ -76,7 +76,7 @@ def build(
     """Yield parts of every candidate's facts up to a position, in the order of candidates.
 
     The facts are first laid aside in a temporary folder, cut at candidates
-    `bounds` name, or that a sample says are evenly apart; then each piece is sorted on its own.
+    `bounds` name, or that a sample says are evenly spread; then each piece is sorted on its own.
     """
     if bounds is None:
         pieces = -(-upto // PART_ROWS)
@@ -177,7 +177,7 @@ class Numbers:
         return list(self._numbers)
 
 
-class _Given(NamedTuple):
+class _PartFacts(NamedTuple):
     """The facts of some candidates, and what is known of each row before it is sorted."""
 
     facts: pa.Table
@@ -222,7 +222,7 @@ def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(max(len(order), 1), dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    given = _Given(
+    part = _PartFacts(
         facts=facts,
         topic=_encoded(facts["topic"]),
         candidate=rank[_indices(encoded)],
@@ -233,7 +233,7 @@ def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
         certifications=certifications,
         candidates=len(order),
     )
-    columns = _sittings(given) | _certifications(given) | _grants(given)
+    columns = _sittings(part) | _certifications(part) | _grants(part)
     return part_of(encoded.dictionary.take(pa.array(order)), columns)
 
 
@@ -283,28 +283,26 @@ def _named(prefix: str, columns: Mapping[str, Ints]) -> dict[str, Ints]:
     return {f"{prefix}.{name}": column for name, column in columns.items()}
 
 
-def _sittings(given: _Given) -> dict[str, Ints]:
-    kind = given.kinds(SITTING_KINDS)
+def _sittings(part: _PartFacts) -> dict[str, Ints]:
+    kind = part.kinds(SITTING_KINDS)
     rows = np.flatnonzero(kind >= 0)
-    encoded = _encoded(given.facts["exam"].take(pa.array(rows)))
+    encoded = _encoded(part.facts["exam"].take(pa.array(rows)))
     names = encoded.dictionary.to_pylist()
     by_code: Ints = np.empty(len(names), dtype=np.int32)
     by_code[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     exam = by_code[_indices(encoded)]
-    order = np.lexsort(
-        (given.time[rows], given.candidate[rows].astype(np.int64) * len(names) + exam)
-    )
-    number = given.exams.of(names)[_indices(encoded)][order]
+    order = np.lexsort((part.time[rows], part.candidate[rows].astype(np.int64) * len(names) + exam))
+    number = part.exams.of(names)[_indices(encoded)][order]
     rows, exam = rows[order], exam[order]
-    taken = given.facts.select(["key", "flag", "until"]).take(pa.array(rows))
+    taken = part.facts.select(["key", "flag", "until"]).take(pa.array(rows))
 
-    candidate = given.candidate[rows]
+    candidate = part.candidate[rows]
     first = np.ones(len(rows), dtype=bool)
     first[1:] = (candidate[1:] != candidate[:-1]) | (exam[1:] != exam[:-1])
     lo = np.flatnonzero(first)
     return _named(
         "sittings",
-        given.common(kind, rows)
+        part.common(kind, rows)
         | {
             "key": _indices(_encoded(taken["key"])),
             "flag": _or(taken["flag"], 0),
@@ -315,14 +313,14 @@ def _sittings(given: _Given) -> dict[str, Ints]:
         "group_hi": np.append(lo[1:], len(rows)) if len(lo) else lo,
         "group_candidate": candidate[lo],
         "group_exam": number[lo],
-        "group_offset": given.offsets(candidate[lo]),
+        "group_offset": part.offsets(candidate[lo]),
     }
 
 
-def _certifications(given: _Given) -> dict[str, Ints]:
-    kind = given.kinds(CERTIFICATION_KINDS)
-    rows = given.in_time(kind)
-    taken = given.facts.take(pa.array(rows))
+def _certifications(part: _PartFacts) -> dict[str, Ints]:
+    kind = part.kinds(CERTIFICATION_KINDS)
+    rows = part.in_time(kind)
+    taken = part.facts.take(pa.array(rows))
     encoded = _encoded(taken["key"])
     named = [
         _named_exams(topic, data) if '"exams"' in data else []
@@ -331,17 +329,17 @@ def _certifications(given: _Given) -> dict[str, Ints]:
     ends = np.cumsum([len(codes) for codes in named], dtype=np.int64)
     return _named(
         "certifications",
-        given.common(kind, rows)
+        part.common(kind, rows)
         | {
-            "certification": given.certifications.of(encoded.dictionary.to_pylist())[
+            "certification": part.certifications.of(encoded.dictionary.to_pylist())[
                 _indices(encoded)
             ],
             "until": _or(taken["until"], NEVER),
             "exam_hi": ends,
             "exam_lo": np.append(0, ends[:-1])[: len(ends)],
-            "exam": given.exams.of([code for codes in named for code in codes]),
+            "exam": part.exams.of([code for codes in named for code in codes]),
         },
-    ) | {"certification_offset": given.offsets(given.candidate[rows])}
+    ) | {"certification_offset": part.offsets(part.candidate[rows])}
 
 
 def _named_exams(topic: str, data: str) -> list[str]:
@@ -352,18 +350,18 @@ def _named_exams(topic: str, data: str) -> list[str]:
     return list(payload.get("exams") or ())
 
 
-def _grants(given: _Given) -> dict[str, Ints]:
-    kind = given.kinds(GRANT_KINDS)
-    rows = given.in_time(kind)
-    taken = given.facts.take(pa.array(rows))
+def _grants(part: _PartFacts) -> dict[str, Ints]:
+    kind = part.kinds(GRANT_KINDS)
+    rows = part.in_time(kind)
+    taken = part.facts.take(pa.array(rows))
     encoded = _encoded(taken["exam"])
     return _named(
         "grants",
-        given.common(kind, rows)
+        part.common(kind, rows)
         | {
-            "exam": given.exams.of(encoded.dictionary.to_pylist())[_indices(encoded)],
+            "exam": part.exams.of(encoded.dictionary.to_pylist())[_indices(encoded)],
             "key": _indices(_encoded(taken["key"])),
             "waives": _or(taken["flag"], 0),
             "until": _or(taken["until"], NEVER),
         },
-    ) | {"grant_offset": given.offsets(given.candidate[rows])}
+    ) | {"grant_offset": part.offsets(part.candidate[rows])}

@@ -213,9 +213,9 @@ def choose(sources: Sequence[Part], source: Ints, candidate: Ints) -> Part:
         for name in named[0]:
             if name.startswith(f"{table}.") and name not in _EXAMS_OF_CERTIFICATIONS:
                 columns[name] = all_of(name)[index]
-    held = rows["certifications"]
-    lo = all_of("certifications.exam_lo", "exam")[held]
-    hi = all_of("certifications.exam_hi", "exam")[held]
+    chosen = rows["certifications"]
+    lo = all_of("certifications.exam_lo", "exam")[chosen]
+    hi = all_of("certifications.exam_hi", "exam")[chosen]
     ends = offsets(hi - lo)
     columns["certifications.exam_lo"], columns["certifications.exam_hi"] = ends[:-1], ends[1:]
     columns["certifications.exam"] = all_of("certifications.exam")[ranges(lo, hi)]
@@ -265,7 +265,7 @@ def replaced(old: Part, new: Part) -> Ints:
 
 
 def same_facts(one: Part, other: Part) -> bool:
-    """Return whether two parts hold the same, whatever numbers their keys were given."""
+    """Return whether two parts are the same, whatever numbers their keys were given."""
     ours, theirs = columns_of(one), columns_of(other)
     if not one.candidates.equals(other.candidates):
         return False

@@ -22,8 +22,8 @@ _BATCH = 8192
 
 def heading(receipt: Receipt) -> str:
     """Return of which period, as of when and as known when, and which of the two that is."""
-    asked = receipt.parameters.audit
-    parts = [SAID[receipt.basis]] if asked is None else list(conditions(asked))
+    terms = receipt.parameters.audit
+    parts = [SAID[receipt.basis]] if terms is None else list(conditions(terms))
     start, end = receipt.parameters.start, receipt.parameters.end
     if start is not None or end is not None:
         bounds = [f"from {short(start)}"] if start is not None else []
@@ -38,24 +38,24 @@ def heading(receipt: Receipt) -> str:
     return ", ".join(parts)
 
 
-def conditions(asked: Conditions) -> Iterator[str]:
+def conditions(terms: Conditions) -> Iterator[str]:
     """Yield what an audit is about, one condition after the other."""
     for name in ("candidate", "subject", "exam", "actor", "source"):
-        if (said := getattr(asked, name)) is not None:
+        if (said := getattr(terms, name)) is not None:
             yield f"{name} {said}"
-    if asked.types:
-        yield f"type {' or '.join(asked.types)}"
+    if terms.types:
+        yield f"type {' or '.join(terms.types)}"
     for name, start, end in (
-        ("recorded", asked.recorded_from, asked.recorded_to),
-        ("true", asked.valid_from, asked.valid_to),
+        ("recorded", terms.recorded_from, terms.recorded_to),
+        ("true", terms.valid_from, terms.valid_to),
     ):
         bounds = [f"from {short(start)}"] if start is not None else []
         bounds += [f"to {short(end)}"] if end is not None else []
         if bounds:
             yield " ".join([name, *bounds])
-    if asked.by is not None:
-        yield f"more than {say_duration(parse_duration(asked.by))} late"
-    if asked.changes:
+    if terms.by is not None:
+        yield f"more than {say_duration(parse_duration(terms.by))} late"
+    if terms.changes:
         yield "with what they changed"
 
 

@@ -75,10 +75,10 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
                 for n, value in enumerate(values):
                     if value is not None:
                         writers[n](row, n, value)
-        told = book.add_worksheet(RECEIPT)
-        told.set_column(0, 0, 100)
+        sheet = book.add_worksheet(RECEIPT)
+        sheet.set_column(0, 0, 100)
         for n, line in enumerate(receipt().splitlines()):
-            told.write_string(n, 0, line)
+            sheet.write_string(n, 0, line)
 
 
 def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any], object]:

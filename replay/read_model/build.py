@@ -164,31 +164,33 @@ def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Opti
     if not remove_folder(pieces, _PIECES):  # of one that was killed
         raise LedgerProblem(f"{pieces} holds what is not ours: it was left as it is; move it away")
     with (
-        options.bar("building", 2 * plan.position) as told,
+        options.bar("building", 2 * plan.position) as progress,
         storage_problems(pieces),
         ThreadPoolExecutor(1) as pool,
     ):
         pieces.mkdir(mode=0o700)
         files = [pieces / f"{piece}.arrows" for piece in range(plan.done, plan.pieces)]
-        _lay_aside(ledger, plan, files, told)
+        _lay_aside(ledger, plan, files, progress)
         ahead = pool.submit(_folded, files[0], folder, plan.position)
         for n, _ in enumerate(files):
             folded, count = ahead.result()
             if n + 1 < len(files):
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
             _ingest(draft, folded, plan.done + n + 1)
-            told(count)
+            progress(count)
     remove_folder(pieces, _PIECES)
 
 
-def _lay_aside(ledger: Ledger, plan: Plan, files: list[Path], told: Callable[[int], None]) -> None:
+def _lay_aside(
+    ledger: Ledger, plan: Plan, files: list[Path], progress: Callable[[int], None]
+) -> None:
     """Write every fact to the file of its piece, as Arrow of RECORDED by position."""
     facts = read_ahead(ledger.scans.recorded(plan.position))
     if plan.done:
         first = plan.bounds[plan.done - 1]
         facts = (batch.filter(pc.greater_equal(batch["candidate"], first)) for batch in facts)
     try:
-        spread(facts, plan.bounds[plan.done :], files, told, RECORDED)
+        spread(facts, plan.bounds[plan.done :], files, progress, RECORDED)
     except OSError as error:
         reason = error.strerror or error
         raise LedgerProblem(f"{files[0].parent} cannot be written: {reason}") from None

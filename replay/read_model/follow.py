@@ -51,8 +51,8 @@ class Keeper:
         """Fold every event that is there by now, then fold again what is stale."""
         last = self._ledger.head().position if upto is None else upto
         if self.position < last:
-            with self._options.bar("taking up", last - self.position) as told:
-                self._take_up(last, told)
+            with self._options.bar("taking up", last - self.position) as progress:
+                self._take_up(last, progress)
         self.refold(upto)
 
     def follow(self, stop: Callable[[], bool], interval: float = 0.05) -> None:
@@ -64,11 +64,11 @@ class Keeper:
                 self.take(new)
                 self.refold()
 
-    def _take_up(self, last: int, told: Callable[[int], None] = lambda more: None) -> None:
+    def _take_up(self, last: int, progress: Callable[[int], None] = lambda more: None) -> None:
         while self.position < last:
             rows = list(islice(self._ledger.read(self.position, last), CHUNK))
             self.take(rows)
-            told(len(rows))
+            progress(len(rows))
 
     def take(self, rows: Sequence[Recorded]) -> None:
         """Fold the next events: rows and the position they stand for, in one transaction."""
@@ -108,8 +108,8 @@ class Keeper:
                     f"the catalogue has changed for {len(stale)} exam{'s' * (len(stale) != 1)} "
                     f"({exams}): {len(candidates):,} candidates are folded again"
                 )
-            with self._options.bar("folding again", len(candidates)) as told:
-                if self._refolded(stale, candidates, upto, told):
+            with self._options.bar("folding again", len(candidates)) as progress:
+                if self._refolded(stale, candidates, upto, progress):
                     with self._model.writing():
                         self._model.fresh(stale)
 
@@ -118,7 +118,7 @@ class Keeper:
         stale: frozenset[str],
         candidates: list[str],
         upto: int | None,
-        told: Callable[[int], None],
+        progress: Callable[[int], None],
     ) -> bool:
         """Fold candidates again; False when the catalogue has changed once more meanwhile."""
         for n in range(0, len(candidates), CANDIDATES):
@@ -126,7 +126,7 @@ class Keeper:
             folded = self._fold(some, self.position)
             with self._model.writing():
                 self._model.replace_candidates(some, folded)
-            told(len(some))
+            progress(len(some))
             self._take_up(self._ledger.head().position if upto is None else upto)
             if self._model.stale() != stale:
                 return False

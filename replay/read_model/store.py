@@ -331,10 +331,10 @@ def standings_as_of(
     Raises LedgerProblem when the file cannot be read.
     """
     named = {"exam": exam, "status": status}
-    given = {name: value for name, value in named.items() if value is not None}
-    also = "".join(f" AND {name} = ?" for name in given)
-    values = tuple(given.values())
-    if len(given) == len(named):  # few: one look into the index of waiting lists
+    conditions = {name: value for name, value in named.items() if value is not None}
+    also = "".join(f" AND {name} = ?" for name in conditions)
+    values = tuple(conditions.values())
+    if len(conditions) == len(named):  # few: one look into the index of waiting lists
         some = f"valid_from <= ? AND valid_to > ?{also}"
         return _read(path, some, (as_of, as_of, *values))
     # Most of them have no end. Those are read in two parts, so that two threads share the work.

@@ -57,10 +57,10 @@ def corrections(batch: Batch, names: Collection[str], after: int = 0) -> pa.Tabl
     recorded_at = events["recorded_at"].to_numpy()
     was = _stand(batch, group, true_at, position - 1)
     now = _stand(batch, group, true_at, position)
-    told = _stand(batch, group, recorded_at, position - 1)
-    tell = _stand(batch, group, recorded_at, position)
+    known_before = _stand(batch, group, recorded_at, position - 1)
+    known_after = _stand(batch, group, recorded_at, position)
 
-    changed = (was[0] != now[0]) | (was[1] != now[1]) | (told[0] != tell[0])
+    changed = (was[0] != now[0]) | (was[1] != now[1]) | (known_before[0] != known_after[0])
     kept = np.flatnonzero(_kept(position, ~of_certification | changed))
     # A certification that changes no standing bears on no exam: one row says that it came late.
     nowhere = of_certification & ~changed
@@ -93,8 +93,8 @@ def corrections(batch: Batch, names: Collection[str], after: int = 0) -> pa.Tabl
             "is_status": lambda: status(now),
             "was_eligible_from": lambda: eligible_from(was),
             "is_eligible_from": lambda: eligible_from(now),
-            "told_before": lambda: status(told),
-            "told_after": lambda: status(tell),
+            "told_before": lambda: status(known_before),
+            "told_after": lambda: status(known_after),
         },
         names,
     )
