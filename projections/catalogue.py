@@ -87,7 +87,7 @@ def read_policy(toml: str) -> tuple[Policy, Rules]:
 
     Raises PolicyError as `parse_policy` does.
     """
-    policy = parse_policy(toml, "the published policy")
+    policy = parse_policy(toml, "the published policy", published=True)
     return policy, compile_rules(policy)
 
 

@@ -82,7 +82,9 @@ SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, kernels)
 # counting references to them, though nothing here is ever allocated, and copying them.
 _OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
 
-_INTERPRETED: Final = frozenset({"compile_rules", "rule_book", "room"})
+_INTERPRETED: Final = frozenset(
+    {"compile_rules", "cap_starts", "_anchor", "_start", "rule_book", "room"}
+)
 
 
 def fold_functions() -> list[Callable[..., Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
@@ -34,6 +35,7 @@ _KINDS: Final = {
     MONTHS: ("months", 'months ("P12M", "P1Y")'),
 }
 _LENGTH: Final = {TIME: 1, DAYS: DAY, MONTHS: 30 * DAY}  # near enough to tell which comes first
+_STARTS: Final = 'days of the year ("07-01") or dates ("2022-12-07")'
 _PAIR: Final = 'the earliest, then the latest, such as ["P7D", "P10D"]'
 
 
@@ -104,6 +106,31 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _day_of_year(value: str) -> bool:
+    """Return whether a start is a day of the year; raises what is wrong with one that is none."""
+    yearly = re.fullmatch(r"[0-9]{2}-[0-9]{2}", value) is not None
+    if not yearly and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is None:
+        raise refused(f'names "{value}", which is no day; write {_STARTS}')
+    if value == "02-29":
+        raise refused('names "02-29", which most years have not; write "02-28" or "03-01"')
+    try:
+        date.fromisoformat(f"2001-{value}" if yearly else value)
+    except ValueError:
+        raise refused(f'names "{value}", which no calendar has; write {_STARTS}') from None
+    return yearly
+
+
+def _rising(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise refused(f"is empty; write {_STARTS}")
+    if len({_day_of_year(value) for value in values}) > 1:
+        raise refused(f"mixes days of the year and dates; write {_STARTS}")
+    for before, value in pairwise(values):
+        if before >= value:
+            raise refused(f'has "{value}" after "{before}"; write each once, the earliest first')
+    return values
+
+
 def _name(value: str) -> str:
     if re.fullmatch(r"\w[\w.:-]{0,99}", value) is None:
         raise refused("is not a name; write a letter or digit, then letters, digits or . _ : -")
@@ -136,7 +163,6 @@ Instant = Annotated[
     PlainValidator(_instant),
     PlainSerializer(format_instant, return_type=str, when_used="json"),
 ]
-Wait = Annotated[Duration, _duration(DAYS, TIME), _as_text]
 Period = Annotated[Duration, _duration(MONTHS, DAYS, least=1), _as_text]
 AnyDuration = Annotated[Duration, _duration(DAYS, MONTHS, TIME), _as_text]
 Name = Annotated[str, AfterValidator(_name)]
@@ -146,4 +172,5 @@ Zone = Annotated[str, AfterValidator(_zone)]
 # A list of the file is no tuple to a strict model; the items stay strict.
 Listed = Annotated[tuple[T, ...], Field(strict=False)]
 Distinct = Annotated[tuple[T, ...], Field(strict=False), AfterValidator(_each_once)]
+Starts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_rising)]
 Pair = Annotated[tuple[AnyDuration, ...], Field(strict=False), AfterValidator(_in_order)]

@@ -39,15 +39,86 @@ def describe(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         yield f"has {len(faults) - _MOST_TOLD:,} more faults; mend these first."
 
 
+def misfits(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each key that does not fit its neighbours; it names both."""
+    wait, passing, authorization = (_dict(tree.get(t)) for t in ("wait", "pass", "authorization"))
+    if "within" in wait and not wait.get("after"):
+        yield (
+            f"wait.within = {_shown(wait['within'])} picks an entry of wait.after, which is empty; "
+            "write the waits there, or leave within out."
+        )
+    for number, cap in _caps(tree):
+        yield from _misfits_of_cap(f"cap[{number}]", cap)
+    retake = passing.get("retake", "after-expiry")
+    if retake == "after" and "after" not in passing:
+        yield (
+            'pass.retake = "after" needs pass.after; write how long after the sitting, such as '
+            'after = "P2Y".'
+        )
+    for key, goes_with in (("after", "after"), ("before_expiry", "after-expiry")):
+        if key in passing and retake != goes_with:
+            yield _alone(f"pass.{key}", passing[key], "retake", (goes_with,), retake)
+    if "sittings" in authorization and authorization.get("required") is not True:
+        yield (
+            f"authorization.sittings = {_shown(authorization['sittings'])} needs "
+            "authorization.required = true; write it, or leave sittings out."
+        )
+
+
+def _misfits_of_cap(name: str, cap: Mapping[str, Any]) -> Iterator[str]:
+    anchor = cap.get("anchor", _ANCHORED[0])
+    by_calendar = anchor in ("calendar", "calendar-year")
+    if by_calendar and "period" in cap:
+        yield (
+            f"{name}.period = {_shown(cap['period'])} does not go with anchor = {_shown(anchor)}; "
+            "leave it out."
+        )
+    if "by" in cap and anchor != "rolling":
+        yield _alone(f"{name}.by", cap["by"], "anchor", ("rolling",), anchor)
+    elif "by" in cap and "period" not in cap:
+        yield (
+            f"{name}.by = {_shown(cap['by'])} needs {name}.period; write how long the rolling "
+            'window is, such as period = "P12M".'
+        )
+    if anchor == "calendar" and "starts" not in cap:
+        yield (
+            f'{name}.anchor = "calendar" needs {name}.starts; write where its periods begin, such '
+            'as starts = ["07-01"].'
+        )
+    for key in ("starts", "periods"):
+        if key in cap and anchor != "calendar":
+            yield _alone(f"{name}.{key}", cap[key], "anchor", ("calendar",), anchor)
+    if "since" in cap and anchor in _ANCHORED and "period" in cap:
+        goes_with = ("rolling", "calendar", "calendar-year")
+        yield _alone(f"{name}.since", cap["since"], "anchor", goes_with, anchor)
+
+
+def _alone(key: str, value: Any, other: str, goes_with: Sequence[str], found: Any) -> str:
+    """Return that a key goes with some values of another one alone, and not with that found."""
+    *others, last = map(_quoted, goes_with)
+    wanted = f"{', '.join(others)} or {last}" if others else last
+    return (
+        f"{key} = {_shown(value)} goes with {other} = {wanted}, not with {other} = "
+        f"{_shown(found)}; leave it out."
+    )
+
+
+def rolling_without_period(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each rolling cap that does not say how long its window is."""
+    for number, cap in _caps(tree):
+        if cap.get("anchor") == "rolling" and "period" not in cap and "by" not in cap:
+            yield (
+                f'cap[{number}].anchor = "rolling" needs cap[{number}].period; write one, such as '
+                'period = "P12M", or leave anchor out for a cap for life.'
+            )
+
+
 def anchored_twice(tree: Mapping[str, Any]) -> Iterator[str]:
     """Yield a problem when several caps are anchored: a series has one period (spec section 3)."""
-    caps = tree.get("cap")
     anchored = [
         f"cap[{number}]"
-        for number, cap in enumerate(caps if isinstance(caps, list) else (), start=1)
-        if isinstance(cap, dict)
-        and "period" in cap
-        and cap.get("anchor", _ANCHORED[0]) in _ANCHORED
+        for number, cap in _caps(tree)
+        if "period" in cap and cap.get("anchor", _ANCHORED[0]) in _ANCHORED
     ]
     if len(anchored) > 1:
         yield (
@@ -56,31 +127,53 @@ def anchored_twice(tree: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a problem when effective_from has decimals that tomllib drops without a word.
+def _caps(tree: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield each cap that is a table, with its number from 1."""
+    caps = tree.get("cap")
+    for number, cap in enumerate(caps if isinstance(caps, list) else (), start=1):
+        if isinstance(cap, dict):
+            yield number, cap
 
-    Which of the long fractions of the text is its is found by changing half of those that may be,
-    and reading again.
+
+def _dict(table: Any) -> Mapping[str, Any]:
+    return table if isinstance(table, dict) else {}
+
+
+def _instants(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each instant of a policy, by its key."""
+    if "effective_from" in tree:
+        yield "effective_from", tree["effective_from"]
+    for number, cap in _caps(tree):
+        if "since" in cap:
+            yield f"cap[{number}].since", cap["since"]
+
+
+def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each instant with decimals that tomllib drops without a word.
+
+    Which of the long fractions of the text is whose is found by changing some and reading again: in
+    the n-th round those whose number has its n-th bit, so that few rounds tell all apart.
     """
     fractions = list(re.finditer(r"(?<=:[0-9]{2})\.[0-9]{5}([0-9])0*[1-9][0-9]*", text))
 
-    def among(some: Sequence[re.Match[str]]) -> bool:
+    def changed_by(some: Sequence[re.Match[str]]) -> set[str]:
+        """Return the keys of the instants that these fractions are of."""
         changed, end = "", 0
         for fraction in some:
             changed += text[end : fraction.start(1)] + ("1" if fraction[1] == "0" else "0")
             end = fraction.end(1)
-        again = tomllib.loads(changed + text[end:])
-        return bool(again.get("effective_from") != tree["effective_from"])
+        again = dict(_instants(tomllib.loads(changed + text[end:])))
+        return {key for key, instant in _instants(tree) if again.get(key) != instant}
 
-    if "effective_from" not in tree or not fractions or not among(fractions):
-        return
-    while len(fractions) > 1:
-        half = fractions[: len(fractions) // 2]
-        fractions = half if among(half) else fractions[len(half) :]
-    yield (
-        f"effective_from with the decimals {fractions[0][0]} is finer than a microsecond; "
-        "write at most six."
-    )
+    number = dict.fromkeys(changed_by(fractions), 0) if fractions else {}
+    for bit in range(len(fractions).bit_length()) if number else ():
+        for key in changed_by([each for n, each in enumerate(fractions) if n >> bit & 1]):
+            number[key] |= 1 << bit
+    for key in sorted(number):
+        yield (
+            f"{key} with the decimals {fractions[number[key]][0]} is finer than a microsecond; "
+            "write at most six."
+        )
 
 
 def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -14,11 +14,8 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 
-from retake_policies.durations import Duration
 from retake_policies.fields import (
     AnyDuration,
     Distinct,
@@ -28,11 +25,16 @@ from retake_policies.fields import (
     Name,
     Pair,
     Period,
-    Wait,
+    Starts,
     Zone,
-    refused,
 )
-from retake_policies.problems import anchored_twice, describe, finer_than_microseconds
+from retake_policies.problems import (
+    anchored_twice,
+    describe,
+    finer_than_microseconds,
+    misfits,
+    rolling_without_period,
+)
 
 # The fields of ExceptionRequested (spec section 2), in its order: what a policy may ask for.
 RequestField = Literal[
@@ -50,6 +52,7 @@ RequestField = Literal[
 ]
 REQUEST_FIELDS: Final[tuple[str, ...]] = get_args(RequestField)
 
+_MOST_PERIODS: Final = 1_200  # of a cap: a hundred years of months
 _MOST: Final = 1_000_000  # sittings: beyond it a number is a slip, and integers stay small
 # Anybody's feed may publish a policy, and every question reads it again.
 LONGEST: Final = 65_536  # bytes: twenty times a long one
@@ -76,7 +79,9 @@ class Table(BaseModel):
 class WaitTable(Table):
     """`[wait]`: how long after a sitting that was not passed. Left out: no wait, zone UTC."""
 
-    after: Listed[Wait] = Field((), description='a list of days or time, such as ["PT24H", "P14D"]')
+    after: Listed[AnyDuration] = Field(
+        (), description='a list of durations, such as ["PT24H", "P14D", "P6M"]'
+    )
     from_: Literal["start", "end"] = Field(
         "start", alias="from", description='"start" or "end" (of the sitting)'
     )
@@ -84,38 +89,62 @@ class WaitTable(Table):
         "elapsed", description='"elapsed", "calendar" or "clear"'
     )
     zone: Zone = Field("UTC", description='the name of a time zone, such as "Europe/Berlin"')
+    within: Period | None = Field(None, description='months ("P12M") or days ("P90D")')
 
 
 class Cap(Table):
     """`[[cap]]`: at most so many counted sittings within a period, or for life."""
 
     sittings: int = Field(ge=1, le=_MOST, description=f"a whole number from 1 to {_MOST}")
-    anchor: Literal["first-sitting", "last-sitting", "rolling", "calendar-year"] = Field(
-        "first-sitting",
-        description='"first-sitting", "last-sitting", "rolling" or "calendar-year"',
+    anchor: Literal["first-sitting", "last-sitting", "rolling", "calendar", "calendar-year"] = (
+        Field(
+            "first-sitting",
+            description='"first-sitting", "last-sitting", "rolling", "calendar" or "calendar-year"',
+        )
     )
-    # After anchor, which its check looks at.
     period: Period | None = Field(None, description='months ("P12M") or days ("P90D")')
+    by: Literal["instant", "date"] = Field("instant", description='"instant" or "date"')
+    starts: Starts | None = Field(
+        None,
+        description='a list of days of the year ("07-01") or of dates ("2022-12-07"), as texts, '
+        "the earliest first",
+    )
+    periods: int = Field(
+        1, ge=1, le=_MOST_PERIODS, description=f"a whole number from 1 to {_MOST_PERIODS}"
+    )
+    since: Instant | None = Field(
+        None, description="an instant with its offset and without quotes: 2019-09-01T00:00:00Z"
+    )
 
     @property
     def for_life(self) -> bool:
         """Return whether the cap has no period at all."""
-        return self.period is None and self.anchor != "calendar-year"
-
-    @field_validator("period")
-    @classmethod
-    def _no_period_of_a_year(cls, period: Duration, info: ValidationInfo) -> Duration:
-        if info.data.get("anchor") == "calendar-year":
-            raise refused('does not go with anchor = "calendar-year"; leave it out')
-        return period
+        return self.period is None and self.anchor not in ("calendar", "calendar-year")
 
 
 class PassTable(Table):
     """`[pass]`: may a passed exam be taken again. Left out: once the certification has expired."""
 
-    retake: Literal["after-expiry", "never", "always"] = Field(
-        "after-expiry", description='"after-expiry", "never" or "always"'
+    retake: Literal["after-expiry", "never", "always", "after"] = Field(
+        "after-expiry", description='"after-expiry", "never", "always" or "after"'
     )
+    after: Period | None = Field(None, description='months ("P2Y") or days ("P180D")')
+    before_expiry: Period | None = Field(None, description='months ("P6M") or days ("P60D")')
+
+
+class AuthorizationTable(Table):
+    """`[authorization]`: may one sit without an authorization. Left out: none is needed."""
+
+    required: bool = Field(False, description="true or false")
+    sittings: int | None = Field(
+        None, ge=1, le=_MOST, description=f"a whole number from 1 to {_MOST}"
+    )
+
+
+class MissedTable(Table):
+    """`[missed]`: sittings to which the candidate did not come. Left out: they do not count."""
+
+    counts: bool = Field(False, description="true or false")
 
 
 class BetaTable(Table):
@@ -134,7 +163,9 @@ class BetaTable(Table):
 class ExceptionTable(Table):
     """`[exception]`: what a retake exception may waive. Left out: none is offered."""
 
-    waives: Distinct[Literal["wait", "cap"]] = Field(description='a list of "wait" and "cap"')
+    waives: Distinct[Literal["wait", "cap", "passed"]] = Field(
+        description='a list of "wait", "cap" and "passed"'
+    )
     reasons: Distinct[Name] = Field(description='a list of names, such as ["lab-crash"]')
     required: Distinct[RequestField] = Field(
         (), description="a list of fields of ExceptionRequested: " + ", ".join(REQUEST_FIELDS)
@@ -157,6 +188,10 @@ class Policy(Table):
     wait: WaitTable = Field(default_factory=WaitTable, description="a table [wait]")
     cap: Listed[Cap] = Field((), description="tables [[cap]]")
     pass_: PassTable = Field(default_factory=PassTable, alias="pass", description="a table [pass]")
+    authorization: AuthorizationTable = Field(
+        default_factory=AuthorizationTable, description="a table [authorization]"
+    )
+    missed: MissedTable = Field(default_factory=MissedTable, description="a table [missed]")
     beta: BetaTable = Field(default_factory=BetaTable, description="a table [beta]")
     exception: ExceptionTable = Field(
         default_factory=lambda: ExceptionTable(waives=(), reasons=()),
@@ -170,10 +205,12 @@ class Policy(Table):
         return self._sha256
 
 
-def parse_policy(text: str | bytes, where: str) -> Policy:
+def parse_policy(text: str | bytes, where: str, *, published: bool = False) -> Policy:
     """Read one policy from TOML text (or a file's bytes, which must be UTF-8).
 
-    `where` names the file in each sentence. Raises PolicyError with all problems at once.
+    `where` names the file in each sentence. A text that was `published` means for ever what it
+    meant: a rolling cap without a period, which is refused of new ones, is one for life. Raises
+    PolicyError with all problems at once.
     """
     text, tree = _read_toml(text, where)
     problems: list[str] = []
@@ -181,6 +218,8 @@ def parse_policy(text: str | bytes, where: str) -> Policy:
         policy = Policy.model_validate(tree)
     except ValidationError as error:
         problems += describe(error, Policy)
+    problems += misfits(tree)
+    problems += () if published else rolling_without_period(tree)
     problems += anchored_twice(tree)
     problems += finer_than_microseconds(text, tree)
     if problems:

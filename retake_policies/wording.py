@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from textwrap import wrap
 from typing import Final
 
 from retake_policies.durations import say_duration
 from retake_policies.fields import format_instant
+from retake_policies.rules import cap_starts
 from retake_policies.schema import Cap, Policy
 
 PASS_RETAKE: Final = "pass.retake"
+PASS_AFTER: Final = "pass.after"
+PASS_BEFORE_EXPIRY: Final = "pass.before_expiry"
+AUTHORIZATION_REQUIRED: Final = "authorization.required"
 BETA_SITTINGS: Final = "beta.sittings"
 BETA_RESULTS_AFTER_LIVE: Final = "beta.results_after_live"
 BETA_OVERDUE_AFTER_LIVE: Final = "beta.overdue_after_live"
@@ -48,7 +53,13 @@ _RETAKE: Final = {
     "after-expiry": "a passed exam may be taken again once its certification has ended",
     "never": "a passed exam may not be taken again",
     "always": "a passed exam may be taken again at once",
+    "after": "a passed exam may be taken again some time after the sitting",
 }
+_WAIVED: Final = {"wait": "the wait", "cap": "the cap", "passed": "a pass that stands"}
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def policy_text(policy: Policy, *, width: int = 80) -> str:
@@ -69,7 +80,8 @@ def policy_text(policy: Policy, *, width: int = 80) -> str:
 
 def clause_texts(policy: Policy) -> dict[str, str]:
     """Map each clause that answers may name, and each other key, to its meaning in words."""
-    return dict([*_wait(policy), *_cap(policy), *_pass_and_beta(policy), *_exception(policy)])
+    parts = _wait, _cap, _pass, _authorization_and_missed, _beta, _exception
+    return dict(chain.from_iterable(part(policy) for part in parts))
 
 
 def changes(old: Policy, new: Policy) -> list[str]:
@@ -93,15 +105,22 @@ def _wait(policy: Policy) -> Iterator[tuple[str, str]]:
     if not wait.after:
         yield "wait.after", "no wait after a sitting"
     entries = len(wait.after)
+    of = f"within {say_duration(wait.within)}" if wait.within else "of a series"
     for number, duration in enumerate(wait.after, start=1):
         which = f"the {ordinal_word(number)} sitting" + (
             " and later ones" if number == entries else ""
         )
         length = say_duration(duration) if duration.amount else "no wait"
-        yield wait_clause(number, entries), f"after {which} of a series: {length}"
+        yield wait_clause(number, entries), f"after {which} {of}: {length}"
     yield "wait.from", f"waits run from the {wait.from_} of the sitting"
     yield "wait.days", _DAYS[wait.days]
     yield "wait.zone", f"dates are those of {wait.zone}"
+    if wait.within:
+        words = "counted back, by dates, from the last sitting of the series, which is one of them"
+        yield (
+            "wait.within",
+            f"the wait goes by the sittings within {say_duration(wait.within)}, {words}",
+        )
 
 
 def _cap(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -113,21 +132,64 @@ def _cap(policy: Policy) -> Iterator[tuple[str, str]]:
 
 def _cap_words(cap: Cap) -> str:
     most = "at most 1 sitting" if cap.sittings == 1 else f"at most {cap.sittings} sittings"
+    since = "" if cap.since is None else f", not counting those before {format_instant(cap.since)}"
+    return f"{most}{_cap_period(cap)}{since}"
+
+
+def _cap_period(cap: Cap) -> str:
     if cap.anchor == "calendar-year":
-        return f"{most} in a calendar year"
+        return " in a calendar year"
+    if cap.anchor == "calendar":
+        *others, last = map(day_words, cap_starts(cap))
+        begin = f"begin on {', '.join(others)} and {last}" if others else f"begin on {last}"
+        before = cap.periods - 1
+        more = {0: "", 1: " and the one before it"}.get(before, f" and the {before} before it")
+        return f" in one period{more}; periods {begin}"
     if cap.period is None:
-        return f"{most}, for life"
+        return ", for life"
     period = say_duration(cap.period)
     if cap.anchor == "rolling":
-        return f"{most} in any {period}"
+        by = ", by dates" if cap.by == "date" else ""
+        return f" in any {period}{by}"
     if cap.anchor == "last-sitting":
-        return f"{most}; then none until {period} from the date of the last of them"
-    return f"{most} in the {period} from the date of the first of a series"
+        return f"; then none until {period} from the date of the last of them"
+    return f" in the {period} from the date of the first of a series"
 
 
-def _pass_and_beta(policy: Policy) -> Iterator[tuple[str, str]]:
+def day_words(start: str) -> str:
+    """Return where a period begins in words.
+
+    >>> day_words("07-01"), day_words("2022-12-07")
+    ('1 July', '7 December 2022')
+    """
+    *year, month, day = map(int, start.split("-"))
+    return " ".join(map(str, (day, _MONTHS[month - 1], *year)))
+
+
+def _pass(policy: Policy) -> Iterator[tuple[str, str]]:
+    passing = policy.pass_
+    yield PASS_RETAKE, _RETAKE[passing.retake]
+    if passing.after:
+        length = say_duration(passing.after)
+        yield PASS_AFTER, f"{length} from the {policy.wait.from_} of the sitting, reckoned as waits"
+    if passing.before_expiry:
+        length = say_duration(passing.before_expiry)
+        words = f"and in the last {length} before it ends, if the pass is older than these"
+        yield PASS_BEFORE_EXPIRY, words
+
+
+def _authorization_and_missed(policy: Policy) -> Iterator[tuple[str, str]]:
+    if policy.authorization.required:
+        yield AUTHORIZATION_REQUIRED, "a sitting needs an authorization that runs"
+        serves = policy.authorization.sittings
+        words = {None: "any number of sittings", 1: "1 sitting"}.get(serves, f"{serves} sittings")
+        yield "authorization.sittings", f"an authorization serves {words}, unless it says so itself"
+    if policy.missed.counts:
+        yield "missed.counts", "missed sittings count in waits and caps, as failed ones do"
+
+
+def _beta(policy: Policy) -> Iterator[tuple[str, str]]:
     beta = policy.beta
-    yield PASS_RETAKE, _RETAKE[policy.pass_.retake]
     allowed = {0: "no sitting", 1: "1 sitting"}.get(beta.sittings, f"{beta.sittings} sittings")
     yield BETA_SITTINGS, f"{allowed} while the exam is in beta"
     counted = "count" if beta.counts else "do not count"
@@ -149,7 +211,9 @@ def _exception(policy: Policy) -> Iterator[tuple[str, str]]:
     if not exception.waives:
         yield "exception.waives", "no exception is offered"
         return
-    yield "exception.waives", f"an exception may waive the {' and the '.join(exception.waives)}"
+    *others, last = (_WAIVED[each] for each in exception.waives)
+    waived = f"{', '.join(others)} and {last}" if others else last
+    yield "exception.waives", f"an exception may waive {waived}"
     yield "exception.reasons", ", ".join(exception.reasons)
     yield "exception.required", ", ".join(exception.required) or "nothing but the request itself"
 

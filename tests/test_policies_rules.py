@@ -10,7 +10,7 @@ import pytest
 
 from retake_policies import SHIPPED, shipped
 from retake_policies.durations import DAY, HOUR
-from retake_policies.rules import Rules, compile_rules
+from retake_policies.rules import Rules, compile_rules, rule_book, rules_at
 from retake_policies.schema import parse_policy
 from retake_policies.wording import cap_clause, clause_texts, policy_text, wait_clause
 from retake_policies.zones import zone_table
@@ -21,10 +21,11 @@ EVERYTHING = (
     SMALLEST
     + """
     [wait]
-    after = ["PT1H30M", "P2W"]
+    after = ["PT1H30M", "P2W", "P6M"]
     from = "end"
     days = "clear"
     zone = "Europe/Berlin"
+    within = "P2Y"
     [[cap]]
     sittings = 1
     [[cap]]
@@ -38,8 +39,29 @@ EVERYTHING = (
     [[cap]]
     sittings = 4
     anchor = "calendar-year"
+    [[cap]]
+    sittings = 5
+    period = "P2Y"
+    anchor = "rolling"
+    by = "date"
+    since = 1970-01-01T00:00:01Z
+    [[cap]]
+    sittings = 6
+    anchor = "calendar"
+    starts = ["01-31", "07-01"]
+    periods = 6
+    [[cap]]
+    sittings = 7
+    anchor = "calendar"
+    starts = ["1969-12-31", "1970-01-02"]
     [pass]
-    retake = "never"
+    retake = "after"
+    after = "P180D"
+    [authorization]
+    required = true
+    sittings = 3
+    [missed]
+    counts = true
     [beta]
     sittings = 0
     counts = true
@@ -60,13 +82,25 @@ def test_the_general_policy_compiles_to_its_numbers() -> None:
         wait_amount=(DAY, 14, 14, 14, 0),
         wait_from_end=0,
         wait_days=0,
+        within_unit=0,
+        within_amount=0,
         zone_from=(-(1 << 62),),
         zone_offset=(0,),
         cap_sittings=(5,),
         cap_anchor=(0,),
         cap_unit=(2,),
         cap_amount=(12,),
+        cap_since=(-(1 << 62),),
+        cap_periods=(1,),
+        cap_start_lo=(0,),
+        cap_start_hi=(0,),
+        start=(),
         retake=0,
+        pass_unit=0,
+        pass_amount=0,
+        authorization_required=0,
+        authorization_sittings=0,
+        missed_counts=0,
         beta_sittings=1,
         beta_counts=0,
         expected_unit=(1, 1),
@@ -80,17 +114,29 @@ def test_every_key_reaches_the_integers() -> None:
     """A policy that leaves no default in place, and zero amounts that are not nothing."""
     zone_from, zone_offset = zone_table("Europe/Berlin")
     assert rules_of(EVERYTHING) == Rules(
-        wait_unit=(0, 1),
-        wait_amount=(3 * HOUR // 2, 14),
+        wait_unit=(0, 1, 2),
+        wait_amount=(3 * HOUR // 2, 14, 6),
         wait_from_end=1,
         wait_days=2,
+        within_unit=2,
+        within_amount=24,
         zone_from=zone_from,
         zone_offset=zone_offset,
-        cap_sittings=(1, 2, 3, 4),
-        cap_anchor=(4, 1, 2, 3),
-        cap_unit=(0, 2, 1, 0),
-        cap_amount=(0, 12, 90, 0),
-        retake=1,
+        cap_sittings=(1, 2, 3, 4, 5, 6, 7),
+        cap_anchor=(4, 1, 2, 3, 5, 3, 6),
+        cap_unit=(0, 2, 1, 0, 2, 0, 0),
+        cap_amount=(0, 12, 90, 0, 24, 0, 0),
+        cap_since=(*[-(1 << 62)] * 4, 1_000_000, *[-(1 << 62)] * 2),
+        cap_periods=(1, 1, 1, 1, 1, 6, 1),
+        cap_start_lo=(0, 0, 0, 0, 1, 1, 3),
+        cap_start_hi=(0, 0, 0, 1, 1, 3, 5),
+        start=(101, 131, 701, -1, 1),
+        retake=3,
+        pass_unit=1,
+        pass_amount=180,
+        authorization_required=1,
+        authorization_sittings=3,
+        missed_counts=1,
         beta_sittings=0,
         beta_counts=1,
         expected_unit=(0, 2),
@@ -98,6 +144,17 @@ def test_every_key_reaches_the_integers() -> None:
         overdue_unit=0,
         overdue_amount=0,
     )
+
+
+def test_joined_rules_are_cut_out_again_as_they_were() -> None:
+    """Whatever stands beside them in the book."""
+    every = [rules_of(text) for text in (EVERYTHING, SMALLEST, TEXTS["general"], EVERYTHING)]
+    book = rule_book(every)
+    for number, rules in enumerate(every):
+        assert all(
+            tuple(found) == wanted if isinstance(wanted, tuple) else found == wanted
+            for found, wanted in zip(rules_at(book, number), rules, strict=True)
+        )
 
 
 def test_what_is_left_out_compiles_to_nothing() -> None:
@@ -139,6 +196,7 @@ def test_each_clause_an_answer_may_name_has_its_words(id: str) -> None:
     policy = parse_policy(TEXTS[id], id)
     rules, words = compile_rules(policy), clause_texts(policy)
     entries = len(rules.wait_unit)
+    assert "missed.counts" not in words  # a key that is left out is not in the words of old files
     named = [wait_clause(ordinal, entries) for ordinal in range(1, entries + 3)]
     named += [cap_clause(index) for index in range(len(rules.cap_sittings))]
     named += ["pass.retake", "beta.sittings", "beta.results_after_live", "beta.overdue_after_live"]
@@ -165,7 +223,13 @@ def test_the_general_policy_in_words(clause: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("clause", "words"),
     [
-        ("wait.after[2]", "after the 2nd sitting and later ones of a series: 14 days"),
+        ("wait.after[2]", "after the 2nd sitting within 24 months: 14 days"),
+        ("wait.after[3]", "after the 3rd sitting and later ones within 24 months: 6 months"),
+        (
+            "wait.within",
+            "the wait goes by the sittings within 24 months, counted back, by dates, from the last "
+            "sitting of the series, which is one of them",
+        ),
         ("wait.from", "waits run from the end of the sitting"),
         ("wait.days", "days are whole days in between, 00:00 to 00:00"),
         ("wait.zone", "dates are those of Europe/Berlin"),
@@ -176,7 +240,29 @@ def test_the_general_policy_in_words(clause: str, words: str) -> None:
         ),
         ("cap[3]", "at most 3 sittings in any 90 days"),
         ("cap[4]", "at most 4 sittings in a calendar year"),
-        ("pass.retake", "a passed exam may not be taken again"),
+        (
+            "cap[5]",
+            "at most 5 sittings in any 24 months, by dates, not counting those before "
+            "1970-01-01T00:00:01Z",
+        ),
+        (
+            "cap[6]",
+            "at most 6 sittings in one period and the 5 before it; periods begin on 31 January and "
+            "1 July",
+        ),
+        (
+            "cap[7]",
+            "at most 7 sittings in one period; periods begin on 31 December 1969 and 2 January "
+            "1970",
+        ),
+        ("pass.retake", "a passed exam may be taken again some time after the sitting"),
+        ("pass.after", "180 days from the end of the sitting, reckoned as waits"),
+        ("authorization.required", "a sitting needs an authorization that runs"),
+        (
+            "authorization.sittings",
+            "an authorization serves 3 sittings, unless it says so itself",
+        ),
+        ("missed.counts", "missed sittings count in waits and caps, as failed ones do"),
         ("beta.sittings", "no sitting while the exam is in beta"),
         ("beta.counts", "beta sittings count in waits and caps"),
         ("exception.waives", "no exception is offered"),
@@ -185,6 +271,32 @@ def test_the_general_policy_in_words(clause: str, words: str) -> None:
 def test_every_kind_of_rule_in_words(clause: str, words: str) -> None:
     """Each value of each key has its own sentence."""
     assert clause_texts(parse_policy(EVERYTHING, "everything"))[clause] == words
+
+
+@pytest.mark.parametrize(
+    ("text", "clause", "words"),
+    [
+        ("[pass]\nretake = 'never'", "pass.retake", "a passed exam may not be taken again"),
+        (
+            "[pass]\nbefore_expiry = 'P60D'",
+            "pass.before_expiry",
+            "and in the last 60 days before it ends, if the pass is older than these",
+        ),
+        (
+            "[authorization]\nrequired = true",
+            "authorization.sittings",
+            "an authorization serves any number of sittings, unless it says so itself",
+        ),
+        (
+            "[exception]\nreasons = []\nwaives = ['wait', 'cap', 'passed']",
+            "exception.waives",
+            "an exception may waive the wait, the cap and a pass that stands",
+        ),
+    ],
+)
+def test_what_goes_with_another_key_in_words(text: str, clause: str, words: str) -> None:
+    """Rules that the policy of every kind has otherwise."""
+    assert clause_texts(parse_policy(SMALLEST + text, "ours"))[clause] == words
 
 
 @pytest.mark.parametrize("text", [*TEXTS.values(), SMALLEST, EVERYTHING])

@@ -17,8 +17,13 @@ from pydantic import ValidationError
 
 from ledger.models import ExceptionRequested
 from retake_policies import SHIPPED, shipped
-from retake_policies.durations import DAYS, Duration
-from retake_policies.problems import anchored_twice, describe
+from retake_policies.durations import DAYS, MONTHS, Duration
+from retake_policies.problems import (
+    anchored_twice,
+    describe,
+    misfits,
+    rolling_without_period,
+)
 from retake_policies.schema import LONGEST, REQUEST_FIELDS, Policy, PolicyError, parse_policy
 
 HERE = Path(__file__).parent
@@ -49,6 +54,10 @@ def test_what_a_stranger_publishes_is_read_in_no_time() -> None:
         "dotted": "\n".join(f"{'.'.join('a' * 101)}{n} = 1" for n in range(room // 210)),
         "unknown": "\n".join(f"k{n}=1" for n in range(room // 9)),
         "names": "[exception]\nwaives=[]\nreasons=[" + '"a",' * (room // 4 - 20) + "]",
+        "since": "".join(
+            "[[cap]]\nsittings=1\nsince=2021-01-01T00:00:00.0000001Z\n" * (room // 54)
+        ),
+        "by": "[[cap]]\nsittings=1\nby=1\n" * (room // 26),
         "fine": f"t = [{','.join(['2021-01-01T00:00:00.0000001Z'] * (room // 29))}]",
     }
     for kind, text in worst.items():
@@ -63,7 +72,7 @@ def test_all_problems_are_told_at_once() -> None:
     text = """
     effective_from = 2021-03-31T00:00:00.0000001Z
     [wait]
-    after = ["P1M", "P7DT12H"]
+    after = ["P1Q", "P7DT12H"]
     zone = "Mars/Olympus"
     [[cap]]
     sittings = 0
@@ -108,14 +117,20 @@ values = st.recursive(
     | st.integers()
     | st.floats()
     | letters
-    | st.sampled_from(["PT24H", "P7D", "P12M", "UTC", "wait", "cap", "rolling", "calendar-year"])
+    | st.sampled_from(
+        ["PT24H", "P7D", "P12M", "UTC", "wait", "cap", "rolling", "calendar-year", "07-01"]
+    )
     | st.datetimes()
     | st.dates()
     | st.times(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(letters, inner),
     max_leaves=4,
 )
-NAMES = ("wait", "cap", "pass", "beta", "exception", "id", "effective_from", "sittings", "after")
+NAMES = (
+    *("wait", "cap", "pass", "authorization", "missed", "beta", "exception", "id"),
+    *("effective_from", "sittings", "after", "within", "anchor", "by", "starts", "periods"),
+    *("since", "retake", "before_expiry", "required", "counts"),
+)
 trees = st.dictionaries(
     st.sampled_from(NAMES), values | st.dictionaries(st.sampled_from(NAMES), values)
 )
@@ -125,7 +140,8 @@ trees = st.dictionaries(
 @given(trees)
 def test_no_file_is_refused_without_words(tree: dict[str, Any]) -> None:
     """Values of any kind at any key are read or described, never a traceback."""
-    list(anchored_twice(tree))
+    for problem in (*misfits(tree), *rolling_without_period(tree), *anchored_twice(tree)):
+        assert re.search(r"; (write|leave|keep) ", problem), problem
     try:
         Policy.model_validate(tree)
     except ValidationError as error:
@@ -181,11 +197,12 @@ def test_shipped_policies_say_what_their_source_says(
     id: str, after: list[str], caps: int, retake: str
 ) -> None:
     """The numbers of the source text, for each of the three programmes; beta rules in all."""
-    said = parse_policy(TEXTS[id], id).model_dump(mode="json", by_alias=True)
+    policy = parse_policy(TEXTS[id], id)
+    said = policy.model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert said["effective_from"] == "2021-03-31T00:00:00Z"
     assert said["wait"] == {"after": after, "from": "start", "days": "elapsed", "zone": "UTC"}
     cap = {"sittings": 5, "period": "P12M", "anchor": "first-sitting"}
-    assert said["cap"] == [cap] * caps
+    assert said.get("cap", []) == [cap] * caps
     assert said["pass"] == {"retake": retake}
     assert said["beta"] == {
         "sittings": 1,
@@ -232,9 +249,17 @@ def test_what_is_left_out_has_the_documented_default() -> None:
         "title": "",
         "source": "",
         "effective_from": "2021-03-31T00:00:00Z",
-        "wait": {"after": [], "from": "start", "days": "elapsed", "zone": "UTC"},
+        "wait": {
+            "after": [],
+            "from": "start",
+            "days": "elapsed",
+            "zone": "UTC",
+            "within": None,
+        },
         "cap": [],
-        "pass": {"retake": "after-expiry"},
+        "pass": {"retake": "after-expiry", "after": None, "before_expiry": None},
+        "authorization": {"required": False, "sittings": None},
+        "missed": {"counts": False},
         "beta": {
             "sittings": 1,
             "counts": False,
@@ -275,6 +300,39 @@ def test_one_anchored_cap_may_stand_beside_others() -> None:
     )
     assert [cap.for_life for cap in policy.cap] == [False, False, False, True]
     assert policy.cap[1].period == Duration(DAYS, 90)
+
+
+def test_every_new_key_goes_with_its_neighbours() -> None:
+    """Each where it belongs; a rolling cap and one for life beside two by the calendar."""
+    policy = parse_policy(
+        SMALLEST
+        + """
+        wait = { after = ["PT0S", "P6M"], within = "P12M" }
+        cap = [
+          { sittings = 3, period = "P12M", anchor = "rolling", by = "date" },
+          { sittings = 3, anchor = "calendar", starts = ["07-01"], periods = 6 },
+          { sittings = 2, anchor = "calendar", starts = ["2022-12-07", "2023-04-13"] },
+          { sittings = 6, anchor = "calendar-year", since = 2019-09-01T00:00:00Z },
+          { sittings = 7, since = 2019-09-01T00:00:00.000001Z },
+        ]
+        pass = { retake = "after", after = "P2Y" }
+        authorization = { required = true, sittings = 3 }
+        missed = { counts = true }
+        exception = { waives = ["passed"], reasons = ["consent"] }
+        """,
+        "ours.toml",
+    )
+    assert policy.wait.after[1] == policy.wait.within._replace(amount=6) == Duration(MONTHS, 6)
+    assert [cap.for_life for cap in policy.cap] == [False, False, False, False, True]
+    assert policy.cap[4].since == 1_567_296_000_000_001
+
+
+def test_a_rolling_cap_without_a_period_that_is_published_means_what_it_meant() -> None:
+    """A new file is refused; what an earlier release took is a cap for life, for ever."""
+    text = SMALLEST + '[[cap]]\nsittings = 3\nanchor = "rolling"\n'
+    with pytest.raises(PolicyError, match=r"needs cap\[1\].period"):
+        parse_policy(text, "ours.toml")
+    assert parse_policy(text, "the published policy", published=True).cap[0].for_life
 
 
 def test_a_policy_cannot_be_changed() -> None:

@@ -20,8 +20,15 @@ from projections.fold.facts import (
     WAIVES_WAIT,
     Sittings,
 )
-from projections.fold.walk import CALENDAR_YEAR, FIRST_SITTING, LAST_SITTING, ROLLING, Walked
-from retake_policies.rules import NO_OVERDUE, Rules
+from projections.fold.walk import Walked
+from retake_policies.rules import (
+    CALENDAR_DAYS,
+    FIRST_SITTING,
+    LAST_SITTING,
+    NO_OVERDUE,
+    ROLLING,
+    Rules,
+)
 
 ELIGIBLE: Final = 0
 UNKNOWN_EXAM: Final = 1
@@ -167,7 +174,7 @@ def leaves_window(rules: Rules, c: int, start: int) -> int:
         return same_time_after(
             start, rules.cap_unit[c], rules.cap_amount[c], zone_from, zone_offset
         )
-    if anchor == CALENDAR_YEAR:
+    if anchor == CALENDAR_DAYS:
         return year_around(start, zone_from, zone_offset)[1]
     return NEVER
 

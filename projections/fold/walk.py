@@ -11,13 +11,7 @@ from projections.fold.certifications import (
     free_again,
 )
 from projections.fold.facts import NEVER, PASSED, Facts, Question, Sittings
-from retake_policies.rules import Rules
-
-FIRST_SITTING: Final = 0
-LAST_SITTING: Final = 1
-ROLLING: Final = 2
-CALENDAR_YEAR: Final = 3
-FOR_LIFE: Final = 4
+from retake_policies.rules import FIRST_SITTING, LAST_SITTING, Rules
 
 
 class Walked(NamedTuple):
