@@ -17,8 +17,10 @@ _MOST_TOLD: Final = 100
 _ANCHORED: Final = ("first-sitting", "last-sitting")
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
+def describe(error: ValidationError, model: type[BaseModel], of: str = "a policy") -> Iterator[str]:
     """Yield `key = value …; write ….` for every fault of a file that `model` refused.
+
+    `of` is what the file is, for keys that it does not have.
 
     Entries of lists are counted from 1, as in the clauses of an answer. What to write is the
     field's description, unless the fault says it itself.
@@ -27,7 +29,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     for fault in faults[:_MOST_TOLD]:
         loc = fault["loc"]
         if fault["type"] == "extra_forbidden":
-            yield f"{_key(loc)} {_unknown(loc, model)}"
+            yield f"{_key(loc)} {_unknown(loc, model, of)}"
         elif fault["type"] == "missing":
             yield f"{_key(loc)} is missing; write {_accepted(loc, model)}."
         elif fault["type"] == "policy":
@@ -176,7 +178,7 @@ def finer_than_microseconds(text: str, tree: Mapping[str, Any]) -> Iterator[str]
         )
 
 
-def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
+def _unknown(loc: tuple[int | str, ...], model: type[BaseModel], of: str) -> str:
     """Return of an unknown key where it belongs, or which key is most like it."""
     name = str(loc[-1])
     here = list(_keys(_table(loc[:-1], model)))
@@ -188,8 +190,8 @@ def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
         return f"is no key there; write it {at}."
     near = get_close_matches(name.lower(), here, n=1)
     if near:
-        return f"is no key of a policy; did you mean {_key((*loc[:-1], near[0]))}?"
-    return f"is no key of a policy; write one of {', '.join(here)}."
+        return f"is no key of {of}; did you mean {_key((*loc[:-1], near[0]))}?"
+    return f"is no key of {of}; write one of {', '.join(here)}."
 
 
 def _accepted(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:

@@ -30,6 +30,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "policy list": ("policy", "List the policies that are published, every version of each."),
         "policy show": ("policy", "Show the policy in force on a day, or a file, in words."),
         "policy diff": ("policy", "List what differs between two policies, clause by clause."),
+        "policy test": (
+            "policy_test",
+            "Compare what a policy answers with what its cases expect; needs no ledger.",
+        ),
         "policy publish": ("policy", "Publish policy files into the ledger."),
         "record": ("record", "Record one event."),
         "annul": ("annul", "Annul an event that was recorded in error."),

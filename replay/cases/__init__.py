@@ -1,0 +1,1 @@
+"""What a policy should answer, as data: reading case files, and comparing answers with them."""
