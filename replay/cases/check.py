@@ -56,7 +56,8 @@ def check_cases(file: CaseFile, policy: str, where: str) -> Checked:
     texts[tried.id].append(policy)
     for name, text in file.policies.items():
         texts[parse_policy(text, f"{file.where}: policies.{name}").id].append(text)
-    answers, differences = 0, []
+    answers = 0
+    differences: list[Difference] = []
     for number, case in enumerate(file.cases, start=1):
         asked = list(questions(file, number, case))
         story = story_of(file, number, case, texts, tried.id, {each.exam for each in asked})
