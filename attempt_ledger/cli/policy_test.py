@@ -109,7 +109,7 @@ def write(differences: list[Difference], form: Form, output: Path | None) -> Non
         table = pa.Table.from_pylist([each._asdict() for each in differences], schema=schema)
         write_table(table, Table(form.value), output)
     elif differences:
-        rows = [(each.case, each.as_of, each.key, each.expected, each.found)
+        rows = [(each.case, each.as_of, each.answer, each.expected, each.found)
                 for each in differences]  # fmt: skip
         head = ("case", "as of", "answer", "expected", "found")
         show_page(columns(rows, head=head, whole=(1, 2)))

@@ -24,7 +24,7 @@ class Difference(NamedTuple):
     case: str
     exam: str
     as_of: str
-    key: str
+    answer: str
     expected: str
     found: str
 
