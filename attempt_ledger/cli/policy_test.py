@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import typer
 from attempt_ledger.cli.everybody import Table, by_name, check_format, write_table
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import say
-from attempt_ledger.cli.pages import columns
+from attempt_ledger.cli.pages import block, columns, page
 from attempt_ledger.cli.pages import show as show_page
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from ledger.intake.source import read_whole
@@ -109,7 +110,16 @@ def write(differences: list[Difference], form: Form, output: Path | None) -> Non
         table = pa.Table.from_pylist([each._asdict() for each in differences], schema=schema)
         write_table(table, Table(form.value), output)
     elif differences:
-        rows = [(each.case, each.as_of, each.answer, each.expected, each.found)
-                for each in differences]  # fmt: skip
-        head = ("case", "as of", "answer", "expected", "found")
-        show_page(columns(rows, head=head, whole=(1, 2)))
+        head = ("as of", "answer", "expected", "found")
+        blocks = [
+            block(
+                f"{file}: {case}",
+                columns(
+                    [(each.as_of, each.answer, each.expected, each.found) for each in of_case],
+                    head=head,
+                    whole=(0, 1),
+                ),
+            )
+            for (file, case), of_case in groupby(differences, lambda each: (each.file, each.case))
+        ]
+        show_page(page(*blocks))
