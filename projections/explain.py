@@ -238,18 +238,27 @@ def cap_reached(c: Context) -> Reason:
     text = f"You have taken {c.exam} {times(len(used))}"
     allowed = f"the most allowed is {cap.sittings}"
     until = c.until(rules.CAP_REACHED)
+    period = say_duration(cap.period) if cap.period else ""
+    if cap.anchor == "last-sitting" and not cap.for_life:
+        allowed += f", then none for {period} from the last"
+    if until != NEVER:
+        allowed += f", until {c.show(until)}"
     if cap.for_life:
-        text += f" in all; {allowed}."
+        text += " in all" if cap.since is None else ""
+    elif cap.anchor == "calendar":
+        begins = rules.window_begins(c.rules, number, c.t)
+        periods = "period" if cap.periods == 1 else f"{cap.periods} periods"
+        text += "" if begins == NONE else f" in the {periods} that began on {c.show(begins)}"
     else:
-        ends = f"until {c.show(until)}"
-        period = say_duration(cap.period) if cap.period else ""
         text += {
-            "calendar-year": f" this calendar year; {allowed}, {ends}.",
-            "rolling": f" within {period}; {allowed}, {ends}.",
-            "last-sitting": f"; {allowed}, then none for {period} from the last, {ends}.",
-            "first-sitting": f" in the {period} that began with the sitting of {c.at(used[0])}; "
-            f"{allowed}, {ends}.",
+            "calendar-year": " this calendar year",
+            "rolling": f" within {period}",
+            "last-sitting": "",
+            "first-sitting": f" in the {period} that began with the sitting of {c.at(used[0])}",
         }[cap.anchor]
+    text += f"; {allowed}."
+    if cap.since is not None:
+        text += f" Sittings before {c.show(cap.since)} are not counted."
     return c.reason(rules.CAP_REACHED, wording.cap_clause(number), text, map(c.opened, used))
 
 
@@ -258,15 +267,17 @@ def waiting(c: Context) -> Reason:
 
     Not that the exam may be taken then: another reason may stand beside this one.
     """
-    last, ordinal = c.judged.walked.last, c.judged.walked.ordinal
+    last, wait = c.judged.walked.last, c.policy.wait
     at = c.show(rules.wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
-    length = c.policy.wait.after[rules.wait_entry(c.rules, ordinal)]
+    number = rules.wait_number(c.rules, c.sittings, last)
+    length = say_duration(wait.after[rules.wait_entry(c.rules, number)])
+    near = f" within {say_duration(wait.within)}" if wait.within else ""
     until = c.show(c.until(rules.WAITING))
     text = (
-        f"After your {wording.ordinal_word(ordinal)} sitting, on {at}, the wait is "
-        f"{say_duration(length)}, until {until}."
+        f"After your {wording.ordinal_word(number)} sitting{near}, on {at}, the wait is {length}, "
+        f"until {until}."
     )
-    clause = wording.wait_clause(ordinal, len(c.policy.wait.after))
+    clause = wording.wait_clause(number, len(wait.after))
     return c.reason(rules.WAITING, clause, text, (c.opened(last),))
 
 

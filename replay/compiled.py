@@ -110,6 +110,7 @@ _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
     kernels.first_sitting,
     kernels.same_stretch,
     kernels.ordinal_at,
+    kernels.number_before,
 )
 """What the loops share among themselves."""
 

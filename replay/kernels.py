@@ -21,11 +21,11 @@ from projections.fold.facts import (
     SittingRows,
     Sittings,
 )
-from projections.fold.rules import ELIGIBLE, wait_after
+from projections.fold.rules import ELIGIBLE, wait_after, wait_number
 from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, setting_at, verdict_at
 from projections.fold.walk import walk
-from retake_policies.rules import rules_at
+from retake_policies.rules import Rules, rules_at
 
 
 class Groups(NamedTuple):
@@ -302,6 +302,20 @@ def ordinal_at(
     return ordinal
 
 
+def number_before(rules: Rules, sittings: Sittings, s: int, before: int, walked: Sittings) -> int:
+    """Return the `wait_number` of the counted sitting before sitting `s`.
+
+    Its ordinal is the one it had when it began; with `within` they are counted as `walked` has
+    them, the sittings when `s` began.
+    """
+    i = 0
+    while rules.within_amount > 0 and walked.key[i] != sittings.key[s]:
+        if walked.key[i] == sittings.key[before] and walked.ordinal[i] > 0:
+            return wait_number(rules, walked, i)
+        i += 1
+    return sittings.ordinal[before]
+
+
 def number_sittings(
     rows: SittingRows,
     groups: Groups,
@@ -339,12 +353,9 @@ def number_sittings(
                         version = setting_at(
                             facts, question(groups, g, start, known), start
                         ).version
-                        wait_until = wait_after(
-                            rules_at(facts.rules, version),
-                            sittings.ordinal[before],
-                            previous,
-                            sittings.end[before],
-                        )
+                        rules = rules_at(facts.rules, version)
+                        number = number_before(rules, sittings, s, before, scratch)
+                        wait_until = wait_after(rules, number, previous, sittings.end[before])
                 sittings.ordinal[s] = ordinal
                 if ordinal > 0:
                     before = s

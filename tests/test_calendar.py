@@ -15,7 +15,7 @@ from plain_reading import instant, later, new_year, period_end, wall, window_end
 from plain_values import EPOCH, MICROSECOND, at
 
 from projections.fold import calendar
-from projections.fold.facts import LAST, NEVER
+from projections.fold.facts import LAST, NEVER, NONE
 from retake_policies.durations import DAYS, MONTHS, TIME, Duration
 from retake_policies.zones import BEFORE_ALL, zone_table
 
@@ -217,10 +217,82 @@ def test_days_of_a_wait_are_of_three_kinds(zone_and_instant: tuple[str, int], co
 def test_a_year_is_the_zones(zone_and_instant: tuple[str, int]) -> None:
     """From 00:00 of 1 January to 00:00 of the next, of two the first, and the instant in it."""
     zone, moment = zone_and_instant
-    first, following = calendar.year_around(moment, *zone_table(zone))
+    table = zone_table(zone)
+    number = calendar.period_around([101], False, moment, *table)
+    first, following = (
+        calendar.period_begins([101], False, each, *table) for each in (number, number + 1)
+    )
     year = wall(first, zone).year
     assert (first, following) == (new_year(year, zone), new_year(year + 1, zone))
     assert first <= moment < following
+
+
+def begins(start: str, zone: str) -> int:
+    """Return 00:00 of a date with zoneinfo."""
+    return instant(datetime.fromisoformat(start), zone)
+
+
+of_year = st.lists(
+    st.dates(date(2001, 1, 1), date(2001, 12, 31)), min_size=1, max_size=5, unique=True
+)
+
+
+@laws
+@given(zoned(), of_year)
+@example(("America/Havana", at("2021-03-14T05:00Z")), [date(2001, 3, 14)])
+@example(("Pacific/Apia", at("2011-12-30T10:00Z")), [date(2001, 12, 30), date(2001, 12, 31)])
+def test_periods_begin_on_days_of_each_year(
+    zone_and_instant: tuple[str, int], starts: list[date]
+) -> None:
+    """The one around an instant begins at the last of these midnights that is not after it."""
+    zone, moment = zone_and_instant
+    starts, table = sorted(starts), zone_table(zone)
+    codes = [start.month * 100 + start.day for start in starts]
+    year = wall(moment, zone).year
+    every = [
+        begins(f"{y:04}-{start:%m-%d}", zone) for y in range(year - 2, year + 3) for start in starts
+    ]
+    last = max(i for i, begin in enumerate(every) if begin <= moment)
+    around = calendar.period_around(codes, False, moment, *table)
+    for shift in range(-1, 2):
+        found = calendar.period_begins(codes, False, around + shift, *table)
+        assert 0 <= last + shift < len(every)
+        assert found == every[last + shift]
+
+
+@laws
+@given(zoned(), st.lists(st.integers(-400, 400), min_size=1, max_size=5, unique=True))
+@example(("UTC", at("2021-07-01")), [0])
+def test_periods_begin_on_whole_dates(zone_and_instant: tuple[str, int], around: list[int]) -> None:
+    """Before the first lies one period, and after the last another without end."""
+    zone, moment = zone_and_instant
+    table, day = zone_table(zone), calendar.wall(moment, *zone_table(zone)) // DAY
+    starts = [day + shift for shift in sorted(around)]
+    every = [begins((date(1970, 1, 1) + timedelta(start)).isoformat(), zone) for start in starts]
+    number = calendar.period_around(starts, True, moment, *table)
+    assert number == sum(begin <= moment for begin in every) - 1
+    assert calendar.period_begins(starts, True, -1, *table) == NONE
+    assert calendar.period_begins(starts, True, len(starts), *table) == NEVER
+    for i, begin in enumerate(every):
+        assert calendar.period_begins(starts, True, i, *table) == begin
+
+
+@laws
+@given(zoned(), st.integers(0, 36))
+@example(("UTC", at("2021-08-31T09:00Z")), 6)
+@example(("America/Havana", at("2021-02-14T05:30Z")), 1)
+def test_months_of_a_wait_end_by_its_kind_of_days(
+    zone_and_instant: tuple[str, int], count: int
+) -> None:
+    """At the same time of day; or 00:00 of that date; or of the day after it; all clamped."""
+    zone, start = zone_and_instant
+    table, clock = zone_table(zone), wall(start, zone)
+    later_on = clock + relativedelta(months=count)
+    midnight = datetime.combine(later_on.date(), datetime.min.time())
+    assert [
+        calendar.wait_end(start, MONTHS, count, kind, *table)
+        for kind in (calendar.ELAPSED, calendar.CALENDAR, calendar.CLEAR)
+    ] == [instant(each, zone) for each in (later_on, midnight, midnight + timedelta(days=1))]
 
 
 @pytest.mark.parametrize(
@@ -234,13 +306,17 @@ def test_a_year_is_the_zones(zone_and_instant: tuple[str, int]) -> None:
         ("wait_end", (TIME, 1, calendar.ELAPSED)),
         ("wait_end", (DAYS, 1, calendar.ELAPSED)),
         ("wait_end", (DAYS, 0, calendar.CLEAR)),
+        ("wait_end", (MONTHS, 1, calendar.ELAPSED)),
+        ("wait_end", (MONTHS, 1, calendar.CALENDAR)),
+        ("wait_end", (MONTHS, 0, calendar.CLEAR)),
     ],
 )
 def test_what_ends_after_the_year_9999_never_ends(name: str, arguments: tuple[Any, ...]) -> None:
     """The last microsecond that can be written is the last that anything can end at."""
     function = getattr(calendar, name)
     assert function(LAST, *arguments, *zone_table("UTC")) == NEVER
-    assert calendar.year_around(LAST, *zone_table("UTC"))[1] == NEVER
+    number = calendar.period_around([101], False, LAST, *zone_table("UTC"))
+    assert calendar.period_begins([101], False, number + 1, *zone_table("UTC")) == NEVER
     assert calendar.within_time(LAST) == LAST
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from projections.fold.facts import LAST, NEVER
+from projections.fold.facts import LAST, NEVER, NONE
 from retake_policies.durations import MONTHS, TIME
 
 DAY: Final = 86_400_000_000
@@ -129,17 +129,21 @@ def wait_end(
 ) -> int:
     """Return the end of a wait that runs from `base`.
 
-    Time is elapsed time. A number of days is, by the policy's `wait.days`,
-    that many times 24 hours; or 00:00 of the date that many days on; or that
-    many whole days in between (spec section 3).
+    Time is elapsed time. A number of days is, by the policy's `wait.days`, that many times 24
+    hours; or 00:00 of the date that many days on; or that many whole days in between. "Months end,
+    under elapsed, at the same time of day on the policy zone's wall clock so many months on; under
+    calendar at 00:00 of that date; under clear at 00:00 of the day after it" (spec section 4).
     """
     if unit == TIME:
         return within_time(base + amount)
     if days == ELAPSED:
+        if unit == MONTHS:
+            return same_time_after(base, unit, amount, zone_from, zone_offset)
         return within_time(base + amount * DAY)
-    return midnight_after(
-        base, unit, amount + 1 if days == CLEAR else amount, zone_from, zone_offset
-    )
+    date = moved(wall(base, zone_from, zone_offset) // DAY, unit, amount)
+    if days == CLEAR:
+        date += 1
+    return within_time(of_wall(date * DAY, zone_from, zone_offset))
 
 
 def on_from(
@@ -153,18 +157,58 @@ def on_from(
     return same_time_after(base, unit, amount, zone_from, zone_offset)
 
 
-def year_around(
-    instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]
-) -> tuple[int, int]:
-    """Return the first instant of the year of `instant` in a zone, and of the next one.
+def period_begins(
+    starts: Sequence[int],
+    dated: bool,
+    number: int,
+    zone_from: Sequence[int],
+    zone_offset: Sequence[int],
+) -> int:
+    """Return the first instant of a period, by its number: 00:00 of one of the starts.
 
-    A year begins at 00:00 of 1 January, of two the first. (So the hour of New
-    Year's Eve that America/Phoenix had again after it, in 1944, is in the new year.)
+    `dated` starts are day numbers, and period i begins at starts[i]: the one before the first is -1
+    and has no beginning (NONE), none comes after the last (NEVER). Others are days of the year,
+    month * 100 + day, and periods are counted on through all years.
     """
-    year, _, _ = civil(wall(instant, zone_from, zone_offset) // DAY)
-    first = of_wall(day_number(year, 1, 1) * DAY, zone_from, zone_offset)
-    following = of_wall(day_number(year + 1, 1, 1) * DAY, zone_from, zone_offset)
-    if following <= instant:
-        first = following
-        following = of_wall(day_number(year + 2, 1, 1) * DAY, zone_from, zone_offset)
-    return first, within_time(following)
+    count = len(starts)
+    if dated:
+        if not 0 <= number < count:
+            return NONE if number < 0 else NEVER
+        day = starts[number]
+    else:
+        year = number // count
+        start = starts[number - year * count]
+        month = start // 100
+        day = day_number(year, month, start - month * 100)
+    return within_time(of_wall(day * DAY, zone_from, zone_offset))
+
+
+def period_around(
+    starts: Sequence[int],
+    dated: bool,
+    instant: int,
+    zone_from: Sequence[int],
+    zone_offset: Sequence[int],
+) -> int:
+    """Return the number of the period in which an instant lies; see `period_begins`.
+
+    A day begins at 00:00, of two the first. (So the hour of New Year's Eve that America/Phoenix had
+    again after it, in 1944, is in the new year.)
+    """
+    date = wall(instant, zone_from, zone_offset) // DAY
+    number = -1
+    if not dated:
+        year, month, day = civil(date)
+        date = month * 100 + day
+        number = year * len(starts) - 1
+    low, high = 0, len(starts)
+    while low < high:
+        middle = (low + high) // 2
+        if starts[middle] <= date:
+            low = middle + 1
+        else:
+            high = middle
+    number += low
+    while period_begins(starts, dated, number + 1, zone_from, zone_offset) <= instant:
+        number += 1
+    return number

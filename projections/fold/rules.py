@@ -6,7 +6,17 @@ NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reaso
 
 from typing import Final, NamedTuple, TypeAlias
 
-from projections.fold.calendar import on_from, same_time_after, wait_end, year_around
+from projections.fold.calendar import (
+    DAY,
+    midnight_after,
+    moved,
+    on_from,
+    period_around,
+    period_begins,
+    same_time_after,
+    wait_end,
+    wall,
+)
 from projections.fold.catalogue import Dates
 from projections.fold.certifications import Cover, free_again
 from projections.fold.facts import (
@@ -22,11 +32,13 @@ from projections.fold.facts import (
 )
 from projections.fold.walk import Walked
 from retake_policies.rules import (
-    CALENDAR_DAYS,
+    CALENDAR_DATES,
     FIRST_SITTING,
+    FOR_LIFE,
     LAST_SITTING,
     NO_OVERDUE,
     ROLLING,
+    ROLLING_DATES,
     Rules,
 )
 
@@ -166,17 +178,33 @@ def is_anchored(rules: Rules, c: int) -> bool:
 def leaves_window(rules: Rules, c: int, start: int) -> int:
     """Return when a sitting begun at `start` leaves the window of a cap that is not anchored.
 
-    Rolling: "start + period (same time of day, months clamped)". Calendar-year: the next
-    "1 January, 00:00 policy zone". For life: never.
+    Rolling: "start + period (same time of day, months clamped); with by = "date": 00:00 of their
+    date + period". Calendar: when the period of the sitting is no more among "the period that holds
+    A and the periods - 1 before it". For life: never. NONE before `since`: it is not counted.
     """
+    if start < rules.cap_since[c]:
+        return NONE
     anchor, zone_from, zone_offset = rules.cap_anchor[c], rules.zone_from, rules.zone_offset
+    unit, amount = rules.cap_unit[c], rules.cap_amount[c]
     if anchor == ROLLING:
-        return same_time_after(
-            start, rules.cap_unit[c], rules.cap_amount[c], zone_from, zone_offset
-        )
-    if anchor == CALENDAR_DAYS:
-        return year_around(start, zone_from, zone_offset)[1]
-    return NEVER
+        return same_time_after(start, unit, amount, zone_from, zone_offset)
+    if anchor == ROLLING_DATES:
+        return midnight_after(start, unit, amount, zone_from, zone_offset)
+    if anchor == FOR_LIFE:
+        return NEVER
+    starts = rules.start[rules.cap_start_lo[c] : rules.cap_start_hi[c]]
+    dated = anchor == CALENDAR_DATES
+    number = period_around(starts, dated, start, zone_from, zone_offset)
+    return period_begins(starts, dated, number + rules.cap_periods[c], zone_from, zone_offset)
+
+
+def window_begins(rules: Rules, c: int, t: int) -> int:
+    """Return when the first of the periods began that a calendar's cap counts at `t`, else NONE."""
+    starts = rules.start[rules.cap_start_lo[c] : rules.cap_start_hi[c]]
+    dated = rules.cap_anchor[c] == CALENDAR_DATES
+    number = period_around(starts, dated, t, rules.zone_from, rules.zone_offset)
+    first = number + 1 - rules.cap_periods[c]
+    return period_begins(starts, dated, first, rules.zone_from, rules.zone_offset)
 
 
 def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
@@ -236,9 +264,29 @@ def uses_cap(rules: Rules, sittings: Sittings, i: int, walked: Walked, c: int, t
     return leaves_window(rules, c, sittings.start[i]) > t
 
 
-def wait_entry(rules: Rules, ordinal: int) -> int:
-    """Pick the entry of wait.after for an ordinal (from 0; the last repeats), -1 when none."""
-    return min(ordinal, len(rules.wait_unit)) - 1
+def wait_number(rules: Rules, sittings: Sittings, last: int) -> int:
+    """Return which wait follows a counted sitting: its ordinal or, with `within`, how many count.
+
+    "Of the series' counted sittings up to the last, m have a date (of the start, policy zone) plus
+    `within` after the last one's date" (spec section 4). Expects the ordinals that `walk` gave.
+    """
+    ordinal = sittings.ordinal[last]
+    if rules.within_amount == 0:
+        return ordinal
+    date = wall(sittings.start[last], rules.zone_from, rules.zone_offset) // DAY
+    near, i = 0, last
+    while ordinal > 0:
+        if sittings.ordinal[i] == ordinal:
+            each = wall(sittings.start[i], rules.zone_from, rules.zone_offset) // DAY
+            near += int(moved(each, rules.within_unit, rules.within_amount) > date)
+            ordinal -= 1
+        i -= 1
+    return near
+
+
+def wait_entry(rules: Rules, number: int) -> int:
+    """Pick the entry of wait.after for a number (from 0; the last repeats), -1 when none."""
+    return min(number, len(rules.wait_unit)) - 1
 
 
 def wait_begins(rules: Rules, start: int, end: int) -> int:
@@ -246,12 +294,13 @@ def wait_begins(rules: Rules, start: int, end: int) -> int:
     return end if rules.wait_from_end == 1 else start
 
 
-def wait_after(rules: Rules, ordinal: int, start: int, end: int) -> int:
-    """Return until when the wait runs that follows a sitting of this ordinal; NONE without one.
+def wait_after(rules: Rules, number: int, start: int, end: int) -> int:
+    """Return until when the wait runs that follows a sitting, by its `wait_number`; NONE for none.
 
-    "Its start (or end) plus wait.after[ordinal]. A wait outlives the period."
+    "Its start (or end) plus wait.after[ordinal]; with wait.within, wait.after[m]. A wait outlives
+    the period."
     """
-    entry = wait_entry(rules, ordinal)
+    entry = wait_entry(rules, number)
     if entry < 0:
         return NONE
     return wait_end(
@@ -272,7 +321,8 @@ def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
     last = walked.last
     if last < 0 or sittings.outcome[last] == PASSED:
         return NONE
-    until = wait_after(rules, walked.ordinal, sittings.start[last], sittings.end[last])
+    number = wait_number(rules, sittings, last)
+    until = wait_after(rules, number, sittings.start[last], sittings.end[last])
     return until if t < until else NONE
 
 
