@@ -47,7 +47,7 @@ from projections.fold import (
     verdict,
     walk,
 )
-from replay import kernels
+from replay import kernels, questions
 from replay.interpreted import Kernels
 from retake_policies import rules as policy_rules
 
@@ -75,7 +75,7 @@ FOLD: Final[tuple[ModuleType, ...]] = (
 )
 """Every module whose functions are compiled, lowest first."""
 
-SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, kernels)
+SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, kernels)
 """Every module that compiled code reaches, constants and layouts among them."""
 
 # Handing a tuple of sixty columns to each small function cost forty times the work itself:

@@ -19,7 +19,7 @@ from projections.tables import STANDINGS
 from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
 from replay.interpreted import Kernels
-from replay.kernels import Answers, Groups, Numbered, Questions
+from replay.questions import Answers, Groups, Numbered, Questions
 from replay.snapshot import Snapshot
 
 SCHEMA = STANDINGS.schema

@@ -17,7 +17,6 @@ from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.table import INSTANT
 from replay.columns.part import Ints, Part
-from replay.kernels import Numbered
 from replay.population import (
     EVERYBODY,
     Scope,
@@ -29,6 +28,7 @@ from replay.population import (
     stand,
     words,
 )
+from replay.questions import Numbered
 from replay.snapshot import Snapshot
 from replay.violations import with_registrations
 

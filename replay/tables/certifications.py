@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from projections.tables import CERTIFICATIONS
-from replay.kernels import Holdings
 from replay.population import words
+from replay.questions import Holdings
 from replay.tables.batch import Batch, instants, table_of
 
 

@@ -11,8 +11,8 @@ from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.tables import OPEN, TIMELINE
 from replay.columns.part import Ints
-from replay.kernels import Stretches
 from replay.population import scratch_for, words
+from replay.questions import Stretches
 from replay.tables.batch import Batch, instants, table_of
 
 ROOM = 1 << 18
