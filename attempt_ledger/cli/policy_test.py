@@ -111,13 +111,14 @@ def write(differences: list[Difference], form: Form, output: Path | None) -> Non
         write_table(table, Table(form.value), output)
     elif differences:
         head = ("as of", "answer", "expected", "found")
+        one_file = len({each.file for each in differences}) == 1
         blocks = [
             block(
-                f"{file}: {case}",
+                case if one_file else f"{file}: {case}",
                 columns(
                     [(each.as_of, each.answer, each.expected, each.found) for each in of_case],
                     head=head,
-                    whole=(0, 1),
+                    whole=(0, 1, 2, 3),
                 ),
             )
             for (file, case), of_case in groupby(differences, lambda each: (each.file, each.case))
