@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from retake_policies.durations import (
@@ -158,19 +158,77 @@ def _after_value(error: ValueError, value: str) -> str:
 
 _as_text: Final = PlainSerializer(format_duration, return_type=str, when_used="json")
 
+_PERIOD: Final = r"P(?=[0-9])(([0-9]+Y)?([0-9]+M)?|([0-9]+W)?([0-9]+D)?)"
+_TIME: Final = r"PT(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]{1,6}0*)?S)?"
+_NOTHING: Final = {"pattern": r"^P(0+[YMWD])+$"}
+_DURATION_SCHEMA: Final = {"type": "string", "pattern": f"^({_PERIOD}|{_TIME})$"}
+_ASCII_BUT: Final = r"\x00-,/;-@\[-^`{-\x7f"
+"""What of ASCII is no letter, digit, dot, colon, hyphen or underscore."""
+# A letter beyond ASCII is one to a name; ECMA's \w, by which editors check, knows no such letter.
+_NAME_SCHEMA: Final = {
+    "type": "string",
+    "pattern": rf"^[^.:\-{_ASCII_BUT}][^{_ASCII_BUT}]{{0,99}}$",
+}
+
 Instant = Annotated[
     int,
     PlainValidator(_instant),
     PlainSerializer(format_instant, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+        }
+    ),
 ]
-Period = Annotated[Duration, _duration(MONTHS, DAYS, least=1), _as_text]
-AnyDuration = Annotated[Duration, _duration(DAYS, MONTHS, TIME), _as_text]
-Name = Annotated[str, AfterValidator(_name)]
-Line = Annotated[str, AfterValidator(_line)]
+Period = Annotated[
+    Duration,
+    _duration(MONTHS, DAYS, least=1),
+    _as_text,
+    WithJsonSchema({"type": "string", "pattern": f"^{_PERIOD}$", "not": _NOTHING}),
+]
+AnyDuration = Annotated[
+    Duration, _duration(DAYS, MONTHS, TIME), _as_text, WithJsonSchema(_DURATION_SCHEMA)
+]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Line = Annotated[
+    str,
+    AfterValidator(_line),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*$"}),
+]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 # A list of the file is no tuple to a strict model; the items stay strict.
 Listed = Annotated[tuple[T, ...], Field(strict=False)]
-Distinct = Annotated[tuple[T, ...], Field(strict=False), AfterValidator(_each_once)]
-Starts = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_rising)]
-Pair = Annotated[tuple[AnyDuration, ...], Field(strict=False), AfterValidator(_in_order)]
+Distinct = Annotated[
+    tuple[T, ...],
+    Field(strict=False, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_each_once),
+]
+_YEARLY: Final = (
+    "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    "|02-(0[1-9]|1[0-9]|2[0-8])"
+)
+Starts = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    AfterValidator(_rising),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "anyOf": [
+                {"items": {"type": "string", "pattern": f"^({_YEARLY})$"}},
+                {"items": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-"}},
+            ],
+        }
+    ),
+]
+Pair = Annotated[
+    tuple[AnyDuration, ...],
+    Field(strict=False),
+    AfterValidator(_in_order),
+    WithJsonSchema({"type": "array", "items": _DURATION_SCHEMA, "minItems": 2, "maxItems": 2}),
+]

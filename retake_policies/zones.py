@@ -62,10 +62,14 @@ def load_zone(name: str) -> tzinfo:
         ) from error
 
 
+def zone_names() -> list[str]:
+    """Return the names that a policy may write, as this machine's zone data has them, sorted."""
+    known = (zone for zone in available_timezones() if not zone.startswith(_NOT_ONE_ZONE))
+    return sorted({"UTC", *known})
+
+
 def _nearest(name: str) -> str | None:
-    known = {
-        zone.lower(): zone for zone in available_timezones() if not zone.startswith(_NOT_ONE_ZONE)
-    }
+    known = {zone.lower(): zone for zone in zone_names()}
     last_parts = {zone.rpartition("/")[2]: zone for zone in sorted(known, reverse=True)}
     wanted = name.strip().lower().replace(" ", "_")
     for names in (known, {part: known[zone] for part, zone in last_parts.items()}):

@@ -34,6 +34,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "policy_test",
             "Compare what a policy answers with what its cases expect; needs no ledger.",
         ),
+        "policy schema": (
+            "policy_schema",
+            "Write the JSON Schema of policy files; needs no ledger.",
+        ),
         "policy publish": ("policy", "Publish policy files into the ledger."),
         "record": ("record", "Record one event."),
         "annul": ("annul", "Annul an event that was recorded in error."),
