@@ -3,22 +3,28 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TESTED := $(VENV)/.ready-to-test
 
 .PHONY: setup demo test check browser bench drill clean
 
-setup: $(READY)
+setup: $(TESTED)
 
+# What the demo needs; the tools of the tests come with the first target that needs them.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
 	  { echo "Python 3.11 to 3.14 is needed; name one with: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[everyone]'
+	@touch $@
+
+$(TESTED): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
-check: $(READY)
+check: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,11 +39,11 @@ test: check browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # All of them (about ten minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
-drill: $(READY)
+drill: $(TESTED)
 	$(BIN)/python -m drills $(DRILL)
 	$(if $(DRILL),,$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile deep)
 
-bench: $(READY)
+bench: $(TESTED)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:

@@ -65,7 +65,7 @@ def audited(folder: Path, candidates: int) -> float:
     from ledger.intake.results import CsvSettings
     from ledger.ledger import Ledger
     from projections.standing import Moment
-    from replay.audit.query import Conditions
+    from replay.audit.conditions import Conditions
     from replay.audit.registry import query_named
     from replay.snapshot import Snapshot
     from retake_policies import shipped

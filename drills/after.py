@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.cli.read_model import kernels
+from attempt_ledger.cli.read_model import options
 from attempt_ledger.sealing import check_unused
 from drills.ground import sitting
 from drills.life import BACKUP, LEDGER, asked, personal
@@ -20,7 +20,6 @@ from ledger.problems import LedgerProblem
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, renew_key
 from ledger.tlog.verify import verify
-from replay.read_model.build import Options
 from replay.read_model.follow import keeper
 from replay.read_model.rebuild import rebuild
 
@@ -176,8 +175,8 @@ def _viewed(path: Path) -> Iterator[str]:
     if not views.exists():
         return
     with Ledger.open(path, clock=clock.now, read_only=True) as ledger:
-        with keeper(ledger, views, Options(kernels)) as kept:
+        with keeper(ledger, views, options()) as kept:
             kept.catch_up()
-        compared = rebuild(ledger, views, Options(kernels), lambda difference: None)
+        compared = rebuild(ledger, views, options(), lambda difference: None)
     if compared is not None and compared.differences:
         yield f"{compared.differences} rows of the views are not what a rebuild makes"

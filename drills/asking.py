@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from attempt_ledger import clock
-from attempt_ledger.cli.read_model import kernels
+from attempt_ledger.cli.read_model import options
 from attempt_ledger.places import cache_folder
 from drills.life import LEDGER
 from ledger.events import Recorded
@@ -27,7 +27,6 @@ from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify
 from projections.tables import KEPT
 from replay.columns.cache import ColumnCache
-from replay.read_model.build import Options
 from replay.read_model.rebuild import Difference, rebuild
 from replay.read_model.store import ReadModel
 from replay.snapshot import Engine
@@ -123,7 +122,7 @@ def _views(ledger: Ledger, said: Say) -> Iterator[object]:
     def told(difference: Difference) -> None:
         said(f"the views differ: {difference}")
 
-    rebuild(ledger, path, Options(kernels, said), told)
+    rebuild(ledger, path, options()._replace(say=said), told)
     with ReadModel(path, read_only=True) as views:
         for table in KEPT:
             yield sorted(map(repr, views.select(f"SELECT * FROM {table.name}")))

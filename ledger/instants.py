@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 from ledger.problems import LedgerProblem
 
@@ -23,6 +24,13 @@ MIN_INSTANT = -62_135_596_800 * SECOND
 """0001-01-01T00:00:00Z."""
 MAX_INSTANT = 253_402_300_800 * SECOND - 1
 """9999-12-31T23:59:59.999999Z."""
+
+
+class Period(NamedTuple):
+    """From when, inclusive, until when, exclusive; microseconds UTC, None for no bound."""
+
+    start: int | None = None
+    end: int | None = None
 
 
 def parse_instant(text: str, *, zone: tzinfo | None = None) -> int:

@@ -66,13 +66,6 @@ class Table(NamedTuple):
         return pa.schema([(column.name, kinds[column.stored]) for column in self.columns])
 
 
-class Period(NamedTuple):
-    """From when, inclusive, until when, exclusive; microseconds UTC, None for no bound."""
-
-    start: int | None = None
-    end: int | None = None
-
-
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
     """Return the Arrow schema of columns."""
     return pa.schema([(column.name, column.type) for column in columns])

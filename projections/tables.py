@@ -18,11 +18,6 @@ import pyarrow as pa
 
 from projections.table import INSTANT, NUMBER, TEXT, TRUTH, WHOLE, Column, Table
 
-APPLICATION_ID: Final = 0x41745677
-""""AtVw" in the file's header: what tells a read model from other files."""
-VERSION: Final = 4
-"""Raised whenever a table, or what a row means, changes: a read model of another is rebuilt."""
-
 OPEN: Final = 253_402_300_800_000_000
 """10000-01-01T00:00Z, after every instant there is: the valid_to of a stretch without end."""
 

@@ -10,13 +10,13 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 import pyarrow as pa
 
 from ledger.cloudevents import to_cloudevent
+from ledger.instants import Period
 from ledger.ledger import Ledger
-from projections.catalogue import catalogue_of
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
-from projections.table import Period
 from projections.tables import TABLES
-from replay.audit.query import Conditions, Query
+from replay.audit.conditions import Conditions
+from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
 from replay.formats.chart import draw
 from replay.formats.csv import read_csv, write_csv
@@ -31,14 +31,15 @@ from replay.receipts import (
     Parameters,
     Receipt,
     ReceiptProblem,
-    Rows,
-    columns_of,
+    beside,
     combined,
-    digest_of,
     event_at,
+    id_of,
     policies_of,
     read_receipt,
+    receipt_of_lines,
 )
+from replay.rows import Rows, columns_of, digest_of
 from replay.snapshot import Snapshot
 
 
@@ -153,49 +154,13 @@ def _found(snapshot: Snapshot, name: str, terms: Conditions) -> Rows:
     return Rows(query.schema, lambda: query.make(snapshot, terms), query.tally)
 
 
-def id_of(ledger: Ledger) -> str:
-    """Return a ledger's own id."""
-    return ledger.about("ledger") or ""
-
-
 def receipt_of_events(ledger: Ledger, after: int, position: int, *, program: str) -> Receipt:
     """Make the receipt of an export of the events after one position and up to another."""
     sha256, rows = combined(to_cloudevent(row) for row in ledger.read(after, position))
     return receipt_of_lines(ledger, after, position, sha256, rows, program=program)
 
 
-def receipt_of_lines(
-    ledger: Ledger, after: int, position: int, sha256: str, rows: int, *, program: str
-) -> Receipt:
-    """Make the receipt of an export of events whose lines are counted and summed already."""
-    last = ledger.event(position)
-    return Receipt(
-        of="events",
-        name="events",
-        form="cloudevents",
-        basis="restated",
-        ledger=id_of(ledger),
-        position=position,
-        event=event_at(ledger, position),
-        as_of=None,
-        known_at=None if last is None else last.recorded_at,
-        parameters=Parameters(after=after),
-        policies=policies_of(catalogue_of(ledger.catalogue(0, position)), position),
-        program=program,
-        columns=(),
-        rows=rows,
-        sha256=sha256,
-    )
-
-
-INSIDE: Final = frozenset({"parquet", "xlsx", "html"})
-"""Forms that carry their receipt inside; beside others lies `<file>.receipt.json`."""
 PICTURE: Final = "picture."
-
-
-def beside(path: Path) -> Path:
-    """Return the place of the receipt that lies beside a file."""
-    return path.with_name(f"{path.name}.receipt.json")
 
 
 def write(output: Output, file: BinaryIO) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ledger.extras import NotInstalled
 from ledger.instants import format_instant
 from projections.catalogue import Catalogue, Version
 from replay.snapshot import Snapshot
@@ -22,10 +23,14 @@ class Effects(NamedTuple):
     """How many standings as of the moment would change."""
     violations: int
     """How many past sittings would become violations."""
+    uncounted: str | None = None
+    """Why these were not counted, where that needs what is not installed."""
 
     @property
     def past(self) -> str | None:
         """What would change of the past, None where nothing does."""
+        if self.uncounted is not None:
+            return f"it lies in the past, and what it changes there is not known: {self.uncounted}"
         if not self.standings and not self.violations:
             return None
         stand = "1 standing as of today changes"
@@ -52,7 +57,10 @@ def effects_of(snapshot: Snapshot, texts: Sequence[tuple[str, str]]) -> Effects:
     ]
     if not past:
         return Effects(tuple(sentences), 0, 0)
-    compared = snapshot.what_if(past)
+    try:
+        compared = snapshot.what_if(past)
+    except NotInstalled as problem:
+        return Effects(tuple(sentences), 0, 0, str(problem))
     refused = compared.sittings["change"].to_pylist().count("refused")
     return Effects(tuple(sentences), compared.standings.num_rows, refused)
 

@@ -6,13 +6,10 @@ docs/receipts.md documents the JSON form.
 from __future__ import annotations
 
 import hashlib
-import io
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, Annotated, Any, Literal, Self, TypeAlias, cast, get_args
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args
 
-import pyarrow as pa
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
@@ -22,13 +19,13 @@ from pydantic import (
 )
 
 from ledger.fields import Instant
+from ledger.instants import Period, format_instant
 from ledger.ledger import Ledger
 from projections.answers import Answer, Cause
-from projections.catalogue import Catalogue
+from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
-from projections.table import Period
-from replay.audit.query import Conditions
-from replay.formats.json import BATCH, Batched, json_lines, write_jsonl
+from replay.audit.conditions import Conditions
+from retake_policies.durations import parse_duration, say_duration
 
 Basis: TypeAlias = Literal["as-published", "restated", "known-at"]
 """as-published: known_at is the end of the period. restated: everything known. Else known-at."""
@@ -37,6 +34,9 @@ Form: TypeAlias = Literal[
     "text", "csv", "json", "jsonl", "parquet", "xlsx", "html", "cloudevents",
     "picture.svg", "picture.png", "picture.html",
 ]  # fmt: skip
+
+INSIDE: Final = frozenset({"parquet", "xlsx", "html"})
+"""Forms that carry their receipt inside; beside others lies `<file>.receipt.json`."""
 
 SAID: dict[Basis, str] = {
     "as-published": "as published",
@@ -161,36 +161,6 @@ def read_receipt(text: str | bytes, where: str) -> Receipt:
         ) from None
 
 
-def digest_of(table: pa.Table) -> str:
-    """Return the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
-    summed = Summing()
-    write_jsonl(table, cast("IO[str]", summed))
-    return summed.hexdigest()
-
-
-class Summing(io.TextIOBase):
-    """A text file that keeps nothing but the digest of what is written to it, as UTF-8."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        super().__init__()
-        self._summed = hashlib.sha256()
-
-    def write(self, text: str) -> int:
-        """Add text to the sum."""
-        self._summed.update(text.encode())
-        return len(text)
-
-    def hexdigest(self) -> str:
-        """Return the digest so far."""
-        return self._summed.hexdigest()
-
-
-def columns_of(table: Batched) -> tuple[str, ...]:
-    """Name a table's columns and their types."""
-    return tuple(f"{field.name}: {field.type}" for field in table.schema)
-
-
 def policies_of(catalogue: Catalogue, position: int) -> tuple[PolicyUsed, ...]:
     """Return the policy versions that are known at a position, and not annulled by then."""
     versions = catalogue.versions
@@ -205,6 +175,11 @@ def policies_of(catalogue: Catalogue, position: int) -> tuple[PolicyUsed, ...]:
         if versions.position[row] <= position < versions.annulled[row]
     ]
     return tuple(sorted(used, key=lambda each: (each.id, each.position)))
+
+
+def beside(path: Path) -> Path:
+    """Return the place of the receipt that lies beside a file."""
+    return path.with_name(f"{path.name}.receipt.json")
 
 
 def event_at(ledger: Ledger, position: int) -> Cause | None:
@@ -222,82 +197,74 @@ def combined(lines: Iterable[str]) -> tuple[str, int]:
     return summed.hexdigest(), count
 
 
-Batches: TypeAlias = Callable[[], Iterator[pa.RecordBatch]]
-"""Makes the rows anew each time it is called: the same ones."""
-Tally: TypeAlias = Callable[[pa.RecordBatch], "Counter[str]"]
-"""Counts whatever is to be said of some rows; what it gives is added up."""
+def id_of(ledger: Ledger) -> str:
+    """Return a ledger's own id."""
+    return ledger.about("ledger") or ""
 
 
-class Rows:
-    """A table of which a batch at a time is there; it has as much of `pyarrow.Table` as is needed.
-
-    Counted, tallied and summed up the first time that somebody reads it to the end; whoever asks
-    for any of that before has it read through once.
-    """
-
-    def __init__(self, schema: pa.Schema, batches: Batches, tally: Tally) -> None:
-        """Keep how the rows are made; none is made yet."""
-        self.schema = schema
-        self._batches = batches
-        self._tally = tally
-        self._sums: _Sums | None = None
-
-    def to_batches(self, max_chunksize: int = BATCH) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, at most so many at a time."""
-        if self._sums is not None:
-            yield from self._pieces(max_chunksize)
-            return
-        sums = _Sums(self._tally)
-        # Summed up beside whatever the caller does with them: that is as much work again.
-        with ThreadPoolExecutor(max_workers=1) as aside:
-            last: Future[None] | None = None
-            for some in self._pieces(max_chunksize):
-                if last is not None:
-                    last.result()
-                last = aside.submit(sums.take, some)
-                yield some
-            if last is not None:
-                last.result()
-        self._sums = sums
-
-    def _pieces(self, size: int) -> Iterator[pa.RecordBatch]:
-        for batch in self._batches():
-            for start in range(0, batch.num_rows, size):
-                yield batch.slice(start, size)
-
-    @property
-    def num_rows(self) -> int:
-        """How many there are."""
-        return self._summed().rows
-
-    @property
-    def sha256(self) -> str:
-        """The digest of the rows as JSON Lines."""
-        return self._summed().digest.hexdigest()
-
-    @property
-    def tally(self) -> Counter[str]:
-        """What was counted of them."""
-        return self._summed().tally
-
-    def _summed(self) -> _Sums:
-        if self._sums is None:
-            for _ in self.to_batches():
-                pass
-        assert self._sums is not None
-        return self._sums
+def receipt_of_lines(
+    ledger: Ledger, after: int, position: int, sha256: str, rows: int, *, program: str
+) -> Receipt:
+    """Make the receipt of an export of events whose lines are counted and summed already."""
+    last = ledger.event(position)
+    return Receipt(
+        of="events",
+        name="events",
+        form="cloudevents",
+        basis="restated",
+        ledger=id_of(ledger),
+        position=position,
+        event=event_at(ledger, position),
+        as_of=None,
+        known_at=None if last is None else last.recorded_at,
+        parameters=Parameters(after=after),
+        policies=policies_of(catalogue_of(ledger.catalogue(0, position)), position),
+        program=program,
+        columns=(),
+        rows=rows,
+        sha256=sha256,
+    )
 
 
-class _Sums:
-    """What is known of rows that were read so far."""
+def heading(receipt: Receipt) -> str:
+    """Return of which period, as of when and as known when, and which of the two that is."""
+    terms = receipt.parameters.audit
+    parts = [SAID[receipt.basis]] if terms is None else list(_said(terms))
+    start, end = receipt.parameters.start, receipt.parameters.end
+    if start is not None or end is not None:
+        bounds = [f"from {_short(start)}"] if start is not None else []
+        bounds += [f"to {_short(end)}"] if end is not None else []
+        parts.append(" ".join(bounds))
+    if receipt.parameters.exam is not None:
+        parts.append(f"exam {receipt.parameters.exam}")
+    if receipt.as_of is not None:
+        parts.append(f"as of {_short(receipt.as_of)}")
+    known = "nothing known" if receipt.known_at is None else f"known at {_short(receipt.known_at)}"
+    parts.append(f"{known} (position {receipt.position})")
+    return ", ".join(parts)
 
-    def __init__(self, tally: Tally) -> None:
-        self.rows = 0
-        self.digest = Summing()
-        self.tally: Counter[str] = Counter()
-        self._tally = tally
 
-    def take(self, batch: pa.RecordBatch) -> None:
-        self.rows += batch.num_rows
-        self.digest.write(json_lines(batch))
-        self.tally.update(self._tally(batch))
+def _said(terms: Conditions) -> Iterator[str]:
+    """Yield what an audit is about, one condition after the other."""
+    for name in ("candidate", "subject", "exam", "actor", "source"):
+        if (said := getattr(terms, name)) is not None:
+            yield f"{name} {said}"
+    if terms.types:
+        yield f"type {' or '.join(terms.types)}"
+    for name, start, end in (
+        ("recorded", terms.recorded_from, terms.recorded_to),
+        ("true", terms.valid_from, terms.valid_to),
+    ):
+        bounds = [f"from {_short(start)}"] if start is not None else []
+        bounds += [f"to {_short(end)}"] if end is not None else []
+        if bounds:
+            yield " ".join([name, *bounds])
+    if terms.by is not None:
+        yield f"more than {say_duration(parse_duration(terms.by))} late"
+    if terms.changes:
+        yield "with what they changed"
+
+
+def _short(instant: int) -> str:
+    """Write an instant, at midnight as a date alone."""
+    return format_instant(instant).removesuffix("T00:00:00Z")

@@ -1,8 +1,8 @@
 """A ledger at one (as_of, known_at): bound once, then asked.
 
 Light when imported, and while one candidate is asked about. What is asked about many is a function
-of its own module, which takes a snapshot; its method here imports it when it is called, because
-the compiler, NumPy and Arrow (half a second) come with it.
+of its own module, which takes a snapshot; its method here imports it when it is called
+(`replay.many`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -22,6 +21,7 @@ from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of
 from projections.sentences import IN_UTC, Show
 from projections.standing import Moment, standing_of
+from replay.many import many
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -181,21 +181,21 @@ class Snapshot:
     @property
     def kernels(self) -> Kernels:
         """The loops over everybody, compiled unless the ledger is small."""
-        kernels: Kernels = _many("kernels_for")(self.ledger.head().position, self.engine)
+        kernels: Kernels = many("kernels_for")(self.ledger.head().position, self.engine)
         return kernels
 
     def everybody(self, scope: Scope | None = None) -> pa.Table:
         """Return everybody's standing: a table of `replay.population.SCHEMA`."""
-        return _many("everybody")(self, scope or scope_of())
+        return many("everybody")(self, scope or scope_of())
 
     def supposing(self, facts: Sequence[Recorded]) -> Snapshot:
         """Return the ledger as if it held further facts, at positions that it has not."""
-        supposed: Snapshot = _many("supposing")(self, facts)
+        supposed: Snapshot = many("supposing")(self, facts)
         return supposed
 
     def violations(self, scope: Scope | None = None) -> pa.Table:
         """Return the sittings taken while not eligible: a table of `replay.violations.SCHEMA`."""
-        return _many("violations")(self, scope or scope_of())
+        return many("violations")(self, scope or scope_of())
 
     def table(
         self, name: str, *, exam: str | None = None, columns: Collection[str] | None = None
@@ -204,7 +204,7 @@ class Snapshot:
 
         See `replay.tables.table`.
         """
-        made: pa.Table = _many("table")(self, name, exam=exam, columns=columns)
+        made: pa.Table = many("table")(self, name, exam=exam, columns=columns)
         return made
 
     def diff(self, other: Snapshot, scope: Scope | None = None) -> pa.Table:
@@ -212,11 +212,11 @@ class Snapshot:
 
         A table of `replay.diff.CHANGED`: from this snapshot's moment to the other's.
         """
-        return _many("diff")(self, other, scope or scope_of())
+        return many("diff")(self, other, scope or scope_of())
 
     def impact(self, rehearsed: Sequence[Recorded]) -> pa.Table:
         """Return whose standing further facts would change: see `replay.diff.impact`."""
-        return _many("impact")(self, rehearsed)
+        return many("impact")(self, rehearsed)
 
     def what_if(
         self,
@@ -229,8 +229,8 @@ class Snapshot:
 
         Sittings before `since`, microseconds UTC, are not judged.
         """
-        made = [_many("Draft")(*draft) for draft in drafts]
-        compared: Compared = _many("what_if")(self, made, since=since, scope=scope or scope_of())
+        made = [many("Draft")(*draft) for draft in drafts]
+        compared: Compared = many("what_if")(self, made, since=since, scope=scope or scope_of())
         return compared
 
     # -- outputs: what leaves with a receipt
@@ -256,15 +256,15 @@ class Snapshot:
 
         Raises `replay.outputs.Unknown`, and ValueError for a condition that cannot be.
         """
-        wanted = _many("Conditions")(**conditions)
+        wanted = many("Conditions")(**conditions)
         return self._output("audit", name, "restated", program, audit=wanted)
 
     def _output(self, of: str, name: str, basis: Basis, program: str, **parameters: Any) -> Output:
-        output: Output = _many("compute")(
+        output: Output = many("compute")(
             self,
             of,
             name,
-            _many("Parameters")(**parameters),
+            many("Parameters")(**parameters),
             basis=basis,
             program=program,
         )
@@ -363,35 +363,11 @@ class Shared:
     def columns(self, position: int) -> Columns:
         """Return columns that reach a position at least."""
         if self._columns is None or self._columns.position < position:
-            self._columns = _many("columns_of")(self.ledger, position, self.engine)
+            self._columns = many("columns_of")(self.ledger, position, self.engine)
         return self._columns
-
-
-_MANY: Final[Mapping[str, str]] = {
-    "Conditions": "replay.audit.query",
-    "Draft": "replay.what_if",
-    "Parameters": "replay.receipts",
-    "Scope": "replay.population",
-    "columns_of": "replay.columns.cache",
-    "compute": "replay.outputs",
-    "diff": "replay.diff",
-    "everybody": "replay.population",
-    "impact": "replay.diff",
-    "kernels_for": "replay.interpreted",
-    "supposing": "replay.supposing",
-    "table": "replay.tables",
-    "violations": "replay.violations",
-    "what_if": "replay.what_if",
-}
-"""What is asked about many: each function, and the module that it is imported from when called."""
-
-
-def _many(name: str) -> Any:
-    # Here, since the compiler, NumPy and Arrow come with it (500 ms).
-    return getattr(import_module(_MANY[name]), name)
 
 
 def scope_of(exam: str | None = None, candidates: frozenset[str] | None = None) -> Scope:
     """Return whose standings are wanted: of an exam or all, of some candidates or everybody."""
-    scope: Scope = _many("Scope")(exam, candidates)
+    scope: Scope = many("Scope")(exam, candidates)
     return scope

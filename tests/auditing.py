@@ -15,7 +15,7 @@ from scenarios import Line
 from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Ledger
 from projections.standing import Moment
-from replay.audit.query import Conditions
+from replay.audit.conditions import Conditions
 from replay.audit.registry import query_named
 from replay.outputs import Output, compute
 from replay.receipts import Form, Parameters

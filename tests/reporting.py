@@ -28,10 +28,10 @@ from scenarios import (
     withdrawn,
 )
 
+from ledger.instants import Period
 from ledger.ledger import Appended, Ledger
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
-from projections.table import Period
 from replay.outputs import Inputs
 from replay.snapshot import HEAD, Engine, Known, Snapshot, snapshot_at
 

@@ -29,7 +29,8 @@ from scenarios import (
 from strategies import world
 
 from projections.standing import Moment
-from replay.audit.query import Conditions, seconds, threshold
+from replay.audit.conditions import Conditions, threshold
+from replay.audit.query import seconds
 from replay.snapshot import Known, Snapshot
 
 SECOND = 1_000_000

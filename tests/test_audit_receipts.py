@@ -20,13 +20,14 @@ from reporting import STORY, snapshot, tell, written
 from scenarios import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
-from replay.audit.query import Conditions
+from replay.audit.conditions import Conditions
 from replay.audit.registry import QUERIES
 from replay.checking import Checked, check
 from replay.formats.csv import write_csv
-from replay.outputs import INSIDE, Output, Unknown, beside, find_receipt, write
-from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, Rows, digest_of, read_receipt
+from replay.outputs import Output, Unknown, find_receipt, write
+from replay.receipts import INSIDE, Form, Parameters, Receipt, ReceiptProblem, beside, read_receipt
 from replay.restating import restated
+from replay.rows import Rows, digest_of
 from replay.snapshot import Known
 
 FORMS: tuple[Form, ...] = ("text", "csv", "json", "jsonl", "parquet", "xlsx")

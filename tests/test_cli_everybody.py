@@ -83,7 +83,7 @@ def test_the_same_bytes_from_one_core_or_several_with_a_snapshot_or_none(
     for rows in (1_000_000, 60):
         monkeypatch.setattr(build, "PART_ROWS", rows)
         for cores in (1, 3):
-            monkeypatch.setattr("attempt_ledger.cli.everybody.cores", lambda cores=cores: cores)
+            monkeypatch.setattr("attempt_ledger.cli.context.cores", lambda cores=cores: cores)
             for words in (("--no-column-cache",), (), ()):
                 answer = door.call(*EVERY[name], *words)
                 assert answer.code == (1 if name == "diff" else 0), answer.err

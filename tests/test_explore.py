@@ -827,10 +827,6 @@ def test_a_wrong_call_is_one_sentence(door: CommandLine, monkeypatch: pytest.Mon
     with socket.create_server(("127.0.0.1", 0)) as taken:
         sentence = door.wrong("explore", "--port", str(taken.getsockname()[1]))
     assert "cannot be listened on: " in sentence
-    monkeypatch.setattr("attempt_ledger.cli.explore.find_spec", lambda name: None)
-    assert door.wrong("explore") == (
-        "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
-    )
 
 
 def test_the_address_of_the_page_works(explored: Explored) -> None:

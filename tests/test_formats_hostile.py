@@ -25,8 +25,8 @@ from selectolax.lexbor import LexborHTMLParser
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from replay.formats import CannotWrite, chart
-from replay.outputs import Output, beside, compute, rows_of, write
-from replay.receipts import Form, Parameters
+from replay.outputs import Output, compute, rows_of, write
+from replay.receipts import Form, Parameters, beside
 
 RUN = "window.canary=1"
 HOSTILE = (

@@ -17,10 +17,9 @@ from strategies import world
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from ledger.store import batches
-from projections.tables import VERSION
 from replay.read_model import build, follow
 from replay.read_model.follow import keeper
-from replay.read_model.state import BeingKept
+from replay.read_model.state import VERSION, BeingKept
 from replay.read_model.store import ReadModel
 
 EVENTS = facts()

@@ -22,8 +22,9 @@ from projections.reports.registry import REPORTS
 from projections.tables import TABLES
 from replay.checking import Checked, check
 from replay.formats.csv import read_csv, write_csv
-from replay.outputs import INSIDE, Output, beside, compute, find_receipt, receipt_of_events, write
-from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, digest_of
+from replay.outputs import Output, compute, find_receipt, receipt_of_events, write
+from replay.receipts import INSIDE, Basis, Form, Parameters, Receipt, ReceiptProblem, beside
+from replay.rows import digest_of
 from retake_policies import shipped
 
 PROGRAM = "attempt-ledger 0, as tested"

@@ -15,13 +15,13 @@ from plain_values import at, rows_of
 from reporting import CATALOGUE, inputs, snapshot, written
 from scenarios import earned, expired, failed, passed, policy, renewed, requested
 
+from ledger.instants import Period
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
 from projections.catalogue import Catalogue, catalogue_of
 from projections.exceptions import requests_of
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
-from projections.table import Period
 from projections.tables import TABLES
 from replay.formats.json import write_jsonl
 from replay.outputs import Inputs

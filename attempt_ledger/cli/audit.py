@@ -25,14 +25,14 @@ from attempt_ledger.cli.delivering import (
     moment_of,
     program_of,
 )
-from attempt_ledger.cli.everybody import ExamOption
-from attempt_ledger.cli.options import KnownAt, Output, command
+from attempt_ledger.cli.options import ExamOption, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.cli.values import instant, known
 from ledger.ledger import Ledger
-from replay.audit.query import Conditions, Query
+from replay.audit.conditions import Conditions
+from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
 from replay.outputs import compute
 from replay.receipts import Parameters

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -23,10 +23,12 @@ from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.formats import CannotWrite
 from replay.formats.chart import drawn_by
-from replay.formats.text import heading
-from replay.outputs import INSIDE, Output, beside, write
-from replay.receipts import Form, Receipt
+from replay.many import many
+from replay.receipts import INSIDE, Form, Receipt, beside, heading
 from replay.snapshot import Known, snapshot_at
+
+if TYPE_CHECKING:
+    from replay.outputs import Output
 
 ReceiptFile = Annotated[
     Path | None,
@@ -67,7 +69,7 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
     place = receipt_place(path, receipt_path, inside=inside)
     try:
         with both(path, place) as (file, aside):
-            write(output, file)
+            many("write")(output, file)
             if aside is not None:
                 aside.write(output.settled.to_json().encode())
     except CannotWrite as problem:
@@ -128,7 +130,7 @@ def deliver_picture(output: Output, path: Path) -> None:
     update: dict[str, str] = {"form": form, "program": program_of(form)}  # type: ignore[arg-type]
     drawn = io.BytesIO()
     try:
-        write(output._replace(receipt=output.receipt.model_copy(update=update)), drawn)
+        many("write")(output._replace(receipt=output.receipt.model_copy(update=update)), drawn)
     except CannotWrite as problem:
         raise CallProblem(str(problem)) from None
     picture = drawn.getvalue()

@@ -7,19 +7,16 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamsOption,
-    NoColumnCache,
     TableFormat,
     candidates_in,
     check_format,
-    engine_of,
     scope_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
+from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,21 +14,17 @@ import pyarrow.compute as pc
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.output import bytes_to, say, text_to
 from attempt_ledger.cli.problems import CallProblem
-from attempt_ledger.cli.progress import counting
 from attempt_ledger.cli.values import instant, known
-from attempt_ledger.places import cache_folder
 from ledger.intake.source import read_whole
-from ledger.ledger import Ledger
 from ledger.problems import shown
 from replay.formats.csv import write_csv
 from replay.formats.json import write_jsonl
 from replay.formats.parquet import write_parquet
 from replay.population import Scope
-from replay.snapshot import Engine, Snapshot, snapshot_at
+from replay.snapshot import Snapshot, snapshot_at
 
 
 class Table(StrEnum):
@@ -44,24 +39,12 @@ TableFormat = Annotated[
     Table | None,
     typer.Option("--format", help="Default: by the name of the file, else csv."),
 ]
-ExamOption = Annotated[str | None, typer.Option("--exam", metavar="X", help="Of this exam alone.")]
-ExamsOption = Annotated[
-    list[str] | None,
-    typer.Option("--exam", metavar="X", help="Of this exam alone; repeatable."),
-]
 CandidateFile = Annotated[
     Path | None,
     typer.Option(
         "--candidate-file",
         metavar="FILE",
         help="Of the candidates in this file alone, one a line; 16 MB at most.",
-    ),
-]
-NoColumnCache = Annotated[
-    bool,
-    typer.Option(
-        "--no-column-cache",
-        help="Read the ledger itself; leave the column cache beside it unread and unwritten.",
     ),
 ]
 
@@ -83,20 +66,6 @@ def snapshot_of(
     moment_known = known(known_at)
     with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         yield snapshot_at(ledger, at, moment_known, now=now, engine=engine)
-
-
-@contextmanager
-def engine_of(call: Access, *, no_column_cache: bool = False) -> Iterator[tuple[Ledger, Engine]]:
-    """Open the ledger, and have what computes questions about everybody."""
-    call.check()
-    cache = cache_folder(say)
-    with call.open() as ledger, counting("reading", ledger.head().position) as progress:
-        yield ledger, Engine(cache, cores(), not no_column_cache, say, progress)
-
-
-def cores() -> int:
-    """Count the cores that everybody may be folded on."""
-    return os.cpu_count() or 1
 
 
 def candidates_in(path: Path | None) -> dict[str, int] | None:

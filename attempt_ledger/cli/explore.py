@@ -6,7 +6,6 @@ import socket
 import threading
 import webbrowser
 from contextlib import closing, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from attempt_ledger.cli.options import ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.explore.connection import connected
+from attempt_ledger.explore.serving import explorer, serve
 from replay.read_model.state import Other, is_there
 
 
@@ -63,14 +63,7 @@ def explore(
     """
     call = call_of(context)
     path = read_model_of(call.path, views)
-    if find_spec("datasette") is None:
-        raise CallProblem(
-            "explore needs Datasette, which is not installed: pip install 'attempt-ledger[explore]'"
-        )
     _look(path)
-
-    from attempt_ledger.explore.serving import explorer, serve  # with Datasette, an extra
-
     datasette = explorer(path, clock.now)
     with _listening(host, port) as listening:
         port = listening.getsockname()[1]

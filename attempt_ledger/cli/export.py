@@ -11,7 +11,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.delivering import (
     ReceiptFile,
     both,
@@ -22,14 +22,13 @@ from attempt_ledger.cli.delivering import (
     program_of,
     receipt_place,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoColumnCache, engine_of
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
+from attempt_ledger.cli.options import AsOf, ExamOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 from ledger.cloudevents import to_cloudevent
-from replay.outputs import compute, receipt_of_lines
-from replay.receipts import Parameters
+from replay.many import many
+from replay.receipts import Parameters, receipt_of_lines
 from replay.snapshot import Snapshot
 
 
@@ -126,12 +125,12 @@ def export(
     at = now if as_of is None else instant("--as-of", as_of)
     wanted = known(known_at)
     with engine_of(call, no_column_cache=no_column_cache) as (ledger, engine):
-        made = compute(
+        made = many("compute")(
             Snapshot(ledger, moment_of(ledger, at, wanted, now), engine),
             "table",
             table.value,
             Parameters(exam=exam),
-            form=form,  # type: ignore[arg-type]
+            form=form,
             basis="restated" if known_at is None else "known-at",
             program=program_of(form),  # type: ignore[arg-type]
         )

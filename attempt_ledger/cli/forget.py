@@ -29,9 +29,8 @@ from ledger.privacy.erasure import (
 from ledger.privacy.erasure import forget as forget_it
 from ledger.problems import LedgerProblem, LogProblem
 from ledger.tlog.checkpoint import log_paths
-from replay.columns.cache import folder_of, remove_columns
-from replay.read_model.rebuild import discard
-from replay.read_model.state import BeingKept
+from replay.columns.folder import folder_of, remove_columns
+from replay.read_model.state import BeingKept, discard
 
 
 @command(

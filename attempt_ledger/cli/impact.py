@@ -13,15 +13,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from attempt_ledger.checks import fault_of, unknown_exams
-from attempt_ledger.cli.everybody import (
-    NoColumnCache,
-    TableFormat,
-    check_format,
-    snapshot_of,
-    write_table,
-)
+from attempt_ledger.cli.everybody import TableFormat, check_format, snapshot_of, write_table
 from attempt_ledger.cli.importing import Input
-from attempt_ledger.cli.options import AsOf, Output, command
+from attempt_ledger.cli.options import AsOf, NoColumnCache, Output, command
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.values import zone

@@ -18,6 +18,7 @@ from attempt_ledger.cli.options import ADDED, HELP, Called
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
 from attempt_ledger.places import DEFAULT_URL, ledger_path
+from ledger.extras import needing
 from ledger.store.locks import PATIENCE
 from replay.audit.registry import QUERIES
 
@@ -96,6 +97,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     words: entry for section in SECTIONS.values() for words, entry in section.items()
 }
 
+EXTRAS: Final[Mapping[str, str]] = {"explore": "explore"}
+"""Commands that need more than the library they miss first would say: the extra that has it all."""
+
 GROUPS: Final[Mapping[str, str]] = {
     "exception": """Request retake exceptions; grant, reject, revoke, list them.
 
@@ -142,8 +146,11 @@ def load(words: str) -> Any:
             no_args_is_help=True,
             context_settings=HELP,
         )
-    # Here, so that a call imports its own command alone.
-    import_module(f"attempt_ledger.cli.{COMMANDS[words][0]}")
+    try:
+        # Here, so that a call imports its own command alone.
+        import_module(f"attempt_ledger.cli.{COMMANDS[words][0]}")
+    except ModuleNotFoundError as error:
+        raise needing(error, EXTRAS.get(words)) or error from None
     return typer.main.get_command(ADDED[words])
 
 

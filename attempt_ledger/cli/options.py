@@ -91,6 +91,18 @@ Output = Annotated[
         help="Write here instead of standard output; the file is replaced when it is complete.",
     ),
 ]
+ExamOption = Annotated[str | None, typer.Option("--exam", metavar="X", help="Of this exam alone.")]
+ExamsOption = Annotated[
+    list[str] | None,
+    typer.Option("--exam", metavar="X", help="Of this exam alone; repeatable."),
+]
+NoColumnCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-column-cache",
+        help="Read the ledger itself; leave the column cache beside it unread and unwritten.",
+    ),
+]
 ReadModelFile = Annotated[
     Path | None,
     typer.Option(

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 from attempt_ledger.cli.output import flush, say
+from ledger.extras import needing
 from ledger.problems import LedgerProblem
 
 DONE = 0
@@ -70,6 +71,8 @@ def sentences(error: Exception) -> Iterable[str]:
         return str(error).splitlines()
     if hasattr(error, "format_message"):
         return _usage(error)
+    if isinstance(error, ModuleNotFoundError) and (wanted := needing(error)) is not None:
+        return [str(wanted)]
     if isinstance(error, OSError):
         return [_of_the_system(error)]
     if isinstance(error, UnicodeError):

@@ -12,9 +12,8 @@ from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.places import cache_folder
-from replay.interpreted import Kernels, kernels_for
 from replay.read_model import rebuild as build
-from replay.read_model.build import Options
+from replay.read_model.build import Options, options_of
 from replay.read_model.follow import keeper
 from replay.snapshot import Engine
 
@@ -22,13 +21,8 @@ LISTED = 100
 
 
 def options() -> Options:
-    """Return how to tell on standard error what is done, and to compile when it comes to it."""
-    return Options(kernels, say, counting)
-
-
-def kernels(events: int) -> Kernels:
-    """Return the fold of everybody for a ledger of so many events."""
-    return kernels_for(events, Engine(cache_folder(say), say=say))
+    """Return how to say on standard error what is done, and to compile when it comes to it."""
+    return options_of(Engine(cache_folder(say), say=say), counting)
 
 
 @command(

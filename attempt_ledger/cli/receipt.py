@@ -8,17 +8,15 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.delivering import program_of
-from attempt_ledger.cli.everybody import engine_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import note, put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from ledger.problems import printable
 from replay.checking import check as check_output
-from replay.formats.text import heading
 from replay.outputs import Output, find_receipt
-from replay.receipts import Receipt, ReceiptProblem
+from replay.receipts import Receipt, ReceiptProblem, heading
 from replay.restating import restated as compare_with_now
 from replay.snapshot import Snapshot, snapshot_at
 

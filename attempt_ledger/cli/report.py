@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.delivering import (
     ReceiptFile,
     check_picture,
@@ -21,8 +21,7 @@ from attempt_ledger.cli.delivering import (
     moment_of,
     program_of,
 )
-from attempt_ledger.cli.everybody import ExamOption, NoColumnCache, engine_of
-from attempt_ledger.cli.options import KnownAt, Output, command
+from attempt_ledger.cli.options import ExamOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known

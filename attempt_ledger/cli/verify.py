@@ -16,6 +16,7 @@ from attempt_ledger.cli.progress import counting
 from attempt_ledger.cli.seal import Against, Key, kept_file, key_of
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
+from ledger.extras import NotInstalled
 from ledger.own_folder import NotOurs
 from ledger.tlog.checkpoint import (
     log_paths,
@@ -24,7 +25,8 @@ from ledger.tlog.checkpoint import (
 )
 from ledger.tlog.verify import Verdict
 from ledger.tlog.verify import verify as verify_log
-from replay.columns.cache import FOREIGN, ColumnCache, folder_of
+from replay.columns.folder import FOREIGN, folder_of
+from replay.many import many
 from replay.snapshot import Engine
 
 _MOST_SAID = 20
@@ -96,8 +98,8 @@ def _check_columns(call: Access) -> int:
         folder = folder_of(ledger.path)
         try:
             engine = Engine(cache_folder(say), processes(), say=say, progress=progress)
-            problem = ColumnCache(ledger, engine).check()
-        except (NotOurs, OSError) as hindrance:
+            problem = many("ColumnCache")(ledger, engine).check()
+        except (NotInstalled, NotOurs, OSError) as hindrance:
             say(f"the column cache in {folder} was not looked at: {hindrance}")
             return DONE
     if problem is None:

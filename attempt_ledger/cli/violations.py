@@ -6,8 +6,6 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamsOption,
-    NoColumnCache,
     TableFormat,
     candidates_in,
     check_format,
@@ -15,7 +13,7 @@ from attempt_ledger.cli.everybody import (
     snapshot_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
+from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE
 
 

@@ -11,15 +11,13 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    ExamsOption,
-    NoColumnCache,
     candidates_in,
     check_format,
     scope_of,
     snapshot_of,
     write_table,
 )
-from attempt_ledger.cli.options import AsOf, KnownAt, command
+from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant

@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from adbc_driver_manager import Error
-from adbc_driver_sqlite import dbapi
-
 from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found, size
 from attempt_ledger.doctor.surroundings import bytes_of
 from ledger.problems import LedgerProblem, NotALedger
@@ -187,9 +184,14 @@ def python_sqlite() -> str:
 def arrow_sqlite() -> str | None:
     """Return the release that the Arrow driver brings, which only reads; None if unknown."""
     try:
+        # Here, since the core goes without the driver.
+        from adbc_driver_sqlite import dbapi
+    except ModuleNotFoundError:
+        return None
+    try:
         with dbapi.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT sqlite_version()")
             (version,) = cursor.fetchone() or (None,)
-    except Error:
+    except dbapi.Error:
         return None
     return None if version is None else str(version)

@@ -13,8 +13,8 @@ from ledger.backup.backup import last_backup, note_path
 from ledger.instants import format_instant
 from ledger.own_folder import NotOurs
 from ledger.tlog.checkpoint import key_state, noted_size, seal_state
-from replay.columns.cache import FOREIGN, ColumnCache, Damaged, folder_of
-from replay.read_model.store import state_of
+from replay.columns.folder import FOREIGN, Damaged, folder_of
+from replay.many import many
 from replay.snapshot import Engine
 
 
@@ -25,7 +25,7 @@ def views(subject: Subject) -> Iterator[Finding]:
         # SQLite makes a file beside one in WAL mode, which these always are, to read it.
         yield fine("views", f"{path} is there; this account may not look into it")
         return
-    state = state_of(subject.opened, path)
+    state = many("state_of")(subject.opened, path) if os.path.lexists(path) else None
     if state is None:
         yield fine("views", f"there are none at {path} (`project` makes them)")
         return
@@ -67,7 +67,10 @@ def views(subject: Subject) -> Iterator[Finding]:
 def column_cache(subject: Subject) -> Iterator[Finding]:
     """Is the column cache beside the ledger of this account's making, and as it was written?"""
     folder = folder_of(subject.path)
-    cache = ColumnCache(subject.opened, Engine(cache_folder()))
+    if not os.path.lexists(folder):
+        yield fine("column-cache", "there is none (`replay` makes one)", position=None)
+        return
+    cache = many("ColumnCache")(subject.opened, Engine(cache_folder()))
     try:
         position = cache.reached()
         problem = cache.check(remove=False) if subject.depth is Depth.full else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WIDTH, HEIGHT = 640, 280
 COLOURS = ("#2f5d8c", "#d98032", "#5b9a68", "#b5493f", "#7a68a6", "#8c8c8c", "#c9a227", "#4aa3a2")

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projections.table import INSTANT, TEXT, Column, Period, schema_of
+from ledger.instants import Period
+from projections.table import INSTANT, TEXT, Column, schema_of
 
 DAY: Final = 86_400_000_000
 HOUR: Final = 3_600_000_000

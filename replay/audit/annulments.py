@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ledger.events import Recorded
 from projections.reports.report import many
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column
+from replay.audit.conditions import WHICH, Conditions
 from replay.audit.query import (
     ABOUT,
     ACTOR,
@@ -25,8 +26,6 @@ from replay.audit.query import (
     SOURCE,
     SUBJECT,
     TRUE_AT,
-    WHICH,
-    Conditions,
     Query,
     batched,
     by,

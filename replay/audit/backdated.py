@@ -13,19 +13,9 @@ import pyarrow.compute as pc
 from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, Column
 from replay.audit.changes import CandidateRecord
+from replay.audit.conditions import WHICH, Conditions
 from replay.audit.events import event_columns, marks
-from replay.audit.query import (
-    EVENT,
-    LAG,
-    WHICH,
-    Conditions,
-    Query,
-    by,
-    counted,
-    seconds,
-    selection,
-    whom,
-)
+from replay.audit.query import EVENT, LAG, Query, by, counted, seconds, selection, whom
 from replay.snapshot import Snapshot
 
 _NOT_ASKED = "not asked for, or no candidate's"

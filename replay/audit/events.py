@@ -14,17 +14,8 @@ import pyarrow.compute as pc
 from ledger.store.scans import Annulments
 from projections.reports.report import many
 from projections.table import INSTANT
-from replay.audit.query import (
-    EVENT,
-    WHICH,
-    Conditions,
-    Query,
-    by,
-    counted,
-    selected,
-    selection,
-    whom,
-)
+from replay.audit.conditions import WHICH, Conditions
+from replay.audit.query import EVENT, Query, by, counted, selected, selection, whom
 from replay.snapshot import Snapshot
 
 

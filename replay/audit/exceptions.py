@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
+from replay.audit.conditions import WHICH, Conditions
 from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, row_of
 from replay.audit.query import (
     ACTOR,
@@ -20,8 +21,6 @@ from replay.audit.query import (
     POSITION,
     RECORDED_AT,
     SOURCE,
-    WHICH,
-    Conditions,
     Query,
     batched,
     by,

@@ -13,6 +13,7 @@ from projections.catalogue import annulments
 from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.changes import CandidateRecord, Seen
+from replay.audit.conditions import Conditions
 from replay.audit.events import marks
 from replay.audit.query import (
     ACTOR,
@@ -26,7 +27,6 @@ from replay.audit.query import (
     SOURCE,
     TRUE_AT,
     TYPE,
-    Conditions,
     Query,
     batched,
     by,

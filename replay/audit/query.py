@@ -6,88 +6,21 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import AfterValidator
 
 from ledger.events import EVENT_TYPES, Recorded
-from ledger.fields import Instant
 from ledger.store.interface import Selection
-from projections.answers import Answer
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
+from replay.audit.conditions import Conditions, threshold
 from replay.snapshot import Snapshot
-from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 FORGOTTEN: Final = "CandidateForgotten"
 _SUBJECTS: Final = ("candidate", "certification", "exam", "policy")
 _BATCH: Final = 1024
 
-
-def threshold(text: str) -> int:
-    """Read how long after its truth a fact is backdated, in microseconds.
-
-    Time or days, which are 24 hours: what passes between truth and recording is elapsed time, and
-    no zone's calendar has a say in it. Raises ValueError, with one sentence, for anything else.
-
-    >>> threshold("P7D") == threshold("PT168H")
-    True
-    """
-    unit, amount = parse_duration(text)
-    if unit == MONTHS:
-        raise ValueError(
-            f'"{text}" is in months, which are not all as long; write days ("P30D") or time '
-            '("PT24H")'
-        )
-    return amount * DAY if unit == DAYS else amount
-
-
-def _a_threshold(text: str) -> str:
-    threshold(text)
-    return text
-
-
-def _a_type(name: str) -> str:
-    if name not in EVENT_TYPES:
-        raise ValueError(f"type {name!r} is unknown: accepted are {', '.join(EVENT_TYPES)}")
-    return name
-
-
-class Conditions(Answer):
-    """What an audit is about: all of these at once; null, or empty, for what was not said.
-
-    The order is that in which they are said. Intervals are from inclusive, to exclusive.
-    """
-
-    candidate: str | None = None
-    subject: str | None = None
-    """A candidate, an exam, a certification or a policy, by its id."""
-    exam: str | None = None
-    types: tuple[Annotated[str, AfterValidator(_a_type)], ...] = ()
-    actor: str | None = None
-    source: str | None = None
-    recorded_from: Instant | None = None
-    recorded_to: Instant | None = None
-    valid_from: Instant | None = None
-    valid_to: Instant | None = None
-    by: Annotated[str, AfterValidator(_a_threshold)] | None = None
-    """Recorded longer than that after it was true: an ISO 8601 duration of days or time."""
-    changes: bool = False
-    """Whether each fact is compared with the standings it changed."""
-
-    @property
-    def said(self) -> frozenset[str]:
-        """The names of what was said."""
-        said = self.model_dump()
-        return frozenset(name for name, value in said.items() if value not in (None, (), False))
-
-
-WHICH: Final = (
-    "candidate", "subject", "exam", "types", "actor", "source",
-    "recorded_from", "recorded_to", "valid_from", "valid_to",
-)  # fmt: skip
-"""The conditions that every query over many events takes."""
 
 # The columns that say which event a row is about, the same in every query.
 POSITION: Final = Column("position", WHOLE, "the event's position")

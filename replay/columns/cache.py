@@ -12,17 +12,14 @@ copy, is made anew. `check` holds it against the ledger's rows.
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import json
 import os
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import xxhash
@@ -32,15 +29,12 @@ from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs, cache_key, own_folder, remove_ours
 from ledger.store.schema import SCHEMA_VERSION
 from replay.columns.build import Columns, Numbers, arrange, build, passing
+from replay.columns.folder import FILES, FOREIGN, LOCK, Damaged, folder_of, locked
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
 from replay.snapshot import Engine
 
 FORMAT = 4
 """Raised whenever what a part file means changes; other formats are rebuilt."""
-FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
-"""What lies in the folder."""
-_LOCK: Final = "lock"
-FOREIGN: Final = "it was made of another file, or by another account"  # answers nothing
 
 # Beyond this share of the base the delta is folded into it, and the whole store read anew when
 # more than this share of it is new.
@@ -93,10 +87,6 @@ class Manifest(BaseModel):
         return (*self.base, *([self.delta] if self.delta else []))
 
 
-class Damaged(Exception):
-    """A column cache that is not what its manifest says; it is rebuilt."""
-
-
 class ColumnCache:
     """The column cache of one ledger. Safe among processes: one refreshes, others wait or read."""
 
@@ -136,7 +126,7 @@ class ColumnCache:
         with locked(self._folder):
             problem = self._problem()
             if remove and problem is not None:
-                remove_ours(self._folder, FILES, but=frozenset({_LOCK}))
+                remove_ours(self._folder, FILES, but=frozenset({LOCK}))
             return problem
 
     def _problem(self) -> str | None:
@@ -346,7 +336,7 @@ class ColumnCache:
     def _sweep(self, manifest: Manifest) -> None:
         """Delete what the manifest does not name; who still reads it has it mapped."""
         named = frozenset(entry.file for entry in manifest.entries)
-        remove_ours(self._folder, FILES, but=named | {"manifest.json", _LOCK})
+        remove_ours(self._folder, FILES, but=named | {"manifest.json", LOCK})
 
 
 def columns_of(ledger: Ledger, position: int, engine: Engine) -> Columns:
@@ -360,32 +350,6 @@ def columns_of(ledger: Ledger, position: int, engine: Engine) -> Columns:
         except (NotOurs, OSError) as problem:
             engine.say(f"no column cache is kept beside the ledger: {problem}")
     return passing(ledger, position, workers=engine.workers, progress=engine.progress)
-
-
-def folder_of(ledger: Path) -> Path:
-    """Return the folder of a ledger's column cache."""
-    return Path(f"{ledger}.columns")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep the lock in the folder of a column cache, which has to be our own."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(folder / _LOCK, flags, 0o600), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def remove_columns(folder: Path) -> bool:
-    """Remove a column cache but for its lock, which others may wait for; False if there is none.
-
-    Raises NotOurs, and removes nothing, where its folder is not of our own; OSError.
-    """
-    if not os.path.lexists(folder):
-        return False
-    own_folder(folder, FILES)
-    with locked(folder):
-        return remove_ours(folder, FILES, but=frozenset({_LOCK}))
 
 
 def digest(path: Path) -> str:

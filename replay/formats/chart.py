@@ -60,7 +60,7 @@ def drawn_by() -> str:
 def specification(output: Output) -> dict[str, Any]:
     """Return the picture of a report as a Vega-Lite specification with its data inside."""
     # Here, since the process that draws imports this module, and needs no Arrow.
-    from replay.formats.text import heading
+    from replay.receipts import heading
 
     report = output.report
     assert report is not None

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from replay.formats.chart import NOT_XML, REPLACEMENT, draw
 from replay.formats.json import instant_texts
-from replay.formats.text import heading
+from replay.receipts import heading
 
 if TYPE_CHECKING:
     from replay.outputs import Output

@@ -7,61 +7,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ledger.instants import format_instant
-from replay.audit.query import Conditions, Query
+from replay.audit.query import Query
 from replay.formats.json import instant_texts
-from replay.receipts import SAID, Receipt
-from retake_policies.durations import parse_duration, say_duration
+from replay.receipts import heading
 
 if TYPE_CHECKING:
     from replay.outputs import Output
 
 _GAP = "  "
 _BATCH = 8192
-
-
-def heading(receipt: Receipt) -> str:
-    """Return of which period, as of when and as known when, and which of the two that is."""
-    terms = receipt.parameters.audit
-    parts = [SAID[receipt.basis]] if terms is None else list(conditions(terms))
-    start, end = receipt.parameters.start, receipt.parameters.end
-    if start is not None or end is not None:
-        bounds = [f"from {short(start)}"] if start is not None else []
-        bounds += [f"to {short(end)}"] if end is not None else []
-        parts.append(" ".join(bounds))
-    if receipt.parameters.exam is not None:
-        parts.append(f"exam {receipt.parameters.exam}")
-    if receipt.as_of is not None:
-        parts.append(f"as of {short(receipt.as_of)}")
-    known = "nothing known" if receipt.known_at is None else f"known at {short(receipt.known_at)}"
-    parts.append(f"{known} (position {receipt.position})")
-    return ", ".join(parts)
-
-
-def conditions(terms: Conditions) -> Iterator[str]:
-    """Yield what an audit is about, one condition after the other."""
-    for name in ("candidate", "subject", "exam", "actor", "source"):
-        if (said := getattr(terms, name)) is not None:
-            yield f"{name} {said}"
-    if terms.types:
-        yield f"type {' or '.join(terms.types)}"
-    for name, start, end in (
-        ("recorded", terms.recorded_from, terms.recorded_to),
-        ("true", terms.valid_from, terms.valid_to),
-    ):
-        bounds = [f"from {short(start)}"] if start is not None else []
-        bounds += [f"to {short(end)}"] if end is not None else []
-        if bounds:
-            yield " ".join([name, *bounds])
-    if terms.by is not None:
-        yield f"more than {say_duration(parse_duration(terms.by))} late"
-    if terms.changes:
-        yield "with what they changed"
-
-
-def short(instant: int) -> str:
-    """Write an instant, at midnight as a date alone."""
-    return format_instant(instant).removesuffix("T00:00:00Z")
 
 
 def write_text(output: Output, file: IO[str]) -> None:

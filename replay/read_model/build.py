@@ -7,7 +7,6 @@ folded and goes in with a note that it is done, in one transaction.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,17 +26,25 @@ from ledger.store.file import storage_problems
 from ledger.store.scans import DESCRIBED, RECORDED
 from projections.tables import FACTS, KEPT
 from replay.columns.build import bounds_of, read_ahead, spread
-from replay.interpreted import Kernels
+from replay.interpreted import Kernels, kernels_for
 from replay.read_model.fold import Folder, Rows
 from replay.read_model.schema import INDEXES
-from replay.read_model.state import Other, is_there, reading_uri, stand_at
+from replay.read_model.state import (
+    PIECE_FILES,
+    Other,
+    is_there,
+    pieces_of,
+    reading_uri,
+    remove,
+    stand_at,
+)
 from replay.read_model.store import ReadModel
+from replay.snapshot import Engine
 from replay.tables.batch import Late
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
 _SAMPLES_A_PIECE = 256
-_PIECES = re.compile(r"[0-9]+\.arrows")
 # Further behind than this, all is built anew: reading everything once is cheaper.
 _FAR = 100_000
 _FAR_SHARE = 0.2
@@ -53,6 +60,11 @@ class Options(NamedTuple):
     kernels: Callable[[int], Kernels]
     say: Callable[[str], None] = lambda sentence: None
     bar: Bar = lambda what, total: nullcontext(lambda more: None)
+
+
+def options_of(engine: Engine, bar: Bar) -> Options:
+    """Return options by which code is compiled when it comes to it, as an engine says."""
+    return Options(lambda events: kernels_for(events, engine), engine.say, bar)
 
 
 class Plan(NamedTuple):
@@ -74,11 +86,6 @@ class Plan(NamedTuple):
 def far_behind(position: int, head: int) -> bool:
     """Return whether it is cheaper to build anew than to take up what is missing."""
     return head - position > max(_FAR, _FAR_SHARE * position)
-
-
-def draft_of(path: Path) -> Path:
-    """Name the file beside in which a read model is built."""
-    return Path(f"{path}.rebuild")
 
 
 def build(ledger: Ledger, draft: Path, position: int, options: Options, late: Late) -> None:
@@ -110,13 +117,6 @@ def finished(draft: Path) -> None:
         model.db.execute("DROP TABLE IF EXISTS _plan")
 
 
-def remove(path: Path) -> None:
-    """Delete a read model and what lies beside it by our names; never through a link."""
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    remove_folder(_pieces_of(path), _PIECES)
-
-
 def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
     """Read the plan of a draft that may be gone on with; None, and no draft, for any other."""
     try:
@@ -132,11 +132,6 @@ def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
         pass  # a draft is ours by its name, whatever is in it
     remove(draft)
     return None
-
-
-def _pieces_of(draft: Path) -> Path:
-    """Name the folder in which a build lays its facts aside."""
-    return Path(f"{draft}.pieces")
 
 
 def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
@@ -160,8 +155,8 @@ def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
 
 def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Options) -> None:
     """Fold the pieces that are not in yet, the next one while one goes in."""
-    pieces = _pieces_of(draft)
-    if not remove_folder(pieces, _PIECES):  # of one that was killed
+    pieces = pieces_of(draft)
+    if not remove_folder(pieces, PIECE_FILES):  # of one that was killed
         raise LedgerProblem(f"{pieces} holds what is not ours: it was left as it is; move it away")
     with (
         options.bar("building", 2 * plan.position) as progress,
@@ -178,7 +173,7 @@ def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Opti
                 ahead = pool.submit(_folded, files[n + 1], folder, plan.position)
             _ingest(draft, folded, plan.done + n + 1)
             progress(count)
-    remove_folder(pieces, _PIECES)
+    remove_folder(pieces, PIECE_FILES)
 
 
 def _lay_aside(

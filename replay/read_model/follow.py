@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ledger.events import Recorded
 from ledger.ledger import Ledger
-from replay.read_model.build import Options, build, draft_of, far_behind, finished, remove
+from replay.read_model.build import Options, build, far_behind, finished
 from replay.read_model.fold import Folder, Rows, stale_by
-from replay.read_model.state import Damaged, Other, Stand, is_there, keeping
+from replay.read_model.state import Damaged, Other, Stand, draft_of, is_there, keeping, remove
 from replay.read_model.store import ReadModel, state_of
 from replay.tables.batch import USUAL, Late
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +13,9 @@ from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from projections.table import TEXT, Table
 from projections.tables import KEPT
-from replay.read_model.build import Options, draft_of, remove
+from replay.read_model.build import Options
 from replay.read_model.follow import Keeper, built, is_sound, swap_in, why_anew
-from replay.read_model.state import BeingKept, Other, is_there, keeping
+from replay.read_model.state import draft_of, keeping, remove
 from replay.read_model.store import ReadModel, in_batches, reading
 from replay.tables.batch import USUAL, Late
 
@@ -190,28 +189,3 @@ def _compared(
             count += 1
             tell(difference)
     return Compared(position, count)
-
-
-def discard(path: Path) -> bool:
-    """Remove a read model, what SQLite keeps beside it, and drafts of it; True if there were.
-
-    Whoever is reading it goes on with what was open. Raises BeingKept if a process follows it, with
-    the file emptied of all that is not in its tables; LedgerProblem for what is no read model,
-    which is left.
-    """
-    drafts = (draft_of(path), Path(f"{path}.check"))
-    if not any(each.exists() for each in (path, *drafts)):
-        return False
-    with suppress(Other):  # of another release, and ours
-        is_there(path)
-    try:
-        with keeping(path):
-            for each in (path, *drafts):
-                remove(each)
-    except BeingKept:
-        if not path.exists():
-            return False  # it is being built, of what the ledger says now
-        with ReadModel(path) as model:
-            model.compact()
-        raise
-    return True

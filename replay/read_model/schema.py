@@ -12,7 +12,8 @@ from sqlite_utils import Database, Migrations
 from sqlite_utils.db import Table as Stored
 
 from projections.table import Column, Table
-from projections.tables import APPLICATION_ID, KEPT, OPEN, VERSION
+from projections.tables import KEPT, OPEN
+from replay.read_model.state import APPLICATION_ID, VERSION
 
 INDEXES: Final = "indexes"
 """The migration to stop before while tables are filled."""

@@ -1,21 +1,36 @@
-"""How it stands with a read model: what lies at its path, how far it is, and who keeps it."""
+"""How it stands with a read model: what lies at its path, how far it is, who keeps it; and its end.
+
+Known without Arrow, which reads what is in it.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from ledger.ledger import Ledger
+from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem
+from ledger.store.file import storage_problems
 from ledger.store.locks import PRIVATE, holder
-from projections.tables import APPLICATION_ID, VERSION
-from replay.tables.batch import Late
+
+if TYPE_CHECKING:
+    from replay.tables.batch import Late
+
+APPLICATION_ID: Final = 0x41745677
+""""AtVw" in the file's header: what tells a read model from other files."""
+VERSION: Final = 4
+"""Raised whenever a table, or what a row means, changes: a read model of another is rebuilt."""
+PIECE_FILES: Final = re.compile(r"[0-9]+\.arrows")
+"""What lies in the folder of a build."""
 
 
 class BeingKept(LedgerProblem):
@@ -104,7 +119,7 @@ def reading_uri(path: Path) -> str:
     return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
 
-def stand_at(ledger: Ledger, position: int, late: Late) -> Stand:
+def stand_at(ledger: Ledger, position: int, late: tuple[int, int]) -> Stand:
     """Return what a read model says of itself when it has come to a position."""
     row = ledger.event(position)
     id = ledger.about("ledger") or ""
@@ -125,9 +140,59 @@ def differs(stand: Stand | None, ledger: Ledger, late: Late | None = None) -> st
     head = ledger.head().position
     if stand.position > head:
         return f"at position {stand.position}, which the ledger has not reached ({head})"
-    bounds = Late(stand.late, stand.very_late)
-    if stand != stand_at(ledger, stand.position, bounds):
+    if stand != stand_at(ledger, stand.position, (stand.late, stand.very_late)):
         return f"at a position {stand.position} that is another event now"
-    if late not in (None, bounds):
+    if late not in (None, (stand.late, stand.very_late)):
         return "made with other bounds of lateness"
     return None
+
+
+def draft_of(path: Path) -> Path:
+    """Name the file beside in which a read model is built."""
+    return Path(f"{path}.rebuild")
+
+
+def pieces_of(draft: Path) -> Path:
+    """Name the folder in which a build lays its facts aside."""
+    return Path(f"{draft}.pieces")
+
+
+def remove(path: Path) -> None:
+    """Delete a read model and what lies beside it by our names; never through a link."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    remove_folder(pieces_of(path), PIECE_FILES)
+
+
+def discard(path: Path) -> bool:
+    """Remove a read model, what SQLite keeps beside it, and drafts of it; True if there were.
+
+    Whoever is reading it goes on with what was open. Raises BeingKept if a process follows it, with
+    the file emptied of all that is not in its tables; LedgerProblem for what is no read model,
+    which is left.
+    """
+    drafts = (draft_of(path), Path(f"{path}.check"))
+    if not any(each.exists() for each in (path, *drafts)):
+        return False
+    with suppress(Other):  # of another release, and ours
+        is_there(path)
+    try:
+        with keeping(path):
+            for each in (path, *drafts):
+                remove(each)
+    except BeingKept:
+        if not path.exists():
+            return False  # it is being built, of what the ledger says now
+        _compact(path)
+        raise
+    return True
+
+
+def _compact(path: Path) -> None:
+    """Write the file anew, without anything that is in no table any more, its log too."""
+    with (
+        storage_problems(path),
+        closing(sqlite3.connect(reading_uri(path), uri=True, timeout=60)) as connection,
+    ):
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -111,12 +111,6 @@ class ReadModel:
             other.connection.backup(self.connection)
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def compact(self) -> None:
-        """Write the file anew, without anything that is in no table any more, its log too."""
-        with self._problems():
-            self.connection.execute("VACUUM")
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
     # -- reading
 
     def is_sound(self) -> bool:
