@@ -19,7 +19,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(folder, monkeypatch)
 
 

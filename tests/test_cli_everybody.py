@@ -38,7 +38,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand in an empty folder."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(tmp_path, monkeypatch).at(NOW)
 
 

@@ -29,7 +29,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(folder, monkeypatch)
 
 
@@ -108,7 +108,7 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     """March as published, made in March and again in June, is the same to the byte."""
     from example_ledger import CACHE, NOW
 
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch)
     written(tmp_path / "attempts.ledger", TOLD).close()
     call = ("report", "volumes", *PERIOD, "--as-published", "--format", "csv")

@@ -22,7 +22,8 @@ from projections.history import SITTING_KINDS
 from replay.columns import build
 from replay.columns import cache as column_cache
 from replay.columns.build import Columns, passing
-from replay.columns.cache import ColumnCache, remove_columns
+from replay.columns.cache import ColumnCache
+from replay.columns.folder import remove_columns
 from replay.columns.part import Part, between, columns_of, merge, read_part, split, write_part
 from replay.snapshot import Engine
 

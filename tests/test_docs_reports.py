@@ -47,7 +47,7 @@ def test_the_page_about_receipts_shows_what_the_program_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the example's ledger; … stands for anything."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", "--keep-recorded-at", str(HISTORY))

@@ -19,7 +19,7 @@ from example_ledger import compiled_quietly
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
-from attempt_ledger.cli import everybody, read_model
+from attempt_ledger.cli import context, read_model
 from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
 from attempt_ledger.doctor.findings import CODES, State, size, span
@@ -157,7 +157,7 @@ def sick(well: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def compiled(patch: pytest.MonkeyPatch) -> None:
     """Have compiled code at hand."""
     patch.setattr(read_model, "cache_folder", lambda *_: compiled_quietly())
-    patch.setattr(everybody, "cache_folder", lambda *_: compiled_quietly())
+    patch.setattr(context, "cache_folder", lambda *_: compiled_quietly())
 
 
 def mounted(kind: str, folder: Path = Path()) -> None:

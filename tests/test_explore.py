@@ -808,8 +808,8 @@ def test_read_model_in_a_folder_that_cannot_be_written_are_explored_too() -> Non
         folder.chmod(0o755)
 
 
-def test_a_wrong_call_is_one_sentence(door: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No views, views of another release, no views at all, a port that is taken, no Datasette."""
+def test_a_wrong_call_is_one_sentence(door: CommandLine) -> None:
+    """No views, views of another release, no views at all, a port that is taken."""
     door.done("init")
     path = door.folder / "attempts.ledger.views"
     assert door.wrong("explore") == f"there is no read model at {path}: `project` makes it"

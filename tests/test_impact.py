@@ -303,7 +303,7 @@ def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Ledgers) -> No
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before a ledger with a catalogue and two failed sittings."""
-    monkeypatch.setattr("attempt_ledger.cli.everybody.cache_folder", lambda *_: CACHE)
+    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-28T09:00:00Z")
     door.failed("S-1", "2022-05-28T09:00:00Z", candidate="C-2")

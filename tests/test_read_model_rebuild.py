@@ -20,7 +20,7 @@ from ledger.problems import LedgerProblem
 from replay.read_model import build
 from replay.read_model.follow import keeper
 from replay.read_model.rebuild import Compared, check, rebuild
-from replay.read_model.state import BeingKept
+from replay.read_model.state import BeingKept, draft_of
 
 EVENTS = facts()
 HEAD = len(EVENTS)
@@ -197,7 +197,7 @@ def test_a_draft_of_another_ledger_is_not_gone_on_with(
 ) -> None:
     """Nor one that is no draft at all."""
     for content in (live.read_bytes(), b"no database"):
-        draft = build.draft_of(tmp_path / "new.views")
+        draft = draft_of(tmp_path / "new.views")
         draft.write_bytes(content)
         assert apart(built_anew(ledger, tmp_path / "new.views"), live) == []
 
