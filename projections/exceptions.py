@@ -51,6 +51,13 @@ class Request(Answer):
     events: tuple[Cause, ...]
 
 
+class Counted(NamedTuple):
+    """The counted sittings of a candidate and exam, in order: of which one may use a grant."""
+
+    starts: Sequence[int]
+    sittings: Sequence[Sitting]
+
+
 class Decision(NamedTuple):
     """What a request has come to, and since when."""
 
@@ -70,8 +77,8 @@ def requests_of(
     history = history_of(rows, catalogue)
 
     @cache
-    def sittings(exam: str) -> tuple[Sitting, ...]:
-        return sittings_of(exam, history, catalogue, moment)
+    def sittings(exam: str) -> Counted:
+        return counted(sittings_of(exam, history, catalogue, moment))
 
     keyed: dict[tuple[str, str], list[Recorded]] = {}
     for row in visible_exceptions(rows, moment):
@@ -101,11 +108,11 @@ def request_of(
     request_id: str,
     events: Sequence[Recorded],
     as_of: int,
-    sittings: Callable[[str], tuple[Sitting, ...]],
+    sittings: Callable[[str], Counted],
 ) -> Request:
     """Fold the visible events of one request, in (time, position) order; the later one holds.
 
-    `sittings` gives the candidate's sittings of an exam; asked only when there is a grant.
+    `sittings` gives the candidate's counted sittings of an exam; asked only when there is a grant.
     """
     last = {row.type: row for row in events}
     requested = last[REQUESTED].payload() if REQUESTED in last else {}
@@ -147,9 +154,7 @@ def deciding(events: Sequence[Recorded]) -> Recorded | None:
     return events[-1] if events[-1].type == REJECTED else None
 
 
-def decide(
-    events: Sequence[Recorded], as_of: int, sittings: Callable[[], tuple[Sitting, ...]]
-) -> Decision:
+def decide(events: Sequence[Recorded], as_of: int, sittings: Callable[[], Counted]) -> Decision:
     """Return what a request has come to by its visible events.
 
     "The last of its ExceptionGranted and ExceptionRevoked holds" (spec section 4), so where there
@@ -172,9 +177,13 @@ def decide(
     return Decision("granted", last.occurred_at)
 
 
-def sitting_that_used(sittings: Sequence[Sitting], since: int, until: int) -> Sitting | None:
+def counted(sittings: Iterable[Sitting]) -> Counted:
+    """Pick the counted ones of a candidate's sittings of an exam, with their starts."""
+    some = [sitting for sitting in sittings if sitting.counted]
+    return Counted([sitting.started_at for sitting in some], some)
+
+
+def sitting_that_used(sittings: Counted, since: int, until: int) -> Sitting | None:
     """Return the sitting that used a grant made at `since`, by the fold's rule, if one did."""
-    starts = [sitting.started_at for sitting in sittings]
-    counted = [sitting.ordinal or 0 for sitting in sittings]
-    s = used_by(starts, counted, 0, len(sittings), since, until)
-    return None if s < 0 else sittings[s]
+    s = used_by(sittings.starts, since, until)
+    return None if s < 0 else sittings.sittings[s]

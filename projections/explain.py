@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 from ledger.events import Recorded
 from projections.answers import Cause, Reason
-from projections.catalogue import Catalogue
+from projections.catalogue import Catalogue, in_time
 from projections.fold import rules
 from projections.fold.catalogue import Dates, latest_milestone
 from projections.fold.facts import NEVER, NONE, PENDING, RETIRED_AT, WENT_LIVE, Question, Sittings
-from projections.fold.grants import active
-from projections.fold.verdict import Judged, reasons_in
+from projections.fold.grants import decision_of, is_active
+from projections.fold.verdict import Judged, last_start, reasons_in
 from projections.history import History
 from projections.sentences import Show, span, times
 from retake_policies import wording
@@ -214,8 +214,11 @@ def result_pending(c: Context) -> Reason:
     A live one is the fold's own rule and names no clause of the policy.
     """
     phase = c.judged.setting.phase
+    until = [rules.awaited_until(c.rules, beta, c.dates, phase) for beta in (0, 1)]
     pending = [
-        s for s in range(c.n) if rules.awaited_until(c.rules, c.sittings, s, c.dates, phase) > c.t
+        s
+        for s in range(c.n)
+        if c.sittings.outcome[s] == PENDING and until[c.sittings.beta[s]] > c.t
     ]
     betas = [s for s in pending if c.sittings.beta[s]]
     live = [s for s in pending if not c.sittings.beta[s]]
@@ -296,14 +299,15 @@ EXPLAIN: Final[Mapping[int, Callable[[Context], Reason]]] = {
 
 def under_grant(c: Context, waived: Reason, bit: int) -> Reason:
     """Add to a waived reason the grants that waive it."""
-    facts, q = c.history.facts, c.q
-    grants = [
-        i
-        for i in range(q.grants_lo, q.grants_hi)
-        if facts.grants.waives[i] & bit and active(facts, q, i, c.t, c.sittings, c.n)
-    ]
+    facts, q, grants = c.history.facts, c.q, list[int]()
+    since, i = last_start(c.sittings, c.judged.walked), q.grants_lo
+    while i < q.grants_hi:
+        row, i = decision_of(facts, q, i)
+        if row >= 0 and facts.grants.waives[row] & bit and is_active(facts, row, c.t, since):
+            grants.append(row)
+    events = [c.history.grant_events[row] for row in grants]
     ends = max(facts.grants.until[i] for i in grants)
     before = "" if ends == NEVER else f" before {c.show(ends)}"
     text = f"{waived.text} An exception waives this for one sitting{before}."
-    events = causes(c.history.grant_events[i] for i in grants)
-    return waived.model_copy(update={"text": text, "because": waived.because + events})
+    because = waived.because + causes(in_time(events))
+    return waived.model_copy(update={"text": text, "because": because})

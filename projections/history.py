@@ -1,6 +1,6 @@
 """One candidate's facts as the fold reads them, with the way back to their events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -72,6 +72,8 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
             parts[part].append(row)
     if exam is None:
         sitting.sort(key=lambda row: row.exam or "")
+    certified = together(certified, lambda row: row.key)
+    granted = together(granted, lambda row: (row.exam, row.key))
     certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
         rows=rows,
@@ -87,6 +89,14 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
             defined=defined,
         ),
     )
+
+
+def together(rows: Sequence[Recorded], of: Callable[[Recorded], Hashable]) -> list[Recorded]:
+    """Put the rows of one thing together, else in the order in which they are."""
+    found: dict[Hashable, list[Recorded]] = {}
+    for row in rows:
+        found.setdefault(of(row), []).append(row)
+    return [row for some in found.values() for row in some]
 
 
 @cache
@@ -138,7 +148,7 @@ def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> Sitti
 def grant_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> GrantRows:
-    """Arrange the rows of exceptions, already sorted by (time, position)."""
+    """Arrange the rows of exceptions, those of a request together, by (time, position)."""
     columns, shared = laid_out(rows, annulled)
     return GrantRows(
         *shared,
@@ -152,7 +162,7 @@ def grant_rows(
 def certification_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> tuple[CertificationRows, CertificationDefinitions]:
-    """Arrange the rows of certifications, already sorted by (time, position).
+    """Arrange the rows of certifications, those of each together, by (time, position).
 
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are returned, as wide as needed.

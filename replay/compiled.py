@@ -83,7 +83,7 @@ SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, kernels)
 _OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
 
 _INTERPRETED: Final = frozenset(
-    {"compile_rules", "cap_starts", "_anchor", "_start", "rule_book", "room"}
+    {"compile_rules", "cap_starts", "_anchor", "_start", "rule_book", "room", "used_by"}
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from projections.fold.certifications import first_earned, holding
+from projections.fold.certifications import holding, run_end
 from projections.fold.facts import (
     NEVER,
     NONE,
@@ -94,19 +94,15 @@ def next_fact(
             break
     certifications = facts.certifications
     for i in range(q.certifications_lo, q.certifications_hi):
-        if certifications.time[i] >= first:
-            break
         if (
-            certifications.time[i] > after
+            after < certifications.time[i] < first
             and certifications.position[i] <= known < certifications.annulled[i]
         ):
             first = certifications.time[i]
     grants = facts.grants
     for i in range(q.grants_lo, q.grants_hi):
-        if grants.time[i] >= first:
-            break
         if (
-            grants.time[i] > after
+            after < grants.time[i] < first
             and grants.exam[i] == q.exam
             and grants.position[i] <= known < grants.annulled[i]
         ):
@@ -303,14 +299,14 @@ def hold_all(
     for c in range(len(offset) - 1):
         if wanted[c] == 0:
             continue
-        for i in range(offset[c], offset[c + 1]):
-            if rows.time[i] > by:
-                break
-            if not first_earned(rows, offset[c], i, known):
+        i = offset[c]
+        while i < offset[c + 1]:
+            lo, i = i, run_end(rows, i, offset[c + 1])
+            state = holding(rows, lo, i, by, known, -1)
+            if state.first < 0:
                 continue
-            state = holding(rows, i, offset[c + 1], by, known, -1)
             out.candidate[at] = c
-            out.first[at] = i
+            out.first[at] = state.first
             out.last[at] = state.last
             out.renewals[at] = state.renewals
             out.expired_at[at] = state.expired_at

@@ -81,7 +81,7 @@ class Numbered(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """Each certification of each candidate, by candidate and when it was first earned; parallel."""
+    """Each certification of each candidate, by candidate; parallel."""
 
     candidate: list[int]
     first: list[int]

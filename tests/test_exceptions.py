@@ -33,7 +33,7 @@ from projections.exceptions import STATES, Request, requests_of
 from projections.fold.facts import WAIVES_CAP, WAIVES_WAIT, Question, room
 from projections.fold.grants import waiver_at
 from projections.fold.sittings import gather
-from projections.fold.verdict import verdict_at
+from projections.fold.verdict import last_start, verdict_at
 from projections.standing import Moment
 
 AZ = "AZ-104"
@@ -310,10 +310,10 @@ def test_what_is_granted_is_what_the_fold_waives(lines: list[Line], day: str) ->
     )
     sittings = room(hi - lo)
     n = gather(history.sittings, lo, hi, q.as_of, q.known, -1, sittings)
-    verdict_at(history.facts, q, sittings, n, q.as_of)  # gives the ordinals
-    waived = waiver_at(history.facts, q, q.as_of, sittings, n).waives
-
+    since = last_start(sittings, verdict_at(history.facts, q, sittings, n, q.as_of).walked)
     bits = {"wait": WAIVES_WAIT, "cap": WAIVES_CAP}
+    waived = waiver_at(history.facts, q, q.as_of, since, sum(bits.values())).waives
+
     told = 0
     for request in requests(story, day):
         for each in request.waives if request.state == "granted" else ():

@@ -21,6 +21,8 @@ ALWAYS = 2
 class Holding(NamedTuple):
     """One certification of a candidate, by what is visible at an instant."""
 
+    first: int
+    """The row that earned it first, -1 when none has."""
     last: int
     """The row that earned or renewed it last."""
     renewals: int
@@ -39,28 +41,19 @@ class Cover(NamedTuple):
     """The latest end of those that run, NEVER for one without end, NONE when none runs."""
     lapsed_at: int
     """The latest end of those that ended, NONE when none has."""
-    next_end: int
-    """The first end still to come, NEVER if none."""
     row: int
     """The row that `running_until` comes from, -1 when none runs."""
 
 
-NO_COVER = Cover(NONE, NONE, NEVER, -1)
+NO_COVER = Cover(NONE, NONE, -1)
 
 
-def earns(rows: CertificationRows, i: int, known: int) -> bool:
-    """Return whether row `i` earns or renews a certification, as known at a position."""
-    return rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]
-
-
-def first_earned(rows: CertificationRows, lo: int, i: int, known: int) -> bool:
-    """Return whether row `i` earns its certification, and no row from `lo` on did before it."""
-    if not earns(rows, i, known):
-        return False
-    for j in range(lo, i):
-        if rows.certification[j] == rows.certification[i] and earns(rows, j, known):
-            return False
-    return True
+def run_end(rows: CertificationRows, i: int, hi: int) -> int:
+    """Return where the rows of one certification end that begin at `i`; `hi` ends them all."""
+    j = i + 1
+    while j < hi and rows.certification[j] == rows.certification[i]:
+        j += 1
+    return j
 
 
 def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
@@ -71,30 +64,27 @@ def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
     return False
 
 
-def holding(
-    rows: CertificationRows, first: int, hi: int, by: int, known: int, exam: int
-) -> Holding:
-    """Return how the certification that row `first` earned stands by the rows up to `by`.
+def holding(rows: CertificationRows, lo: int, hi: int, by: int, known: int, exam: int) -> Holding:
+    """Return how a certification, of rows lo to hi, stands by those that are true by `by`.
 
     "It ends at the expires_at of the last of these [CertEarned, CertRenewed] or, if a CertExpired
-    follows that one, at the earlier of the two" (spec section 4). `hi` ends the candidate's rows;
-    `exam` is looked for among those named, -1 for none.
+    follows that one, at the earlier of the two" (spec section 4). `exam` is looked for among those
+    named, -1 for none.
     """
-    last, renewals, expired_at, named = first, 0, NEVER, names_exam(rows, first, exam)
-    for j in range(first + 1, hi):
+    first, last, renewals, expired_at, ends_at, named = -1, -1, -1, NEVER, NEVER, False
+    for j in range(lo, hi):
         if rows.time[j] > by:
             break
-        if rows.certification[j] != rows.certification[first]:
-            continue
         if not rows.position[j] <= known < rows.annulled[j]:
             continue
         if rows.kind[j] == HELD:
-            last, renewals, expired_at = j, renewals + 1, NEVER
+            first = j if first < 0 else first
+            last, renewals, expired_at, ends_at = j, renewals + 1, NEVER, rows.until[j]
             named = named or names_exam(rows, j, exam)
-        elif rows.kind[j] == EXPIRED and expired_at == NEVER:
+        elif rows.kind[j] == EXPIRED and last >= 0 and expired_at == NEVER:
             expired_at = rows.time[j]
-    until = rows.until[last]
-    return Holding(last, renewals, expired_at, min(until, expired_at), named)
+            ends_at = min(ends_at, expired_at)
+    return Holding(first, last, renewals, expired_at, ends_at, named)
 
 
 def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int) -> bool:
@@ -117,26 +107,31 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
     `defined_at` is the instant whose definitions are meant.
     """
     rows, known = facts.certifications, q.known
-    running_until, lapsed_at, next_end, row = NONE, NONE, NEVER, -1
+    running_until, lapsed_at, row = NONE, NONE, -1
     by = min(t, q.as_of)
-    for i in range(q.certifications_lo, q.certifications_hi):
-        if rows.time[i] > by:
-            break
-        if not first_earned(rows, q.certifications_lo, i, known):
+    i = q.certifications_lo
+    while i < q.certifications_hi:
+        lo, i = i, run_end(rows, i, q.certifications_hi)
+        it = holding(rows, lo, i, by, known, q.exam)
+        if it.first < 0:
             continue
-        it = holding(rows, i, q.certifications_hi, by, known, q.exam)
         if not it.names_exam and not defined_for(
-            facts, rows.certification[i], q.exam, defined_at, known
+            facts, rows.certification[lo], q.exam, defined_at, known
         ):
             continue
         end = it.ends_at
-        if end > t:
-            if end > running_until or (end == running_until and it.last < row):
-                running_until, row = end, it.last
-            next_end = min(next_end, end)
-        else:
+        if end <= t:
             lapsed_at = max(lapsed_at, end)
-    return Cover(running_until, lapsed_at, next_end, row)
+        elif end > running_until or (end == running_until and comes_first(rows, it.last, row)):
+            running_until, row = end, it.last
+    return Cover(running_until, lapsed_at, row)
+
+
+def comes_first(rows: CertificationRows, i: int, j: int) -> bool:
+    """Return whether row `i` comes before row `j`, in (time, position) order."""
+    return rows.time[i] < rows.time[j] or (
+        rows.time[i] == rows.time[j] and rows.position[i] < rows.position[j]
+    )
 
 
 def free_again(start: int, cover: Cover, retake: int) -> bool:
@@ -157,9 +152,9 @@ def next_definition(facts: Facts, q: Question, at: int) -> int:
     rows, defined = facts.certifications, facts.defined
     first = NEVER
     for i in range(q.certifications_lo, q.certifications_hi):
-        if rows.time[i] > q.as_of:
-            break
         c = rows.certification[i]
+        if i > q.certifications_lo and rows.certification[i - 1] == c:
+            continue
         lo, hi = defined.lo[c], defined.hi[c]
         if lo < hi:
             start = next_start(

@@ -3,7 +3,7 @@
 One candidate's question fills these with lists; a population fills them with
 columns. Instants are microseconds UTC; a fact is known at position `known` when
 `position <= known < annulled`, `annulled` being the position of its annulment
-(NEVER when there is none). Within a run rows are in (time, position) order.
+(NEVER when there is none). Within a run rows are in (time, position) order, or as it says.
 
 The codes are plain module constants rather than enums: the same functions run
 as ordinary Python over lists and, compiled, over columns.
@@ -75,7 +75,10 @@ class SittingRows(NamedTuple):
 
 
 class CertificationRows(NamedTuple):
-    """Certifications earned, renewed and expired; a run is one candidate."""
+    """Certifications earned, renewed and expired; a run is one candidate.
+
+    Rows of one certification are together, in (time, position) order.
+    """
 
     kind: Sequence[int]
     time: Sequence[int]
@@ -91,7 +94,10 @@ class CertificationRows(NamedTuple):
 
 
 class GrantRows(NamedTuple):
-    """Exceptions granted and revoked; a run is one candidate."""
+    """Exceptions granted and revoked; a run is one candidate.
+
+    Rows of one request, an (exam, key), are together, in (time, position) order.
+    """
 
     kind: Sequence[int]
     time: Sequence[int]

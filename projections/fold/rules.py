@@ -25,7 +25,6 @@ from projections.fold.facts import (
     NEVER,
     NONE,
     PASSED,
-    PENDING,
     WAIVES_CAP,
     WAIVES_WAIT,
     Sittings,
@@ -73,12 +72,15 @@ UNKNOWN: Final[Blocks] = (NONE, NEVER, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
 
 
 class Capped(NamedTuple):
-    """The used cap that ends last, and the first instant at which any cap may change."""
+    """The used cap that ends last, and the first instant at which it counts others."""
 
     until: int
     cap: int
     """-1 when none is used up."""
     next_change: int
+
+
+NOT_CAPPED: Final = Capped(NONE, -1, NEVER)
 
 
 def retired(dates: Dates, t: int) -> int:
@@ -96,27 +98,22 @@ def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover) -> bool:
     return sittings.outcome[i] == PASSED and not free_again(sittings.start[i], cover, rules.retake)
 
 
-def passed(rules: Rules, sittings: Sittings, n: int, cover: Cover) -> int:
-    """Block while a pass stands.
+def passed(rules: Rules, sittings: Sittings, walked: Walked, cover: Cover) -> int:
+    """Block while a pass stands: if any does, the last one does.
 
     Until "the latest end of the covering certifications running at A, null if
     none runs or one never ends".
     """
-    outcome = sittings.outcome
-    for i in range(n):  # the cheap look first: of many few are passed
-        if outcome[i] == PASSED and pass_stands(rules, sittings, i, cover):
-            return NEVER if cover.running_until == NONE else cover.running_until
-    return NONE
-
-
-def beta_taken(rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int) -> int:
-    """Block until live_at while X is in beta and the beta sittings allowed are used."""
-    if phase != IN_BETA:
+    if walked.passed < 0 or not pass_stands(rules, sittings, walked.passed, cover):
         return NONE
-    taken = 0
-    for i in range(n):
-        taken += sittings.beta[i]
-    return dates.live_at if taken >= rules.beta_sittings else NONE
+    return NEVER if cover.running_until == NONE else cover.running_until
+
+
+def beta_taken(rules: Rules, walked: Walked, dates: Dates, phase: int) -> int:
+    """Block until live_at while X is in beta and the beta sittings allowed are used."""
+    if phase != IN_BETA or walked.betas < rules.beta_sittings:
+        return NONE
+    return dates.live_at
 
 
 def after_live(rules: Rules, dates: Dates, unit: int, amount: int) -> int:
@@ -144,30 +141,24 @@ def overdue_from(rules: Rules, dates: Dates) -> int:
     return after_live(rules, dates, rules.overdue_unit, rules.overdue_amount)
 
 
-def awaited_until(rules: Rules, sittings: Sittings, i: int, dates: Dates, phase: int) -> int:
-    """Return until when the missing result of a sitting blocks; NONE if it does not.
+def awaited_until(rules: Rules, beta: int, dates: Dates, phase: int) -> int:
+    """Return until when a result that is missing blocks; NONE if it does not.
 
     A live sitting's: without end. A beta sitting's, when X is not in beta: until it is overdue.
     """
-    if sittings.outcome[i] != PENDING:
-        return NONE
-    if sittings.beta[i] == 0:
+    if beta == 0:
         return NEVER
     return NONE if phase == IN_BETA else overdue_from(rules, dates)
 
 
-def result_pending(
-    rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int, t: int
-) -> int:
+def result_pending(rules: Rules, walked: Walked, dates: Dates, phase: int, t: int) -> int:
     """Block while a result is awaited; of several until the latest."""
-    until, outcome = NONE, sittings.outcome
-    for i in range(n):  # as in `passed`
-        if outcome[i] != PENDING:
-            continue
-        ends = awaited_until(rules, sittings, i, dates, phase)
-        if ends > t and ends > until:
-            until = ends
-    return until
+    if walked.pending > 0:
+        return awaited_until(rules, 0, dates, phase)
+    if walked.pending_betas > 0:
+        until = awaited_until(rules, 1, dates, phase)
+        return until if t < until else NONE
+    return NONE
 
 
 def is_anchored(rules: Rules, c: int) -> bool:
@@ -226,11 +217,10 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
             j -= 1
         sittings.window[j] = leaves
         inside += 1
-    next_change = sittings.window[0] if inside > 0 else NEVER
     allowed = rules.cap_sittings[c]
     if inside < allowed:
-        return Capped(NONE, -1, next_change)
-    return Capped(sittings.window[inside - allowed], c, next_change)
+        return NOT_CAPPED
+    return Capped(sittings.window[inside - allowed], c, sittings.window[0])
 
 
 def cap_reached(
@@ -241,18 +231,16 @@ def cap_reached(
     First-sitting or last-sitting: "sittings_in_series >= sittings and A < the
     period's end".
     """
-    until, cap, next_change = NONE, -1, NEVER
+    capped = NOT_CAPPED
     for c in range(len(rules.cap_anchor)):
+        used = NOT_CAPPED
         if not is_anchored(rules, c):
             used = window_cap(rules, sittings, n, c, t)
         elif in_series >= rules.cap_sittings[c] and t < walked.period_end:
             used = Capped(walked.period_end, c, NEVER)
-        else:
-            used = Capped(NONE, -1, NEVER)
-        next_change = min(next_change, used.next_change)
-        if used.until > until:
-            until, cap = used.until, used.cap
-    return Capped(until, cap, next_change)
+        if used.until > capped.until:
+            capped = used
+    return capped
 
 
 def uses_cap(rules: Rules, sittings: Sittings, i: int, walked: Walked, c: int, t: int) -> bool:
@@ -327,7 +315,7 @@ def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
 
 
 def blocks_at(
-    rules: Rules, sittings: Sittings, n: int, dates: Dates, phase: int,
+    rules: Rules, sittings: Sittings, dates: Dates, phase: int,
     walked: Walked, cover: Cover, capped_until: int, t: int,
 ) -> Blocks:  # fmt: skip
     """Return until when each reason holds at `t`, in the order of STATUSES."""
@@ -336,9 +324,9 @@ def blocks_at(
         NONE,
         retired(dates, t),
         not_open(dates, phase),
-        passed(rules, sittings, n, cover),
-        beta_taken(rules, sittings, n, dates, phase),
-        result_pending(rules, sittings, n, dates, phase, t),
+        passed(rules, sittings, walked, cover),
+        beta_taken(rules, walked, dates, phase),
+        result_pending(rules, walked, dates, phase, t),
         capped_until,
         waiting(rules, sittings, walked, t),
     )
@@ -352,10 +340,19 @@ def status_of(blocks: Blocks, waived: int) -> int:
     return ELIGIBLE
 
 
-def waived_of(blocks: Blocks, waives: int) -> int:
-    """Keep, of what active grants waive, that which holds, as bits."""
-    waived = 0
+def waivable(blocks: Blocks) -> int:
+    """Return which of the reasons that hold a grant may waive, as bits."""
+    bits = 0
     for status in range(len(blocks)):
         if blocks[status] != NONE:
-            waived |= waives & WAIVED_BY[status]
-    return waived
+            bits |= WAIVED_BY[status]
+    return bits
+
+
+def blocked_until(blocks: Blocks, waived: int) -> int:
+    """Return the latest end of the reasons that block and are not waived; NONE if none does."""
+    until = NONE
+    for status in range(len(blocks)):
+        if waived & WAIVED_BY[status] == 0:
+            until = max(until, blocks[status])
+    return until

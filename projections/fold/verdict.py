@@ -2,7 +2,7 @@
 
 `verdict_at` judges at any instant t >= as_of over the facts visible at as_of,
 so that the same function answers "now" and looks ahead: `eligible_from` asks
-it again at each instant where something may change.
+it again at each instant where the candidate may become eligible.
 """
 
 from typing import Final, NamedTuple
@@ -15,9 +15,15 @@ from projections.fold.catalogue import (
     next_start,
     phase,
 )
-from projections.fold.certifications import NO_COVER, Cover, free_again, next_definition
+from projections.fold.certifications import (
+    AFTER_EXPIRY,
+    NO_COVER,
+    Cover,
+    free_again,
+    next_definition,
+)
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
-from projections.fold.grants import waiver_at
+from projections.fold.grants import Waiver, waiver_at
 from projections.fold.rules import (
     ELIGIBLE,
     RESULT_PENDING,
@@ -25,11 +31,13 @@ from projections.fold.rules import (
     UNKNOWN_EXAM,
     WAIVED_BY,
     Blocks,
+    Capped,
+    blocked_until,
     blocks_at,
     cap_reached,
     overdue_from,
     status_of,
-    waived_of,
+    waivable,
 )
 from projections.fold.walk import AT_THE_START, Walked, cover_by_policy, walk
 from retake_policies.rules import Rules, rules_at, version_in_force
@@ -80,6 +88,8 @@ class Judged(NamedTuple):
     verdict: Verdict
     horizon: int
     """The first instant after it at which anything may differ."""
+    soonest: int
+    """The first instant after it at which it may be eligible: no reason ends all by itself."""
     setting: Setting
     walked: Walked
     cover: Cover
@@ -104,7 +114,7 @@ def setting_at(facts: Facts, q: Question, t: int) -> Setting:
         return Setting(definition, -1, 0, NO_DATES, CLOSED, until)
     until = min(until, next_start(starts, position, annulled, lo, hi, t, known))
     dates = exam_dates(exams, facts.milestones, q.exam, definition, known)
-    until = min(until, next_date(dates, t), next_definition(facts, q, t))
+    until = min(until, next_date(dates, t))
     return Setting(definition, version, int(starts[version] > t), dates, phase(dates, t), until)
 
 
@@ -123,19 +133,44 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     """
     setting = setting_at(facts, q, t)
     if setting.version < 0:
-        return Judged(UNKNOWN_VERDICT, setting.until, setting, AT_THE_START, NO_COVER)
+        return Judged(
+            UNKNOWN_VERDICT, setting.until, setting.until, setting, AT_THE_START, NO_COVER
+        )
     rules = rules_at(facts.rules, setting.version)
     walked = walk(facts, q, rules, sittings, n, t)
-    return judged_at(facts, q, rules, sittings, n, t, setting, walked)
+    blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
+    since = last_start(sittings, walked)
+    waiver = waiver_at(facts, q, t, since, waivable(blocked.blocks))
+    return judged_at(rules, t, setting, walked, blocked, waiver)
 
 
-def judged_at(
+class Blocked(NamedTuple):
+    """What blocks at an instant, before what is waived of it."""
+
+    blocks: Blocks
+    capped: Capped
+    cover: Cover
+    in_series: int
+    until: int
+    """The first instant after it at which the certifications may cover otherwise."""
+
+
+def last_start(sittings: Sittings, walked: Walked) -> int:
+    """Return when the last counted sitting began, NONE when none is."""
+    return sittings.start[walked.last] if walked.last >= 0 else NONE
+
+
+def blocked_at(
     facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
     setting: Setting, walked: Walked,
-) -> Judged:  # fmt: skip
-    """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
-    dates = setting.dates
-    cover = cover_by_policy(facts, q, rules, t, t)
+) -> Blocked:  # fmt: skip
+    """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
+    dates, cover, until = setting.dates, NO_COVER, NEVER
+    if walked.passed >= 0 and rules.retake == AFTER_EXPIRY:
+        cover = cover_by_policy(facts, q, rules, t, t)
+        until = next_definition(facts, q, t)
+        if cover.running_until != NONE:
+            until = min(until, cover.running_until)
     last = walked.last
     free = (
         last >= 0
@@ -144,11 +179,22 @@ def judged_at(
     )
     in_series = in_series_at(walked, free, t)
     capped = cap_reached(rules, sittings, n, walked, in_series, t)
-    blocks = blocks_at(rules, sittings, n, dates, setting.phase, walked, cover, capped.until, t)
-    waiver = waiver_at(facts, q, t, sittings, n)
-    waived = waived_of(blocks, waiver.waives)
+    blocks = blocks_at(rules, sittings, dates, setting.phase, walked, cover, capped.until, t)
+    return Blocked(blocks, capped, cover, in_series, until)
 
-    horizon = min(setting.until, cover.next_end, waiver.next_end, capped.next_change)
+
+def judged_at(
+    rules: Rules, t: int, setting: Setting, walked: Walked, blocked: Blocked, waiver: Waiver
+) -> Judged:
+    """Judge at `t` by what blocks and what of it is waived; see `verdict_at`."""
+    blocks, capped, dates = blocked.blocks, blocked.capped, setting.dates
+    waived = waiver.waives
+    until = min(setting.until, blocked.until)
+    # While the setting and the cover stay, each reason holds until its end: so all of them do.
+    soonest = blocked_until(blocks, waived)
+    soonest = min(until, soonest if soonest != NONE else NEVER)
+
+    horizon = min(until, waiver.next_end, capped.next_change)
     if t < walked.period_end:
         horizon = min(horizon, walked.period_end)
     if blocks[RESULT_PENDING] != NONE and t < overdue_from(rules, dates):
@@ -157,12 +203,13 @@ def judged_at(
         if t < blocks[k]:
             horizon = min(horizon, blocks[k])
 
+    in_series = blocked.in_series
     period_end = walked.period_end if in_series > 0 and walked.period_end != NEVER else NONE
     verdict = Verdict(
         status_of(blocks, waived), setting.definition, setting.version, setting.assumed,
         blocks, waived, capped.cap, in_series, period_end,
     )  # fmt: skip
-    return Judged(verdict, horizon, setting, walked, cover)
+    return Judged(verdict, horizon, soonest, setting, walked, blocked.cover)
 
 
 def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged: Judged) -> int:
@@ -174,12 +221,12 @@ def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged
     """
     if judged.verdict.status == ELIGIBLE:
         return NONE
-    horizon = judged.horizon
-    while horizon != NEVER:
-        again = verdict_at(facts, q, sittings, n, horizon)
+    soonest = judged.soonest
+    while soonest != NEVER:
+        again = verdict_at(facts, q, sittings, n, soonest)
         if again.verdict.status == ELIGIBLE:
-            return horizon
-        horizon = again.horizon
+            return soonest
+        soonest = again.soonest
     return NEVER
 
 

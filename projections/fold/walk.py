@@ -10,12 +10,15 @@ from projections.fold.certifications import (
     cover_at,
     free_again,
 )
-from projections.fold.facts import NEVER, PASSED, Facts, Question, Sittings
+from projections.fold.facts import NEVER, PASSED, PENDING, Facts, Question, Sittings
 from retake_policies.rules import FIRST_SITTING, LAST_SITTING, Rules
 
 
 class Walked(NamedTuple):
-    """Where the walk stands after the last counted sitting."""
+    """Where the walk stands after a sitting: the series so far, and what reasons look at.
+
+    Carried along, so that no reason looks at all sittings again.
+    """
 
     first: int
     """The sitting that opened its series, -1 when none is counted."""
@@ -25,9 +28,17 @@ class Walked(NamedTuple):
     """Its place in its series."""
     period_end: int
     """The end of the series' period, NEVER while it has none."""
+    passed: int
+    """The last sitting that is passed, counted or not; -1 when none is."""
+    betas: int
+    """How many sittings were beta."""
+    pending: int
+    """How many live sittings have no result."""
+    pending_betas: int
+    """How many beta sittings have none."""
 
 
-AT_THE_START: Final = Walked(-1, -1, 0, NEVER)
+AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0)
 """Before the first sitting."""
 
 
@@ -74,8 +85,14 @@ def walk_on(
     the sittings before `lo` ended.
     """
     cap = anchored_cap(rules)
-    first, last, ordinal, period_end = walked
+    first, last, ordinal, period_end, passed, betas, pending, pending_betas = walked
     for i in range(lo, hi):
+        betas += sittings.beta[i]
+        if sittings.outcome[i] == PASSED:
+            passed = i
+        elif sittings.outcome[i] == PENDING:
+            pending += 1 - sittings.beta[i]
+            pending_betas += sittings.beta[i]
         if not is_counted(rules, sittings, i):
             sittings.ordinal[i] = 0
             continue
@@ -96,4 +113,4 @@ def walk_on(
             )
         sittings.ordinal[i] = ordinal
         last = i
-    return Walked(first, last, ordinal, period_end)
+    return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas)

@@ -10,9 +10,18 @@ from ledger.events import Recorded
 from projections.catalogue import Catalogue
 from projections.fold.certifications import AFTER_EXPIRY
 from projections.fold.facts import NEVER, NONE, OUTCOMES, Question, room
-from projections.fold.rules import ELIGIBLE, STATUSES
+from projections.fold.grants import waiver_at
+from projections.fold.rules import ELIGIBLE, STATUSES, waivable
 from projections.fold.sittings import add_row, comes_before, gather, slot_of
-from projections.fold.verdict import Judged, judged_at, reasons_in, setting_at, verdict_at
+from projections.fold.verdict import (
+    Judged,
+    blocked_at,
+    judged_at,
+    last_start,
+    reasons_in,
+    setting_at,
+    verdict_at,
+)
 from projections.fold.walk import AT_THE_START, walk_on
 from projections.history import CERTIFICATION_KINDS, SITTING_KINDS, History, history_of
 from projections.standing import instant_or_null
@@ -218,7 +227,10 @@ class Replay:
             del walks[1:]
         for s in range(len(walks) - 1, n):
             walks.append(walk_on(facts, q, rules, sittings, s, s + 1, t, walks[s]))
-        return judged_at(facts, q, rules, sittings, n, t, setting, walks[n])
+        blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walks[n])
+        since = last_start(sittings, walks[n])
+        waiver = waiver_at(facts, q, t, since, waivable(blocked.blocks))
+        return judged_at(rules, t, setting, walks[n], blocked, waiver)
 
     def _certified(self, t: int) -> tuple[object, ...]:
         """Return what a pass's being free again depends on: events and definitions, if visible."""
@@ -236,7 +248,7 @@ class Replay:
         """Return what `verdict.first_eligible` does, from where the walk was."""
         t = NONE
         while judged.verdict.status != ELIGIBLE:
-            t = judged.horizon
+            t = judged.soonest
             if t == NEVER:
                 break
             judged = self._judge(t)

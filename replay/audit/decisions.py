@@ -27,6 +27,7 @@ from projections.exceptions import (
     REQUESTED,
     REVOKED,
     Request,
+    counted,
     requests_of,
     sitting_that_used,
     visible_exceptions,
@@ -219,7 +220,7 @@ def use_of(
     ends = [later[0].occurred_at] if later else []
     ends += [] if decision.until is None else [decision.until]
     sittings = sittings_of(decision.exam or "", history_of(known, catalogue), catalogue, moment)
-    return sitting_that_used(sittings, decision.occurred_at, min(ends, default=LAST))
+    return sitting_that_used(counted(sittings), decision.occurred_at, min(ends, default=LAST))
 
 
 def row_of(

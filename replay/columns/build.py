@@ -201,6 +201,18 @@ class _PartFacts(NamedTuple):
         rows = np.flatnonzero(kind >= 0)
         return rows[np.lexsort((self.time[rows], self.candidate[rows]))]
 
+    def together(self, rows: Ints, *of: str) -> Ints:
+        """Put rows together that agree in candidate and some columns, else as they are ordered."""
+        if not len(rows):
+            return rows
+        number = self.candidate[rows].astype(np.int64)
+        for name in of:
+            encoded = _encoded(self.facts[name].take(pa.array(rows)))
+            number = number * max(len(encoded.dictionary), 1) + _indices(encoded)
+            _, number = np.unique(number, return_inverse=True)  # so that none overflows
+        _, first, number = np.unique(number, return_index=True, return_inverse=True)
+        return rows[np.argsort(first[number], kind="stable")]
+
     def offsets(self, candidate: Ints) -> Ints:
         """Return where each candidate's run begins, and after the last where it ends."""
         return np.searchsorted(candidate, np.arange(self.candidates + 1))
@@ -319,7 +331,7 @@ def _sittings(part: _PartFacts) -> dict[str, Ints]:
 
 def _certifications(part: _PartFacts) -> dict[str, Ints]:
     kind = part.kinds(CERTIFICATION_KINDS)
-    rows = part.in_time(kind)
+    rows = part.together(part.in_time(kind), "key")
     taken = part.facts.take(pa.array(rows))
     encoded = _encoded(taken["key"])
     named = [
@@ -352,7 +364,7 @@ def _named_exams(topic: str, data: str) -> list[str]:
 
 def _grants(part: _PartFacts) -> dict[str, Ints]:
     kind = part.kinds(GRANT_KINDS)
-    rows = part.in_time(kind)
+    rows = part.together(part.in_time(kind), "exam", "key")
     taken = part.facts.take(pa.array(rows))
     encoded = _encoded(taken["exam"])
     return _named(

@@ -33,7 +33,7 @@ from replay.columns.folder import FILES, FOREIGN, LOCK, Damaged, folder_of, lock
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
 from replay.snapshot import Engine
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever what a part file means changes; other formats are rebuilt."""
 
 # Beyond this share of the base the delta is folded into it, and the whole store read anew when

@@ -100,12 +100,15 @@ def _add_uses(batch: Batch, rows: list[dict[str, Any]], number: dict[str, int]) 
     group = batch.groups_at(candidates, [row["exam"] for row in rows])
     lo, hi = np.searchsorted(found.group, group), np.searchsorted(found.group, group, "right")
     used: list[tuple[dict[str, Any], int]] = []
+    counted = np.flatnonzero(found.ordinal > 0)
+    lo, hi = np.searchsorted(counted, lo), np.searchsorted(counted, hi)
+    start = found.start[counted]
     for row, first, end in zip(rows, lo.tolist(), hi.tolist(), strict=True):
         if row["decision"] == "granted":
             until = NEVER if row["valid_until"] is None else row["valid_until"]
-            s = used_by(found.start, found.ordinal, first, end, row["decided_at"], until)
+            s = used_by(start[first:end], row["decided_at"], until)
             if s >= 0:
-                used.append((row, s))
+                used.append((row, int(counted[first + s])))
     at = np.array([s for _, s in used], dtype=np.int64)
     keys = batch.events.keys(np.asarray(batch.part.sittings.position)[found.row[at]])
     for (row, s), key in zip(used, keys.to_pylist(), strict=True):
