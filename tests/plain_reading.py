@@ -18,7 +18,7 @@ from plain_values import EPOCH, MICROSECOND, at
 
 from ledger.events import Recorded
 from retake_policies.durations import DAYS, MONTHS, TIME, Duration
-from retake_policies.schema import Policy, PolicyError, parse_policy
+from retake_policies.schema import Cap, Policy, PolicyError, parse_policy
 
 DAY = 86_400_000_000
 RESULTS = ("ExamPassed", "ExamFailed", "BetaRescored")
@@ -60,25 +60,52 @@ def window_end(start: int, period: Duration, zone: str) -> int:
     return instant(later(wall(start, zone), period), zone)
 
 
+def day_before(end: int, period: Duration, zone: str) -> int:
+    """Return 00:00 of the date of `end` less the period."""
+    return period_end(end, Duration(period.unit, -period.amount), zone)
+
+
 def new_year(year: int, zone: str) -> int:
     """Return 00:00 of 1 January."""
     return instant(datetime(year, 1, 1), zone)  # noqa: DTZ001 - a wall clock
 
 
-def year_of(moment: int, zone: str) -> int:
-    """Return the year that has begun by then and not ended."""
-    year = wall(moment, zone).year
-    return year + 1 if new_year(year + 1, zone) <= moment else year
+def starts_of(cap: Cap) -> tuple[str, ...]:
+    """Return where the periods of a calendar cap begin: calendar-year is starts = ["01-01"]."""
+    return ("01-01",) if cap.anchor == "calendar-year" else cap.starts or ()
+
+
+def calendar_periods(cap: Cap, zone: str, first: int, last: int) -> list[int]:
+    """Return the instants, rising, at which periods of a calendar cap begin, of those about some.
+
+    Of days of the year those from the year before `first` to as many periods after `last` as a
+    sitting is counted in; whole dates all.
+    """
+    starts = starts_of(cap)
+    if len(starts[0]) > len("07-01"):
+        return [instant(midnight(date.fromisoformat(text)), zone) for text in starts]
+    until = wall(last, zone).year + cap.periods + 2
+    years = range(wall(first, zone).year - 1, until)
+    return [instant(midnight(date.fromisoformat(f"{year:04}-{day}")), zone)
+            for year in years for day in starts]  # fmt: skip
 
 
 def wait_end(base: int, wait: Duration, policy: Policy) -> int:
     """Return when a wait that runs from `base` is over, as `wait.days` has it."""
+    zone = policy.wait.zone
     if wait.unit == TIME:
         return base + wait.amount
     if policy.wait.days == "elapsed":
-        return base + wait.amount * DAY
-    whole = wait.amount if policy.wait.days == "calendar" else wait.amount + 1
-    return period_end(base, Duration(DAYS, whole), policy.wait.zone)
+        return window_end(base, wait, zone) if wait.unit == MONTHS else base + wait.amount * DAY
+    that_date = midnight(later(midnight(wall(base, zone)), wait))
+    if policy.wait.days == "calendar":
+        return instant(that_date, zone)
+    return instant(that_date + timedelta(days=1), zone)
+
+
+def waits_from(sat: Sat, policy: Policy) -> int:
+    """Return from when a wait after a sitting runs."""
+    return sat.end if policy.wait.from_ == "end" else sat.start
 
 
 def after_live(live_at: int, duration: Duration, policy: Policy) -> int:
@@ -140,7 +167,7 @@ def latest(instants: Iterable[int | None]) -> int | None:
 def policy_or_none(toml: str) -> Policy | None:
     """Read a published policy; None if it is none."""
     try:
-        return parse_policy(toml, "")
+        return parse_policy(toml, "", published=True)
     except PolicyError:
         return None
 
@@ -183,13 +210,16 @@ class Reading:
 
     def read_sittings(self) -> Iterator[Sat]:
         """Read the sittings, in (start, position) order."""
-        mine = [r for r in self.of("ExamAttempted", "ResultRevoked", *RESULTS)
+        mine = [r for r in self.of("ExamAttempted", "ResultRevoked", "SittingMissed", *RESULTS)
                 if r.exam == self.exam]  # fmt: skip
         sittings = []
         for registration in {row.key for row in mine}:
             rows = [row for row in mine if row.key == registration]
             attempts = [row for row in rows if row.type == "ExamAttempted"]
-            results = [row for row in rows if row.type in RESULTS]
+            if attempts:  # missed before it began: that says nothing
+                rows = [row for row in rows if row.type != "SittingMissed"
+                        or row.occurred_at >= attempts[0].occurred_at]  # fmt: skip
+            results = [row for row in rows if row.type in (*RESULTS, "SittingMissed")]
             if not attempts and not results:
                 continue
             first = attempts[0] if attempts else results[0]
@@ -269,12 +299,52 @@ class Reading:
 
     def is_free_again(self, sat: Sat, t: int, defined_at: int, policy: Policy) -> bool:
         """Return whether a passed sitting is free again at t."""
+        if policy.pass_.retake == "after":
+            return free_after(sat, policy) <= t
         if policy.pass_.retake != "after-expiry":
             return policy.pass_.retake == "always"
         ends = self.covering_ends(t, defined_at)
-        return all(reached(end, t) for end in ends) and any(
-            end is not None and end > sat.start for end in ends
-        )
+        running = [end for end in ends if not reached(end, t)]
+        if not running:
+            return any(end is not None and end > sat.start for end in ends)
+        last = latest(running)
+        if policy.pass_.before_expiry is None or last is None:
+            return False
+        opens = day_before(last, policy.pass_.before_expiry, policy.wait.zone)
+        return t >= opens and sat.start < opens
+
+    # --- authorizations ---
+
+    def is_authorized(self, t: int, counted: Sequence[Sat], policy: Policy) -> bool:
+        """Return whether an authorization runs at t, once those counted were served."""
+        rows = [r for r in self.of("AuthorizationGranted", "AuthorizationRevoked")
+                if r.exam == self.exam]  # fmt: skip
+        granted = []
+        for id in {row.key for row in rows}:
+            last = [row for row in rows if row.key == id][-1]
+            if last.type == "AuthorizationGranted":
+                granted.append(last)
+        served = dict.fromkeys(granted, 0)
+
+        def running(t: int) -> list[Recorded]:
+            """Return those that run at t, the one that ends first before the others."""
+            some = []
+            for row in granted:
+                own = row.payload().get("sittings")
+                most = policy.authorization.sittings if own is None else own
+                if (
+                    row.occurred_at <= t
+                    and not reached(row.until, t)
+                    and (most is None or served[row] < most)
+                ):
+                    some.append(row)
+            some.sort(key=lambda row: (row.occurred_at, row.position))
+            return sorted(some, key=lambda row: (row.until is None, row.until or 0))
+
+        for sat in counted:
+            if able := running(sat.start):
+                served[able[0]] += 1
+        return bool(running(t))
 
     # --- the standing at t ---
 
@@ -292,7 +362,7 @@ class Reading:
         else:
             phase = "beta" if reached(dates.beta_opens_at, t) else "not open"
 
-        counted = [sat for sat in self.sittings if policy.beta.counts or not sat.beta]
+        counted = [sat for sat in self.sittings if is_counted(sat, policy)]
         anchored = [cap for cap in policy.cap if cap.anchor in ("first-sitting", "last-sitting")
                     and cap.period is not None]  # fmt: skip
         zone = policy.wait.zone
@@ -319,11 +389,12 @@ class Reading:
         if phase == "not open":
             opening = [d for d in (dates.beta_opens_at, dates.live_at) if d is not None]
             reasons.append(("not-open", min(opening)))
-        if any(sat.outcome == "passed" and not self.is_free_again(sat, t, t, policy)
-               for sat in self.sittings):  # fmt: skip
-            running = [end for end in self.covering_ends(t, t) if not reached(end, t)]
-            ends = running if policy.pass_.retake == "after-expiry" else []
-            reasons.append(("passed", latest(ends) if ends else None))
+        if policy.authorization.required and not self.is_authorized(t, counted, policy):
+            reasons.append(("not-authorized", None))
+        passed = [sat for sat in self.sittings if sat.outcome == "passed"]
+        blocking = [sat for sat in passed if not self.is_free_again(sat, t, t, policy)]
+        if blocking:
+            reasons.append(("passed", self.passed_until(blocking, t, policy)))
         betas = [sat for sat in self.sittings if sat.beta]
         if phase == "beta" and len(betas) >= policy.beta.sittings:
             reasons.append(("beta-taken", dates.live_at))
@@ -343,28 +414,31 @@ class Reading:
             reasons.append(("result-pending", latest(pending)))
         caps = []
         for cap in policy.cap:
-            starts = [sat.start for sat in counted]
+            starts = [sat.start for sat in counted if cap.since is None or sat.start >= cap.since]
             if cap in anchored:
                 if in_series >= cap.sittings and period is not None and t < period:
                     caps.append(period)
-            elif cap.anchor == "calendar-year":
-                year = year_of(t, zone)
-                if sum(year_of(start, zone) == year for start in starts) >= cap.sittings:
-                    caps.append(new_year(year + 1, zone))
+            elif cap.anchor in ("calendar", "calendar-year"):
+                if starts:
+                    caps += calendar_ends(cap, starts, t, zone)
             elif cap.period is None:
                 if len(starts) >= cap.sittings:
                     caps.append(None)
             else:
-                leave = sorted(window_end(start, cap.period, zone) for start in starts)
+                end_of = period_end if cap.by == "date" else window_end
+                leave = sorted(end_of(start, cap.period, zone) for start in starts)
                 inside = [end for end in leave if end > t]
                 if len(inside) >= cap.sittings:
                     caps.append(inside[len(inside) - cap.sittings])
         if caps:
             reasons.append(("cap-reached", latest(caps)))
         if counted and counted[-1].outcome != "passed" and policy.wait.after:
-            wait = policy.wait.after[min(ordinals[-1], len(policy.wait.after)) - 1]
-            base = counted[-1].end if policy.wait.from_ == "end" else counted[-1].start
-            until = wait_end(base, wait, policy)
+            number = ordinals[-1]
+            if policy.wait.within is not None:
+                dates_of = [midnight(wall(sat.start, zone)) for sat in counted[-number:]]
+                number = sum(later(day, policy.wait.within) > dates_of[-1] for day in dates_of)
+            wait = policy.wait.after[min(number, len(policy.wait.after)) - 1]
+            until = wait_end(waits_from(counted[-1], policy), wait, policy)
             if t < until:
                 reasons.append(("waiting", until))
 
@@ -384,6 +458,19 @@ class Reading:
              for sat in self.sittings],
         )  # fmt: skip
 
+    def passed_until(self, blocking: Sequence[Sat], t: int, policy: Policy) -> int | None:
+        """Return until when passes block that are not free again at t."""
+        if policy.pass_.retake == "after":
+            return max(free_after(sat, policy) for sat in blocking)
+        if policy.pass_.retake != "after-expiry":
+            return None
+        running = [end for end in self.covering_ends(t, t) if not reached(end, t)]
+        last = latest(running) if running else None
+        if last is not None and policy.pass_.before_expiry is not None:
+            opens = day_before(last, policy.pass_.before_expiry, policy.wait.zone)
+            return opens if opens > t else last
+        return last
+
     def opens(
         self, before: Sequence[Sat], period: int | None, start: int, t: int, policy: Policy
     ) -> bool:
@@ -402,7 +489,7 @@ class Reading:
                 continue
             if any(sat.start >= last.occurred_at for sat in counted):
                 continue
-            named = {"wait": "waiting", "cap": "cap-reached"}
+            named = {"wait": "waiting", "cap": "cap-reached", "passed": "passed"}
             codes |= {named[word] for word in last.payload()["waives"]}
         return codes
 
@@ -411,7 +498,43 @@ def outcome_of(row: Recorded) -> str:
     """Return what a result, or its revocation, makes of a sitting."""
     if row.type == "BetaRescored":
         return "passed" if row.payload()["passed"] else "failed"
-    return {"ExamPassed": "passed", "ExamFailed": "failed", "ResultRevoked": "revoked"}[row.type]
+    return {"ExamPassed": "passed", "ExamFailed": "failed", "ResultRevoked": "revoked",
+            "SittingMissed": "missed"}[row.type]  # fmt: skip
+
+
+def is_counted(sat: Sat, policy: Policy) -> bool:
+    """Return whether waits and caps count a sitting."""
+    if sat.outcome == "missed":
+        return policy.missed.counts
+    return policy.beta.counts or not sat.beta
+
+
+def free_after(sat: Sat, policy: Policy) -> int:
+    """Return when a passed sitting is free again under `retake = "after"`."""
+    assert policy.pass_.after is not None
+    return wait_end(waits_from(sat, policy), policy.pass_.after, policy)
+
+
+def calendar_ends(cap: Cap, starts: Sequence[int], t: int, zone: str) -> list[int | None]:
+    """Return when a calendar cap that is used up at t ends; nothing where it is not.
+
+    Periods are numbered by how many boundaries lie at or before an instant: before the first of
+    whole dates lies one period, and after the last another without end.
+    """
+    boundaries = calendar_periods(cap, zone, min(starts), t)
+
+    def number(moment: int) -> int:
+        return sum(boundary <= moment for boundary in boundaries)
+
+    def counted(period: int) -> int:
+        return sum(period - cap.periods < number(start) <= period for start in starts)
+
+    if counted(number(t)) < cap.sittings:
+        return []
+    for period in range(number(t) + 1, len(boundaries) + 1):
+        if counted(period) < cap.sittings:
+            return [boundaries[period - 1]]
+    return [None]
 
 
 def described_sitting(
@@ -449,16 +572,21 @@ def boundaries(rows: Sequence[Recorded], exam: str) -> list[int]:
         if policy.beta.overdue_after_live is not None:
             for live_at in lives:
                 instants.add(after_live(live_at, policy.beta.overdue_after_live, policy))
+        before_expiry = policy.pass_.before_expiry
+        if before_expiry is not None:
+            instants |= {day_before(row.until, before_expiry, zone)
+                         for row in rows if row.until is not None}  # fmt: skip
+        waits = [*policy.wait.after, *([policy.pass_.after] if policy.pass_.after else [])]
         for row in starts:
             start = row.occurred_at
             bases = [start] if row.until is None else [start, row.until]
-            instants |= {wait_end(base, w, policy) for base in bases for w in policy.wait.after}
+            instants |= {wait_end(base, wait, policy) for base in bases for wait in waits}
             for cap in policy.cap:
                 if cap.period is not None:
                     instants.add(period_end(start, cap.period, zone))
                     instants.add(window_end(start, cap.period, zone))
-            this_year = year_of(start, zone)
-            instants |= {new_year(this_year + more, zone) for more in (0, 1, 2)}
+                elif starts_of(cap):
+                    instants |= set(calendar_periods(cap, zone, start, start))
     return sorted(instants)
 
 

@@ -171,6 +171,41 @@ def revoked(exam: str, *, reg: str, on: When, who: str = CANDIDATE) -> Line:
     return line(who, f"{reg}/revoked", on, event)
 
 
+def missed(exam: str, *, on: When, reg: str | None = None, who: str = CANDIDATE) -> Line:
+    """Not come to a sitting that was booked."""
+    reg = registration(on, reg)
+    event = events.SittingMissed(exam=exam, registration_id=reg)
+    return line(who, f"{reg}/missed", on, event)
+
+
+# --- authorizations --------------------------------------------------------------------------
+
+
+def authorized(
+    exam: str,
+    *,
+    on: When,
+    id: str = "A-1",
+    valid_until: When | None = None,
+    sittings: int | None = None,
+    who: str = CANDIDATE,
+) -> Line:
+    """Authorize a candidate to sit."""
+    event = events.AuthorizationGranted(
+        exam=exam,
+        authorization_id=id,
+        valid_until=instant_or_none(valid_until),
+        sittings=sittings,
+    )
+    return line(who, f"{id}/granted", on, event)
+
+
+def unauthorized(exam: str, *, on: When, id: str = "A-1", who: str = CANDIDATE) -> Line:
+    """Withdraw an authorization."""
+    event = events.AuthorizationRevoked(exam=exam, authorization_id=id, reason="granted in error")
+    return line(who, f"{id}/revoked", on, event)
+
+
 # --- exceptions ------------------------------------------------------------------------------
 
 
@@ -300,8 +335,8 @@ VERBS: Final[dict[str, Callable[..., Line]]] = {
     verb.__name__: verb
     for verb in (
         policy, exam, went_live, retired, certification, attempted, beta, passed, failed, result,
-        rescored, revoked, requested, rejected, granted, withdrawn, earned, renewed, expired,
-        forgotten, annulled,
+        rescored, revoked, missed, authorized, unauthorized, requested, rejected, granted,
+        withdrawn, earned, renewed, expired, forgotten, annulled,
     )
 }  # fmt: skip
 
