@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from textwrap import wrap
@@ -82,6 +83,38 @@ def clause_texts(policy: Policy) -> dict[str, str]:
     """Map each clause that answers may name, and each other key, to its meaning in words."""
     parts = _wait, _cap, _pass, _authorization_and_missed, _beta, _exception
     return dict(chain.from_iterable(part(policy) for part in parts))
+
+
+_HEADINGS: Final = {
+    "wait": "Waits",
+    "cap": "Limits",
+    "pass": "After a pass",
+    "authorization": "Authorizations",
+    "missed": "Missed sittings",
+    "beta": "Beta",
+    "exception": "Exceptions",
+}
+"""By table, what a reader looks for."""
+_CONTINUED: Final = {PASS_AFTER: ": ", PASS_BEFORE_EXPIRY: ", "}
+"""Clauses that go on where the sentence before them ends."""
+_BEGUN: Final = {
+    "exception.reasons": "reasons are: ",
+    "exception.required": "a request must contain: ",
+}
+"""What a list needs before it to be a sentence."""
+
+
+def rules_in_sentences(policy: Policy) -> dict[str, list[str]]:
+    """Return the rules of a policy in plain sentences, by heading, in the words of the clauses."""
+    found: dict[str, list[str]] = {}
+    for clause, words in clause_texts(policy).items():
+        sentences = found.setdefault(_HEADINGS[re.split(r"[.\[]", clause)[0]], [])
+        if clause in _CONTINUED:
+            sentences[-1] = f"{sentences[-1][:-1]}{_CONTINUED[clause]}{words}."
+        else:
+            text = f"{_BEGUN.get(clause, '')}{words}"
+            sentences.append(f"{text[0].upper()}{text[1:]}.")
+    return found
 
 
 def changes(old: Policy, new: Policy) -> list[str]:

@@ -31,6 +31,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "policy list": ("policy", "List the policies that are published, every version of each."),
         "policy show": ("policy", "Show the policy in force on a day, or a file, in words."),
         "policy diff": ("policy", "List what differs between two policies, clause by clause."),
+        "policy explain": (
+            "policy_explain",
+            "Explain a policy in plain English, with an example calendar; needs no ledger.",
+        ),
         "policy test": (
             "policy_test",
             "Compare what a policy answers with what its cases expect; needs no ledger.",

@@ -230,7 +230,7 @@ def publish(
     problems: list[str] = []
     for file in files:
         try:
-            texts.append(_read(file))
+            texts.append(read_policy_file(file))
         except PolicyError as error:
             problems += error.problems
     if problems:
@@ -250,7 +250,7 @@ def publish(
         return append_entries(ledger, entries.facts, entries.unchanged, ", ".join(files))
 
 
-def _read(file: str) -> tuple[str, str]:
+def read_policy_file(file: str) -> tuple[str, str]:
     """Return a policy's id and text, of a file or of a shipped policy's name."""
     if file in SHIPPED and not Path(file).exists():
         return file, dict(shipped())[file]
