@@ -137,7 +137,6 @@ EXTRAS = {
     **dict.fromkeys(["audit", "diff", "impact", "project", "rebuild", "receipt"], "everyone"),
     **dict.fromkeys(["replay", "report", "violations", "what-if"], "everyone"),
     "explore": "explore",
-    "policy test": "everyone",
 }
 """The words of commands, or their first, where a bare install says which extra they want."""
 

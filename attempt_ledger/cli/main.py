@@ -118,7 +118,7 @@ GROUPS: Final[Mapping[str, str]] = {
 
     Of everything the ledger knows at --known-at. A file leaves with a receipt, by which `receipt
     check` computes it again. No personal field is in any answer.""",
-    "policy": """Check and publish policies; see which are in force.""",
+    "policy": """Write, check, explain, test and publish policies; see which are in force.""",
 }
 """The help of the first word of commands that have two."""
 

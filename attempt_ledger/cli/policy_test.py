@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow as pa
 import typer
 
-from attempt_ledger.cli.everybody import Table, by_name, check_format, write_table
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.pages import block, columns, page
@@ -69,10 +68,10 @@ def compare(
     A case is facts, and the answers that they should have: docs/from-handbook-to-policy.md shows
     how to write them. One row for each thing that is not as expected; with any the exit code is 1.
     """
-    form = format or (Form(by_name(output).value) if output else Form.text)
-    if form is not Form.text:
-        check_format(Table(form.value), output)
-    elif output is not None:
+    form = format or form_by_name(output)
+    if form is Form.parquet and output is None and sys.stdout.isatty():
+        raise CallProblem("parquet is no text for a terminal: give --output FILE")
+    if form is Form.text and output is not None:
         raise CallProblem("--output takes --format csv, jsonl or parquet: text is for a terminal")
     differences: list[Difference] = []
     for policy, cases_file in pairs(file, cases):
@@ -103,9 +102,22 @@ def pairs(file: Path, cases: Path | None) -> Iterator[tuple[Path, Path]]:
         yield each.with_name(f"{each.name.removesuffix(CASES)}.toml"), each
 
 
+def form_by_name(output: Path | None) -> Form:
+    """Return the form that the name of the file says; csv of a file where it says none."""
+    if output is None:
+        return Form.text
+    suffix = output.suffix.lower().lstrip(".")
+    return Form(suffix) if suffix in ("jsonl", "parquet") else Form.csv
+
+
 def write(differences: list[Difference], form: Form, output: Path | None) -> None:
     """Write what differs as a table."""
     if form is not Form.text:
+        # Here: the core answers in words; every other form is made of Arrow's tables.
+        import pyarrow as pa
+
+        from attempt_ledger.cli.everybody import Table, write_table
+
         schema = pa.schema([(name, pa.string()) for name in Difference._fields])
         table = pa.Table.from_pylist([each._asdict() for each in differences], schema=schema)
         write_table(table, Table(form.value), output)
