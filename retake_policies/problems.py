@@ -238,17 +238,20 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 def _shown(value: Any) -> str:
     """Write a value much as TOML does, cut short when it is long."""
-    text = _toml(value)
+    text = toml_value(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Write a value much as TOML does, on one line."""
     if isinstance(value, dict):
         return (
-            "{" + ", ".join(f"{_key((key,))} = {_toml(item)}" for key, item in value.items()) + "}"
+            "{"
+            + ", ".join(f"{_key((key,))} = {toml_value(item)}" for key, item in value.items())
+            + "}"
         )
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, date | time):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool):

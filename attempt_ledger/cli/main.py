@@ -27,6 +27,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "init": ("init", "Create an empty ledger, with the shipped policies."),
         "import": ("importing", "Import results CSVs and CloudEvents lines."),
         "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
+        "policy new": (
+            "policy_new",
+            "Write a policy file to begin with, each line with what it means; needs no ledger.",
+        ),
         "policy check": ("policy", "Check policy files; needs no ledger."),
         "policy list": ("policy", "List the policies that are published, every version of each."),
         "policy show": ("policy", "Show the policy in force on a day, or a file, in words."),
@@ -205,7 +209,7 @@ class Program(Group):
         """Run the command; take Ctrl-C and a broken pipe before Typer does in its own way."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # Abort: Ctrl-C or Ctrl-D where one was asked
             raise Interrupted from None
         except BrokenPipeError:
             raise ReaderGone from None

@@ -116,6 +116,7 @@ def write(differences: list[Difference], form: Form, output: Path | None) -> Non
         # Here: the core answers in words; every other form is made of Arrow's tables.
         import pyarrow as pa
 
+        # And this with them.
         from attempt_ledger.cli.everybody import Table, write_table
 
         schema = pa.schema([(name, pa.string()) for name in Difference._fields])

@@ -70,6 +70,12 @@ def check_outputs(paths: Iterable[Path]) -> None:
         places.add(place)
 
 
+def check_new(path: Path) -> None:
+    """Refuse a file that is there, but with --force: what people work on is nobody's output."""
+    if not _forced and path.is_file() and path.stat().st_size:
+        raise NotReplaced(f"{path} is there already: name another file, or replace it by --force")
+
+
 def check_place(path: Path) -> None:
     """Refuse a place that is never written to; raises NotReplaced."""
     place = Path(os.path.realpath(path))
