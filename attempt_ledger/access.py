@@ -14,8 +14,10 @@ from ledger.appending import AHEAD
 from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.ledger import Clock, Ledger
-from ledger.store.file import check_file
+from ledger.problems import NoLedger
 from ledger.store.locks import PATIENCE, PRIVATE, Waiting
+from ledger.store.server import Address, Server
+from ledger.store.stores import check_store
 
 Say: TypeAlias = Callable[[str], object]
 Counting: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -31,7 +33,7 @@ def uncounted(what: str, total: int) -> AbstractContextManager[Callable[[int], N
 class Access:
     """The ledger and the keys that a door is about, and how it speaks meanwhile."""
 
-    path: Path
+    path: Address
     keys: Path | None = None
     """The key file of personal fields; None: the ledger's own name with ``.keys``."""
     signing_key: Path | None = None
@@ -50,7 +52,7 @@ class Access:
 
     def check(self) -> None:
         """Raise LedgerProblem unless there is a ledger that can be read."""
-        check_file(self.path)
+        check_store(self.path)
 
     @contextmanager
     def open(self, *, to_write: bool = False) -> Iterator[Ledger]:
@@ -58,6 +60,7 @@ class Access:
 
         What was written is sealed at the end, whatever ended it.
         """
+        self._make_home()
         with Ledger.open(
             self.path,
             clock=self.clock,
@@ -77,7 +80,7 @@ class Access:
     @contextmanager
     def open_or_none(self, may_miss: bool) -> Iterator[Ledger | None]:
         """Open the ledger to write or, if it may be missing, to read if there is one."""
-        if may_miss and not self.path.exists():
+        if may_miss and not self._is_there():
             yield None
             return
         with self.open(to_write=not may_miss) as ledger:
@@ -90,6 +93,7 @@ class Access:
         Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
         the end. Raises LedgerProblem if something is there already.
         """
+        self._make_home()
         _sealing().check_unused(self)
         with Ledger.create(
             self.path,
@@ -106,6 +110,24 @@ class Access:
     def seal_after(self, ledger: Ledger) -> None:
         """Seal what was appended, if anything was; never fails."""
         _sealing().seal_after(self, ledger)
+
+    def _is_there(self) -> bool:
+        if not isinstance(self.path, Server):
+            return self.path.exists()
+        try:
+            self.check()
+        except NoLedger:
+            return False
+        return True
+
+    def _make_home(self) -> None:
+        """Make the folder in which this machine keeps what belongs to a ledger on a server."""
+        if isinstance(self.path, Server):
+            folder = self.path.home.parent
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                self.say(f"{folder} cannot be made ({error.strerror}): name another with --home")
 
     def _compare_clocks(self, ledger: Ledger) -> None:
         """Warn when the clock is behind what was recorded last: a time left out would be wrong."""

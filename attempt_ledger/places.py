@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ledger.own_folder import NotOurs, account_cache
+from ledger.store.server import SCHEMES, Address, read_server
 
 _NAME = "attempt-ledger"
 _said: set[str] = set()
@@ -16,28 +17,41 @@ _said: set[str] = set()
 DEFAULT_URL = "sqlite:///attempts.ledger"
 _ACCEPTED = (
     "accepted is sqlite:///path/to/file, with a fourth slash for an absolute path "
-    "(sqlite:////var/lib/attempts.ledger), or a plain path"
+    "(sqlite:////var/lib/attempts.ledger), a plain path, or postgresql://user@host/database"
 )
 
 
-def ledger_path(url: str) -> Path:
-    """Read a ledger's URL, or the plain path of its file, as a path; raises ValueError for others.
+def ledger_address(url: str, homes: Path | None = None) -> Address:
+    """Read a ledger's URL, or the plain path of its file; raises ValueError for others.
 
-    What follows ``sqlite:///`` is the path to the letter: nothing in it is decoded.
+    What follows ``sqlite:///`` is the path to the letter: nothing in it is decoded. What belongs to
+    a ledger on a server lies in `homes`, by default among this account's data.
     """
     scheme, colon, rest = url.partition(":")
-    if scheme in ("postgresql", "postgres") and colon:  # it may hold a password
-        raise ValueError(
-            f"{scheme}://…: this build keeps ledgers in SQLite files only; {_ACCEPTED}"
-        )
+    if scheme in SCHEMES and colon:
+        return read_server(url, _data_folder() if homes is None else homes)
     if scheme == "sqlite" and colon:
         path = rest.removeprefix("///")
         if path == rest or not path or "\0" in path:
             raise ValueError(f"{url!r} names no file; {_ACCEPTED}")
         return Path(path)
     if "://" in url or not url or "\0" in url:
-        raise ValueError(f"{url!r} is no URL of a ledger; {_ACCEPTED}")
+        named = f"{scheme}://…" if "@" in url else repr(url)  # it may hold a password
+        raise ValueError(f"{named} is no URL of a ledger; {_ACCEPTED}")
     return Path(url)
+
+
+def _data_folder() -> Path:
+    base = os.environ.get("XDG_DATA_HOME", "")
+    if os.path.isabs(base):
+        return Path(base) / _NAME
+    try:
+        return Path.home() / ".local" / "share" / _NAME
+    except RuntimeError:
+        raise ValueError(
+            "a ledger on a server needs a folder on this machine, and this account has no home: "
+            "name one with --home"
+        ) from None
 
 
 def cache_folder(say: Callable[[str], object] = lambda sentence: None) -> Path | None:

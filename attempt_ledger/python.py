@@ -21,7 +21,7 @@ from attempt_ledger.checks import fault_of, unknown_exams
 from attempt_ledger.exceptions import Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
-from attempt_ledger.places import cache_folder, ledger_path
+from attempt_ledger.places import cache_folder, ledger_address
 from attempt_ledger.snapshot import (
     Report,
     Snapshot,
@@ -40,6 +40,7 @@ from ledger.ledger import Ledger as Store
 from ledger.ledger import Outcome
 from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
+from ledger.store.server import Address
 from projections.standing import Moment
 from replay import snapshot as core
 from replay.publishing import effects_of
@@ -68,7 +69,7 @@ def open(
     Raises LedgerProblem, or ValueError for a URL that is none of a ledger.
     """
     named = text("ledger", os.fspath(ledger))
-    path = ledger_path(named)
+    path = ledger_address(named)
     access = Access(
         path,
         None if keys is None else Path(keys),
@@ -115,8 +116,8 @@ class Ledger:
         self._stack.close()
 
     @property
-    def path(self) -> Path:
-        """The ledger's file."""
+    def path(self) -> Address:
+        """The ledger's file; or, as a path, the home of one in a database."""
         return self._store.path
 
     @property

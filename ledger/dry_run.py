@@ -11,6 +11,7 @@ from ledger.appending import Appending
 from ledger.events import CandidateForgotten, Recorded, Row
 from ledger.ledger import Ledger
 from ledger.privacy.vault import KEY_FILE, Keyring, OpenKeys, Vault
+from ledger.store.server import Server
 
 
 class Rehearsal(Ledger):
@@ -22,7 +23,13 @@ class Rehearsal(Ledger):
 
     def __init__(self, ledger: Ledger) -> None:
         """Begin at a ledger's head; it stays the caller's to close."""
-        super().__init__(ledger.env, clock=ledger.clock, keys=ledger.vault.path, read_only=True)
+        super().__init__(
+            ledger.env,
+            server=ledger.path if isinstance(ledger.path, Server) else None,
+            clock=ledger.clock,
+            keys=ledger.vault.path,
+            read_only=True,
+        )
         # By the ledger's word, not its own: a rehearsal is closed at its last use, by its user.
         self.vault = Vault(ledger.vault.path, lambda: ledger.about(KEY_FILE), ledger.is_forgotten)
         self.base = self.head()

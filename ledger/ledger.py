@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,11 +18,12 @@ from ledger.events import OWN_SOURCES, Fact, Recorded, Row
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import LedgerProblem, MalformedFact
-from ledger.store.file import check_file, create_file
-from ledger.store.interface import Found, Head, Store
+from ledger.store.file import create_file
+from ledger.store.interface import Found, Head, Store, Writing
 from ledger.store.locks import PRIVATE, USUALLY, Waiting
 from ledger.store.recorder import EVERY_SECONDS, Factory, RowMapper, StoreRecorder
-from ledger.store.sqlite import SQLiteStore
+from ledger.store.server import Address, Server
+from ledger.store.stores import create_schema, open_store
 
 if TYPE_CHECKING:
     from ledger.store.scans import Scans
@@ -64,6 +65,7 @@ class Ledger(Application[str]):
         self,
         env: EnvType | None = None,
         *,
+        server: Server | None = None,
         clock: Clock | None = None,
         keys: str | os.PathLike[str] | None = None,
         read_only: bool = False,
@@ -72,15 +74,16 @@ class Ledger(Application[str]):
     ) -> None:
         """Open the ledger that an environment names, as `eventsourcing` opens an application.
 
-        Of the environment PLACE alone is looked at, with the application's name before it or
+        Or the one on a `server`, whatever the environment. Of the environment PLACE alone is looked at, with the application's name before it or
         without: whatever else it says, nothing changes what is stored. Without a clock the ledger
         is read only. Raises LedgerProblem.
         """
         self._read_only = read_only or clock is None
         self._waiting = waiting
+        self._server = server
         super().__init__(env)
         self.vault = Vault(
-            Path(f"{self.path}.keys") if keys is None else Path(keys),
+            Path(f"{os.fspath(self.path)}.keys") if keys is None else Path(keys),
             lambda: self.about(KEY_FILE),
             self.is_forgotten,
         )
@@ -90,7 +93,7 @@ class Ledger(Application[str]):
     @classmethod
     def create(
         cls,
-        path: str | os.PathLike[str],
+        path: str | Address,
         *,
         clock: Clock,
         keys: str | os.PathLike[str] | None = None,
@@ -105,19 +108,28 @@ class Ledger(Application[str]):
         The file gets the `mode` whatever the umask; other accounts open it only if it says so.
         """
         place = Path(os.path.realpath(path))
+        own = f"{place}.keys" if keys is None else keys
 
         def begin(draft: Path) -> None:
-            own = f"{place}.keys" if keys is None else keys
             with cls.open(draft, clock=clock, keys=own, upcasts=upcasts) as ledger:
                 ledger.append(first)
 
-        create_file(place, begin if first else None, mode=mode)
+        def write(writing: Writing) -> None:
+            with closing(Vault(Path(own), lambda: None, lambda subject: False)) as vault:
+                with vault.keyring(writing) as keyring:
+                    appending = Appending(writing, keyring, clock(), upcasts=upcasts)
+                    appending.take(_laid_out(first, as_recorded=False))
+
+        if isinstance(path, Server):
+            create_schema(path, write)
+        else:
+            create_file(place, begin if first else None, mode=mode)
         return cls.open(path, clock=clock, keys=keys, upcasts=upcasts, waiting=waiting)
 
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str],
+        path: str | Address,
         *,
         clock: Clock,
         keys: str | os.PathLike[str] | None = None,
@@ -133,6 +145,7 @@ class Ledger(Application[str]):
         """
         return cls(
             {PLACE: os.fspath(path)},
+            server=path if isinstance(path, Server) else None,
             clock=clock,
             keys=keys,
             read_only=read_only,
@@ -295,8 +308,9 @@ class Ledger(Application[str]):
         if not place:
             raise LedgerProblem(f"no ledger is named: {PLACE} in the environment names its file")
         # What lies beside the ledger (lock, keys) must be the same by whatever name it is opened.
-        self.path = Path(os.path.realpath(place))
-        return Environment(name, {PLACE: str(self.path)})
+        file = os.path.realpath(place)
+        self.path: Address = self._server or Path(file)
+        return Environment(name, {PLACE: file})
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[TrackingRecorder]:
         """Return a factory that makes nothing else in the ledger's file."""
@@ -313,8 +327,7 @@ class Ledger(Application[str]):
 
     def construct_store(self) -> Store:
         """Open what keeps the events; raises NoLedger, NotALedger or NewerSchema."""
-        check_file(self.path)
-        return SQLiteStore(self.path, read_only=self._read_only, waiting=self._waiting)
+        return open_store(self.path, read_only=self._read_only, waiting=self._waiting)
 
 
 def _no_clock() -> int:

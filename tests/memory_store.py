@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
@@ -193,6 +194,9 @@ class MemoryWatch:
     def changed(self) -> bool:
         before, self._seen = self._seen, self._store.head()
         return before != self._seen
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def close(self) -> None:
         pass

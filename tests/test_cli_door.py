@@ -13,7 +13,7 @@ import pytest
 from command_line import CommandLine
 
 from attempt_ledger.cli.main import COMMANDS, GROUPS, below
-from attempt_ledger.places import ledger_path
+from attempt_ledger.places import ledger_address
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 READING = (
@@ -56,7 +56,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 )
 def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
     """Three slashes are a path from here, four one from the root; a plain path is itself."""
-    assert ledger_path(url) == Path(path)
+    assert ledger_address(url) == Path(path)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_any_other_url_is_refused_with_what_is_accepted(
 ) -> None:
     """Another database is no ledger's URL, and no password is repeated."""
     with pytest.raises(ValueError, match="accepted is sqlite"):
-        ledger_path(url)
+        ledger_address(url)
     sentence = door.wrong("--ledger", url, "export")
     assert said in sentence
     assert "secret" not in sentence

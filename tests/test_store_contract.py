@@ -1,4 +1,4 @@
-"""What every store does, through `ledger.store.interface` alone: SQLite's, and one in memory.
+"""What every store does, through `ledger.store.interface` alone: SQLite's, PostgreSQL's, and one in memory.
 
 Another store is one more line in STORES.
 """
@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_facts import NINE, SetClock, attempted, sample
 from memory_store import MemoryLedger, MemoryStore
+from postgres import VERSIONS, new_server
 
 from ledger.events import Recorded, Row
 from ledger.ledger import PLACE, Appended, Conflict, Duplicate
@@ -26,7 +27,9 @@ from ledger.store.file import create_file
 from ledger.store.interface import Head, Selection, Store
 from ledger.store.locks import USUALLY
 from ledger.store.scans import CORRECTIONS, DESCRIBED, EXCEPTIONS, FACTS, RECORDED, Scans
+from ledger.store.server import Server
 from ledger.store.sqlite import SQLiteStore
+from ledger.store.stores import create_schema, open_store
 
 Make = Callable[..., Store]
 
@@ -42,7 +45,25 @@ def in_memory(folder: Path, *, read_only: bool = False) -> Store:
     return MemoryStore(read_only=read_only)
 
 
-STORES: dict[str, Make] = {"sqlite": embedded, "memory": in_memory}
+def on_a_server(version: int) -> Make:
+    def make(folder: Path, *, read_only: bool = False) -> Store:
+        made = open_store(new_schema(folder, version), read_only=read_only, waiting=USUALLY)
+        return made
+
+    return make
+
+
+def new_schema(folder: Path, version: int) -> Server:
+    address = new_server(folder / str(version), version)
+    create_schema(address, lambda writing: None)
+    return address
+
+
+STORES: dict[str, Make] = {
+    "sqlite": embedded,
+    "memory": in_memory,
+    **{f"postgresql {version}": on_a_server(version) for version in VERSIONS},
+}
 
 
 @pytest.fixture(params=STORES)
@@ -357,8 +378,8 @@ def test_stores_scan_alike(
             assert each.schema == schema
         return rows_of(found)
 
-    one, other = by_every_store(tmp_path, ask)
-    assert one == other
+    one, *others = by_every_store(tmp_path, ask)
+    assert all(other == one for other in others)
     assert len(one) == count
     assert "ciphertext" not in str(one)
     assert "zoe@example.org" not in str(one)
@@ -408,8 +429,8 @@ selections = st.builds(
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
-    stores = [fill(make(tmp_path_factory.mktemp("both"))) for make in STORES.values()]
+def all_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
+    stores = [fill(make(tmp_path_factory.mktemp("all"))) for make in STORES.values()]
     yield stores
     for store in stores:
         store.close()
@@ -418,14 +439,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
 @settings(deadline=None)
 @given(wanted=selections, order=st.sampled_from(["position", "lag"]))
 def test_stores_select_alike(
-    both: list[Store], wanted: Selection, order: Literal["position", "lag"]
+    all_stores: list[Store], wanted: Selection, order: Literal["position", "lag"]
 ) -> None:
     """Whatever is asked: the same events in the same order."""
-    one, other = (
+    one, *others = (
         [row for batch in store.scans().select(wanted, order=order) for row in batch.to_pylist()]
-        for store in both
+        for store in all_stores
     )
-    assert one == other
+    assert all(other == one for other in others)
 
 
 def test_a_ledger_works_over_any_store(tmp_path: Path) -> None:

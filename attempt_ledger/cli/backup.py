@@ -62,7 +62,7 @@ def backup(
             say(f"{file} was not created: {paths.ledger} was changed; `verify` says what and where")
             return REFUSED
         _report(file, made)
-        _note(ledger.path, file, made)
+        _note(paths.file, file, made)
     _kept_apart(call)
     return DONE
 

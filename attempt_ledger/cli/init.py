@@ -17,7 +17,7 @@ from attempt_ledger.cli.progress import counting
 from attempt_ledger.sealing import processes
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
-from ledger.store.integrity import inspect, read_through
+from ledger.store.inspection import inspection_of
 from ledger.store.locks import PRIVATE
 from ledger.tlog.checkpoint import log_paths, sealed_size, verifier_key
 from ledger.tlog.verify import verify
@@ -118,8 +118,9 @@ def _are_wrong(call: Access, when: str) -> bool:
     paths = log_paths(call.path, call.signing_key)
     key = verifier_key(paths)
     if key is None:
-        with read_through(call.path) as damages:
-            findings = [*inspect(call.path, 0).findings, *damages()]
+        store = inspection_of(call.path)
+        with store.read_through(call.path) as damages:
+            findings = [*store.inspect(call.path, 0).findings, *damages()]
     else:
         with counting(f"verifying {when}", sealed_size(paths)) as progress:
             verdict = verify(paths, key, full=True, processes=processes(), progress=progress)

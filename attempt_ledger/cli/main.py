@@ -17,7 +17,7 @@ import typer.main
 from attempt_ledger.cli.options import ADDED, HELP, Called
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
-from attempt_ledger.places import DEFAULT_URL, ledger_path
+from attempt_ledger.places import DEFAULT_URL, ledger_address
 from ledger.extras import needing
 from ledger.store.locks import PATIENCE
 from replay.audit.registry import QUERIES
@@ -271,9 +271,20 @@ def program(
             "--ledger",
             metavar="URL",
             envvar="ATTEMPT_LEDGER",
-            help="The ledger: sqlite:///path/to/file, sqlite:////absolute/path, or a plain path.",
+            help="The ledger: sqlite:///path/to/file, sqlite:////absolute/path, a plain path, or "
+            "postgresql://user@host/database?schema=name.",
         ),
     ] = DEFAULT_URL,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home",
+            metavar="FOLDER",
+            envvar="ATTEMPT_LEDGER_HOME",
+            help="Where this machine keeps what belongs to a ledger on a server (log, column "
+            "cache, read model). Default: attempt-ledger in this account's data folder.",
+        ),
+    ] = None,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -315,7 +326,7 @@ def program(
     Instants are UTC; a date without a time means 00:00 UTC.
     """
     try:
-        path = ledger_path(ledger)
+        path = ledger_address(ledger, home)
     except ValueError as problem:
         raise CallProblem(f"--ledger {problem}") from None
     context.obj = Called(path, keys, signing_key, wait)

@@ -21,12 +21,13 @@ from attempt_ledger.cli.replacing import (
     protect_ledger,
 )
 from ledger.instants import format_instant, month_of
+from ledger.store.server import Address
 
 
 class Called(NamedTuple):
     """What a call says before its command: the ledger, the keys, how long to wait."""
 
-    path: Path
+    path: Address
     keys: Path | None
     signing_key: Path | None
     wait: float
@@ -297,7 +298,7 @@ def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function
     return add
 
 
-def read_model_of(ledger: Path, named: Path | None) -> Path:
+def read_model_of(ledger: Address, named: Path | None) -> Path:
     """Return the path of the read model that is meant."""
     if named is not None:
         return Path(os.path.realpath(named))

@@ -14,9 +14,8 @@ from ledger.durable import replace
 from ledger.instants import format_instant, parse_instant
 from ledger.problems import Inconsistent, LedgerProblem, Unsound
 from ledger.store.file import connect_reader, storage_problems
+from ledger.store.findings import MOST_FOUND, Finding
 from ledger.store.integrity import (
-    MOST_FOUND,
-    Finding,
     id_of,
     inspect,
     last_position,
@@ -75,9 +74,9 @@ def back_up(paths: LogPaths, target: Path, seal: Seal, options: CopyOptions) -> 
         copy = draft.paths
         with _sealed_state(paths, seal) as (source, log, hindered):
             with options.bar("copying", source.pages) as progress:
-                copy_file(source, copy.ledger, target, progress)
+                copy_file(source, copy.file, target, progress)
             sealed = 0 if log is None else log.checkpoint.size
-            different = differing(source, copy.ledger, sealed)
+            different = differing(source, copy.file, sealed)
         # The ledger itself is let go: its write-ahead log can be cleaned up again.
         if log is not None:
             copy_log(paths, copy, sealed, log.note, log.keys)
@@ -110,11 +109,11 @@ def _sealed_state(
     With what hindered it, if anything did. While others append and seal, the checkpoint may pass
     the state that is open: then a later one is taken.
     """
-    _hindered(paths, seal, last_position(paths.ledger))  # while no state is kept open
+    _hindered(paths, seal, last_position(paths.file))  # while no state is kept open
     for last in (False,) * _TRIES + (True,):
         before = _log(paths)
         with ExitStack() as stack:
-            state = stack.enter_context(file_state(paths.ledger))
+            state = stack.enter_context(file_state(paths.file))
             if before is not None and before.checkpoint.size > state.head:
                 raise Inconsistent(
                     f"{paths.ledger} ends at position {state.head}, but {before.checkpoint.size} "
@@ -170,8 +169,8 @@ def unsound(
     """
     try:
         if key is None:
-            with read_through(paths.ledger) as damages:
-                findings = [*inspect(paths.ledger, 0).findings, *damages()]
+            with read_through(paths.file) as damages:
+                findings = [*inspect(paths.file, 0).findings, *damages()]
         else:
             verdict = verify(paths, key, full=True, processes=processes, progress=progress)
             # A note for who verifies where it lies: the copy is to lie elsewhere.
@@ -188,7 +187,7 @@ def unsound(
 
 def _of_another(paths: LogPaths, key: VerifierKey) -> list[Finding]:
     """Find that a ledger's own id, which is in no event, is not that of its log."""
-    origin = origin_of(id_of(paths.ledger))
+    origin = origin_of(id_of(paths.file))
     sentence = f"{paths.ledger} says it is {origin}, its log is of {key.name}"
     return [] if origin == key.name else [Finding(None, sentence)]
 

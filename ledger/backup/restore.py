@@ -80,7 +80,7 @@ def restore(
     largest = None if own is None else _opened(own, key, source.checkpoint)
     others = [(_opened(each.note, key, each.where), each) for each in kept]
     with file_state(backup) as state, options.bar("copying", state.pages) as progress:
-        copy_file(state, copy.ledger, draft.target, progress)
+        copy_file(state, copy.file, draft.target, progress)
         head = state.head
     if own is not None and largest is not None:
         keys = read_note(source.verifier_key) or b""
@@ -110,7 +110,7 @@ def restore(
 
 def finish(draft: Draft) -> None:
     """Make the draft a ledger that is written to, under its name; raises BackupProblem."""
-    file = draft.paths.ledger
+    file = draft.paths.file
     with storage_problems(draft.target):
         # A backup may be kept where it is read-only.
         file.chmod(file.stat().st_mode | stat.S_IWUSR)

@@ -60,7 +60,7 @@ class Draft(NamedTuple):
         """
         check_unused(self.target)
         with storage_problems(self.target):
-            sync(self.paths.ledger)
+            sync(self.paths.file)
             sync(self.folder)
             has_log = self.paths.folder.is_dir()
             try:
@@ -68,7 +68,7 @@ class Draft(NamedTuple):
                     replace(self.folder / _NAMING, _identity(self.paths.folder))
                     os.rename(self.paths.folder, self.log)
                     sync(self.target.parent)
-                _link(self.paths.ledger, self.target)
+                _link(self.paths.file, self.target)
             except BaseException as error:
                 if has_log:
                     with suppress(OSError):

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ledger.store.file import connect_reader, connect_writer, storage_problems
+from ledger.store.findings import (
+    MOST_FOUND,
+    WIDTH,
+    Finding,
+    Look,
+    Read,
+    Seen,
+    Values,
+    ends,
+    missing,
+)
 from ledger.store.schema import redefinitions
 
-MOST_FOUND = 20
-"""So much of what is wrong with a file is named; more would be of the same kind."""
-
-Values: TypeAlias = Sequence[Any]
-"""The columns of a row as `ledger.events.Recorded` has them, of whatever type they are found."""
 # Not through an index: what is read is what the table holds. In a ledger of the first format, which
 # has no extensions, the last column is nowhere.
 _ROWS = "SELECT * FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
-WIDTH = 15
-"""So many columns a row has."""
 
 
 def read_rows(
@@ -46,10 +50,6 @@ def read_rows(
         connection.text_factory = str
 
 
-Read: TypeAlias = Callable[..., list[Values]]
-"""`read_rows` of one file."""
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[Read]:
     """Open a file to read rows of; raises LedgerProblem, also for what goes wrong meanwhile."""
@@ -58,7 +58,7 @@ def reading(path: Path) -> Iterator[Read]:
 
 
 @contextmanager
-def watching(path: Path) -> Iterator[Callable[[], tuple[int, int]]]:
+def watching(path: Path) -> Iterator[Look]:
     """Open a file to look again and again whether anybody wrote to it; raises LedgerProblem.
 
     What is yielded returns what tells one state of the file from another, and the last position in
@@ -110,21 +110,6 @@ def definitions(path: Path) -> list[str]:
         return redefinitions(connection)
 
 
-class Finding(NamedTuple):
-    """One thing that is wrong."""
-
-    position: int | None
-    """The position it is about, the first of several; None: the log or the file as a whole."""
-    sentence: str
-
-
-class Seen(NamedTuple):
-    """The last position of a ledger, and what is wrong with its table."""
-
-    head: int
-    findings: list[Finding]
-
-
 def inspect(path: Path, sealed: int) -> Seen:
     """Look at a ledger of which `sealed` events were signed; raises LedgerProblem."""
     with storage_problems(path), closing(connect_reader(path)) as connection:
@@ -134,7 +119,7 @@ def inspect(path: Path, sealed: int) -> Seen:
             "SELECT coalesce((SELECT min(position) FROM events NOT INDEXED), 1), "
             "coalesce((SELECT max(position) FROM events NOT INDEXED), 0)"
         ).fetchone()
-        findings = _ends(path, first, head, sealed)
+        findings = ends(path, first, head, sealed)
         findings += [Finding(None, sentence) for sentence in redefinitions(connection)]
         if head > sealed:
             findings += _gaps(connection, sealed, head)
@@ -174,29 +159,6 @@ def _read(connection: sqlite3.Connection) -> list[Finding]:
     ]
 
 
-def of_positions(first: int, last: int, problem: str) -> Finding:
-    """Return what is wrong with a run of positions."""
-    return Finding(first, f"positions {first} to {last} cannot be read: {problem}")
-
-
-def _ends(path: Path, first: int, head: int, sealed: int) -> list[Finding]:
-    findings = []
-    if first < 1:
-        findings.append(
-            Finding(first, f"position {first} was put in: the ledger's first position is 1")
-        )
-    if head < sealed:
-        gone = f"position {sealed} is" if head + 1 == sealed else f"{head + 1} to {sealed} are"
-        findings.append(
-            Finding(
-                head + 1,
-                f"{path} ends at position {head}, but {sealed} events were signed: {gone} gone; it "
-                "was cut off, or is an old copy put back",
-            )
-        )
-    return findings
-
-
 def _gaps(connection: sqlite3.Connection, sealed: int, head: int) -> list[Finding]:
     """Find the first gap among what is not sealed yet, where no leaf tells of it."""
     (count,) = connection.execute(
@@ -211,7 +173,7 @@ def _gaps(connection: sqlite3.Connection, sealed: int, head: int) -> list[Findin
         if position != expected:
             break
         expected += 1
-    return [Finding(expected, f"position {expected} is missing, and {head} is the last")]
+    return [missing(expected, head)]
 
 
 class Settings(NamedTuple):

@@ -98,6 +98,9 @@ class Watch(Protocol):
     def changed(self) -> bool:
         """Return whether anybody may have written since this was last called; at first, true."""
 
+    def wait(self, seconds: float) -> None:
+        """Wait so long before the next look, or until the store says that there is something."""
+
     def close(self) -> None:
         """Let go of what it takes to look."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, NoReturn
@@ -125,13 +124,15 @@ class StoreRecorder(ApplicationRecorder):
         stop: Callable[[], bool],
         interval: float = EVERY_SECONDS,
         topics: Sequence[str] = (),
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], object] | None = None,
     ) -> Iterator[list[Recorded]]:
         """Yield events after a position in batches, as they come, until `stop` says so.
 
-        Looks every `interval` seconds whether anyone has written; `stop` is asked before each look.
+        Looks every `interval` seconds whether anyone has written, or sooner where the store wakes
+        who waits; `stop` is asked before each look.
         """
         watch = self.store.watch()
+        wait = wait or watch.wait
         try:
             while not stop():
                 if not watch.changed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -356,6 +357,10 @@ class SQLiteWatch:
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         before, self._seen = self._seen, int(version)
         return before != self._seen
+
+    def wait(self, seconds: float) -> None:
+        """Wait: nobody says when there is something."""
+        time.sleep(seconds)
 
     def close(self) -> None:
         """Close its connection."""

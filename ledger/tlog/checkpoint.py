@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.problems import LedgerProblem, Locked, LogProblem, NotSealed, SigningKeyProblem
-from ledger.store.integrity import Finding
+from ledger.store.findings import Finding
 from ledger.store.locks import FileLock
+from ledger.store.server import Address, Server
 from ledger.tlog.note import last_signed_path, read_signing_key
 from ledger.tlog.tiles import TileMissing, Tiles, Tree
 from ledger.tlog.verify_proof import (
@@ -25,7 +26,7 @@ from ledger.tlog.verify_proof import (
 class LogPaths(NamedTuple):
     """The files of one ledger's log."""
 
-    ledger: Path
+    ledger: Address
     folder: Path
     """``<ledger>.tlog``: tiles, checkpoint, verifier key. As it is it can be served over HTTP."""
     key: Path
@@ -52,16 +53,32 @@ class LogPaths(NamedTuple):
         return self.folder / "lock"
 
     @property
+    def file(self) -> Path:
+        """The ledger's file; raises LedgerProblem where it is in a database."""
+        if isinstance(self.ledger, Server):
+            raise LedgerProblem(
+                f"{self.ledger} is no file: back it up by PostgreSQL's own means (pg_dump, WAL "
+                "archiving), as docs/postgresql.md shows"
+            )
+        return self.ledger
+
+    @property
+    def guarded(self) -> Path:
+        """Whose mode and owner the lock gets: the ledger's file, or the log where there is none."""
+        return self.folder if isinstance(self.ledger, Server) else self.ledger
+
+    @property
     def tiles(self) -> Tiles:
         """The tiles."""
         return Tiles(self.folder)
 
 
-def log_paths(ledger: Path, key: Path | None = None) -> LogPaths:
+def log_paths(ledger: Address, key: Path | None = None) -> LogPaths:
     """Return where the log of a ledger lies, by whatever name the ledger is opened."""
     path = Path(os.path.realpath(ledger))
     own = Path(f"{path}.signing-key") if key is None else Path(key)
-    return LogPaths(path, Path(f"{path}.tlog"), own)
+    address = ledger if isinstance(ledger, Server) else path
+    return LogPaths(address, Path(f"{path}.tlog"), own)
 
 
 def origin_of(ledger_id: str) -> str:
@@ -151,7 +168,7 @@ def _both(paths: LogPaths) -> tuple[bytes | None, bytes | None]:
     copy, own = _copy(paths), read_note(paths.checkpoint)
     if copy not in (None, own):
         # Perhaps only because a new one was just being signed: wait for that.
-        lock = FileLock(paths.lock, paths.ledger, shared=True, name=paths.folder)
+        lock = FileLock(paths.lock, paths.guarded, shared=True, name=paths.folder)
         with suppress(OSError, Locked):  # nor need the lock be
             if paths.lock.exists():
                 with closing(lock), lock:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ledger.events import BY_TOPIC, Recorded
 from ledger.instants import format_instant
-from ledger.store.integrity import Finding, reading
+from ledger.store.findings import Finding
+from ledger.store.inspection import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths
 from ledger.tlog.leaf import leaf_hash_or_none
@@ -34,7 +35,7 @@ def explained(
         position: tree.leaf(position) for position, _ in some if (position - 1) // WIDTH in signed
     }
     findings = []
-    with reading(paths.ledger) as read:
+    with inspection_of(paths.ledger).reading(paths.ledger) as read:
         for position, there in some:
             if not there:
                 findings.append(Finding(position, f"position {position} is missing"))

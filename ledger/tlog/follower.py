@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import select
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 
 from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
-from ledger.store.integrity import watching
+from ledger.store.inspection import inspection_of
 from ledger.tlog.checkpoint import LogPaths, sealed_size
 from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal
@@ -36,7 +35,7 @@ def follow(
     `wait` lets seconds pass and says whether to end. What hinders a sealing goes to `troubled`,
     and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
     """
-    with watching(paths.ledger) as look:
+    with inspection_of(paths.ledger).watching(paths.ledger) as look:
         seen = None
         while True:
             version, head = look()
@@ -63,14 +62,18 @@ class SealingBeside:
     """
 
     def __init__(self, paths: LogPaths, ledger_id: str) -> None:
-        words = json.dumps([*map(str, paths), ledger_id])
         # A module of its own, not a copy of this process: it is up in no time, and has neither our
         # threads' locks nor SQLite's files. -P: nothing in the working directory is imported.
-        command = [sys.executable, "-P", "-m", "ledger.tlog.follower", words]
+        command = [sys.executable, "-P", "-m", "ledger.tlog.follower"]
         with no_interrupt():
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
+        # Not on its command line, which every account can see: a server's address has a password.
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            pickle.dump((paths, ledger_id), self._process.stdin)
+            self._process.stdin.flush()
 
     def __enter__(self) -> SealingBeside:
         return self
@@ -85,9 +88,9 @@ class SealingBeside:
         self._process.communicate()
 
 
-def main(words: str) -> None:
+def main() -> None:
     """Seal beside another process until that closes our standard input, or dies."""
-    ledger, folder, key, ledger_id = json.loads(words)
+    paths, ledger_id = pickle.load(sys.stdin.buffer)
     with suppress(OSError):
         os.nice(_NICE)
 
@@ -95,9 +98,8 @@ def main(words: str) -> None:
         return bool(select.select([sys.stdin], [], [], seconds)[0])
 
     with suppress(LedgerProblem):
-        paths = LogPaths(Path(ledger), Path(folder), Path(key))
         follow(paths, ledger_id, wait=wait, troubled=lambda problem: None)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

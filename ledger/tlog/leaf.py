@@ -11,7 +11,9 @@ from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ledger.store.integrity import Read, Values, reading
+from ledger.store.findings import Read, Values
+from ledger.store.server import Address
+from ledger.store.inspection import inspection_of
 from ledger.tlog.tiles import WIDTH
 
 Result = TypeVar("Result")
@@ -81,13 +83,13 @@ class Hashed(NamedTuple):
     """The positions that have a row; None: all."""
 
 
-def hash_tiles(path: Path, first: int, last: int) -> Iterator[Hashed]:
+def hash_tiles(address: Address, first: int, last: int) -> Iterator[Hashed]:
     """Hash the rows of positions `first` (the first of a tile) to `last`, a tile at a time.
 
     In flat memory, each few tiles a read of their own, so that writers are not kept from cleaning
     up. Raises LedgerProblem when the file cannot be read.
     """
-    with reading(path) as read:
+    with inspection_of(address).reading(address) as read:
         for start in range(first, last + 1, _TILES_AT_ONCE * WIDTH):
             end = min(start + _TILES_AT_ONCE * WIDTH - 1, last)
             leaves, present = _hashed(read, start, end)

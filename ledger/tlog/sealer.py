@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ledger.durable import replace, replace_all, sync
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.store.integrity import definitions, last_position
 from ledger.store.locks import USUALLY, FileLock, Waiting
+from ledger.store.inspection import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
 from ledger.tlog.leaf import hash_tiles, pieces, shared_out
@@ -132,7 +132,7 @@ def seal(
         last = known[-1]
         if head < last.size:
             # Another sealer went further since `head` was read; or the ledger is shorter.
-            head = min(last.size, last_position(paths.ledger))
+            head = min(last.size, inspection_of(paths.ledger).last_position(paths.ledger))
         if head < last.size:
             raise Inconsistent(
                 f"nothing is signed: {paths.ledger} ends at position {head}, but {last.size} "
@@ -145,7 +145,7 @@ def seal(
         if head == last.size:
             _publish(paths, key, last)  # where a crash came between signing and publishing
             return Sealed(last.size, last)
-        if others := definitions(paths.ledger):
+        if others := inspection_of(paths.ledger).definitions(paths.ledger):
             raise Inconsistent(
                 f"nothing is signed, {paths.ledger} was changed past the ledger: {others[0]}; "
                 "`verify` says more"
@@ -211,7 +211,7 @@ def _writing(paths: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
         if not paths.folder.is_dir():
             paths.folder.mkdir(exist_ok=True)
             sync(paths.folder.parent)
-        lock = FileLock(paths.lock, paths.ledger, waiting=waiting, name=paths.folder)
+        lock = FileLock(paths.lock, paths.guarded, waiting=waiting, name=paths.folder)
         with closing(lock), lock:
             yield
     except OSError as error:

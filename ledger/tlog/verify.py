@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ledger.durable import replace
 from ledger.problems import LedgerProblem
-from ledger.store.integrity import Finding, inspect, of_positions, read_through
+from ledger.store.findings import Finding, of_positions
+from ledger.store.inspection import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, compared_with, signed_before, verified_before
 from ledger.tlog.diagnosis import explained
@@ -57,9 +58,10 @@ def verify(
     signed = signed_before(paths, key, findings)
     with ExitStack() as stack:
         try:
-            seen = inspect(paths.ledger, 0 if signed is None else signed.checkpoint.size)
+            store = inspection_of(paths.ledger)
+            seen = store.inspect(paths.ledger, 0 if signed is None else signed.checkpoint.size)
             whole = full or against is not None
-            damages = stack.enter_context(read_through(paths.ledger)) if whole else None
+            damages = stack.enter_context(store.read_through(paths.ledger)) if whole else None
         except LedgerProblem as problem:
             return Verdict(None, 0, 0, [*findings, Finding(None, str(problem))])
         findings += seen.findings

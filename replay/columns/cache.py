@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs, cache_key, own_folder, remove_ours
 from ledger.store.schema import SCHEMA_VERSION
+from ledger.store.server import Address, Server
 from replay.columns.build import Columns, Numbers, arrange, build, passing
 from replay.columns.folder import FILES, FOREIGN, LOCK, Damaged, folder_of, locked
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
@@ -268,7 +269,8 @@ class ColumnCache:
 
     def _stands_for(self) -> tuple[str, int, int]:
         """Return the ledger, its file and its schema."""
-        inode = Path(self._ledger.path).stat().st_ino
+        path = self._ledger.path
+        inode = 0 if isinstance(path, Server) else path.stat().st_ino
         return self._ledger.about("ledger") or "", inode, SCHEMA_VERSION
 
     def _key(self) -> bytes:

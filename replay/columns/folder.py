@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ledger.store.server import Address
 from ledger.own_folder import own_folder, remove_ours
 
 FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
@@ -22,9 +23,9 @@ class Damaged(Exception):
     """A column cache that is not what its manifest says; it is rebuilt."""
 
 
-def folder_of(ledger: Path) -> Path:
+def folder_of(ledger: Address) -> Path:
     """Return the folder of a ledger's column cache."""
-    return Path(f"{ledger}.columns")
+    return Path(f"{os.fspath(ledger)}.columns")
 
 
 @contextmanager

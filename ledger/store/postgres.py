@@ -1,0 +1,499 @@
+"""The store in PostgreSQL: one schema of one database, appended to by the functions in it.
+
+Commits are asynchronous, so that the order lock is free again before anything is flushed, and the
+flush that follows is shared by all who wait for one. So a row may be seen that a crash would take
+back: whoever appends, and whoever hands on what was read, waits until it is durable (`settle`).
+Rows up to a position that is known to be durable need no such look: the order of positions is the
+order of commits.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from ledger.events import Recorded
+from ledger.problems import LedgerProblem, NewerSchema, NoLedger, ReadOnly, Redefined
+from ledger.store.interface import PAGE, Found, Head
+from ledger.store.locks import Waiting
+from ledger.store.postgres_integrity import redefinitions
+from ledger.store.postgres_pool import Pool, problem_of, problems
+from ledger.store.postgres_schema import quoted
+from ledger.store.postgres_writing import PostgresWriting, Statements
+from ledger.store.schema import SCHEMA_VERSION
+from ledger.store.server import Server
+from ledger.store.sqlite_writing import FORGOTTEN
+
+if TYPE_CHECKING:
+    from ledger.store.postgres_scans import PostgresScans
+
+_LAST: Final = 1 << 62
+_TOP: Final = chr(0x10FFFF)
+_AGAIN_SECONDS: Final = 0.2
+_NOTIFY_SECONDS: Final = 0.05
+"""Followers are woken at most so often by one store."""
+
+
+class PostgresStore:
+    """Keep events in one schema of a database; see `ledger.store.postgres_schema`."""
+
+    keeps_extensions = True
+
+    def __init__(self, server: Server, *, read_only: bool, waiting: Waiting) -> None:
+        """Open it; raises NoLedger, NewerSchema, or LedgerProblem for what else is in the way."""
+        self.server = server
+        self.read_only = read_only
+        self.waiting = waiting
+        self.pool = Pool(server, patience=max(waiting.seconds, 1.0))
+        self._statements = Statements(server.schema)
+        self._durable = 0
+        self._is_checked = False
+        self._notified = 0.0
+        self._process = os.getpid()
+        self._about = dict(self._read(self._statements.about_all))
+        _check_about(self._about, server)
+
+    # -- writing
+
+    @contextmanager
+    def writing(self) -> Iterator[PostgresWriting]:
+        """Open the one write transaction there can be; commit it at the end, durably.
+
+        A commit whose answer is lost is asked after, by the key of the last row: it stands, or
+        nothing does. Only where the server cannot be asked for as long as is to be waited, the
+        problem says that it is not known; the same call again settles that too.
+        """
+        if self.read_only:
+            raise ReadOnly(f"{self.server} was opened for reading: nothing was written")
+        self._check_process()
+        if not self._is_checked:
+            self.check()
+            self._is_checked = True
+        with self.pool.connection() as first:
+            connection, head = first, self._begun(first)
+            if head is None:  # the server went away while nothing was under way
+                connection = self.pool.open()
+                head = self._begun(connection, again=False)
+                assert head is not None
+            writing = PostgresWriting(connection, self.server, head)
+            try:
+                yield writing
+                self._finish(connection, writing)
+            except BaseException:
+                if not connection.closed:
+                    with suppress(psycopg.Error):
+                        connection.execute("ROLLBACK")
+                raise
+            finally:
+                if connection is not first:
+                    connection.close()
+        if writing.wrote:
+            self._durable = max(self._durable, writing.position)
+
+    def _begun(
+        self, connection: psycopg.Connection[Any], *, again: bool = True
+    ) -> tuple[int, int] | None:
+        """Begin, and acquire the order lock; None if the connection turns out to be lost."""
+        for seconds in self.waiting.steps(self.server, lambda: self._holder(connection)):
+            try:
+                return self._order(connection, seconds)
+            except psycopg.errors.LockNotAvailable:
+                connection.execute("ROLLBACK")
+            except psycopg.OperationalError:
+                if again and connection.closed:
+                    return None
+                raise
+        raise AssertionError("unreachable")
+
+    def _order(self, connection: psycopg.Connection[Any], seconds: float) -> tuple[int, int]:
+        milliseconds = max(1, round(seconds * 1000))
+        cursor = connection.execute(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; "
+            f"SET LOCAL lock_timeout = {milliseconds}; {self._statements.begin}"
+        )
+        while cursor.nextset():
+            pass
+        ((position, recorded_at),) = cursor.fetchall()
+        return int(position), int(recorded_at)
+
+    def _holder(self, connection: psycopg.Connection[Any]) -> str:
+        """Return who has the order lock, as far as the server says."""
+        with suppress(psycopg.Error):
+            found = connection.execute(
+                "SELECT l.pid, a.application_name, a.client_addr::text FROM pg_locks l "
+                "JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = "
+                "c.relnamespace LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+                "WHERE n.nspname = %s AND c.relname = 'append_order' AND l.granted",
+                (self.server.schema,),
+            ).fetchone()
+            if found is not None:
+                pid, program, host = found
+                where = f" from {host}" if host else ""
+                return f"process {pid} of the server ({program or 'another program'}{where})"
+        return "another program"
+
+    def _finish(self, connection: psycopg.Connection[Any], writing: PostgresWriting) -> None:
+        """Commit, and wait until it is durable; what was only read is waited for likewise."""
+        end = "COMMIT" if writing.wrote else "ROLLBACK"
+        warned: list[str] = []
+
+        def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                warned.append(self.server.shown(diagnostic.message_primary or ""))
+
+        connection.add_notice_handler(warn)
+        try:
+            cursor = connection.execute(f"{end}; {self._statements.settle}")
+            if writing.wrote and cursor.statusmessage == "ROLLBACK":
+                raise LedgerProblem(f"{self.server} rolled back: nothing was written")
+        except psycopg.Error as error:
+            if not writing.wrote:
+                raise
+            connection.close()
+            self._resolve(connection.info.backend_pid, writing, error)
+        finally:
+            connection.remove_notice_handler(warn)
+        if warned:
+            raise LedgerProblem(
+                f"{self.server} recorded it, but no standby confirmed that ({warned[0]}): repeat "
+                "the call, nothing will be there twice"
+            )
+        if writing.wrote and not connection.closed:
+            self._wake(connection)
+
+    def _resolve(self, pid: int, writing: PostgresWriting, error: psycopg.Error) -> None:
+        """Find out what became of a commit whose answer was lost; return if it stands, durably.
+
+        Under the order lock, which the lost transaction kept until it ended, one way or another.
+        """
+        until = time.monotonic() + self.waiting.seconds
+        while True:
+            try:
+                with self.pool.open() as connection:
+                    connection.execute(
+                        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
+                        f"l.relation = '{quoted(self.server.schema)}.append_order'::regclass",
+                        (pid,),
+                    )
+                    left = max(1.0, until - time.monotonic())
+                    again = PostgresWriting(
+                        connection, self.server, self._order(connection, left)
+                    )
+                    stands = writing.stands_in(again)
+                    connection.execute(f"ROLLBACK; {self._statements.settle}")
+            except psycopg.Error as other:
+                if time.monotonic() > until:
+                    raise LedgerProblem(
+                        f"{self.server} was lost while it committed, and cannot be asked whether "
+                        f"it did ({self.server.shown(str(other))}): repeat the call once it runs, "
+                        "nothing will be there twice"
+                    ) from other
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            if not stands:
+                raise problem_of(error, self.server) from error
+            return
+
+    def _wake(self, connection: psycopg.Connection[Any]) -> None:
+        """Wake who follows: after the commit, since a notification queues all commits there are."""
+        now = time.monotonic()
+        if now - self._notified >= _NOTIFY_SECONDS:
+            self._notified = now
+            with suppress(psycopg.Error):  # they look by themselves, too
+                connection.execute(
+                    "BEGIN; SET LOCAL synchronous_commit = off; "
+                    f"NOTIFY {quoted(self.server.schema)}; COMMIT"
+                )
+
+    def upgrade(self) -> bool:
+        """Return False: there is no earlier format."""
+        return False
+
+    # -- reading
+
+    def values(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return what a SELECT yields, as tuples that no crash takes back any more."""
+        return self._read(statement, values)
+
+    def _read(
+        self, statement: str, values: Sequence[Any] = (), *, upto: int | None = None
+    ) -> list[Any]:
+        """Return rows; those up to a position are known to be durable if that is."""
+        self._check_process()
+        for last in (False, True):
+            with self.pool.connection() as connection:
+                try:
+                    rows = connection.execute(statement, values or None).fetchall()
+                    if rows and not (upto is not None and upto <= self._durable):
+                        connection.execute(self._statements.settle)
+                    return rows
+                except psycopg.OperationalError:
+                    if last or not connection.closed:
+                        raise
+        raise AssertionError("unreachable")
+
+    def settled(self, upto: int) -> None:
+        """Return once all rows up to a position that was read are durable."""
+        if upto > self._durable:
+            self._read(f"SELECT 1 FROM {self._statements.events} LIMIT 1")
+            self._durable = max(self._durable, upto)
+
+    def _rows(
+        self, where: str, values: Sequence[Any] = (), *, upto: int | None = None
+    ) -> list[Recorded]:
+        """Return the events that `where` (and what follows it) selects."""
+        found = self._read(self._statements.select + where, values, upto=upto)
+        return list(map(Recorded._make, found))
+
+    def head(self) -> Head:
+        """Return the last position and its recorded_at."""
+        rows = self._read(self._statements.head)
+        head = Head(*rows[0]) if rows else Head(0, 0)
+        self._durable = max(self._durable, head.position)
+        return head
+
+    def position_at(self, known_at: int) -> int:
+        """Return the last position with recorded_at ≤ `known_at` (microseconds), 0 if none."""
+        head = self.head()
+        if head.recorded_at <= known_at:
+            return head.position
+        # recorded_at never falls as position rises: low is known by then, high is not.
+        ((low,),) = self._read(
+            "WITH RECURSIVE bounds(low, high) AS (SELECT 0::bigint, %(head)s::bigint UNION ALL "
+            "SELECT CASE WHEN e.recorded_at <= %(at)s THEN e.position ELSE low END, "
+            "CASE WHEN e.recorded_at <= %(at)s THEN high ELSE e.position END "
+            f"FROM bounds JOIN {self._statements.events} e ON e.position = (low + high) / 2 "
+            "WHERE high - low > 1) SELECT max(low) FROM bounds",
+            {"head": head.position, "at": known_at},  # type: ignore[arg-type]
+            upto=head.position,
+        )
+        return int(low)
+
+    def stream(
+        self, stream: str, *, upto: int | None = None, exam: str | None = None
+    ) -> list[Recorded]:
+        """Return the events of one stream up to a position, by position."""
+        where, values = "WHERE stream = %s ", [stream]
+        if exam is not None:
+            where, values = f"{where}AND (exam = %s OR exam IS NULL) ", [stream, exam]
+        last = _LAST if upto is None else upto
+        return self._rows(
+            f"{where}AND position <= %s ORDER BY position", (*values, last), upto=upto
+        )
+
+    def page(
+        self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE
+    ) -> list[Recorded]:
+        """Return the first events after a position, by position; `topics` empty: of any."""
+        chosen, more = ("AND topic = ANY(%s) ", [list(topics)]) if topics else ("", [])
+        rows = self._rows(
+            f"WHERE position > %s AND position <= %s {chosen}ORDER BY position LIMIT %s",
+            (after, _LAST if upto is None else upto, *more, limit),
+            upto=upto,
+        )
+        if rows:
+            self._durable = max(self._durable, rows[-1].position)
+        return rows
+
+    def at(self, positions: Sequence[int]) -> list[Recorded]:
+        """Return the events at some positions, in any order."""
+        where = "WHERE position = ANY(%s)"
+        return [
+            row
+            for some in _pages(positions)
+            for row in self._rows(where, (list(some),), upto=max(some))
+        ]
+
+    def kinds(self, kinds: Sequence[str], after: int, upto: int | None) -> list[Recorded]:
+        """Return every event of streams of some kinds (``exam``) within a range, by position."""
+        # "0" comes right after "/": so all streams of a kind are a range.
+        where = "WHERE stream >= %s AND stream < %s AND position > %s AND position <= %s"
+        last = _LAST if upto is None else upto
+        each = (
+            self._rows(where, (f"{kind}/", f"{kind}0", after, last), upto=upto) for kind in kinds
+        )
+        return sorted(chain.from_iterable(each))
+
+    def find(self, source: str, id: str) -> Recorded | None:
+        """Return the event of that idempotency key, or None."""
+        rows = self._rows("WHERE source = %s AND id = %s", (source, id))
+        return rows[0] if rows else None
+
+    def keys_at(self, positions: Sequence[int]) -> dict[int, str | None]:
+        """Return the key (registration, request or certification) of each event that there is."""
+        select = f"SELECT position, key FROM {self._statements.events} WHERE position = ANY(%s)"
+        found: dict[int, str | None] = {}
+        for some in _pages(positions):
+            found.update(self._read(select, (list(some),), upto=max(some)))
+        return found
+
+    def sources(self, most: int) -> list[str]:
+        """Return the sources of the events, sorted by code point, at most so many."""
+        found: list[str] = []
+        # A look into the index for each: DISTINCT would read all of it.
+        select = f"SELECT min(source) FROM {self._statements.events} WHERE source > %s"
+        while len(found) < most:
+            ((source,),) = self._read(select, (found[-1] if found else "",))
+            if source is None:
+                break
+            found.append(source)
+        return found
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that events of more than one source name, sorted."""
+        found: set[tuple[str, str]] = set()
+        for some in _pages(keys):
+            found.update(
+                self._read(
+                    f"SELECT stream, exam FROM {self._statements.events} WHERE key = ANY(%s) "
+                    "AND exam IS NOT NULL GROUP BY stream, exam, key "
+                    "HAVING min(source) < max(source)",
+                    (list(some),),
+                )
+            )
+        return sorted(found)
+
+    def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
+        """Return the next subjects of a kind of stream, each with its first position."""
+        found: list[tuple[str, int]] = self._read(
+            f"SELECT substr(stream, %s), min(position) FROM {self._statements.events} "
+            "WHERE stream > %s AND stream < %s GROUP BY stream ORDER BY stream LIMIT %s",
+            (len(kind) + 2, f"{kind}/{after}", f"{kind}0", PAGE),
+        )
+        return found
+
+    def is_forgotten(self, stream: str) -> bool:
+        """Return whether a CandidateForgotten, of any version, is in the stream."""
+        return bool(self._read(self._statements.is_forgotten, (stream,)))
+
+    def forgotten(self) -> list[str]:
+        """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
+        select = f"SELECT DISTINCT stream FROM {self._statements.events} WHERE {FORGOTTEN}"
+        return [stream for (stream,) in self._read(select)]
+
+    def search(self, text: str, limit: int) -> list[Found]:
+        """Return candidates whose id, a registration id or a request id begins with `text`."""
+        low, events = f"candidate/{text}", self._statements.events
+        found: dict[Found, None] = {}
+        for (stream,) in self._read(
+            f"SELECT DISTINCT stream FROM {events} WHERE stream >= %s AND stream < %s "
+            "ORDER BY stream LIMIT %s",
+            (low, f"{low}{_TOP}", limit),
+        ):
+            candidate = stream[10:]
+            found[Found(candidate, "candidate", candidate)] = None
+        # Ids of certifications are keys too, so the limit is put on what is left without them.
+        for stream, key, is_request in self._read(
+            "SELECT DISTINCT stream, key, starts_with(topic, 'Exception') "
+            f"FROM {events} WHERE key >= %s AND key < %s AND NOT starts_with(topic, 'Cert') "
+            "ORDER BY key, stream LIMIT %s",
+            (text, f"{text}{_TOP}", limit),
+        ):
+            by = "request_id" if is_request else "registration_id"
+            found[Found(stream[10:], by, key)] = None
+        return list(found)[:limit]
+
+    def about(self, name: str) -> str | None:
+        """Return what the ledger remembers under a name."""
+        found = self._read(self._statements.about, (name,))
+        return str(found[0][1]) if found else None
+
+    def watch(self) -> PostgresWatch:
+        """Return what tells whether anything was written; for one thread, to be closed."""
+        self._check_process()
+        return PostgresWatch(self)
+
+    def check(self) -> None:
+        """Raise Redefined unless the schema defines what a ledger does, and no more."""
+        with self.pool.connection() as connection:
+            sentences = redefinitions(connection, self.server.schema)
+        if sentences:
+            raise Redefined(
+                f"{self.server} was changed past the ledger, nothing was written: {sentences[0]}"
+                f"{f', and {len(sentences) - 1} more' if len(sentences) > 1 else ''}; "
+                "`verify` says more"
+            )
+
+    def scans(self) -> PostgresScans:
+        """Return the same events as Arrow."""
+        # Here, since pyarrow takes as long to import as most questions take to answer.
+        from ledger.store.postgres_scans import PostgresScans
+
+        return PostgresScans(self)
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._process == os.getpid():
+            self.pool.close()
+        else:
+            self.pool.drop()
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():  # two processes would talk over one connection
+            raise LedgerProblem(
+                f"{self.server} was opened before this process was forked: open it again here"
+            )
+
+
+class PostgresWatch:
+    """Looks at the last position, on a connection of its own; woken early by who appends."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._connection: psycopg.Connection[Any] | None = None
+        self._seen: int | None = None
+
+    def changed(self) -> bool:
+        """Return whether anybody may have written since the last call; at first, true."""
+        with problems(self._store.server):
+            try:
+                position = self._position()
+            except psycopg.OperationalError:
+                self.close()  # lost: whatever was written meanwhile is seen on a new one
+                position = self._position()
+        before, self._seen = self._seen, position
+        return before != position
+
+    def _position(self) -> int:
+        statements = self._store._statements
+        if self._connection is None:
+            self._connection = self._store.pool.open()
+            self._connection.execute(f"LISTEN {quoted(self._store.server.schema)}")
+        found = self._connection.execute(statements.head).fetchone()
+        return 0 if found is None else int(found[0])
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until somebody says that there is something new."""
+        if self._connection is None or self._connection.closed:
+            time.sleep(seconds)
+            return
+        with suppress(psycopg.Error):  # which the next look meets again
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                pass
+
+    def close(self) -> None:
+        """Close its connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _check_about(about: dict[str, str], server: Server) -> None:
+    if "ledger" not in about:
+        raise NoLedger(f"there is no ledger in {server}: name another schema, or make one with init")
+    format = about.get("format", "")
+    if format != str(SCHEMA_VERSION):
+        raise NewerSchema(
+            f"{server} has format {format}, this release knows {SCHEMA_VERSION}: open it with a "
+            "later release"
+        )
+
+
+def _pages(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (values[start : start + PAGE] for start in range(0, len(values), PAGE))

@@ -1,0 +1,310 @@
+"""What a schema in PostgreSQL holds, as it is found: for verification, sealing and the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+import psycopg
+
+from ledger.events import Recorded
+from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
+from ledger.store.postgres_pool import Pool, problems
+from ledger.store.postgres_schema import COLUMNS, FUNCTIONS, INDEXES, quoted
+from ledger.store.server import Server
+
+_PATIENCE: Final = 10.0
+_NAMES: Final = ", ".join(Recorded._fields)
+
+# Each is asked of the catalogue for one schema; a line is (what, name, how it is).
+_RELATIONS: Final = """
+SELECT 'relation', c.relname, c.relkind::text || c.relpersistence::text
+  || CASE WHEN c.relrowsecurity OR c.relforcerowsecurity THEN ' row security' ELSE '' END
+FROM pg_class c WHERE c.relnamespace = %(n)s AND c.relkind <> 'c'
+UNION ALL
+SELECT 'column', c.relname || '.' || a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
+  CASE WHEN a.attnotnull THEN 'not null' END, l.collname,
+  CASE WHEN a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '' THEN 'computed' END)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.collname <> 'default'
+WHERE c.relnamespace = %(n)s AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'index', c.relname,
+  replace(split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2), '"', '')
+  || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+  || CASE WHEN i.indisvalid AND i.indisready AND i.indislive THEN '' ELSE ' unusable' END
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = %(n)s
+UNION ALL
+SELECT 'trigger', c.relname || '.' || t.tgname, ''
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = %(n)s AND NOT t.tgisinternal
+UNION ALL
+SELECT 'rule', c.relname || '.' || r.rulename, ''
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE c.relnamespace = %(n)s AND c.relkind = 'r'
+UNION ALL
+SELECT 'policy', c.relname || '.' || p.polname, ''
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = %(n)s
+UNION ALL
+SELECT 'constraint', c.relname || '.' || k.conname, k.contype::text
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE c.relnamespace = %(n)s AND k.contype <> 'n'
+UNION ALL
+SELECT 'child table', c.relname || ' of ' || p.relname, ''
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+WHERE p.relnamespace = %(n)s
+UNION ALL
+SELECT 'function', f.proname, concat_ws('|', pg_get_function_arguments(f.oid), f.prosecdef,
+  f.provolatile, l.lanname, array_to_string(f.proconfig, ','), f.prosrc)
+FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang WHERE f.pronamespace = %(n)s
+UNION ALL
+SELECT 'owner', c.relname, pg_get_userbyid(c.relowner)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.oid = %(n)s AND c.relkind <> 'c' AND c.relowner <> n.nspowner
+UNION ALL
+SELECT 'owner', f.proname, pg_get_userbyid(f.proowner)
+FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+WHERE n.oid = %(n)s AND f.proowner <> n.nspowner
+UNION ALL
+SELECT 'right', coalesce(r.rolname, 'PUBLIC') || ' on ' || c.relname, lower(a.privilege_type)
+FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE c.relnamespace = %(n)s AND a.grantee <> c.relowner
+  AND (a.privilege_type <> 'SELECT' OR c.relname = 'append_order')
+"""
+
+_OURS: Final = ("events", "about", "append_order")
+
+
+def _expected(schema: str) -> dict[tuple[str, str], str]:
+    """Return how each object of a ledger is, as `_RELATIONS` writes it."""
+    s = quoted(schema)
+    found = {("relation", name): "rp" for name in _OURS}
+    columns = [
+        ("events", "position", "bigint", True),
+        ("events", "recorded_at", "bigint", True),
+        *(("events", *each) for each in COLUMNS),
+        ("about", "name", "text", True),
+        ("about", "value", "text", True),
+    ]
+    for table, name, type, needed in columns:
+        words = [type, "not null" if needed else "", "C" if type == "text" else ""]
+        found["column", f"{table}.{name}"] = " ".join(filter(None, words))
+    indexes = {
+        "events_pkey": "(position) unique",
+        "about_pkey": "(name) unique",
+        **{n: text + (" unique" if unique else "") for n, (unique, text) in INDEXES.items()},
+    }
+    for name, text in indexes.items():
+        found["relation", name] = "ip"
+        found["index", name] = text
+    for table in ("events", "about"):
+        found["constraint", f"{table}.{table}_pkey"] = "p"
+    for name, (arguments, _, body) in FUNCTIONS.items():
+        path = "search_path=pg_catalog, pg_temp"
+        plans = ",enable_seqscan=off" if name == "append" else ""
+        found["function", name] = "|".join(
+            (arguments, "t", "v", "plpgsql", path + plans, body.format(s=s))
+        )
+    return found
+
+
+def redefinitions(connection: psycopg.Connection[Any], schema: str) -> list[str]:
+    """Return a sentence for each object of a schema that is not as the ledger defines it.
+
+    Triggers, rules, policies, views, child tables, functions, columns, indexes, constraints, and
+    rights to write that somebody was granted. None: all is as it should be. Raises psycopg.Error.
+    """
+    row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    if row is None:
+        return [f"the schema {schema} is not there"]
+    found: dict[tuple[str, str], str] = {}
+    others: set[tuple[str, str]] = set()
+    for what, name, how in connection.execute(_RELATIONS, {"n": row[0]}):
+        if (what, name) in found and what in ("function", "right"):
+            others.add((what, name))  # a second one of the name
+        found[what, name] = how
+    expected = _expected(schema)
+    others |= {each for each in expected.keys() | found.keys() if found.get(each) != expected.get(each)}
+    # Of what is there and should not be, the object itself is enough, without its columns.
+    strangers = {name for what, name in others if what == "relation" and (what, name) not in expected}
+    return [
+        _sentence(what, name, found.get((what, name)), (what, name) in expected)
+        for what, name in sorted(others)
+        if not (what in ("column", "index") and name.partition(".")[0] in strangers)
+    ]
+
+
+_KINDS: Final = {"v": "view", "m": "view", "f": "foreign table", "S": "sequence", "p": "table"}
+
+
+def _sentence(what: str, name: str, how: str | None, is_ours: bool) -> str:
+    if what == "right":
+        return f"the ledger's schema grants a right that nobody needs: {name} may {how}"
+    if what == "owner":
+        return f"the schema's {name} belongs to another role, {how}"
+    if how is None:
+        return f"the schema's {what} {name} is missing"
+    if what == "relation" and not is_ours:
+        return f"the schema's {_KINDS.get(how[0], 'table')} {name} is not as the ledger defines it"
+    return f"the schema's {what} {name} is not as the ledger defines it"
+
+
+# -- what sealing and verification ask
+
+
+@contextmanager
+def _connected(server: Server) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection of one's own; raises LedgerProblem, also for what goes wrong meanwhile."""
+    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+        yield connection
+
+
+def _settled(connection: psycopg.Connection[Any], server: Server) -> int:
+    """Return the last position, once it is durable: it will never hold another event."""
+    s = quoted(server.schema)
+    row = connection.execute(f"SELECT coalesce(max(position), 0) FROM {s}.events").fetchone()
+    connection.execute(f"SELECT {s}.settle()")
+    return 0 if row is None else int(row[0])
+
+
+@contextmanager
+def reading(server: Server) -> Iterator[Read]:
+    """Open a ledger to read rows of."""
+    select = (
+        f"SELECT {_NAMES} FROM {quoted(server.schema)}.events "
+        "WHERE position BETWEEN %s AND %s ORDER BY position"
+    )
+    with _connected(server) as connection:
+
+        def read(first: int, last: int, *, raw: bool = False) -> list[Values]:
+            return list(connection.execute(select, (first, last)).fetchall())
+
+        yield read
+
+
+@contextmanager
+def watching(server: Server) -> Iterator[Look]:
+    """Open a ledger to look again and again whether anybody wrote to it."""
+    with _connected(server) as connection:
+
+        def look() -> tuple[int, int]:
+            head = _settled(connection, server)
+            return head, head
+
+        yield look
+
+
+def last_position(server: Server) -> int:
+    """Return the last position that has a row, 0 if none."""
+    with _connected(server) as connection:
+        return _settled(connection, server)
+
+
+def id_of(server: Server) -> str:
+    """Return a ledger's own id, which is in no event, or an empty text."""
+    select = f"SELECT value FROM {quoted(server.schema)}.about WHERE name = 'ledger'"
+    with _connected(server) as connection:
+        found = connection.execute(select).fetchone()
+        return "" if found is None else str(found[0])
+
+
+def definitions(server: Server) -> list[str]:
+    """Return a sentence for what is defined otherwise than a ledger does."""
+    with _connected(server) as connection:
+        return redefinitions(connection, server.schema)
+
+
+def inspect(server: Server, sealed: int) -> Seen:
+    """Look at a ledger of which `sealed` events were signed."""
+    events = f"{quoted(server.schema)}.events"
+    with _connected(server) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one state of it
+        row = connection.execute(
+            f"SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM {events}"
+        ).fetchone()
+        assert row is not None
+        first, head = row
+        findings = ends(server, first, head, sealed)
+        findings += [Finding(None, each) for each in redefinitions(connection, server.schema)]
+        if head > sealed and (gap := _gap(connection, events, sealed, head)) is not None:
+            findings.append(missing(gap, head))
+        connection.execute("ROLLBACK")
+    return Seen(head, findings)
+
+
+def _gap(
+    connection: psycopg.Connection[Any], events: str, after: int, head: int
+) -> int | None:
+    """Return the first position after one that is missing, None if none is."""
+    row = connection.execute(
+        f"SELECT p FROM (SELECT position AS p, row_number() OVER (ORDER BY position) + %s AS n "
+        f"FROM {events} WHERE position > %s) t WHERE p <> n ORDER BY n LIMIT 1",
+        (after, after),
+    ).fetchone()
+    if row is None:
+        return None
+    (found,) = connection.execute(
+        f"SELECT min(n) FROM generate_series(%s::bigint, %s::bigint) n WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {events} WHERE position = n)",
+        (after + 1, row[0]),
+    ).fetchone() or (None,)
+    return None if found is None else int(found)
+
+
+# Every row of the table is in each of them, but for the last, which has those that have a key.
+_THROUGH: Final = {
+    "events_pkey": ("position", "true"),
+    "events_by_source_id": ("source, id", "true"),
+    "events_by_stream": ("stream, position", "true"),
+    "events_by_key": ("key", "key IS NOT NULL"),
+}
+
+
+@contextmanager
+def read_through(server: Server) -> Iterator[Callable[[], list[Finding]]]:
+    """Compare the table with each of its indexes; what is wrong is returned by the call.
+
+    No leaf tells of an index, and who takes an entry out of one hides its event from questions.
+    PostgreSQL's own `pg_amcheck` looks at every page besides.
+    """
+    yield lambda: _read_through(server)
+
+
+def _read_through(server: Server) -> list[Finding]:
+    events = f"{quoted(server.schema)}.events"
+    findings = []
+    with _connected(server) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            for name, (columns, where) in _THROUGH.items():
+                count = f"SELECT count(*) FROM (SELECT 1 FROM {events} WHERE {where}"
+                _plan(connection, by_index=False)
+                table = connection.execute(f"{count} OFFSET 0) t").fetchone()
+                _plan(connection, by_index=True)
+                index = connection.execute(f"{count} ORDER BY {columns} OFFSET 0) t").fetchone()
+                if table != index:
+                    findings.append(
+                        Finding(None, f"the index {name} does not hold what the table does")
+                    )
+        except psycopg.errors.DatabaseError as error:
+            if connection.closed:
+                raise
+            said = server.shown(str(error))
+            findings.append(Finding(None, f"PostgreSQL cannot read the table: {said}"))
+        connection.execute("ROLLBACK")
+    return findings[:MOST_FOUND]
+
+
+def _plan(connection: psycopg.Connection[Any], *, by_index: bool) -> None:
+    """Read the table itself, or an index of it, from here on."""
+    for setting, on in (
+        ("enable_seqscan", not by_index),
+        ("enable_sort", not by_index),
+        ("enable_indexscan", by_index),
+        ("enable_indexonlyscan", by_index),
+        ("enable_bitmapscan", False),
+    ):
+        connection.execute(f"SET LOCAL {setting} = {'on' if on else 'off'}")
+
+

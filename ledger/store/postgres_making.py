@@ -1,0 +1,67 @@
+"""Making a ledger's schema in a database, and letting others use it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Any, Final
+
+import psycopg
+
+from ledger.problems import LedgerProblem
+from ledger.store.postgres_pool import Pool, problems
+from ledger.store.postgres_schema import Role, grants, quoted, statements
+from ledger.store.postgres_writing import PostgresWriting
+from ledger.store.server import Server
+
+_PATIENCE: Final = 10.0
+
+
+def create_schema(
+    server: Server,
+    begin: Callable[[PostgresWriting], object] = lambda writing: None,
+) -> None:
+    """Make a ledger, wholly or not at all; LedgerProblem if something is there already.
+
+    `begin` writes what is in it from the beginning, in the transaction that makes it.
+    """
+    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+        _check_encoding(connection, server)
+        try:
+            # Durable when this returns: this transaction commits as the connection does.
+            with connection.transaction():
+                for statement in statements(server.schema, secrets.token_hex(16)):
+                    connection.execute(statement)
+                begin(PostgresWriting(connection, server, (0, 0)))
+        except psycopg.errors.DuplicateSchema:
+            raise LedgerProblem(
+                f"{server}: there is a schema {quoted(server.schema)} already: nothing was "
+                "changed; name another with ?schema="
+            ) from None
+        except psycopg.errors.UniqueViolation:  # two at once
+            raise LedgerProblem(f"{server} is already there: nothing was changed") from None
+
+
+def _check_encoding(connection: psycopg.Connection[Any], server: Server) -> None:
+    (encoding,) = connection.execute("SHOW server_encoding").fetchone() or ("",)
+    if encoding != "UTF8":
+        raise LedgerProblem(
+            f"{server}: the database is in {encoding}, and a ledger needs one in UTF8 "
+            "(createdb --encoding=UTF8 --template=template0)"
+        )
+
+
+def grant(server: Server, roles: Iterable[tuple[str, Role]]) -> None:
+    """Let roles write a ledger, or read it, and do nothing else to it; all of them or none."""
+    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+        try:
+            with connection.transaction():
+                for role, kind in roles:
+                    for statement in grants(server.schema, role, kind):
+                        connection.execute(statement)
+        except psycopg.errors.UndefinedObject as error:
+            raise LedgerProblem(
+                f"{server}: {server.shown(error.diag.message_primary or '')}: make it first, with "
+                "createuser; nothing was changed"
+            ) from None

@@ -1,0 +1,269 @@
+"""Connections to a PostgreSQL server: few, checked, and what their errors mean in one sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore, Lock
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+
+from ledger.problems import LedgerProblem, Locked, NoLedger, ReadOnly, StoreFull
+from ledger.store.server import Server
+
+OLDEST: Final = 15
+"""The first major version of PostgreSQL that this was tested on."""
+MOST: Final = 8
+"""So many connections one store opens at most; more threads than that wait for one."""
+
+_SETTINGS: Final = {
+    "connect_timeout": "10",
+    "application_name": "attempt-ledger",
+    "client_encoding": "UTF8",
+    # A server that is gone is noticed, whoever waits for its answer.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""Unless the URL says otherwise."""
+
+# A transaction whose program hangs must not keep others from appending for ever. Less than `on`
+# would acknowledge what a crash takes back.
+_BEGIN: Final = """
+SET idle_in_transaction_session_timeout = '60s';
+SELECT set_config('synchronous_commit', 'on', false)
+  WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+SELECT pg_is_in_recovery()
+"""
+
+
+class Pool:
+    """The connections of one store: made when they are needed, at most `MOST` of them.
+
+    A connection that an error left unusable is closed, never given out again. May be shared by
+    threads.
+    """
+
+    def __init__(self, server: Server, *, patience: float) -> None:
+        """Open nothing yet; `patience` is how many seconds a thread waits for a connection."""
+        self.server = server
+        self.patience = patience
+        self._free: list[psycopg.Connection[Any]] = []
+        self._lock = Lock()
+        self._places = BoundedSemaphore(MOST)
+        self.is_standby = False
+        """Whether the server is a standby, as of the last connection that was made."""
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection in autocommit mode; raises LedgerProblem, also for errors meanwhile."""
+        if not self._places.acquire(timeout=self.patience):
+            raise Locked(
+                f"{self.server}: all {MOST} connections of this program are in use, and have been "
+                f"for {self.patience:g} seconds: nothing was written, try again"
+            )
+        try:
+            with problems(self.server):
+                connection = self._take()
+                try:
+                    yield connection
+                finally:
+                    self._put(connection)
+        finally:
+            self._places.release()
+
+    def open(self) -> psycopg.Connection[Any]:
+        """Open a connection of the caller's own, to be closed by it; raises psycopg.Error."""
+        words = {**_SETTINGS, **_words(self.server)}
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                connection = psycopg.connect(autocommit=True, **words)
+                break
+            except psycopg.OperationalError as error:
+                # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
+                if _STARTING not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        try:
+            if connection.info.server_version < OLDEST * 10_000:
+                major = connection.info.server_version // 10_000
+                raise LedgerProblem(
+                    f"{self.server} is a PostgreSQL {major}: {OLDEST} or later is needed"
+                )
+            cursor = connection.execute(_BEGIN)
+            while cursor.nextset():
+                pass
+            (self.is_standby,) = cursor.fetchone() or (False,)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        with self._lock:
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+
+    def drop(self) -> None:
+        """Forget every connection, without a word to the server: after a fork they are another's."""
+        self._free = []
+
+    def _take(self) -> psycopg.Connection[Any]:
+        while True:
+            with self._lock:
+                connection = self._free.pop() if self._free else None
+            if connection is None:
+                return self.open()
+            if _is_alive(connection):
+                return connection
+            connection.close()
+
+    def _put(self, connection: psycopg.Connection[Any]) -> None:
+        if connection.closed or connection.info.transaction_status != _IDLE:
+            connection.close()
+            return
+        with self._lock:
+            self._free.append(connection)
+
+
+_IDLE: Final = psycopg.pq.TransactionStatus.IDLE
+_STARTING: Final = "the database system is starting up"
+
+
+def _is_alive(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether the server has not closed a connection meanwhile: it says so before it goes.
+
+    Looks at what has arrived and asks nothing, so that a question costs one way and not two.
+    """
+    if connection.closed:
+        return False
+    with suppress(psycopg.Error):
+        pgconn = connection.pgconn
+        pgconn.consume_input()
+        return pgconn.status == psycopg.pq.ConnStatus.OK and not pgconn.is_busy()
+    return False
+
+
+def _words(server: Server) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(server.conninfo)
+    except psycopg.Error:  # whose text may show a part of the password
+        raise LedgerProblem(
+            f"{server} has a parameter that libpq does not know, or cannot read: see "
+            "https://www.postgresql.org/docs/current/libpq-connect.html"
+        ) from None
+
+
+@contextmanager
+def problems(server: Server) -> Iterator[None]:
+    """Turn what the driver raises into one LedgerProblem about a server, without a password."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise problem_of(error, server) from error
+
+
+def problem_of(error: psycopg.Error, server: Server) -> LedgerProblem:
+    """Return what an error of the driver means; whenever one is raised, nothing was written."""
+    diagnosed = error.diag.message_primary
+    text = server.shown(diagnosed or str(error))
+    for classes, make in _MEANINGS:
+        if isinstance(error, classes):
+            return make(server, text)
+    if diagnosed is None and isinstance(error, psycopg.OperationalError):
+        return _unreached(server, text)
+    return LedgerProblem(f"{server}: {text}; nothing was written")
+
+
+def _unreached(server: Server, text: str) -> LedgerProblem:
+    """Say why no connection was made, which libpq tells in words alone."""
+    said = text.rpartition("FATAL: ")[2].strip() if "FATAL: " in text else text
+    for part, meaning in (
+        ("password authentication failed", "the server refuses this password, or this user"),
+        ("no password supplied", "the server asks for a password, and there is none"),
+        ("too many clients", "the server has no connection left: try again, or raise "
+         "max_connections"),
+        ("too many connections", "this user, or the database, may have no more connections: try "
+         "again later"),
+        ("remaining connection slots", "the server has no connection left: try again, or raise "
+         "max_connections"),
+        (_STARTING, "the server is starting up: try again in a moment"),
+        ("shutting down", "the server is shutting down: try again once it runs"),
+    ):  # fmt: skip
+        if part in said:
+            return LedgerProblem(f"{server}: {meaning}; nothing was written")
+    if said.startswith("database ") and said.endswith("does not exist"):
+        return NoLedger(f"{server}: there is no such database; make it with createdb, then `init`")
+    if said.startswith("role ") and said.endswith("does not exist"):
+        return LedgerProblem(f"{server}: the server knows no such user; nothing was written")
+    return LedgerProblem(f"{server} cannot be reached, or was lost: {said}; nothing was written")
+
+
+Make = Callable[[Server, str], LedgerProblem]
+
+# What is more exact comes first.
+_MEANINGS: Final[tuple[tuple[tuple[type[psycopg.Error], ...], Make], ...]] = (
+    (
+        (errors.ReadOnlySqlTransaction,),
+        lambda server, text: ReadOnly(
+            f"{server} is a standby, or read-only: nothing was written; name the primary"
+        ),
+    ),
+    (
+        (errors.DiskFull,),
+        lambda server, text: StoreFull(f"the disk of {server} is full: nothing was written"),
+    ),
+    (
+        (errors.InsufficientPrivilege,),
+        lambda server, text: ReadOnly(
+            f"{server}: this user may not do that ({text}): nothing was written; "
+            "docs/postgresql.md says what each role may do"
+        ),
+    ),
+    (
+        (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedFunction),
+        lambda server, text: NoLedger(
+            f"there is no ledger in {server}, or not all of one ({text}): name another schema, or "
+            "make one with init"
+        ),
+    ),
+    (
+        (errors.DeadlockDetected, errors.SerializationFailure),
+        lambda server, text: LedgerProblem(
+            f"{server}: another program kept what was needed, and waited for this one ({text}): "
+            "nothing was written, try again"
+        ),
+    ),
+    (
+        (errors.LockNotAvailable,),
+        lambda server, text: Locked(
+            f"{server} is locked by another program: nothing was written, try again"
+        ),
+    ),
+    (
+        (errors.QueryCanceled,),
+        lambda server, text: LedgerProblem(
+            f"{server} ended the statement ({text}): nothing was written, try again"
+        ),
+    ),
+    (
+        (errors.ProgramLimitExceeded, errors.UntranslatableCharacter, psycopg.DataError),
+        lambda server, text: LedgerProblem(
+            f"{server} cannot keep this ({text}): nothing was written"
+        ),
+    ),
+    (
+        (errors.TooManyConnections,),
+        lambda server, text: LedgerProblem(
+            f"{server} has no connection left: try again, or raise max_connections"
+        ),
+    ),
+)

@@ -1,0 +1,198 @@
+"""What a ledger's schema in PostgreSQL defines: tables, functions, and who may call them.
+
+Appending is by functions of the schema's owner alone, which take the order lock, write the next
+positions and let no recorded_at fall. A writer has the right to call them and to read, nothing
+else: it can neither change nor remove a row, nor write past them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
+
+from ledger.events import Row
+from ledger.store.schema import SCHEMA_VERSION
+
+Role = Literal["writer", "reader", "keys"]
+
+SEPARATOR: Final = "\x1f"
+"""Ends each value of a column that is sent as one text: no value holds a control character."""
+NONE: Final = "\x1e"
+"""Stands for null in such a text."""
+
+TEXTS: Final = ("topic", "stream", "source", "id", "actor", "exam", "key", "data", "extensions")
+_REQUIRED: Final = frozenset(("occurred_at", "topic", "stream", "source", "id", "data"))
+
+COLUMNS: Final = tuple(
+    (name, "text" if name in TEXTS else "bigint", name in _REQUIRED) for name in Row._fields
+)
+"""(name, type, whether it must be there) of what a row says, after position and recorded_at."""
+
+INDEXES: Final = {
+    "events_by_source_id": ("UNIQUE ", "(source, id)"),
+    "events_by_stream": ("", "(stream, position)"),
+    "events_by_key": ("", "(key) WHERE (key IS NOT NULL)"),
+}
+
+_FOLLOWS: Final = "SET search_path = pg_catalog, pg_temp"
+_NAMES: Final = ", ".join(Row._fields)
+_VALUES: Final = ", ".join(f"u.{name}" for name in Row._fields)
+
+
+_ALL: Final = ("recorded_at", *Row._fields)
+# Each column comes as one text, since a driver takes longer to write an array than all else takes.
+_DECLARED: Final = "\n  ".join(
+    f"v_{name} {type}[] := (string_to_array(p_{name}, E'\\x1f', E'\\x1e'))[:p_count]::{type}[];"
+    for name in _ALL
+    for type in ("text" if name in TEXTS else "bigint",)
+)
+_UNNESTED: Final = (
+    "ROWS FROM ("
+    + ", ".join(f"unnest(v_{name})" for name in _ALL)
+    + f") WITH ORDINALITY AS u(recorded_at, {_NAMES}, ord)"
+)
+
+# Text is compared by code point, so that rows sort as they do everywhere else.
+_TYPES: Final = {"text": 'text COLLATE "C"', "bigint": "bigint"}
+_TABLES: Final = (
+    "CREATE TABLE {s}.events (position bigint PRIMARY KEY, recorded_at bigint NOT NULL, "
+    + ", ".join(
+        f"{name} {_TYPES[type]}{' NOT NULL' if needed else ''}" for name, type, needed in COLUMNS
+    )
+    + ")",
+    *(
+        f"CREATE {unique}INDEX {name} ON {{s}}.events {columns}"
+        for name, (unique, columns) in INDEXES.items()
+    ),
+    'CREATE TABLE {s}.about (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL)',
+    # Always empty: only its lock is used, which nobody can take without a right to the table.
+    "CREATE TABLE {s}.append_order ()",
+)
+
+_BEGIN: Final = """
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'appending needs read committed' USING ERRCODE = '25001';
+  END IF;
+  LOCK TABLE {s}.append_order IN EXCLUSIVE MODE;
+  SELECT e.position, e.recorded_at INTO o_position, o_recorded_at
+    FROM {s}.events e ORDER BY e.position DESC LIMIT 1;
+  o_position := coalesce(o_position, 0);
+  o_recorded_at := coalesce(o_recorded_at, 0);
+END
+"""
+
+# All at once; and only where one of the keys is there already, up to the first of those. Each
+# statement sees what was committed before it began: under the lock, everything.
+_APPEND: Final = f"""
+DECLARE
+  last record;
+  taken bigint;
+  {_DECLARED}
+BEGIN
+  SELECT * INTO last FROM {{s}}.begin_append();
+  IF last.o_position > 0 AND v_recorded_at[1] < last.o_recorded_at OR EXISTS (
+      SELECT 1 FROM unnest(v_recorded_at[2:], v_recorded_at[:p_count - 1]) AS t(now, before)
+      WHERE now < before) THEN
+    RAISE EXCEPTION 'recorded_at never falls' USING ERRCODE = '22023';
+  END IF;
+  BEGIN
+    INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
+      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED} ORDER BY u.ord;
+    RETURN p_count;
+  EXCEPTION WHEN unique_violation THEN
+    SELECT coalesce(min(t.ord), p_count) INTO taken FROM (
+      SELECT u.ord, row_number() OVER (PARTITION BY u.source, u.id ORDER BY u.ord) AS nth,
+        (SELECT e.position FROM {{s}}.events e WHERE e.source = u.source AND e.id = u.id) AS there
+      FROM unnest(v_source, v_id) WITH ORDINALITY AS u(source, id, ord)) t
+    WHERE t.nth > 1 OR t.there IS NOT NULL;
+    INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
+      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED}
+      WHERE u.ord < taken ORDER BY u.ord;
+    RETURN taken - 1;
+  END;
+END
+"""
+
+# Whoever is to rely on a row waits until it is on the disk, and on the standbys that the server
+# waits for. Non-transactional messages are flushed by themselves from PostgreSQL 17 on.
+_SETTLE: Final = """
+BEGIN
+  IF pg_is_in_recovery() THEN
+    RETURN;
+  END IF;
+  IF current_setting('synchronous_standby_names') = '' THEN
+    IF pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() THEN
+      RETURN;
+    END IF;
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+      PERFORM pg_logical_emit_message(false, 'attempt-ledger', ''::text, true);
+      RETURN;
+    END IF;
+  END IF;
+  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+    PERFORM set_config('synchronous_commit', 'on', true);
+  END IF;
+  PERFORM pg_logical_emit_message(true, 'attempt-ledger', ''::text);
+END
+"""
+
+_REMEMBER: Final = """
+BEGIN
+  PERFORM {s}.begin_append();
+  INSERT INTO {s}.about (name, value) VALUES (p_name, p_value);
+END
+"""
+
+FUNCTIONS: Final = {
+    "begin_append": ("OUT o_position bigint, OUT o_recorded_at bigint", "", _BEGIN),
+    "append": (
+        "p_count integer, " + ", ".join(f"p_{name} text" for name in _ALL),
+        "RETURNS bigint ",
+        _APPEND,
+    ),
+    "remember": ("p_name text, p_value text", "RETURNS void ", _REMEMBER),
+    "settle": ("", "RETURNS void ", _SETTLE),
+}
+"""(arguments, what it returns, body) of each; all run as the owner, whatever the caller's path."""
+
+_CALLED: Final[dict[Role, tuple[str, ...]]] = {
+    "writer": ("begin_append", "append", "remember", "settle"),
+    "reader": ("settle",),
+}
+
+
+def quoted(name: str) -> str:
+    """Write a name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def statements(schema: str, ledger_id: str) -> Iterator[str]:
+    """Yield what makes an empty ledger in a schema that is not there yet."""
+    s = quoted(schema)
+    yield f"CREATE SCHEMA {s}"
+    for table in _TABLES:
+        yield table.format(s=s)
+    for name, (arguments, returns, body) in FUNCTIONS.items():
+        yield (
+            f"CREATE FUNCTION {s}.{name}({arguments}) {returns}LANGUAGE plpgsql VOLATILE "
+            f"SECURITY DEFINER {_FOLLOWS} {_PLANS.get(name, '')}AS $body${body.format(s=s)}$body$"
+        )
+    yield f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC"
+    yield (
+        f"INSERT INTO {s}.about VALUES ('ledger', '{ledger_id}'), ('format', '{SCHEMA_VERSION}')"
+    )
+
+
+# A plan that was made for a small table reads all of it once it is large.
+_PLANS: Final = {"append": "SET enable_seqscan = off "}
+
+
+def grants(schema: str, role: str, kind: Role) -> Sequence[str]:
+    """Return what lets a role write a ledger, or read it, and do nothing else to it."""
+    s, r = quoted(schema), quoted(role)
+    return (
+        f"GRANT USAGE ON SCHEMA {s} TO {r}",
+        f"GRANT SELECT ON {s}.events, {s}.about TO {r}",
+        *(f"GRANT EXECUTE ON FUNCTION {s}.{name} TO {r}" for name in _CALLED[kind]),
+    )

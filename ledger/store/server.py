@@ -1,0 +1,122 @@
+"""The address of a ledger: the path of its file, or a PostgreSQL server with a home for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Final, TypeAlias
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from ledger.problems import LedgerProblem
+
+SCHEMES: Final = ("postgresql", "postgres")
+SCHEMA: Final = "attempt_ledger"
+"""The schema of a ledger in a database, unless its URL names another with ``schema=``."""
+
+_ACCEPTED: Final = (
+    "accepted is postgresql://user@host:port/database?schema=name, in which special characters of "
+    "a password are written as %40 and the like"
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A ledger in a schema of a PostgreSQL database.
+
+    Used as a path it is that of its home: what is kept of a ledger on this machine (log, column
+    cache, read model) is named after it, as beside a file. Shown, it has no password.
+    """
+
+    conninfo: str = field(repr=False)
+    """For libpq; may hold a password, so it is never shown."""
+    schema: str
+    name: str
+    """Its URL, to be shown."""
+    home: Path
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __fspath__(self) -> str:
+        return str(self.home)
+
+    def shown(self, text: str) -> str:
+        """Return what the server or its library says as one line, without the password."""
+        line = " ".join(text.split())
+        for secret in _secrets(self.conninfo):
+            line = line.replace(secret, "…")
+        return line
+
+
+def postgres_module(name: str) -> ModuleType:
+    """Import what speaks to PostgreSQL; raises LedgerProblem where its driver is not installed."""
+    # Imported here: the driver comes with an extra, and takes 40 ms that a file does not need.
+    try:
+        return import_module(f"ledger.store.{name}")
+    except ImportError as error:
+        if not (error.name or "").startswith("psycopg"):
+            raise
+        raise LedgerProblem(
+            "a ledger in PostgreSQL needs the extra `postgres`: "
+            "pip install 'attempt-ledger[postgres]'"
+        ) from None
+
+
+Address: TypeAlias = Path | Server
+"""Where the events of a ledger are; as a path, what everything beside them is named after."""
+
+
+def read_server(url: str, homes: Path) -> Server:
+    """Read a ledger's URL; raises ValueError, one sentence that shows no password.
+
+    Its home is a file name in a folder of its own in `homes`, named after host, port, database and
+    schema; ``schema=`` is ours, all other parameters are libpq's.
+    """
+    try:
+        parts = urlsplit(url)
+        user, _, host = parts.netloc.rpartition("@")
+        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(f"{SCHEMES[0]}://… cannot be read; {_ACCEPTED}") from None
+    # A password with an @ or a / in it would be taken for a host, and shown as one.
+    strays = "@" in user or "@" in parts.path or "#" in url
+    if strays or parts.scheme not in SCHEMES or not _is_port(host):
+        raise ValueError(f"{SCHEMES[0]}://… cannot be read; {_ACCEPTED}")
+    ours = [value for name, value in query if name == "schema"]
+    schema = ours[-1] if ours else SCHEMA
+    if not schema or len(schema.encode()) > 63 or not schema.isprintable() or schema[:3] == "pg_":
+        raise ValueError(f"schema={schema!r} is no name of a schema; {_ACCEPTED}")
+    others = [(name, value) for name, value in query if name != "schema"]
+    conninfo = f"{SCHEMES[0]}://{parts.netloc}{parts.path}"
+    if others:
+        conninfo += f"?{urlencode(others, quote_via=quote)}"
+    settings = dict(others)
+    host = host or settings.get("host", "")
+    database = unquote(parts.path.lstrip("/")) or settings.get("dbname", "")
+    account = unquote(user.partition(":")[0]) or settings.get("user", "")
+    at = f"{account}@" if account else ""
+    shown = {"host": host} if host.startswith("/") else {}
+    if schema != SCHEMA:
+        shown["schema"] = schema
+    name = f"{SCHEMES[0]}://{at}{'' if 'host' in shown else host}/{database}"
+    if shown:
+        name += f"?{urlencode(shown, safe='/')}"
+    words = (host or "localhost", database or account or "default", schema)
+    folder = homes / "_".join(quote(word, safe="").replace("%", "-") for word in words)
+    return Server(conninfo, schema, name, folder / "attempts.ledger")
+
+
+def _is_port(host: str) -> bool:
+    """Return whether what follows a host is a port: else it may be a part of a password."""
+    ports = (each.rpartition("]")[2].rpartition(":") for each in host.split(","))
+    return all(not colon or port.isdigit() or not port for _, colon, port in ports)
+
+
+def _secrets(conninfo: str) -> list[str]:
+    parts = urlsplit(conninfo)
+    user = parts.netloc.rpartition("@")[0]
+    raw = [user.partition(":")[2]]
+    raw += [value for name, value in parse_qsl(parts.query) if "password" in name]
+    return [each for text in raw for each in {text, unquote(text)} if each]
