@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Access:
     @contextmanager
     def open_or_none(self, may_miss: bool) -> Iterator[Ledger | None]:
         """Open the ledger to write or, if it may be missing, to read if there is one."""
-        if may_miss and not self._is_there():
+        if may_miss and not self.is_there():
             yield None
             return
         with self.open(to_write=not may_miss) as ledger:
@@ -111,9 +112,10 @@ class Access:
         """Seal what was appended, if anything was; never fails."""
         _sealing().seal_after(self, ledger)
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Return whether something is there already; of a server, whether there is a ledger."""
         if not isinstance(self.path, Server):
-            return self.path.exists()
+            return os.path.lexists(self.path)
         try:
             self.check()
         except NoLedger:

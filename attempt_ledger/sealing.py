@@ -68,7 +68,7 @@ def processes() -> int:
 
 def check_unused(access: Access) -> None:
     """Raise LogProblem where a new ledger would lie beside the log or key of another."""
-    if not os.path.lexists(access.path):
+    if not access.is_there():
         sealer.check_unused(log_paths(access.path, access.signing_key))
 
 

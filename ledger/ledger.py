@@ -74,9 +74,9 @@ class Ledger(Application[str]):
     ) -> None:
         """Open the ledger that an environment names, as `eventsourcing` opens an application.
 
-        Or the one on a `server`, whatever the environment. Of the environment PLACE alone is looked at, with the application's name before it or
-        without: whatever else it says, nothing changes what is stored. Without a clock the ledger
-        is read only. Raises LedgerProblem.
+        Or the one on a `server`, whatever that says. Of the environment PLACE alone is looked at,
+        with the application's name before it or without: nothing else in it changes what is stored.
+        Without a clock the ledger is read only. Raises LedgerProblem.
         """
         self._read_only = read_only or clock is None
         self._waiting = waiting
@@ -115,10 +115,10 @@ class Ledger(Application[str]):
                 ledger.append(first)
 
         def write(writing: Writing) -> None:
-            with closing(Vault(Path(own), lambda: None, lambda subject: False)) as vault:
-                with vault.keyring(writing) as keyring:
-                    appending = Appending(writing, keyring, clock(), upcasts=upcasts)
-                    appending.take(_laid_out(first, as_recorded=False))
+            vault = Vault(Path(own), lambda: None, lambda subject: False)
+            with closing(vault), vault.keyring(writing) as keyring:
+                appending = Appending(writing, keyring, clock(), upcasts=upcasts)
+                appending.take(_laid_out(first, as_recorded=False))
 
         if isinstance(path, Server):
             create_schema(path, write)

@@ -1,4 +1,4 @@
-"""What every store does, through `ledger.store.interface` alone: SQLite's, PostgreSQL's, and one in memory.
+"""What every store does, through `ledger.store.interface` alone: in a file, on a server, in memory.
 
 Another store is one more line in STORES.
 """
@@ -47,8 +47,7 @@ def in_memory(folder: Path, *, read_only: bool = False) -> Store:
 
 def on_a_server(version: int) -> Make:
     def make(folder: Path, *, read_only: bool = False) -> Store:
-        made = open_store(new_schema(folder, version), read_only=read_only, waiting=USUALLY)
-        return made
+        return open_store(new_schema(folder, version), read_only=read_only, waiting=USUALLY)
 
     return make
 

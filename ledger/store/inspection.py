@@ -32,9 +32,7 @@ class Inspection(Protocol):
     def inspect(self, address: Any, sealed: int) -> Seen:
         """Look at a ledger of which `sealed` events were signed."""
 
-    def read_through(
-        self, address: Any
-    ) -> AbstractContextManager[Callable[[], list[Finding]]]:
+    def read_through(self, address: Any) -> AbstractContextManager[Callable[[], list[Finding]]]:
         """Have the whole of it read meanwhile; what was found wrong is returned by the call."""
 
 

@@ -22,8 +22,9 @@ from ledger.events import Recorded
 from ledger.problems import LedgerProblem, NewerSchema, NoLedger, ReadOnly, Redefined
 from ledger.store.interface import PAGE, Found, Head
 from ledger.store.locks import Waiting
+from ledger.store.postgres_committing import Transactions
 from ledger.store.postgres_integrity import redefinitions
-from ledger.store.postgres_pool import Pool, problem_of, problems
+from ledger.store.postgres_pool import Pool, problems
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.schema import SCHEMA_VERSION
@@ -54,7 +55,7 @@ class PostgresStore:
         self._statements = Statements(server.schema)
         self._durable = 0
         self._is_checked = False
-        self._notified = 0.0
+        self._transactions = Transactions(server, self.pool)
         self._process = os.getpid()
         self._about = dict(self._read(self._statements.about_all))
         _check_about(self._about, server)
@@ -63,153 +64,17 @@ class PostgresStore:
 
     @contextmanager
     def writing(self) -> Iterator[PostgresWriting]:
-        """Open the one write transaction there can be; commit it at the end, durably.
-
-        A commit whose answer is lost is asked after, by the key of the last row: it stands, or
-        nothing does. Only where the server cannot be asked for as long as is to be waited, the
-        problem says that it is not known; the same call again settles that too.
-        """
+        """Open the one write transaction there can be; commit it at the end, durably."""
         if self.read_only:
             raise ReadOnly(f"{self.server} was opened for reading: nothing was written")
         self._check_process()
         if not self._is_checked:
             self.check()
             self._is_checked = True
-        with self.pool.connection() as first:
-            connection, head = first, self._begun(first)
-            if head is None:  # the server went away while nothing was under way
-                connection = self.pool.open()
-                head = self._begun(connection, again=False)
-                assert head is not None
-            writing = PostgresWriting(connection, self.server, head)
-            try:
-                yield writing
-                self._finish(connection, writing)
-            except BaseException:
-                if not connection.closed:
-                    with suppress(psycopg.Error):
-                        connection.execute("ROLLBACK")
-                raise
-            finally:
-                if connection is not first:
-                    connection.close()
+        with self._transactions.writing(self.waiting) as writing:
+            yield writing
         if writing.wrote:
             self._durable = max(self._durable, writing.position)
-
-    def _begun(
-        self, connection: psycopg.Connection[Any], *, again: bool = True
-    ) -> tuple[int, int] | None:
-        """Begin, and acquire the order lock; None if the connection turns out to be lost."""
-        for seconds in self.waiting.steps(self.server, lambda: self._holder(connection)):
-            try:
-                return self._order(connection, seconds)
-            except psycopg.errors.LockNotAvailable:
-                connection.execute("ROLLBACK")
-            except psycopg.OperationalError:
-                if again and connection.closed:
-                    return None
-                raise
-        raise AssertionError("unreachable")
-
-    def _order(self, connection: psycopg.Connection[Any], seconds: float) -> tuple[int, int]:
-        milliseconds = max(1, round(seconds * 1000))
-        cursor = connection.execute(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; "
-            f"SET LOCAL lock_timeout = {milliseconds}; {self._statements.begin}"
-        )
-        while cursor.nextset():
-            pass
-        ((position, recorded_at),) = cursor.fetchall()
-        return int(position), int(recorded_at)
-
-    def _holder(self, connection: psycopg.Connection[Any]) -> str:
-        """Return who has the order lock, as far as the server says."""
-        with suppress(psycopg.Error):
-            found = connection.execute(
-                "SELECT l.pid, a.application_name, a.client_addr::text FROM pg_locks l "
-                "JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = "
-                "c.relnamespace LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-                "WHERE n.nspname = %s AND c.relname = 'append_order' AND l.granted",
-                (self.server.schema,),
-            ).fetchone()
-            if found is not None:
-                pid, program, host = found
-                where = f" from {host}" if host else ""
-                return f"process {pid} of the server ({program or 'another program'}{where})"
-        return "another program"
-
-    def _finish(self, connection: psycopg.Connection[Any], writing: PostgresWriting) -> None:
-        """Commit, and wait until it is durable; what was only read is waited for likewise."""
-        end = "COMMIT" if writing.wrote else "ROLLBACK"
-        warned: list[str] = []
-
-        def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
-            if diagnostic.severity_nonlocalized == "WARNING":
-                warned.append(self.server.shown(diagnostic.message_primary or ""))
-
-        connection.add_notice_handler(warn)
-        try:
-            cursor = connection.execute(f"{end}; {self._statements.settle}")
-            if writing.wrote and cursor.statusmessage == "ROLLBACK":
-                raise LedgerProblem(f"{self.server} rolled back: nothing was written")
-        except psycopg.Error as error:
-            if not writing.wrote:
-                raise
-            connection.close()
-            self._resolve(connection.info.backend_pid, writing, error)
-        finally:
-            connection.remove_notice_handler(warn)
-        if warned:
-            raise LedgerProblem(
-                f"{self.server} recorded it, but no standby confirmed that ({warned[0]}): repeat "
-                "the call, nothing will be there twice"
-            )
-        if writing.wrote and not connection.closed:
-            self._wake(connection)
-
-    def _resolve(self, pid: int, writing: PostgresWriting, error: psycopg.Error) -> None:
-        """Find out what became of a commit whose answer was lost; return if it stands, durably.
-
-        Under the order lock, which the lost transaction kept until it ended, one way or another.
-        """
-        until = time.monotonic() + self.waiting.seconds
-        while True:
-            try:
-                with self.pool.open() as connection:
-                    connection.execute(
-                        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
-                        f"l.relation = '{quoted(self.server.schema)}.append_order'::regclass",
-                        (pid,),
-                    )
-                    left = max(1.0, until - time.monotonic())
-                    again = PostgresWriting(
-                        connection, self.server, self._order(connection, left)
-                    )
-                    stands = writing.stands_in(again)
-                    connection.execute(f"ROLLBACK; {self._statements.settle}")
-            except psycopg.Error as other:
-                if time.monotonic() > until:
-                    raise LedgerProblem(
-                        f"{self.server} was lost while it committed, and cannot be asked whether "
-                        f"it did ({self.server.shown(str(other))}): repeat the call once it runs, "
-                        "nothing will be there twice"
-                    ) from other
-                time.sleep(_AGAIN_SECONDS)
-                continue
-            if not stands:
-                raise problem_of(error, self.server) from error
-            return
-
-    def _wake(self, connection: psycopg.Connection[Any]) -> None:
-        """Wake who follows: after the commit, since a notification queues all commits there are."""
-        now = time.monotonic()
-        if now - self._notified >= _NOTIFY_SECONDS:
-            self._notified = now
-            with suppress(psycopg.Error):  # they look by themselves, too
-                connection.execute(
-                    "BEGIN; SET LOCAL synchronous_commit = off; "
-                    f"NOTIFY {quoted(self.server.schema)}; COMMIT"
-                )
 
     def upgrade(self) -> bool:
         """Return False: there is no earlier format."""
@@ -486,7 +351,9 @@ class PostgresWatch:
 
 def _check_about(about: dict[str, str], server: Server) -> None:
     if "ledger" not in about:
-        raise NoLedger(f"there is no ledger in {server}: name another schema, or make one with init")
+        raise NoLedger(
+            f"there is no ledger in {server}: name another schema, or make one with init"
+        )
     format = about.get("format", "")
     if format != str(SCHEMA_VERSION):
         raise NewerSchema(

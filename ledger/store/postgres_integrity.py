@@ -115,7 +115,9 @@ def redefinitions(connection: psycopg.Connection[Any], schema: str) -> list[str]
     Triggers, rules, policies, views, child tables, functions, columns, indexes, constraints, and
     rights to write that somebody was granted. None: all is as it should be. Raises psycopg.Error.
     """
-    row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    row = connection.execute(
+        "SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)
+    ).fetchone()
     if row is None:
         return [f"the schema {schema} is not there"]
     found: dict[tuple[str, str], str] = {}
@@ -125,9 +127,13 @@ def redefinitions(connection: psycopg.Connection[Any], schema: str) -> list[str]
             others.add((what, name))  # a second one of the name
         found[what, name] = how
     expected = _expected(schema)
-    others |= {each for each in expected.keys() | found.keys() if found.get(each) != expected.get(each)}
+    others |= {
+        each for each in expected.keys() | found.keys() if found.get(each) != expected.get(each)
+    }
     # Of what is there and should not be, the object itself is enough, without its columns.
-    strangers = {name for what, name in others if what == "relation" and (what, name) not in expected}
+    strangers = {
+        name for what, name in others if what == "relation" and (what, name) not in expected
+    }
     return [
         _sentence(what, name, found.get((what, name)), (what, name) in expected)
         for what, name in sorted(others)
@@ -233,9 +239,7 @@ def inspect(server: Server, sealed: int) -> Seen:
     return Seen(head, findings)
 
 
-def _gap(
-    connection: psycopg.Connection[Any], events: str, after: int, head: int
-) -> int | None:
+def _gap(connection: psycopg.Connection[Any], events: str, after: int, head: int) -> int | None:
     """Return the first position after one that is missing, None if none is."""
     row = connection.execute(
         f"SELECT p FROM (SELECT position AS p, row_number() OVER (ORDER BY position) + %s AS n "
@@ -306,5 +310,3 @@ def _plan(connection: psycopg.Connection[Any], *, by_index: bool) -> None:
         ("enable_bitmapscan", False),
     ):
         connection.execute(f"SET LOCAL {setting} = {'on' if on else 'off'}")
-
-

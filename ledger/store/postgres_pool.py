@@ -113,7 +113,7 @@ class Pool:
             connection.close()
 
     def drop(self) -> None:
-        """Forget every connection, without a word to the server: after a fork they are another's."""
+        """Forget every connection without a word: after a fork they are another process's."""
         self._free = []
 
     def _take(self) -> psycopg.Connection[Any]:

@@ -39,6 +39,8 @@ _DATA: Final = "CASE WHEN exam IS NULL THEN data ELSE '' END AS data"
 
 # Member by member as it stands, without those that are personal: their text never leaves here.
 _PERSONAL: Final = ", ".join(f"'{name}'" for name in sorted(ExceptionRequested.personal))
+
+
 def _stripped(data: str) -> str:
     return f"""(SELECT chr(123) || coalesce(string_agg(to_json(m.key)::text || ':' ||
       m.value::text, ',' ORDER BY m.n), '') || chr(125)
@@ -108,9 +110,7 @@ class PostgresScans:
 
     def facts_of_touched(self, after: int, upto: int) -> Iterator[pa.RecordBatch]:
         """Yield all facts up to `upto` of candidates who have one after `after`, in any order."""
-        new = (
-            f"SELECT stream FROM {self._events} WHERE {_range(after, upto)} AND {_OF_CANDIDATES}"
-        )
+        new = f"SELECT stream FROM {self._events} WHERE {_range(after, upto)} AND {_OF_CANDIDATES}"
         where = f"position <= {int(upto)} AND stream IN ({new})"
         return self._copied(f"{_COLUMNS}{_DATA} FROM {self._events} WHERE {where}", FACTS, upto)
 
@@ -206,7 +206,7 @@ class PostgresScans:
 
 
 def _open(store: PostgresStore) -> psycopg.Connection[Any]:
-    """Open a connection of its own: whoever reads slowly, or not to the end, keeps none from others."""
+    """Open a connection of its own: whoever reads slowly keeps none from others."""
     with problems(store.server):
         return store.pool.open()
 

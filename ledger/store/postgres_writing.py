@@ -29,9 +29,7 @@ class Statements:
         self.about = f"{self.about_all} WHERE name = %s"
         self.select = f"SELECT {_NAMES} FROM {s}.events "
         self.find = f"{self.select}WHERE source = %s AND id = %s"
-        self.head = (
-            f"SELECT position, recorded_at FROM {s}.events ORDER BY position DESC LIMIT 1"
-        )
+        self.head = f"SELECT position, recorded_at FROM {s}.events ORDER BY position DESC LIMIT 1"
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
         self.append = f"SELECT {s}.append({', '.join(['%s'] * _WIDTH)})"
@@ -74,7 +72,11 @@ class PostgresWriting:
         if not rows:
             return 0
         instants = list(islice(recorded_at, len(rows)))
-        values = [len(rows), _text(instants, False), *map(_text, zip(*rows), _TEXT_COLUMNS)]
+        values = [
+            len(rows),
+            _text(instants, False),
+            *map(_text, zip(*rows, strict=True), _TEXT_COLUMNS),
+        ]
         ((inserted,),) = self._values(self._statements.append, values)
         if inserted:
             self.position += inserted

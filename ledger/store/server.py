@@ -1,4 +1,4 @@
-"""The address of a ledger: the path of its file, or a PostgreSQL server with a home for the rest."""
+"""The address of a ledger: the path of its file, or a server with a home for the rest."""
 
 from __future__ import annotations
 

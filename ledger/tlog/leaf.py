@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ledger.store.findings import Read, Values
-from ledger.store.server import Address
 from ledger.store.inspection import inspection_of
+from ledger.store.server import Address
 from ledger.tlog.tiles import WIDTH
 
 Result = TypeVar("Result")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ledger.durable import replace, replace_all, sync
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.store.locks import USUALLY, FileLock, Waiting
 from ledger.store.inspection import inspection_of
+from ledger.store.locks import USUALLY, FileLock, Waiting
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
 from ledger.tlog.leaf import hash_tiles, pieces, shared_out

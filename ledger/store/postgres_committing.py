@@ -1,0 +1,173 @@
+"""The order of commits: one transaction at a time appends, and says what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+
+from ledger.problems import LedgerProblem
+from ledger.store.locks import USUALLY, Waiting
+from ledger.store.postgres_pool import Pool, problem_of
+from ledger.store.postgres_schema import quoted
+from ledger.store.postgres_writing import PostgresWriting, Statements
+from ledger.store.server import Server
+
+_AGAIN_SECONDS: Final = 0.2
+_NOTIFY_SECONDS: Final = 0.05
+"""Followers are woken at most so often by one store."""
+
+
+class Transactions:
+    """The write transactions of one store, one after the other."""
+
+    def __init__(self, server: Server, pool: Pool) -> None:
+        self._server = server
+        self._pool = pool
+        self._statements = Statements(server.schema)
+        self._waiting: Waiting = USUALLY
+        self._notified = 0.0
+
+    @contextmanager
+    def writing(self, waiting: Waiting) -> Iterator[PostgresWriting]:
+        """Open a transaction, and commit it at the end, durably.
+
+        A commit whose answer is lost is asked after, by the key of the last row: it stands, or
+        nothing does. Only where the server cannot be asked for as long as is to be waited, the
+        problem says that it is not known; the same call again settles that too.
+        """
+        self._waiting = waiting
+        with self._pool.connection() as first:
+            connection, head = first, self._begun(first)
+            if head is None:  # the server went away while nothing was under way
+                connection = self._pool.open()
+                head = self._begun(connection, again=False)
+                assert head is not None
+            writing = PostgresWriting(connection, self._server, head)
+            try:
+                yield writing
+                self._finish(connection, writing)
+            except BaseException:
+                if not connection.closed:
+                    with suppress(psycopg.Error):
+                        connection.execute("ROLLBACK")
+                raise
+            finally:
+                if connection is not first:
+                    connection.close()
+
+    def _begun(
+        self, connection: psycopg.Connection[Any], *, again: bool = True
+    ) -> tuple[int, int] | None:
+        """Begin, and acquire the order lock; None if the connection turns out to be lost."""
+        for seconds in self._waiting.steps(self._server, lambda: self._holder(connection)):
+            try:
+                return self._order(connection, seconds)
+            except psycopg.errors.LockNotAvailable:
+                connection.execute("ROLLBACK")
+            except psycopg.OperationalError:
+                if again and connection.closed:
+                    return None
+                raise
+        raise AssertionError("unreachable")
+
+    def _order(self, connection: psycopg.Connection[Any], seconds: float) -> tuple[int, int]:
+        milliseconds = max(1, round(seconds * 1000))
+        cursor = connection.execute(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; "
+            f"SET LOCAL lock_timeout = {milliseconds}; {self._statements.begin}"
+        )
+        while cursor.nextset():
+            pass
+        ((position, recorded_at),) = cursor.fetchall()
+        return int(position), int(recorded_at)
+
+    def _holder(self, connection: psycopg.Connection[Any]) -> str:
+        """Return who has the order lock, as far as the server says."""
+        with suppress(psycopg.Error):
+            found = connection.execute(
+                "SELECT l.pid, a.application_name, a.client_addr::text FROM pg_locks l "
+                "JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = "
+                "c.relnamespace LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+                "WHERE n.nspname = %s AND c.relname = 'append_order' AND l.granted",
+                (self._server.schema,),
+            ).fetchone()
+            if found is not None:
+                pid, program, host = found
+                where = f" from {host}" if host else ""
+                return f"process {pid} of the server ({program or 'another program'}{where})"
+        return "another program"
+
+    def _finish(self, connection: psycopg.Connection[Any], writing: PostgresWriting) -> None:
+        """Commit, and wait until it is durable; what was only read is waited for likewise."""
+        end = "COMMIT" if writing.wrote else "ROLLBACK"
+        warned: list[str] = []
+
+        def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                warned.append(self._server.shown(diagnostic.message_primary or ""))
+
+        connection.add_notice_handler(warn)
+        try:
+            cursor = connection.execute(f"{end}; {self._statements.settle}")
+            if writing.wrote and cursor.statusmessage == "ROLLBACK":
+                raise LedgerProblem(f"{self._server} rolled back: nothing was written")
+        except psycopg.Error as error:
+            if not writing.wrote:
+                raise
+            connection.close()
+            self._resolve(connection.info.backend_pid, writing, error)
+        finally:
+            connection.remove_notice_handler(warn)
+        if warned:
+            raise LedgerProblem(
+                f"{self._server} recorded it, but no standby confirmed that ({warned[0]}): repeat "
+                "the call, nothing will be there twice"
+            )
+        if writing.wrote and not connection.closed:
+            self._wake(connection)
+
+    def _resolve(self, pid: int, writing: PostgresWriting, error: psycopg.Error) -> None:
+        """Find out what became of a commit whose answer was lost; return if it stands, durably.
+
+        Under the order lock, which the lost transaction kept until it ended, one way or another.
+        """
+        until = time.monotonic() + self._waiting.seconds
+        while True:
+            try:
+                with self._pool.open() as connection:
+                    connection.execute(
+                        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
+                        f"l.relation = '{quoted(self._server.schema)}.append_order'::regclass",
+                        (pid,),
+                    )
+                    left = max(1.0, until - time.monotonic())
+                    again = PostgresWriting(connection, self._server, self._order(connection, left))
+                    stands = writing.stands_in(again)
+                    connection.execute(f"ROLLBACK; {self._statements.settle}")
+            except psycopg.Error as other:
+                if time.monotonic() > until:
+                    raise LedgerProblem(
+                        f"{self._server} was lost while it committed, and cannot be asked whether "
+                        f"it did ({self._server.shown(str(other))}): repeat the call once it runs, "
+                        "nothing will be there twice"
+                    ) from other
+                time.sleep(_AGAIN_SECONDS)
+                continue
+            if not stands:
+                raise problem_of(error, self._server) from error
+            return
+
+    def _wake(self, connection: psycopg.Connection[Any]) -> None:
+        """Wake who follows: after the commit, since a notification queues all commits there are."""
+        now = time.monotonic()
+        if now - self._notified >= _NOTIFY_SECONDS:
+            self._notified = now
+            with suppress(psycopg.Error):  # they look by themselves, too
+                connection.execute(
+                    "BEGIN; SET LOCAL synchronous_commit = off; "
+                    f"NOTIFY {quoted(self._server.schema)}; COMMIT"
+                )
