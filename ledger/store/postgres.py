@@ -295,6 +295,7 @@ class PostgresStore:
     def close(self) -> None:
         """Close every connection."""
         if self._process == os.getpid():
+            self._transactions.close()
             self.pool.close()
         else:
             self.pool.drop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from threading import Lock, Timer
 from typing import Any, Final
 
 import psycopg
@@ -29,7 +30,8 @@ class Transactions:
         self._pool = pool
         self._statements = Statements(server.schema)
         self._waiting: Waiting = USUALLY
-        self._notified = 0.0
+        self._guard = Lock()
+        self._waking: Timer | None = None
 
     @contextmanager
     def writing(self, waiting: Waiting) -> Iterator[PostgresWriting]:
@@ -128,46 +130,70 @@ class Transactions:
                 "the call, nothing will be there twice"
             )
         if writing.wrote and not connection.closed:
-            self._wake(connection)
+            self._wake()
 
     def _resolve(self, pid: int, writing: PostgresWriting, error: psycopg.Error) -> None:
-        """Find out what became of a commit whose answer was lost; return if it stands, durably.
-
-        Under the order lock, which the lost transaction kept until it ended, one way or another.
-        """
-        until = time.monotonic() + self._waiting.seconds
-        while True:
-            try:
-                with self._pool.open() as connection:
-                    connection.execute(
-                        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
-                        f"l.relation = '{quoted(self._server.schema)}.append_order'::regclass",
-                        (pid,),
-                    )
-                    left = max(1.0, until - time.monotonic())
-                    again = PostgresWriting(connection, self._server, self._order(connection, left))
-                    stands = writing.stands_in(again)
-                    connection.execute(f"ROLLBACK; {self._statements.settle}")
-            except psycopg.Error as other:
-                if time.monotonic() > until:
-                    raise LedgerProblem(
-                        f"{self._server} was lost while it committed, and cannot be asked whether "
-                        f"it did ({self._server.shown(str(other))}): repeat the call once it runs, "
-                        "nothing will be there twice"
-                    ) from other
+        """Find out what became of a commit whose answer was lost; return if it stands, durably."""
+        for again in range(int(self._waiting.seconds / _AGAIN_SECONDS) + 1):
+            if again:
                 time.sleep(_AGAIN_SECONDS)
+            try:
+                stands = self._stands(pid, writing)
+            except (psycopg.Error, LedgerProblem) as other:
+                last = other
                 continue
             if not stands:
                 raise problem_of(error, self._server) from error
             return
+        raise LedgerProblem(
+            f"{self._server} was lost while it committed, and cannot be asked whether it did "
+            f"({self._server.shown(str(last))}): repeat the call once it runs, nothing will be "
+            "there twice"
+        ) from last
 
-    def _wake(self, connection: psycopg.Connection[Any]) -> None:
-        """Wake who follows: after the commit, since a notification queues all commits there are."""
-        now = time.monotonic()
-        if now - self._notified >= _NOTIFY_SECONDS:
-            self._notified = now
-            with suppress(psycopg.Error):  # they look by themselves, too
-                connection.execute(
-                    "BEGIN; SET LOCAL synchronous_commit = off; "
-                    f"NOTIFY {quoted(self._server.schema)}; COMMIT"
-                )
+    def _stands(self, pid: int, writing: PostgresWriting) -> bool:
+        """Return whether a lost transaction committed; if so, it is durable by then.
+
+        Under the order lock, which it kept until it ended, one way or another: a server that has
+        not noticed that its program is gone is made to.
+        """
+        schema = quoted(self._server.schema)
+        with closing(self._pool.open()) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
+                f"l.relation = '{schema}.append_order'::regclass",
+                (pid,),
+            )
+            head = self._order(connection, max(1.0, self._waiting.seconds))
+            stands = writing.stands_in(PostgresWriting(connection, self._server, head))
+            connection.execute(f"ROLLBACK; {self._statements.settle}")
+            return stands
+
+    def _wake(self) -> None:
+        """Wake who follows, soon: once for all that is committed meanwhile.
+
+        In a transaction of its own: a notification queues every commit that there is.
+        """
+        with self._guard:
+            if self._waking is None:
+                self._waking = Timer(_NOTIFY_SECONDS, self._notify)
+                self._waking.daemon = True
+                self._waking.start()
+
+    def _notify(self) -> None:
+        with self._guard:
+            waking, self._waking = self._waking, None
+        if waking is None:
+            return
+        with suppress(LedgerProblem), self._pool.connection() as connection:
+            # They look by themselves, too: nothing is lost with a notification.
+            connection.execute(
+                "BEGIN; SET LOCAL synchronous_commit = off; "
+                f"NOTIFY {quoted(self._server.schema)}; COMMIT"
+            )
+
+    def close(self) -> None:
+        """Wake who follows now, if that is still to be done."""
+        if self._waking is not None:
+            self._waking.cancel()
+            self._notify()

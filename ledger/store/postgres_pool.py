@@ -80,16 +80,15 @@ class Pool:
     def open(self) -> psycopg.Connection[Any]:
         """Open a connection of the caller's own, to be closed by it; raises psycopg.Error."""
         words = {**_SETTINGS, **_words(self.server)}
-        until = time.monotonic() + self.patience
-        while True:
+        for left in reversed(range(int(self.patience / _AGAIN_SECONDS) + 1)):
             try:
                 connection = psycopg.connect(autocommit=True, **words)
                 break
             except psycopg.OperationalError as error:
                 # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
-                if _STARTING not in str(error) or time.monotonic() > until:
+                if _STARTING not in str(error) or not left:
                     raise
-                time.sleep(0.1)
+                time.sleep(_AGAIN_SECONDS)
         try:
             if connection.info.server_version < OLDEST * 10_000:
                 major = connection.info.server_version // 10_000
@@ -135,6 +134,7 @@ class Pool:
 
 
 _IDLE: Final = psycopg.pq.TransactionStatus.IDLE
+_AGAIN_SECONDS: Final = 0.1
 _STARTING: Final = "the database system is starting up"
 
 
