@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from ledger.extras import needing
 from ledger.problems import LedgerProblem
 
 SCHEMES: Final = ("postgresql", "postgres")
@@ -51,16 +52,16 @@ class Server:
 
 
 def postgres_module(name: str) -> ModuleType:
-    """Import what speaks to PostgreSQL; raises LedgerProblem where its driver is not installed."""
+    """Import what speaks to PostgreSQL; raises NotInstalled, or LedgerProblem without a libpq."""
     try:
         # Here, since the driver comes with an extra, and takes 40 ms that a file does not need.
         return import_module(f"ledger.store.{name}")
-    except ImportError as error:
-        if not (error.name or "psycopg").startswith("psycopg"):  # of libpq it names nothing
-            raise
+    except ModuleNotFoundError as error:
+        raise needing(error, "postgres") or error from None
+    except ImportError as error:  # the driver found no library of PostgreSQL
         raise LedgerProblem(
-            "a ledger in PostgreSQL needs the extra `postgres`: "
-            "pip install 'attempt-ledger[postgres]'"
+            f"psycopg does not load ({' '.join(str(error).split())}): install libpq5, or "
+            "pip install 'psycopg[binary]'"
         ) from None
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ledger.store.server import Address
 from ledger.own_folder import own_folder, remove_ours
+from ledger.store.server import Address
 
 FILES: Final = re.compile(r"[0-9a-f]{16}\.(arrow|tmp)|manifest\.json|lock")
 """What lies in the folder."""
