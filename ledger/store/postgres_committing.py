@@ -31,7 +31,8 @@ class Transactions:
         self._statements = Statements(server.schema)
         self._waiting: Waiting = USUALLY
         self._guard = Lock()
-        self._waking: Timer | None = None
+        self._is_news = False
+        self._timer: Timer | None = None
 
     @contextmanager
     def writing(self, waiting: Waiting) -> Iterator[PostgresWriting]:
@@ -175,15 +176,16 @@ class Transactions:
         In a transaction of its own: a notification queues every commit that there is.
         """
         with self._guard:
-            if self._waking is None:
-                self._waking = Timer(_NOTIFY_SECONDS, self._notify)
-                self._waking.daemon = True
-                self._waking.start()
+            if not self._is_news:
+                self._is_news = True
+                self._timer = Timer(_NOTIFY_SECONDS, self._notify)
+                self._timer.daemon = True
+                self._timer.start()
 
     def _notify(self) -> None:
         with self._guard:
-            waking, self._waking = self._waking, None
-        if waking is None:
+            was_news, self._is_news = self._is_news, False
+        if not was_news:
             return
         with suppress(LedgerProblem), self._pool.connection() as connection:
             # They look by themselves, too: nothing is lost with a notification.
@@ -194,6 +196,7 @@ class Transactions:
 
     def close(self) -> None:
         """Wake who follows now, if that is still to be done."""
-        if self._waking is not None:
-            self._waking.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
             self._notify()
