@@ -28,7 +28,7 @@ from ledger.store.postgres_pool import Pool, problems
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.schema import SCHEMA_VERSION
-from ledger.store.server import Server
+from ledger.store.server import Server, postgres_module
 from ledger.store.sqlite_writing import FORGOTTEN
 
 if TYPE_CHECKING:
@@ -286,11 +286,9 @@ class PostgresStore:
             )
 
     def scans(self) -> PostgresScans:
-        """Return the same events as Arrow."""
-        # Here, since pyarrow takes as long to import as most questions take to answer.
-        from ledger.store.postgres_scans import PostgresScans
-
-        return PostgresScans(self)
+        """Return the same events as Arrow, whose library few questions are worth waiting for."""
+        scans: PostgresScans = postgres_module("postgres_scans").PostgresScans(self)
+        return scans
 
     def close(self) -> None:
         """Close every connection."""
