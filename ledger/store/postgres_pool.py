@@ -55,6 +55,7 @@ class Pool:
         self.patience = patience
         self._free: list[psycopg.Connection[Any]] = []
         self._lock = Lock()
+        self._is_closed = False
         self._places = BoundedSemaphore(MOST)
         self.is_standby = False
         """Whether the server is a standby, as of the last connection that was made."""
@@ -105,9 +106,10 @@ class Pool:
         return connection
 
     def close(self) -> None:
-        """Close every connection that is not in use."""
+        """Close every connection: one that is in use as soon as it is no more."""
         with self._lock:
             free, self._free = self._free, []
+            self._is_closed = True
         for connection in free:
             connection.close()
 
@@ -126,11 +128,11 @@ class Pool:
             connection.close()
 
     def _put(self, connection: psycopg.Connection[Any]) -> None:
-        if connection.closed or connection.info.transaction_status != _IDLE:
-            connection.close()
-            return
         with self._lock:
-            self._free.append(connection)
+            if not self._is_closed and connection.info.transaction_status == _IDLE:
+                self._free.append(connection)
+                return
+        connection.close()
 
 
 _IDLE: Final = psycopg.pq.TransactionStatus.IDLE
