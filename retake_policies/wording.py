@@ -85,7 +85,7 @@ def clause_texts(policy: Policy) -> dict[str, str]:
     return dict(chain.from_iterable(part(policy) for part in parts))
 
 
-_HEADINGS: Final = {
+HEADINGS: Final = {
     "wait": "Waits",
     "cap": "Limits",
     "pass": "After a pass",
@@ -108,7 +108,7 @@ def rules_in_sentences(policy: Policy) -> dict[str, list[str]]:
     """Return the rules of a policy in plain sentences, by heading, in the words of the clauses."""
     found: dict[str, list[str]] = {}
     for clause, words in clause_texts(policy).items():
-        sentences = found.setdefault(_HEADINGS[re.split(r"[.\[]", clause)[0]], [])
+        sentences = found.setdefault(HEADINGS[re.split(r"[.\[]", clause)[0]], [])
         if clause in _CONTINUED:
             sentences[-1] = f"{sentences[-1][:-1]}{_CONTINUED[clause]}{words}."
         else:

@@ -110,8 +110,8 @@ given = [
   { renewed = "CERT", on = 2021-03-01, expires = 2023-02-01 },
   { expired = "CERT", on = 2021-04-01 },
   { missed = "X", on = 2021-04-02, reg = "R-2" },
-  { authorized = "X", on = 2021-04-01, authorization = "A", valid_until = 2022-04-01 },
-  { unauthorized = "X", on = 2021-04-02, authorization = "A" },
+  { authorized = "X", on = 2021-04-01, id = "A", valid_until = 2022-04-01 },
+  { unauthorized = "X", on = 2021-04-02, id = "A" },
   { granted = "X", on = 2021-04-01, request = "Q", waives = ["wait", "passed"] },
   { withdrawn = "X", on = 2021-04-02, request = "Q" },
 ]

@@ -99,7 +99,8 @@ def questions(file: CaseFile, number: int, case: Case) -> Iterator[Question]:
         exam = turn.exam or case.exam or first
         before, then = said(turn.before), said(turn.then)
         is_blocked = before.get("status") not in (None, "eligible")
-        if is_blocked and not {"until", "reasons", "eligible_from"} & {*before}:
+        turned = before.get("status") != then.get("status")
+        if is_blocked and turned and not {"until", "reasons", "eligible_from"} & {*before}:
             before["until"] = turn.at
             if then.get("status") == "eligible":
                 before["eligible_from"] = turn.at

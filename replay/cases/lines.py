@@ -54,9 +54,8 @@ class CaseLine(Table):
         raise NotImplementedError
 
 
-class _ById(CaseLine):
+class _Dated(CaseLine):
     on: When = when()
-    id: Line | None = code("id of the event", default=None)
 
     def event(self) -> Event:
         """Return what became true."""
@@ -69,8 +68,7 @@ class _ById(CaseLine):
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the one fact."""
         event = self.event()
-        name = self.id or f"{self.of}/{event.type}/{self.on}"
-        yield Fact(SOURCE, name, self.subject(), self.on, event)
+        yield Fact(SOURCE, f"{self.of}/{event.type}/{self.on}", self.subject(), self.on, event)
 
 
 class _Sitting(CaseLine):
@@ -158,7 +156,7 @@ class Missed(CaseLine):
         yield Fact(SOURCE, f"{registration}/missed", CANDIDATE, self.on, event)
 
 
-class Revoked(_ById):
+class Revoked(_Dated):
     """A result that no longer stands."""
 
     of: Line = code(alias="revoked")
@@ -169,11 +167,11 @@ class Revoked(_ById):
         return events.ResultRevoked(exam=self.of, registration_id=self.reg, reason="example")
 
 
-class Authorized(_ById):
+class Authorized(_Dated):
     """An application, a purchase or a course: the candidate may sit."""
 
     of: Line = code(alias="authorized")
-    authorization: Line = code("authorization", default="A-1")
+    id: Line = code("authorization", default="A-1")
     valid_until: When | None = when(default=None)
     sittings: int | None = Field(None, ge=1, description="a whole number of 1 or more")
 
@@ -181,26 +179,24 @@ class Authorized(_ById):
         """Return the authorization."""
         return events.AuthorizationGranted(
             exam=self.of,
-            authorization_id=self.authorization,
+            authorization_id=self.id,
             valid_until=self.valid_until,
             sittings=self.sittings,
         )
 
 
-class Unauthorized(_ById):
+class Unauthorized(_Dated):
     """An authorization that is withdrawn."""
 
     of: Line = code(alias="unauthorized")
-    authorization: Line = code("authorization", default="A-1")
+    id: Line = code("authorization", default="A-1")
 
     def event(self) -> Event:
         """Return the withdrawal."""
-        return events.AuthorizationRevoked(
-            exam=self.of, authorization_id=self.authorization, reason="example"
-        )
+        return events.AuthorizationRevoked(exam=self.of, authorization_id=self.id, reason="example")
 
 
-class Granted(_ById):
+class Granted(_Dated):
     """A retake exception."""
 
     of: Line = code(alias="granted")
@@ -220,7 +216,7 @@ class Granted(_ById):
         )
 
 
-class Withdrawn(_ById):
+class Withdrawn(_Dated):
     """A retake exception that is withdrawn."""
 
     of: Line = code(alias="withdrawn")
@@ -231,7 +227,7 @@ class Withdrawn(_ById):
         return events.ExceptionRevoked(request_id=self.request, exam=self.of, reason="example")
 
 
-class _Certified(_ById):
+class _Certified(_Dated):
     expires: When | None = when(default=None)
     exams: Listed[Line] | None = Field(None, description='a list of exams, such as ["AZ-104"]')
 
@@ -261,7 +257,7 @@ class Renewed(_Certified):
         return events.CertRenewed(certification=self.of, expires_at=self.expires, exams=self.exams)
 
 
-class Expired(_ById):
+class Expired(_Dated):
     """A certification ended."""
 
     of: Line = code("certification", alias="expired")
