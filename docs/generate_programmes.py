@@ -74,13 +74,12 @@ Some rules of these programmes have no key. We say so rather than let a number l
 """
 
 UNUSED = {
-    "wait.from": "waits run from the start of a sitting, or the texts do not say",
     "beta.counts": "no text has beta sittings count",
     "beta.results_after_live": "the shipped `general` does",
     "beta.overdue_after_live": "the shipped `general` does",
     "exception.required": "the shipped `general` does",
 }
-"""Keys that none of the files sets to anything but the default, and why."""
+"""Keys that none of the files has, and why."""
 
 
 class Version(NamedTuple):

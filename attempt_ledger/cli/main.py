@@ -29,7 +29,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
         "policy new": (
             "policy_new",
-            "Write a policy file to begin with, each line with what it means; needs no ledger.",
+            "Write a policy file to begin with; needs no ledger.",
         ),
         "policy check": ("policy", "Check policy files; needs no ledger."),
         "policy list": ("policy", "List the policies that are published, every version of each."),
@@ -37,15 +37,15 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "policy diff": ("policy", "List what differs between two policies, clause by clause."),
         "policy explain": (
             "policy_explain",
-            "Explain a policy in plain English, with an example calendar; needs no ledger.",
+            "Explain a policy in plain English, with an example calendar.",
         ),
         "policy test": (
             "policy_test",
-            "Compare what a policy answers with what its cases expect; needs no ledger.",
+            "Compare a policy's answers with those of a case file.",
         ),
         "policy schema": (
             "policy_schema",
-            "Write the JSON Schema of policy files; needs no ledger.",
+            "Write the JSON Schema of policy files.",
         ),
         "policy publish": ("policy", "Publish policy files into the ledger."),
         "record": ("record", "Record one event."),
@@ -122,7 +122,7 @@ GROUPS: Final[Mapping[str, str]] = {
 
     Of everything the ledger knows at --known-at. A file leaves with a receipt, by which `receipt
     check` computes it again. No personal field is in any answer.""",
-    "policy": """Write, check, explain, test and publish policies; see which are in force.""",
+    "policy": """Write, test and publish policies; see which are in force.""",
 }
 """The help of the first word of commands that have two."""
 

@@ -42,7 +42,7 @@ def explain(
     ],
     format: FormatOption = Format.text,
 ) -> int:
-    """Explain a policy in plain English, with an example calendar; needs no ledger.
+    """Explain a policy in plain English, with an example calendar.
 
     The calendar is what the fold answers to a candidate who fails on 1 March and tries again as
     soon as they may, at 9 o'clock in the policy's zone; then what it answers to one who passes. Its

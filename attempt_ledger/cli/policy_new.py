@@ -174,9 +174,9 @@ def new(
         typer.Option("--reason", metavar="NAME", help="Why one is granted; repeatable."),
     ] = None,
 ) -> int:
-    """Write a policy file to begin with, each line with what it means; needs no ledger.
+    """Write a policy file to begin with; needs no ledger.
 
-    On a terminal whatever no option says is asked for, and an answer that is not accepted is asked
+    Each line has what it means beside it. On a terminal whatever no option says is asked for, and an answer that is not accepted is asked
     for again. Elsewhere --id and --effective-from are needed. A file that is there stays, but with
     --force.
     """

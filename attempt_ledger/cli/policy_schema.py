@@ -18,7 +18,7 @@ from retake_policies.json_schema import policy_schema
     """,
 )
 def schema(output: Output = None) -> int:
-    """Write the JSON Schema of policy files; needs no ledger.
+    """Write the JSON Schema of policy files.
 
     An editor that knows JSON Schema for TOML completes keys and values by it, and marks what is
     wrong; docs/policies.md shows how to name it in a file. `policy check` checks more.

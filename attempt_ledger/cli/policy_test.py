@@ -63,9 +63,9 @@ def compare(
     ] = None,
     output: Output = None,
 ) -> int:
-    """Compare what a policy answers with what its cases expect; needs no ledger.
+    """Compare a policy's answers with those of a case file.
 
-    A case is facts, and the answers that they should have: docs/from-handbook-to-policy.md shows
+    It needs no ledger. A case is facts, and the answers that they should have: docs/from-handbook-to-policy.md shows
     how to write them. One row for each thing that is not as expected; with any the exit code is 1.
     """
     form = format or form_by_name(output)

@@ -61,14 +61,10 @@ class _Dated(CaseLine):
         """Return what became true."""
         raise NotImplementedError
 
-    def subject(self) -> str:
-        """Return whom or what it is about."""
-        return CANDIDATE
-
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the one fact."""
         event = self.event()
-        yield Fact(SOURCE, f"{self.of}/{event.type}/{self.on}", self.subject(), self.on, event)
+        yield Fact(SOURCE, f"{self.of}/{event.type}/{self.on}", CANDIDATE, self.on, event)
 
 
 class _Sitting(CaseLine):
