@@ -176,7 +176,8 @@ def new(
 ) -> int:
     """Write a policy file to begin with; needs no ledger.
 
-    Each line has what it means beside it. On a terminal whatever no option says is asked for, and an answer that is not accepted is asked
+    Each line has what it means beside it. On a terminal whatever no option says is asked for,
+    and an answer that is not accepted is asked
     for again. Elsewhere --id and --effective-from are needed. A file that is there stays, but with
     --force.
     """

@@ -65,7 +65,8 @@ def compare(
 ) -> int:
     """Compare a policy's answers with those of a case file.
 
-    It needs no ledger. A case is facts, and the answers that they should have: docs/from-handbook-to-policy.md shows
+    It needs no ledger. A case is facts, and the answers that they should have: docs/from-
+    handbook-to-policy.md shows
     how to write them. One row for each thing that is not as expected; with any the exit code is 1.
     """
     form = format or form_by_name(output)
