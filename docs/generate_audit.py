@@ -57,7 +57,8 @@ late.csv: the same. candidate C-1004, more than 7 days late, with what they chan
 2023-06-29T00:10:00Z (position 720): 1 rows, sha256 …
 ```
 
-`--format` is `text`, `csv`, `json` (an array of objects, one a line), `jsonl`, `parquet` or `xlsx`,
+`--format` is `text`, `csv`, `tsv`, `json` (an array of objects, one a line),
+`jsonl`, `parquet`, `xlsx` or `arrow`,
 or is told by the name of `--output`. Every form says the same, text what people look at first.
 Every file has a [receipt](receipts.md): `receipt check` computes it again, and finds what was
 changed in it. CSV is safe to open in a spreadsheet, as that of [reports](reports.md) is.

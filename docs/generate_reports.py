@@ -28,9 +28,10 @@ $ attempt-ledger report blocked --as-of 2023-04-01 --chart blocked.svg
 ```
 
 A report is a table at one moment, a sentence that says what it comes to, and a picture. `--format`
-is `text`, `csv`, `jsonl`, `parquet`, `xlsx` or `html`, or is told by the name of `--output`;
-`--chart` draws the picture as SVG, PNG or an HTML page in which everything is inside. Pages and
-pictures are documents: no script is in them, and a Content-Security-Policy that allows none.
+is `text`, `csv`, `tsv`, `json`, `jsonl`, `parquet`, `xlsx`, `arrow` or `html`, or follows from the
+name of `--output`: an ending of none of them is refused before any work is done. `--chart`
+draws the picture as SVG, PNG or an HTML page in which everything is inside. Pages and pictures are
+documents: no script is in them, and a Content-Security-Policy that allows none.
 
 **As published, or restated.** A report is computed at (as_of, known_at), and every output says at
 which.
@@ -61,10 +62,12 @@ TABLES_START = """\
 ## The tables they are made of
 
 `attempt-ledger export --table NAME` gives each of them, at any (`--as-of`, `--known-at`), as `csv`,
-`jsonl`, `parquet` or `xlsx`, with a receipt. No personal field is in any of them.
+`tsv`, `json`, `jsonl`, `parquet`, `xlsx` or `arrow`, with a receipt. No personal field is in any of
+them.
 
-CSV is safe to open in a spreadsheet, whichever command writes it: a text that begins with `=`, `+`,
-`-`, `@`, a tab, a carriage return or `'` has a `'` before it, which our readers take away again.
+CSV and TSV are safe to open in a spreadsheet, whichever command writes them: a text that begins
+with `=`, `+`, `-`, `@`, a tab, a carriage return or `'` has a `'` before it, which our readers take
+away again.
 Numbers and instants stay as they are. In a workbook every text is a text, whatever it begins with;
 instants are dates in UTC, which Excel keeps to the millisecond.
 Parquet has timestamps of microseconds in UTC.

@@ -181,7 +181,7 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
     notes = []
     if not found.sentences and receipt.form == "html":
         notes = ["the rows are the same; the page around them is written otherwise here"]
-    elif not found.sentences and receipt.form in ("csv", "json", "jsonl"):
+    elif not found.sentences and receipt.form in ("csv", "tsv", "json", "jsonl"):
         notes = ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
     return Compared(found.sentences, notes, found.rows)
 

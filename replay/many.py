@@ -23,16 +23,20 @@ MANY: Final[Mapping[str, str]] = {
     "diff": "replay.diff",
     "digest_of": "replay.rows",
     "everybody": "replay.population",
+    "history_rows": "replay.listings",
     "impact": "replay.diff",
     "kernels_for": "replay.interpreted",
     "options_of": "replay.read_model.build",
     "rebuild": "replay.read_model.rebuild",
+    "request_rows": "replay.listings",
     "state_of": "replay.read_model.store",
     "supposing": "replay.supposing",
     "table": "replay.tables",
+    "text_rows": "replay.listings",
     "violations": "replay.violations",
     "what_if": "replay.what_if",
     "write": "replay.outputs",
+    "write_rows": "replay.formats.rows",
 }
 """Each function, or what one takes, and the module that it comes from."""
 

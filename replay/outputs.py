@@ -18,13 +18,11 @@ from projections.tables import TABLES
 from replay.audit.conditions import Conditions
 from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
+from replay.formats import TABLE, About
 from replay.formats.chart import draw
-from replay.formats.csv import read_csv, write_csv
 from replay.formats.html import read_page, receipt_of_page, write_page, write_picture_page
-from replay.formats.json import read_json, read_jsonl, write_json, write_jsonl
-from replay.formats.parquet import read_parquet, receipt_of_parquet, write_parquet
+from replay.formats.rows import CARRIERS, read_rows, write_rows
 from replay.formats.text import write_query_text, write_text
-from replay.formats.xlsx import read_workbook, receipt_of_workbook, write_workbook
 from replay.receipts import (
     Basis,
     Form,
@@ -169,22 +167,15 @@ def write(output: Output, file: BinaryIO) -> None:
     Rows that are made while they are read are read once, and never held.
     """
     form, table = output.receipt.form, output.table
-    if form == "parquet":
-        write_parquet(table, file, lambda: output.settled.to_json())
-    elif form == "xlsx":
-        write_workbook(table, output.receipt.name, lambda: output.settled.to_json(), file)
+    if form in TABLE:
+        about = About(output.receipt.name)
+        write_rows(table, form, file, about, lambda: output.settled.to_json())
     elif form in ("picture.svg", "picture.png"):
         file.write(draw(output, form.removeprefix(PICTURE)))
     else:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
         try:
-            if form == "csv":
-                write_csv(table, text)
-            elif form == "jsonl":
-                write_jsonl(table, text)
-            elif form == "json":
-                write_json(table, text)
-            elif form == "html":
+            if form == "html":
                 write_page(output, text)
             elif form == "picture.html":
                 write_picture_page(output, text)
@@ -220,10 +211,9 @@ def find_receipt(path: Path) -> Receipt:
 def _inside(file: BinaryIO) -> str | bytes | None:
     """Return the receipt inside a file, None where its form has none."""
     start = file.read(4096)
-    if start.startswith(b"PAR1"):
-        return receipt_of_parquet(file)
-    if start.startswith(b"PK\x03\x04"):
-        return receipt_of_workbook(file)
+    for carrier in CARRIERS.values():
+        if start.startswith(carrier.mark):
+            return carrier.receipt(file)
     if start[:15].lower() == b"<!doctype html>":
         return receipt_of_page(file)
     return None
@@ -236,18 +226,10 @@ def rows_of(file: BinaryIO, form: Form) -> Generator[tuple[str, ...]]:
     the form.
     """
     file.seek(0)
-    if form == "csv":
-        yield from read_csv(file)
-    elif form == "xlsx":
-        yield from read_workbook(file)
+    if form in TABLE:
+        yield from read_rows(file, form)
     elif form == "html":
         yield from read_page(file)
-    elif form == "jsonl":
-        yield from read_jsonl(file)
-    elif form == "json":
-        yield from read_json(file)
-    elif form == "parquet":
-        yield from read_parquet(file)
     else:
         for raw in file:
             yield (raw.decode("utf-8", "replace").rstrip("\n"),)

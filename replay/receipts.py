@@ -25,13 +25,14 @@ from projections.answers import Answer, Cause
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
 from replay.audit.conditions import Conditions
+from replay.formats import TABLE
 from retake_policies.durations import parse_duration, say_duration
 
 Basis: TypeAlias = Literal["as-published", "restated", "known-at"]
 """as-published: known_at is the end of the period. restated: everything known. Else known-at."""
 
 Form: TypeAlias = Literal[
-    "text", "csv", "json", "jsonl", "parquet", "xlsx", "html", "cloudevents",
+    "text", "csv", "tsv", "json", "jsonl", "parquet", "xlsx", "arrow", "html", "cloudevents",
     "picture.svg", "picture.png", "picture.html",
 ]  # fmt: skip
 
@@ -53,9 +54,9 @@ class ReceiptProblem(Exception):
 Position: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 _FORMS: dict[str, frozenset[str]] = {
-    "report": frozenset(get_args(Form)) - {"cloudevents", "json"},
-    "table": frozenset({"csv", "jsonl", "parquet", "xlsx"}),
-    "audit": frozenset({"text", "csv", "json", "jsonl", "parquet", "xlsx"}),
+    "report": frozenset(get_args(Form)) - {"cloudevents"},
+    "table": frozenset(TABLE),
+    "audit": frozenset({"text", *TABLE}),
     "events": frozenset({"cloudevents"}),
 }
 """The forms that each kind of output has."""

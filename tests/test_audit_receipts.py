@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 from auditing import PROGRAM, output, rows
@@ -30,7 +31,7 @@ from replay.restating import restated
 from replay.rows import Rows, digest_of
 from replay.snapshot import Known
 
-FORMS: tuple[Form, ...] = ("text", "csv", "json", "jsonl", "parquet", "xlsx")
+FORMS: tuple[Form, ...] = ("text", "csv", "tsv", "json", "jsonl", "parquet", "xlsx", "arrow")
 LATER = (
     annulled("R-3/result", on="2021-04-05T09:00Z").recorded("2021-05-01T09:00Z"),
     failed("AZ-104", on="2021-04-20T09:00Z", reg="R-7").recorded("2021-05-02T09:00Z"),
@@ -91,11 +92,19 @@ def changed(path: Path, form: Form) -> None:
         names = [cell.value for cell in sheet[1]]
         sheet.cell(2, names.index("actor") + 1).value = "somebody"
         book.save(path)
-    elif form == "csv":
+    elif form in ("csv", "tsv"):
+        between = "," if form == "csv" else "\t"
         text = path.read_text()
-        lines = [row.split(",") for row in text.splitlines()]
+        lines = [row.split(between) for row in text.splitlines()]
         lines[1][lines[0].index("actor")] = "somebody"
-        path.write_text("".join(f"{','.join(line)}\n" for line in lines))
+        path.write_text("".join(f"{between.join(line)}\n" for line in lines))
+    elif form == "arrow":
+        with ipc.open_file(path) as file:
+            table = file.read_all()
+        actors = pa.array(["somebody", *table["actor"].to_pylist()[1:]], pa.string())
+        table = table.set_column(table.schema.get_field_index("actor"), "actor", actors)
+        with ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
     elif form == "text":
         path.write_text(path.read_text().replace("  urn:", " by somebody  urn:", 1))
     else:

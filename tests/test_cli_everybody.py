@@ -304,7 +304,7 @@ def test_a_format_that_there_is_not_is_said(door: CommandLine) -> None:
     """With those that there are."""
     answer = door.call("replay", "--format", "xls")
     assert answer.code == 2
-    assert "'csv', 'jsonl', 'parquet'" in answer.err
+    assert "--format 'xls': accepted are csv, tsv, json, jsonl, parquet, xlsx, arrow" in answer.err
 
 
 # --- diff ------------------------------------------------------------------------------------

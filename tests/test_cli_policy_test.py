@@ -201,7 +201,7 @@ def test_a_wrong_case_file_is_one_sentence_with_where(door: CommandLine, sentenc
         (["nowhere.toml"], "no such file"),
         (["empty"], "empty has no cases: their names end in .cases.toml"),
         (["empty", "ours.cases.toml"], "empty is a folder"),
-        (["ours.toml", "--format", "text", "--output", "x"], "text is for a terminal"),
+        (["ours.toml", "--output", "x.pdf"], "accepted are files named .txt, .csv"),
         (["ours.toml", "--output", "ours.toml"], "ours.toml is read by this call"),
     ],
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 from inspect import Parameter, Signature, cleandoc
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,10 +20,10 @@ from attempt_ledger.cli.delivering import (
     ReceiptFile,
     check_places,
     deliver,
-    form_of,
     moment_of,
     program_of,
 )
+from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
 from attempt_ledger.cli.options import ExamOption, KnownAt, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -37,17 +36,6 @@ from replay.audit.registry import QUERIES, query_named
 from replay.outputs import compute
 from replay.receipts import Parameters
 from replay.snapshot import Engine, Progress, Snapshot
-
-
-class AuditFormat(StrEnum):
-    """How an audit is written."""
-
-    text = "text"
-    csv = "csv"
-    json = "json"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    xlsx = "xlsx"
 
 
 def _text(option: str, metavar: str, help: str) -> Any:
@@ -94,10 +82,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
 """What stands in its place where a query needs the condition and has no default for it."""
 DELIVERY: Final[dict[str, Any]] = {
     "known_at": KnownAt,
-    "format": Annotated[
-        AuditFormat | None,
-        typer.Option("--format", help="Default: by the name of the file, else text."),
-    ],
+    "format": ListFormat,
     "output": Output,
     "receipt": ReceiptFile,
 }
@@ -160,12 +145,12 @@ def answer(
     asked: Conditions,
     *,
     known_at: str | None,
-    format: AuditFormat | None,
+    format: str | None,
     output: Path | None,
     receipt: Path | None,
 ) -> int:
     """Ask a query and deliver what it finds, with its receipt; return the exit code."""
-    form = form_of(tuple(AuditFormat), format, output)
+    form = form_of(LISTED, format, output)
     check_places(output, receipt)
     wanted = known(known_at)
     now = clock.now()

@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -16,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from attempt_ledger.cli.forms import endings, named_by
 from attempt_ledger.cli.output import PROGRAM, bytes_to, say
 from attempt_ledger.cli.problems import CallProblem
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.formats import CannotWrite
 from replay.formats.chart import drawn_by
 from replay.many import many
 from replay.receipts import INSIDE, Form, Receipt, beside, heading
@@ -39,7 +38,7 @@ ReceiptFile = Annotated[
         "as FILE.receipt.json.",
     ),
 ]
-_BINARY = frozenset({"parquet", "xlsx"})
+PICTURES = ("svg", "png", "html")
 
 
 def program_of(form: Form) -> str:
@@ -51,29 +50,15 @@ def program_of(form: Form) -> str:
     return named
 
 
-def form_of(accepted: tuple[str, ...], format: str | None, output: Path | None) -> str:
-    """Return the form from the option, else from the name of the file, else the first accepted."""
-    suffix = "" if output is None else output.suffix.lower().lstrip(".")
-    form = format or {"txt": "text"}.get(suffix, suffix)
-    if form not in accepted:
-        form = accepted[0]
-    if form in _BINARY and output is None and sys.stdout.isatty():
-        raise CallProblem(f"{form} is no text for a terminal: give --output FILE")
-    return form
-
-
 def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
     """Write an output where it was asked for, its receipt inside or beside it."""
 
     inside = output.receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
-    try:
-        with both(path, place) as (file, aside):
-            many("write")(output, file)
-            if aside is not None:
-                aside.write(output.settled.to_json().encode())
-    except CannotWrite as problem:
-        raise CallProblem(str(problem)) from None
+    with both(path, place) as (file, aside):
+        many("write")(output, file)
+        if aside is not None:
+            aside.write(output.settled.to_json().encode())
     receipt = output.settled
     if path is not None:
         plural = "" if receipt.rows == 1 else "s"
@@ -129,10 +114,7 @@ def deliver_picture(output: Output, path: Path) -> None:
     form = f"picture.{path.suffix.lower().lstrip('.')}"
     update: dict[str, str] = {"form": form, "program": program_of(form)}  # type: ignore[arg-type]
     drawn = io.BytesIO()
-    try:
-        many("write")(output._replace(receipt=output.receipt.model_copy(update=update)), drawn)
-    except CannotWrite as problem:
-        raise CallProblem(str(problem)) from None
+    many("write")(output._replace(receipt=output.receipt.model_copy(update=update)), drawn)
     picture = drawn.getvalue()
     update["file_sha256"] = hashlib.sha256(picture).hexdigest()
     receipt = output.receipt.model_copy(update=update)
@@ -157,8 +139,8 @@ def check_places(*paths: Path | None) -> None:
 
 def check_picture(path: Path | None) -> None:
     """Refuse the name of a picture that says no kind we draw."""
-    if path is not None and path.suffix.lower() not in (".svg", ".png", ".html"):
-        raise CallProblem(f"--chart {path}: accepted are files named .svg, .png and .html")
+    if path is not None and named_by(PICTURES, path, "--chart") is None:
+        raise CallProblem(f"--chart {path}: accepted are files named {endings(PICTURES)}")
 
 
 def moment_of(ledger: Ledger, as_of: int, known: Known, now: int) -> Moment:

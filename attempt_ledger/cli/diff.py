@@ -10,16 +10,16 @@ from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    TableFormat,
     candidates_in,
-    check_format,
     scope_of,
     write_table,
 )
+from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
+from replay.formats import TABLE, About
 from replay.snapshot import Snapshot, snapshot_at
 
 
@@ -59,7 +59,7 @@ def diff(
     events that are visible at exactly one of the two moments; where there are none, the catalogue
     or policy entries that changed, or the clock alone. With any row the exit code is 1.
     """
-    check_format(format, output)
+    form = form_of(TABLE, format, output)
     now = clock.now()
     first = now if as_of is None else instant("--as-of", as_of)
     second = first if to_as_of is None else instant("--to-as-of", to_as_of)
@@ -74,7 +74,7 @@ def diff(
         after = before.at(snapshot_at(ledger, second, known_second, now=now).moment)
         check_order(before, after)
         table = before.diff(after, scope_of(after, exams, named))
-        write_table(table, format, output)
+        write_table(table, form, output, About("diff"))
     if not table.num_rows:
         return DONE
     say(f"{table.num_rows:,} standing{' differs' if table.num_rows == 1 else 's differ'}")

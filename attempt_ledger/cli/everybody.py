@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,30 +13,16 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, engine_of
-from attempt_ledger.cli.output import bytes_to, say, text_to
+from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.values import instant, known
 from ledger.intake.source import read_whole
 from ledger.problems import shown
-from replay.formats.csv import write_csv
-from replay.formats.json import write_jsonl
-from replay.formats.parquet import write_parquet
+from replay.formats import About
+from replay.formats.rows import write_rows
 from replay.population import Scope
 from replay.snapshot import Snapshot, snapshot_at
 
-
-class Table(StrEnum):
-    """How a table is written."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-
-
-TableFormat = Annotated[
-    Table | None,
-    typer.Option("--format", help="Default: by the name of the file, else csv."),
-]
 CandidateFile = Annotated[
     Path | None,
     typer.Option(
@@ -115,26 +99,9 @@ _NAMED = 5
 """How many candidates that are not there are named."""
 
 
-def write_table(table: pa.Table, format: Table | None, output: Path | None) -> None:
+def write_table(table: pa.Table, form: str, output: Path | None, about: About) -> None:
     """Write a table to standard output or a file, and say how long it is."""
-    written = format or by_name(output)
-    if written is Table.parquet:
-        with bytes_to(output) as file:
-            write_parquet(table, file)
-    else:
-        with text_to(output) as text:
-            (write_csv if written is Table.csv else write_jsonl)(table, text)
+    with bytes_to(output) as file:
+        write_rows(table, form, file, about)
     if output is not None:
         say(f"{output}: {table.num_rows:,} row{'' if table.num_rows == 1 else 's'}")
-
-
-def check_format(format: Table | None, output: Path | None) -> None:
-    """Refuse to send Parquet to a terminal, before anything is computed."""
-    if (format or by_name(output)) is Table.parquet and output is None and sys.stdout.isatty():
-        raise CallProblem("parquet is no text for a terminal: give --output FILE")
-
-
-def by_name(output: Path | None) -> Table:
-    """Return the format from the name of the file; csv where that says nothing."""
-    suffix = "" if output is None else output.suffix.lower().lstrip(".")
-    return Table(suffix) if suffix in set(Table) else Table.csv

@@ -13,14 +13,18 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import AsOf, Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.pages import Columns, Stack, Text, block, columns, labelled
+from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
+from attempt_ledger.cli.listing import Listing, put_list
+from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns, labelled, text
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 from projections.exceptions import Request
 from projections.sentences import IN_UTC, Show, listed
 from replay.desk import Desk
+from replay.formats import About
+from replay.many import many
 from replay.snapshot import snapshot_at
 
 _STYLES = {"open": pages.WAIT, "rejected": pages.BAD, "granted": pages.GOOD, "revoked": pages.BAD}
@@ -64,14 +68,16 @@ def list_(
     ] = False,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    format: FormatOption = Format.text,
+    format: ListFormat = None,
+    output: Output = None,
 ) -> int:
     """List requests, and what became of each.
 
-    They are sorted by candidate, the oldest first of each. JSON is an array of objects. Personal
-    fields are left out unless --clear asks for them; of a forgotten candidate each is then shown as
-    erased, {"erased": true} in JSON.
+    They are sorted by candidate, the oldest first of each. JSON is an array of objects; csv and the
+    like have a row for each request. Personal fields are left out unless --clear asks for them; of
+    a forgotten candidate each is then shown as erased, {"erased": true} in JSON.
     """
+    form = form_of(LISTED, format, output)
     if is_open and state is not None:
         raise CallProblem("--open and --state ask for different things: give one of them")
     wanted = State.open if is_open else state
@@ -84,36 +90,38 @@ def list_(
             raise no_candidate(candidate, ledger)
         desk = Desk(ledger)
         moment = snapshot_at(ledger, at, moment_known, now=now).moment
-        chosen = (
+        chosen = [
             (each, desk.clear(each) if clear else {})
             for each in desk.requests(moment, candidate)
             if exam in (None, each.exam) and wanted in (None, each.state)
-        )
-        if format is Format.json:
-            _put_json(chosen)
-        else:
-            _put_text(chosen, wanted is State.open)
+        ]
+
+    listing = Listing(
+        About("requests"),
+        lambda: all_requests(chosen) if chosen else None,
+        lambda: map(request_object, chosen),
+        lambda: many("request_rows")(chosen, clear=clear),
+        private=clear,
+    )
+    put_list(listing, form, output)
+    if not chosen and form == "text":
+        say("No open requests." if wanted is State.open else "No requests.")
     return DONE
 
 
-def _put_json(chosen: Iterable[tuple[Request, Clear]]) -> None:
-    before = "["
-    for request, clear in chosen:
-        answer = request.model_dump(mode="json") | ({"clear": dict(clear)} if clear else {})
-        put(before + json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
-        before = ","
-    put("[]\n" if before == "[" else "]\n")
+def request_object(chosen: tuple[Request, Clear]) -> str:
+    """Write a request as a JSON object."""
+    request, clear = chosen
+    answer = request.model_dump(mode="json") | ({"clear": dict(clear)} if clear else {})
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
-def _put_text(chosen: Iterable[tuple[Request, Clear]], only_open: bool) -> None:
-    first = True
+def all_requests(chosen: Iterable[tuple[Request, Clear]]) -> Stack:
+    """Show requests, those of each candidate together, with an empty line between candidates."""
+    parts: list[Part] = []
     for candidate, requests in groupby(chosen, lambda each: each[0].candidate):
-        if not first:
-            put("\n")
-        pages.show(requests_page(candidate, list(requests), IN_UTC))
-        first = False
-    if first:
-        say("No open requests." if only_open else "No requests.")
+        parts += [*([text("")] if parts else []), requests_page(candidate, list(requests), IN_UTC)]
+    return Stack(*parts)
 
 
 def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Stack:

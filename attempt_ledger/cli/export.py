@@ -17,16 +17,17 @@ from attempt_ledger.cli.delivering import (
     both,
     check_places,
     deliver,
-    form_of,
     moment_of,
     program_of,
     receipt_place,
 )
+from attempt_ledger.cli.forms import LINES, TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 from ledger.cloudevents import to_cloudevent
+from replay.formats import TABLE
 from replay.many import many
 from replay.receipts import Parameters, receipt_of_lines
 from replay.snapshot import Snapshot
@@ -49,15 +50,6 @@ class Exported(StrEnum):
 
 
 WITHOUT_EXAM = (Exported.certifications, Exported.policies)
-
-
-class ExportFormat(StrEnum):
-    """How a table is written."""
-
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    xlsx = "xlsx"
 
 
 @command(
@@ -90,10 +82,7 @@ def export(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     exam: ExamOption = None,
-    format: Annotated[
-        ExportFormat | None,
-        typer.Option("--format", help="Of a table. Default: by the name of the file, else csv."),
-    ] = None,
+    format: TableFormat = None,
     output: Output = None,
     receipt: ReceiptFile = None,
     no_column_cache: NoColumnCache = False,
@@ -114,12 +103,13 @@ def export(
         for option, value in options.items():
             if value is not None:
                 raise CallProblem(f"{option} is of a table: give --table too")
+        form_of(LINES, None, output)
         return events(call, after, output, receipt)
     if after:
         raise CallProblem("--after is of events: leave it out, or leave out --table")
     if exam is not None and table in WITHOUT_EXAM:
         raise CallProblem(f"{table} are of no single exam: leave out --exam")
-    form = form_of(tuple(ExportFormat), format, output)
+    form = form_of(TABLE, format, output)
     check_places(output, receipt)
     now = clock.now()
     at = now if as_of is None else instant("--as-of", as_of)

@@ -10,6 +10,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.forms import LINES, form_of
 from attempt_ledger.cli.options import command
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -87,6 +88,7 @@ def feed(
     none and repeating none. Keep the last `sequence` with what it brought about, and resume with
     --after. Events keep their schema version; an EventAnnulled comes after what it annuls.
     """
+    form_of(LINES, None, output)
     form = Form(_types(types or []), personal=not without_personal, batch=batch)
     count = 0
     with call_of(context).open() as ledger, _opened(output, ledger, follow) as (file, end):

@@ -11,8 +11,9 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of, no_candidate
-from attempt_ledger.cli.options import Format, FormatOption, KnownAt, command
-from attempt_ledger.cli.output import put
+from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
+from attempt_ledger.cli.listing import Listing, put_list
+from attempt_ledger.cli.options import KnownAt, Output, command
 from attempt_ledger.cli.pages import Stack, columns, labelled, page, text
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import known
@@ -23,6 +24,8 @@ from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments, in_time
 from projections.sentences import IN_UTC
 from projections.standing import Moment
+from replay.formats import About
+from replay.many import many
 from replay.snapshot import snapshot_at
 
 _SUBJECTS = ("exam", "certification")
@@ -35,6 +38,7 @@ _KEYS = ("registration_id", "request_id")
     attempt-ledger history C-1001
     attempt-ledger history C-1001 --known-at 2022-03-12
     attempt-ledger history C-1001 --format json
+    attempt-ledger history C-1001 --output history.xlsx
     attempt-ledger --keys /secure/attempts.keys history C-1001 --clear
     """,
 )
@@ -48,14 +52,18 @@ def history(
             "--clear", help="Personal fields in clear text, read with the key file; or left out."
         ),
     ] = False,
-    format: FormatOption = Format.text,
+    format: ListFormat = None,
+    output: Output = None,
 ) -> int:
     """Show everything recorded of a candidate.
 
-    Annulled events too. Text is a table in the order in which things were true; JSON an array of
-    CloudEvents in the order in which they were recorded, personal fields as ciphertext. Where
-    those of a forgotten candidate would be shown it says `erased`: {"erased": true} in JSON.
+    Annulled events too. Text is a table in the order in which things were true. All other forms
+    are in the order in which they were recorded: json and jsonl are CloudEvents, personal fields as
+    ciphertext; csv and the like have a row for each event, its data as JSON, personal fields as
+    `sealed`. Where those of a forgotten candidate would be shown it says `erased`: {"erased": true}
+    in JSON.
     """
+    form = form_of(LISTED, format, output)
     now = clock.now()
     with call_of(context).open() as ledger:
         stream = f"candidate/{candidate}"
@@ -63,20 +71,25 @@ def history(
         events = ledger.stream(stream, upto=moment.position)
         if not events and not ledger.stream(stream):
             raise no_candidate(candidate, ledger)
-        show = clear or (format is Format.text and ledger.is_forgotten(candidate))
+        forgotten = ledger.is_forgotten(candidate)
+        show = clear or (form == "text" and forgotten)
         revealed = {
             event.position: ledger.vault.reveal(event, erased=ERASED) for event in events if show
         }
-    if format is Format.json:
-        lines = [to_cloudevent(event) for event in events]
-        if clear:
-            lines = [
-                _with_data(line, revealed[event.position])
-                for line, event in zip(lines, events, strict=True)
-            ]
-        put(f"[{','.join(lines)}]\n")
-    else:
-        pages.show(history_page(candidate, events, moment, revealed))
+
+    def objects() -> Iterator[str]:
+        for event in events:
+            line = to_cloudevent(event)
+            yield _with_data(line, revealed[event.position]) if clear else line
+
+    listing = Listing(
+        About("history"),
+        lambda: history_page(candidate, events, moment, revealed),
+        objects,
+        lambda: many("history_rows")(events, annulments(events), revealed, forgotten=forgotten),
+        private=clear,
+    )
+    put_list(listing, form, output)
     return DONE
 
 

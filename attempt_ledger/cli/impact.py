@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from attempt_ledger.checks import fault_of, unknown_exams
-from attempt_ledger.cli.everybody import TableFormat, check_format, snapshot_of, write_table
+from attempt_ledger.cli.everybody import snapshot_of, write_table
+from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.importing import Input
 from attempt_ledger.cli.options import AsOf, NoColumnCache, Output, command
 from attempt_ledger.cli.output import note, say
@@ -23,6 +24,7 @@ from ledger.dry_run import Rehearsal
 from ledger.intake.importer import Options, import_file
 from ledger.intake.results import CsvSettings
 from ledger.intake.source import open_source
+from replay.formats import TABLE, About
 
 
 @command(
@@ -68,7 +70,7 @@ def impact(
     be (to_…), and the events that would make the difference. Rows that the import would refuse
     are counted, and then the exit code is 1.
     """
-    check_format(format, output)
+    form = form_of(TABLE, format, output)
     if zone_name is not None:
         zone(zone_name)
     settings = CsvSettings(
@@ -94,7 +96,7 @@ def impact(
         if odd := unknown_exams(rehearsal, exams):
             say(odd)
             became.append(False)
-        write_table(snapshot.impact(rehearsal.rehearsed), format, output)
+        write_table(snapshot.impact(rehearsal.rehearsed), form, output, About("impact"))
     return DONE if all(became) else REFUSED
 
 

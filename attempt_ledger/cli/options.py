@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
 import typer.core
@@ -209,11 +209,11 @@ class Command(typer.core.TyperCommand):
 
     def _shorthands(self, ctx: Any) -> list[Shorthand]:
         """Return those whose long forms this command has."""
-        names = {each.name for each in self.get_params(ctx)}
-        hint = get_type_hints(inspect.unwrap(self.callback or _word)).get("format")
-        forms = [getattr(each, "__members__", ()) for each in (hint, *get_args(hint))]
-        if not any("json" in each for each in forms):
-            names.discard("format")
+        names = {
+            each.name
+            for each in self.get_params(ctx)
+            if each.name != "format" or "json" in (each.metavar or "").split("|")
+        }
         return [each for each in SHORTHANDS if names >= {*each.short_for}]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -97,13 +97,13 @@ def to_standard_output() -> Iterator[None]:
 
 
 @contextmanager
-def text_to(path: Path | None) -> Iterator[IO[str]]:
+def text_to(path: Path | None, *, private: bool = False) -> Iterator[IO[str]]:
     """Open where text goes: standard output, or a file as in `bytes_to`; UTF-8, ``\\n``."""
     if path is None and not sys.stdout.isatty():
         with to_standard_output():
             yield sys.stdout
         return
-    with bytes_to(path) as file:
+    with bytes_to(path, private=private) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="\n", write_through=False)
         try:
             yield text
@@ -114,12 +114,12 @@ def text_to(path: Path | None) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
+def bytes_to(path: Path | None, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open where bytes go: standard output, or a file that is there whole or not at all.
 
     A file is written beside its place and renamed when it is complete; until then what was there
-    stays. What is no regular file (a pipe, /dev/null) is written as it is. Raises OSError, which
-    names the file.
+    stays. What is no regular file (a pipe, /dev/null) is written as it is. A private one, which
+    holds personal data, nobody else may read. Raises OSError, which names the file.
     """
     if path is None:
         with to_standard_output():
@@ -144,7 +144,7 @@ def bytes_to(path: Path | None) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 check_replaced(path, place, draft)
-                os.fchmod(file.fileno(), _mode_of(place))
+                os.fchmod(file.fileno(), _mode_of(place) & (0o600 if private else 0o777))
                 os.fsync(file.fileno())
             except OSError as error:
                 raise OSError(error.errno, error.strerror, error.filename or str(path)) from None

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from shutil import get_terminal_size
-from typing import Final, Protocol, TypeAlias
+from typing import IO, Final, Protocol, TypeAlias
 from unicodedata import combining, east_asian_width
 
 from attempt_ledger.cli.output import WIDTH, to_standard_output
@@ -187,11 +187,15 @@ def moment_lines(
     yield "known at", f"{known}, position {position}"
 
 
-def show(page: Part) -> None:
+def show(page: Part, file: IO[str] | None = None) -> None:
     """Put a page on standard output: 80 columns wide, or as wide as a terminal, at most 100.
 
-    In colour on a terminal alone, and not where NO_COLOR is set.
+    In colour on a terminal alone, and not where NO_COLOR is set. Or write it to a file, plainly.
     """
+    if file is not None:
+        for line in page.lines(WIDTH):
+            file.write("".join(words for words, _ in line).rstrip() + "\n")
+        return
     terminal = sys.stdout.isatty()
     width = min(get_terminal_size((WIDTH, 24)).columns, _WIDEST) if terminal else WIDTH
     colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from attempt_ledger.cli.output import flush, say
 from ledger.extras import needing
 from ledger.problems import LedgerProblem
+from replay.formats import CannotWrite
 
 DONE = 0
 REFUSED = 1
@@ -67,7 +68,9 @@ def sentences(error: Exception) -> Iterable[str]:
     from replay.snapshot import UnansweredMoment
     from retake_policies.schema import PolicyError
 
-    if isinstance(error, CallProblem | LedgerProblem | PolicyError | UnansweredMoment):
+    if isinstance(
+        error, CallProblem | CannotWrite | LedgerProblem | PolicyError | UnansweredMoment
+    ):
         return str(error).splitlines()
     if hasattr(error, "format_message"):
         return _usage(error)

@@ -125,7 +125,7 @@ def shape_of(head: bytes) -> object:
     Binary forms their mark; JSON the members of the first object; pages and pictures what stands
     before anything of the data; CSV and text their first line.
     """
-    for mark in (b"PAR1", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"):
+    for mark in (b"PAR1", b"ARROW1", b"PK\x03\x04", b"\x89PNG\r\n\x1a\n"):
         if head.startswith(mark):
             return mark
     if head.startswith(b"<"):

@@ -8,16 +8,16 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    TableFormat,
     candidates_in,
-    check_format,
     scope_of,
     snapshot_of,
     write_table,
 )
+from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.fold.rules import STATUSES
+from replay.formats import TABLE, About
 from replay.population import with_status
 
 
@@ -53,14 +53,14 @@ def replay(
     The facts are read from a column cache beside the ledger (LEDGER.columns), which is brought up
     to date first and may be deleted at any time.
     """
-    check_format(format, output)
+    form = form_of(TABLE, format, output)
     check_statuses(statuses or ())
     named = candidates_in(candidates)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         table = snapshot.everybody(scope_of(snapshot, exams, named))
         if statuses:
             table = with_status(table, statuses)
-        write_table(table, format, output)
+        write_table(table, form, output, About("standings"))
     return DONE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +16,10 @@ from attempt_ledger.cli.delivering import (
     check_places,
     deliver,
     deliver_picture,
-    form_of,
     moment_of,
     program_of,
 )
+from attempt_ledger.cli.forms import REPORTED, ReportFormat, form_of
 from attempt_ledger.cli.options import ExamOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.output import put
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -32,17 +31,6 @@ from replay.receipts import Basis, Parameters
 from replay.snapshot import HEAD, Known, Snapshot
 
 LIST = "list"
-
-
-class ReportFormat(StrEnum):
-    """How a report is written."""
-
-    text = "text"
-    csv = "csv"
-    jsonl = "jsonl"
-    parquet = "parquet"
-    xlsx = "xlsx"
-    html = "html"
 
 
 @command(
@@ -86,10 +74,7 @@ def report(
         bool, typer.Option("--restated", help="Use everything recorded: the default.")
     ] = False,
     exam: ExamOption = None,
-    format: Annotated[
-        ReportFormat | None,
-        typer.Option("--format", help="Default: by the name of the file, else text."),
-    ] = None,
+    format: ReportFormat = None,
     chart: Annotated[
         Path | None,
         typer.Option("--chart", metavar="FILE", help="Draw it too: .svg, .png or .html."),
@@ -107,7 +92,7 @@ def report(
     """
     if name == LIST:
         return listed()
-    form = form_of(tuple(ReportFormat), format, output)
+    form = form_of(REPORTED, format, output)
     check_picture(chart)
     check_places(output, chart, receipt)
     now = clock.now()

@@ -6,15 +6,15 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
-    TableFormat,
     candidates_in,
-    check_format,
     scope_of,
     snapshot_of,
     write_table,
 )
+from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE
+from replay.formats import TABLE, About
 
 
 @command(
@@ -42,9 +42,9 @@ def violations(
     (status_now, eligible_from_now, and how many seconds too early it was). waived_then and
     waived_now tell whether a grant waived a reason.
     """
-    check_format(format, output)
+    form = form_of(TABLE, format, output)
     named = candidates_in(candidates)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         table = snapshot.violations(scope_of(snapshot, exams, named))
-        write_table(table, format, output)
+        write_table(table, form, output, About("violations"))
     return DONE

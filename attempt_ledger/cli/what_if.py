@@ -12,17 +12,18 @@ from attempt_ledger import clock
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     candidates_in,
-    check_format,
     scope_of,
     snapshot_of,
     write_table,
 )
+from attempt_ledger.cli.forms import form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant
 from ledger.instants import format_instant
 from ledger.intake.source import read_whole
+from replay.formats import TABLE, About
 from replay.what_if import Compared, Draft, totals
 from retake_policies.schema import Policy, parse_policy
 
@@ -55,8 +56,8 @@ def what_if(
         typer.Option(
             "--sittings",
             metavar="FILE",
-            help="Write the sittings that would have been refused or allowed (.csv, .jsonl, "
-            ".parquet).",
+            help="Write the sittings that would have been refused or allowed, in the form that the "
+            "file's name says: .csv, .xlsx, .parquet …",
         ),
     ] = None,
     standings: Annotated[
@@ -73,8 +74,8 @@ def what_if(
     at its start under both, with what is known; then everybody's standing at --as-of. The summary
     goes to standard output.
     """
-    check_format(None, sittings)
-    check_format(None, standings)
+    sittings_form = form_of(TABLE, None, sittings, "--sittings")
+    standings_form = form_of(TABLE, None, standings, "--standings")
     at = clock.now() if as_of is None else instant("--as-of", as_of)
     start = None if since is None else instant("--since", since)
     if start is not None and start > at:
@@ -92,9 +93,9 @@ def what_if(
             "the policy in whose place it is tried"
         )
     if sittings is not None:
-        write_table(compared.sittings, None, sittings)
+        write_table(compared.sittings, sittings_form, sittings, About("sittings"))
     if standings is not None:
-        write_table(compared.standings, None, standings)
+        write_table(compared.standings, standings_form, standings, About("standings"))
     put(
         "\n".join(summary(compared, [policy for _, policy in drafts], start, snapshot.as_of)) + "\n"
     )

@@ -161,6 +161,12 @@ def read_jsonl(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
         yield tuple(map(value_text, row.values()))
 
 
+def batch_texts(batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a batch as texts that compare: as their JSON is read."""
+    for line in json_lines(batch).split("\n")[:-1]:  # U+2028 ends no line
+        yield tuple(map(value_text, json.loads(line).values()))
+
+
 def read_json(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a JSON array: line by line as we lay it out, else all at once."""
     yield from read_jsonl(_elements(file))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.formats.json import BATCH, Batched, value_text, write_jsonl
+from replay.formats.json import BATCH, Batched, batch_texts
 
 MEMBER: Final = b"attempt-ledger.receipt"
 """The receipt's key in the metadata."""
@@ -46,10 +44,7 @@ def read_parquet(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     yield tuple(parquet.schema_arrow.names)
     try:
         for batch in parquet.iter_batches(BATCH):
-            lines = io.StringIO()
-            write_jsonl(pa.Table.from_batches([batch]), lines)
-            for line in lines.getvalue().split("\n")[:-1]:  # U+2028 ends no line
-                yield tuple(map(value_text, json.loads(line).values()))
+            yield from batch_texts(batch)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Parquet file ({error})") from None
 

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-from replay.formats import CannotWrite
+from replay.formats import About, CannotWrite
+from replay.formats.csv import list_text
 from replay.formats.json import Batched
 
 MOST_ROWS = 1_048_575
@@ -38,7 +39,9 @@ _MOST_CELLS: Final = 64 << 20
 size, and to more bytes than the first, or than the third, is no workbook of anybody's."""
 
 
-def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file: BinaryIO) -> None:
+def write_workbook(
+    table: Batched, file: BinaryIO, about: About, receipt: Callable[[], str] | None = None
+) -> None:
     """Write a table and then its receipt (JSON), row by row; the same rows give the same bytes.
 
     Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
@@ -49,7 +52,7 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
 
     with Workbook(file, {"constant_memory": True}) as book:
         book.set_properties({"created": _MADE})
-        sheet = book.add_worksheet(title)
+        sheet = book.add_worksheet(about.title)
         # A text that begins and ends as a run of rich text does would be written as XML, as it is.
         sheet._xml_rich_inline_string = lambda text, cell: sheet._xml_inline_string(
             text, True, cell
@@ -68,17 +71,18 @@ def write_workbook(table: Batched, title: str, receipt: Callable[[], str], file:
             if row + batch.num_rows > MOST_ROWS:
                 raise CannotWrite(
                     f"a sheet holds {MOST_ROWS:,} rows, and these are more: accepted are csv, "
-                    "jsonl and parquet"
+                    "tsv, json, jsonl, parquet and arrow"
                 )
             for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 row += 1
                 for n, value in enumerate(values):
                     if value is not None:
                         writers[n](row, n, value)
-        sheet = book.add_worksheet(RECEIPT)
-        sheet.set_column(0, 0, 100)
-        for n, line in enumerate(receipt().splitlines()):
-            sheet.write_string(n, 0, line)
+        if receipt is not None:
+            inside = book.add_worksheet(RECEIPT)
+            inside.set_column(0, 0, 100)
+            for n, line in enumerate(receipt().splitlines()):
+                inside.write_string(n, 0, line)
 
 
 def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any], object]:
@@ -88,7 +92,7 @@ def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any
         if len(value) > LONGEST:
             raise CannotWrite(
                 f"a cell holds {LONGEST:,} characters, and {value[:20]!r}… has {len(value):,}: "
-                "accepted are csv, jsonl and parquet"
+                "accepted are csv, tsv, json, jsonl, parquet and arrow"
             )
         sheet.write_string(row, column, value)
 
@@ -105,6 +109,8 @@ def _writer(sheet: Any, kind: pa.DataType, date: Any) -> Callable[[int, int, Any
         return writer
     if pa.types.is_string(kind):
         return text
+    if pa.types.is_list(kind):
+        return lambda row, column, values: text(row, column, list_text(values) or "")
     number: Callable[[int, int, Any], object] = sheet.write_number
     return number
 

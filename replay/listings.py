@@ -1,0 +1,111 @@
+"""What is recorded of candidates, and what they asked for, as tables: `history`, `exception list`.
+
+Imported where a table is wanted: their pages of text need no Arrow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ledger.events import Recorded
+from ledger.models import ExceptionRequested
+from projections.exceptions import Request
+from projections.table import INSTANT, TEXT, WHOLE, Column, schema_of
+from projections.tables import FACTS
+from replay.audit.query import public_data
+
+_LIST: Final = pa.list_(TEXT)
+
+HISTORY: Final = (
+    *FACTS.columns,
+    Column("annulled_by", WHOLE, "the position of its annulment", "it stands"),
+    Column("data", TEXT, "what it says, as JSON; personal fields sealed, or in clear if asked for"),
+)
+"""The columns of a candidate's history."""
+
+REQUESTS: Final = (
+    Column("candidate", TEXT, "whose request it is"),
+    Column("exam", TEXT, "the exam's code"),
+    Column("request_id", TEXT, "the request; with the two before, what tells it from others"),
+    Column("state", TEXT, "open, rejected, granted, used, expired or revoked"),
+    Column("registration_id", TEXT, "the sitting it was requested for", "not requested"),
+    Column("reason", TEXT, "the reason it names", "not requested"),
+    Column("requested_at", INSTANT, "when it was requested", "not requested"),
+    Column("changed_at", INSTANT, "when its state last changed"),
+    Column("missing", _LIST, "what was missing, of a rejected one"),
+    Column("why", TEXT, "why it was rejected or revoked", "neither"),
+    Column("waives", _LIST, "what the grant waives: wait, cap, passed"),
+    Column("valid_until", INSTANT, "until when the grant may be used", "for ever, or no grant"),
+    Column("used_by", TEXT, "the registration of the sitting that used it", "not used"),
+    Column("events", pa.list_(pa.struct([("source", TEXT), ("id", TEXT)])), "its events"),
+)
+"""The columns of a list of requests for exceptions."""
+CLEAR: Final = tuple(
+    Column(name, TEXT, "in clear text; erased, if the candidate was forgotten", "left out")
+    for name in ExceptionRequested.model_fields
+    if name in ExceptionRequested.personal
+)
+"""What follows them where personal fields are wanted."""
+
+
+def history_rows(
+    events: Sequence[Recorded],
+    annulled: Mapping[int, int],
+    revealed: Mapping[int, Mapping[str, Any]],
+    *,
+    forgotten: bool,
+) -> pa.Table:
+    """Return a candidate's events, by position.
+
+    `annulled` maps positions to those of their annulments; `revealed` has by position the data
+    with personal fields in clear text, where they are wanted.
+    """
+    rows = [
+        {
+            "position": row.position,
+            "recorded_at": row.recorded_at,
+            "occurred_at": row.occurred_at,
+            "type": row.type,
+            "subject": row.subject,
+            "source": row.source,
+            "id": row.id,
+            "actor": row.actor,
+            "exam": row.exam,
+            "key": row.key,
+            "annuls": row.annuls,
+            "reason": None if row.annuls is None else row.payload().get("reason"),
+            "annulled_by": annulled.get(row.position),
+            "data": json.dumps(revealed[row.position], ensure_ascii=False, separators=(",", ":"))
+            if row.position in revealed
+            else public_data(row, erased=forgotten),
+        }
+        for row in events
+    ]
+    return pa.Table.from_pylist(rows, schema=schema_of(HISTORY))
+
+
+def request_rows(requests: Iterable[tuple[Request, Mapping[str, Any]]], *, clear: bool) -> pa.Table:
+    """Return requests, each with its personal fields, which are columns if `clear`."""
+    columns = (*REQUESTS, *(CLEAR if clear else ()))
+    rows = [
+        {name: getattr(request, name) for name in (each.name for each in REQUESTS)}
+        | {"events": [{"source": each.source, "id": each.id} for each in request.events]}
+        | {name: _clear(value) for name, value in some.items()}
+        for request, some in requests
+    ]
+    return pa.Table.from_pylist(rows, schema=schema_of(columns))
+
+
+def _clear(value: str | Mapping[str, bool]) -> str:
+    """Return a personal field, or what stands for one that cannot be shown: `erased`."""
+    return value if isinstance(value, str) else ", ".join(n for n, true in value.items() if true)
+
+
+def text_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> pa.Table:
+    """Return rows of texts as a table."""
+    schema = pa.schema([(name, TEXT) for name in names])
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
