@@ -11,6 +11,7 @@ from ledger.events import Recorded
 from ledger.instants import parse_instant
 from projections.fold.facts import (
     NEVER,
+    NO_AUTHORIZATIONS,
     NO_CERTIFICATIONS,
     NO_GRANTS,
     RETIRED_AT,
@@ -68,7 +69,7 @@ class Catalogue(NamedTuple):
 
 def setting_of(catalogue: Catalogue, exam: str, at: int, position: int) -> Setting:
     """Return what catalogue and policies say of an exam at an instant, as known at a position."""
-    q = Question(catalogue.exams.get(exam, -1), at, position, 0, 0, 0, 0)
+    q = Question(catalogue.exams.get(exam, -1), at, position, 0, 0, 0, 0, 0, 0)
     return setting_at(catalogue.facts, q, at)
 
 
@@ -176,6 +177,7 @@ def catalogue_of(
     facts = Facts(
         certifications=NO_CERTIFICATIONS,
         grants=NO_GRANTS,
+        authorizations=NO_AUTHORIZATIONS,
         exams=ExamDefinitions(
             *shared(exam_number, announced),
             policy=[policy_number[entry[row.position]["policy"]] for row in announced],

@@ -11,7 +11,16 @@ from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue, in_time
 from projections.fold import rules
 from projections.fold.catalogue import Dates, latest_milestone
-from projections.fold.facts import NEVER, NONE, PENDING, RETIRED_AT, WENT_LIVE, Question, Sittings
+from projections.fold.facts import (
+    NEVER,
+    NONE,
+    PENDING,
+    RETIRED_AT,
+    WENT_LIVE,
+    WITHDRAWN,
+    Question,
+    Sittings,
+)
 from projections.fold.grants import decision_of, is_active
 from projections.fold.verdict import Judged, last_start, reasons_in
 from projections.history import History
@@ -145,6 +154,26 @@ def not_open(c: Context) -> Reason:
         return c.reason(rules.NOT_OPEN, "exam.live_at", text, (dated_by(c, WENT_LIVE),))
     text = f"{start} opens for beta on {c.show(until)}."
     return c.reason(rules.NOT_OPEN, "exam.beta_opens_at", text, (c.entry,))
+
+
+def not_authorized(c: Context) -> Reason:
+    """Explain `not-authorized` by the last that was said of the exam's authorizations."""
+    last = c.judged.authorized.last
+    text = f"{c.exam} may be taken only with an authorization"
+    if last < 0:
+        return c.reason(
+            rules.NOT_AUTHORIZED, wording.AUTHORIZATION_REQUIRED, f"{text}; you have none.", ()
+        )
+    event, rows = c.history.authorization_events[last], c.history.facts.authorizations
+    if rows.kind[last] == WITHDRAWN:
+        text += f"; yours, {event.key}, was withdrawn on {c.show(event.occurred_at)}."
+    elif c.judged.authorized.used:
+        served = rows.sittings[last] or c.rules.authorization_sittings
+        sittings = "one sitting, which" if served == 1 else f"{served} sittings, which"
+        text += f"; yours, {event.key}, was for {sittings} you have taken."
+    else:
+        text += f"; yours, {event.key}, ended on {c.show(rows.until[last])}."
+    return c.reason(rules.NOT_AUTHORIZED, wording.AUTHORIZATION_REQUIRED, text, (event,))
 
 
 def passed(c: Context) -> Reason:
@@ -288,6 +317,7 @@ EXPLAIN: Final[Mapping[int, Callable[[Context], Reason]]] = {
     rules.UNKNOWN_EXAM: unknown_exam,
     rules.RETIRED: retired,
     rules.NOT_OPEN: not_open,
+    rules.NOT_AUTHORIZED: not_authorized,
     rules.PASS_STANDS: passed,
     rules.BETA_TAKEN: beta_taken,
     rules.RESULT_PENDING: result_pending,

@@ -11,6 +11,7 @@ from projections.fold import facts
 from projections.fold.facts import (
     NEVER,
     NONE,
+    AuthorizationRows,
     CertificationDefinitions,
     CertificationRows,
     Facts,
@@ -24,6 +25,7 @@ SITTING_KINDS: Final = {
     "ExamFailed": facts.RESULT_FAILED,
     "BetaRescored": facts.RESCORED,
     "ResultRevoked": facts.RESULT_REVOKED,
+    "SittingMissed": facts.NOT_ATTENDED,
 }
 CERTIFICATION_KINDS: Final = {
     "CertEarned": facts.HELD,
@@ -31,6 +33,10 @@ CERTIFICATION_KINDS: Final = {
     "CertExpired": facts.EXPIRED,
 }
 GRANT_KINDS: Final = {"ExceptionGranted": facts.GRANTED, "ExceptionRevoked": facts.WITHDRAWN}
+AUTHORIZATION_KINDS: Final = {
+    "AuthorizationGranted": facts.GRANTED,
+    "AuthorizationRevoked": facts.WITHDRAWN,
+}
 
 
 class History(NamedTuple):
@@ -49,20 +55,22 @@ class History(NamedTuple):
     runs: dict[str, tuple[int, int]]
     certification_events: Sequence[Recorded]
     grant_events: Sequence[Recorded]
+    authorization_events: Sequence[Recorded]
     facts: Facts
 
 
 def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None = None) -> History:
     """Arrange one candidate's events, in any order, against a catalogue.
 
-    With `exam`, sittings and exceptions of other exams, which do not bear on
+    With `exam`, sittings, exceptions and authorizations of other exams, which do not bear on
     it, are not laid out.
     """
     annulled = annulments(rows)
     sitting: list[Recorded] = []
     certified: list[Recorded] = []
     granted: list[Recorded] = []
-    parts = sitting, certified, granted
+    authorized: list[Recorded] = []
+    parts = sitting, certified, granted, authorized
     bearing = rows
     if exam is not None:
         bearing = [row for row in rows if row.exam == exam or row.exam is None]
@@ -83,9 +91,11 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
         runs=exam_runs(sitting),
         certification_events=certified,
         grant_events=granted,
+        authorization_events=authorized,
         facts=catalogue.facts._replace(
             certifications=certifications,
             grants=grant_rows(granted, annulled, catalogue),
+            authorizations=authorization_rows(authorized, annulled, catalogue),
             defined=defined,
         ),
     )
@@ -101,12 +111,14 @@ def together(rows: Sequence[Recorded], of: Callable[[Recorded], Hashable]) -> li
 
 @cache
 def part_and_kind(topic: str) -> tuple[int, int]:
-    """Return which rows an event belongs to (0 sittings, 1 certifications, 2 grants), and as what.
+    """Return which rows an event belongs to, and as what.
 
-    (-1, -1) when it bears on no standing. The topics there are, are few.
+    Rows of sittings are 0, of certifications 1, of grants 2, of authorizations 3. (-1, -1) when it
+    bears on no standing. The topics there are, are few.
     """
     type = topic.partition(":")[0]
-    for part, kinds in enumerate((SITTING_KINDS, CERTIFICATION_KINDS, GRANT_KINDS)):
+    every = SITTING_KINDS, CERTIFICATION_KINDS, GRANT_KINDS, AUTHORIZATION_KINDS
+    for part, kinds in enumerate(every):
         if type in kinds:
             return part, kinds[type]
     return -1, -1
@@ -155,6 +167,22 @@ def grant_rows(
         exam=[catalogue.exams.get(exam, -1) for exam in columns.exam],
         key=numbered(columns.key),
         waives=[flag or 0 for flag in columns.flag],
+        until=until_or(NEVER, columns),
+    )
+
+
+def authorization_rows(
+    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
+) -> AuthorizationRows:
+    """Arrange the rows of authorizations, already sorted by (time, position)."""
+    columns, shared = laid_out(rows, annulled)
+    first: dict[tuple[str | None, str | None], int] = {}
+    keys = zip(columns.exam, columns.key, strict=True)
+    return AuthorizationRows(
+        *shared,
+        exam=[catalogue.exams.get(exam, -1) for exam in columns.exam],
+        first=[first.setdefault(key, i) for i, key in enumerate(keys)],
+        sittings=[flag or 0 for flag in columns.flag],
         until=until_or(NEVER, columns),
     )
 

@@ -75,8 +75,10 @@ def judged_for(
         len(history.certification_events),
         0,
         len(history.grant_events),
+        0,
+        len(history.authorization_events),
     )
-    sittings = room(hi - lo)
+    sittings = room(hi - lo, len(history.authorization_events))
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, -1, sittings)
     judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
     return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show)

@@ -24,8 +24,8 @@ OPEN: Final = 253_402_300_800_000_000
 _CANDIDATE = Column("candidate", TEXT, "whom it is about")
 _EXAM = Column("exam", TEXT, "the exam's code")
 _STATUS = (
-    "eligible, or the first reason that blocks: unknown-exam, retired, not-open, passed, "
-    "beta-taken, result-pending, cap-reached, waiting"
+    "eligible, or the first reason that blocks: unknown-exam, retired, not-open, "
+    "not-authorized, passed, beta-taken, result-pending, cap-reached, waiting"
 )
 
 POSITION = Table(
@@ -116,7 +116,7 @@ SITTINGS = Table(
         Column("started_at", INSTANT, "when it began"),
         Column("ended_at", INSTANT, "when it ended; its start where that is not said"),
         Column("delivery", TEXT, "live or beta"),
-        Column("outcome", TEXT, "passed, failed, pending or revoked"),
+        Column("outcome", TEXT, "passed, failed, pending, revoked or missed"),
         Column("outcome_at", INSTANT, "when the outcome became true", "pending"),
         Column("number", WHOLE, "which sitting of this exam it is, beta or live, from 1"),
         Column(
@@ -145,7 +145,7 @@ SITTINGS = Table(
         Column(
             "waived",
             TEXT,
-            "what a grant active at its start waives: wait, cap, or both",
+            "what a grant active at its start waives: of wait, cap and passed those that it does",
             "nothing",
         ),
         Column("position", WHOLE, "the event that opened it"),
@@ -170,7 +170,7 @@ _STANDING = (
     ),
     Column("period_ends_at", INSTANT, "the end of the current period", "there is none"),
     Column("last_sitting_at", INSTANT, "when the last sitting began"),
-    Column("last_outcome", TEXT, "its outcome: passed, failed, pending or revoked"),
+    Column("last_outcome", TEXT, "its outcome: passed, failed, pending, revoked or missed"),
 )
 
 STANDINGS = Table(
@@ -218,7 +218,7 @@ EXCEPTIONS = Table(
         Column("decided_at", INSTANT, "when the decision that holds was made", "open"),
         Column("decided_by", WHOLE, "the event that made it", "open"),
         Column("first_decided_at", INSTANT, "when it was first rejected or granted", "never was"),
-        Column("waives", TEXT, "what the grant waives: wait, cap, or both", "never granted"),
+        Column("waives", TEXT, "what the grant waives: of wait, cap and passed", "never granted"),
         Column("valid_until", INSTANT, "before when the grant may be used", "no bound"),
         Column("used_at", INSTANT, "the start of the sitting that used it", "not used"),
         Column("used_by", TEXT, "the registration of that sitting", "not used"),

@@ -37,6 +37,7 @@ from ledger.own_folder import (
     write_own,
 )
 from projections.fold import (
+    authorizations,
     calendar,
     catalogue,
     certifications,
@@ -68,6 +69,7 @@ FOLD: Final[tuple[ModuleType, ...]] = (
     catalogue,
     certifications,
     grants,
+    authorizations,
     sittings,
     walk,
     rules,

@@ -39,6 +39,8 @@ def question(groups: Groups, g: int, as_of: int, known: int) -> Question:
         groups.certification_offset[c + 1],
         groups.grant_offset[c],
         groups.grant_offset[c + 1],
+        groups.authorization_offset[c],
+        groups.authorization_offset[c + 1],
     )
 
 
@@ -84,8 +86,8 @@ def next_fact(
 ) -> int:
     """Return the first instant after one at which a fact that may bear on a group becomes true.
 
-    Its own sittings, its candidate's certifications and its grants, as known at `q.known`;
-    NEVER if there is none.
+    Its own sittings, its candidate's certifications, its grants and authorizations, as known at
+    `q.known`; NEVER if there is none.
     """
     first, known = NEVER, q.known
     for i in range(groups.lo[g], groups.hi[g]):
@@ -107,6 +109,16 @@ def next_fact(
             and grants.position[i] <= known < grants.annulled[i]
         ):
             first = grants.time[i]
+    authorized = facts.authorizations
+    for i in range(q.authorizations_lo, q.authorizations_hi):
+        if authorized.time[i] >= first:
+            break
+        if (
+            authorized.time[i] > after
+            and authorized.exam[i] == q.exam
+            and authorized.position[i] <= known < authorized.annulled[i]
+        ):
+            first = authorized.time[i]
     return first
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ledger.store.scans import Clock
 from projections.catalogue import Catalogue
-from projections.fold.facts import NEVER, NONE, OUTCOMES, Facts, Sittings
+from projections.fold.facts import NEVER, NONE, OF_AUTHORIZATIONS, OUTCOMES, Facts, Sittings
 from projections.fold.rules import STATUSES
 from projections.table import INSTANT
 from projections.tables import STANDINGS
@@ -277,12 +277,13 @@ def groups_of(part: Part) -> Groups:
         part.group_hi,  # type: ignore[arg-type]
         part.certification_offset,  # type: ignore[arg-type]
         part.grant_offset,  # type: ignore[arg-type]
+        part.authorization_offset,  # type: ignore[arg-type]
     )
 
 
 def facts_of(part: Part, catalogue: Catalogue) -> Facts:
     """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
-    return Facts(part.certifications, part.grants, *_as_columns(catalogue))
+    return Facts(part.certifications, part.grants, part.authorizations, *_as_columns(catalogue))
 
 
 def _as_columns(catalogue: Catalogue) -> list[Any]:
@@ -310,7 +311,11 @@ _made: list[tuple[Catalogue, list[Any]]] = []
 def scratch_for(part: Part) -> Sittings:
     """Make room for the sittings of a part's longest group."""
     longest = int((part.group_hi - part.group_lo).max(initial=1))
-    room: Any = [np.empty(longest, dtype=np.int64) for _ in Sittings._fields]
+    authorized = int(np.diff(part.authorization_offset).max(initial=0))
+    room: Any = [
+        np.empty(authorized if name in OF_AUTHORIZATIONS else longest, dtype=np.int64)
+        for name in Sittings._fields
+    ]
     return Sittings(*room)
 
 

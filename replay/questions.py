@@ -15,6 +15,7 @@ class Groups(NamedTuple):
     hi: Sequence[int]
     certification_offset: Sequence[int]
     grant_offset: Sequence[int]
+    authorization_offset: Sequence[int]
 
 
 class Questions(NamedTuple):

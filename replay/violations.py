@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.facts import NEVER, NONE
+from projections.fold.facts import MISSED, NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.table import INSTANT
 from projections.tables import VIOLATIONS
@@ -33,8 +33,8 @@ def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
     """Return every visible sitting that was taken while not eligible, then or as is known now.
 
     "Violations are judged by the policy in force at the sitting, twice: with
-    what was known then, and with what is known now" (spec section 7, reading
-    13). A table of `SCHEMA`.
+    what was known then, and with what is known now. A missed sitting violates nothing" (spec
+    section 7, reading 13). A table of `SCHEMA`.
     """
     columns = snapshot.columns
     clock = snapshot.ledger.scans.clock(snapshot.position)
@@ -44,7 +44,8 @@ def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
         now: Any = judge(snapshot, part, sittings, ahead=True)
         then: Any = judge(snapshot, part, sittings, then=clock)
         known = then.status != UNKNOWN_EXAM
-        rows = np.flatnonzero((now.status != ELIGIBLE) | (known & (then.status != ELIGIBLE)))
+        broken = (now.status != ELIGIBLE) | (known & (then.status != ELIGIBLE))
+        rows = np.flatnonzero(broken & (sittings.outcome != MISSED))
         start, free = sittings.start[rows], now.eligible_from[rows]
         early = np.where((free != NONE) & (free != NEVER), (free - start) / SECOND, np.nan)
         names = *SCHEMA.names[:2], *SCHEMA.names[3:]

@@ -13,7 +13,7 @@ from ledger.events import Recorded
 from ledger.models import PolicyPublished
 from projections.catalogue import Catalogue
 from projections.fold.catalogue import next_start
-from projections.fold.facts import NEVER, NONE
+from projections.fold.facts import MISSED, NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.table import INSTANT
 from replay.columns.part import Ints, Part
@@ -93,7 +93,7 @@ def what_if(
     A draft counts as one more version of the policy of its id: from its
     effective_from on it takes the place of what is in force, also of a version
     of the same day, until that of a later day. Sittings are judged at their
-    start with what the snapshot knows; those before `since` are left out.
+    start with what the snapshot knows; those before `since`, and missed ones, are left out.
     Tables `SITTINGS` and `STANDINGS`, sorted by candidate, exam and start.
     """
     published = snapshot.entries
@@ -106,6 +106,7 @@ def what_if(
     def fold_sittings(part: Part, wanted: Ints) -> pa.Table:
         sittings: Any = sittings_of(snapshot, part, wanted)
         past = sittings.start >= (NONE if since is None else since)
+        past &= sittings.outcome != MISSED
         judged.append(int(past.sum()))
         # Only where a draft could make a difference: the rest comes out the same.
         under = np.flatnonzero(past & np.isin(part.group_exam, touched)[sittings.group])

@@ -59,7 +59,7 @@ def assert_sound(standing: Standing) -> None:
     for reason in standing.reasons + standing.waived:
         assert reason.until is None or reason.until > standing.as_of
         assert reason.text
-    assert {reason.code for reason in standing.waived} <= {"cap-reached", "waiting"}
+    assert {reason.code for reason in standing.waived} <= {"passed", "cap-reached", "waiting"}
     for later in (standing.eligible_from, standing.next_change_at):
         assert later is None or later > standing.as_of
     assert Standing.model_validate_json(standing.model_dump_json()) == standing

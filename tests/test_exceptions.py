@@ -308,7 +308,7 @@ def test_what_is_granted_is_what_the_fold_waives(lines: list[Line], day: str) ->
     q = Question(
         story.catalogue.exams[AZ], at(day), len(story.rows), 0, 0, 0, len(history.grant_events)
     )
-    sittings = room(hi - lo)
+    sittings = room(hi - lo, len(history.authorization_events))
     n = gather(history.sittings, lo, hi, q.as_of, q.known, -1, sittings)
     since = last_start(sittings, verdict_at(history.facts, q, sittings, n, q.as_of).walked)
     bits = {"wait": WAIVES_WAIT, "cap": WAIVES_CAP}

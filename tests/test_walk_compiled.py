@@ -18,7 +18,16 @@ from example_ledger import CACHE
 from strategies import Asking, World, asking, world
 
 from projections.catalogue import catalogue_of
-from projections.fold.facts import NEVER, NONE, Facts, Question, SittingRows, Sittings, room
+from projections.fold.facts import (
+    NEVER,
+    NONE,
+    OF_AUTHORIZATIONS,
+    Facts,
+    Question,
+    SittingRows,
+    Sittings,
+    room,
+)
 from projections.fold.rules import STATUSES
 from projections.fold.sittings import gather
 from projections.fold.verdict import Judged, first_eligible, verdict_at
@@ -62,6 +71,8 @@ def run_of(made: World, asked: Asking) -> Run:
         len(history.certification_events),
         0,
         len(history.grant_events),
+        0,
+        len(history.authorization_events),
     )
     return Run(history.sittings, lo, hi, history.facts, q)
 
@@ -102,15 +113,16 @@ def test_compiled_it_says_the_same(compiled: Fold, runs: list[Run]) -> None:
     """Every number of the verdict and of the sittings, when it may change, and when it is free."""
     statuses: Counter[int] = Counter()
     for seed, run in enumerate(runs):
-        listed = room(run.hi - run.lo)
+        size = run.hi - run.lo, run.q.authorizations_hi
+        listed = room(*size)
         said = fold(run.rows, run.lo, run.hi, run.facts, run.q, listed)
         facts = Facts._make(map(columns, run.facts))
-        in_columns = columns(room(run.hi - run.lo))
+        in_columns = columns(room(*size))
         again = compiled(columns(run.rows), run.lo, run.hi, facts, run.q, in_columns)
         assert again == said, f"world {seed}"
         n = said[0]
         for name, held, other in zip(Sittings._fields, listed, in_columns, strict=True):
-            if name != "window":
+            if name not in ("window", *OF_AUTHORIZATIONS):
                 assert held[:n] == other[:n].tolist(), f"{name} of world {seed}"
         statuses[said[1].verdict.status] += 1
         statuses[len(STATUSES)] += said[2] not in (NONE, NEVER)

@@ -179,6 +179,7 @@ _OUTCOME_STYLES = {
     "failed": pages.RED,
     "pending": pages.WAIT,
     "revoked": pages.RED,
+    "missed": pages.RED,
 }
 
 

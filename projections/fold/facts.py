@@ -29,12 +29,13 @@ RESULT_PASSED: Final = 1
 RESULT_FAILED: Final = 2
 RESCORED: Final = 3
 RESULT_REVOKED: Final = 4
+NOT_ATTENDED: Final = 5
 
 # What a row of a certification says.
 HELD: Final = 0
 EXPIRED: Final = 1
 
-# What a row of an exception says.
+# What a row of an exception or an authorization says.
 GRANTED: Final = 0
 WITHDRAWN: Final = 1
 
@@ -47,7 +48,8 @@ PENDING: Final = 0
 PASSED: Final = 1
 FAILED: Final = 2
 REVOKED: Final = 3
-OUTCOMES: Final = ("pending", "passed", "failed", "revoked")
+MISSED: Final = 4
+OUTCOMES: Final = ("pending", "passed", "failed", "revoked", "missed")
 
 # Phases of an exam.
 CLOSED: Final = 0
@@ -57,10 +59,11 @@ LIVE: Final = 2
 # What a grant waives, as bits.
 WAIVES_WAIT: Final = 1
 WAIVES_CAP: Final = 2
+WAIVES_PASS: Final = 4
 
 
 class SittingRows(NamedTuple):
-    """Attempts, results and revocations of sittings; a run is one candidate and exam."""
+    """What is said of sittings: attempts, results, absences; a run is one candidate and exam."""
 
     kind: Sequence[int]
     time: Sequence[int]
@@ -107,6 +110,22 @@ class GrantRows(NamedTuple):
     key: Sequence[int]
     """The request; the last row of an (exam, key) holds."""
     waives: Sequence[int]
+    until: Sequence[int]
+    """Before when it is valid, NEVER when open-ended."""
+
+
+class AuthorizationRows(NamedTuple):
+    """Authorizations granted and revoked; a run is one candidate."""
+
+    kind: Sequence[int]
+    time: Sequence[int]
+    position: Sequence[int]
+    annulled: Sequence[int]
+    exam: Sequence[int]
+    first: Sequence[int]
+    """Where in its run the first row of the same exam and authorization stands, from 0."""
+    sittings: Sequence[int]
+    """How many sittings it serves, 0 when it does not say."""
     until: Sequence[int]
     """Before when it is valid, NEVER when open-ended."""
 
@@ -165,6 +184,7 @@ class Facts(NamedTuple):
 
     certifications: CertificationRows
     grants: GrantRows
+    authorizations: AuthorizationRows
     exams: ExamDefinitions
     milestones: Milestones
     defined: CertificationDefinitions
@@ -182,6 +202,8 @@ class Question(NamedTuple):
     certifications_hi: int
     grants_lo: int
     grants_hi: int
+    authorizations_lo: int
+    authorizations_hi: int
 
 
 class Sittings(NamedTuple):
@@ -196,19 +218,32 @@ class Sittings(NamedTuple):
     """The row that opened the sitting: its attempt, else its first result; -1 before either."""
     outcome: list[int]
     outcome_row: list[int]
-    """The row of the result or revocation that holds; -1 while pending."""
+    """The row of the result, revocation or absence that holds; -1 while pending."""
+    result_row: list[int]
+    """The last row of a result or revocation; -1 before any."""
     ordinal: list[int]
     """The place in its series; 0 when not counted."""
     window: list[int]
     """Room to sort in: when the sittings inside a cap's window leave it."""
     slot: list[int]
     """Room to find a sitting by its key."""
+    heap: list[int]
+    """Room for as many as the run has rows of authorizations: those that run, in a heap."""
+    left: list[int]
+    """As much room: how many sittings each may still serve."""
 
 
-def room(size: int) -> Sittings:
-    """Make room for the sittings of a run of `size` rows."""
-    return Sittings(*([0] * size for _ in Sittings._fields))
+OF_AUTHORIZATIONS: Final = ("heap", "left")
+"""The room that goes by the number of authorizations."""
+
+
+def room(size: int, authorizations: int) -> Sittings:
+    """Make room for the sittings of a run of `size` rows, and for the rows of authorizations."""
+    return Sittings(
+        *([0] * (authorizations if n in OF_AUTHORIZATIONS else size) for n in Sittings._fields)
+    )
 
 
 NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
 NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])
+NO_AUTHORIZATIONS: Final = AuthorizationRows([], [], [], [], [], [], [], [])

@@ -6,6 +6,7 @@ NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reaso
 
 from typing import Final, NamedTuple, TypeAlias
 
+from projections.fold.authorizations import Authorized
 from projections.fold.calendar import (
     DAY,
     midnight_after,
@@ -26,6 +27,7 @@ from projections.fold.facts import (
     NONE,
     PASSED,
     WAIVES_CAP,
+    WAIVES_PASS,
     WAIVES_WAIT,
     Sittings,
 )
@@ -45,16 +47,18 @@ ELIGIBLE: Final = 0
 UNKNOWN_EXAM: Final = 1
 RETIRED: Final = 2
 NOT_OPEN: Final = 3
-PASS_STANDS: Final = 4
-BETA_TAKEN: Final = 5
-RESULT_PENDING: Final = 6
-CAP_REACHED: Final = 7
-WAITING: Final = 8
+NOT_AUTHORIZED: Final = 4
+PASS_STANDS: Final = 5
+BETA_TAKEN: Final = 6
+RESULT_PENDING: Final = 7
+CAP_REACHED: Final = 8
+WAITING: Final = 9
 STATUSES: Final = (
     "eligible",
     "unknown-exam",
     "retired",
     "not-open",
+    "not-authorized",
     "passed",
     "beta-taken",
     "result-pending",
@@ -63,12 +67,12 @@ STATUSES: Final = (
 )
 """Eligible, then the reasons in order of precedence, in which `blocks_at` returns them too."""
 
-WAIVED_BY: Final = (0, 0, 0, 0, 0, 0, 0, WAIVES_CAP, WAIVES_WAIT)
+WAIVED_BY: Final = (0, 0, 0, 0, 0, WAIVES_PASS, 0, 0, WAIVES_CAP, WAIVES_WAIT)
 """By status: the bit of a grant that waives it, 0 where none does."""
 
-Blocks: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
+Blocks: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 """By status: until when it holds, NONE when it does not (and for ELIGIBLE)."""
-UNKNOWN: Final[Blocks] = (NONE, NEVER, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+UNKNOWN: Final[Blocks] = (NONE, NEVER, *(NONE,) * 8)
 
 
 class Capped(NamedTuple):
@@ -91,6 +95,11 @@ def retired(dates: Dates, t: int) -> int:
 def not_open(dates: Dates, phase: int) -> int:
     """Block until the earlier of the known dates while the exam is neither in beta nor live."""
     return min(dates.live_at, dates.beta_opens_at) if phase == CLOSED else NONE
+
+
+def not_authorized(rules: Rules, authorized: Authorized) -> int:
+    """Block, open-ended, where the policy requires an authorization and none runs."""
+    return NEVER if rules.authorization_required == 1 and authorized.row < 0 else NONE
 
 
 def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover) -> bool:
@@ -316,7 +325,7 @@ def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
 
 def blocks_at(
     rules: Rules, sittings: Sittings, dates: Dates, phase: int,
-    walked: Walked, cover: Cover, capped_until: int, t: int,
+    walked: Walked, cover: Cover, authorized: Authorized, capped_until: int, t: int,
 ) -> Blocks:  # fmt: skip
     """Return until when each reason holds at `t`, in the order of STATUSES."""
     return (
@@ -324,6 +333,7 @@ def blocks_at(
         NONE,
         retired(dates, t),
         not_open(dates, phase),
+        not_authorized(rules, authorized),
         passed(rules, sittings, walked, cover),
         beta_taken(rules, walked, dates, phase),
         result_pending(rules, walked, dates, phase, t),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from projections.fold.facts import (
     ATTEMPTED,
     FAILED,
+    MISSED,
     NONE,
+    NOT_ATTENDED,
     PASSED,
     PENDING,
     RESCORED,
@@ -19,14 +21,14 @@ from projections.fold.facts import (
 
 
 def outcome_of(kind: int, flag: int) -> int:
-    """Return what a result row makes of its sitting."""
+    """Return what a row that is no attempt makes of its sitting."""
     if kind == RESULT_PASSED:
         return PASSED
     if kind == RESULT_FAILED:
         return FAILED
     if kind == RESCORED:
         return PASSED if flag == 1 else FAILED
-    return REVOKED
+    return MISSED if kind == NOT_ATTENDED else REVOKED
 
 
 def slot_of(out: Sittings, key: int, size: int) -> int:
@@ -49,7 +51,9 @@ def gather(
     ends at its ended_at, else at its start. A result without a visible
     ExamAttempted is itself taken as a sitting at the time of its first result,
     beta if that is BetaRescored; a ResultRevoked alone is no sitting. The
-    outcome is that of the latest result or ResultRevoked." (spec section 4)
+    outcome is that of the latest result, ResultRevoked or SittingMissed. Without a visible
+    ExamAttempted the first result or SittingMissed gives start and delivery. A SittingMissed whose
+    time lies before an attempted sitting's start says nothing." (spec section 4)
 
     `without` is a registration to leave out, -1 for none: a sitting is judged
     without itself. `out` must have room for hi - lo sittings.
@@ -81,6 +85,7 @@ def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
         out.opened_by[s] = -1
         out.outcome[s] = PENDING
         out.outcome_row[s] = -1
+        out.result_row[s] = -1
     kind = rows.kind[i]
     if kind == ATTEMPTED:
         if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
@@ -89,7 +94,14 @@ def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
             out.end[s] = rows.until[i] if rows.until[i] != NONE else rows.time[i]
             out.beta[s] = rows.flag[i]
             out.position[s] = rows.position[i]
+            if out.outcome[s] == MISSED and rows.time[out.outcome_row[s]] < rows.time[i]:
+                before = out.outcome_row[s] = out.result_row[s]
+                out.outcome[s] = (
+                    PENDING if before < 0 else outcome_of(rows.kind[before], rows.flag[before])
+                )
         return n
+    if kind != NOT_ATTENDED:
+        out.result_row[s] = i
     out.outcome[s] = outcome_of(kind, rows.flag[i])
     out.outcome_row[s] = i
     if out.opened_by[s] == -1 and kind != RESULT_REVOKED:
@@ -138,3 +150,4 @@ def swap(out: Sittings, a: int, b: int) -> None:
     out.opened_by[a], out.opened_by[b] = out.opened_by[b], out.opened_by[a]
     out.outcome[a], out.outcome[b] = out.outcome[b], out.outcome[a]
     out.outcome_row[a], out.outcome_row[b] = out.outcome_row[b], out.outcome_row[a]
+    out.result_row[a], out.result_row[b] = out.result_row[b], out.result_row[a]

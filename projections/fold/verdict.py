@@ -7,6 +7,7 @@ it again at each instant where the candidate may become eligible.
 
 from typing import Final, NamedTuple
 
+from projections.fold.authorizations import NOT_ASKED, Authorized, authorized_at
 from projections.fold.catalogue import (
     Dates,
     exam_dates,
@@ -56,7 +57,7 @@ class Verdict(NamedTuple):
     blocks: Blocks
     """By status: until when that reason holds, NONE where it does not."""
     waived: int
-    """The reasons that hold and that an active grant waives, as bits (WAIVES_WAIT, WAIVES_CAP)."""
+    """The reasons that hold and that an active grant waives, as bits (WAIVES_WAIT …)."""
     cap: int
     """The cap that is used up, of several the one that ends last, -1 when none."""
     in_series: int
@@ -93,6 +94,7 @@ class Judged(NamedTuple):
     setting: Setting
     walked: Walked
     cover: Cover
+    authorized: Authorized
 
 
 NO_DATES: Final = Dates(NEVER, NEVER, NEVER)
@@ -134,8 +136,9 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     setting = setting_at(facts, q, t)
     if setting.version < 0:
         return Judged(
-            UNKNOWN_VERDICT, setting.until, setting.until, setting, AT_THE_START, NO_COVER
-        )
+            UNKNOWN_VERDICT, setting.until, setting.until, setting, AT_THE_START, NO_COVER,
+            NOT_ASKED,
+        )  # fmt: skip
     rules = rules_at(facts.rules, setting.version)
     walked = walk(facts, q, rules, sittings, n, t)
     blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
@@ -150,6 +153,7 @@ class Blocked(NamedTuple):
     blocks: Blocks
     capped: Capped
     cover: Cover
+    authorized: Authorized
     in_series: int
     until: int
     """The first instant after it at which the certifications may cover otherwise."""
@@ -179,8 +183,11 @@ def blocked_at(
     )
     in_series = in_series_at(walked, free, t)
     capped = cap_reached(rules, sittings, n, walked, in_series, t)
-    blocks = blocks_at(rules, sittings, dates, setting.phase, walked, cover, capped.until, t)
-    return Blocked(blocks, capped, cover, in_series, until)
+    authorized = authorized_at(facts, q, rules, sittings, n, t)
+    blocks = blocks_at(
+        rules, sittings, dates, setting.phase, walked, cover, authorized, capped.until, t
+    )
+    return Blocked(blocks, capped, cover, authorized, in_series, until)
 
 
 def judged_at(
@@ -194,7 +201,7 @@ def judged_at(
     soonest = blocked_until(blocks, waived)
     soonest = min(until, soonest if soonest != NONE else NEVER)
 
-    horizon = min(until, waiver.next_end, capped.next_change)
+    horizon = min(until, waiver.next_end, capped.next_change, blocked.authorized.until)
     if t < walked.period_end:
         horizon = min(horizon, walked.period_end)
     if blocks[RESULT_PENDING] != NONE and t < overdue_from(rules, dates):
@@ -209,7 +216,7 @@ def judged_at(
         status_of(blocks, waived), setting.definition, setting.version, setting.assumed,
         blocks, waived, capped.cap, in_series, period_end,
     )  # fmt: skip
-    return Judged(verdict, horizon, soonest, setting, walked, blocked.cover)
+    return Judged(verdict, horizon, soonest, setting, walked, blocked.cover, blocked.authorized)
 
 
 def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged: Judged) -> int:

@@ -10,7 +10,7 @@ from projections.fold.certifications import (
     cover_at,
     free_again,
 )
-from projections.fold.facts import NEVER, PASSED, PENDING, Facts, Question, Sittings
+from projections.fold.facts import MISSED, NEVER, PASSED, PENDING, Facts, Question, Sittings
 from retake_policies.rules import FIRST_SITTING, LAST_SITTING, Rules
 
 
@@ -58,7 +58,13 @@ def cover_by_policy(facts: Facts, q: Question, rules: Rules, t: int, defined_at:
 
 
 def is_counted(rules: Rules, sittings: Sittings, i: int) -> bool:
-    """Return whether the policy's waits and caps count a sitting: live, or beta if it says so."""
+    """Return whether the policy's waits and caps count a sitting.
+
+    "Live ones; beta ones only if the policy says so; missed ones only if it says so, beta or not"
+    (spec section 1).
+    """
+    if sittings.outcome[i] == MISSED:
+        return rules.missed_counts == 1
     return sittings.beta[i] == 0 or rules.beta_counts == 1
 
 

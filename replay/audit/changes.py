@@ -132,8 +132,9 @@ class Replay:
         self._q = Question(
             catalogue.exams.get(exam, -1), NONE, NONE,
             0, len(history.certification_events), 0, len(history.grant_events),
+            0, len(history.authorization_events),
         )  # fmt: skip
-        self._sittings, self._n = room(hi - lo), 0
+        self._sittings, self._n = room(hi - lo, len(history.authorization_events)), 0
         self._known = 0
         """How many rows are known, by position."""
         self._ahead: list[int] = []

@@ -22,7 +22,7 @@ from ledger.ledger import Ledger
 from ledger.models import EVENT_TYPES, UPCASTS, upcast
 from ledger.store.scans import FACTS, Scans
 from projections.fold.facts import NEVER, NONE
-from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
+from projections.history import AUTHORIZATION_KINDS, CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
 from replay.columns.part import PART_ROWS, Ints, Part, part_of
 
 Progress = Callable[[int], None]
@@ -245,7 +245,7 @@ def arrange(facts: pa.Table, exams: Numbers, certifications: Numbers) -> Part:
         certifications=certifications,
         candidates=len(order),
     )
-    columns = _sittings(part) | _certifications(part) | _grants(part)
+    columns = _sittings(part) | _certifications(part) | _grants(part) | _authorizations(part)
     return part_of(encoded.dictionary.take(pa.array(order)), columns)
 
 
@@ -377,3 +377,25 @@ def _grants(part: _PartFacts) -> dict[str, Ints]:
             "until": _or(taken["until"], NEVER),
         },
     ) | {"grant_offset": part.offsets(part.candidate[rows])}
+
+
+def _authorizations(part: _PartFacts) -> dict[str, Ints]:
+    kind = part.kinds(AUTHORIZATION_KINDS)
+    rows = part.in_time(kind)
+    taken = part.facts.take(pa.array(rows))
+    encoded, keys = _encoded(taken["exam"]), _encoded(taken["key"])
+    candidate, exam = part.candidate[rows], _indices(encoded)
+    offset = part.offsets(candidate)
+    # The first row of each candidate, exam and authorization, in the order of time.
+    named = np.stack((candidate, exam, _indices(keys)))
+    _, first, of = np.unique(named, axis=1, return_index=True, return_inverse=True)
+    return _named(
+        "authorizations",
+        part.common(kind, rows)
+        | {
+            "exam": part.exams.of(encoded.dictionary.to_pylist())[exam],
+            "first": first[of.reshape(-1)] - offset[candidate],
+            "sittings": _or(taken["flag"], 0),
+            "until": _or(taken["until"], NEVER),
+        },
+    ) | {"authorization_offset": offset}

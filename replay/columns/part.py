@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from projections.fold.facts import CertificationRows, GrantRows, SittingRows
+from projections.fold.facts import AuthorizationRows, CertificationRows, GrantRows, SittingRows
 
 Ints: TypeAlias = npt.NDArray[Any]
 
@@ -26,7 +26,7 @@ class Part(NamedTuple):
     """Columns of some candidates; instants in microseconds, positions of the ledger.
 
     A group is one candidate and exam: rows group_lo[g] to group_hi[g] of
-    `sittings`. A candidate's groups, certifications and grants are the runs
+    `sittings`. A candidate's groups, certifications, grants and authorizations are the runs
     that its offsets give: offset[c] to offset[c + 1].
     """
 
@@ -41,6 +41,8 @@ class Part(NamedTuple):
     certifications: CertificationRows
     grant_offset: Ints
     grants: GrantRows
+    authorization_offset: Ints
+    authorizations: AuthorizationRows
 
 
 INT8: np.dtype[Any] = np.dtype(np.int8)
@@ -80,6 +82,16 @@ _GRANTS: Types = {
     "waives": INT8,
     "until": INT64,
 }
+_AUTHORIZATIONS: Types = {
+    "kind": INT8,
+    "time": INT64,
+    "position": INT64,
+    "annulled": INT64,
+    "exam": INT32,
+    "first": INT32,
+    "sittings": INT32,
+    "until": INT64,
+}
 _OWN: Types = {
     "group_offset": INT64,
     "group_candidate": INT32,
@@ -88,12 +100,14 @@ _OWN: Types = {
     "group_hi": INT64,
     "certification_offset": INT64,
     "grant_offset": INT64,
+    "authorization_offset": INT64,
 }
 TYPES: Types = {
     **_OWN,
     **{f"sittings.{name}": kind for name, kind in _SITTINGS.items()},
     **{f"certifications.{name}": kind for name, kind in _CERTIFICATIONS.items()},
     **{f"grants.{name}": kind for name, kind in _GRANTS.items()},
+    **{f"authorizations.{name}": kind for name, kind in _AUTHORIZATIONS.items()},
 }
 """The columns of a part by name, each with its type."""
 
@@ -111,6 +125,7 @@ def part_of(candidates: pa.Array, columns: Mapping[str, Ints]) -> Part:
         sittings=SittingRows(*of("sittings", _SITTINGS)),
         certifications=CertificationRows(*of("certifications", _CERTIFICATIONS)),
         grants=GrantRows(*of("grants", _GRANTS)),
+        authorizations=AuthorizationRows(*of("authorizations", _AUTHORIZATIONS)),
     )
 
 
@@ -121,6 +136,7 @@ def columns_of(part: Part) -> dict[str, Ints]:
         ("sittings", part.sittings),
         ("certifications", part.certifications),
         ("grants", part.grants),
+        ("authorizations", part.authorizations),
     ):
         named |= {f"{prefix}.{name}": column for name, column in rows._asdict().items()}
     return named
@@ -176,6 +192,7 @@ def choose(sources: Sequence[Part], source: Ints, candidate: Ints) -> Part:
             ("sittings", "sittings.kind"),
             ("certification", "certifications.kind"),
             ("grant", "grants.kind"),
+            ("authorization", "authorizations.kind"),
             ("exam", "certifications.exam"),
         )
     }
@@ -205,9 +222,9 @@ def choose(sources: Sequence[Part], source: Ints, candidate: Ints) -> Part:
     ends = offsets(hi - lo)
     columns["group_lo"], columns["group_hi"] = ends[:-1], ends[1:]
     rows = {"sittings": ranges(lo, hi)}
-    for prefix, table in (("certification", "certifications"), ("grant", "grants")):
+    for prefix in ("certification", "grant", "authorization"):
         lo, hi = runs(prefix)
-        rows[table] = ranges(lo, hi)
+        rows[f"{prefix}s"] = ranges(lo, hi)
         columns[f"{prefix}_offset"] = offsets(hi - lo)
     for table, index in rows.items():
         for name in named[0]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 
-from projections.fold.facts import OUTCOMES, WAIVES_CAP, WAIVES_WAIT
+from ledger.models import Waived
+from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES
 from projections.tables import SITTINGS
 from replay.population import words
 from replay.tables.batch import Batch, instants, table_of, taken
 
-_WAIVED = ("wait", "cap", "wait cap")
-assert (WAIVES_WAIT, WAIVES_CAP) == (1, 2)  # bits: minus one they number the words
+_WAIVED = [
+    " ".join(name for bit, name in enumerate(get_args(Waived)) if waived >> bit & 1)
+    for waived in range(1 << len(get_args(Waived)))
+]
+"""What is waived in words, by its bits."""
 
 
 def sittings(batch: Batch, names: Collection[str]) -> pa.Table:
@@ -38,7 +43,9 @@ def sittings(batch: Batch, names: Collection[str]) -> pa.Table:
             "wait_until": lambda: instants(found.wait_until),
             "status": lambda: words(batch.judged.status, STATUSES),
             "eligible_from": lambda: instants(batch.judged.eligible_from),
-            "waived": lambda: words(batch.judged.waived - 1, _WAIVED),
+            "waived": lambda: words(
+                np.where(batch.judged.waived, batch.judged.waived, -1), _WAIVED
+            ),
             "position": lambda: position[found.row],
             "outcome_position": lambda: taken(position, found.outcome_row),
         },
