@@ -306,7 +306,15 @@ def test_what_is_granted_is_what_the_fold_waives(lines: list[Line], day: str) ->
     history = story.history()
     lo, hi = history.runs.get(AZ, (0, 0))
     q = Question(
-        story.catalogue.exams[AZ], at(day), len(story.rows), 0, 0, 0, len(history.grant_events)
+        story.catalogue.exams[AZ],
+        at(day),
+        len(story.rows),
+        0,
+        0,
+        0,
+        len(history.grant_events),
+        0,
+        0,
     )
     sittings = room(hi - lo, len(history.authorization_events))
     n = gather(history.sittings, lo, hi, q.as_of, q.known, -1, sittings)

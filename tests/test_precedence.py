@@ -13,7 +13,9 @@ from typing import Final, NamedTuple
 import pytest
 from scenarios import (
     Given,
+    Line,
     attempted,
+    authorized,
     beta,
     certification,
     earned,
@@ -24,6 +26,7 @@ from scenarios import (
     passed,
     policy,
     retired,
+    unauthorized,
 )
 
 from projections.answers import Reason
@@ -36,6 +39,7 @@ CONTRACT: Final = (
     "unknown-exam",
     "retired",
     "not-open",
+    "not-authorized",
     "passed",
     "beta-taken",
     "result-pending",
@@ -52,13 +56,14 @@ after = ["P14D"]
 """
 
 
-def ours(more: str) -> Given:
+def ours(more: str, *lines: Line) -> Given:
     """An exam of our own policy, failed twice."""
     return given(
         policy(OURS + more),
         exam("AZ-104", policy="ours"),
         failed("AZ-104", on="2021-04-01T09:00Z"),
         failed("AZ-104", on="2021-05-01T09:00Z"),
+        *lines,
     )
 
 
@@ -68,6 +73,9 @@ TAKEN: Final = beta("AI-100", on="2021-05-10T09:00Z")
 PASSED: Final = passed("AZ-104", on="2021-04-01T09:00Z")
 ADMIN: Final = certification("ADMIN", exams=["AZ-104"])
 FIVE: Final = [failed("AZ-104", on=f"2021-0{month}-01T09:00Z") for month in range(4, 9)]
+NEEDED: Final = "[authorization]\nrequired = true\nsittings = 2\n"
+ENDED: Final = authorized("AZ-104", on="2021-03-01", id="A-77", valid_until="2021-04-15")
+GRANTED: Final = authorized("AZ-104", on="2021-03-01", id="A-77")
 TWICE: Final = [failed("AZ-104", on=f"2021-04-0{day}T09:00Z") for day in (1, 2)]
 
 
@@ -94,6 +102,11 @@ STORIES: Final = [
     Told("retired", given(AZ, retired("AZ-104", on="2021-06-30")), "2021-07-01"),
     Told("not-open", given(AI), "2021-04-30"),
     Told("not-open", given(exam("AI-100", live="2021-07-01")), "2021-04-30"),
+    Told("not-authorized", ours(NEEDED), "2021-05-02"),
+    Told("not-authorized", ours(NEEDED, GRANTED), "2021-05-02"),
+    Told("not-authorized", ours(NEEDED, ENDED), "2021-05-02"),
+    Told("not-authorized", ours(NEEDED, GRANTED, unauthorized(
+        "AZ-104", on="2021-05-01T12:00Z", id="A-77")), "2021-05-02"),
     Told("passed", given(AZ, PASSED), "2021-04-02"),
     Told("passed", given(AZ, ADMIN, PASSED, earned("ADMIN", on="2021-04-02", expires="2023-04-02")),
          "2021-04-02"),
@@ -118,7 +131,13 @@ STORIES: Final = [
          "2021-05-02"),
     Told("cap-reached", ours('[[cap]]\nsittings = 2\nanchor = "calendar-year"\n'), "2021-05-02"),
     Told("cap-reached", ours("[[cap]]\nsittings = 2\n"), "2021-05-02"),
+    Told("cap-reached", ours('[[cap]]\nsittings = 2\nanchor = "calendar"\nstarts = ["07-01"]\n'),
+         "2021-05-02"),
+    Told("cap-reached", ours('[[cap]]\nsittings = 2\nanchor = "calendar"\nstarts = ["07-01"]\n'
+                             "periods = 6\nsince = 2019-09-01T00:00:00Z\n"), "2021-05-02"),
     Told("waiting", given(AZ, *TWICE), "2021-04-03"),
+    Told("waiting", given(policy(OURS + 'within = "P2Y"\n'), exam("AZ-104", policy="ours"), *TWICE),
+         "2021-04-03"),
     Told("waiting", given(AZ, *TWICE, granted("AZ-104", on="2021-04-03")), "2021-04-03"),
     Told("waiting", given(AZ, *TWICE, granted("AZ-104", on="2021-04-03",
                                               valid_until="2021-04-10")), "2021-04-03"),
@@ -136,8 +155,9 @@ ROWS: Final = [
 def test_the_codes_stand_in_the_order_of_the_contract() -> None:
     """The numbers rise in order of precedence; 0 is eligible."""
     assert ("eligible", *CONTRACT) == rules.STATUSES
-    named = [rules.ELIGIBLE, rules.UNKNOWN_EXAM, rules.RETIRED, rules.NOT_OPEN, rules.PASS_STANDS,
-             rules.BETA_TAKEN, rules.RESULT_PENDING, rules.CAP_REACHED, rules.WAITING]  # fmt: skip
+    named = [rules.ELIGIBLE, rules.UNKNOWN_EXAM, rules.RETIRED, rules.NOT_OPEN,
+             rules.NOT_AUTHORIZED, rules.PASS_STANDS, rules.BETA_TAKEN, rules.RESULT_PENDING,
+             rules.CAP_REACHED, rules.WAITING]  # fmt: skip
     assert named == list(range(len(rules.STATUSES)))
 
 
@@ -187,8 +207,9 @@ def test_of_two_reasons_the_earlier_is_the_status(first: str, second: str) -> No
         live="2021-12-01" if betas or "not-open" in (first, second) else "2021-01-01",
         retires="2021-05-31" if first == "retired" else None,
     )
-    lines = [policy(OURS + '[[cap]]\nsittings = 1\nperiod = "P6M"\n'), announced]
     both = {first, second}
+    needed = NEEDED if "not-authorized" in both else ""
+    lines = [policy(OURS + '[[cap]]\nsittings = 1\nperiod = "P6M"\n' + needed), announced]
     if betas:
         lines.append(beta("X", on="2021-03-01T09:00Z", reg="B-1"))
     if "passed" in both:

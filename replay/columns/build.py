@@ -383,17 +383,16 @@ def _authorizations(part: _PartFacts) -> dict[str, Ints]:
     kind = part.kinds(AUTHORIZATION_KINDS)
     rows = part.in_time(kind)
     taken = part.facts.take(pa.array(rows))
-    encoded, keys = _encoded(taken["exam"]), _encoded(taken["key"])
-    candidate, exam = part.candidate[rows], _indices(encoded)
-    offset = part.offsets(candidate)
+    exam, candidate = _encoded(taken["exam"]), part.candidate[rows]
     # The first row of each candidate, exam and authorization, in the order of time.
-    named = np.stack((candidate, exam, _indices(keys)))
+    named = np.stack((candidate, _indices(exam), _indices(_encoded(taken["key"]))))
     _, first, of = np.unique(named, axis=1, return_index=True, return_inverse=True)
+    offset = part.offsets(candidate)
     return _named(
         "authorizations",
         part.common(kind, rows)
         | {
-            "exam": part.exams.of(encoded.dictionary.to_pylist())[exam],
+            "exam": part.exams.of(exam.dictionary.to_pylist())[_indices(exam)],
             "first": first[of.reshape(-1)] - offset[candidate],
             "sittings": _or(taken["flag"], 0),
             "until": _or(taken["until"], NEVER),
