@@ -15,8 +15,8 @@ from attempt_ledger.cli.listing import Listing, put_list
 from attempt_ledger.cli.options import Output, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.pages import Part, block, columns, page
+from attempt_ledger.cli.policy import read_policy_file
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from ledger.intake.source import read_whole
 from replay.cases.check import Difference, check_cases
 from replay.cases.file import read_cases
 from replay.formats import About
@@ -39,8 +39,8 @@ def compare(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="The policy, TOML; or a folder, of which every NAME.toml is tested that has a "
-            "NAME.cases.toml beside it.",
+            help="The policy, TOML, or a shipped one by name; or a folder, of which every NAME.toml "
+            "is tested that has a NAME.cases.toml beside it.",
         ),
     ],
     cases: Annotated[
@@ -55,15 +55,15 @@ def compare(
 ) -> int:
     """Compare a policy's answers with those of a case file.
 
-    It needs no ledger. A case is facts, and the answers that they should have: docs/from-
-    handbook-to-policy.md shows
+    A case is facts, and the answers that they should have; docs/from-handbook-to-policy.md shows
     how to write them. One row for each thing that is not as expected; with any the exit code is 1.
+    No ledger is needed.
     """
     form = form_of(LISTED, format, output)
     differences: list[Difference] = []
     for policy, cases_file in pairs(file, cases):
         read = read_cases(cases_file)
-        checked = check_cases(read, read_whole(policy).decode(), str(policy))
+        checked = check_cases(read, read_policy_file(str(policy))[1], str(policy))
         differences += checked.differences
         count, wrong = len(read.cases), len(checked.differences)
         differs = f"{wrong:,} differ" if wrong != 1 else "1 differs"
