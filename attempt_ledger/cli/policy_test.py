@@ -39,7 +39,7 @@ def compare(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="The policy, TOML, or a shipped one by name; or a folder, of which every NAME.toml "
+            help="The policy, TOML, or a shipped one by name; or a folder, of which each NAME.toml "
             "is tested that has a NAME.cases.toml beside it.",
         ),
     ],
