@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from ledger.problems import LedgerProblem
 from retake_policies.durations import DAYS, Duration, say_duration
 
 Show = Callable[[int], str]
@@ -17,7 +18,12 @@ def shown_in(zone: tzinfo = UTC, name: str = "UTC") -> Show:
     """Make a `Show` for a zone: `2021-03-15 09:00 UTC`, finer only where it has to be."""
 
     def show(instant: int) -> str:
-        local = (EPOCH + timedelta(microseconds=instant)).astimezone(zone)
+        try:
+            local = (EPOCH + timedelta(microseconds=instant)).astimezone(zone)
+        except OverflowError:
+            raise LedgerProblem(
+                "an instant of the answer lies outside the years 1 to 9999, which cannot be written"
+            ) from None
         fine = "microseconds" if local.microsecond else "seconds" if local.second else "minutes"
         return f"{local.replace(tzinfo=None).isoformat(' ', fine)} {name}"
 

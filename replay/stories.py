@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
@@ -61,10 +62,16 @@ class Story:
 
 
 def recorded(facts: Iterable[Fact]) -> list[Recorded]:
-    """Return facts as a ledger would hold them: positions from 1, recorded when they were true."""
+    """Return facts as a ledger would have them: positions from 1, recorded when they were true.
+
+    Of facts with one id the second gets `…/2`: a further result of one sitting is no duplicate.
+    """
     rows: list[Recorded] = []
     last = MIN_INSTANT - 1
+    ids: Counter[str] = Counter()
     for position, fact in enumerate(facts, start=1):
         last = max(fact.time, last + 1)
-        rows.append(Recorded(position, last, *fact.row()))
+        ids[fact.id] += 1
+        id = fact.id if ids[fact.id] == 1 else f"{fact.id}/{ids[fact.id]}"
+        rows.append(Recorded(position, last, *fact._replace(id=id).row()))
     return rows

@@ -180,6 +180,15 @@ WRONG = {
     "case[1] (a case): ExamAttempted: data.ended_at": CASE
     + 'given = [{ failed = "X", on = 2021-03-02, ended = 2021-03-01 }]\n'
     + 'asks = [{ as_of = 2021-03-01, status = "eligible" }]',
+    "case[1].given[2] says what an earlier line says; leave it out": CASE
+    + 'given = [{ failed = "X", on = 2021-03-02 }, { failed = "X", on = 2021-03-02 }]\n'
+    + 'asks = [{ as_of = 2021-03-01, status = "eligible" }]',
+    "case[1]: X follows the policy theirs, which is not there; write one of ours.": CASE
+    + 'given = [{ exam = "X", policy = "theirs" }]\n'
+    + 'asks = [{ as_of = 2021-03-01, status = "eligible" }]',
+    "an instant of the answer lies outside the years 1 to 9999": CASE
+    + 'given = [{ failed = "X", on = 9999-12-31 }]\n'
+    + 'asks = [{ as_of = 9999-12-31, status = "waiting" }]',
     "policies = {ours = 3} is no table of texts": "[policies]\nours = 3\n" + CASE,
     "nowhere.toml: no such file": '[policies]\nx = "nowhere.toml"\n' + CASE
     + 'asks = [{ as_of = 2021-03-01, exam = "X", status = "eligible" }]',

@@ -69,7 +69,8 @@ def compare(
         differs = f"{wrong:,} differ" if wrong != 1 else "1 differs"
         say(
             f"{policy}: {count:,} case{'' if count == 1 else 's'}, "
-            f"{checked.answers:,} answers, {differs if wrong else 'all as expected'}"
+            f"{checked.answers:,} answer{'' if checked.answers == 1 else 's'}, "
+            f"{differs if wrong else 'all as expected'}"
         )
     listing = Listing(
         About("differences"),

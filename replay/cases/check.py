@@ -78,9 +78,14 @@ def story_of(
 ) -> Story:
     """Record the facts of a case; raises CasesProblem for one that cannot be."""
     lines = [*file.shared, *case.given]
-    announced = {line.of for line in lines if isinstance(line, Announced)}
+    announced = {line.of: line for line in lines if isinstance(line, Announced)}
+    for exam, line in announced.items():
+        if line.policy is not None and line.policy not in policies:
+            problem = f"{exam} follows the policy {line.policy}, which is not there"
+            known = ", ".join(policies)
+            raise CasesProblem(f"{file.where}: case[{number}]: {problem}; write one of {known}.")
     named = {exam for line in lines for exam in line.exams_named} | exams
-    follow = dict.fromkeys(sorted(named - announced), tried)
+    follow = dict.fromkeys(sorted(named - announced.keys()), tried)
     try:
         facts = [fact for line in lines for fact in line.facts(tried)]
         return Story(policies, facts, exams=follow)

@@ -134,6 +134,9 @@ def read_cases(path: Path) -> CaseFile:
     where = str(path)
     try:
         tree = tomllib.loads(read_whole(path).decode())
+    except UnicodeDecodeError as error:
+        problem = f"{where}: is not UTF-8 at byte {error.start + 1}; save it as UTF-8."
+        raise CasesProblem(problem) from None
     except (ValueError, RecursionError) as error:
         raise CasesProblem(f"{where}: is not TOML: {error}.") from None
     try:
@@ -144,6 +147,10 @@ def read_cases(path: Path) -> CaseFile:
     for number, case in enumerate(table.case, start=1):
         if not (case.turns or case.asks):
             raise CasesProblem(f"{where}: case[{number}] asks nothing; write turns or asks.")
+        for at, line in enumerate(case.given):
+            if line in case.given[:at]:
+                problem = f"case[{number}].given[{at + 1}] says what an earlier line says"
+                raise CasesProblem(f"{where}: {problem}; leave it out, or write another reg.")
     policies = {name: _text(path, name, text) for name, text in table.policies.items()}
     return CaseFile(where, table.case, table.given, policies)
 
