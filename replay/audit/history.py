@@ -12,9 +12,10 @@ from ledger.events import Recorded
 from projections.catalogue import annulments
 from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
-from replay.audit.changes import CandidateRecord, Seen
+from replay.audit.changes import CandidateRecord
 from replay.audit.conditions import Conditions
 from replay.audit.events import marks
+from replay.audit.playback import Seen
 from replay.audit.query import (
     ACTOR,
     ANNULLED_BY,

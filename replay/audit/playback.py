@@ -1,0 +1,378 @@
+"""The standing of one candidate for one exam at one moment after another, each from the last."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from projections.answers import Sitting
+from projections.catalogue import Catalogue
+from projections.fold.certifications import AFTER_EXPIRY
+from projections.fold.facts import (
+    GRANTED,
+    NEVER,
+    NONE,
+    OUTCOMES,
+    PENDING,
+    CertificationDefinitions,
+    CertificationRows,
+    Facts,
+    GrantRows,
+    Question,
+    SittingRows,
+    Sittings,
+    room,
+)
+from projections.fold.grants import Waiver, is_active
+from projections.fold.rules import ELIGIBLE, STATUSES, waivable
+from projections.fold.sittings import add_row
+from projections.fold.verdict import (
+    Judged,
+    Setting,
+    blocked_at,
+    judged_at,
+    last_start,
+    reasons_in,
+    setting_at,
+    verdict_at,
+)
+from projections.fold.walk import AT_THE_START, walk_on
+from projections.history import History
+from projections.standing import instant_or_null
+from retake_policies.rules import rules_at
+
+
+class Seen(NamedTuple):
+    """What an auditor looks at in a standing; null where there is none."""
+
+    status: str
+    reasons: str | None
+    """The codes of all that blocks, in order, with a blank between."""
+    waived: str | None
+    eligible_from: int | None
+    sittings_in_series: int
+    period_ends_at: int | None
+    outcome: str | None
+    """Of the sitting that the event is about; of the last one where it is about none."""
+
+
+Rows: TypeAlias = SittingRows | CertificationRows | GrantRows | CertificationDefinitions
+
+
+class Moves(NamedTuple):
+    """At which positions rows become known or are annulled, in order, and when each is true."""
+
+    position: Sequence[int]
+    time: Sequence[int]
+
+    def first_between(self, before: int, after: int) -> int:
+        """Return the first instant of which another position knows otherwise, NEVER if none."""
+        lo, hi = bisect_right(self.position, before), bisect_right(self.position, after)
+        return min(self.time[lo:hi], default=NEVER)
+
+
+def moves(rows: Rows) -> Moves:
+    """Arrange rows by when they become known, and by when they are annulled."""
+    both = (
+        *zip(rows.position, rows.time, strict=True),
+        *zip(rows.annulled, rows.time, strict=True),
+    )
+    moved = sorted(each for each in both if each[0] != NEVER)
+    return Moves([position for position, _ in moved], [time for _, time in moved])
+
+
+class Coming:
+    """Which of some rows become visible, or invisible, from one moment to a later one."""
+
+    def __init__(self, rows: Rows, some: Iterable[int]) -> None:
+        """Arrange the rows; none is visible yet."""
+        self._rows, some = rows, list(some)
+        self._known = sorted((rows.position[i], i) for i in some)
+        self._annulled = sorted((rows.annulled[i], i) for i in some if rows.annulled[i] != NEVER)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget what was visible."""
+        self._at, self._ended = 0, 0
+        self._ahead: list[tuple[int, int]] = []
+        """The rows that are known and true only later, by time."""
+
+    def between(self, q: Question) -> tuple[list[int], list[int]]:
+        """Return the rows that became visible since the last moment, and those that were and went.
+
+        Each in (time, position) order.
+        """
+        rows, every = self._rows, (q.known, len(self._rows.time))
+        upto, ended = bisect_right(self._known, every), bisect_right(self._annulled, every)
+        ahead = [(rows.time[i], i) for _, i in self._known[self._at : upto]]
+        gone = {i for _, i in self._annulled[self._ended : ended]}
+        seen = gone - {i for _, i in (*ahead, *(self._ahead if gone else ()))}
+        ahead = [each for each in ahead if q.known < rows.annulled[each[1]]]
+        if gone:
+            self._ahead = [each for each in self._ahead if each[1] not in gone]
+        for each in ahead:
+            insort(self._ahead, each)
+        self._at, self._ended = upto, ended
+        due = bisect_right(self._ahead, (q.as_of, len(rows.time)))
+        fresh, self._ahead = [i for _, i in self._ahead[:due]], self._ahead[due:]
+        return fresh, sorted(seen)
+
+
+class Playback:
+    """The standing of one candidate for one exam at one moment after another.
+
+    A moment that comes after the one before, as in a history, costs what is new in it: a fact
+    changes its own sitting, or its own request, and the walk goes on from there. One that comes
+    before is begun anew.
+    """
+
+    def __init__(self, exam: str, history: History, catalogue: Catalogue) -> None:
+        """Stand before the first event."""
+        self.horizon = NEVER
+        """The first instant after the moment at which the standing may differ from itself."""
+        self.setting: Setting
+        """What catalogue and policies say at the moment."""
+        self._history, self._facts, self._rows = history, history.facts, history.sittings
+        number = catalogue.exams.get(exam, -1)
+        self._q = Question(
+            number, NONE, NONE, 0, len(history.certification_events), 0, len(history.grant_events)
+        )
+        rows, (lo, hi) = self._rows, history.runs.get(exam, (0, 0))
+        self._keys = {history.sitting_events[i].key: rows.key[i] for i in range(lo, hi)}
+        """The number of each registration."""
+        self._coming = Coming(rows, range(lo, hi))
+        self._grants = Grants(self._facts, number)
+        certified, defined = self._facts.certifications, self._facts.defined
+        self._certified = moves(certified)
+        self._defined = moves(defined)
+        self._definitions = sorted(defined.time)
+        self._walked_by: tuple[object, ...] = ()
+        """What the walk depends on besides the candidate's facts."""
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget all that was visible."""
+        self._coming.begin_anew()
+        self._grants.begin_anew()
+        self._own: dict[int, tuple[list[int], Sittings]] = {}
+        """Of each registration its visible rows, and the sitting that they make, alone."""
+        self._order: list[tuple[int, int]] = []
+        """The start and position of each sitting: their order."""
+        self._sittings = room(0)
+        self._walks = [AT_THE_START]
+        """Where the walk stands before each sitting, as far as it has come."""
+
+    def at(self, as_of: int, position: int, sitting: str | None) -> Seen:
+        """Return what is seen at a moment, with the outcome of a sitting, else of the last one."""
+        return self.seen(self.stand(as_of, position), sitting)
+
+    def stand(self, as_of: int, position: int) -> Judged:
+        """Go to a moment and judge there; see `verdict_at`."""
+        before, self._q = self._q, self._q._replace(as_of=as_of, known=position)
+        if as_of < before.as_of or position < before.known:
+            self._begin_anew()
+        self._go_on(before.known)
+        judged = self._judge(as_of)
+        self.horizon, self.setting = judged.horizon, judged.setting
+        return judged
+
+    def seen(self, judged: Judged, sitting: str | None) -> Seen:
+        """Return what is seen of where it stands, with the outcome of a sitting or the last one."""
+        verdict = judged.verdict
+        blocking, waived = reasons_in(verdict)
+        s = len(self._order) - 1 if sitting is None else self._place(sitting)
+        return Seen(
+            status=STATUSES[verdict.status],
+            reasons=" ".join(STATUSES[status] for status in blocking) or None,
+            waived=" ".join(STATUSES[status] for status in waived) or None,
+            eligible_from=instant_or_null(self._first_eligible(judged)),
+            sittings_in_series=verdict.in_series,
+            period_ends_at=instant_or_null(verdict.period_end),
+            outcome=None if s < 0 else OUTCOMES[self._sittings.outcome[s]],
+        )
+
+    def sitting(self, registration: str) -> Sitting | None:
+        """Return a sitting that is visible where it stands, by its registration."""
+        s = self._place(registration)
+        return None if s < 0 else self._described(s)
+
+    def used(self, since: int, until: int) -> Sitting | None:
+        """Return the sitting that used a grant made at `since`, where it stands; see `used_by`."""
+        out, n = self._sittings, len(self._order)
+        s = bisect_left(out.start, since)
+        while s < n and out.ordinal[s] == 0:
+            s += 1
+        return self._described(s) if s < n and out.start[s] < until else None
+
+    def _described(self, s: int) -> Sitting:
+        out, events = self._sittings, self._history.sitting_events
+        outcome = out.outcome[s]
+        return Sitting.trusted(
+            registration_id=events[out.opened_by[s]].key or "",
+            started_at=out.start[s],
+            delivery="beta" if out.beta[s] else "live",
+            outcome=OUTCOMES[outcome],
+            outcome_at=None if outcome == PENDING else events[out.outcome_row[s]].occurred_at,
+            ordinal=out.ordinal[s] or None,
+            counted=out.ordinal[s] > 0,
+        )
+
+    def _place(self, registration: str) -> int:
+        """Return which of the sittings a registration is, -1 for none."""
+        _, own = self._own.get(self._keys.get(registration, -1), ([], None))
+        return -1 if own is None or not is_there(own) else bisect_left(self._order, ordered(own))
+
+    def _go_on(self, before: int) -> None:
+        """Take in what is newly visible, and take out what is newly annulled."""
+        fresh, gone = self._coming.between(self._q)
+        for i in gone:
+            self._change(i, visible=False)
+        for i in fresh:
+            self._change(i, visible=True)
+        self._grants.go_on(self._q)
+        # A certification bears on the walk of sittings after it was earned, renewed or expired.
+        first = self._certified.first_between(before, self._q.known)
+        del self._walks[bisect_left(self._sittings.start, first) + 1 :]
+
+    def _change(self, i: int, *, visible: bool) -> None:
+        """Make the sitting of a row anew, with the row or without it."""
+        rows, key = self._rows, self._rows.key[i]
+        mine, own = self._own.setdefault(key, ([], alone(key)))
+        before = ordered(own) if is_there(own) else None
+        if visible and (not mine or i > mine[-1]):
+            mine.append(i)
+            add_row(rows, i, 1, own, 1)  # only adds to what is there
+        else:
+            if visible:
+                insort(mine, i)
+            else:
+                mine.remove(i)
+            own = alone(key)
+            self._own[key] = mine, own
+            for j in mine:
+                add_row(rows, j, 1, own, 1)
+        self._put(before, own)
+
+    def _put(self, before: tuple[int, int] | None, own: Sittings) -> None:
+        """Put a sitting into its place among all, from the one that it had."""
+        out, after = self._sittings, ordered(own) if is_there(own) else None
+        if before != after and before is not None:
+            s = bisect_left(self._order, before)
+            del self._order[s], self._walks[s + 1 :]
+            for column in out:
+                del column[s]
+        if after is None:
+            return
+        s = bisect_left(self._order, after)
+        del self._walks[s + 1 :]
+        if before != after:
+            self._order.insert(s, after)
+            for column in out:
+                column.insert(s, 0)
+        for column, value in zip(out, own, strict=True):
+            column[s] = value[0]
+
+    def _judge(self, t: int) -> Judged:
+        """Judge as `verdict_at` does, from where the walk was."""
+        facts, q, sittings, walks = self._facts, self._q, self._sittings, self._walks
+        n = len(self._order)
+        setting = setting_at(facts, q, t)
+        if setting.version < 0:
+            return verdict_at(facts, q, sittings, n, t)
+        rules = rules_at(facts.rules, setting.version)
+        by = setting.version, *(self._definitions_at(t) if rules.retake == AFTER_EXPIRY else ())
+        if by != self._walked_by:
+            self._walked_by = by
+            del walks[1:]
+        for s in range(len(walks) - 1, n):
+            walks.append(walk_on(facts, q, rules, sittings, s, s + 1, t, walks[s]))
+        walked = walks[n]
+        blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
+        since = last_start(sittings, walked)
+        waiver = self._grants.waiver_at(t, since, waivable(blocked.blocks))
+        return judged_at(rules, t, setting, walked, blocked, waiver)
+
+    def _definitions_at(self, t: int) -> tuple[int, ...]:
+        """Return numbers that stay while certifications are defined as they are at `t`."""
+        if not self._certified.position:
+            return ()
+        known = bisect_right(self._defined.position, self._q.known)
+        return known, bisect_right(self._definitions, t)
+
+    def _first_eligible(self, judged: Judged) -> int:
+        """Return what `verdict.first_eligible` does, from where the walk was."""
+        t = NONE
+        while judged.verdict.status != ELIGIBLE:
+            t = judged.soonest
+            if t == NEVER:
+                break
+            judged = self._judge(t)
+        return t
+
+
+def alone(key: int) -> Sittings:
+    """Make room for one sitting, of a registration of which nothing is known yet."""
+    own = room(1)
+    own.key[0], own.opened_by[0], own.outcome[0], own.outcome_row[0] = key, -1, PENDING, -1
+    return own
+
+
+def is_there(own: Sittings) -> bool:
+    """Return whether there is a sitting: a revoked result alone makes none."""
+    return own.opened_by[0] >= 0
+
+
+def ordered(own: Sittings) -> tuple[int, int]:
+    """Return what a sitting is ordered by among all."""
+    return own.start[0], own.position[0]
+
+
+class Grants:
+    """The grants that hold of one candidate's requests for one exam, as more become visible."""
+
+    def __init__(self, facts: Facts, exam: int) -> None:
+        """Know of none yet."""
+        self._facts, self._rows = facts, facts.grants
+        mine = [i for i, number in enumerate(facts.grants.exam) if number == exam]
+        self._coming = Coming(self._rows, mine)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all that was visible."""
+        self._coming.begin_anew()
+        self._visible: dict[int, list[int]] = {}
+        """The visible rows of each request: the last holds."""
+        self._active: list[tuple[int, int]] = []
+        """Those that hold and are grants, by time."""
+
+    def go_on(self, q: Question) -> None:
+        """Take in what is newly visible, and take out what is newly annulled."""
+        fresh, gone = self._coming.between(q)
+        for some, change in ((gone, list[int].remove), (fresh, insort)):
+            for i in some:
+                visible = self._visible.setdefault(self._rows.key[i], [])
+                before = visible[-1:]
+                change(visible, i)
+                if before != visible[-1:]:
+                    self._hold(before, visible[-1:])
+
+    def _hold(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """Let another row hold of a request."""
+        rows = self._rows
+        for i in before:
+            if rows.kind[i] == GRANTED:
+                del self._active[bisect_left(self._active, (rows.time[i], i))]
+        for i in after:
+            if rows.kind[i] == GRANTED:
+                insort(self._active, (rows.time[i], i))
+
+    def waiver_at(self, t: int, since: int, bits: int) -> Waiver:
+        """Return what `grants.waiver_at` does, of the grants that no sitting used."""
+        rows, waives, next_end = self._rows, 0, NEVER
+        first = bisect_right(self._active, (since, len(rows.time)))
+        for _, i in self._active[first:] if bits else ():
+            if rows.waives[i] & bits and is_active(self._facts, i, t, since):
+                waives |= rows.waives[i] & bits
+                next_end = min(next_end, rows.until[i])
+        return Waiver(waives, next_end)
