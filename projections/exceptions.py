@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ledger.events import Recorded
 from ledger.fields import Instant
@@ -51,11 +51,8 @@ class Request(Answer):
     events: tuple[Cause, ...]
 
 
-class Counted(NamedTuple):
-    """The counted sittings of a candidate and exam, in order: of which one may use a grant."""
-
-    starts: Sequence[int]
-    sittings: Sequence[Sitting]
+Used: TypeAlias = Callable[[int, int], Sitting | None]
+"""Return the sitting that used a grant made at the first instant, if before the second."""
 
 
 class Decision(NamedTuple):
@@ -77,14 +74,21 @@ def requests_of(
     history = history_of(rows, catalogue)
 
     @cache
-    def sittings(exam: str) -> Counted:
-        return counted(sittings_of(exam, history, catalogue, moment))
+    def used_of(exam: str) -> Used:
+        counted = [s for s in sittings_of(exam, history, catalogue, moment) if s.counted]
+        starts = [sitting.started_at for sitting in counted]
+
+        def used(since: int, until: int) -> Sitting | None:
+            s = used_by(starts, since, until)
+            return None if s < 0 else counted[s]
+
+        return used
 
     keyed: dict[tuple[str, str], list[Recorded]] = {}
     for row in visible_exceptions(rows, moment):
         keyed.setdefault((row.exam or "", row.key or ""), []).append(row)
     return tuple(
-        request_of(candidate, exam, request_id, events, moment.as_of, sittings)
+        request_of(candidate, exam, request_id, events, moment.as_of, used_of(exam))
         for (exam, request_id), events in keyed.items()
     )
 
@@ -108,16 +112,16 @@ def request_of(
     request_id: str,
     events: Sequence[Recorded],
     as_of: int,
-    sittings: Callable[[str], Counted],
+    used: Used,
 ) -> Request:
     """Fold the visible events of one request, in (time, position) order; the later one holds.
 
-    `sittings` gives the candidate's counted sittings of an exam; asked only when there is a grant.
+    `used` finds the sitting that used a grant; asked only when there is one.
     """
     last = {row.type: row for row in events}
     requested = last[REQUESTED].payload() if REQUESTED in last else {}
     granted = last[GRANTED].payload() if GRANTED in last else {}
-    decision = decide(events, as_of, lambda: sittings(exam))
+    decision = decide(events, as_of, used)
     why: dict[str, object] = {}
     if decision.state == "rejected":
         why = last[REJECTED].payload()
@@ -154,7 +158,7 @@ def deciding(events: Sequence[Recorded]) -> Recorded | None:
     return events[-1] if events[-1].type == REJECTED else None
 
 
-def decide(events: Sequence[Recorded], as_of: int, sittings: Callable[[], Counted]) -> Decision:
+def decide(events: Sequence[Recorded], as_of: int, used: Used) -> Decision:
     """Return what a request has come to by its visible events.
 
     "The last of its ExceptionGranted and ExceptionRevoked holds" (spec section 4), so where there
@@ -169,21 +173,9 @@ def decide(events: Sequence[Recorded], as_of: int, sittings: Callable[[], Counte
     if last.type in (REJECTED, REVOKED):
         return Decision("rejected" if last.type == REJECTED else "revoked", last.occurred_at)
     ends = last.until
-    used = sitting_that_used(sittings(), last.occurred_at, NEVER if ends is None else ends)
-    if used is not None:
-        return Decision("used", used.started_at, used.registration_id)
+    sitting = used(last.occurred_at, NEVER if ends is None else ends)
+    if sitting is not None:
+        return Decision("used", sitting.started_at, sitting.registration_id)
     if ends is not None and ends <= as_of:
         return Decision("expired", max(ends, last.occurred_at))
     return Decision("granted", last.occurred_at)
-
-
-def counted(sittings: Iterable[Sitting]) -> Counted:
-    """Pick the counted ones of a candidate's sittings of an exam, with their starts."""
-    some = [sitting for sitting in sittings if sitting.counted]
-    return Counted([sitting.started_at for sitting in some], some)
-
-
-def sitting_that_used(sittings: Counted, since: int, until: int) -> Sitting | None:
-    """Return the sitting that used a grant made at `since`, by the fold's rule, if one did."""
-    s = used_by(sittings.starts, since, until)
-    return None if s < 0 else sittings.sittings[s]

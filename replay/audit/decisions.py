@@ -1,8 +1,10 @@
-"""Decisions on exceptions, held against the rule and the facts as they were known then."""
+"""Decisions on exceptions, compared with the rule and the facts as they were known then."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ledger.events import (
@@ -10,8 +12,8 @@ from ledger.events import (
     ExceptionRequested,
     Recorded,
 )
-from projections.answers import Sitting, Standing
-from projections.catalogue import Catalogue, policy_at
+from projections.answers import Sitting
+from projections.catalogue import Catalogue, Version, annulments, in_time, policy_at
 from projections.exception_rules import (
     DeskProblem,
     Wrong,
@@ -22,20 +24,18 @@ from projections.exception_rules import (
     wrongs,
 )
 from projections.exceptions import (
+    EXCEPTION_TYPES,
     GRANTED,
     REJECTED,
     REQUESTED,
     REVOKED,
     Request,
-    counted,
-    requests_of,
-    sitting_that_used,
-    visible_exceptions,
+    request_of,
 )
-from projections.fold.facts import LAST
+from projections.fold.facts import LAST, NEVER
 from projections.history import history_of
 from projections.sentences import listed
-from projections.standing import Moment, sittings_of, standing_of
+from replay.audit.playback import Playback, Seen
 from retake_policies.schema import Policy
 
 DECISIONS: Final = {GRANTED: "granted", REJECTED: "rejected", REVOKED: "revoked"}
@@ -56,67 +56,144 @@ class Then(NamedTuple):
     """What was known when a decision was recorded, as of when it was true."""
 
     request: Request | None
-    asked: ExceptionRequested | None
-    asked_row: Recorded | None
-    policy: Policy | None
-    """In force at the decision."""
-    asked_under: Policy | None
-    """In force when it was asked for: the one that a request is judged by."""
-    standing: Standing
+    """Its state, and what was last said of it; not every event of it."""
+    requested: ExceptionRequested | None
+    requested_row: Recorded | None
+    version: Version | None
+    """Of the policy in force at the decision."""
+    assumed: bool
+    """Whether it was used before its first day."""
+    request_policy: Policy | None
+    """In force when it was requested: the one that a request is judged by."""
+    standing: Seen
+    sitting: Sitting | None
+    """The sitting that the request names, if there was one."""
     wrong: tuple[Wrong, ...]
 
     @property
-    def sitting(self) -> Sitting | None:
-        """The sitting that the request names, if there was one."""
-        named = None if self.asked is None else self.asked.registration_id
-        return next((s for s in self.standing.sittings if s.registration_id == named), None)
+    def policy(self) -> Policy | None:
+        """The policy in force at the decision."""
+        return None if self.version is None else self.version.policy
 
 
-def known_then(decision: Recorded, rows: Sequence[Recorded], catalogue: Catalogue) -> Then:
-    """Look up what was known just before a decision was recorded, as of the decision's time.
+class Said(NamedTuple):
+    """The events of one request of one type, by (time, position)."""
 
-    `rows` are the candidate's events, `catalogue` at least what was known then.
+    times: list[int]
+    rows: list[Recorded]
+
+
+class Decided:
+    """One candidate's decisions on exceptions, up to a position.
+
+    Quick if they are asked about by position: what one has looked up serves the next.
     """
-    candidate, exam = decision.subject, decision.exam or ""
-    moment = Moment(decision.occurred_at, None, decision.position - 1)
-    known = [row for row in rows if row.position <= moment.position]
-    requests = requests_of(candidate, known, catalogue, moment)
-    keyed = [each for each in requests if (each.exam, each.request_id) == (exam, decision.key)]
-    asked_row = next(
-        (
-            row
-            for row in reversed(visible_exceptions(known, moment))
-            if (row.type, row.exam, row.key) == (REQUESTED, exam, decision.key)
-        ),
-        None,
-    )
-    standing = standing_of(candidate, exam, history_of(known, catalogue), catalogue, moment)
-    asked, asked_under = None, None
-    wrong: tuple[Wrong, ...] = ()
-    if asked_row is not None:
-        asked = _asked(asked_row)
-        asked_under = policy_at(catalogue, exam, asked_row.occurred_at, moment.position)
-        wrong = wrongs(asked, candidate, asked_under, standing.sittings)
-        wrong = (*_said_missing(decision, asked, asked_under, wrong), *wrong)
-    return Then(
-        request=keyed[0] if keyed else None,
-        asked=asked,
-        asked_row=asked_row,
-        policy=policy_at(catalogue, exam, moment.as_of, moment.position),
-        asked_under=asked_under,
-        standing=standing,
-        wrong=wrong,
-    )
+
+    def __init__(
+        self, candidate: str, rows: Sequence[Recorded], catalogue: Catalogue, position: int
+    ) -> None:
+        """Read all that is recorded of a candidate up to a position, and the catalogue by then."""
+        self.rows = {row.position: row for row in rows}
+        self._candidate, self._catalogue, self._position = candidate, catalogue, position
+        self._annulled = annulments(rows)
+        self._history = history_of(rows, catalogue)
+        self._then, self._now = cache(self._playback), cache(self._at_the_end)
+        self._said: dict[tuple[str | None, str | None], dict[str, Said]] = {}
+        for row in in_time(row for row in rows if row.type in EXCEPTION_TYPES):
+            types = self._said.setdefault((row.exam, row.key), {})
+            said = types.setdefault(row.type, Said([], []))
+            said.times.append(row.occurred_at)
+            said.rows.append(row)
+
+    def _playback(self, exam: str) -> Playback:
+        return Playback(exam, self._history, self._catalogue)
+
+    def _at_the_end(self, exam: str) -> Playback:
+        playback = self._playback(exam)
+        playback.stand(LAST, self._position)
+        return playback
+
+    def _last(self, of: Recorded, type: str, as_of: int, position: int) -> Recorded | None:
+        """Return the last event of a type of the same request that is visible at a moment."""
+        said = self._said[of.exam, of.key].get(type, Said([], []))
+        for i in range(bisect_right(said.times, as_of) - 1, -1, -1):
+            at = said.rows[i].position
+            if at <= position < self._annulled.get(at, NEVER):
+                return said.rows[i]
+        return None
+
+    def then(self, decision: Recorded) -> Then:
+        """Look up what was known just before a decision was recorded, as of the decision's time."""
+        exam, as_of, position = decision.exam or "", decision.occurred_at, decision.position - 1
+        playback = self._then(exam)
+        judged = playback.stand(as_of, position)
+        last = (self._last(decision, type, as_of, position) for type in EXCEPTION_TYPES)
+        said = in_time(row for row in last if row is not None)
+        request = None
+        if said:
+            request = request_of(
+                self._candidate, exam, decision.key or "", said, as_of, playback.used
+            )
+        requested_row = next((row for row in said if row.type == REQUESTED), None)
+        requested, policy, sitting = None, None, None
+        wrong: tuple[Wrong, ...] = ()
+        if requested_row is not None:
+            requested = _requested(requested_row)
+            policy = policy_at(self._catalogue, exam, requested_row.occurred_at, position)
+            sitting = playback.sitting(requested.registration_id)
+            sittings = () if sitting is None else (sitting,)
+            wrong = wrongs(requested, self._candidate, policy, sittings)
+            wrong = (*_said_missing(decision, requested, policy, wrong), *wrong)
+        verdict = judged.verdict
+        return Then(
+            request=request,
+            requested=requested,
+            requested_row=requested_row,
+            version=self._catalogue.published[verdict.version] if verdict.version >= 0 else None,
+            assumed=verdict.assumed == 1,
+            request_policy=policy,
+            standing=playback.seen(judged, None),
+            sitting=sitting,
+            wrong=wrong,
+        )
+
+    def use(self, decision: Recorded) -> Sitting | None:
+        """Return the sitting that used a grant, as known at the end.
+
+        "The first counted sitting at or after the grant's time uses every grant of that exam,
+        needed or not" (spec section 4), unless the grant had run out, or the request was granted
+        anew or revoked before.
+        """
+        if decision.type != GRANTED or decision.position in self._annulled:
+            return None
+        ends = [self._replaced_at(decision)]
+        ends += [] if decision.until is None else [decision.until]
+        return self._now(decision.exam or "").used(decision.occurred_at, min(ends))
+
+    def _replaced_at(self, decision: Recorded) -> int:
+        """Return when a request that was granted was granted anew or revoked, LAST if never."""
+        types = self._said[decision.exam, decision.key]
+        mine, at = (decision.occurred_at, decision.position), LAST
+        for said in (types[type] for type in (GRANTED, REVOKED) if type in types):
+            for i in range(bisect_left(said.times, mine[0]), len(said.rows)):
+                row = said.rows[i]
+                if (row.occurred_at, row.position) > mine and row.position not in self._annulled:
+                    at = min(at, row.occurred_at)
+                    break
+        return at
 
 
-def _asked(row: Recorded) -> ExceptionRequested:
+def _requested(row: Recorded) -> ExceptionRequested:
     event = row.event()
     assert isinstance(event, ExceptionRequested)
     return event
 
 
 def _said_missing(
-    decision: Recorded, asked: ExceptionRequested, policy: Policy | None, found: Sequence[Wrong]
+    decision: Recorded,
+    requested: ExceptionRequested,
+    policy: Policy | None,
+    found: Sequence[Wrong],
 ) -> tuple[Wrong, ...]:
     """Believe a rejection about blank personal fields: what is encrypted cannot be seen."""
     if decision.type != REJECTED or policy is None:
@@ -125,7 +202,7 @@ def _said_missing(
     return tuple(
         Wrong(name, name, missing=True)
         for name in decision.payload()["missing"]
-        if name in asked.personal and name in policy.exception.required and name not in seen
+        if name in requested.personal and name in policy.exception.required and name not in seen
     )
 
 
@@ -141,7 +218,9 @@ def finding_of(decision: Recorded, then: Then) -> Finding:
     if decision.type == GRANTED:
         allowed = () if then.policy is None else then.policy.exception.waives
         more = sorted({*_granted(decision).waives} - {*allowed}, reverse=True)
-        against = [] if then.asked is not None else ["nobody had asked for it, as far as was known"]
+        against = (
+            [] if then.requested is not None else ["nobody had asked for it, as far as was known"]
+        )
         against += [why(then.wrong)] if then.wrong else []
         against += [] if course is None else [course]
         if more and then.request is None:
@@ -196,46 +275,13 @@ def _granted(row: Recorded) -> ExceptionGranted:
     return event
 
 
-def use_of(
-    decision: Recorded, rows: Sequence[Recorded], catalogue: Catalogue, position: int
-) -> Sitting | None:
-    """Return the sitting that used a grant, as known at a position.
-
-    "The first counted sitting at or after the grant's time uses every grant of that exam, needed or
-    not" (spec section 4), unless the grant had run out, or the request was granted anew or revoked
-    before.
-    """
-    if decision.type != GRANTED:
-        return None
-    moment = Moment(LAST, None, position)
-    known = [row for row in rows if row.position <= position]
-    told = [
-        row
-        for row in visible_exceptions(known, moment)
-        if (row.exam, row.key) == (decision.exam, decision.key) and row.type in (GRANTED, REVOKED)
-    ]
-    if decision not in told:
-        return None  # it was annulled
-    later = told[told.index(decision) + 1 :]
-    ends = [later[0].occurred_at] if later else []
-    ends += [] if decision.until is None else [decision.until]
-    sittings = sittings_of(decision.exam or "", history_of(known, catalogue), catalogue, moment)
-    return sitting_that_used(counted(sittings), decision.occurred_at, min(ends, default=LAST))
-
-
-def row_of(
-    decision: Recorded,
-    rows: Sequence[Recorded],
-    catalogue: Catalogue,
-    position: int,
-    annulled_by: int | None,
-) -> dict[str, Any]:
+def row_of(decision: Recorded, decided: Decided, annulled_by: int | None) -> dict[str, Any]:
     """Return a decision with the request, the rule, the facts, the finding, and its use since."""
-    then = known_then(decision, rows, catalogue)
+    then = decided.then(decision)
     found = finding_of(decision, then)
-    used = use_of(decision, rows, catalogue, position)
-    said, sitting, policy = decision.payload(), then.sitting, then.standing.policy
-    rule = then.asked_under or then.policy
+    used = decided.use(decision)
+    said, sitting = decision.payload(), then.sitting
+    rule = then.request_policy or then.policy
     row = {
         "position": decision.position,
         "decision": DECISIONS[decision.type],
@@ -255,30 +301,29 @@ def row_of(
         "wrong": why(then.wrong) if then.wrong else None,
         "missing": " ".join(wrong.field for wrong in then.wrong if wrong.missing) or None,
         "status": then.standing.status,
-        "reasons": " ".join(reason.code for reason in then.standing.reasons) or None,
-        "waived": " ".join(reason.code for reason in then.standing.waived) or None,
+        "reasons": then.standing.reasons,
+        "waived": then.standing.waived,
         "eligible_from": then.standing.eligible_from,
         "agrees": found.agrees,
         "clause": found.clause,
         "against": found.against,
     }
-    if then.asked is not None and then.asked_row is not None:
+    if then.requested is not None and then.requested_row is not None:
         row |= {
-            "request_position": then.asked_row.position,
-            "requested_at": then.asked_row.occurred_at,
-            "registration_id": then.asked.registration_id or None,
-            "reason": then.asked.reason or None,
+            "request_position": then.requested_row.position,
+            "requested_at": then.requested_row.occurred_at,
+            "registration_id": then.requested.registration_id or None,
+            "reason": then.requested.reason or None,
         }
     if sitting is not None:
         row |= {"sitting_started_at": sitting.started_at, "sitting_outcome": sitting.outcome}
-    if policy is not None:
-        row |= {
-            "policy": policy.id,
-            "policy_effective_from": policy.effective_from,
-            "policy_assumed": policy.assumed,
-            "policy_sha256": policy.sha256,
-        }
     if then.policy is not None:
+        row |= {
+            "policy": then.policy.id,
+            "policy_effective_from": then.policy.effective_from,
+            "policy_assumed": then.assumed,
+            "policy_sha256": then.policy.sha256,
+        }
         row["may_waive"] = " ".join(then.policy.exception.waives)
     if rule is not None:
         row["accepted_reasons"] = " ".join(rule.exception.reasons)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledger.store.scans import Annulments
 from projections.reports.report import many
 from projections.table import INSTANT, TEXT, TRUTH, WHOLE, Column
 from replay.audit.conditions import WHICH, Conditions
-from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, row_of
+from replay.audit.decisions import AGAINST, AGREES, DECISIONS, OPEN, Decided, row_of
 from replay.audit.query import (
     ACTOR,
     ANNULLED_BY,
@@ -38,6 +39,9 @@ _FOUND: Final = {
     OPEN: "left open by the rule",
 }
 _NO_SITTING: Final = "no such sitting was known"
+
+_AT_ONCE: Final = 4096
+"""Decisions that are looked into together: their candidates are read once for all of these."""
 
 COLUMNS: Final = (
     POSITION,
@@ -193,16 +197,27 @@ def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
         return
     wanted = selection(snapshot, asked)._replace(types=chosen)
     annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
-    catalogue = snapshot.catalogue
     for batch in selected(snapshot, wanted):
-        by = annulments.of(batch["position"].to_numpy()).tolist()
-        decided = zip(batch["subject"].to_pylist(), batch["position"].to_pylist(), by, strict=True)
-        for candidate, some in groupby(decided, lambda each: each[0]):
-            rows = snapshot.ledger.stream(f"candidate/{candidate}", upto=snapshot.position)
-            at = {row.position: row for row in rows}
-            for _, position, annulled_by in some:
-                row = at[position]
-                yield row_of(row, rows, catalogue, snapshot.position, annulled_by or None)
+        for first in range(0, batch.num_rows, _AT_ONCE):
+            yield from _of_some(snapshot, batch.slice(first, _AT_ONCE), annulments)
+
+
+def _of_some(
+    snapshot: Snapshot, batch: pa.RecordBatch, annulments: Annulments
+) -> Iterator[dict[str, Any]]:
+    """Yield some decisions by position; each candidate is read once, whatever is in between."""
+    by = annulments.of(batch["position"].to_numpy()).tolist()
+    of: dict[str, list[tuple[int, int | None]]] = {}
+    for candidate, position, annulled_by in zip(
+        batch["subject"].to_pylist(), batch["position"].to_pylist(), by, strict=True
+    ):
+        of.setdefault(candidate, []).append((position, annulled_by or None))
+    found = []
+    for candidate, some in of.items():
+        rows = snapshot.ledger.stream(f"candidate/{candidate}", upto=snapshot.position)
+        decided = Decided(candidate, rows, snapshot.catalogue, snapshot.position)
+        found += [row_of(decided.rows[at], decided, annulled_by) for at, annulled_by in some]
+    yield from sorted(found, key=itemgetter("position"))
 
 
 QUERY: Final = Query(
