@@ -13,6 +13,7 @@ from projections.fold.facts import (
     GRANTED,
     NEVER,
     NONE,
+    OF_AUTHORIZATIONS,
     OUTCOMES,
     PENDING,
     CertificationDefinitions,
@@ -136,8 +137,10 @@ class Playback:
         self._history, self._facts, self._rows = history, history.facts, history.sittings
         number = catalogue.exams.get(exam, -1)
         self._q = Question(
-            number, NONE, NONE, 0, len(history.certification_events), 0, len(history.grant_events)
-        )
+            number, NONE, NONE,
+            0, len(history.certification_events), 0, len(history.grant_events),
+            0, len(history.authorization_events),
+        )  # fmt: skip
         rows, (lo, hi) = self._rows, history.runs.get(exam, (0, 0))
         self._keys = {history.sitting_events[i].key: rows.key[i] for i in range(lo, hi)}
         """The number of each registration."""
@@ -159,7 +162,12 @@ class Playback:
         """Of each registration its visible rows, and the sitting that they make, alone."""
         self._order: list[tuple[int, int]] = []
         """The start and position of each sitting: their order."""
-        self._sittings = room(0)
+        self._sittings = room(0, len(self._facts.authorizations.time))
+        self._columns = [
+            column
+            for name, column in self._sittings._asdict().items()
+            if name not in OF_AUTHORIZATIONS
+        ]
         self._walks = [AT_THE_START]
         """Where the walk stands before each sitting, as far as it has come."""
 
@@ -238,29 +246,29 @@ class Playback:
     def _change(self, i: int, *, visible: bool) -> None:
         """Make the sitting of a row anew, with the row or without it."""
         rows, key = self._rows, self._rows.key[i]
-        mine, own = self._own.setdefault(key, ([], alone(key)))
+        mine, own = self._own.setdefault(key, ([], alone()))
         before = ordered(own) if is_there(own) else None
         if visible and (not mine or i > mine[-1]):
             mine.append(i)
-            add_row(rows, i, 1, own, 1)  # only adds to what is there
+            add_row(rows, i, 1, own, own.slot[0] + 1)  # a later row only adds to what is there
         else:
             if visible:
                 insort(mine, i)
             else:
                 mine.remove(i)
-            own = alone(key)
+            own = alone()
             self._own[key] = mine, own
             for j in mine:
-                add_row(rows, j, 1, own, 1)
+                add_row(rows, j, 1, own, own.slot[0] + 1)
         self._put(before, own)
 
     def _put(self, before: tuple[int, int] | None, own: Sittings) -> None:
         """Put a sitting into its place among all, from the one that it had."""
-        out, after = self._sittings, ordered(own) if is_there(own) else None
+        after = ordered(own) if is_there(own) else None
         if before != after and before is not None:
             s = bisect_left(self._order, before)
             del self._order[s], self._walks[s + 1 :]
-            for column in out:
+            for column in self._columns:
                 del column[s]
         if after is None:
             return
@@ -268,10 +276,10 @@ class Playback:
         del self._walks[s + 1 :]
         if before != after:
             self._order.insert(s, after)
-            for column in out:
+            for column in self._columns:
                 column.insert(s, 0)
-        for column, value in zip(out, own, strict=True):
-            column[s] = value[0]
+        for column, (value, *_) in zip(self._columns, own, strict=False):
+            column[s] = value
 
     def _judge(self, t: int) -> Judged:
         """Judge as `verdict_at` does, from where the walk was."""
@@ -311,10 +319,10 @@ class Playback:
         return t
 
 
-def alone(key: int) -> Sittings:
-    """Make room for one sitting, of a registration of which nothing is known yet."""
-    own = room(1)
-    own.key[0], own.opened_by[0], own.outcome[0], own.outcome_row[0] = key, -1, PENDING, -1
+def alone() -> Sittings:
+    """Make room for one sitting of which nothing is known yet."""
+    own = room(1, 0)
+    own.slot[0] = own.opened_by[0] = -1
     return own
 
 
