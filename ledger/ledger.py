@@ -205,6 +205,10 @@ class Ledger(Application[str]):
         """
         return self.store.stream(stream, upto=upto, exam=exam)
 
+    def last_position(self, stream: str, upto: int) -> int:
+        """Return the last position of a stream up to a position, 0 for none; reads no event."""
+        return self.store.last_position(stream, upto)
+
     def at(self, positions: Sequence[int]) -> dict[int, Recorded]:
         """Return the events at some positions, those that there are."""
         sound = [position for position in positions if 0 < position < _LAST]

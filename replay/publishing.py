@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.extras import NotInstalled
 from ledger.instants import format_instant
@@ -98,6 +98,36 @@ def in_force(catalogue: Catalogue, id: str, at: int, position: int) -> Version |
         position,
     )
     return None if row < 0 else catalogue.published[row]
+
+
+def versions_of(catalogue: Catalogue, position: int) -> list[Version]:
+    """Return the versions known at a position, by (id, effective_from, position)."""
+    return sorted(
+        (
+            version
+            for version, end in zip(catalogue.published, catalogue.versions.annulled, strict=True)
+            if version.event.position <= position < end
+        ),
+        key=lambda version: (
+            version.policy.id,
+            version.policy.effective_from,
+            version.event.position,
+        ),
+    )
+
+
+def version_values(version: Version) -> dict[str, Any]:
+    """Return what a list of versions shows of one, as JSON values."""
+    policy, event = version.policy, version.event
+    return {
+        "id": policy.id,
+        "effective_from": format_instant(policy.effective_from),
+        "title": policy.title,
+        "source": policy.source,
+        "sha256": policy.sha256,
+        "position": event.position,
+        "recorded_at": format_instant(event.recorded_at),
+    }
 
 
 def is_followed(catalogue: Catalogue, id: str) -> bool:

@@ -136,9 +136,7 @@ class Snapshot:
         Once `columns` was read it numbers exams and certifications as those do: who needs both
         reads `columns` first.
         """
-        if "columns" in self.__dict__:
-            return self._read.catalogue(self.position, self.columns)
-        return self._read.catalogue(self.position)
+        return self._read.catalogue(self.position, self.__dict__.get("columns"))
 
     # -- one candidate: from the events, never from a table
 
@@ -159,9 +157,11 @@ class Snapshot:
         history = self.history(candidate, exam)
         return standing_of(candidate, exam, history, self.catalogue, self.moment, show)
 
-    def standings(self, candidate: str, *, show: Show = IN_UTC) -> tuple[Standing, ...]:
+    def standings(
+        self, candidate: str, *, show: Show = IN_UTC, history: History | None = None
+    ) -> tuple[Standing, ...]:
         """Return a candidate's standing for every exam with a visible sitting, sorted by code."""
-        history, catalogue = self.history(candidate), self.catalogue
+        history, catalogue = history or self.history(candidate), self.catalogue
         every = (
             standing_of(candidate, exam, history, catalogue, self.moment, show)
             for exam in sorted(history.runs)
@@ -332,7 +332,10 @@ class Shared:
 
     def entries(self, position: int) -> list[Recorded]:
         """Return the entries up to a position and no later ones."""
-        return [row for row in self._reaching(position) if row.position <= position]
+        entries = self._reaching(position)
+        if entries and entries[-1].position > position:
+            return [row for row in entries if row.position <= position]
+        return entries
 
     def catalogue(self, position: int, columns: Columns | None = None) -> Catalogue:
         """Return a catalogue that holds at least every entry up to a position.

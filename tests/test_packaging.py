@@ -97,6 +97,8 @@ def test_behind_ours_a_stranger_hinders_nothing(site: Path, tmp_path: Path) -> N
 # -- the core: what a bare install does, and what it says of the rest
 
 HEAVY = {
+    *("authlib", "fastapi", "httptools", "jinja2", "joserfc", "opentelemetry-sdk"),
+    *("prometheus-client", "uvicorn"),
     *("adbc-driver-manager", "adbc-driver-sqlite", "altair", "llvmlite", "numba", "numpy"),
     *("openpyxl", "pyarrow", "sqlite-utils", "vl-convert-python", "xlsxwriter", "xxhash"),
 }
@@ -137,6 +139,7 @@ EXTRAS = {
     **dict.fromkeys(["audit", "diff", "impact", "project", "rebuild", "receipt"], "everyone"),
     **dict.fromkeys(["replay", "report", "violations", "what-if"], "everyone"),
     "explore": "explore",
+    "serve": "service",
 }
 """The words of commands, or their first, where a bare install says which extra they want."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import webbrowser
 from contextlib import closing, suppress
@@ -18,6 +17,7 @@ from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.serving import explorer, serve
+from attempt_ledger.listening import address_of, listening_on
 from replay.read_model.state import Other, is_there
 
 
@@ -65,9 +65,9 @@ def explore(
     path = read_model_of(call.path, views)
     _look(path)
     datasette = explorer(path, clock.now)
-    with _listening(host, port) as listening:
+    with listening_on(host, port) as listening:
         port = listening.getsockname()[1]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/views"
+        url = f"{address_of(host, port)}/views"
         say(f"{path} is at {url} until Ctrl-C")
         if open_:
             _show(url)
@@ -87,18 +87,6 @@ def _look(path: Path) -> None:
     with closing(connected(path, clock.now)) as connection:
         if connection.execute("SELECT ledger FROM position").fetchone() is None:
             raise CallProblem(f"the read model at {path} is not finished: `project` goes on")
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CallProblem(
-            f"{host}, port {port} cannot be listened on: {reason}; name another with --host or "
-            "--port (0: any that is free)"
-        ) from None
 
 
 def _show(url: str) -> None:

@@ -88,6 +88,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "verify-proof": ("prove", "Check a proof, and show what it proves."),
     },
     "Run": {
+        "serve": ("serve", "Answer over HTTP, until Ctrl-C or SIGTERM."),
+        "token create": ("token", "Make a token for the service, and print it."),
+        "token list": ("token", "List the tokens, and when each was used last."),
+        "token revoke": ("token", "Revoke a token for good, at once."),
         "feed": ("feed", "Stream events from a position."),
         "doctor": ("doctor", "Look for what is wrong with the ledger, and say what to do."),
         "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
@@ -105,7 +109,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     words: entry for section in SECTIONS.values() for words, entry in section.items()
 }
 
-EXTRAS: Final[Mapping[str, str]] = {"explore": "explore"}
+EXTRAS: Final[Mapping[str, str]] = {"explore": "explore", "serve": "service"}
 """Commands that need more than the library they miss first would say: the extra that has it all."""
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -123,6 +127,7 @@ GROUPS: Final[Mapping[str, str]] = {
     Of everything the ledger knows at --known-at. A file leaves with a receipt, by which `receipt
     check` computes it again. No personal field is in any answer.""",
     "policy": """Write, test and publish policies; see which are in force.""",
+    "token": """Say who may call the service, and what for.""",
 }
 """The help of the first word of commands that have two."""
 

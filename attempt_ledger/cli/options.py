@@ -110,6 +110,15 @@ ReadModelFile = Annotated[
         "--views", metavar="FILE", help="The read model. Default: the ledger's own name .views."
     ),
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokens",
+        metavar="FILE",
+        envvar="ATTEMPT_LEDGER_TOKENS",
+        help="The file of who may call the service. Default: the ledger's own name with .tokens.",
+    ),
+]
 PrintLines = Annotated[
     bool,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,7 +32,7 @@ from ledger.instants import format_instant
 from ledger.intake.catalogue import policy_facts
 from ledger.intake.source import read_whole
 from projections.catalogue import Catalogue, Version
-from replay.publishing import in_force
+from replay.publishing import in_force, version_values, versions_of
 from replay.snapshot import snapshot_at
 from retake_policies import SHIPPED, shipped
 from retake_policies.schema import PolicyError, parse_policy
@@ -91,9 +91,11 @@ def list_(
 ) -> int:
     """List the policies that are published, every version of each."""
     position, catalogue = _snapshot(context, known_at)
-    versions = _versions(catalogue, position)
+    versions = versions_of(catalogue, position)
     if format is Format.json:
-        put(json.dumps([_as_dict(version) for version in versions], ensure_ascii=False) + "\n")
+        put(
+            json.dumps([version_values(version) for version in versions], ensure_ascii=False) + "\n"
+        )
     elif versions:
         rows = [
             (
@@ -263,7 +265,7 @@ def _published(context: typer.Context, id: str, at: int, known_at: str | None) -
     position, catalogue = _snapshot(context, known_at)
     version = in_force(catalogue, id, at, position)
     if version is None:
-        there = dict.fromkeys(each.policy.id for each in _versions(catalogue, position))
+        there = dict.fromkeys(each.policy.id for each in versions_of(catalogue, position))
         raise CallProblem(
             f"no policy {id!r} was published by then; there are: {', '.join(there) or 'none'}"
         )
@@ -276,32 +278,3 @@ def _snapshot(context: typer.Context, known_at: str | None) -> tuple[int, Catalo
     with call_of(context).open() as ledger:
         snapshot = snapshot_at(ledger, now, known(known_at), now=now)
         return snapshot.position, snapshot.catalogue
-
-
-def _versions(catalogue: Catalogue, position: int) -> list[Version]:
-    """Return the versions known at a position, by (id, effective_from, position)."""
-    return sorted(
-        (
-            version
-            for version, end in zip(catalogue.published, catalogue.versions.annulled, strict=True)
-            if version.event.position <= position < end
-        ),
-        key=lambda version: (
-            version.policy.id,
-            version.policy.effective_from,
-            version.event.position,
-        ),
-    )
-
-
-def _as_dict(version: Version) -> dict[str, Any]:
-    policy, event = version.policy, version.event
-    return {
-        "id": policy.id,
-        "effective_from": format_instant(policy.effective_from),
-        "title": policy.title,
-        "source": policy.source,
-        "sha256": policy.sha256,
-        "position": event.position,
-        "recorded_at": format_instant(event.recorded_at),
-    }

@@ -7,8 +7,7 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from markupsafe import Markup
 
 from attempt_ledger.explore.connection import Exploring, bound_memory, connected
 from attempt_ledger.explore.questions import QUESTIONS
+from attempt_ledger.listening import NOT_OURS, is_own
 from ledger.instants import format_instant
 from projections.table import NUMBER, TEXT, TRUTH, WHOLE, Column, Table
 from projections.tables import KEPT, OPEN
@@ -138,43 +138,23 @@ class ReadModelDatabase(Database):  # type: ignore[misc]
 
 
 class OwnNames:
-    """Pass on what was sent to a name that is served, to be read; refuse everything else.
-
-    A page of another site can make a browser look up the site's own name as this machine's address
-    (DNS rebinding); then the browser takes the answer for that site's. The Host header tells.
-    """
+    """Pass on what was sent to a name that is served, to be read; refuse everything else."""
 
     def __init__(self, app: Any, names: Collection[str]) -> None:
         self._app = app
-        self._names = {name.lower() for name in names}
+        self._names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        names = self._names | set(_own(scope["server"][0]))
-        if len(hosts) != 1 or _name_in(hosts[0]) not in names:
-            await _refuse(send, 421, "The Host header names no host that is served here (--name).")
+        if not is_own(scope, self._names):
+            await _refuse(send, 421, NOT_OURS)
         elif scope["method"] not in ("GET", "HEAD"):
             await _refuse(send, 405, "Nothing can be changed here: GET and HEAD are answered.")
         else:
             await self._app(scope, receive, lambda message: send(_with_headers(message)))
-
-
-def _own(address: str) -> Iterator[str]:
-    """Yield the address to which a connection came; of this machine to itself its name too."""
-    yield address
-    if ip_address(address.partition("%")[0]).is_loopback:
-        yield "localhost"
-
-
-def _name_in(host: str) -> str:
-    """Return the name in a Host header, without port and brackets; empty where it is none."""
-    name, _, rest = host.lower().removeprefix("[").partition("]" if host[:1] == "[" else ":")
-    port = rest.removeprefix(":") if host[:1] == "[" else rest
-    return name if not port or (port.isascii() and port.isdigit()) else ""
 
 
 async def _refuse(send: Any, status: int, sentence: str) -> None:

@@ -141,6 +141,9 @@ class Store(Protocol):
         With `exam` those of other exams are left out; what is of no exam stays.
         """
 
+    def last_position(self, stream: str, upto: int) -> int:
+        """Return the last position of a stream up to a position, 0 for none; reads no event."""
+
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE
     ) -> list[Recorded]:

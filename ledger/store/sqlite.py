@@ -182,6 +182,13 @@ class SQLiteStore:
             return self._rows(f"{where}AND position <= ? ORDER BY position", (*values, upto))
         return self._rows(f"{where}ORDER BY position", values)
 
+    def last_position(self, stream: str, upto: int) -> int:
+        """Return the last position of a stream up to a position, 0 for none; reads no event."""
+        ((last,),) = self.values(
+            "SELECT max(position) FROM events WHERE stream = ? AND position <= ?", (stream, upto)
+        )
+        return int(last or 0)
+
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE
     ) -> list[Recorded]:

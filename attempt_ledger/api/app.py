@@ -1,0 +1,120 @@
+"""The application: the routes in one list, what stands before them, and how it is served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Collection, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from attempt_ledger.api.caching import Unchanged
+from attempt_ledger.api.edge import Edge, Gate, Rates
+from attempt_ledger.api.problems import problem_of
+from attempt_ledger.api.protocol import BoundedProtocol
+from attempt_ledger.api.routes import operations, standing, tables
+from attempt_ledger.api.service import Service
+
+ROUTES: Final[Sequence[APIRouter]] = (
+    standing.routes,
+    tables.routes,
+    operations.routes,
+)
+"""The groups of routes, in the order of the contract. What each needs: `attempt_ledger.api.roles`.
+
+To add one, write such a module (`routes/operations.py` is a short one), name it here, and put each
+of its routes into the table of roles.
+"""
+
+DRAIN_SECONDS: Final = 10
+"""So long requests that are under way may take to end, when the service is to stop."""
+
+
+def application(service: Service, gate: Gate) -> FastAPI:
+    """Make the application of a service, without what stands before it."""
+
+    @contextlib.asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(each) for each in (service.keep_sealed(),)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    app = FastAPI(
+        title="Attempt ledger",
+        version=version("attempt-ledger"),
+        description="May this candidate sit this exam, why not and from when, as of any date.",
+        lifespan=running,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.service = service
+    app.state.gate = gate
+    for kind in (Exception, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _answer)
+    for each in ROUTES:
+        app.include_router(each)
+    names = [getattr(route, "name", "") for each in ROUTES for route in each.routes]
+    assert len(names) == len(set(names)), "two routes have one name, and so one operation id"
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """Turn whatever a route raises into a problem."""
+    return problem_of(error).response()
+
+
+def edge_of(app: FastAPI, names: Collection[str], rates: Rates) -> ASGIApp:
+    """Put before an application what every request passes."""
+    return Edge(Unchanged(app, app.state.service), app.state.gate, names, rates)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, stopped by whoever serves: who waits for news is told before it waits for him."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop."""
+        self._service.stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Sequence[str]) -> None:
+    """Answer on a socket until the process is told to end; then close the service.
+
+    What is under way is ended within DRAIN_SECONDS. `proxies` are the addresses whose forwarded
+    headers are believed.
+    """
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=1024,
+    )
+    try:
+        _Server(config, service).run(sockets=[listening])
+    finally:
+        service.close()

@@ -1,0 +1,61 @@
+"""A connection that is bounded in time: whoever sends or takes nothing is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+REQUEST_SECONDS: Final = 60.0
+"""So long a request may take to arrive, its head and its body."""
+STALLED_SECONDS: Final = 30.0
+"""So long a reader may take nothing of what waits for it."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Uvicorn's own protocol, with a clock on what a client is to do."""
+
+    _arriving: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._await_request()
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a request."""
+        super().on_message_begin()
+        self._await_request()
+
+    def on_message_complete(self) -> None:
+        """Note that a request is here."""
+        super().on_message_complete()
+        _stop(self._arriving)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a reader who has enough."""
+        self.flow.pause_writing()
+        _stop(self._stalled)
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the reader goes on."""
+        self.flow.resume_writing()
+        _stop(self._stalled)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the clocks go."""
+        _stop(self._arriving)
+        _stop(self._stalled)
+        super().connection_lost(exc)
+
+    def _await_request(self) -> None:
+        _stop(self._arriving)
+        self._arriving = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+
+def _stop(clock: asyncio.TimerHandle | None) -> None:
+    if clock is not None:
+        clock.cancel()

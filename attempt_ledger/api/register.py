@@ -1,0 +1,121 @@
+"""The file of who may: tokens, sessions and proposals, beside the ledger, its owner's alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from ledger.problems import LedgerProblem
+from ledger.store.file import make_file, storage_problems
+
+APPLICATION_ID: Final = 0x41744C54  # "AtLT"
+
+_SCHEMA: Final = f"""
+BEGIN;
+CREATE TABLE tokens (
+  name TEXT PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, roles TEXT NOT NULL,
+  created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, used_at INTEGER
+) STRICT;
+CREATE TABLE sessions (
+  sha256 BLOB PRIMARY KEY, identity TEXT NOT NULL, roles TEXT NOT NULL, csrf TEXT NOT NULL,
+  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL, data TEXT NOT NULL
+) STRICT;
+CREATE TABLE proposals (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, what TEXT NOT NULL, proposed_by TEXT NOT NULL,
+  proposed_at INTEGER NOT NULL, decided_by TEXT, decided_at INTEGER, state TEXT NOT NULL,
+  result TEXT
+) STRICT;
+CREATE TABLE confirmations (id TEXT PRIMARY KEY, row TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE TABLE accesses (
+  at INTEGER NOT NULL, identity TEXT NOT NULL, candidate TEXT NOT NULL, fields TEXT NOT NULL,
+  page TEXT NOT NULL
+) STRICT;
+PRAGMA application_id = {APPLICATION_ID};
+COMMIT;
+"""
+
+
+def register_path(ledger: Path, named: Path | None) -> Path:
+    """Return the path of the register that is meant."""
+    return Path(f"{ledger}.tokens") if named is None else named
+
+
+class Register:
+    """An open register. May be shared by threads. Raises LedgerProblem for what is wrong with it.
+
+    A missing file is an empty register; it is made when something is first written into it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file exists."""
+        return self._connection is not None or self.path.exists()
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return what a SELECT yields, as tuples; nothing where there is no file."""
+        if not self.is_there:
+            return []
+        with self._lock, storage_problems(self.path):
+            return self._open().execute(statement, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open a durable transaction, the file being made if it is missing."""
+        with self._lock:
+            if not self.is_there:
+                make_file(self.path, _SCHEMA, mode=0o600)
+            with storage_problems(self.path):
+                connection = self._open()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+
+    def version(self) -> object:
+        """Return what differs as soon as another process has written into the file."""
+        if not self.is_there:
+            return None
+        with self._lock, storage_problems(self.path):
+            return self._open().execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            others = self.path.stat().st_mode & 0o077
+            if others:
+                raise LedgerProblem(
+                    f"{self.path} can be opened by other accounts: chmod 600 makes it yours alone"
+                )
+            connection = sqlite3.connect(
+                f"file:{quote(os.fspath(self.path.absolute()))}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=5,
+                check_same_thread=False,
+            )
+            (mark,) = connection.execute("PRAGMA application_id").fetchone()
+            if mark != APPLICATION_ID:
+                connection.close()
+                raise LedgerProblem(f"{self.path} is no file of tokens: it was left as it is")
+            self._connection = connection
+        return self._connection

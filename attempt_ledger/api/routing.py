@@ -1,0 +1,144 @@
+"""What every route is made of: its parameters, its strictness, the service it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any, Final, TypeAlias
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
+
+from attempt_ledger.api.edge import forbidden
+from attempt_ledger.api.problems import BadQuestion, ProblemDetails
+from attempt_ledger.api.roles import is_allowed
+from attempt_ledger.api.service import Service
+from attempt_ledger.api.tokens import Identity
+
+LONGEST_ID: Final = 2_000
+
+AsOf: TypeAlias = Annotated[
+    str | None,
+    Query(
+        description="The instant whose truth is asked about: RFC 3339, or a date, which means "
+        "00:00 UTC. Default: now.",
+        examples=["2021-03-15T09:00:00Z"],
+        max_length=64,
+    ),
+]
+KnownAt: TypeAlias = Annotated[
+    str | None,
+    Query(
+        description="Use only what was recorded by then: an instant, a date, or a position such "
+        "as @42. Default: everything recorded.",
+        examples=["@42"],
+        max_length=64,
+    ),
+]
+Candidate: TypeAlias = Annotated[
+    str,
+    Query(
+        description="The candidate's id.",
+        examples=["C-1001"],
+        min_length=1,
+        max_length=LONGEST_ID,
+    ),
+]
+Exam: TypeAlias = Annotated[
+    str | None,
+    Query(description="The exam's code.", examples=["AZ-104"], min_length=1, max_length=LONGEST_ID),
+]
+Zone: TypeAlias = Annotated[
+    str | None,
+    Query(
+        description="Read instants without an offset, and write those in sentences, on this "
+        "zone's clock.",
+        examples=["Europe/Berlin"],
+        max_length=64,
+    ),
+]
+After: TypeAlias = Annotated[
+    int, Query(description="Only what comes after this position.", ge=0, lt=1 << 62, examples=[42])
+]
+
+PROBLEM: Final[Mapping[str, Any]] = {
+    "model": ProblemDetails,
+    "description": "What went wrong, in a sentence.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a route may answer with, besides those that every route may."""
+    return {
+        status: {
+            "description": PROBLEM["description"],
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/ProblemDetails"}
+                }
+            },
+        }
+        for status in sorted({400, 401, 403, 429, 503, *statuses})
+    }
+
+
+def content(
+    media: str, schema: Mapping[str, Any], example: Any = None, description: str = "The answer."
+) -> dict[str, Any]:
+    """Describe an answer that FastAPI does not make from a model."""
+    described: dict[str, Any] = {"schema": schema}
+    if example is not None:
+        described["example"] = example
+    return {"description": description, "content": {media: described}}
+
+
+class StrictRoute(APIRoute):
+    """A route that passes over nothing: a parameter that it has not, or that comes twice."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+        params = self.dependant.query_params
+        known = {param.alias for param in params}
+        several = {param.alias for param in params if "list" in str(param.field_info.annotation)}
+
+        async def strict(request: Request) -> Response:
+            names = [name for name, _ in request.query_params.multi_items()]
+            if names:
+                for name in names:
+                    if name not in known:
+                        raise BadQuestion(_unknown(name, known))
+                if len(set(names)) < len(names):
+                    for name in names:
+                        if name not in several and names.count(name) > 1:
+                            raise BadQuestion(f"{name} is given twice, and takes one value")
+            return await answer(request)
+
+        return strict
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    accepted = f"accepted are {', '.join(sorted(known))}" if known else "it takes none"
+    return f"there is no parameter {name[:60]!r} here: {accepted}"
+
+
+def router(tag: str) -> APIRouter:
+    """Make the routes of a group; each has to be in the table of roles."""
+    return APIRouter(route_class=StrictRoute, tags=[tag])
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that a request is put to."""
+    service: Service = request.app.state.service
+    return service
+
+
+def identity_of(request: Request) -> Identity:
+    """Return who sent a request."""
+    identity: Identity = request.state.identity
+    return identity
+
+
+def require(request: Request, key: str) -> None:
+    """Raise Problem unless who asks may do what is a part of a route."""
+    if not is_allowed(identity_of(request), key):
+        raise forbidden(identity_of(request), key)

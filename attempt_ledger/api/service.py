@@ -1,0 +1,167 @@
+"""One ledger as the service has it open: what routes ask, and where they append."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import tzinfo
+from typing import Any, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from attempt_ledger.access import Access
+from attempt_ledger.api.problems import BadQuestion, Problem
+from attempt_ledger.moments import known as known_of
+from attempt_ledger.moments import micros
+from ledger.events import Fact
+from ledger.ledger import Ledger, Outcome
+from projections.standing import Moment
+from replay.snapshot import Engine, Snapshot
+from retake_policies.zones import load_zone
+
+T = TypeVar("T")
+
+HEAVY: Final = 4
+"""So many questions about everybody are computed at once; others wait."""
+WRITERS: Final = 4
+"""So many appends wait for the write lock, each in a thread."""
+SEAL_SECONDS: Final = 1.0
+"""What was appended is sealed this long after it at the latest, while the service runs."""
+
+
+class _Opened:
+    """A ledger's file, open to be read, until another file is put in its place."""
+
+    def __init__(self, access: Access, engine: Engine, stack: ExitStack) -> None:
+        self.ledger = stack.enter_context(access.open())
+        self.file = _file(self.ledger)
+        self.snapshot = Snapshot(self.ledger, Moment(0, None, 0), engine)
+
+
+def _file(ledger: Ledger) -> tuple[int, int] | None:
+    """Return which file lies where a ledger is: `restore` puts another there."""
+    try:
+        stat = os.stat(ledger.path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+class Service:
+    """A ledger that is served: opened once, asked by any number of requests.
+
+    Made in the process that serves, closed with `close`.
+    """
+
+    def __init__(self, access: Access, engine: Engine) -> None:
+        """Open the ledger; raises LedgerProblem."""
+        self.access = access
+        self.engine = engine
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._opened = _Opened(access, engine, self._stack)
+        self._writer: tuple[tuple[int, int] | None, Ledger, ExitStack] | None = None
+        self._unsealed = False
+        self.stopping = threading.Event()
+        """Set when the service is to stop: who waits for news ends then."""
+        self.heavy = anyio.CapacityLimiter(HEAVY)
+        self.writers = anyio.CapacityLimiter(WRITERS)
+
+    # -- asking
+
+    @property
+    def base(self) -> Snapshot:
+        """The ledger, to be bound at any moment; opened anew where it was restored meanwhile."""
+        if _file(self._opened.ledger) != self._opened.file:
+            self._reopen()
+        return self._opened.snapshot
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, to be read."""
+        return self.base.ledger
+
+    def _reopen(self) -> None:
+        with self._lock:
+            if _file(self._opened.ledger) == self._opened.file:
+                return
+            if _file(self._opened.ledger) is None:
+                raise Problem("unavailable", "The ledger is not there: it is being restored.")
+            # Others may still read the old file: it is closed with the service.
+            self._opened = _Opened(self.access, self.engine, self._stack)
+
+    def now(self) -> int:
+        """Return the present instant, microseconds UTC."""
+        return self.access.clock()
+
+    def snapshot(
+        self, as_of: str | None = None, known_at: str | None = None, zone: tzinfo | None = None
+    ) -> Snapshot:
+        """Bind the ledger at a moment as people type it, by default now; raises Problem."""
+        base, now = self.base, self.now()
+        try:
+            at = now if as_of is None else micros(as_of, "as_of", zone)
+            wanted = known_of(known_at, "known_at", zone)
+        except ValueError as error:
+            raise BadQuestion(str(error)) from None
+        return base.bind(at, wanted, now=now)
+
+    async def many(self, work: Callable[..., T], *words: Any) -> T:
+        """Run what looks at everybody in a thread, a few at once; await its result."""
+        return await anyio.to_thread.run_sync(work, *words, limiter=self.heavy)
+
+    # -- writing
+
+    def writing(self) -> Ledger:
+        """Return the ledger, open to be appended to; raises LedgerProblem."""
+        file = _file(self.ledger)
+        with self._lock:
+            if self._writer is None or self._writer[0] != file:
+                if self._writer is not None:
+                    self._writer[2].close()
+                stack = ExitStack()
+                ledger = stack.enter_context(self.access.open(to_write=True))
+                self._writer = file, ledger, stack
+            self._unsealed = True
+            return self._writer[1]
+
+    async def append(self, facts: Sequence[Fact]) -> list[Outcome]:
+        """Append facts in one durable transaction; await what became of each."""
+        return await self.write(lambda ledger: ledger.append(facts))
+
+    async def write(self, work: Callable[[Ledger], T]) -> T:
+        """Run what appends in a thread; await its result. It is sealed soon after."""
+        return await anyio.to_thread.run_sync(lambda: work(self.writing()), limiter=self.writers)
+
+    async def keep_sealed(self) -> None:
+        """Seal what was appended, every now and then, until cancelled."""
+        while True:
+            await anyio.sleep(SEAL_SECONDS)
+            if self._unsealed:
+                await anyio.to_thread.run_sync(self.seal, limiter=self.writers)
+
+    def seal(self) -> None:
+        """Seal what was appended through this service; never fails."""
+        writer = self._writer
+        self._unsealed = False
+        if writer is not None:
+            self.access.seal_after(writer[1])
+
+    def close(self) -> None:
+        """Seal what is left, and close the ledger."""
+        if self._writer is not None:
+            self._writer[2].close()  # which seals
+        self._stack.close()
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """Find a time zone by its name, None for none; raises Problem."""
+    if name is None:
+        return None
+    try:
+        return load_zone(name)
+    except ValueError as error:
+        raise BadQuestion(f"zone: {error}") from None

@@ -1,0 +1,99 @@
+"""`serve`: the API and the console over HTTP, on one ledger."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from attempt_ledger.api.app import application, edge_of
+from attempt_ledger.api.app import serve as serve_it
+from attempt_ledger.api.edge import Rates
+from attempt_ledger.api.gate import OwnGate
+from attempt_ledger.api.register import Register, register_path
+from attempt_ledger.api.service import Service
+from attempt_ledger.api.tokens import Tokens
+from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.options import TokenFile, command
+from attempt_ledger.cli.output import say
+from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.listening import address_of, is_loopback, listening_on
+from attempt_ledger.places import cache_folder
+from attempt_ledger.sealing import processes
+from replay.snapshot import Engine
+
+
+@command(
+    "serve",
+    examples="""
+    attempt-ledger serve
+    attempt-ledger token create booking-system --role booking
+    attempt-ledger serve --host 0.0.0.0 --name ledger.example.org --proxy 10.0.0.7
+    """,
+)
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", metavar="H", help="Where to listen. Beyond this machine: only with tokens."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, max=65_535, help="0: any that is free.")
+    ] = 8000,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="A host name by which it is reached, besides --host. Repeat for more.",
+        ),
+    ] = None,
+    proxies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy",
+            metavar="ADDRESS",
+            help="The address of a proxy whose X-Forwarded-For and -Proto are believed. Repeat for "
+            "more.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float,
+        typer.Option(
+            "--rate", metavar="N", min=0, help="Requests a second for each identity; 0: any number."
+        ),
+    ] = 5_000,
+    tokens: TokenFile = None,
+) -> int:
+    """Answer over HTTP, until Ctrl-C or SIGTERM.
+
+    The API is below /v1, described by /openapi.json, and the console at /. While there is no token
+    it listens on this machine alone and only reads; as soon as there is one (`token create`) every
+    call needs one. It answers to the name it listens on and to --name: a request for any other
+    host is refused.
+
+    Needs FastAPI and more: pip install 'attempt-ledger[service]'.
+    """
+    call = call_of(context)
+    call.check()
+    register = Register(register_path(call.path, tokens))
+    known = Tokens(register, call.clock)
+    if not known.any and not is_loopback(host):
+        raise CallProblem(
+            f"--host {host} can be reached from other machines, and nobody has a token: make one "
+            "by `token create`, or listen on 127.0.0.1"
+        )
+
+    engine = Engine(cache_folder(say), processes(), say=say)
+    with listening_on(host, port) as listening:
+        port = listening.getsockname()[1]
+        service = Service(call, engine)
+        app = application(service, OwnGate(known))
+        edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
+        say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            serve_it(edge, service, listening, proxies or ())
+    return DONE

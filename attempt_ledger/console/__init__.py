@@ -1,0 +1,1 @@
+"""The console: pages through time, mounted at `/` of the same application as the API."""

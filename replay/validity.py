@@ -1,0 +1,68 @@
+"""How long an answer about one candidate stays what it is, and what would change it.
+
+An answer changes by the clock alone: at its `next_change_at`, and when a fact that is recorded
+already becomes true. Or by an event: of the candidate, or of the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from projections.answers import Standing
+from projections.fold.facts import NEVER
+from projections.sentences import IN_UTC, Show
+from projections.standing import standing_of
+from replay.snapshot import Snapshot
+
+
+class Validity(NamedTuple):
+    """What answers were folded from, and when they hold over the same facts."""
+
+    candidate: int
+    """The candidate's last position that was known, 0 for none."""
+    catalogue: int
+    """The catalogue's."""
+    since: int
+    """From when they hold, at the latest: their as_of, microseconds UTC."""
+    until: int
+    """The first instant at which the clock may change them; NEVER for none."""
+
+
+def answers_of(
+    snapshot: Snapshot, candidate: str, exam: str | None, show: Show = IN_UTC
+) -> tuple[tuple[Standing, ...], Validity]:
+    """Return a candidate's standing for an exam, or for each with a sitting; and how long it holds.
+
+    The same standings as `Snapshot.standing` and `Snapshot.standings` give.
+    """
+    history = snapshot.history(candidate, exam)
+    answers: Sequence[Standing]
+    if exam is None:
+        answers = snapshot.standings(candidate, show=show, history=history)
+    else:
+        catalogue, moment = snapshot.catalogue, snapshot.moment
+        answers = [standing_of(candidate, exam, history, catalogue, moment, show)]
+    changes = [each.next_change_at for each in answers if each.next_change_at is not None]
+    ahead = [row.occurred_at for row in history.rows if row.occurred_at > snapshot.as_of]
+    last = history.rows[-1].position if history.rows else 0
+    until = min((*changes, *ahead), default=NEVER)
+    return tuple(answers), Validity(last, _catalogue(snapshot), snapshot.as_of, until)
+
+
+def still_holds(validity: Validity, snapshot: Snapshot, candidate: str) -> bool:
+    """Return whether answers are at a snapshot what they were, but for its own moment.
+
+    Folds nothing: two looks into indexes.
+    """
+    return (
+        validity.since <= snapshot.as_of < validity.until
+        and validity.catalogue == _catalogue(snapshot)
+        and validity.candidate
+        == snapshot.ledger.last_position(f"candidate/{candidate}", snapshot.position)
+    )
+
+
+def _catalogue(snapshot: Snapshot) -> int:
+    entries = snapshot.entries
+    return entries[-1].position if entries else 0
