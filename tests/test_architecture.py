@@ -90,6 +90,7 @@ KNOW_FILES = (
     "ledger/backup/",
     "ledger/privacy/key_file.py",
     "replay/read_model/",
+    "attempt_ledger/api/register.py",
     "attempt_ledger/explore/",
     "attempt_ledger/doctor/",
 )
@@ -123,7 +124,7 @@ MOST = {"imports inside functions": 30, "modules with one importer": 30}
 """The house's figures: they may fall, never rise."""
 
 IMPORTING = {"import_module", "__import__"}
-LISTS = re.compile(r"/(reports|audit|tables|formats|cli|doctor)/")
+LISTS = re.compile(r"/(reports|audit|tables|formats|cli|doctor|routes)/")
 """Rooms whose modules are entries of a list, which imports each of them."""
 
 
