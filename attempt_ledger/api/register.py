@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ledger.problems import LedgerProblem
 from ledger.store.file import make_file, storage_problems
+from ledger.store.server import Address
 
 APPLICATION_ID: Final = 0x41744C54  # "AtLT"
 
@@ -41,9 +42,9 @@ COMMIT;
 """
 
 
-def register_path(ledger: Path, named: Path | None) -> Path:
+def register_path(ledger: Address, named: Path | None) -> Path:
     """Return the path of the register that is meant."""
-    return Path(f"{ledger}.tokens") if named is None else named
+    return Path(f"{os.fspath(ledger)}.tokens") if named is None else named
 
 
 class Register:
@@ -74,6 +75,7 @@ class Register:
         """Open a durable transaction, the file being made if it is missing."""
         with self._lock:
             if not self.is_there:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 make_file(self.path, _SCHEMA, mode=0o600)
             with storage_problems(self.path):
                 connection = self._open()
