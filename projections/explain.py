@@ -22,6 +22,7 @@ from projections.fold.facts import (
     Sittings,
 )
 from projections.fold.grants import decision_of, is_active
+from projections.fold.passes import wait_begins
 from projections.fold.verdict import Judged, last_start, reasons_in
 from projections.history import History
 from projections.sentences import Show, span, times
@@ -177,17 +178,24 @@ def not_authorized(c: Context) -> Reason:
 
 
 def passed(c: Context) -> Reason:
-    """Explain `passed` by each pass that stands, and the certification that ends last."""
-    cover = c.judged.cover
-    because = [
-        c.history.sitting_events[c.sittings.outcome_row[s]]
-        for s in range(c.n)
-        if rules.pass_stands(c.rules, c.sittings, s, cover)
-    ]
+    """Explain `passed` by each pass that stands, and the certification that ends last.
+
+    Under `after` by the one pass that is free last.
+    """
+    cover, passing, until = c.judged.cover, c.policy.pass_, c.until(rules.PASS_STANDS)
+    stands = [c.judged.walked.passed]
+    if passing.retake != "after":
+        stands = [s for s in range(c.n) if rules.pass_stands(c.rules, c.sittings, s, cover, c.t)]
+    because = [c.history.sitting_events[c.sittings.outcome_row[s]] for s in stands]
     text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
     if cover.row >= 0:
         because.append(c.history.certification_events[cover.row])
-    if c.policy.pass_.retake == "never":
+    clause = wording.PASS_RETAKE
+    if passing.after:
+        clause = wording.PASS_AFTER
+        text += f"; a passed exam cannot be taken again for {say_duration(passing.after)}"
+        text += f", until {c.show(until)}." if until != NEVER else "."
+    elif passing.retake == "never":
         text += "; an exam that was passed cannot be taken again."
     elif cover.running_until == NONE:
         text += (
@@ -197,9 +205,13 @@ def passed(c: Context) -> Reason:
     elif cover.running_until == NEVER:
         text += ", and your certification does not expire, so it cannot be taken again."
     else:
-        ends = c.show(cover.running_until)
-        text += f"; it cannot be taken again before your certification expires, on {ends}."
-    return c.reason(rules.PASS_STANDS, wording.PASS_RETAKE, text, because)
+        before = f"your certification expires, on {c.show(cover.running_until)}"
+        if passing.before_expiry and until != cover.running_until:
+            clause = wording.PASS_BEFORE_EXPIRY
+            length = say_duration(passing.before_expiry)
+            before = f"{c.show(until)}, which is {length} before {before}"
+        text += f"; it cannot be taken again before {before}."
+    return c.reason(rules.PASS_STANDS, clause, text, because)
 
 
 def expected(c: Context) -> tuple[int, ...]:
@@ -300,7 +312,7 @@ def waiting(c: Context) -> Reason:
     Not that the exam may be taken then: another reason may stand beside this one.
     """
     last, wait = c.judged.walked.last, c.policy.wait
-    at = c.show(rules.wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
+    at = c.show(wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
     number = rules.wait_number(c.rules, c.sittings, last)
     length = say_duration(wait.after[rules.wait_entry(c.rules, number)])
     near = f" within {say_duration(wait.within)}" if wait.within else ""

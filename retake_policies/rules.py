@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # pydantic stays out of the fast path
 WAIT_FROM: Final = ("start", "end")
 WAIT_DAYS: Final = ("elapsed", "calendar", "clear")
 RETAKE: Final = ("after-expiry", "never", "always", "after")
+AFTER_EXPIRY: Final = 0
+NEVER_AGAIN: Final = 1
+ALWAYS: Final = 2
+AFTER: Final = 3
 NO_OVERDUE: Final = -1
 
 # What a cap counts within, as codes.

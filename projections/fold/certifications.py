@@ -1,4 +1,4 @@
-"""Which certifications cover an exam, when they end, and when a pass is free again."""
+"""Which certifications cover an exam, and when they end."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,6 @@ from projections.fold.facts import (
     Facts,
     Question,
 )
-
-AFTER_EXPIRY = 0
-NEVER_AGAIN = 1
-ALWAYS = 2
 
 
 class Holding(NamedTuple):
@@ -132,19 +128,6 @@ def comes_first(rows: CertificationRows, i: int, j: int) -> bool:
     return rows.time[i] < rows.time[j] or (
         rows.time[i] == rows.time[j] and rows.position[i] < rows.position[j]
     )
-
-
-def free_again(start: int, cover: Cover, retake: int) -> bool:
-    """Return whether a pass of a sitting begun at `start` is free again under `cover`.
-
-    "Under always, at once; under never, never; under after-expiry, when a
-    certification covering X that the candidate had earned by t ended after the
-    sitting began and by t, and none of those earned by t still runs at t"
-    (spec section 4).
-    """
-    if retake != AFTER_EXPIRY:
-        return retake == ALWAYS
-    return cover.running_until == NONE and cover.lapsed_at > start
 
 
 def next_definition(facts: Facts, q: Question, at: int) -> int:

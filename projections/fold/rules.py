@@ -19,7 +19,7 @@ from projections.fold.calendar import (
     wall,
 )
 from projections.fold.catalogue import Dates
-from projections.fold.certifications import Cover, free_again
+from projections.fold.certifications import Cover
 from projections.fold.facts import (
     CLOSED,
     IN_BETA,
@@ -31,6 +31,7 @@ from projections.fold.facts import (
     WAIVES_WAIT,
     Sittings,
 )
+from projections.fold.passes import free_again, free_until, wait_begins
 from projections.fold.walk import Walked
 from retake_policies.rules import (
     CALENDAR_DATES,
@@ -102,20 +103,19 @@ def not_authorized(rules: Rules, authorized: Authorized) -> int:
     return NEVER if rules.authorization_required == 1 and authorized.row < 0 else NONE
 
 
-def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover) -> bool:
+def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover, t: int) -> bool:
     """Return whether a sitting, beta or live, is passed and not free again."""
-    return sittings.outcome[i] == PASSED and not free_again(sittings.start[i], cover, rules.retake)
+    return sittings.outcome[i] == PASSED and not free_again(
+        rules, sittings.start[i], sittings.end[i], cover, t
+    )
 
 
-def passed(rules: Rules, sittings: Sittings, walked: Walked, cover: Cover) -> int:
-    """Block while a pass stands: if any does, the last one does.
-
-    Until "the latest end of the covering certifications running at A, null if
-    none runs or one never ends".
-    """
-    if walked.passed < 0 or not pass_stands(rules, sittings, walked.passed, cover):
+def passed(rules: Rules, sittings: Sittings, walked: Walked, cover: Cover, t: int) -> int:
+    """Block while a pass stands: if any does, the last one does; see `Walked.passed`."""
+    last = walked.passed
+    if last < 0 or not pass_stands(rules, sittings, last, cover, t):
         return NONE
-    return NEVER if cover.running_until == NONE else cover.running_until
+    return free_until(rules, sittings.start[last], sittings.end[last], cover, t)
 
 
 def beta_taken(rules: Rules, walked: Walked, dates: Dates, phase: int) -> int:
@@ -286,11 +286,6 @@ def wait_entry(rules: Rules, number: int) -> int:
     return min(number, len(rules.wait_unit)) - 1
 
 
-def wait_begins(rules: Rules, start: int, end: int) -> int:
-    """Return from when a wait runs: the start of the sitting or, if the policy says so, its end."""
-    return end if rules.wait_from_end == 1 else start
-
-
 def wait_after(rules: Rules, number: int, start: int, end: int) -> int:
     """Return until when the wait runs that follows a sitting, by its `wait_number`; NONE for none.
 
@@ -334,7 +329,7 @@ def blocks_at(
         retired(dates, t),
         not_open(dates, phase),
         not_authorized(rules, authorized),
-        passed(rules, sittings, walked, cover),
+        passed(rules, sittings, walked, cover, t),
         beta_taken(rules, walked, dates, phase),
         result_pending(rules, walked, dates, phase, t),
         capped_until,

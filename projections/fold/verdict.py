@@ -16,15 +16,10 @@ from projections.fold.catalogue import (
     next_start,
     phase,
 )
-from projections.fold.certifications import (
-    AFTER_EXPIRY,
-    NO_COVER,
-    Cover,
-    free_again,
-    next_definition,
-)
+from projections.fold.certifications import NO_COVER, Cover, next_definition
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
 from projections.fold.grants import Waiver, waiver_at
+from projections.fold.passes import free_again, free_from, window_opens
 from projections.fold.rules import (
     ELIGIBLE,
     RESULT_PENDING,
@@ -41,7 +36,7 @@ from projections.fold.rules import (
     waivable,
 )
 from projections.fold.walk import AT_THE_START, Walked, cover_by_policy, walk
-from retake_policies.rules import Rules, rules_at, version_in_force
+from retake_policies.rules import AFTER, AFTER_EXPIRY, Rules, rules_at, version_in_force
 
 
 class Verdict(NamedTuple):
@@ -156,7 +151,7 @@ class Blocked(NamedTuple):
     authorized: Authorized
     in_series: int
     until: int
-    """The first instant after it at which the certifications may cover otherwise."""
+    """The first instant after it at which passes or certifications may stand otherwise."""
 
 
 def last_start(sittings: Sittings, walked: Walked) -> int:
@@ -169,18 +164,20 @@ def blocked_at(
     setting: Setting, walked: Walked,
 ) -> Blocked:  # fmt: skip
     """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
-    dates, cover, until = setting.dates, NO_COVER, NEVER
+    dates, cover, until, last = setting.dates, NO_COVER, NEVER, walked.last
     if walked.passed >= 0 and rules.retake == AFTER_EXPIRY:
         cover = cover_by_policy(facts, q, rules, t, t)
         until = next_definition(facts, q, t)
         if cover.running_until != NONE:
             until = min(until, cover.running_until)
-    last = walked.last
-    free = (
-        last >= 0
-        and sittings.outcome[last] == PASSED
-        and free_again(sittings.start[last], cover, rules.retake)
-    )
+            if t < window_opens(rules, cover):
+                until = min(until, window_opens(rules, cover))
+    free = False
+    if last >= 0 and sittings.outcome[last] == PASSED:
+        start, end = sittings.start[last], sittings.end[last]
+        free = free_again(rules, start, end, cover, t)
+        if rules.retake == AFTER and not free:
+            until = min(until, free_from(rules, start, end))
     in_series = in_series_at(walked, free, t)
     capped = cap_reached(rules, sittings, n, walked, in_series, t)
     authorized = authorized_at(facts, q, rules, sittings, n, t)

@@ -3,15 +3,10 @@
 from typing import Final, NamedTuple
 
 from projections.fold.calendar import midnight_after
-from projections.fold.certifications import (
-    AFTER_EXPIRY,
-    NO_COVER,
-    Cover,
-    cover_at,
-    free_again,
-)
+from projections.fold.certifications import NO_COVER, Cover, cover_at
 from projections.fold.facts import MISSED, NEVER, PASSED, PENDING, Facts, Question, Sittings
-from retake_policies.rules import FIRST_SITTING, LAST_SITTING, Rules
+from projections.fold.passes import free_again, free_from
+from retake_policies.rules import AFTER, AFTER_EXPIRY, FIRST_SITTING, LAST_SITTING, Rules
 
 
 class Walked(NamedTuple):
@@ -29,7 +24,10 @@ class Walked(NamedTuple):
     period_end: int
     """The end of the series' period, NEVER while it has none."""
     passed: int
-    """The last sitting that is passed, counted or not; -1 when none is."""
+    """The last sitting that is passed, counted or not; under `after` that whose pass is free last.
+
+    -1 when none is.
+    """
     betas: int
     """How many sittings were beta."""
     pending: int
@@ -68,6 +66,14 @@ def is_counted(rules: Rules, sittings: Sittings, i: int) -> bool:
     return sittings.beta[i] == 0 or rules.beta_counts == 1
 
 
+def frees_last(rules: Rules, sittings: Sittings, i: int, before: int) -> bool:
+    """Return whether a pass is free no sooner than one before it: under `after` it may be."""
+    if rules.retake != AFTER:
+        return True
+    mine = free_from(rules, sittings.start[i], sittings.end[i])
+    return mine >= free_from(rules, sittings.start[before], sittings.end[before])
+
+
 def walk(facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, at: int) -> Walked:
     """Walk all sittings, in (start, position) order; see `walk_on`."""
     return walk_on(facts, q, rules, sittings, 0, n, at, AT_THE_START)
@@ -95,7 +101,8 @@ def walk_on(
     for i in range(lo, hi):
         betas += sittings.beta[i]
         if sittings.outcome[i] == PASSED:
-            passed = i
+            if passed < 0 or frees_last(rules, sittings, i, passed):
+                passed = i
         elif sittings.outcome[i] == PENDING:
             pending += 1 - sittings.beta[i]
             pending_betas += sittings.beta[i]
@@ -106,7 +113,7 @@ def walk_on(
         opens = last < 0 or t >= period_end
         if not opens and sittings.outcome[last] == PASSED:
             cover = cover_by_policy(facts, q, rules, t, at)
-            opens = free_again(sittings.start[last], cover, rules.retake)
+            opens = free_again(rules, sittings.start[last], sittings.end[last], cover, t)
         ordinal = 1 if opens else ordinal + 1
         if opens:
             first, period_end = i, NEVER

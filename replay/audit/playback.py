@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 
 from projections.answers import Sitting
 from projections.catalogue import Catalogue
-from projections.fold.certifications import AFTER_EXPIRY
 from projections.fold.facts import (
     GRANTED,
     NEVER,
@@ -41,7 +40,7 @@ from projections.fold.verdict import (
 from projections.fold.walk import AT_THE_START, walk_on
 from projections.history import History
 from projections.standing import instant_or_null
-from retake_policies.rules import rules_at
+from retake_policies.rules import AFTER_EXPIRY, rules_at
 
 
 class Seen(NamedTuple):
