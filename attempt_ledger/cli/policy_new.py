@@ -26,7 +26,7 @@ class Question(NamedTuple):
     """What a terminal is asked where no option says it."""
 
     option: str
-    asks: str
+    words: str
     default: str = ""
     needs: Callable[[Mapping[str, Any]], bool] = lambda answers: True
     """Whether it bears on what was answered before."""
@@ -223,10 +223,10 @@ def ask(answers: Tree, where: str) -> None:
             continue
         while True:
             shown = bool(question.default)
-            words = typer.prompt(
-                question.asks, default=question.default, show_default=shown, err=True
+            answered = typer.prompt(
+                question.words, default=question.default, show_default=shown, err=True
             )
-            answer = words.split() if question.option in _SEVERAL else words.strip()
+            answer = answered.split() if question.option in _SEVERAL else answered.strip()
             answers[question.option] = answer or None
             fault = fault_of(answers, question, where)
             if fault is None:
@@ -252,9 +252,9 @@ def fault_of(answers: Tree, question: Question, where: str) -> str | None:
 
 def tree_of(answers: Mapping[str, Any]) -> Tree:
     """Return the values of the file, without what is left out; raises CallProblem."""
-    said = {key: value for key, value in answers.items() if value not in (None, [])}
-    tree: Tree = {key: said[key] for key in ("id", "title", "source") if key in said}
-    tree["effective_from"] = moment(said["effective_from"])
+    chosen = {key: value for key, value in answers.items() if value not in (None, [])}
+    tree: Tree = {key: chosen[key] for key in ("id", "title", "source") if key in chosen}
+    tree["effective_from"] = moment(chosen["effective_from"])
     tables: dict[str, dict[str, str]] = {
         "wait": {"wait": "after", "from": "from", "days": "days", "zone": "zone",
                  "within": "within"},
@@ -265,11 +265,11 @@ def tree_of(answers: Mapping[str, Any]) -> Tree:
         "exception": {"waives": "waives", "reasons": "reasons"},
     }  # fmt: skip
     for table, keys in tables.items():
-        values = {name: said[option] for option, name in keys.items() if option in said}
+        values = {name: chosen[option] for option, name in keys.items() if option in chosen}
         if values:
             tree[table] = values
-        if table == "wait" and "cap" in said:
-            tree["cap"] = [cap_of(text) for text in said["cap"]]
+        if table == "wait" and "cap" in chosen:
+            tree["cap"] = [cap_of(text) for text in chosen["cap"]]
     return tree
 
 

@@ -59,9 +59,9 @@ def check_cases(file: CaseFile, policy: str, where: str) -> Checked:
     answers = 0
     differences: list[Difference] = []
     for number, case in enumerate(file.cases, start=1):
-        asked = list(questions(file, number, case))
-        story = story_of(file, number, case, texts, tried.id, {each.exam for each in asked})
-        for question in asked:
+        batch = list(questions(file, number, case))
+        story = story_of(file, number, case, texts, tried.id, {each.exam for each in batch})
+        for question in batch:
             answers += 1
             standing = story.standing(question.exam, question.as_of)
             differences += differing(file.where, case.name, question, standing)
@@ -102,7 +102,7 @@ def questions(file: CaseFile, number: int, case: Case) -> Iterator[Question]:
     first = next((exam for line in case.given for exam in line.exams_named), None)
     for turn in case.turns:
         exam = turn.exam or case.exam or first
-        before, then = said(turn.before), said(turn.then)
+        before, then = compared(turn.before), compared(turn.then)
         is_blocked = before.get("status") not in (None, "eligible")
         turned = before.get("status") != then.get("status")
         if is_blocked and turned and not {"until", "reasons", "eligible_from"} & {*before}:
@@ -113,7 +113,7 @@ def questions(file: CaseFile, number: int, case: Case) -> Iterator[Question]:
             yield Question(_named(file, number, exam), turn.at + shift, expected)
     for ask in case.asks:
         exam = ask.exam or case.exam or first
-        yield Question(_named(file, number, exam), ask.as_of, said(ask))
+        yield Question(_named(file, number, exam), ask.as_of, compared(ask))
 
 
 def _named(file: CaseFile, number: int, exam: str | None) -> str:
@@ -122,7 +122,7 @@ def _named(file: CaseFile, number: int, exam: str | None) -> str:
     return exam
 
 
-def said(expected: Expected) -> dict[str, Any]:
+def compared(expected: Expected) -> dict[str, Any]:
     """Return what is compared, by key."""
     return {
         key: getattr(expected, key)
