@@ -176,10 +176,9 @@ def new(
 ) -> int:
     """Write a policy file to begin with; needs no ledger.
 
-    Each line has what it means beside it. On a terminal whatever no option says is asked for,
-    and an answer that is not accepted is asked
-    for again. Elsewhere --id and --effective-from are needed. A file that is there stays, but with
-    --force.
+    Each line has what it means beside it. On a terminal you are asked for what no option says, and
+    again where an answer is not accepted. Elsewhere --id and --effective-from are needed. A file
+    that is there stays, but with --force.
     """
     check_new(output)
     answers: Tree = {
