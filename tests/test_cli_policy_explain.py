@@ -86,3 +86,35 @@ def test_a_bad_file_is_refused_in_the_words_of_policy_check(door: CommandLine) -
     door.write("bad.toml", HEAD + '[wait]\nafter = ["P1DT1H"]\n')
     assert "bad.toml: wait.after[1]" in door.wrong("policy", "explain", "bad.toml")
     assert "nowhere.toml: no such file" in door.wrong("policy", "explain", "nowhere.toml")
+
+
+def test_the_calendar_fails_on_1_march_and_again_when_free(door: CommandLine) -> None:
+    """Each wait once, the repeated one too; instants worked out from the rules."""
+    found = calendar(
+        door,
+        '[wait]\nafter = ["P14D", "P60D"]\ndays = "calendar"\nzone = "America/New_York"\n'
+        '[pass]\nretake = "after"\nafter = "P1Y"\n',
+    )
+    assert found == [
+        ("2022-03-01T14:00:00Z", "fail", "2022-03-15T04:00:00Z"),
+        ("2022-03-15T13:00:00Z", "fail", "2022-05-14T04:00:00Z"),
+        ("2022-05-14T13:00:00Z", "fail", "2022-07-13T04:00:00Z"),
+        ("2022-03-01T14:00:00Z", "pass", "2023-03-01T05:00:00Z"),
+    ]
+
+
+def test_the_calendar_gets_the_authorizations_that_are_needed(door: CommandLine) -> None:
+    """One to begin with, a new one when it is used up."""
+    found = calendar(
+        door, "[authorization]\nrequired = true\nsittings = 1\n[missed]\ncounts = true\n"
+    )
+    assert [row for row in found if row[1] != "pass, and be certified until 2024-03-01"] == [
+        ("2022-03-01T09:00:00Z", "get an authorization", "2022-03-01T09:00:00Z"),
+        ("2022-03-01T09:00:00Z", "fail", None),
+        ("2022-03-02T09:00:00Z", "get a new authorization", "2022-03-02T09:00:00Z"),
+        ("2022-03-02T09:00:00Z", "fail", None),
+        ("2022-03-03T09:00:00Z", "get a new authorization", "2022-03-03T09:00:00Z"),
+        ("2022-03-01T09:00:00Z", "get an authorization", "2022-03-01T09:00:00Z"),
+        ("2022-03-01T09:00:00Z", "get an authorization", "2022-03-01T09:00:00Z"),
+        ("2022-03-01T09:00:00Z", "do not come", None),
+    ]
