@@ -16,6 +16,7 @@ from ledger.events import (
     Fact,
     SittingMissed,
 )
+from ledger.problems import LedgerProblem
 from projections.answers import Standing
 from projections.sentences import Show, shown_in
 from replay.stories import CANDIDATE, SOURCE, Story
@@ -26,6 +27,7 @@ EXAM: Final = "X"
 _NINE: Final = time(9)
 _MOST: Final = 13
 """Rows of failures that are shown at most."""
+_LAST_YEAR: Final = 9900
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -49,7 +51,8 @@ def example_calendar(text: str, where: str) -> Iterator[Row]:
 
     The first sitting is on the first 1 March from the policy's beginning on, each later one at the
     first 9 o'clock (the policy's zone) at which the candidate is free. Then, on facts of their own,
-    a pass, and a sitting that is missed where such count. Raises PolicyError.
+    a pass, and a sitting that is missed where such count. Raises PolicyError, and LedgerProblem for
+    one that begins where the calendar ends.
     """
     policy = parse_policy(text, where)
     calendar = _Calendar(policy, text)
@@ -68,6 +71,10 @@ class _Calendar:
         in_zone = shown_in(self._zone, "")
         self._show: Show = lambda instant: in_zone(instant).rstrip()
         begin = _wall(policy.effective_from, self._zone)
+        if begin.year > _LAST_YEAR:
+            raise LedgerProblem(
+                f"{policy.id} is in force from {begin.year} on: too late for an example calendar"
+            )
         first = datetime(begin.year, 3, 1, 9, tzinfo=self._zone)
         self._first = first if first >= begin else first.replace(year=begin.year + 1)
         self._facts: list[Fact] = []

@@ -85,6 +85,8 @@ def test_a_bad_file_is_refused_in_the_words_of_policy_check(door: CommandLine) -
     """One sentence a fault."""
     door.write("bad.toml", HEAD + '[wait]\nafter = ["P1DT1H"]\n')
     assert "bad.toml: wait.after[1]" in door.wrong("policy", "explain", "bad.toml")
+    door.write("late.toml", 'id = "late"\neffective_from = 9999-12-31T00:00:00Z\n')
+    assert "too late for an example calendar" in door.wrong("policy", "explain", "late.toml")
     assert "nowhere.toml: no such file" in door.wrong("policy", "explain", "nowhere.toml")
 
 
