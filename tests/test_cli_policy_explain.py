@@ -47,7 +47,7 @@ def test_a_person_reads_sentences(door: CommandLine) -> None:
         "General Microsoft Certification exam retake policy, in force from 2021-03-31T00:00:00Z",
         "Waits After the 1st sitting of a series: 24 hours.",
         "Limits At most 5 sittings in the 12 months from the date of the first of a series.",
-        "An example, in the time of UTC",
+        "An example, of an exam X, in the time of UTC",
         "2022-03-01 09:00 fail free from 2022-03-02 09:00 After your 1st sitting, on 2022-03-01 "
         "09:00, the wait is 24 hours, until 2022-03-02 09:00.",
     ):

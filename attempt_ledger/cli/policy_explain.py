@@ -63,7 +63,7 @@ def explain(
             text(title),
             text(f"source: {policy.source}") if policy.source else None,
             *(block(heading, *map(text, sentences)) for heading, sentences in rules),
-            text(f"An example, in the time of {policy.wait.zone}", HEAD),
+            text(f"An example, of an exam X, in the time of {policy.wait.zone}", HEAD),
             *(columns(cells(story, in_zone), whole=(0,)) for _, story in stories),
         )
     )
@@ -86,7 +86,7 @@ def free(row: Row, show: Show) -> str:
     """Write when a candidate is free."""
     if row.free_from == row.at:
         return "free at once"
-    return "never free" if row.free_from is None else f"free from {show(row.free_from).rstrip()}"
+    return "not free" if row.free_from is None else f"free from {show(row.free_from).rstrip()}"
 
 
 def as_json(policy: Policy, rows: list[Row]) -> dict[str, object]:
