@@ -105,9 +105,15 @@ _BEGUN: Final = {
 
 
 def rules_in_sentences(policy: Policy) -> dict[str, list[str]]:
-    """Return the rules of a policy in plain sentences, by heading, in the words of the clauses."""
+    """Return the rules of a policy in plain sentences, by heading, in the words of the clauses.
+
+    Where nothing waits, what waits are counted from, and in what days, is left out.
+    """
     found: dict[str, list[str]] = {}
+    waits = policy.wait.after or policy.pass_.after
     for clause, words in clause_texts(policy).items():
+        if clause in ("wait.from", "wait.days") and not waits:
+            continue
         sentences = found.setdefault(HEADINGS[re.split(r"[.\[]", clause)[0]], [])
         if clause in _CONTINUED:
             sentences[-1] = f"{sentences[-1][:-1]}{_CONTINUED[clause]}{words}."
