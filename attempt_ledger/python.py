@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
@@ -32,10 +31,10 @@ from attempt_ledger.snapshot import (
     text_or_none,
 )
 from ledger.events import OWN_SOURCES, Fact, PolicyPublished
-from ledger.intake.importer import Options, import_file
+from ledger.intake.importer import Format, Options, Reading, import_file
+from ledger.intake.mapping import NO_MAP, read_map
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
-from ledger.intake.source import open_source
 from ledger.ledger import Ledger as Store
 from ledger.ledger import Outcome
 from ledger.problems import LedgerProblem
@@ -44,6 +43,7 @@ from ledger.store.server import Address
 from projections.standing import Moment
 from replay import snapshot as core
 from replay.publishing import effects_of
+from retake_policies.zones import load_zone
 
 _LOG = logging.getLogger("attempt_ledger")
 
@@ -225,23 +225,27 @@ class Ledger:
         self,
         path: str | os.PathLike[str],
         *,
-        format: Literal["auto", "cloudevents", "csv"] = "auto",
+        format: Format = "auto",
+        map: str | os.PathLike[str] | None = None,
         zone: str | None = None,
         corrections: bool = False,
         ignore_extra: bool = False,
         keep_recorded_at: bool = False,
         rejects: str | os.PathLike[str] | None = None,
     ) -> ImportReport:
-        """Import a results CSV or CloudEvents lines, as `attempt-ledger import` does.
+        """Import results or CloudEvents lines, as `attempt-ledger import` does.
 
+        `map` is a file that says what the columns and words of a vendor's file mean.
         Return what it came to: counts, and the file that keeps refused rows, each with its problem.
         Importing it again is safe. Raises LedgerProblem for what cannot be imported at all.
         """
         store = self._writable()
         settings = CsvSettings(
-            zone=None if zone is None else ZoneInfo(zone),
+            zone=None if zone is None else load_zone(zone),
             ignore_extra=ignore_extra,
             actor=None if keep_recorded_at else self._actor,
+            map=NO_MAP if map is None else read_map(os.fspath(map), load_zone),
+            as_recorded=keep_recorded_at,
         )
         if self._source is not None:
             settings = replace(settings, source=self._source)
@@ -253,8 +257,8 @@ class Ledger:
             check=fault_of,
             rejects=None if rejects is None else Path(rejects),
         )
-        with open_source(os.fspath(path)) as opened:
-            report = import_file(store, opened, options, stopwatch=stopwatch.monotonic)
+        with Reading.open(os.fspath(path), options) as reading:
+            report = import_file(store, reading, stopwatch=stopwatch.monotonic)
         if odd := unknown_exams(store, report.exams):
             report.notes.append(odd)
         self._access.seal_after(store)

@@ -58,11 +58,8 @@ def _histories(options: Options, folder: Path) -> Figure:
 
 def audited(folder: Path, candidates: int) -> float:
     """Audit the histories of so many candidates with 800 sittings in all; processor seconds."""
-    from ledger.intake.run import Options as Settings
-    from ledger.intake.run import import_file
-    from ledger.intake.sources import open_source
-
-    from ledger.intake.results import CsvSettings
+    from ledger.intake.importer import Options as Settings
+    from ledger.intake.importer import Reading, import_file
     from ledger.ledger import Ledger
     from projections.standing import Moment
     from replay.audit.conditions import Conditions
@@ -92,9 +89,8 @@ def audited(folder: Path, candidates: int) -> float:
     (folder / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger:
         for name in ("a.jsonl", "a.csv"):
-            with open_source(str(folder / name)) as source:
-                settings = Settings(csv=CsvSettings())
-                assert import_file(ledger, source, settings, stopwatch=time.monotonic).clean
+            with Reading.open(str(folder / name), Settings()) as reading:
+                assert import_file(ledger, reading, stopwatch=time.monotonic).clean
         head = ledger.head()
         snapshot = Snapshot(ledger, Moment(_NOW, head.recorded_at, head.position))
         began = time.process_time()
@@ -107,20 +103,18 @@ def audited(folder: Path, candidates: int) -> float:
 def took(content: bytes, name: str, folder: Path) -> float:
     """Import an input into a fresh ledger, in this process; return its processor seconds."""
     from ledger.intake.importer import Options as Settings
-    from ledger.intake.importer import import_file
-    from ledger.intake.results import CsvSettings
-    from ledger.intake.source import open_source
+    from ledger.intake.importer import Reading, import_file
     from ledger.ledger import Ledger
 
     fresh(folder)
     (folder / name).write_bytes(content)
-    settings = Settings(corrections=True, rejects=folder / "rejects", csv=CsvSettings())
+    settings = Settings(corrections=True, rejects=folder / "rejects")
     with (
         Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger,
-        open_source(str(folder / name)) as source,
+        Reading.open(str(folder / name), settings) as reading,
     ):
         began = time.process_time()
-        import_file(ledger, source, settings, stopwatch=time.monotonic)
+        import_file(ledger, reading, stopwatch=time.monotonic)
         return time.process_time() - began
 
 

@@ -97,10 +97,7 @@ class Appending:
         self._recorded_at = max(now, self._last + 1)
 
     def take(self, rows: Sequence[Row | Refused]) -> list[Outcome]:
-        """Append rows, all recorded now.
-
-        Optimistic: all at once, and one by one only from where that fails.
-        """
+        """Append rows, all recorded now: at once, and one by one only from where that fails."""
         outcomes: list[Outcome] = []
         plain = self._plain(rows)
         if plain and max(map(_OCCURRED_AT, plain)) <= self._recorded_at + AHEAD:
@@ -208,7 +205,7 @@ class Appending:
             if not keep and self.annulment(stored) is not None:
                 return Refused(self.as_annulled(stored))
             return Duplicate(stored.position)
-        if keep and (problem := self._out_of_order(row, kept)):
+        if keep and (problem := self.out_of_order(row, kept)):
             return Refused(problem)
         if row.extensions is not None and not self._writing.keeps_extensions:
             return Refused(_NO_EXTENSIONS)
@@ -224,7 +221,8 @@ class Appending:
         self._last = recorded_at
         return Appended(self._writing.insert_one(recorded_at, row))
 
-    def _out_of_order(self, row: Row, kept: int | None) -> str | None:
+    def out_of_order(self, row: Row, kept: int | None) -> str | None:
+        """Return why a row cannot be recorded at the instant it came with; None if it can."""
         if kept is None:
             return "recordedtime is missing or no RFC 3339 instant, and it was to be kept"
         if kept < self._last:

@@ -18,6 +18,11 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?",
     re.ASCII,
 )
+_TYPED = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)? ?(UTC|[Zz]|[+-]\d{2}:\d{2})?",
+    re.ASCII,
+)
+_WITHOUT = "is a time without a zone: give it an offset, such as 2021-03-15T09:00:00Z"
 _ACCEPTED = "an RFC 3339 instant such as 2021-03-15T09:00:00Z"
 
 MIN_INSTANT = -62_135_596_800 * SECOND
@@ -31,6 +36,40 @@ class Period(NamedTuple):
 
     start: int | None = None
     end: int | None = None
+
+
+class NoZone(ValueError):
+    """A time says neither its offset nor its zone, and nothing else does."""
+
+
+def as_typed(text: str) -> str:
+    """Return an instant as people type and copy it as RFC 3339 has it; other text as it is.
+
+    >>> as_typed("2021-03-15 09:00 UTC"), as_typed("2021-03-15T09:00+01:00"), as_typed("soon")
+    ('2021-03-15T09:00:00Z', '2021-03-15T09:00:00+01:00', 'soon')
+    """
+    if len(text) == 20 and text[19] == "Z":  # as nearly every feed writes it
+        return text
+    match = _TYPED.fullmatch(text)
+    if match is None:
+        return text
+    day, minute, second, offset = match.groups()
+    return f"{day}T{minute}{second or ':00'}{'Z' if offset == 'UTC' else offset or ''}"
+
+
+def instant_of(time: datetime, zone: tzinfo | None) -> int:
+    """Return a datetime as microseconds UTC; one without a zone is on the clock of `zone`.
+
+    Raises NoZone where there is none, ValueError outside the years 1 to 9999 of UTC.
+    """
+    if time.tzinfo is None and zone is None:
+        raise NoZone(f"'{time}' {_WITHOUT}")
+    # fold=0 is what spec section 3 asks for, in a gap and in an overlap.
+    since = (time if time.tzinfo is not None else time.replace(tzinfo=zone)) - _EPOCH_UTC
+    instant = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    if not MIN_INSTANT <= instant <= MAX_INSTANT:
+        raise ValueError(f"'{time}' lies outside the years 1 to 9999 of UTC")
+    return instant
 
 
 def parse_instant(text: str, *, zone: tzinfo | None = None) -> int:
@@ -70,9 +109,7 @@ def _parse_any(text: str, zone: tzinfo | None) -> int:
     if len(fraction) > 6:
         raise ValueError(f"{text!r} is finer than a microsecond: give at most six decimals")
     if offset is None and zone is None:
-        raise ValueError(
-            f"{text!r} is a time without a zone: give it an offset, such as 2021-03-15T09:00:00Z"
-        )
+        raise NoZone(f"{text!r} {_WITHOUT}")
     try:
         if hour == "24":  # Python 3.13 takes it for the next day, RFC 3339 knows no such hour
             raise ValueError

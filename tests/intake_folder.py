@@ -12,10 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.instants import format_instant, parse_instant
-from ledger.intake.importer import Options, Progress, import_file
+from ledger.intake.importer import Options, Progress, Reading, import_file
 from ledger.intake.report import Report
 from ledger.intake.results import CsvSettings
-from ledger.intake.source import open_source
 from ledger.ledger import Ledger
 
 NOW = parse_instant("2021-06-01T00:00:00Z")
@@ -48,9 +47,9 @@ class Place:
         data = content.encode() if isinstance(content, str) else content
         (self.folder / name).write_bytes(data)
         chosen = replace(Options(rejects=self.rejects, csv=csv or CsvSettings()), **options)
-        with open_source(str(self.folder / name)) as source:
+        with Reading.open(str(self.folder / name), chosen) as reading:
             return import_file(
-                self.ledger, source, chosen, stopwatch=lambda: next(self._ticks), progress=progress
+                self.ledger, reading, stopwatch=lambda: next(self._ticks), progress=progress
             )
 
     def rows(self, *rows: str, **options: Any) -> Report:

@@ -19,16 +19,15 @@ from pathlib import Path
 
 from intake_folder import NOW
 
-from ledger.intake import results
-from ledger.intake.importer import Options, import_file
+from ledger.intake import process
+from ledger.intake.importer import Options, Reading, import_file
 from ledger.intake.report import Report
-from ledger.intake.source import open_source
 from ledger.ledger import Ledger
 
 
 def main() -> None:
     path, file, rejects, *words = sys.argv[1:]
-    results.WORTH_BYTES = 0
+    process.WORTH_BYTES = 0
     for word in words:
         if word.startswith("limit="):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -49,10 +48,8 @@ def main() -> None:
                 os.kill(pid or 0, signal.SIGKILL)
 
     options = Options(rejects=Path(rejects), two_processes="two-processes" in words)
-    with Ledger.open(path, clock=lambda: NOW) as ledger, open_source(file) as source:
-        report = import_file(
-            ledger, source, options, stopwatch=lambda: next(ticks) * 0.05, progress=told
-        )
+    with Ledger.open(path, clock=lambda: NOW) as ledger, Reading.open(file, options) as reading:
+        report = import_file(ledger, reading, stopwatch=lambda: next(ticks) * 0.05, progress=told)
     print(json.dumps({**report.as_dict(), "interrupted": report.interrupted}), flush=True)
 
 

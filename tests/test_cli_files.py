@@ -120,7 +120,7 @@ def test_standard_input_is_a_file_too(door: CommandLine, pack: object) -> None:
         (["."], "is a folder"),
         (["extra.csv"], "unknown column seat"),
         (["catalogue.toml"], "a catalogue goes in with `catalogue`"),
-        (["results.csv", "--keep-recorded-at"], "only CloudEvents lines can be moved in"),
+        (["results.csv", "--keep-recorded-at"], "has no column recorded_at"),
         (["results.csv", "--zone", "Mars/Olympus"], "--zone"),
         (["results.csv", "results.csv"], "a FILE is named twice"),
         (["results.csv", "extra.csv", "--rejects", "r.csv"], "--rejects goes with one FILE"),
@@ -139,14 +139,19 @@ def test_what_cannot_be_imported_at_all_is_a_wrong_call(
     assert door.done("export") == ""
 
 
-def test_the_files_that_can_be_imported_are(door: CommandLine) -> None:
-    """One that cannot be read costs itself; the exit code tells."""
+def test_the_headers_of_all_files_are_read_before_a_row_is_recorded(door: CommandLine) -> None:
+    """One file that cannot be read keeps the others out, and each such file is named."""
     door.done("init")
     door.write("results.csv", GOOD)
-    answer = door.call("import", "missing.csv", "results.csv")
-    assert answer.code == 2
-    assert "there is no such file" in answer.err
-    assert "2 events recorded" in answer.err
+    door.write("extra.csv", GOOD.replace("outcome\n", "outcome,seat\n"))
+    code, _, said = door.call("import", "results.csv", "missing.csv", "extra.csv")
+    assert code == 2
+    assert "missing.csv: there is no such file" in said
+    assert "extra.csv has the unknown column seat" in said
+    assert "nothing was recorded" in said
+    assert "ExamAttempted" not in door.done("export")
+    door.done("import", "results.csv", "-", input=GOOD.replace("C-1", "C-2").replace("R-1", "R-2"))
+    assert door.done("export").count("ExamAttempted") == 2
 
 
 def test_a_truncated_gzip_keeps_its_whole_rows_and_says_so(door: CommandLine) -> None:

@@ -280,12 +280,6 @@ def test_the_first_refused_line_of_a_history_stops_it(place: Place, bad: str) ->
     assert (report.clean, counts(report)) == (True, (4, 2, 2, 0))
 
 
-def test_a_csv_has_no_recorded_times_to_keep(place: Place) -> None:
-    """Only lines carry recordedtime."""
-    with pytest.raises(SourceProblem, match="is a CSV, which has no recordedtime to keep"):
-        place.take(HEADER + GOOD, keep_recorded_at=True)
-
-
 # -- which format
 
 

@@ -8,22 +8,26 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from attempt_ledger.checks import fault_of, unknown_exams
 from attempt_ledger.cli.everybody import snapshot_of, write_table
 from attempt_ledger.cli.forms import TableFormat, form_of
-from attempt_ledger.cli.importing import Input
+from attempt_ledger.cli.importing import (
+    IgnoreExtra,
+    Input,
+    MapFile,
+    Source,
+    ZoneName,
+    results_settings,
+)
 from attempt_ledger.cli.options import AsOf, NoColumnCache, Output, command
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from attempt_ledger.cli.values import zone
 from ledger.dry_run import Rehearsal
-from ledger.intake.importer import Options, import_file
-from ledger.intake.results import CsvSettings
-from ledger.intake.source import open_source
+from ledger.intake.importer import Options, Reading, import_file
+from ledger.intake.results import DEFAULT_SOURCE
 from replay.formats import TABLE, About
 
 
@@ -45,18 +49,10 @@ def impact(
     input: Annotated[
         Input, typer.Option("--input", help="How the files are read; as --format of `import`.")
     ] = Input.auto,
-    source: Annotated[
-        str, typer.Option("--source", metavar="URN", help="Of CSV rows that name none.")
-    ] = "urn:csv",
-    zone_name: Annotated[
-        str | None,
-        typer.Option(
-            "--zone", metavar="ZONE", help="Whose clock CSV times without an offset are on."
-        ),
-    ] = None,
-    ignore_extra: Annotated[
-        bool, typer.Option("--ignore-extra", help="Pass over unknown columns of a CSV.")
-    ] = False,
+    map: MapFile = None,
+    source: Source = DEFAULT_SOURCE,
+    zone_name: ZoneName = None,
+    ignore_extra: IgnoreExtra = False,
     corrections: Annotated[
         bool, typer.Option("--corrections", help="Take a changed CSV result as a further one.")
     ] = False,
@@ -71,13 +67,7 @@ def impact(
     are counted, and then the exit code is 1.
     """
     form = form_of(TABLE, format, output)
-    if zone_name is not None:
-        zone(zone_name)
-    settings = CsvSettings(
-        source=source,
-        zone=None if zone_name is None else ZoneInfo(zone_name),
-        ignore_extra=ignore_extra,
-    )
+    settings = results_settings(source, map, zone_name, ignore_extra)
     with ExitStack() as stack:
         snapshot = stack.enter_context(
             snapshot_of(context, as_of, None, no_column_cache=no_column_cache)
@@ -106,8 +96,8 @@ def rehearsed(rehearsal: Rehearsal, file: str, options: Options, exams: Counter[
     Its rows are counted by exam, too. Raises SourceProblem for a file that cannot be imported at
     all: what the others would change is not what was asked.
     """
-    with open_source(file) as opened:
-        report = import_file(rehearsal, opened, options, stopwatch=time.monotonic)
+    with Reading.open(file, options) as reading:
+        report = import_file(rehearsal, reading, stopwatch=time.monotonic)
     if report.interrupted:
         raise KeyboardInterrupt
     exams.update(report.exams)

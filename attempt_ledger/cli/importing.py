@@ -9,7 +9,6 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -23,9 +22,11 @@ from attempt_ledger.cli.progress import importing
 from attempt_ledger.cli.values import zone
 from attempt_ledger.sealing import sealing_beside
 from ledger.events import OWN_SOURCES
-from ledger.intake.importer import Options, import_file
-from ledger.intake.results import CsvSettings
-from ledger.intake.source import SourceProblem, open_source
+from ledger.intake.importer import Options, Reading, import_file, read_headers
+from ledger.intake.mapping import NO_MAP, read_map
+from ledger.intake.results import DEFAULT_SOURCE, CsvSettings
+from ledger.intake.source import SourceProblem
+from retake_policies.zones import load_zone
 
 
 class Input(StrEnum):
@@ -34,6 +35,37 @@ class Input(StrEnum):
     auto = "auto"
     cloudevents = "cloudevents"
     csv = "csv"
+    xlsx = "xlsx"
+
+
+Source = Annotated[str, typer.Option("--source", metavar="URN", help="Of rows that name none.")]
+MapFile = Annotated[
+    str | None,
+    typer.Option(
+        "--map", metavar="FILE.toml", help="What the columns and words of the files mean."
+    ),
+]
+ZoneName = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="ZONE", help="Whose clock times without an offset are on."),
+]
+IgnoreExtra = Annotated[
+    bool, typer.Option("--ignore-extra", help="Pass over unknown columns of a CSV.")
+]
+
+
+def results_settings(
+    source: str, map: str | None, zone_name: str | None, ignore_extra: bool
+) -> CsvSettings:
+    """Return how files of results are read; raises CallProblem, or MapProblem."""
+    if source.startswith(OWN_SOURCES):
+        raise CallProblem(f"--source {source} is this program's own: give the feed one of its own")
+    return CsvSettings(
+        source=source,
+        zone=None if zone_name is None else zone(zone_name),
+        ignore_extra=ignore_extra,
+        map=NO_MAP if map is None else read_map(map, load_zone),
+    )
 
 
 @command(
@@ -42,6 +74,7 @@ class Input(StrEnum):
     attempt-ledger import results.csv
     attempt-ledger import results-2021.csv.gz results-2022.csv.xz --zone Europe/Berlin
     attempt-ledger import results.csv --corrections --rejects refused.csv
+    attempt-ledger import vendor.xlsx --map vendor.toml
     attempt-ledger import --keep-recorded-at history.jsonl
     zcat events.jsonl.gz | attempt-ledger import - --format cloudevents
     """,
@@ -56,18 +89,18 @@ def import_(
         Input,
         typer.Option(
             "--format",
-            metavar="auto|cloudevents|csv",
+            metavar="auto|cloudevents|csv|xlsx",
             help="auto: by the file's name, else by its first byte.",
         ),
     ] = Input.auto,
-    source: Annotated[
-        str, typer.Option("--source", metavar="URN", help="Of CSV rows that name none.")
-    ] = "urn:csv",
+    map: MapFile = None,
+    source: Source = DEFAULT_SOURCE,
     keep_recorded_at: Annotated[
         bool,
         typer.Option(
             "--keep-recorded-at",
-            help="Move a history in: keep each line's recordedtime; stop at the first refused.",
+            help="Move a history in: keep each line's recordedtime, or each row's recorded_at; "
+            "stop at the first refused.",
         ),
     ] = False,
     rejects: Annotated[
@@ -79,15 +112,8 @@ def import_(
             ".jsonl) in the working directory.",
         ),
     ] = None,
-    zone_name: Annotated[
-        str | None,
-        typer.Option(
-            "--zone", metavar="ZONE", help="Whose clock CSV times without an offset are on."
-        ),
-    ] = None,
-    ignore_extra: Annotated[
-        bool, typer.Option("--ignore-extra", help="Pass over unknown columns of a CSV.")
-    ] = False,
+    zone_name: ZoneName = None,
+    ignore_extra: IgnoreExtra = False,
     corrections: Annotated[
         bool,
         typer.Option(
@@ -109,7 +135,7 @@ def import_(
     ] = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Import results CSVs and CloudEvents lines.
+    """Import results, as CSV or as a vendor writes them, and CloudEvents lines.
 
     What is recorded already is skipped and counted. Rows that are malformed, contradict what is
     recorded, or were annulled since, go into the rejects file, each with its problem, to be fixed
@@ -121,21 +147,19 @@ def import_(
     A results CSV has a header and one row a sitting:
       candidate_id, exam, registration_id, started_at, ended_at?, delivery?,
       outcome (pass, fail, pending), result_at?, score?, source?
+    Without started_at it has results alone, of sittings that are recorded. A
+    --map says what the columns and words of another CSV, or of a workbook,
+    mean.
     """
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
-    if source.startswith(OWN_SOURCES):
-        raise CallProblem(f"--source {source} is this program's own: give the feed one of its own")
     if again and keep_recorded_at:
         raise CallProblem("--again goes without --keep-recorded-at: a history keeps its ids")
     if len(set(files)) < len(files):
         raise CallProblem("a FILE is named twice")
-    if zone_name is not None:
-        zone(zone_name)
-    settings = CsvSettings(
-        source=source,
-        zone=None if zone_name is None else ZoneInfo(zone_name),
-        ignore_extra=ignore_extra,
+    settings = replace(
+        results_settings(source, map, zone_name, ignore_extra),
+        as_recorded=keep_recorded_at,
         # A history says itself who recorded what: filling that in would make it another.
         actor=None if keep_recorded_at else actor,
     )
@@ -157,16 +181,15 @@ def import_(
     with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
         if known_exams_only:
             options = replace(options, exam_fault=KnownExams(ledger).fault_of)
+        once = read_headers(files, options) if len(files) > 1 else {}
         for file in files:
             try:
-                with open_source(file) as opened, importing(opened.name) as progress:
+                with (
+                    once.pop(file, None) or Reading.open(file, options) as reading,
+                    importing(reading.source.name) as progress,
+                ):
                     report = import_file(
-                        ledger,
-                        opened,
-                        options,
-                        stopwatch=time.monotonic,
-                        progress=progress,
-                        taken=taken,
+                        ledger, reading, stopwatch=time.monotonic, progress=progress, taken=taken
                     )
             except SourceProblem as problem:
                 say(str(problem))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from ledger.intake.mapping import SEPARATORS
 from ledger.intake.report import PROBLEM
 from ledger.intake.source import LONGEST_LINE, Source, SourceProblem
 
@@ -26,12 +28,13 @@ _SAID_BY_CSV = {
         f"a quote that opens in it is not closed within {LONGEST_LINE:,} characters, which is as "
         "many as a row may have"
     ),
-    "',' expected after '\"'": 'a quote in a quoted field is not doubled ("")',
+    "expected after '\"'": 'a quote in a quoted field is not doubled ("")',
     "field larger than field limit": "a field is far too long (is a quote never closed?)",
     "new-line character seen in unquoted field": (
         "it holds a carriage return without a line feed; end lines with \\n or \\r\\n"
     ),
 }
+_NAMED_SEPARATOR = re.compile('"?sep=([,;|\t])"?\r?\n?', re.IGNORECASE)
 
 
 class CsvRow(NamedTuple):
@@ -44,31 +47,29 @@ class CsvRow(NamedTuple):
 
 
 class CsvFile:
-    """The header and rows of a CSV: comma, double quotes, a header line.
+    """The header and rows of a CSV: a separator, double quotes, a header line.
 
-    Raises SourceProblem at once if there is no header that can be read.
+    Without a `separator` it is the one that cuts the header into the most columns that are
+    `expected`, or that a spreadsheet names in a first line ``sep=;``. Raises SourceProblem at once
+    if there is no header that can be read.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self, source: Source, separator: str | None = None, expected: Collection[str] = ()
+    ) -> None:
         self._source = source
         self._lines = source.lines()
         self._taken: list[str] = []  # the lines of the row being read
         self._again: deque[str] = deque()  # lines to be read a second time
         self._line = 0  # lines of the rows before it
-        self.header: list[str] = []
+        self.separator = self._found_separator(expected) if separator is None else separator
+        fields: list[str] = []
         for row in self._records():
             if row.problem:
                 raise SourceProblem(f"{source.name}, line {row.line}: the header {row.problem}")
-            self.header = list(map(unguarded, row.fields))
-            while self.header and not self.header[-1]:  # a spreadsheet adds empty columns
-                self.header.pop()
+            fields = list(map(unguarded, row.fields))
             break
-        if not self.header:
-            raise SourceProblem(f"{source.name} is empty: a CSV begins with a header line")
-        if len(self.header) > MOST_COLUMNS:
-            raise SourceProblem(
-                f"{source.name} has {len(self.header):,} columns: a CSV may have {MOST_COLUMNS:,}"
-            )
+        self.header = header_of(fields, source.name)
 
     def rows(self) -> Iterator[CsvRow]:
         """Yield the rows after the header in order; blank lines, or rows of empty cells, are none.
@@ -89,12 +90,26 @@ class CsvFile:
                     problem=f"has {_fields(len(row.fields))} where the header has {width}"
                 )
 
+    def _found_separator(self, expected: Collection[str]) -> str:
+        """Look at the first line for what stands between its cells; pass over ``sep=;``."""
+        line = next(self._lines, "")
+        if match := _NAMED_SEPARATOR.fullmatch(line):
+            self._line += 1
+            return match[1]
+        self._again.append(line)
+        return max(
+            SEPARATORS,
+            key=lambda each: sum(
+                name.strip('"') in expected for name in _fields_anyhow(line, each)
+            ),
+        )
+
     def _records(self) -> Iterator[CsvRow]:
         """Yield rows of any width; after one whose quoting is wrong go on with the next line."""
         faults = self._source.faults
         taken = self._taken
         while True:
-            reader = csv.reader(self._feed(), strict=True)
+            reader = csv.reader(self._feed(), delimiter=self.separator, strict=True)
             try:
                 for fields in reader:
                     line = self._line + 1
@@ -114,7 +129,9 @@ class CsvFile:
             taken.clear()
             self._line += 1
             problem = self._fault(self._line) if faults else ""
-            yield CsvRow(self._line, _fields_anyhow(first), problem or _explain(said))
+            yield CsvRow(
+                self._line, _fields_anyhow(first, self.separator), problem or _explain(said)
+            )
 
     def _feed(self) -> Iterator[str]:
         """Yield the lines for one reader; raises _TooLong for a row without an end in sight."""
@@ -141,7 +158,7 @@ class _TooLong(Exception):
 
 def _explain(said: str) -> str:
     for words, explained in _SAID_BY_CSV.items():
-        if said.startswith(words):
+        if words in said:
             return f"is not CSV: {explained}"
     return f"is not CSV: {said}"
 
@@ -150,9 +167,21 @@ def _fields(count: int) -> str:
     return f"{count} field{'' if count == 1 else 's'}"
 
 
-def _fields_anyhow(line: str) -> list[str]:
-    """Cut a line whose quoting is wrong at its commas, so that it can be shown for mending."""
-    return line.rstrip("\r\n").replace("\r", " ").split(",")
+def _fields_anyhow(line: str, separator: str) -> list[str]:
+    """Cut a line, whatever its quoting, at its separators."""
+    return line.rstrip("\r\n").replace("\r", " ").split(separator)
+
+
+def header_of(fields: Sequence[str], name: str) -> list[str]:
+    """Return the columns of an input; raises SourceProblem if there are none, or too many."""
+    header = list(fields)
+    while header and not header[-1]:  # a spreadsheet adds empty columns
+        header.pop()
+    if not header:
+        raise SourceProblem(f"{name} is empty: results begin with a header line")
+    if len(header) > MOST_COLUMNS:
+        raise SourceProblem(f"{name} has {len(header):,} columns: a CSV may have {MOST_COLUMNS:,}")
+    return header
 
 
 GUARDED: Final = "=+-@\t\r'"
@@ -186,9 +215,9 @@ class RefusedRows:
     Its cells are guarded: it is mended in a spreadsheet.
     """
 
-    def __init__(self, header: Sequence[str], file: Any) -> None:
+    def __init__(self, header: Sequence[str], separator: str, file: Any) -> None:
         """Write to a file (what has a `write`), with the first row its header."""
-        self._writer = csv.writer(file, lineterminator="\n")
+        self._writer = csv.writer(file, delimiter=separator, lineterminator="\n")
         # A rejects file, imported and refused again, has the column already.
         self._at = header.index(PROBLEM) if PROBLEM in header else None
         self._header = self._without(header)

@@ -11,11 +11,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Literal, TypeAlias
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
 
 from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
+from ledger.intake.mapping import NO_MAP
+from ledger.intake.process import ReadingProcess, pays_a_process
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
 from ledger.intake.report import (
     MOST_SITTINGS,
@@ -25,13 +28,13 @@ from ledger.intake.report import (
     one_line,
     unexpected,
 )
-from ledger.intake.results import CsvSettings, ReadingProcess, ResultsReader, pays_a_process
-from ledger.intake.source import BrokenSource, Item, Source, SourceProblem
+from ledger.intake.results import CsvSettings, ResultsReader
+from ledger.intake.source import BrokenSource, Item, Source, SourceProblem, open_source
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 
-Format: TypeAlias = Literal["auto", "cloudevents", "csv"]
-FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv")
+Format: TypeAlias = Literal["auto", "cloudevents", "csv", "xlsx"]
+FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv", "xlsx")
 
 TRANSACTION_SECONDS = 0.05
 """So that a single append beside an import waits no longer than that."""
@@ -39,6 +42,7 @@ _FEWEST, _FIRST, _MOST = 64, 512, 16_384  # rows in a transaction
 _HEAVY = 8 << 20  # characters in a transaction: lines may be a megabyte long
 _EXTENSIONS: dict[str, Format] = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".jsonl": "cloudevents",
     ".ndjson": "cloudevents",
     ".json": "cloudevents",
@@ -51,13 +55,13 @@ class Options:
 
     format: Format = "auto"
     csv: CsvSettings = field(default_factory=CsvSettings)
-    """How results CSVs are read; `csv.actor` is who recorded the lines that name nobody, too."""
+    """How files of results are read; `csv.actor` is who imports lines, too."""
     corrections: bool = False
     """Record a changed result as a further one, instead of refusing it."""
     again: bool = False
     """Record what was annulled and comes again as a further event of its own, ``…/result/2``."""
     keep_recorded_at: bool = False
-    """Move a history in: only CloudEvents lines, whose recordedtime is kept."""
+    """Move a history in, whose recordedtime, or recorded_at, is kept."""
     two_processes: bool = False
     """Read large results CSVs in a second process, started anew (``spawn``)."""
     check: Check | None = None
@@ -78,6 +82,11 @@ def format_of(source: Source, format: Format = "auto") -> Format:
 
     Call it before anything of the input is read. Raises SourceProblem for what is no input.
     """
+    if source.is_workbook and format in ("auto", "xlsx"):
+        return "xlsx"
+    if source.is_workbook or format == "xlsx":
+        is_one = "is a workbook" if source.is_workbook else "is no workbook"
+        raise SourceProblem(f"{source.name} {is_one}, which --format {format} does not fit")
     if format != "auto":
         return format
     if source.extension == ".toml":
@@ -89,10 +98,71 @@ def format_of(source: Source, format: Format = "auto") -> Format:
     return "cloudevents" if start in (b"", b"{", b"[") else "csv"
 
 
+class Reading:
+    """An input whose header was read, and none of its rows.
+
+    Raises SourceProblem for an input or options that cannot be imported at all.
+    """
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self.source = source
+        self.options = options
+        self.results: ResultsReader | None = None
+        if format_of(source, options.format) != "cloudevents":
+            self.results = ResultsReader(source, options.csv)
+        elif options.csv.map != NO_MAP:
+            raise SourceProblem(f"{source.name} holds CloudEvents, for which there is no map")
+
+    @classmethod
+    def open(cls, path: str, options: Options) -> Self:
+        """Open an input and read its header; - is standard input. Use it in a `with`."""
+        source = open_source(path, workbooks=True)
+        try:
+            return cls(source, options)
+        except BaseException:
+            source.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.source.close()
+
+
+def read_headers(paths: Collection[str], options: Options) -> dict[str, Reading]:
+    """Read the header of every input before a row of any is recorded.
+
+    Return those that can be read but once, such as a pipe. Raises SourceProblem, with a sentence
+    for each input that cannot be imported.
+    """
+    once: dict[str, Reading] = {}
+    faults: list[str] = []
+    for path in paths:
+        try:
+            reading = Reading.open(path, options)
+        except SourceProblem as problem:
+            faults.append(str(problem))
+            continue
+        if reading.source.path is None or reading.source.size is None:
+            once[path] = reading
+        else:
+            reading.source.close()
+    if faults:
+        for reading in once.values():
+            reading.source.close()
+        raise SourceProblem("\n".join(faults) + "; nothing was recorded")
+    return once
+
+
 def import_file(
     ledger: Ledger,
-    source: Source,
-    options: Options,
+    reading: Reading,
     *,
     stopwatch: Stopwatch,
     progress: Progress | None = None,
@@ -103,14 +173,10 @@ def import_file(
     `stopwatch` measures transactions (``time.monotonic``); `taken` are the rejects files of other
     inputs of the same call. An input that breaks off, a store that can take no more, or Ctrl-C
     ends the import early: `Report.stopped` says why. Raises SourceProblem, with nothing changed,
-    for an input or options that cannot be imported at all.
+    where the rejects file would be the input.
     """
-    report = Report(source.name)
-    try:
-        run = _Import(ledger, source, options, report, stopwatch, taken)
-    except BrokenSource as problem:
-        report.stopped = str(problem)
-        return report
+    report = Report(reading.source.name)
+    run = _Import(ledger, reading, report, stopwatch, taken)
     try:
         run.go(progress)
     except LedgerProblem as problem:
@@ -129,38 +195,37 @@ class _Import:
     def __init__(
         self,
         ledger: Ledger,
-        source: Source,
-        options: Options,
+        reading: Reading,
         report: Report,
         stopwatch: Stopwatch,
         taken: Collection[Path],
     ) -> None:
         self._ledger = ledger
         self._several_sources = False
-        self._source = source
+        self._source = source = reading.source
+        options, results = reading.options, reading.results
         self._report = report
         self._keep = options.keep_recorded_at
         self._exam_fault = options.exam_fault
         self._size = _FIRST  # rows of a transaction, as it turns out
         self._process: ReadingProcess | None = None
         self._batches: Lines | Results
-        is_csv = format_of(source, options.format) == "csv"
-        extension = ".csv" if is_csv else ".jsonl"
+        extension = ".jsonl" if results is None else ".csv"
         self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
         if source.path is not None and _are_one(Path(source.path), self._rejects.path):
             raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
-        if is_csv:
-            if self._keep:
-                raise SourceProblem(
-                    f"{source.name} is a CSV, which has no recordedtime to keep: "
-                    "only CloudEvents lines can be moved in"
-                )
-            reader = ResultsReader(source, options.csv)
-            self._refused_rows = RefusedRows(reader.header, self._rejects)
+        if results is not None:
+            report.passed_over = results.passed_over
+            self._refused_rows = RefusedRows(results.header, results.separator, self._rejects)
             self._batches = Results(
-                ledger, stopwatch, corrections=options.corrections, again=options.again
+                ledger,
+                stopwatch,
+                corrections=options.corrections,
+                again=options.again,
+                keep_recorded_at=self._keep,
+                silent=results.silent,
             )
-            self._items = reader.items()
+            self._items = results.items()
             if options.two_processes and pays_a_process(source):
                 self._process = ReadingProcess(source, options.csv)
                 self._items = self._process.items()
@@ -225,14 +290,19 @@ class _Import:
     def _take(self, batch: list[Item]) -> Recording:
         """Record what is sound of a batch, then set aside what was refused of it, in order."""
         report = self._report
+        said = [item for item in batch if item.rows or item.problem]
+        report.read += len(batch)
+        report.skipped += len(batch) - len(said)
+        batch = said
         if self._exam_fault is not None:
             batch = _of_known_exams(batch, self._exam_fault)
         sound = [item for item in batch if not item.problem]
         recording = self._record(sound)
+        for index, row in recording.joined.items():
+            sound[index] = sound[index]._replace(rows=(row,))
         report.count_exams(
             item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused
         )
-        report.read += len(batch)
         report.add(recording)
         self._compare_sources(sound)
         if len(sound) == len(batch) and not recording.refused:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain as joined
+from itertools import chain as joined_lists
 from typing import NamedTuple, TypeAlias
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Refused
 from ledger.events import OWN_SOURCES, ExamAttempted, Recorded, Row
 from ledger.instants import format_instant
+from ledger.intake.mapping import BadRow
 from ledger.intake.report import Counts
+from ledger.intake.results import BETA_UNSAID, UNSAID, filled, joined
 from ledger.intake.source import Item
 from ledger.ledger import Ledger
 from ledger.problems import shown
@@ -43,6 +45,8 @@ class Recording(Counts):
 
     refused: dict[int, Refusal] = field(default_factory=dict)
     """By index in the batch."""
+    joined: dict[int, Row] = field(default_factory=dict)
+    """By index in the batch: a result that came without its sitting, as that of its sitting."""
     seconds: float = 0.0
     """How long it held the write lock, without the time it waited for it."""
 
@@ -50,6 +54,7 @@ class Recording(Counts):
         """Add what became of the rows that follow in the batch, from `index` on."""
         self.add(other)
         self.refused |= {index + each: refusal for each, refusal in other.refused.items()}
+        self.joined |= {index + each: row for each, row in other.joined.items()}
         self.seconds += other.seconds
 
 
@@ -109,16 +114,26 @@ def _anew(row: Row, appending: Appending) -> Row:
 
 
 class Results:
-    """Record each results row as a whole, the sitting with its result."""
+    """Record each results row as a whole, the sitting with its result.
+
+    `silent` are the columns that the file does not have: it says nothing of them. With
+    `keep_recorded_at` nothing is recorded after the first refused row.
+    """
 
     def __init__(
-        self, ledger: Ledger, stopwatch: Stopwatch, *, corrections: bool, again: bool
+        self,
+        ledger: Ledger,
+        stopwatch: Stopwatch,
+        *,
+        corrections: bool,
+        again: bool,
+        keep_recorded_at: bool,
+        silent: frozenset[str],
     ) -> None:
         self._ledger = ledger
         self._stopwatch = stopwatch
-        self._corrections = corrections
-        self._again = again
-        self._all_new = True  # the last batch was: then this one may well be too
+        self._rules = _Rules(corrections, again, keep_recorded_at, silent)
+        self._all_new = "started_at" not in silent  # the last batch was: then this one may well be
         self._chains: Chains = {}
 
     def record(self, batch: Sequence[Item]) -> Recording:
@@ -126,16 +141,21 @@ class Results:
         recording = self._optimistic(batch) if self._all_new else None
         if recording is None:
             recording = self._careful(batch)
-        self._all_new = not (recording.duplicates or recording.refused)
+        self._all_new = not (recording.duplicates or recording.refused or recording.joined)
         return recording
 
     def _optimistic(self, batch: Sequence[Item]) -> Recording | None:
         """Append all of a batch if all of it is new; else change nothing."""
-        rows = list(joined.from_iterable([item.rows for item in batch]))
+        rows = list(joined_lists.from_iterable([item.rows for item in batch]))
         try:
             with self._ledger.appending() as appending:
                 began = self._stopwatch()
-                if set(map(type, appending.take(rows))) - {Appended}:
+                if self._rules.keep:
+                    kept = [item.kept for item in batch for _ in item.rows]
+                    outcomes = appending.take_kept(rows, kept)
+                else:
+                    outcomes = appending.take(rows)
+                if set(map(type, outcomes)) - {Appended}:
                     raise _NotAllNew
         except _NotAllNew:
             return None
@@ -148,11 +168,11 @@ class Results:
             chains = {}
         with self._ledger.appending() as appending:
             began = self._stopwatch()
-            transaction = _Transaction(
-                appending, chains, corrections=self._corrections, again=self._again
-            )
+            transaction = _Transaction(appending, chains, self._rules)
             for index, item in enumerate(batch):
-                transaction.record(index, item.rows)
+                transaction.record(index, item)
+                if self._rules.keep and transaction.recording.refused:
+                    break
             transaction.append()
         self._chains = chains
         transaction.recording.seconds = self._stopwatch() - began
@@ -163,26 +183,44 @@ class _NotAllNew(Exception):
     """Some of an optimistic batch is there already, or cannot be taken: roll it back."""
 
 
+class _Rules(NamedTuple):
+    """What a call says about what becomes of a row."""
+
+    corrections: bool
+    again: bool
+    keep: bool
+    silent: frozenset[str]
+
+
 class _Transaction:
     """One transaction's decisions; what is to go in waits and is appended together."""
 
-    def __init__(
-        self, appending: Appending, chains: Chains, *, corrections: bool, again: bool
-    ) -> None:
+    def __init__(self, appending: Appending, chains: Chains, rules: _Rules) -> None:
         self.recording = Recording()
         self._appending = appending
         self._chains = chains
-        self._corrections = corrections
-        self._again = again
+        self._rules = rules
         self._new: list[Row] = []
+        self._kept: list[int | None] = []  # their recorded_at
         self._keys: set[tuple[str, str]] = set()  # of the new
 
-    def record(self, index: int, rows: Sequence[Row]) -> None:
+    def record(self, index: int, item: Item) -> None:
         """Decide what becomes of one row of the input, the sitting and perhaps its result."""
         counts = Counts()
         new: list[Row] = []
+        rows = item.rows
+        if self._rules.keep:
+            self.append()  # what comes next is compared with the last one recorded
+        if {"started_at", "delivery"} & self._rules.silent:
+            try:
+                rows = self._of_their_sitting(rows)
+            except BadRow as bad:
+                self.recording.refused[index] = Refusal(str(bad), False)
+                return
+            if len(rows) == 1 and rows != item.rows:
+                self.recording.joined[index] = rows[0]
         for row in rows:
-            decided = self._decide(row, counts)
+            decided = self._decide(row, item.kept, counts)
             if isinstance(decided, Refusal):
                 self.recording.refused[index] = decided
                 return
@@ -192,36 +230,67 @@ class _Transaction:
                 new.append(decided)
         self.recording.add(counts)
         self._new += new
+        self._kept += [item.kept] * len(new)
         self._keys.update((row.source, row.id) for row in new)
 
     def append(self) -> None:
         """Append what waits: all of it is new, and sound."""
-        outcomes = self._appending.take(self._new)
+        if self._rules.keep:
+            outcomes = self._appending.take_kept(self._new, self._kept)
+        else:
+            outcomes = self._appending.take(self._new)
         assert not set(map(type, outcomes)) - {Appended}
         self.recording.recorded += len(outcomes)
-        self._new = []
+        self._new, self._kept = [], []
         self._keys.clear()
 
-    def _decide(self, row: Row, counts: Counts) -> Row | Refusal | None:
+    def _of_their_sitting(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return rows with what their file does not say taken from their sitting, if recorded.
+
+        That is all but the outcome of a result alone, and that a sitting was beta. Raises BadRow
+        for a result alone whose sitting is not recorded.
+        """
+        *attempts, result = rows
+        if result.topic == ExamAttempted.topic:
+            return rows
+        source, registration = result.source, result.id.removesuffix("/result")
+        first = self._find(source, f"{registration}/attempted")
+        chain = [] if first is None else self._chain(first, f"{registration}/attempted")
+        sitting = next((each for each in chain if self._appending.annulment(each) is None), None)
+        if sitting is None and not attempts:
+            raise BadRow(
+                f"the sitting {shown(registration)} of source {shown(source)} is not recorded: "
+                "import the sittings first, or name their --source"
+            )
+        if attempts:
+            if sitting is None or sitting.flag != 1 or sitting.stream != result.stream:
+                return rows
+            if "result_at" in self._rules.silent:
+                result = result._replace(occurred_at=UNSAID)
+        assert sitting is not None
+        return *attempts, joined(result, sitting)
+
+    def _decide(self, row: Row, kept: int | None, counts: Counts) -> Row | Refusal | None:
         """Return what is to be appended of a row, None if it is recorded, or why it is refused.
 
         With corrections, or again, it may become a further event, ``…/result/2``. Then it is
         compared with all that there are, not only with the latest: a file imported again must add
         nothing, though a later one corrected what it says.
         """
-        if problem := self._appending.future(row):
+        keep = self._rules.keep
+        if not keep and (problem := self._appending.future(row)):
             return Refusal(problem, False)
         first = self._find(row.source, row.id)
         if first is None:
-            return row
-        corrects = self._corrections and row.topic != ExamAttempted.topic
-        chain = self._chain(first, row) if corrects or self._again else [first]
+            return self._checked(row, kept)
+        corrects = self._rules.corrections and row.topic != ExamAttempted.topic
+        chain = self._chain(first, row.id) if corrects or self._rules.again else [first]
         equal = [event for event in chain if self._are_equal(event, row)]
         standing = [event for event in chain if self._appending.annulment(event) is None]
-        if any(event in standing for event in equal):
+        if any(event in standing for event in equal) or (equal and keep):
             counts.superseded += corrects and equal[0] is not chain[-1]
             return None
-        if equal and not self._again:
+        if equal and not self._rules.again:
             return Refusal(self._appending.as_annulled(equal[-1]), False)
         if len(chain) >= MOST_RESULTS:
             return Refusal(
@@ -230,8 +299,8 @@ class _Transaction:
                 conflict=True,
             )
         further = row._replace(id=f"{row.id}/{len(chain) + 1}")
-        if not standing and self._again:
-            return further
+        if not standing and self._rules.again:
+            return self._checked(further, kept)
         if not corrects or not _are_of_one_sitting(first, row):
             return self._contradiction((standing or chain)[-1], row)
         later = max((event.occurred_at for event in standing), default=row.occurred_at)
@@ -242,31 +311,41 @@ class _Transaction:
                 "as the instant of the correction, or annul the recorded one",
                 conflict=True,
             )
-        counts.corrections += 1
-        return further
+        checked = self._checked(further, kept)
+        counts.corrections += not isinstance(checked, Refusal)
+        return checked
+
+    def _checked(self, row: Row, kept: int | None) -> Row | Refusal:
+        """Return a new row, or why it cannot be recorded at its time."""
+        if row.occurred_at == UNSAID:
+            return Refusal(BETA_UNSAID, False)
+        if self._rules.keep and (problem := self._appending.out_of_order(row, kept)):
+            return Refusal(problem, False)
+        return row
 
     def _find(self, source: str, id: str) -> Recorded | None:
         if (source, id) in self._keys:
             self.append()
         return self._appending.find(source, id)
 
-    def _chain(self, first: Recorded, row: Row) -> list[Recorded]:
-        """Return the first event of a row's key and the further ones, ``…/result/2`` and so on."""
-        chain = self._chains.setdefault((row.source, row.id), [first])
+    def _chain(self, first: Recorded, id: str) -> list[Recorded]:
+        """Return the first event of an id and the further ones, ``…/result/2`` and so on."""
+        chain = self._chains.setdefault((first.source, id), [first])
         while len(chain) < MOST_RESULTS:
-            stored = self._find(row.source, f"{row.id}/{len(chain) + 1}")
+            stored = self._find(first.source, f"{id}/{len(chain) + 1}")
             if stored is None:
                 break
             chain.append(stored)
         return chain
 
     def _are_equal(self, stored: Recorded, row: Row) -> bool:
+        row = filled(row, stored, self._rules.silent)
         return stored.occurred_at == row.occurred_at and (
             not self._appending.differences(stored, row) or _only_says_more(stored, row)
         )
 
     def _contradiction(self, stored: Recorded, row: Row) -> Refusal:
-        differs = self._appending.differences(stored, row)
+        differs = self._appending.differences(stored, filled(row, stored, self._rules.silent))
         problem = Conflict(stored.position, differs, self._appending.annulment(stored)).problem
         if _are_of_one_sitting(stored, row):
             problem += "; --corrections records it as a further result"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ PROBLEM = "problem"
 """The column or member that says why a row was refused; on input it is passed over."""
 _FIGURES = (
     "read",
+    "skipped",
     "recorded",
     "duplicates",
     "corrections",
@@ -27,7 +29,10 @@ _FIGURES = (
 _NAMED = 5
 _MOST_EXAMS = 10_000
 MOST_SITTINGS = 1_000
+_MOST_KINDS = 100
 _LONGEST_PROBLEM = 2_000
+_VALUE = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|\d[\w:.,+-]*")
+"""What of a problem is of its row alone: what is quoted, numbers and instants."""
 
 
 @dataclass(kw_only=True)
@@ -51,6 +56,15 @@ class Counts:
 
 
 @dataclass
+class Kind:
+    """Refusals for one reason, whatever the values: how many, and the first of them."""
+
+    line: int
+    problem: str
+    count: int = 1
+
+
+@dataclass
 class Report(Counts):
     """Count what one import did.
 
@@ -60,12 +74,16 @@ class Report(Counts):
 
     name: str
     read: int = 0
+    skipped: int = 0
+    """Rows that say nothing, as a map has it, or as a result that is still pending."""
     rejected: int = 0
     conflicts: int = 0
     rejects: Path | None = None
     """Where the refused rows are kept; None when nothing was refused."""
-    examples: list[str] = field(default_factory=list)
-    """The first few refusals, each a sentence that names its line."""
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    """The refusals by what is wrong; of so many kinds as there is room for."""
+    passed_over: Sequence[str] = ()
+    """Columns of the input of which its map makes no use."""
     notes: list[str] = field(default_factory=list)
     """Other things worth saying, none of which makes the import incomplete."""
     exams: Counter[str] = field(default_factory=Counter)
@@ -79,6 +97,16 @@ class Report(Counts):
     """It was Ctrl-C that stopped it."""
 
     @property
+    def examples(self) -> list[str]:
+        """Return the commonest kinds of refusals, each a sentence that names its first line."""
+        kinds = sorted(self.kinds.values(), key=lambda each: -each.count)[:_NAMED]
+        return [
+            f"line {kind.line:,}: {kind.problem}"
+            + (f" (and {_count(kind.count - 1, 'row')} more like it)" if kind.count > 1 else "")
+            for kind in sorted(kinds, key=lambda each: each.line)
+        ]
+
+    @property
     def clean(self) -> bool:
         """Return whether all of the input was read and nothing of it refused."""
         return not self.rejected and self.stopped is None
@@ -90,6 +118,10 @@ class Report(Counts):
             f"{_count(self.recorded, 'event')} recorded, "
             f"{_count(self.duplicates, 'duplicate')} skipped, {self.rejected:,} rejected"
         ]
+        if self.skipped:
+            lines.append(f"  {_count(self.skipped, 'row')} passed over: they say no outcome")
+        if self.passed_over:
+            lines.append(f"  columns that the map passes over: {named(self.passed_over)}")
         if self.corrections:
             lines.append(f"  {_count(self.corrections, 'recorded event')} corrected a result")
         if self.superseded:
@@ -98,8 +130,9 @@ class Report(Counts):
                 "correction replaced: to correct back to it, give the row a result_at of its own"
             )
         lines += [f"  {example}" for example in self.examples]
-        if self.rejected > len(self.examples):
-            lines.append(f"  … and {self.rejected - len(self.examples):,} more")
+        shown = sorted((kind.count for kind in self.kinds.values()), reverse=True)[:_NAMED]
+        if self.rejected > sum(shown):
+            lines.append(f"  … and {self.rejected - sum(shown):,} more")
         if self.rejected and self.rejects is not None:
             conflicts = f" ({self.conflicts:,} in conflict with what is recorded)"
             one = self.rejected == 1
@@ -126,11 +159,21 @@ class Report(Counts):
                 self.exams[exam] += count
 
     def refuse(self, line: int, problem: str, *, conflict: bool = False) -> None:
-        """Count one refused row and keep its sentence if it is among the first."""
+        """Count one refused row, and keep its sentence if it is the first of its kind."""
         self.rejected += 1
         self.conflicts += conflict
-        if len(self.examples) < _NAMED:
-            self.examples.append(f"line {line:,}: {problem}")
+        kind = _VALUE.sub("…", problem)
+        if kind in self.kinds:
+            self.kinds[kind].count += 1
+        elif len(self.kinds) < _MOST_KINDS:
+            self.kinds[kind] = Kind(line, problem)
+
+
+def named(columns: Sequence[str]) -> str:
+    """Name columns of an input, the first few of many."""
+    names = [printable(column[:60]) or "(a column without a name)" for column in columns[:_NAMED]]
+    more = len(columns) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def one_line(problem: str) -> str:

@@ -1,22 +1,16 @@
-"""A results CSV's rows as facts: one row is one sitting, and its result if it has one.
+"""Rows of results as facts: one row is one sitting, and its result if it has one.
 
-A large file is read in a second process, so that reading and writing overlap on two cores.
+The rows are those of a results CSV or, with a map, of a vendor's file as it is: a CSV with other
+columns and words, or a workbook's sheet.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-import signal
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from operator import itemgetter
-from queue import Empty, Queue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -29,72 +23,101 @@ from ledger.events import (
     ExamFailed,
     ExamPassed,
     Fact,
+    Recorded,
     Row,
+    make_event,
 )
-from ledger.instants import format_instant, parse_instant
+from ledger.instants import (
+    MIN_INSTANT,
+    NoZone,
+    as_typed,
+    format_instant,
+    instant_of,
+    parse_instant,
+)
 from ledger.intake.csv import CsvFile
-from ledger.intake.report import PROBLEM, unexpected
-from ledger.intake.source import BrokenSource, Item, Source, SourceProblem, open_source
-from ledger.problems import LedgerProblem, MalformedFact, printable, shown
+from ledger.intake.mapping import (
+    COLUMNS,
+    NO_MAP,
+    OUTCOMES,
+    RECORDED_AT,
+    BadRow,
+    Header,
+    ResultsMap,
+)
+from ledger.intake.report import unexpected
+from ledger.intake.source import Item, Source
+from ledger.intake.workbook import WorkbookRows
+from ledger.problems import MalformedFact, shown
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-REQUIRED = ("candidate_id", "exam", "registration_id", "started_at", "outcome")
-OPTIONAL = ("ended_at", "delivery", "result_at", "score", "source")
 DEFAULT_SOURCE = "urn:csv"
-WORTH_BYTES = 4 << 20
-"""From this size on a second process pays: some 50,000 rows. It takes a third of a second to start.
-"""
+UNSAID = MIN_INSTANT - 1
+"""The time of a result whose file does not say it."""
 
-_ORDER = (*REQUIRED, *OPTIONAL)
 _IDS = ("candidate_id", "exam", "registration_id")
+_OPEN = "?"
+_SAID_OF_ONE = frozenset(("ended_at", "delivery", "result_at", "score"))
+_WORDS = {outcome: outcome for outcome in OUTCOMES}
+_DELIVERIES = ("live", "beta")
+BETA_UNSAID = "result_at is empty: a beta row with a result says when it was determined"
 # Fifteen digits are what a double, and so every JSON reader, keeps.
 _SCORE = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
-_COMPRESSED_TO = 8  # how many times smaller a results CSV is when compressed
-_ITEMS_SENT = 256
-_MESSAGES_AHEAD = 32  # some 5 MB: more rows than a transaction of 50 ms takes
 _attempted = ExamAttempted.__pydantic_validator__.validate_python
 _passed = ExamPassed.__pydantic_validator__.validate_python
 _failed = ExamFailed.__pydantic_validator__.validate_python
 _rescored = BetaRescored.__pydantic_validator__.validate_python
 
 
-class BadRow(ValueError):
-    """The row cannot be a sitting: one sentence says why."""
-
-
 @dataclass(frozen=True)
 class CsvSettings:
-    """What a call says about its results CSVs."""
+    """What a call says about its files of results."""
 
     source: str = DEFAULT_SOURCE
     """For rows without one of their own."""
-    zone: ZoneInfo | None = None
+    zone: tzinfo | None = None
     """Whose wall clock times without an offset are on; None: such times are refused."""
     ignore_extra: bool = False
     """Pass over columns that are not of a results CSV."""
     actor: str | None = None
+    map: ResultsMap = NO_MAP
+    """What the columns and words of the files mean."""
+    as_recorded: bool = False
+    """The rows are a history, each with its recorded_at, and are taken as they were recorded."""
 
 
 class ResultsReader:
-    """Read a results CSV: its header at once, then row after row.
+    """Read a file of results: its header at once, then row after row.
 
     Raises SourceProblem for a header without a required column, with a column twice, or with one
-    that is unknown, unless `ignore_extra`. A column `problem`, as a rejects file has, is passed
-    over.
+    that is unknown, unless `ignore_extra` or a map. A column `problem`, as a rejects file has, is
+    passed over.
+
+    A file without a column started_at has results alone, of sittings that are recorded: then
+    `silent` has it, as it has every column that the file does not have and so says nothing of.
     """
 
     def __init__(self, source: Source, settings: CsvSettings) -> None:
-        self._file = CsvFile(source)
+        map = settings.map
+        self._file: CsvFile | WorkbookRows
+        if source.is_workbook:
+            self._file = WorkbookRows(source, map.sheet)
+        else:
+            self._file = CsvFile(source, map.separator, {*COLUMNS, *map.columns.values()})
         self.header = header = self._file.header
-        _check_header(header, source.name, settings.ignore_extra)
+        self.separator = self._file.separator
         self._settings = settings
-        # A column that is not there is read from behind the row's last field, where facts() puts
-        # an empty one.
-        self._pick = itemgetter(
-            *(header.index(column) if column in header else len(header) for column in _ORDER)
+        self._as_recorded = settings.as_recorded
+        self._zone = settings.zone or (None if map.zone is None else ZoneInfo(map.zone))
+        self._columns = columns = Header(
+            header,
+            map,
+            source.name,
+            ignore_extra=settings.ignore_extra,
+            as_recorded=settings.as_recorded,
         )
+        self.silent = columns.silent
+        self.passed_over = columns.passed_over
+        self._words: Mapping[str, str] = {**_WORDS, **map.outcomes}
 
     def items(self) -> Iterator[Item]:
         """Yield every row, sound or not, in order; raises BrokenSource."""
@@ -103,7 +126,8 @@ class ResultsReader:
                 yield Item(line, fields, (), problem)
                 continue
             try:
-                item = Item(line, fields, [fact.row() for fact in self.facts(fields)])
+                rows, kept = self.rows(fields)
+                item = Item(line, fields, rows, "", kept)
             except BadRow as bad:
                 item = Item(line, fields, (), str(bad))
             except MalformedFact as malformed:
@@ -116,131 +140,210 @@ class ResultsReader:
                 item = Item(line, fields, (), unexpected(error))
             yield item
 
-    def facts(self, fields: Sequence[str]) -> tuple[Fact] | tuple[Fact, Fact]:
-        """Return the sitting and, unless it is pending, its result; raises BadRow.
+    def rows(self, fields: Sequence[str]) -> tuple[list[Row], int | None]:
+        """Return a sitting and, unless it is pending, its result; and their recorded_at, if kept.
 
-        The row must have as many fields as the header.
+        Of a file that has results alone there is but the result, for `joined`; of a row that says
+        nothing there is none. The row must have as many fields as the header. Raises BadRow, or
+        MalformedFact.
         """
         (
             candidate,
             exam,
             registration,
             started_at,
-            outcome,
+            word,
             ended_at,
             delivery,
             result_at,
             score,
             source,
-        ) = self._pick((*fields, ""))
-        settings = self._settings
-        for column, value in zip(_IDS, (candidate, exam, registration), strict=True):
-            if not value:
-                raise BadRow(f"{column} is empty")
-            if value != value.strip():
-                raise BadRow(f"{column} {shown(value)} has blanks around it")
-        if outcome not in ("pass", "fail", "pending"):
-            raise BadRow(f"outcome should be pass, fail or pending, not {shown(outcome)}")
-        if delivery not in ("live", "beta"):
-            if delivery:
-                raise BadRow(f"delivery should be live or beta, not {shown(delivery)}")
-            delivery = "live"
-        zone = settings.zone
-        started = _instant("started_at", started_at, zone)
-        ended = _instant("ended_at", ended_at, zone) if ended_at else None
-        if ended is not None and ended < started:
-            raise BadRow(
-                f"ended_at {format_instant(ended)} lies before started_at "
-                f"{format_instant(started)}: a sitting ends at or after its start"
-            )
-        source = source or settings.source
-        if source.startswith(OWN_SOURCES):
-            raise BadRow(f"source {shown(source)} is this program's own: give it one of its own")
+            recorded_at,
+        ) = self._columns.cells(fields)
+        outcome = self._outcome(word)
+        if outcome is None:
+            return [], None
+        if self._settings.map.id:
+            registration = self._columns.id(fields)
+        self._check_ids(candidate, exam, registration)
+        source = self._source(source)
+        kept = self._instant(RECORDED_AT, recorded_at) if self._as_recorded else None
+        result_time = self._instant("result_at", result_at) if result_at else UNSAID
+        if outcome == "pending" and (result_at or score):
+            present = "a result_at" if result_at else "a score"
+            raise BadRow(f"outcome is pending, but there is {present}: pass or fail?")
         sitting = {"exam": exam, "registration_id": registration}
+        facts: list[Fact] = []
         try:
-            attempt = Fact(
-                source,
-                f"{registration}/attempted",
-                candidate,
-                started,
-                _attempted({**sitting, "delivery": delivery, "ended_at": ended}),
-                settings.actor,
-            )
-            if outcome == "pending":
-                if result_at or score:
-                    present = "a result_at" if result_at else "a score"
-                    raise BadRow(f"outcome is pending, but there is {present}: pass or fail?")
-                return (attempt,)
-            return attempt, Fact(
-                source,
-                f"{registration}/result",
-                candidate,
-                _result_time(result_at, delivery, started, ended, zone),
-                _result({**sitting, "score": _score(score)}, delivery, outcome == "pass"),
-                settings.actor,
-            )
+            if "started_at" in self.silent:
+                return self._alone(sitting, candidate, outcome, result_time, score, source), kept
+            delivery = _delivery(delivery)
+            started = self._instant("started_at", started_at)
+            ended = self._instant("ended_at", ended_at) if ended_at else None
+            if ended is not None and ended < started and not self._as_recorded:
+                raise BadRow(
+                    f"ended_at {format_instant(ended)} lies before started_at "
+                    f"{format_instant(started)}: a sitting ends at or after its start"
+                )
+            attempt = _attempted({**sitting, "delivery": delivery, "ended_at": ended})
+            actor = self._settings.actor
+            id = f"{registration}/attempted"
+            facts.append(Fact(source, id, candidate, started, attempt, actor))
+            if outcome != "pending":
+                if result_time == UNSAID:
+                    if delivery == "beta":
+                        raise BadRow(BETA_UNSAID)
+                    result_time = started if ended is None else ended
+                data = {**sitting, "score": _score(score)}
+                result = _result(data, is_beta=delivery == "beta", passed=outcome == "pass")
+                id = f"{registration}/result"
+                facts.append(Fact(source, id, candidate, result_time, result, actor))
         except ValidationError as error:
             # Everything else was looked at above.
             column = str(error.errors(include_url=False)[0]["loc"][0])
             value = exam if column == "exam" else registration
             raise BadRow(f"{column} {shown(value)} holds a control character") from None
+        return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept
+
+    def _alone(
+        self,
+        sitting: dict[str, str],
+        candidate: str,
+        outcome: str,
+        time: int,
+        score: str,
+        source: str,
+    ) -> list[Row]:
+        """Return a result without its sitting; what the file does not say is left open."""
+        if outcome == "pending":
+            return []
+        exam, id = sitting["exam"], f"{sitting['registration_id']}/result"
+        data = {**sitting, "exam": exam or _OPEN, "score": _score(score)}
+        result = _result(data, is_beta=False, passed=outcome == "pass")
+        at = 0 if time == UNSAID else time
+        fact = Fact(source, id, candidate or _OPEN, at, result, self._settings.actor)
+        row = fact.row(as_recorded=self._as_recorded)
+        return [row._replace(occurred_at=time, stream=f"candidate/{candidate}", exam=exam or None)]
+
+    def _outcome(self, word: str) -> str | None:
+        """Return what an outcome's word means, in any casing; None for a row to be passed over."""
+        outcome = self._words.get(word)
+        if outcome is not None and not self._settings.map.skip:
+            return outcome
+        plain = word.strip().casefold()
+        if plain in self._settings.map.skip:
+            return None
+        outcome = self._words.get(plain)
+        if outcome is None:
+            raise BadRow(
+                f"outcome should be pass, fail or pending, not {shown(word)}"
+                + (
+                    "; --map FILE.toml says what other words mean"
+                    if self._settings.map == NO_MAP
+                    else ", nor a word of the map"
+                )
+            )
+        return outcome
+
+    def _check_ids(self, *values: str) -> None:
+        for column, value in zip(_IDS, values, strict=True):
+            if not value:
+                if column not in self.silent:
+                    raise BadRow(f"{column} is empty")
+            elif value != value.strip() and not self._as_recorded:
+                raise BadRow(f"{column} {shown(value)} has blanks around it")
+
+    def _source(self, source: str) -> str:
+        source = source or self._settings.source
+        if source.startswith(OWN_SOURCES) and not self._as_recorded:
+            raise BadRow(f"source {shown(source)} is this program's own: give it one of its own")
+        return source
+
+    def _instant(self, column: str, text: str) -> int:
+        """Read an instant: in the map's form, as RFC 3339, or as people copy it."""
+        zone = self._zone
+        try:
+            for form in self._settings.map.date_format:
+                try:
+                    return instant_of(datetime.strptime(text, form), zone)  # noqa: DTZ007
+                except NoZone:
+                    raise
+                except ValueError:
+                    pass
+            # A form of the map may be one that looks like another here, but for the T.
+            if self._settings.map.date_format and text[10:11] != "T":
+                raise ValueError(f"{text!r} is not in the form that the map names for dates")
+            return parse_instant(as_typed(text), zone=zone)
+        except NoZone:
+            raise BadRow(
+                f"{column}: {text!r} is a time without a zone: give it an offset, such as "
+                "2021-03-15T09:00:00Z, or say by --zone whose clock it is on"
+            ) from None
+        except ValueError as error:
+            if not text:
+                raise BadRow(f"{column} is empty") from None
+            raise BadRow(f"{column}: {error}") from None
 
 
-def _check_header(header: Sequence[str], name: str, ignore_extra: bool) -> None:
-    accepted = f"a results CSV has {', '.join(REQUIRED)} and may have {', '.join(OPTIONAL)}"
-    twice = sorted(column for column, count in Counter(header).items() if count > 1)
-    if twice:
-        raise SourceProblem(f"{name}: the column {_named(twice)} is there more than once")
-    missing = [column for column in REQUIRED if column not in header]
-    if missing:
-        hint = ""
-        if len(header) == 1:
-            hint = "; it has a single column: are its fields separated by commas?"
-        raise SourceProblem(f"{name} has no column {', '.join(missing)}: {accepted}{hint}")
-    extra = [column for column in header if column not in (*_ORDER, PROBLEM)]
-    if extra and not ignore_extra:
-        raise SourceProblem(
-            f"{name} has the unknown column {_named(extra)}: {accepted}; "
-            "to pass over others give --ignore-extra"
-        )
+def joined(row: Row, sitting: Recorded) -> Row:
+    """Return a result as that of a sitting that is recorded, of whose delivery and time it is.
+
+    A time that neither says stays `UNSAID`: of a beta sitting. Raises BadRow for a result that
+    names another candidate or exam.
+    """
+    candidate = row.stream.partition("/")[2]
+    for column, said, is_ in (
+        ("candidate_id", candidate, sitting.subject),
+        ("exam", row.exam, sitting.exam),
+    ):
+        if said and said != is_:
+            raise BadRow(
+                f"{column} is {shown(said)}, but the sitting {shown(row.key)} that is recorded at "
+                f"position {sitting.position} is of {shown(is_)}"
+            )
+    time, is_beta = row.occurred_at, sitting.flag == 1
+    if time == UNSAID and not is_beta:
+        time = sitting.occurred_at if sitting.until is None else sitting.until
+    data = Recorded(0, 0, *row).payload()
+    result = _result(
+        {"exam": sitting.exam, "registration_id": sitting.key, "score": data.get("score")},
+        is_beta=is_beta,
+        passed=row.topic == ExamPassed.topic,
+    )
+    # Its ids are those of what is recorded, whatever may be said of them today.
+    fact = Fact(row.source, row.id, sitting.subject, max(time, MIN_INSTANT), result, row.actor)
+    return fact.row(as_recorded=True)._replace(occurred_at=time, extensions=row.extensions)
 
 
-def _named(columns: Sequence[str]) -> str:
-    """Name columns of an input, the first few of many."""
-    named = [printable(column[:60]) or "(a column without a name)" for column in columns[:5]]
-    more = len(columns) - len(named)
-    return ", ".join(named) + (f" and {more:,} more" if more else "")
+def filled(row: Row, stored: Recorded, silent: frozenset[str]) -> Row:
+    """Return a row with what its file does not say as it is recorded, to be compared with that.
+
+    An empty cell says that there is nothing; a column that is not there says nothing.
+    """
+    if not silent & _SAID_OF_ONE or stored.topic != row.topic:
+        return row
+    before, data = stored.payload(), Recorded(0, 0, *row).payload()
+    data |= {column: before[column] for column in silent & _SAID_OF_ONE & before.keys()}
+    is_silent = row.topic != ExamAttempted.topic and "result_at" in silent
+    time = stored.occurred_at if is_silent else row.occurred_at
+    return row._replace(data=make_event(stored.type, data).to_json(), occurred_at=time)
 
 
-def _instant(column: str, text: str, zone: ZoneInfo | None) -> int:
-    try:
-        return parse_instant(text, zone=zone)
-    except ValueError as error:
-        if not text:
-            raise BadRow(f"{column} is empty") from None
-        raise BadRow(f"{column}: {error}") from None
+# -- the cells
 
 
-def _result_time(
-    text: str, delivery: str, started: int, ended: int | None, zone: ZoneInfo | None
-) -> int:
-    """Return `result_at`, else `ended_at`, else `started_at` (spec section 6)."""
-    if not text:
-        if delivery == "beta":
-            raise BadRow("result_at is empty: a beta row with a result says when it was determined")
-        return started if ended is None else ended
-    result = _instant("result_at", text, zone)
-    if result < started:
-        raise BadRow(
-            f"result_at {format_instant(result)} lies before started_at "
-            f"{format_instant(started)}: a result comes after its sitting began"
-        )
-    return result
+def _delivery(text: str) -> str:
+    if text in _DELIVERIES:
+        return text
+    plain = text.strip().casefold() or "live"
+    if plain not in _DELIVERIES:
+        raise BadRow(f"delivery should be live or beta, not {shown(text)}")
+    return plain
 
 
-def _result(data: dict[str, Any], delivery: str, passed: bool) -> Event:
+def _result(data: dict[str, Any], *, is_beta: bool, passed: bool) -> Event:
     result: Event
-    if delivery == "beta":
+    if is_beta:
         result = _rescored({**data, "passed": passed})
     else:
         result = _passed(data) if passed else _failed(data)
@@ -253,115 +356,3 @@ def _score(text: str) -> int | float | None:
     if not _SCORE.fullmatch(text):
         raise BadRow(f"score should be a number such as 85 or 68.5, not {shown(text)}")
     return float(text) if "." in text else int(text)
-
-
-# -- in a second process
-
-
-def pays_a_process(source: Source) -> bool:
-    """Return whether an input can be read by another process, and is large enough to pay for it."""
-    if source.path is None or source.size is None:
-        return False
-    return source.size * (_COMPRESSED_TO if source.is_compressed else 1) >= WORTH_BYTES
-
-
-class _Message(NamedTuple):
-    """What the reading process sends: plain values, which cost half as much as models."""
-
-    items: list[tuple[int, list[str], list[tuple[Any, ...]], str]]
-    bytes_read: int
-    ended: bool
-    problem: str
-    """Why it ended before the input did; empty if it did not."""
-
-
-class ReadingProcess:
-    """A `ResultsReader` at work in another process; the file's header is sound already."""
-
-    def __init__(self, source: Source, settings: CsvSettings) -> None:
-        # Most imports are small, and need not pay for loading it: 8 ms.
-        from multiprocessing import get_context
-
-        self.bytes_read = 0
-        self._path = source.name
-        # Not forked: a child must have neither our threads' locks nor SQLite's files.
-        context = get_context("spawn")
-        self._receiving, sending = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_read, args=(source.name, source.identity, settings, sending), daemon=True
-        )
-        with _no_interrupt():
-            self._process.start()
-        sending.close()
-        # A pipe holds little: without somebody who empties it meanwhile, the reader would wait for
-        # the end of each transaction.
-        self._messages: Queue[bytes | None] = Queue(_MESSAGES_AHEAD)
-        self._thread = Thread(target=self._receive, daemon=True)
-        self._thread.start()
-
-    def items(self) -> Iterator[Item]:
-        """Yield every row in order; raises BrokenSource, or LedgerProblem if the reader died."""
-        while (received := self._messages.get()) is not None:
-            message: _Message = pickle.loads(received)
-            self.bytes_read = message.bytes_read
-            for line, fields, rows, problem in message.items:
-                yield Item(line, fields, list(map(Row._make, rows)), problem)
-            if message.problem:
-                raise BrokenSource(message.problem)
-            if message.ended:
-                return
-        raise LedgerProblem(
-            f"the process that reads {self._path} ended before its time: run the import again"
-        )
-
-    def close(self) -> None:
-        """End the process, wherever it is."""
-        self._process.terminate()
-        while self._thread.is_alive():
-            with suppress(Empty):
-                self._messages.get(timeout=0.01)
-        self._process.join()
-        self._process.close()
-        self._receiving.close()
-
-    def _receive(self) -> None:
-        with suppress(EOFError, OSError):
-            while True:
-                self._messages.put(self._receiving.recv_bytes())
-        self._messages.put(None)
-
-
-def _read(
-    path: str, identity: tuple[int, int] | None, settings: CsvSettings, sending: Connection
-) -> None:
-    """Read the file and send its rows: all that the other process does."""
-    bytes_read, ended_by = 0, ""
-    with suppress(BrokenPipeError):  # nobody is there any more to read for
-        try:
-            with open_source(path) as source:
-                if source.identity != identity:
-                    raise SourceProblem(f"{path} was replaced while it was read: run it again")
-                items = ResultsReader(source, settings).items()
-                while some := [
-                    (line, list(raw), list(map(tuple, rows)), problem)
-                    for line, raw, rows, problem, _ in islice(items, _ITEMS_SENT)
-                ]:
-                    bytes_read = source.bytes_read
-                    _send(sending, _Message(some, bytes_read, False, ""))
-        except LedgerProblem as problem:
-            ended_by = str(problem)
-        _send(sending, _Message([], bytes_read, True, ended_by))
-
-
-def _send(sending: Connection, message: _Message) -> None:
-    sending.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Start a process that Ctrl-C does not reach: it is ended by the one that started it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -19,8 +19,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import PurePath
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, NamedTuple, Protocol, Self, cast
 
 from ledger.events import Row
 from ledger.problems import LedgerProblem
@@ -29,6 +30,7 @@ BLOCK = 1 << 18
 """Bytes read at once."""
 LONGEST_LINE = 1 << 20
 """Bytes a line may have: a guard against a file that is no text, which may be one endless line."""
+LARGEST_WORKBOOK = 256 << 20
 LARGEST_WHOLE = 16 << 20
 """Bytes of a file that is read as a whole: a catalogue, a policy, a list of candidates."""
 
@@ -40,8 +42,10 @@ _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII
 )
 _UTF8_MARK = b"\xef\xbb\xbf"
+_ZIP = b"PK\x03\x04"
 _NOT_READ = {
-    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    _ZIP: "a zip archive or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a workbook of the old kind (.xls; a spreadsheet can save it as .xlsx)",
     b"BZh": "compressed with bzip2",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"\xff\xfe": "UTF-16 text",
@@ -68,9 +72,9 @@ class Item(NamedTuple):
     raw: Sequence[str] | str
     """Its fields, or its text, as they stand in the input."""
     rows: Sequence[Row]
-    """What it says, for the ledger; empty if there is a problem."""
+    """What it says, for the ledger; empty if there is a problem, or it says nothing."""
     problem: str = ""
-    """Why it says nothing; empty if it does."""
+    """Why it cannot be taken; empty if it can."""
     kept: int | None = None
     """The recordedtime it came with, microseconds."""
 
@@ -90,6 +94,8 @@ class Source:
         raw: io.RawIOBase | BinaryIO,
         path: str | None,
         status: os.stat_result | None = None,
+        *,
+        workbooks: bool = False,
     ) -> None:
         self.path = path
         self.name = name = "standard input" if path is None else path
@@ -103,8 +109,10 @@ class Source:
         self.stem, self.extension = plain.stem, plain.suffix.lower()
         self._closing = raw
         self._raw = _Counted(raw, name)
-        self._text = _uncompressed(self._raw, name)
+        self.is_workbook = workbooks and self._raw.start.startswith(_ZIP)
+        self._text = _uncompressed(self._raw, name, is_read=self.is_workbook)
         self.is_compressed = not isinstance(self._text, io.BufferedReader)
+        self._copy: BinaryIO | None = None
         self._ahead: list[bytes] = []  # chunks that were looked at before their lines
         self._offset = 0  # in the uncompressed bytes, of the next piece
         self._line = 0  # lines in the pieces before it
@@ -146,8 +154,25 @@ class Source:
                 yield from io.StringIO(text, newline="\n")
             self._offset += len(piece)
 
+    def file(self) -> BinaryIO:
+        """Return the bytes as a file that can be read from anywhere, as a workbook is.
+
+        It is a copy, since standard input can be read but once. Raises BrokenSource for one of
+        more than 256 MB.
+        """
+        if self._copy is None:
+            self._copy = cast(BinaryIO, SpooledTemporaryFile(LARGEST_WHOLE))  # noqa: SIM115 - by close()
+            while chunk := self._chunk():
+                self._copy.write(chunk)
+                if self._copy.tell() > LARGEST_WORKBOOK:
+                    raise BrokenSource(f"{self.name} is larger than {LARGEST_WORKBOOK:,} bytes")
+            self._copy.seek(0)
+        return self._copy
+
     def close(self) -> None:
         """Close the input (standard input stays open)."""
+        if self._copy is not None:
+            self._copy.close()
         if self.path is not None:
             self._closing.close()
 
@@ -240,15 +265,16 @@ class Source:
             ) from error
 
 
-def open_source(path: str, *, stdin: BinaryIO | None = None) -> Source:
+def open_source(path: str, *, stdin: BinaryIO | None = None, workbooks: bool = False) -> Source:
     """Open a file, or with ``-`` standard input, whose stream a door may pass in.
 
     Raises SourceProblem for a missing file, a folder, a file that may not be read, and for
-    content of a kind that is recognised but not read here (a zip archive, UTF-16 …).
+    content of a kind that is recognised but not read here (UTF-16, a zip archive unless
+    `workbooks` are read …).
     """
     if path == "-":
         stream = stdin if stdin is not None else sys.stdin.buffer
-        return Source(stream, None, _status(stream))
+        return Source(stream, None, _status(stream), workbooks=workbooks)
     try:
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by Source
     except FileNotFoundError:
@@ -258,7 +284,7 @@ def open_source(path: str, *, stdin: BinaryIO | None = None) -> Source:
     except OSError as error:
         raise SourceProblem(f"{path} cannot be read: {error.strerror}") from None
     try:
-        return Source(raw, path, _status(raw))
+        return Source(raw, path, _status(raw), workbooks=workbooks)
     except BaseException:
         raw.close()
         raise
@@ -303,9 +329,9 @@ class _Counted(io.RawIOBase):
         return len(taken)
 
 
-def _uncompressed(raw: _Counted, name: str) -> _Bytes:
+def _uncompressed(raw: _Counted, name: str, *, is_read: bool) -> _Bytes:
     for magic, kind in _NOT_READ.items():
-        if raw.start.startswith(magic):
+        if raw.start.startswith(magic) and not is_read:
             raise SourceProblem(
                 f"{name} is {kind}: what is read here is UTF-8 text, as it is or "
                 "compressed with gzip or xz"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from ledger.intake.workbook import NoSheet, read_sheet, text_of
 from replay.formats import About, CannotWrite
 from replay.formats.csv import list_text
 from replay.formats.json import Batched
@@ -29,15 +26,6 @@ _INSTANT = "yyyy-mm-dd hh:mm:ss"
 _WIDEST = 40
 _BATCH = 8192
 
-_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
-"""How a workbook writes a character that XML cannot hold, and what looks like that."""
-_ALWAYS: Final = 64 << 20
-_RATIO: Final = 100
-_NEVER: Final = 4 << 30
-_MOST_CELLS: Final = 64 << 20
-"""A workbook of ours is packed to a tenth or so: one that unpacks to more than so many times its
-size, and to more bytes than the first, or than the third, is no workbook of anybody's."""
-
 
 def write_workbook(
     table: Batched, file: BinaryIO, about: About, receipt: Callable[[], str] | None = None
@@ -47,7 +35,7 @@ def write_workbook(
     Texts stay texts, whatever they begin with; instants are dates in UTC, those before March 1900
     as texts. Raises CannotWrite for what a sheet has no room for.
     """
-    # Here, as below: one of the two libraries of workbooks is needed, or none.
+    # Here, since only few outputs are workbooks.
     from xlsxwriter import Workbook
 
     with Workbook(file, {"constant_memory": True}) as book:
@@ -122,8 +110,8 @@ def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     some, and rows below that hold nothing.
     """
     width = 0
-    for row in _rows(file, 0):
-        cells = ["" if value is None else _text(value) for value in row]
+    for row in read_sheet(file, 0, formulas=True):
+        cells = [_text(value) for value, _ in row]
         if not any(cells):
             continue
         while len(cells) > width and not cells[-1]:
@@ -134,61 +122,15 @@ def read_workbook(file: BinaryIO) -> Iterator[tuple[str, ...]]:
 
 def receipt_of_workbook(file: BinaryIO) -> str | None:
     """Return the receipt of a workbook, None where it has none; raises ValueError."""
-    lines = [str(row[0]) for row in _rows(file, RECEIPT) if row]
+    try:
+        lines = [str(row[0][0]) for row in read_sheet(file, RECEIPT, formulas=True) if row]
+    except NoSheet:
+        return None
     return "\n".join(lines) or None
 
 
-def _rows(file: BinaryIO, sheet: int | str) -> Iterator[tuple[Any, ...]]:
-    # Here, since only a check reads a workbook (200 ms).
-    from openpyxl import load_workbook
-
-    file.seek(0)
-    try:
-        _check_size(file)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles that other programs leave out
-            book = load_workbook(file, read_only=True, data_only=False)
-        names = book.sheetnames
-        name = names[sheet] if isinstance(sheet, int) else sheet
-        if name in names:
-            cells = 0
-            for row in book[name].iter_rows():
-                cells += len(row)  # those that the file leaves out are counted and made too
-                if cells > _MOST_CELLS:
-                    raise ValueError(f"it has more than {_MOST_CELLS:,} cells")
-                yield tuple(map(_value, row))
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, TypeError, SyntaxError) as error:
-        raise ValueError(f"it is no whole workbook ({error})") from None
-
-
-def _check_size(file: BinaryIO) -> None:
-    """Refuse a small file that unpacks to a large one; raises ValueError.
-
-    What the directory says of sizes binds: no more than that is unpacked of any part.
-    """
-    size = file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(file) as parts:
-        unpacked = sum(part.file_size for part in parts.infolist())
-    file.seek(0)
-    if unpacked > min(max(_ALWAYS, _RATIO * size), _NEVER):
-        raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}")
-
-
-def _value(cell: Any) -> Any:
-    """Return what a cell holds; a formula is no text, though it may read like one."""
-    if cell.data_type == "f":
-        return f"the formula {cell.value}"
-    if isinstance(cell.value, str):
-        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), cell.value)
-    return cell.value
-
-
 def _text(value: Any) -> str:
-    """Write a value of a cell; a number the same whether it came as 1 or as 1.0."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    """Write a value of a cell as our tables do: an instant, which is one of UTC, says so."""
     if isinstance(value, datetime):
         return f"{value.isoformat(timespec='milliseconds')}Z"
-    return str(value)
+    return text_of(value)
