@@ -103,7 +103,7 @@ def test_rejects_of_a_mapped_file_go_in_by_the_same_map(place: Place) -> None:
     assert written.splitlines()[0] == FILE.splitlines()[0] + ";problem"
     assert written.splitlines()[1].startswith("C-1;Ann;AZ-104;1;03/01/2021;F;640;x;")
     assert "is not in the form that the map names for dates" in written
-    assert "outcome should be pass, fail or pending, not 'maybe', nor a word of the map" in written
+    assert "missed, not 'maybe', nor a word of the map" in written
     place.rejects = place.folder / "again"
     assert place.take(written, csv=mapped(place.folder, VENDOR)).rejected == 2
     mended = written.replace(";maybe;", ";p;").replace("03/01/2021;F", "01.03.2021 10:00;F")
@@ -137,7 +137,7 @@ BAD_MAPS = {
     "an id that formats": ("id = '{exam:>5}'", "formats a value"),
     "an outcome of nobody": (
         "[outcomes]\npassed = 'P'",
-        "[outcomes] passed is no outcome: accepted are pass, fail, pending",
+        "[outcomes] passed is no outcome: accepted are pass, fail, pending, missed",
     ),
     "a word twice": (
         "[outcomes]\npass = ['P', 'ok']\nfail = 'OK'",
@@ -277,8 +277,8 @@ def test_refusals_are_grouped_by_kind_and_name_the_option_that_helps(place: Plac
         "line 2: started_at: '2021-03-01 09:00:00' is a time without a zone: give it an offset, "
         "such as 2021-03-15T09:00:00Z, or say by --zone whose clock it is on (and 39 rows more "
         "like it)",
-        "line 42: outcome should be pass, fail or pending, not 'fial'; --map FILE.toml says what "
-        "other words mean",
+        "line 42: outcome should be pass, fail, pending or missed, not 'fial'; --map FILE.toml "
+        "says what other words mean",
     ]
     assert "more" not in report.summary()[-2]
 

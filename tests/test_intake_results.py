@@ -87,6 +87,17 @@ BECOMES: dict[str, tuple[str, list[Event]]] = {
         row(delivery="beta", outcome="pending"),
         [attempt(delivery="beta")],
     ),
+    "a missed one is a sitting to which nobody came": (
+        row(outcome="missed"),
+        [
+            (
+                "R-1/missed",
+                "SittingMissed",
+                "2021-03-01T09:00:00Z",
+                {"exam": "AZ-104", "registration_id": "R-1"},
+            )
+        ],
+    ),
     "a score may have decimals": (
         row(score="68.5"),
         [attempt(), result("ExamFailed", score=68.5)],
@@ -161,8 +172,8 @@ def test_quotes_line_ends_and_blank_lines_are_csvs(place: Place, end: str) -> No
     assert counts(report) == (3, 4, 0, 1)
     assert place.ids() == ['R "1"/attempted', 'R "1"/result', "R-3/attempted", "R-3/result"]
     assert report.examples == [
-        "line 5: outcome should be pass, fail or pending, not 'maybe'; --map FILE.toml says what "
-        "other words mean"
+        "line 5: outcome should be pass, fail, pending or missed, not 'maybe'; --map FILE.toml "
+        "says what other words mean"
     ]
 
 
@@ -233,7 +244,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "an outcome of its own": (
         row(outcome="passed"),
-        "outcome should be pass, fail or pending, not 'passed'",
+        "outcome should be pass, fail, pending or missed, not 'passed'",
     ),
     "a delivery of its own": (
         row(delivery="online"),
@@ -249,6 +260,18 @@ BAD: dict[str, tuple[str, str]] = {
     "an end before the start": (
         row(ended="2021-03-01T08:59:59.999999Z"),
         "ended_at 2021-03-01T08:59:59.999999Z lies before started_at 2021-03-01T09:00:00Z",
+    ),
+    "a missed sitting with an end": (
+        row(outcome="missed", ended="2021-03-01T10:00:00Z"),
+        "outcome is missed, but there is an ended_at",
+    ),
+    "a missed beta": (
+        row(outcome="missed", delivery="beta"),
+        "outcome is missed, but there is a delivery other than live",
+    ),
+    "a missed sitting with a score": (
+        row(outcome="missed", score="1"),
+        "outcome is missed, but there is a score",
     ),
     "a beta result without its time": (
         row(delivery="beta"),
@@ -466,6 +489,21 @@ def test_nothing_of_a_row_is_recorded_if_its_result_is_refused(place: Place) -> 
         assert (report.conflicts, report.rejected) == (1, 1)
         assert other.ids() == ["R-1/result", "R-2/attempted", "R-2/result"]
     assert sitting.id == "R-1/attempted"
+
+
+def test_a_pending_sitting_may_become_missed_and_a_decided_one_not(place: Place) -> None:
+    """Nobody came, says a later file; where there is a result, that is a conflict."""
+    assert place.rows(row(outcome="pending")).clean
+    assert counts(place.rows(row(outcome="missed"))) == (1, 1, 0, 0)
+    assert counts(place.rows(row(outcome="missed"))) == (1, 0, 1, 0)
+    other = row(registration="R-2")
+    assert place.rows(other).clean
+    report = place.rows(row(registration="R-2", outcome="missed"))
+    assert (report.rejected, report.conflicts) == (1, 1)
+    assert "conflicts with position 4, which is a result of this sitting" in report.examples[0]
+    assert place.ids() == ["R-1/attempted", "R-1/missed", "R-2/attempted", "R-2/result"]
+    moved = place.rows(row(outcome="missed", started="2021-03-02T09:00:00Z"))
+    assert "time (old 2021-03-01T09:00:00Z, new 2021-03-02T09:00:00Z)" in moved.examples[0]
 
 
 def test_the_same_row_twice_in_a_file_is_recorded_once(place: Place) -> None:

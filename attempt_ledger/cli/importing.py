@@ -146,7 +146,7 @@ def import_(
     \b
     A results CSV has a header and one row a sitting:
       candidate_id, exam, registration_id, started_at, ended_at?, delivery?,
-      outcome (pass, fail, pending), result_at?, score?, source?
+      outcome (pass, fail, pending, missed), result_at?, score?, source?
     Without started_at it has results alone, of sittings that are recorded. A
     --map says what the columns and words of another CSV, or of a workbook,
     mean.

@@ -21,7 +21,7 @@ NEEDED = ("candidate_id", "exam", "registration_id", "started_at", "outcome")
 OPTIONAL = ("ended_at", "delivery", "result_at", "score", "source")
 RECORDED_AT = "recorded_at"
 COLUMNS = (*NEEDED, *OPTIONAL, RECORDED_AT)
-OUTCOMES = ("pass", "fail", "pending")
+OUTCOMES = ("pass", "fail", "pending", "missed")
 SEPARATORS = (",", ";", "\t")
 """Between the cells of a row; which of them it is, is found by looking unless a map says so."""
 

@@ -12,7 +12,7 @@ from itertools import chain as joined_lists
 from typing import NamedTuple, TypeAlias
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Refused
-from ledger.events import OWN_SOURCES, ExamAttempted, Recorded, Row
+from ledger.events import OWN_SOURCES, ExamAttempted, Recorded, Row, SittingMissed
 from ledger.instants import format_instant
 from ledger.intake.mapping import BadRow
 from ledger.intake.report import Counts
@@ -24,6 +24,7 @@ from ledger.problems import shown
 MOST_RESULTS = 50
 """Results that a sitting may have, the first and those that correct it."""
 _REMEMBERED = 10_000
+_SITTINGS = (ExamAttempted.topic, SittingMissed.topic)  # all but their results
 
 Chains: TypeAlias = dict[tuple[str, str], list[Recorded]]
 """By the key of a first event: it and those that correct it. A chain only ever grows, so each event
@@ -147,6 +148,8 @@ class Results:
     def _optimistic(self, batch: Sequence[Item]) -> Recording | None:
         """Append all of a batch if all of it is new; else change nothing."""
         rows = list(joined_lists.from_iterable([item.rows for item in batch]))
+        if any(row.topic == SittingMissed.topic for row in rows):
+            return None
         try:
             with self._ledger.appending() as appending:
                 began = self._stopwatch()
@@ -251,7 +254,7 @@ class _Transaction:
         for a result alone whose sitting is not recorded.
         """
         *attempts, result = rows
-        if result.topic == ExamAttempted.topic:
+        if result.topic in _SITTINGS:
             return rows
         source, registration = result.source, result.id.removesuffix("/result")
         first = self._find(source, f"{registration}/attempted")
@@ -281,9 +284,11 @@ class _Transaction:
         if not keep and (problem := self._appending.future(row)):
             return Refusal(problem, False)
         first = self._find(row.source, row.id)
+        if first is None and row.topic == SittingMissed.topic:
+            return self._contradicted(row) or self._checked(row, kept)
         if first is None:
             return self._checked(row, kept)
-        corrects = self._rules.corrections and row.topic != ExamAttempted.topic
+        corrects = self._rules.corrections and row.topic not in _SITTINGS
         chain = self._chain(first, row.id) if corrects or self._rules.again else [first]
         equal = [event for event in chain if self._are_equal(event, row)]
         standing = [event for event in chain if self._appending.annulment(event) is None]
@@ -314,6 +319,20 @@ class _Transaction:
         checked = self._checked(further, kept)
         counts.corrections += not isinstance(checked, Refusal)
         return checked
+
+    def _contradicted(self, missed: Row) -> Refusal | None:
+        """Return why a sitting was not missed: it has a result; None if it has none."""
+        id = f"{missed.key}/result"
+        first = self._find(missed.source, id)
+        chain = [] if first is None else self._chain(first, id)
+        standing = [event for event in chain if self._appending.annulment(event) is None]
+        if not standing:
+            return None
+        return Refusal(
+            f"conflicts with position {standing[-1].position}, which is a result of this sitting: "
+            "annul that if nobody came",
+            conflict=True,
+        )
 
     def _checked(self, row: Row, kept: int | None) -> Row | Refusal:
         """Return a new row, or why it cannot be recorded at its time."""
@@ -364,7 +383,7 @@ def _only_says_more(stored: Recorded, row: Row) -> bool:
 
 def _are_of_one_sitting(stored: Recorded, row: Row) -> bool:
     """Return whether both are results of one sitting."""
-    return row.topic != ExamAttempted.topic and (stored.stream, stored.exam, stored.key) == (
+    return row.topic not in _SITTINGS and (stored.stream, stored.exam, stored.key) == (
         row.stream,
         row.exam,
         row.key,

@@ -25,6 +25,7 @@ from ledger.events import (
     Fact,
     Recorded,
     Row,
+    SittingMissed,
     make_event,
 )
 from ledger.instants import (
@@ -65,6 +66,7 @@ _SCORE = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _attempted = ExamAttempted.__pydantic_validator__.validate_python
 _passed = ExamPassed.__pydantic_validator__.validate_python
 _failed = ExamFailed.__pydantic_validator__.validate_python
+_missed = SittingMissed.__pydantic_validator__.validate_python
 _rescored = BetaRescored.__pydantic_validator__.validate_python
 
 
@@ -141,7 +143,7 @@ class ResultsReader:
             yield item
 
     def rows(self, fields: Sequence[str]) -> tuple[list[Row], int | None]:
-        """Return a sitting and, unless it is pending, its result; and their recorded_at, if kept.
+        """Return a sitting, with its result unless it is pending; and their recorded_at, if kept.
 
         Of a file that has results alone there is but the result, for `joined`; of a row that says
         nothing there is none. The row must have as many fields as the header. Raises BadRow, or
@@ -169,9 +171,9 @@ class ResultsReader:
         source = self._source(source)
         kept = self._instant(RECORDED_AT, recorded_at) if self._as_recorded else None
         result_time = self._instant("result_at", result_at) if result_at else UNSAID
-        if outcome == "pending" and (result_at or score):
+        if outcome not in ("pass", "fail") and (result_at or score):
             present = "a result_at" if result_at else "a score"
-            raise BadRow(f"outcome is pending, but there is {present}: pass or fail?")
+            raise BadRow(f"outcome is {outcome}, but there is {present}: pass or fail?")
         sitting = {"exam": exam, "registration_id": registration}
         facts: list[Fact] = []
         try:
@@ -185,6 +187,9 @@ class ResultsReader:
                     f"ended_at {format_instant(ended)} lies before started_at "
                     f"{format_instant(started)}: a sitting ends at or after its start"
                 )
+            if outcome == "missed":
+                facts.append(self._missed(sitting, candidate, started, ended, delivery, source))
+                return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept
             attempt = _attempted({**sitting, "delivery": delivery, "ended_at": ended})
             actor = self._settings.actor
             id = f"{registration}/attempted"
@@ -205,6 +210,22 @@ class ResultsReader:
             raise BadRow(f"{column} {shown(value)} holds a control character") from None
         return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept
 
+    def _missed(
+        self,
+        sitting: dict[str, str],
+        candidate: str,
+        time: int,
+        ended: int | None,
+        delivery: str,
+        source: str,
+    ) -> Fact:
+        """Return that nobody came to a sitting that was booked."""
+        if ended is not None or delivery == "beta":
+            present = "an ended_at" if ended is not None else "a delivery other than live"
+            raise BadRow(f"outcome is missed, but there is {present}: nobody came, or who did?")
+        id = f"{sitting['registration_id']}/missed"
+        return Fact(source, id, candidate, time, _missed(sitting), self._settings.actor)
+
     def _alone(
         self,
         sitting: dict[str, str],
@@ -217,6 +238,8 @@ class ResultsReader:
         """Return a result without its sitting; what the file does not say is left open."""
         if outcome == "pending":
             return []
+        if outcome == "missed":
+            raise BadRow("outcome is missed, which needs a started_at: when it was booked for")
         exam, id = sitting["exam"], f"{sitting['registration_id']}/result"
         data = {**sitting, "exam": exam or _OPEN, "score": _score(score)}
         result = _result(data, is_beta=False, passed=outcome == "pass")
@@ -236,7 +259,7 @@ class ResultsReader:
         outcome = self._words.get(plain)
         if outcome is None:
             raise BadRow(
-                f"outcome should be pass, fail or pending, not {shown(word)}"
+                f"outcome should be pass, fail, pending or missed, not {shown(word)}"
                 + (
                     "; --map FILE.toml says what other words mean"
                     if self._settings.map == NO_MAP
