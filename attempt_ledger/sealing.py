@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 from attempt_ledger.access import Access
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from ledger.tlog import sealer
 from ledger.tlog.checkpoint import log_paths, sealed_size
-from ledger.tlog.follower import SealingBeside
-
-WORTH_BYTES = 4 << 20
-"""From an import of so much on another process seals beside it."""
 
 
 def seal_after(access: Access, ledger: Ledger) -> None:
@@ -44,21 +38,6 @@ def seal_now(access: Access, ledger: Ledger, head: int) -> sealer.Sealed:
             progress=progress,
             waiting=ledger.store.waiting,
         )
-
-
-@contextmanager
-def sealing_beside(access: Access, ledger: Ledger, files: Iterable[str]) -> Iterator[None]:
-    """Seal in another process while the body imports, if the files are large enough to be worth it.
-
-    Otherwise, and for what is left, `seal_after` does.
-    """
-    log = log_paths(ledger.path, access.signing_key)
-    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    if size < WORTH_BYTES or processes() < 2 or not log.key.exists():
-        yield
-        return
-    with SealingBeside(log, str(ledger.about("ledger"))):
-        yield
 
 
 def processes() -> int:

@@ -107,8 +107,7 @@ def test_a_large_import_is_sealed_beside(
     door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process of its own, and to the last event when the call ends."""
-    monkeypatch.setattr("ledger.intake.results.WORTH_BYTES", 1)
-    monkeypatch.setattr("attempt_ledger.sealing.WORTH_BYTES", 1)
+    monkeypatch.setattr("ledger.intake.process.WORTH_BYTES", 1)
     door.done("init", "--bare")
     rows = "".join(f"C-{n},AZ-104,R-{n},2021-04-06T09:00:00Z,fail\n" for n in range(2000))
     door.write("big.csv", f"candidate_id,exam,registration_id,started_at,outcome\n{rows}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Annotated
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.access import Access
 from attempt_ledger.checks import KnownExams, disagreements, fault_of, unknown_exams
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
@@ -20,12 +23,16 @@ from attempt_ledger.cli.output import PROGRAM, note, say
 from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, CallProblem
 from attempt_ledger.cli.progress import importing
 from attempt_ledger.cli.values import zone
-from attempt_ledger.sealing import sealing_beside
+from attempt_ledger.sealing import processes
 from ledger.events import OWN_SOURCES
+from ledger.intake import process
 from ledger.intake.importer import Options, Reading, import_file, read_headers
 from ledger.intake.mapping import NO_MAP, read_map
 from ledger.intake.results import DEFAULT_SOURCE, CsvSettings
 from ledger.intake.source import SourceProblem
+from ledger.ledger import Ledger
+from ledger.tlog.checkpoint import log_paths
+from ledger.tlog.follower import SealingBeside
 from retake_policies.zones import load_zone
 
 
@@ -213,3 +220,18 @@ def import_(
             # A history that is moved in is taken as it was recorded.
             code = code if keep_recorded_at else max(code, REFUSED)
     return code
+
+
+@contextmanager
+def sealing_beside(access: Access, ledger: Ledger, files: Iterable[str]) -> Iterator[None]:
+    """Seal in another process while the body imports, if the files are large enough to be worth it.
+
+    Otherwise, and for what is left, `seal_after` does.
+    """
+    log = log_paths(ledger.path, access.signing_key)
+    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+    if size < process.WORTH_BYTES or processes() < 2 or not log.key.exists():
+        yield
+        return
+    with SealingBeside(log, str(ledger.about("ledger"))):
+        yield
