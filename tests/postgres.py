@@ -18,9 +18,13 @@ NEWEST = VERSIONS[-1]
 _number = count(1)
 
 
-@cache
 def server(version: int = NEWEST) -> Cluster:
     """Return the server of a version, which runs until the tests end; nothing of it is synced."""
+    return _server(version)
+
+
+@cache
+def _server(version: int) -> Cluster:
     folder = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path must be short
     folder.chmod(0o755)
     cluster = Cluster(folder, version)

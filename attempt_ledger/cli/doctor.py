@@ -20,6 +20,7 @@ from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subjec
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.problems import printable
+from ledger.store.server import Server
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 _MEGABYTE = 1_000_000
@@ -78,10 +79,12 @@ def doctor(
         free=free * _MEGABYTE,
     )
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
-    path = Path(os.path.realpath(call.path))
-    keys = Path(f"{path}.keys") if call.keys is None else call.keys
+    file = Path(os.path.realpath(call.path))
+    path = call.path if isinstance(call.path, Server) else file
+    keys = Path(f"{file}.keys") if call.keys is None else call.keys
     found = read_model_of(call.path, views)
-    subject = Subject(path, None, keys, call.signing_key, found, clock.now(), bounds, depth)
+    now = clock.now()
+    subject = Subject(path, None, keys, call.signing_key, found, now, bounds, depth, clock.now)
     findings = []
     for finding in examine(
         subject, lambda: Ledger.open(path, clock=clock.now, keys=call.keys, read_only=True)

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from attempt_ledger.doctor import file, keys, surroundings, trust
+from attempt_ledger.doctor import file, keys, server, surroundings, trust
 from attempt_ledger.doctor.findings import Finding, State, Subject, found
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
+from ledger.store.server import Server
 
 Check = Callable[[Subject], Iterator[Finding]]
 
@@ -46,6 +47,25 @@ CHECKS: Final = (
 )
 
 
+SERVER_CHECKS: Final = (
+    Named("server", server.server, reads=False),
+    Named("integrity", server.integrity),
+    Named("durability", server.durability),
+    Named("connections", server.connections),
+    Named("server-clock", server.server_clock),
+    Named("clock", surroundings.clock),
+    Named("seal", trust.seal),
+    Named("signing-key", trust.signing_key),
+    Named("verification", trust.verification),
+    Named("archive", server.archive),
+    Named("keys", keys.keys),
+    Named("key-backup", keys.key_backup),
+    Named("views", trust.views),
+    Named("column-cache", trust.column_cache),
+)
+"""Those of a ledger on a server, in place of what concerns a file."""
+
+
 def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]:
     """Make every check that can be made; yield what each found as it is found.
 
@@ -53,7 +73,7 @@ def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]
     """
     with ExitStack() as stack:
         readable = True
-        for named in CHECKS:
+        for named in SERVER_CHECKS if isinstance(subject.path, Server) else CHECKS:
             if named.reads and not readable:
                 continue
             if named.reads and subject.ledger is None:

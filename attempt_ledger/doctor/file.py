@@ -39,7 +39,7 @@ def sqlite(subject: Subject) -> Iterator[Finding]:
 
 def file(subject: Subject) -> Iterator[Finding]:
     """Is there a ledger, and does it open?"""
-    path = subject.path
+    path = subject.file
     if not path.exists():
         yield found("no-ledger", f"there is no file {path}")
         return
@@ -69,7 +69,7 @@ def integrity(subject: Subject) -> Iterator[Finding]:
 
 
 def _integrity(subject: Subject) -> Iterator[Finding]:
-    path, depth = subject.path, subject.depth
+    path, depth = subject.file, subject.depth
     if depth is Depth.usual and bytes_of(path) > MOST_READ:
         depth = Depth.quick
     sealed = subject.seal.checkpoint.size if subject.seal.checkpoint else 0
@@ -118,7 +118,7 @@ _READ = {
 
 def wal(subject: Subject) -> Iterator[Finding]:
     """Does the write-ahead log go back to its beginning now and then?"""
-    bytes = bytes_of(Path(f"{subject.path}-wal"))
+    bytes = bytes_of(Path(f"{subject.file}-wal"))
     if bytes > WAL_LARGE:
         yield found(
             "wal-large",
@@ -132,11 +132,11 @@ def wal(subject: Subject) -> Iterator[Finding]:
 
 def durability(subject: Subject) -> Iterator[Finding]:
     """Is a commit on the disk when it returns?"""
-    settings = content.settings(subject.path)
+    settings = content.settings(subject.file)
     if settings.journal != "wal":
         yield found(
             "not-wal",
-            f"{subject.path} has no write-ahead log: readers and writers keep each other waiting",
+            f"{subject.file} has no write-ahead log: readers and writers keep each other waiting",
         )
         return
     if settings.synchronous < 2 or settings.unsynced:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.instants import DAY, SECOND
-from ledger.ledger import Head, Ledger
+from ledger.ledger import Clock, Head, Ledger
 from ledger.privacy.vault import KEY_FILE
+from ledger.store.server import Address, postgres_module
 from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state
+
+if TYPE_CHECKING:
+    from ledger.store.postgres_state import ServerState
 
 
 class State(StrEnum):
@@ -127,6 +131,22 @@ not-checked | - | wrong | if `integrity` finds the file damaged, that is why; el
     sentence names
 """
 """code | check | state | what to do, where that is always the same; in the order of the doctor."""
+_SERVER_TABLE: Final = """
+server-standby | server | warning | name the primary with --ledger to record anything
+schema-redefined | integrity | wrong | somebody changed the schema past the ledger: find out who;
+    `export` it and `import --keep-recorded-at` that into a new one, or put back a backup
+not-flushed | durability | wrong | set it to on, in postgresql.conf, and reload
+standby-missing | durability | wrong | start the standby, or take its name out of
+    synchronous_standby_names: until then every append waits
+standby-asynchronous | durability | warning | name one in synchronous_standby_names
+connections-few | connections | warning | raise max_connections, or end programs that keep many
+clocks-apart | server-clock | warning | set both by NTP
+no-archive | archive | warning | archive what is written, and make base backups or dumps
+    (docs/postgresql.md)
+archive-fails | archive | wrong | the server's log says why; nothing newer than the last segment
+    can be put back
+"""
+"""The same of a ledger on a server."""
 MEND: Final = (
     "stop what writes, keep the file as it is, and put back the last backup that verifies "
     "(docs/operations.md); what was recorded since comes from `export` of this one, as far as it "
@@ -154,11 +174,14 @@ def _codes(table: str) -> Mapping[str, Code]:
 
 CODES: Final = _codes(_TABLE)
 """Every code that a finding may have; `not-checked`: something kept a check from looking."""
+SERVER_CODES: Final = _codes(_SERVER_TABLE)
+"""Those that only a ledger on a server may have."""
+_ALL: Final = {**CODES, **SERVER_CODES}
 
 
 def found(code: str, sentence: str, remedy: str | None = None, /, **figures: Figure) -> Finding:
     """Return what is not as it should be; without a remedy, what to do is said by its code."""
-    return Finding(CODES[code].check, CODES[code].state, code, sentence, remedy, figures)
+    return Finding(_ALL[code].check, _ALL[code].state, code, sentence, remedy, figures)
 
 
 def fine(check: str, sentence: str, **figures: Figure) -> Finding:
@@ -221,9 +244,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Subject:
-    """A ledger, by its path; `ledger` is None where it could not be opened."""
+    """A ledger, by its address; `ledger` is None where it could not be opened."""
 
-    path: Path
+    path: Address
     ledger: Ledger | None
     keys: Path
     signing_key: Path | None
@@ -231,6 +254,19 @@ class Subject:
     now: int
     bounds: Bounds
     depth: Depth
+
+    clock: Clock
+
+    @property
+    def file(self) -> Path:
+        """The ledger's file: for checks of files alone."""
+        return Path(self.path)
+
+    @cached_property
+    def server_state(self) -> ServerState:
+        """How the server is set up that keeps the ledger; raises LedgerProblem."""
+        state: ServerState = postgres_module("postgres_state").state_of(self.path)
+        return state
 
     @property
     def opened(self) -> Ledger:
@@ -275,6 +311,6 @@ class Subject:
         """Return a finding with what its code says is to be done, unless it says so itself."""
         if finding.code is None or finding.remedy is not None:
             return finding
-        usual = CODES[finding.code].remedy
+        usual = _ALL[finding.code].remedy
         paths = {"ledger": self.path, "key": self.paths.key, "keys": self.keys}
         return finding._replace(remedy=usual.format(mend=MEND, **paths))

@@ -23,8 +23,8 @@ FEW_FILES = 10_000
 
 def file_system(subject: Subject) -> Iterator[Finding]:
     """Does the file lie on a disk of this machine?"""
-    kind = kind_at(subject.path, MOUNTS)
-    where = f"{subject.path} lies on {kind}"
+    kind = kind_at(subject.file, MOUNTS)
+    where = f"{subject.file} lies on {kind}"
     if kind in NETWORK:
         yield found(
             "network-file-system",
@@ -52,7 +52,7 @@ def file_system(subject: Subject) -> Iterator[Finding]:
 
 def rights(subject: Subject) -> Iterator[Finding]:
     """May those write who should, and nobody else?"""
-    path, lock = subject.path, Path(f"{subject.path}.lock")
+    path, lock = subject.file, Path(f"{subject.file}.lock")
     if everyone_may_write(path):
         yield found(
             "everyone-may-write", f"everybody on this machine may write {path}, past the ledger"
@@ -88,8 +88,8 @@ def _there(*paths: Path) -> list[Path]:
 
 def room(subject: Subject) -> Iterator[Finding]:
     """Is there room to go on, and for what is made of the ledger?"""
-    free, files = room_left(subject.path)
-    takes = bytes_of(subject.path) + bytes_of(Path(f"{subject.path}-wal"))
+    free, files = room_left(subject.file)
+    takes = bytes_of(subject.file) + bytes_of(Path(f"{subject.file}-wal"))
     wanted = 2 * takes + bytes_of(subject.views)
     figures: dict[str, Figure] = {"free": free, "ledger": takes, "wanted": wanted, "files": files}
     left = f"{size(free)} are free, where the ledger takes up {size(takes)}"

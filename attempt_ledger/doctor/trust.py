@@ -190,7 +190,7 @@ def verification(subject: Subject) -> Iterator[Finding]:
 
 def backup(subject: Subject) -> Iterator[Finding]:
     """Is there a copy, and how much would be lost without the original?"""
-    note, path = last_backup(subject.path), note_path(subject.path)
+    note, path = last_backup(subject.file), note_path(subject.file)
     if note is None and os.path.lexists(path):
         yield found("backup-unreadable", f"{path}, the note on the last backup, does not read")
         return

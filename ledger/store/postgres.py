@@ -57,8 +57,11 @@ class PostgresStore:
         self._is_checked = False
         self._transactions = Transactions(server, self.pool)
         self._process = os.getpid()
-        self._about = dict(self._read(self._statements.about_all))
-        _check_about(self._about, server)
+        try:
+            _check_about(dict(self._read(self._statements.about_all)), server)
+        except BaseException:
+            self.pool.close()
+            raise
 
     # -- writing
 

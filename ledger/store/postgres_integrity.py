@@ -233,14 +233,14 @@ def inspect(server: Server, sealed: int) -> Seen:
         first, head = row
         findings = ends(server, first, head, sealed)
         findings += [Finding(None, each) for each in redefinitions(connection, server.schema)]
-        if head > sealed and (gap := _gap(connection, events, sealed, head)) is not None:
+        if head > sealed and (gap := first_gap(connection, events, sealed)) is not None:
             findings.append(missing(gap, head))
         connection.execute("ROLLBACK")
     return Seen(head, findings)
 
 
-def _gap(connection: psycopg.Connection[Any], events: str, after: int, head: int) -> int | None:
-    """Return the first position after one that is missing, None if none is."""
+def first_gap(connection: psycopg.Connection[Any], events: str, after: int) -> int | None:
+    """Return the first position after one that is missing, None if none is; psycopg.Error."""
     row = connection.execute(
         f"SELECT p FROM (SELECT position AS p, row_number() OVER (ORDER BY position) + %s AS n "
         f"FROM {events} WHERE position > %s) t WHERE p <> n ORDER BY n LIMIT 1",

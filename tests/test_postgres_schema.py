@@ -1,0 +1,241 @@
+"""What a ledger's schema defines, who may do what with it, and that a change of it is found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+from command_line import CommandLine
+from ledger_facts import SetClock, attempted
+from postgres import VERSIONS, new_server, new_url, server
+
+from ledger.ledger import Appended, Ledger
+from ledger.problems import LedgerProblem, Redefined
+from ledger.store.postgres_making import grant
+from ledger.store.postgres_schema import quoted
+from ledger.store.server import Server, read_server
+
+
+def owner(address: Server) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(address.conninfo, autocommit=True)
+
+
+def made(folder: Path, version: int = VERSIONS[-1]) -> Server:
+    address = new_server(folder, version)
+    Ledger.create(address, clock=SetClock()).close()
+    return address
+
+
+CHANGES = {
+    "a trigger": (
+        "CREATE FUNCTION public.f_{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; "
+        "END'; CREATE TRIGGER t BEFORE INSERT ON {s}.events EXECUTE FUNCTION public.f_{n}()",
+        "trigger events.t",
+    ),
+    "a rule": ("CREATE RULE r AS ON UPDATE TO {s}.events DO INSTEAD NOTHING", "rule events.r"),
+    "a policy": ("CREATE POLICY p ON {s}.events", "policy events.p"),
+    "row security": ("ALTER TABLE {s}.events ENABLE ROW LEVEL SECURITY", "relation events"),
+    "a view": ("CREATE VIEW {s}.v AS SELECT 1 AS one", "view v"),
+    "another table": ("CREATE TABLE {s}.t (one int)", "table t"),
+    "a child": ("CREATE TABLE {s}.c () INHERITS ({s}.events)", "child table c of events"),
+    "a column": ("ALTER TABLE {s}.events ADD COLUMN more text", "column events.more"),
+    "a default": ("ALTER TABLE {s}.events ALTER actor SET DEFAULT 'x'", "column events.actor"),
+    "another order": (
+        'ALTER TABLE {s}.events ALTER source TYPE text COLLATE "default"',
+        "column events.source",
+    ),
+    "a check": ("ALTER TABLE {s}.events ADD CHECK (position < 5)", "constraint events"),
+    "no index": ("DROP INDEX {s}.events_by_source_id", "index events_by_source_id is missing"),
+    "another function": (
+        "CREATE OR REPLACE FUNCTION {s}.settle() RETURNS void LANGUAGE plpgsql AS 'BEGIN END'",
+        "function settle",
+    ),
+    "one more function": (
+        "CREATE FUNCTION {s}.settle(integer) RETURNS void LANGUAGE sql AS ''",
+        "function settle",
+    ),
+    "a right": ("GRANT INSERT ON {s}.events TO PUBLIC", "PUBLIC on events may insert"),
+    "the lock": ("GRANT SELECT ON {s}.append_order TO PUBLIC", "PUBLIC on append_order may select"),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES.values(), ids=CHANGES)
+def test_a_change_of_the_schema_is_found(change: str, said: str, tmp_path: Path) -> None:
+    """Nothing is written any more, and one sentence names what was changed."""
+    address = made(tmp_path)
+    with owner(address) as connection:
+        connection.execute(change.format(s=quoted(address.schema), n=address.schema))
+    with (
+        Ledger.open(address, clock=SetClock()) as ledger,
+        pytest.raises(Redefined, match="changed past the ledger") as problem,
+    ):
+        ledger.append([attempted(1)])
+    assert said in str(problem.value)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_ledger_that_was_made_is_as_it_should_be(version: int, tmp_path: Path) -> None:
+    """On every version of the server: no version writes a definition in another way."""
+    address = made(tmp_path, version)
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        ledger.store.check()
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+
+
+# -- roles
+
+
+ROLES = ("a_writer", "a_reader", "a_stranger")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A ledger with one event, which one role may write and one may read."""
+    address = made(tmp_path_factory.mktemp("homes"))
+    with owner(address) as connection:
+        for role in ROLES:
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+    grant(address, [("a_writer", "writer"), ("a_reader", "reader")])
+    with Ledger.open(as_role(address, "a_writer"), clock=SetClock()) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+    return address
+
+
+def as_role(address: Server, role: str) -> Server:
+    url = server().url(user=role, schema=address.schema)
+    return read_server(url, address.home.parents[1])
+
+
+FORBIDDEN = {
+    "insert a row": "INSERT INTO {s}.events SELECT position + 1 FROM {s}.events",
+    "change a row": "UPDATE {s}.events SET actor = 'x'",
+    "remove a row": "DELETE FROM {s}.events",
+    "empty the table": "TRUNCATE {s}.events",
+    "drop the table": "DROP TABLE {s}.events",
+    "change what is remembered": "UPDATE {s}.about SET value = 'x'",
+    "remember past the function": "INSERT INTO {s}.about VALUES ('x', 'y')",
+    "take the order lock": "LOCK TABLE {s}.append_order IN EXCLUSIVE MODE",
+    "take it lightly": "LOCK TABLE {s}.append_order IN ACCESS SHARE MODE",
+    "lock the events": "LOCK TABLE {s}.events IN EXCLUSIVE MODE",
+    "add a trigger": "CREATE TRIGGER t BEFORE INSERT ON {s}.events EXECUTE FUNCTION f()",
+    "add a table": "CREATE TABLE {s}.t ()",
+    "replace a function": "CREATE OR REPLACE FUNCTION {s}.settle() RETURNS void LANGUAGE sql AS ''",
+    "own the table": "ALTER TABLE {s}.events OWNER TO CURRENT_USER",
+}
+APPENDING = {
+    "begin": "SELECT {s}.begin_append()",
+    "append": "SELECT {s}.append(0, '', '', '', '', '', '', '', '', '', '', '', '', '', '')",
+    "remember": "SELECT {s}.remember('x', 'y')",
+}
+READING = {"read": "SELECT * FROM {s}.events", "settle": "SELECT {s}.settle()"}
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        *(("a_writer", each) for each in FORBIDDEN.values()),
+        *(("a_reader", each) for each in (*FORBIDDEN.values(), *APPENDING.values())),
+        *(("a_stranger", each) for each in (*APPENDING.values(), *READING.values())),
+    ],
+)
+def test_a_role_cannot_do_what_it_need_not(shared: Server, role: str, statement: str) -> None:
+    """A writer calls the functions and reads; a reader reads; nobody else does either."""
+    with (
+        psycopg.connect(as_role(shared, role).conninfo, autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        connection.transaction(),
+    ):
+        connection.execute(statement.format(s=quoted(shared.schema)))
+
+
+def test_a_writer_cannot_write_what_the_ledger_never_writes(shared: Server) -> None:
+    """No recorded_at that falls, no name that is there, in no other isolation."""
+    s = quoted(shared.schema)
+    with psycopg.connect(as_role(shared, "a_writer").conninfo, autocommit=True) as connection:
+        values = ["\x1f".join([each, ""]) for each in ("1", "1", "T:1", "c/C", "s", "i")]
+        rest = ["\x1e\x1f"] * 6 + ["{}\x1f", "\x1e\x1f"]
+        append = f"SELECT {s}.append(1, {', '.join(['%s'] * 14)})"
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="never falls"):
+            connection.execute(append, [*values, *rest])
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(f"SELECT {s}.remember('ledger', 'another')")
+        connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="read committed"):
+            connection.execute(f"SELECT {s}.begin_append()")
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [("a_reader", "this user may not do that"), ("a_stranger", "this user may not do that")],
+)
+def test_what_a_role_may_not_do_is_one_sentence(shared: Server, role: str, said: str) -> None:
+    """And nothing was written."""
+    with (
+        pytest.raises(LedgerProblem, match=said) as problem,
+        Ledger.open(as_role(shared, role), clock=SetClock()) as ledger,
+    ):
+        ledger.append([attempted(2)])
+    assert "\n" not in str(problem.value)
+
+
+def test_a_reader_reads(shared: Server) -> None:
+    """All of it, and waits until it is durable."""
+    with Ledger.open(as_role(shared, "a_reader"), clock=SetClock(), read_only=True) as ledger:
+        assert ledger.head().position == 1
+        assert [row.position for row in ledger.read()] == [1]
+        assert sum(batch.num_rows for batch in ledger.scans.facts(0, 1)) == 1
+
+
+# -- what verify and the doctor find
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    door = CommandLine(tmp_path, monkeypatch)
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "homes"))
+    monkeypatch.setenv("ATTEMPT_LEDGER", new_url())
+    return door.catalogued()
+
+
+def change(statement: str) -> None:
+    """Change the ledger past it."""
+    address = read_server(os.environ["ATTEMPT_LEDGER"], Path("/none"))
+    with owner(address) as connection:
+        connection.execute(statement.format(s=quoted(address.schema)))
+
+
+TAMPERED: dict[str, tuple[str, str]] = {
+    "a value": ("UPDATE {s}.events SET source = 'x' WHERE position = 2", "position 2 was changed"),
+    "a time": (
+        "UPDATE {s}.events SET recorded_at = recorded_at - 9 WHERE position = 2",
+        "position 2 was changed",
+    ),
+    "two rows": (
+        "UPDATE {s}.events SET position = -position WHERE position IN (2, 3); UPDATE {s}.events "
+        "SET position = 5 + position WHERE position < 0",
+        "they were moved",
+    ),
+    "a row that is gone": ("DELETE FROM {s}.events WHERE position = 2", "position 2 is missing"),
+    "the end": (
+        "DELETE FROM {s}.events WHERE position > 2",
+        "ends at position 2",
+    ),
+    "the schema": ("CREATE VIEW {s}.v AS SELECT 1 AS one", "view v"),
+    "one that was put in": (
+        "INSERT INTO {s}.events SELECT 0, recorded_at, occurred_at, topic, stream, source, 'new' "
+        "FROM {s}.events LIMIT 0; UPDATE {s}.events SET position = 0 WHERE position = 1",
+        "position 0 was put in",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "said"), TAMPERED.values(), ids=TAMPERED)
+def test_verify_finds_what_was_changed(door: CommandLine, statement: str, said: str) -> None:
+    """Which position, and what of it; nothing is sealed on top."""
+    assert door.call("verify").code == 0
+    change(statement)
+    answer = door.call("verify")
+    assert answer.code == 1
+    assert said in answer.err
