@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from example_ledger import CACHE_HOME
+from example_ledger import CACHE_HOME, HISTORY
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 ENVIRONMENT = {"XDG_CACHE_HOME": str(CACHE_HOME), "PATH": "/usr/bin:/bin"}
@@ -75,11 +75,14 @@ class Served:
 
 
 @contextmanager
-def served(path: Path, *words: str, cwd: Path | None = None) -> Iterator[Served]:
-    """Serve a ledger on a port that is free; stop it as systemd does, and see that it ends well."""
+def served(path: Path, *words: str, noise: str = "") -> Iterator[Served]:
+    """Serve a ledger on a port that is free; stop it as systemd does, and see that it ends well.
+
+    `noise` is what it may say meanwhile; anything else is a failure.
+    """
     process = subprocess.Popen(
         [COMMAND, "--ledger", str(path), "serve", "--port", "0", *words],
-        stderr=subprocess.PIPE, text=True, cwd=cwd,
+        stderr=subprocess.PIPE, text=True,
         env=ENVIRONMENT,
     )  # fmt: skip
     assert process.stderr is not None
@@ -93,11 +96,22 @@ def served(path: Path, *words: str, cwd: Path | None = None) -> Iterator[Served]
         assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
         rest = process.stderr.read()
         assert "Traceback" not in rest, rest
-        assert rest == "", rest
+        assert all(noise and noise in line for line in rest.splitlines()), rest
     finally:
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def example(folder: Path) -> Path:
+    """Make a ledger of the example's history, with the keys that a ledger has."""
+    path = folder / "attempts.ledger"
+    for words in (["init", "--bare"], ["import", str(HISTORY), "--keep-recorded-at"]):
+        subprocess.run(
+            [COMMAND, "--ledger", str(path), *words],
+            check=True, capture_output=True, env=ENVIRONMENT,
+        )  # fmt: skip
+    return path
 
 
 def event(n: int, type: str = "ExamFailed", **changes: Any) -> dict[str, Any]:

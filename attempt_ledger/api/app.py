@@ -19,12 +19,14 @@ from attempt_ledger.api.caching import Unchanged
 from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
-from attempt_ledger.api.routes import operations, standing, tables
+from attempt_ledger.api.routes import events, operations, standing, tables
 from attempt_ledger.api.service import Service
+from attempt_ledger.api.tail import Tail
 
 ROUTES: Final[Sequence[APIRouter]] = (
     standing.routes,
     tables.routes,
+    events.routes,
     operations.routes,
 )
 """The groups of routes, in the order of the contract. What each needs: `attempt_ledger.api.roles`.
@@ -33,6 +35,8 @@ To add one, write such a module (`routes/operations.py` is a short one), name it
 of its routes into the table of roles.
 """
 
+NOTED_SECONDS: Final = 60.0
+"""The last use of tokens is written down so often."""
 DRAIN_SECONDS: Final = 10
 """So long requests that are under way may take to end, when the service is to stop."""
 
@@ -42,10 +46,12 @@ def application(service: Service, gate: Gate) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(each) for each in (service.keep_sealed(),)]
+        app.state.tail = Tail(service)
+        tasks = [asyncio.create_task(each) for each in (service.keep_sealed(), noted(gate))]
         try:
             yield
         finally:
+            await app.state.tail.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -62,6 +68,7 @@ def application(service: Service, gate: Gate) -> FastAPI:
     )
     app.state.service = service
     app.state.gate = gate
+    app.state.followers = 0
     for kind in (Exception, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
     for each in ROUTES:
@@ -69,6 +76,16 @@ def application(service: Service, gate: Gate) -> FastAPI:
     names = [getattr(route, "name", "") for each in ROUTES for route in each.routes]
     assert len(names) == len(set(names)), "two routes have one name, and so one operation id"
     return app
+
+
+async def noted(gate: Gate) -> None:
+    """Write down every now and then who asked last, until cancelled, and once more then."""
+    try:
+        while True:
+            await asyncio.sleep(NOTED_SECONDS)
+            await asyncio.to_thread(gate.note_uses)
+    finally:
+        gate.note_uses()
 
 
 async def _answer(request: Request, error: Exception) -> Response:

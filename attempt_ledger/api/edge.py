@@ -36,6 +36,9 @@ class Gate(Protocol):
     def identity(self, authorization: str | None) -> Identity:
         """Return who sent an Authorization header; raises Problem."""
 
+    def note_uses(self) -> None:
+        """Write down who asked last."""
+
 
 class Rates:
     """So many requests a second for each identity, and twice as many at once."""

@@ -30,6 +30,10 @@ class OwnGate:
             raise unauthenticated("The token is not valid, or not any more.")
         return identity
 
+    def note_uses(self) -> None:
+        """Write down when each token was used last."""
+        self._tokens.note_uses()
+
 
 def unauthenticated(sentence: str) -> Problem:
     """Return that it is not clear who asks."""

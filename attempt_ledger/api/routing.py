@@ -12,6 +12,7 @@ from attempt_ledger.api.edge import forbidden
 from attempt_ledger.api.problems import BadQuestion, ProblemDetails
 from attempt_ledger.api.roles import is_allowed
 from attempt_ledger.api.service import Service
+from attempt_ledger.api.tail import Tail
 from attempt_ledger.api.tokens import Identity
 
 LONGEST_ID: Final = 2_000
@@ -130,6 +131,12 @@ def service_of(request: Request) -> Service:
     """Return the service that a request is put to."""
     service: Service = request.app.state.service
     return service
+
+
+def tail_of(request: Request) -> Tail:
+    """Return the end of the ledger, for who follows it."""
+    tail: Tail = request.app.state.tail
+    return tail
 
 
 def identity_of(request: Request) -> Identity:

@@ -24,8 +24,6 @@ _LETTERS: Final = string.digits + string.ascii_letters
 _RANDOM: Final = 32
 _CHECKED: Final = 6
 _SHAPE: Final = re.compile(f"{PREFIX}[0-9A-Za-z]{{{_RANDOM + _CHECKED}}}", re.ASCII)
-_USED_EVERY: Final = 60_000_000
-"""The last use is written down once a minute. Microseconds."""
 
 
 class Identity(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -77,7 +79,7 @@ def serve(
 
     Needs FastAPI and more: pip install 'attempt-ledger[service]'.
     """
-    call = call_of(context)
+    call = replace(call_of(context), say=said_once())
     call.check()
     register = Register(register_path(call.path, tokens))
     known = Tokens(register, call.clock)
@@ -87,7 +89,7 @@ def serve(
             "by `token create`, or listen on 127.0.0.1"
         )
 
-    engine = Engine(cache_folder(say), processes(), say=say)
+    engine = Engine(cache_folder(call.say), processes(), say=said_once())
     with listening_on(host, port) as listening:
         port = listening.getsockname()[1]
         service = Service(call, engine)
@@ -97,3 +99,18 @@ def serve(
         with suppress(KeyboardInterrupt):
             serve_it(edge, service, listening, proxies or ())
     return DONE
+
+
+def said_once() -> Callable[[str], None]:
+    """Return what says each sentence once: a service that runs for weeks repeats nothing."""
+    said: set[str] = set()
+
+    def say_it(sentence: str) -> None:
+        if sentence not in said and len(said) < _SENTENCES:
+            said.add(sentence)
+            say(sentence)
+
+    return say_it
+
+
+_SENTENCES = 1_000

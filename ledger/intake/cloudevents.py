@@ -43,7 +43,7 @@ def read_lines(
             try:
                 fact = parse_line(mended(text) if PROBLEM in text else text.rstrip())
                 if not as_recorded:
-                    fact = _imported_by(actor, fact)
+                    fact = imported_by(actor, fact)
                 wrong = None if check is None else check(fact)
                 rows = () if wrong else (fact.row(as_recorded=as_recorded),)
                 item = Item(number, text, rows, wrong or "", fact.recorded_at)
@@ -54,7 +54,7 @@ def read_lines(
             yield item
 
 
-def _imported_by(actor: str | None, fact: Fact) -> Fact:
+def imported_by(actor: str | None, fact: Fact) -> Fact:
     """Return a fact with the actor who imports it, and beside it the one that it names."""
     extensions = fact.extensions
     if fact.actor is not None and fact.actor != actor:

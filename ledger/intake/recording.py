@@ -81,7 +81,7 @@ class Lines:
             else:
                 if self._again:
                     rows = [_anew(row, appending) for row in rows]
-                outcomes = appending.take([_from_outside(row, appending) for row in rows])
+                outcomes = appending.take([from_outside(row, appending) for row in rows])
         recording.seconds = self._stopwatch() - began
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Appended):
@@ -94,7 +94,7 @@ class Lines:
         return recording
 
 
-def _from_outside(row: Row, appending: Appending) -> Row | Refused:
+def from_outside(row: Row, appending: Appending) -> Row | Refused:
     """Refuse a row of a source that is the program's own, unless it is recorded already."""
     if not row.source.startswith(OWN_SOURCES) or appending.find(row.source, row.id) is not None:
         return row
