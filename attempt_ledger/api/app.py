@@ -19,14 +19,16 @@ from attempt_ledger.api.caching import Unchanged
 from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
-from attempt_ledger.api.routes import events, operations, standing, tables
+from attempt_ledger.api.routes import appending, events, operations, proofs, standing, tables
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 
 ROUTES: Final[Sequence[APIRouter]] = (
     standing.routes,
     tables.routes,
+    appending.routes,
     events.routes,
+    proofs.routes,
     operations.routes,
 )
 """The groups of routes, in the order of the contract. What each needs: `attempt_ledger.api.roles`.

@@ -1,250 +1,40 @@
-"""Events in and out: append, page, follow."""
+"""Events out: page by page, awaited, or followed as they come."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import anyio.to_thread
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
 
 from attempt_ledger.api.forms import BATCH, LINES, events_answer
-from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
+from attempt_ledger.api.problems import BadQuestion, Problem
 from attempt_ledger.api.routing import (
     LONGEST_ID,
     After,
     content,
-    identity_of,
     problems,
     router,
     service_of,
     tail_of,
 )
 from attempt_ledger.api.tail import Entry, Tail, entries_of
-from ledger.appending import Appended, Conflict, Duplicate, Outcome, Refused
-from ledger.cloudevents import parse_line, to_cloudevents
-from ledger.events import EVENT_TYPES, Fact, Row, event_class
-from ledger.fields import read_object
-from ledger.intake.cloudevents import elements_of, imported_by
-from ledger.intake.recording import from_outside
+from ledger.cloudevents import to_cloudevents
+from ledger.events import EVENT_TYPES, event_class
 from ledger.ledger import Ledger
 from ledger.problems import MalformedFact, shown
 
 routes = router("events")
 
-TAKEN: Final = (
-    "ExamAttempted", "ExamPassed", "ExamFailed", "BetaRescored", "ResultRevoked", "SittingMissed",
-    "CertEarned", "CertRenewed", "CertExpired",
-)  # fmt: skip
-"""What is appended here: sittings, results, certification facts. Every other type has its own."""
-
-ONE: Final = "application/cloudevents+json"
-MOST_AT_ONCE: Final = 10_000
 MOST: Final = 1_000
 LONGEST_WAIT: Final = 30
 HEARTBEAT_SECONDS: Final = 15.0
 FOLLOWERS: Final = 2_000
 """So many streams at once; more are asked to come later."""
 _PIECE: Final = 500
-
-
-class Recorded(BaseModel):
-    """Where an event stands."""
-
-    position: int = Field(examples=[721])
-
-
-class ItemOutcome(BaseModel):
-    """What became of an item: its status as if it had come alone; where it stands, or why not."""
-
-    status: int = Field(examples=[201])
-    position: int | None = None
-    problem: ProblemDetails | None = None
-
-
-class Results(BaseModel):
-    """What became of each item of a batch, in order."""
-
-    results: list[ItemOutcome]
-
-
-_EVENT_EXAMPLE: Final = {
-    "specversion": "1.0",
-    "type": "ExamFailed",
-    "source": "urn:vue",
-    "id": "R-77/result",
-    "subject": "C-1001",
-    "time": "2021-03-01T10:40:00Z",
-    "data": {"exam": "AZ-104", "registration_id": "R-77", "score": 640},
-}
-_OBJECT: Final = {"type": "object", "additionalProperties": True}
-
-
-@routes.post(
-    "/v1/events",
-    status_code=201,
-    response_model=Recorded,
-    responses={
-        200: {
-            "description": "It was recorded before; of a batch, what became of each item.",
-            "model": Recorded | Results,
-        },
-        **problems(409, 413, 415, 422),
-    },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                ONE: {"schema": _OBJECT, "example": _EVENT_EXAMPLE},
-                BATCH: {
-                    "schema": {"type": "array", "items": _OBJECT, "maxItems": MOST_AT_ONCE},
-                    "example": [_EVENT_EXAMPLE],
-                },
-                "application/json": {
-                    "schema": _OBJECT,
-                    "example": _EVENT_EXAMPLE["data"],
-                },
-            },
-        }
-    },
-)
-async def append(request: Request) -> Response:
-    """Record a CloudEvent, in structured or binary mode, or a batch of them.
-
-    Sittings, results and certification facts; every other type has a route of its own. The same
-    event again is answered with its position (200), for ever; another one under the same source
-    and id with what differs (409). `actor` is who asks; another one that an event names is kept as
-    the extension attribute `originalactor`. In binary mode the attributes are `ce-…` headers and
-    the body, `application/json`, is the data.
-    """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    binary = "ce-specversion" in request.headers or "ce-type" in request.headers
-    if media not in (ONE, BATCH) and not (binary and media in ("application/json", "")):
-        raise Problem(
-            "unsupported-type",
-            f"A body of type {shown(media)} is not read here: send {ONE}, {BATCH}, or "
-            "application/json with the attributes as ce-… headers.",
-        )
-    body = _text(await request.body())
-    if media != BATCH:
-        text = _structured(request, body) if media != ONE else body
-        (outcome,) = await _appended(request, [text])
-        status, position, problem = _of(outcome)
-        if problem is not None:
-            return problem.response()
-        return _json({"position": position}, status)
-    texts = elements_of(body.strip())
-    if texts is None:
-        raise BadQuestion("The body is no JSON array of events.")
-    if len(texts) > MOST_AT_ONCE:
-        raise Problem("too-large", f"A batch has at most {MOST_AT_ONCE:,} events.")
-    outcomes = await _appended(request, texts)
-    results = []
-    for index, outcome in enumerate(outcomes):
-        status, position, problem = _of(outcome)
-        result: dict[str, Any] = {"status": status}
-        if position is not None:
-            result["position"] = position
-        if problem is not None:
-            result["problem"] = {**problem.as_dict(), "pointer": f"/{index}"}
-        results.append(result)
-    return _json({"results": results}, 200)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise BadQuestion("The body is not UTF-8.") from None
-
-
-def _json(value: object, status: int) -> Response:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, media_type="application/json")
-
-
-def _structured(request: Request, body: str) -> str:
-    """Return an event that came in binary mode as one in structured mode."""
-    attributes = {
-        name.removeprefix("ce-"): _unquoted(value)
-        for name, value in request.headers.items()
-        if name.startswith("ce-")
-    }
-    if "data" in attributes:
-        raise Problem("refused", "ce-data is no attribute: the body is the data.")
-    try:
-        read_object(body or "{}")  # so that it is nothing but one object
-    except MalformedFact as problem:
-        raise Problem("refused", f"data: {problem}") from None
-    named = json.dumps(attributes, ensure_ascii=False)
-    return f'{named[:-1]},"data":{body or "{}"}}}'
-
-
-def _unquoted(value: str) -> str:
-    """Read a header's value as the HTTP binding of CloudEvents writes it: percent-encoded UTF-8."""
-    text = value.encode("latin-1").decode("utf-8", "replace")
-    if "%" not in text:
-        return text
-    from_hex = bytearray()
-    raw, at = text.encode(), 0
-    while at < len(raw):
-        pair = raw[at + 1 : at + 3]
-        if raw[at] == 0x25 and len(pair) == 2 and all(c in b"0123456789abcdefABCDEF" for c in pair):
-            from_hex.append(int(pair, 16))
-            at += 3
-        else:
-            from_hex.append(raw[at])
-            at += 1
-    return from_hex.decode("utf-8", "replace")
-
-
-async def _appended(request: Request, texts: Sequence[str]) -> list[Outcome]:
-    """Append events, each a JSON object, in one transaction; return what became of each."""
-    actor = identity_of(request).name
-
-    def append(ledger: Ledger) -> list[Outcome]:
-        rows = [_row(text, actor) for text in texts]
-        if not rows:
-            return []
-        with ledger.appending() as appending:
-            return appending.take(
-                [row if isinstance(row, Refused) else from_outside(row, appending) for row in rows]
-            )
-
-    return await service_of(request).write(append)
-
-
-def _row(text: str, actor: str) -> Row | Refused:
-    try:
-        fact: Fact = imported_by(actor, parse_line(text))
-        if fact.event.type not in TAKEN:
-            return Refused(
-                f"{fact.event.type} is not recorded here: accepted are {', '.join(TAKEN)}; "
-                "every other type has a route of its own"
-            )
-        return fact.row()
-    except MalformedFact as problem:
-        return Refused(str(problem))
-
-
-def _of(outcome: Outcome) -> tuple[int, int | None, Problem | None]:
-    """Return the status of an outcome, where the event stands, and what is wrong with it."""
-    match outcome:
-        case Appended(position):
-            return 201, position, None
-        case Duplicate(position):
-            return 200, position, None
-        case Conflict(position, differs):
-            problem = Problem("conflict", outcome.problem, position=position, differs=list(differs))
-            return 409, None, problem
-        case Refused(sentence):
-            return 422, None, Problem("refused", sentence)
-
-
-# -- out
 
 Types = Annotated[
     list[str] | None,
