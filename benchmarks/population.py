@@ -110,7 +110,7 @@ def asked_at(ledger: Ledger, moment: Moment) -> Asked:
     catalogue = catalogue_of(ledger.catalogue())
     versions, policy = catalogue.versions, catalogue.policies["general"]
     row = version_in_force(
-        versions.effective_from, versions.time, versions.position, versions.annulled,
+        versions.effective_from, versions.position, versions.annulled,
         versions.lo[policy], versions.hi[policy], moment.as_of, moment.position,
     )  # fmt: skip
     rules: Rules = catalogue.published[row].rules

@@ -44,7 +44,8 @@ class Catalogue(NamedTuple):
 
     `exams`, `certifications` and `policies` number what is named anywhere; the
     columns hold one row for each entry, those of one number together, in
-    (time, position) order; `…_events` and `published` give a row's event back.
+    (time, position) order, of a policy by effective_from first; `…_events` and `published` give a
+    row's event back.
     """
 
     exams: Mapping[str, int]
@@ -155,7 +156,9 @@ def catalogue_of(
     announced.sort(key=lambda row: exam_number[row.subject])
     reached.sort(key=lambda row: exam_number[row.subject])
     certified.sort(key=lambda row: certification_number[row.subject])
-    published.sort(key=lambda version: policy_number[version.policy.id])
+    published.sort(
+        key=lambda version: (policy_number[version.policy.id], version.policy.effective_from)
+    )
 
     def ends(rows: Iterable[Recorded]) -> list[int]:
         return [annulled.get(row.position, NEVER) for row in rows]

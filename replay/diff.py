@@ -223,7 +223,7 @@ def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
         positions.add(definitions.position[definition])
         policy = definitions.policy[definition]
         version = version_in_force(
-            versions.effective_from, versions.time, versions.position, versions.annulled,
+            versions.effective_from, versions.position, versions.annulled,
             versions.lo[policy], versions.hi[policy], at.as_of, at.position,
         )  # fmt: skip
         if version >= 0:

@@ -89,7 +89,6 @@ def in_force(catalogue: Catalogue, id: str, at: int, position: int) -> Version |
     versions = catalogue.versions
     row = version_in_force(
         versions.effective_from,
-        versions.time,
         versions.position,
         versions.annulled,
         versions.lo[number],

@@ -267,9 +267,19 @@ def rules_at(book: RuleBook, v: int) -> Rules:
     )
 
 
+def first_after(starts: Sequence[int], lo: int, hi: int, at: int) -> int:
+    """Return the first of rows lo to hi, sorted by `starts`, that starts after `at`, else hi."""
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if starts[middle] <= at:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
 def version_in_force(
-    effective_from: Sequence[int],
-    time: Sequence[int],
+    starts: Sequence[int],
     position: Sequence[int],
     annulled: Sequence[int],
     lo: int,
@@ -277,35 +287,24 @@ def version_in_force(
     at: int,
     known: int,
 ) -> int:
-    """Pick the row, of rows lo <= row < hi of one policy, that is in force at `at`.
+    """Pick the row, of rows lo <= row < hi of one policy or exam, that is in force at `at`.
 
-    Parallel integer columns: `effective_from` and `time` (of the publishing event) in
-    microseconds, `position` of that event, `annulled` the position of its annulment (any number
-    beyond all positions when there is none). A row is known when position <= known < annulled.
+    Parallel integer columns, sorted by (`starts`, time, `position`): `starts` in microseconds,
+    `position` of the event, `annulled` the position of its annulment (any number beyond all
+    positions when there is none). A row is known when position <= known < annulled.
 
     "In force at as_of is the known version with the latest effective_from <= as_of. Before the
     first, the first is used", and "of equal effective_from the one later in (time, position)".
-    Returns -1 when no row is known; the answer is assumed when the row's effective_from > at.
-
-    Compiles with numba as it stands, so: integers and one loop, no calls.
+    Returns -1 when no row is known; the answer is assumed when the row starts after `at`.
     """
+    begun = first_after(starts, lo, hi, at)
+    for row in range(begun - 1, lo - 1, -1):
+        if position[row] <= known < annulled[row]:
+            return row
     found = -1
-    for row in range(lo, hi):
-        if position[row] > known or annulled[row] <= known:
-            continue
-        if found < 0:
-            found = row
-            continue
-        mine = effective_from[row]
-        best = effective_from[found]
-        if mine == best:
-            if time[row] > time[found] or (
-                time[row] == time[found] and position[row] > position[found]
-            ):
-                found = row
-        elif mine <= at:
-            if best > at or mine > best:
-                found = row
-        elif best > at and mine < best:
+    for row in range(begun, hi):
+        if found >= 0 and starts[row] > starts[found]:
+            break
+        if position[row] <= known < annulled[row]:
             found = row
     return found

@@ -14,7 +14,7 @@ from projections.fold.facts import (
     ExamDefinitions,
     Milestones,
 )
-from retake_policies.rules import version_in_force
+from retake_policies.rules import first_after, version_in_force
 
 
 class Dates(NamedTuple):
@@ -34,12 +34,14 @@ def next_start(
     at: int,
     known: int,
 ) -> int:
-    """Return the first instant after `at` from which another dated entry holds, NEVER if none."""
-    first = NEVER
-    for i in range(lo, hi):
-        if at < starts[i] < first and position[i] <= known < annulled[i]:
-            first = starts[i]
-    return first
+    """Return the first instant after `at` from which another dated entry holds, NEVER if none.
+
+    Of rows lo to hi, which rise by `starts`.
+    """
+    for i in range(first_after(starts, lo, hi, at), hi):
+        if position[i] <= known < annulled[i]:
+            return starts[i]
+    return NEVER
 
 
 def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> int:
@@ -51,9 +53,7 @@ def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> i
     if exam < 0:
         return -1
     lo, hi = exams.lo[exam], exams.hi[exam]
-    return version_in_force(
-        exams.time, exams.time, exams.position, exams.annulled, lo, hi, at, known
-    )
+    return version_in_force(exams.time, exams.position, exams.annulled, lo, hi, at, known)
 
 
 def certification_definition(
@@ -61,9 +61,7 @@ def certification_definition(
 ) -> int:
     """Return the row of a certification's definition at an instant, -1 when none is known."""
     lo, hi = defined.lo[certification], defined.hi[certification]
-    return version_in_force(
-        defined.time, defined.time, defined.position, defined.annulled, lo, hi, at, known
-    )
+    return version_in_force(defined.time, defined.position, defined.annulled, lo, hi, at, known)
 
 
 def latest_milestone(milestones: Milestones, exam: int, kind: int, known: int) -> int:

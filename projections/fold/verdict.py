@@ -106,7 +106,7 @@ def setting_at(facts: Facts, q: Question, t: int) -> Setting:
     policy = exams.policy[definition]
     lo, hi = versions.lo[policy], versions.hi[policy]
     starts, position, annulled = versions.effective_from, versions.position, versions.annulled
-    version = version_in_force(starts, versions.time, position, annulled, lo, hi, t, known)
+    version = version_in_force(starts, position, annulled, lo, hi, t, known)
     if version < 0:
         return Setting(definition, -1, 0, NO_DATES, CLOSED, until)
     until = min(until, next_start(starts, position, annulled, lo, hi, t, known))

@@ -1,0 +1,198 @@
+"""What one candidate's facts cost grows with their number, not with its square.
+
+Steps are counted, not seconds: lines of Python that run, loops and comprehensions with every turn.
+Twice the facts may add twice the steps, and a little, but not four times.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from auditing import rows
+from example_ledger import Ledgers
+from scenarios import (
+    Line,
+    annulled,
+    attempted,
+    certification,
+    earned,
+    exam,
+    failed,
+    granted,
+    passed,
+    policy,
+    rejected,
+    renewed,
+    requested,
+    result,
+    withdrawn,
+)
+
+from projections.standing import Moment
+from replay.desk import Desk
+from replay.snapshot import Snapshot
+from retake_policies import shipped
+
+BEGIN: Final = datetime(2010, 1, 1, 9, tzinfo=UTC)
+X: Final = "AZ-104"
+GENERAL: Final = dict(shipped())["general"]
+SIZES: Final = (15, 30, 60)
+AT_MOST: Final = 2.8
+"""How often the steps that the first facts add the next, twice as many, may add."""
+
+
+def day(n: float) -> datetime:
+    """Return a day of the history, counted from its beginning."""
+    return BEGIN + timedelta(days=n)
+
+
+def sittings(n: int) -> Iterator[Line]:
+    """Failed sittings, one a day."""
+    for i in range(n):
+        yield failed(X, on=day(i), reg=f"R-{i}")
+
+
+def grants(n: int) -> Iterator[Line]:
+    """Each sitting with a request and the grant that the next sitting uses."""
+    for i in range(n):
+        yield failed(X, on=day(i), reg=f"R-{i}")
+        yield requested(X, on=day(i + 0.2), reg=f"R-{i}", request=f"Q-{i}")
+        yield granted(X, on=day(i + 0.4), request=f"Q-{i}")
+
+
+def rejections(n: int) -> Iterator[Line]:
+    """Requests for one sitting, each rejected."""
+    yield failed(X, on=day(0), reg="R-0")
+    for i in range(n):
+        yield requested(X, on=day(i + 0.2), reg="R-0", request=f"Q-{i}")
+        yield rejected(X, on=day(i + 0.4), request=f"Q-{i}")
+
+
+def one_request(n: int) -> Iterator[Line]:
+    """One request, granted and withdrawn again and again."""
+    yield failed(X, on=day(0), reg="R-0")
+    yield requested(X, on=day(0.1), reg="R-0", request="Q")
+    for i in range(n):
+        yield granted(X, on=day(i + 0.2), request="Q")
+        yield withdrawn(X, on=day(i + 0.4), request="Q")
+
+
+def corrections(n: int) -> Iterator[Line]:
+    """One sitting whose result is said again and again."""
+    yield attempted(X, on=day(0), reg="R-0")
+    for i in range(n):
+        yield result(X, reg="R-0", on=day(i + 0.5), passed=i % 2 == 1)
+
+
+def annulments(n: int) -> Iterator[Line]:
+    """Sittings whose results were recorded in error."""
+    for i in range(n):
+        yield failed(X, on=day(i), reg=f"R-{i}")
+        yield annulled(f"R-{i}/result", on=day(i + 0.5))
+
+
+def renewals(n: int) -> Iterator[Line]:
+    """One certification, renewed again and again."""
+    yield passed(X, on=day(0), reg="R-0")
+    yield earned("admin", on=day(0.5), expires=day(400))
+    for i in range(n):
+        yield renewed("admin", on=day(i + 1), expires=day(i + 401))
+
+
+def certifications(n: int) -> Iterator[Line]:
+    """Many certifications that cover the exam."""
+    yield passed(X, on=day(0), reg="R-0")
+    for i in range(n):
+        yield earned(f"K-{i}", on=day(i + 0.5), expires=day(i + 400), exams=[X])
+
+
+def definitions(n: int) -> Iterator[Line]:
+    """An exam whose entry in the catalogue changes again and again."""
+    yield failed(X, on=day(0), reg="R-0")
+    for i in range(n):
+        yield exam(X, on=day(i))
+
+
+def versions(n: int) -> Iterator[Line]:
+    """A policy of many versions."""
+    yield failed(X, on=day(0), reg="R-0")
+    for i in range(n):
+        yield policy(GENERAL.replace("2021-03-31T00", f"{2021 + i}-03-31T00"), on=day(i))
+
+
+def exams(n: int) -> Iterator[Line]:
+    """Sittings of many exams."""
+    for i in range(n):
+        yield failed(f"X-{i}", on=day(i), reg=f"R-{i}")
+
+
+KINDS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
+    each.__name__: each
+    for each in (
+        sittings, grants, rejections, one_request, corrections, annulments, renewals,
+        certifications, definitions, versions, exams,
+    )
+}  # fmt: skip
+
+
+def audit(name: str, **said: Any) -> Callable[[Snapshot], object]:
+    """Ask an audit query."""
+    return lambda snapshot: rows(snapshot.ledger, name, **said)
+
+
+QUESTIONS: Final[Mapping[str, Callable[[Snapshot], object]]] = {
+    "standing": lambda snapshot: snapshot.standing("C-1", X),
+    "standing then": lambda s: s.at(Moment(s.as_of // 2, None, s.position)).standing("C-1", X),
+    "standings": lambda snapshot: snapshot.standings("C-1"),
+    "requests": lambda snapshot: list(Desk(snapshot.ledger).requests(snapshot.moment)),
+    "audit history": audit("history", candidate="C-1"),
+    "audit exceptions": audit("exceptions"),
+    "audit backdated": audit("backdated", changes=True, by="PT1S"),
+}
+
+
+SQUARES: Final = {("renewals", "audit history"), ("certifications", "audit history")}
+"""Here each event looks at all certifications of the candidate: a hundred take two seconds."""
+
+
+def steps(question: Callable[[Snapshot], object], snapshot: Snapshot) -> int:
+    """Count the lines that run while a question is answered."""
+    count = 0
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    question(snapshot)  # what is made once is made
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        question(snapshot)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_twice_the_facts_take_twice_the_steps(kind: str, tmp_path: Path) -> None:
+    """Every question about one candidate, whatever there are many of."""
+    taken: dict[str, list[int]] = {name: [] for name in QUESTIONS}
+    with Ledgers(tmp_path) as made:
+        for size in SIZES:
+            catalogue = exam(X), certification("admin", exams=[X])
+            more = [exam(f"X-{i}") for i in range(size)] if kind == "exams" else []
+            snapshot = made.told(*catalogue, *more, *KINDS[kind](size))
+            for name, question in QUESTIONS.items():
+                taken[name].append(steps(question, snapshot))
+    worse = {}
+    for name, (few, some, many) in taken.items():
+        growth = (many - some) / max(some - few, few // 10)
+        if growth > AT_MOST and (kind, name) not in SQUARES:
+            worse[name] = taken[name]
+    assert worse == {}
