@@ -130,6 +130,8 @@ def changes(old: Policy, new: Policy) -> list[str]:
     found = []
     for clause in dict.fromkeys((*before, *after)):
         was, now = before.get(clause), after.get(clause)
+        if clause in _NONE and None in (was, now):
+            continue  # each entry that comes in its place, or went, is named
         if was is None:
             found.append(f"{clause} is new: {now}")
         elif now is None:
@@ -137,6 +139,10 @@ def changes(old: Policy, new: Policy) -> list[str]:
         elif was != now:
             found.append(f"{clause}: {now or 'none'} (was: {was or 'none'})")
     return found
+
+
+_NONE: Final = ("wait.after", "cap")
+"""Clauses that say that there are no entries; where there are, each is a clause."""
 
 
 def _wait(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -126,3 +126,18 @@ def test_every_difference_is_a_sentence() -> None:
     assert {each.split(" ", 1)[0] for each in changes(old, new)} >= {"wait.after[1]", "cap[1]"}
     assert any(" is new: " in each for each in changes(new, old))
     assert any(" is dropped: " in each for each in changes(old, new))
+
+
+def test_a_limit_that_comes_or_goes_is_one_sentence() -> None:
+    """That there was none before, or is none now, is not said beside it."""
+    none = 'id = "ours"\neffective_from = 2021-03-31T00:00:00Z\n'
+    some = none + '[wait]\nafter = ["P14D"]\n[[cap]]\nsittings = 3\n'
+    old, new = parse_policy(none, "old"), parse_policy(some, "new")
+    assert changes(old, new) == [
+        "wait.after[1] is new: after the 1st sitting and later ones of a series: 14 days",
+        "cap[1] is new: at most 3 sittings, for life",
+    ]
+    assert changes(new, old) == [
+        "wait.after[1] is dropped: after the 1st sitting and later ones of a series: 14 days",
+        "cap[1] is dropped: at most 3 sittings, for life",
+    ]
