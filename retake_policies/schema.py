@@ -148,7 +148,7 @@ class MissedTable(Table):
 
 
 class BetaTable(Table):
-    """`[beta]`: sittings before the exam is live. Left out: one, not counted, pending blocks on."""
+    """`[beta]`: sittings before the exam is live. Left out: one, not counted, blocking if pending."""
 
     sittings: int = Field(1, ge=0, le=_MOST, description=f"a whole number from 0 to {_MOST}")
     counts: bool = Field(False, description="true or false")
@@ -156,7 +156,7 @@ class BetaTable(Table):
         None, description='the earliest and the latest duration, such as ["P7D", "P10D"]'
     )
     overdue_after_live: AnyDuration | None = Field(
-        None, description='a duration, such as "P14D"; left out, a pending beta result blocks on'
+        None, description='a duration, such as "P14D"; left out, a pending result keeps blocking'
     )
 
 

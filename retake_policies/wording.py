@@ -245,9 +245,9 @@ def _beta(policy: Policy) -> Iterator[tuple[str, str]]:
         yield BETA_RESULTS_AFTER_LIVE, words
     if beta.overdue_after_live:
         overdue = say_duration(beta.overdue_after_live)
-        words = f"a beta result that has not come {overdue} after live blocks no longer"
+        words = f"a beta result that has not come {overdue} after live no longer blocks"
     else:
-        words = "a beta result that has not come blocks on"
+        words = "a beta result that has not come keeps blocking"
     yield BETA_OVERDUE_AFTER_LIVE, words
 
 
