@@ -148,7 +148,7 @@ class MissedTable(Table):
 
 
 class BetaTable(Table):
-    """`[beta]`: sittings before the exam is live. Left out: one, not counted, blocking if pending."""
+    """`[beta]`: sittings before the exam is live. Left out: one, which does not count."""
 
     sittings: int = Field(1, ge=0, le=_MOST, description=f"a whole number from 0 to {_MOST}")
     counts: bool = Field(False, description="true or false")
