@@ -142,11 +142,17 @@ class Tokens:
         """Return whose a token is, None for one that is not valid now."""
         if not is_whole(token):
             return None
+        found = self.holder(digest(token))
+        if found is not None:
+            self._used[found.name] = self._now()
+        return found
+
+    def holder(self, sha256: bytes) -> Identity | None:
+        """Return whose the token of a digest is, None for one that is not valid now."""
         self._refresh()
-        found = self._known.get(digest(token))
+        found = self._known.get(sha256)
         if found is None or (found[1] is not None and found[1] <= self._now()):
             return None
-        self._used[found[0].name] = self._now()
         return found[0]
 
     def note_uses(self) -> None:

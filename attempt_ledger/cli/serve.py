@@ -20,6 +20,8 @@ from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import TokenFile, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.console.app import add_console
+from attempt_ledger.console.sessions import Sessions
 from attempt_ledger.listening import address_of, is_loopback, listening_on
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
@@ -94,6 +96,7 @@ def serve(
         port = listening.getsockname()[1]
         service = Service(call, engine)
         app = application(service, OwnGate(known))
+        add_console(app, known, Sessions(register, known, call.clock))
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
         say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")
         with suppress(KeyboardInterrupt):

@@ -1,0 +1,277 @@
+"""The console's routes: one list of pages, each made at the moment that its address names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from attempt_ledger.api.tokens import Tokens
+from attempt_ledger.console import desk, listings, pages
+from attempt_ledger.console.address import Address
+from attempt_ledger.console.sessions import COOKIE, LONGEST, Sessions
+from attempt_ledger.console.view import Content, View
+from attempt_ledger.console.visits import STATIC, Refused, Visit, form_of, guarded, static
+from ledger.problems import LedgerProblem
+from projections.exception_rules import DeskProblem
+from projections.exceptions import Request as ExceptionRequest
+
+routes = APIRouter(include_in_schema=False)
+
+
+class Page(NamedTuple):
+    """A page: its path, the room whose link is marked, what makes it, and whose it is."""
+
+    path: str
+    room: str
+    make: Callable[[View], Content]
+    right: str
+    """The route of the API whose roles may see it: who may do what is said there, once."""
+    is_heavy: bool = False
+    """Whether it looks at everybody: then few are made at once."""
+
+
+_ONE: Final = "GET /v1/standing"
+_MANY: Final = "GET /v1/everybody"
+
+PAGES: Final = (
+    Page("/", "", pages.home, _ONE),
+    Page("/search", "", pages.search, "GET /v1/candidates"),
+    Page("/candidate", "", pages.candidate, "GET /v1/history"),
+    Page("/event", "", pages.event, "GET /v1/history"),
+    Page("/exams", "/exams", pages.exams, _MANY, is_heavy=True),
+    Page("/exam", "/exams", pages.exam, _MANY, is_heavy=True),
+    Page("/exceptions", "/exceptions", desk.requests, "GET /v1/exceptions", is_heavy=True),
+    Page("/exception", "/exceptions", desk.request, "GET /v1/exceptions"),
+    Page("/exception/new", "/exceptions", desk.new, "GET /v1/exceptions"),
+    Page("/reports", "/reports", listings.reports, _MANY),
+    Page("/report", "/reports", listings.report, "GET /v1/reports/{name}", is_heavy=True),
+    Page("/violations", "/reports", pages.violations, "GET /v1/violations", is_heavy=True),
+    Page("/problems", "/reports", pages.problems, "GET /v1/tables/{name}", is_heavy=True),
+    Page("/policies", "/policies", pages.policies, _ONE),
+    Page("/policy", "/policies", pages.policy, _ONE),
+    Page("/audit", "/audit", listings.audits, "GET /v1/audits/{name}"),
+    Page("/audit/query", "/audit", listings.audit, "GET /v1/audits/{name}", is_heavy=True),
+    Page("/diff", "/exams", pages.diff, "GET /v1/diff", is_heavy=True),
+    Page("/health", "/health", pages.health, _ONE, is_heavy=True),
+)
+"""Every page. To add one: a function of a View, a template, and a line here."""
+
+
+def add_console(app: FastAPI, tokens: Tokens, sessions: Sessions) -> None:
+    """Add the console to the application of a service."""
+    app.state.tokens = tokens
+    app.state.sessions = sessions
+    app.include_router(routes)
+
+
+def _page(page: Page) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        visit = Visit(request, page.room)
+
+        def make() -> Response:
+            view = visit.view()
+            return visit.answer(page.make(view), view)
+
+        async def made() -> Response:
+            if page.is_heavy:
+                return await visit.service.many(make)
+            return await run_in_threadpool(make)
+
+        return await guarded(visit, page.right, made)
+
+    return answer
+
+
+for _each in PAGES:
+    routes.add_api_route(_each.path, _page(_each), methods=["GET"], name=f"page {_each.path}")
+
+
+# -- what changes something: forms
+
+_DECISIONS: Final = {
+    "grant": "POST /v1/exceptions/grant",
+    "reject": "POST /v1/exceptions/reject",
+    "revoke": "POST /v1/exceptions/revoke",
+    "clear": "GET /v1/exceptions clear",
+}
+
+
+@routes.post("/exception", name="page decide")
+async def decide(request: Request) -> Response:
+    """Decide a request, or show its personal fields; then the request as it stands."""
+    visit = Visit(request, "/exceptions")
+
+    async def made() -> Response:
+        values = await visit.form()
+        right = _DECISIONS.get(values.get("decision", ""))
+        if right is None or not visit.may(right):
+            raise Refused("This decision is not yours to make.", 403)
+        values |= {
+            name: text
+            for name in ("candidate", "exam", "request_id")
+            if (text := visit.address.get(name)) is not None
+        }
+        if values["decision"] == "clear":
+            return await run_in_threadpool(lambda: _in_clear(visit))
+        zone = visit.address.clock.zone
+        try:
+            await visit.service.write(
+                lambda ledger: desk.decide(
+                    ledger, values, visit.service.now(), visit.identity.name, zone
+                )
+            )
+        except (DeskProblem, LedgerProblem, ValueError) as error:
+            problem = str(error)
+            return await run_in_threadpool(lambda: _again(visit, problem))
+        return RedirectResponse(visit.address.here(), 303)
+
+    return await guarded(visit, "GET /v1/exceptions", made)
+
+
+def _again(visit: Visit, problem: str) -> Response:
+    view = visit.view()
+    return visit.answer(desk.request(view, problem), view)
+
+
+def _in_clear(visit: Visit) -> Response:
+    """Show a request's personal fields, for this page alone; the access is recorded first."""
+    view = visit.view()
+    content = desk.request(view)
+    if content.status != 200:
+        return visit.answer(content, view)
+    found: ExceptionRequest = content.values["request"]
+    visit.sessions.note_access(visit.identity.name, found.candidate, "request", found.request_id)
+    clear = desk.clear(visit.service.ledger, found)
+    headers = {"cache-control": "no-store"}
+    return visit.answer(desk.request(view, clear=clear), view, **headers)
+
+
+@routes.post("/exception/new", name="page request")
+async def request_exception(request: Request) -> Response:
+    """Record a request; what is wrong comes back beside each field, with what was typed."""
+    visit = Visit(request, "/exceptions")
+
+    async def made() -> Response:
+        values = await visit.form()
+        form = await run_in_threadpool(lambda: desk.new(visit.view(), values))
+        if form.status != 200:
+            return visit.answer(form)
+        try:
+            found = await visit.service.write(
+                lambda ledger: desk.record_request(
+                    ledger, values, visit.service.now(), visit.identity.name
+                )
+            )
+        except (DeskProblem, LedgerProblem, ValueError) as error:
+            problem = str(error)
+            form = await run_in_threadpool(lambda: desk.new(visit.view(), values, problem))
+            return visit.answer(form)
+        named = {"exam": found.exam, "request_id": found.request_id}
+        return RedirectResponse(
+            visit.address.to("/exception", candidate=found.candidate, **named), 303
+        )
+
+    return await guarded(visit, "POST /v1/exceptions", made)
+
+
+@routes.post("/policy/what-if", name="page what-if")
+async def what_if(request: Request) -> Response:
+    """Try a draft of a policy: nothing is recorded."""
+    visit = Visit(request, "/policies")
+
+    async def made() -> Response:
+        values = await (visit.form() if visit.session is not None else form_of(request))
+
+        def make() -> Response:
+            view = visit.view()
+            return visit.answer(pages.what_if(view, values.get("toml", "")), view)
+
+        return await visit.service.many(make)
+
+    return await guarded(visit, "POST /v1/what-if", made)
+
+
+# -- logging in and out
+
+
+@routes.get("/log-in", name="page log in")
+async def log_in_page(request: Request) -> Response:
+    """Show the form to log in with a token."""
+    return _log_in(Visit(request, ""), request.query_params.get("next", "/"), "")
+
+
+@routes.post("/log-in", name="page logged in")
+async def log_in(request: Request) -> Response:
+    """Begin a session by a token."""
+    visit = Visit(request, "")
+    try:
+        values = await form_of(request)
+    except Refused as refused:
+        return visit.refuse(str(refused), refused.status)
+    back = values.get("next", "/")
+    cookie = await run_in_threadpool(visit.sessions.open, values.get("token", ""))
+    if cookie is None:
+        return _log_in(visit, back, "The token is not valid, or not any more.", 401)
+    # Only a path of our own: what begins with // or /\ names another host.
+    own = back.startswith("/") and not back.startswith(("//", "/\\"))
+    response = RedirectResponse(back if own else "/", 303)
+    response.set_cookie(
+        COOKIE, cookie, max_age=LONGEST // 1_000_000, path="/", secure=True, httponly=True,
+        samesite="lax",
+    )  # fmt: skip
+    return response
+
+
+def _log_in(visit: Visit, back: str, wrong: str, status: int = 200) -> Response:
+    return visit.answer(Content("log-in.html", {"next": back, "wrong": wrong}, status))
+
+
+@routes.post("/log-out", name="page log out")
+async def log_out(request: Request) -> Response:
+    """End the session, or every session of its identity."""
+    visit = Visit(request, "")
+
+    async def made() -> Response:
+        values = await visit.form()
+        assert visit.session is not None
+        if values.get("everywhere"):
+            visit.sessions.close_all(visit.identity.name)
+        else:
+            visit.sessions.close(visit.session.sha256)
+        response = RedirectResponse("/log-in", 303)
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True)
+        return response
+
+    return await guarded(visit, _ONE, made)
+
+
+# -- files
+
+
+@routes.get("/static/{name}", name="page static")
+async def own_file(name: str) -> Response:
+    """Answer with one of the console's own files; its address changes with what it holds."""
+    if name not in STATIC:
+        return Response(status_code=404)
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(static(name), media_type=STATIC[name], headers=headers)
+
+
+@routes.get("/report.svg", name="page chart")
+async def report_chart(request: Request) -> Response:
+    """Draw a report's picture, by the same choice as the page."""
+    visit = Visit(request, "/reports")
+
+    async def made() -> Response:
+        visit.address = Address("/report", request.query_params)
+        svg = await visit.service.many(lambda: listings.chart(visit.view()))
+        if svg is None:
+            raise Refused("There is no such report.", 404)
+        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return Response(svg, media_type="image/svg+xml", headers=headers)
+
+    return await guarded(visit, "GET /v1/reports/{name}", made)

@@ -1,0 +1,86 @@
+"""What did we know, when: the answers of one candidate and exam over both axes of time, small."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from replay.snapshot import Snapshot
+from replay.stretches import stretches_of
+
+MOST: Final = 40
+"""So many fields at most, along and up."""
+
+
+class Field(NamedTuple):
+    """An area of one answer: between two instants, for what was known from a position on."""
+
+    x: int
+    y: int
+    width: int
+    status: str
+    as_of: int
+    """An instant inside it, microseconds UTC."""
+    position: int
+
+
+class Knowledge(NamedTuple):
+    """The fields, in columns of valid time and rows of positions; the lowest row knew least."""
+
+    fields: Sequence[Field]
+    columns: int
+    rows: int
+    here: tuple[int, int]
+    """The column and the row of the page's own moment."""
+    starts: Sequence[int]
+    """When each column begins."""
+    positions: Sequence[int]
+    """From which position on each row holds."""
+
+
+def thinned(values: Sequence[int], most: int) -> list[int]:
+    """Return at most so many of some values, evenly chosen, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
+
+
+def knowledge_of(
+    snapshot: Snapshot, candidate: str, exam: str, positions: Sequence[int], head: int
+) -> Knowledge | None:
+    """Fold one candidate's answers at each of some positions; None where nothing is known.
+
+    `positions` are those at which something about the candidate was learned, rising.
+    """
+    rows = thinned(positions, MOST)
+    every: list[list[tuple[int, int, str]]] = []
+    latest = snapshot.at(snapshot.moment._replace(position=head))
+    events, catalogue = latest.events(candidate, exam), latest.catalogue
+    for position in rows:
+        known = snapshot.at(snapshot.moment._replace(position=position))
+        history = known.history(candidate, exam)
+        found = stretches_of(history, catalogue, exam, position)
+        every.append([(each.valid_from, each.valid_to, each.status) for each in found])
+    cuts = sorted({start for stretches in every for start, _, _ in stretches})
+    if not events or not cuts:
+        return None
+    starts = thinned(cuts, MOST)
+    fields: list[Field] = []
+    for y, (position, stretches) in enumerate(zip(rows, every, strict=True)):
+        begins = [start for start, _, _ in stretches]
+        x = 0
+        while x < len(starts):
+            at = bisect_right(begins, starts[x]) - 1
+            status = stretches[at][2] if at >= 0 else "nothing"
+            width = 1
+            while x + width < len(starts):
+                next_at = bisect_right(begins, starts[x + width]) - 1
+                if (stretches[next_at][2] if next_at >= 0 else "nothing") != status:
+                    break
+                width += 1
+            fields.append(Field(x, y, width, status, starts[x], position))
+            x += width
+    column = max(bisect_right(starts, snapshot.as_of) - 1, 0)
+    row = max(bisect_right(rows, snapshot.position) - 1, 0)
+    return Knowledge(fields, len(starts), len(rows), (column, row), starts, rows)

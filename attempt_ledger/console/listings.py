@@ -1,0 +1,148 @@
+"""Pages of tables that are asked with conditions: reports with their charts, and audits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+from attempt_ledger.api.problems import BadQuestion
+from attempt_ledger.console.pages import meanings
+from attempt_ledger.console.sheet import ROWS, sheet_of, sheet_of_rows
+from attempt_ledger.console.view import Content, View, moment_bar
+from ledger.instants import month_of
+from projections.reports.registry import REPORTS
+from projections.reports.report import Report
+from replay.audit.query import Query
+from replay.audit.registry import QUERIES, query_named
+from replay.formats.chart import draw
+from replay.outputs import Output
+from replay.snapshot import Known
+
+
+def reports(view: View) -> Content:
+    """List the reports."""
+    return Content("reports.html", {"reports": REPORTS.values(), "bar": moment_bar(view)})
+
+
+def report(view: View) -> Content:
+    """Show a report: its filters, its sentence, its picture and its rows, all of one choice."""
+    name = view.address.get("name") or ""
+    found = REPORTS.get(name)
+    if found is None:
+        return _missing(view, f"There is no report {name!r}.")
+    output, view = _made(view, found)
+    table = output.to_arrow()
+    sheet = sheet_of(table, view.address, view.address.page, meanings(found.columns))
+    published = output.receipt.basis == "as-published"
+    return Content(
+        "report.html",
+        {
+            "report": found,
+            "line": found.line(table),
+            "sheet": sheet,
+            "published": published,
+            "has_period": bool(found.about),
+            "chart": view.address.here(page=None).replace("/report?", "/report.svg?", 1),
+            "bar": moment_bar(view),
+        },
+    )
+
+
+def chart(view: View) -> bytes | None:
+    """Draw a report's picture, by the same choice; None where there is no such report."""
+    found = REPORTS.get(view.address.get("name") or "")
+    return None if found is None else draw(_made(view, found)[0], "svg")
+
+
+def _made(view: View, report: Report) -> tuple[Output, View]:
+    """Make a report by the address: month, or from and to; exam; as published."""
+    address = view.address
+    start = end = None
+    if report.about:
+        if (month := address.get("month")) is not None:
+            start, end = _month(month)
+        else:
+            start = view.instant("from")
+            end = view.instant("to")
+    basis: Any = "restated"
+    snapshot = view.snapshot
+    if address.get("published") is not None:
+        basis = "as-published"
+        until = min(view.now, end if end is not None else snapshot.as_of)
+        snapshot = snapshot.bind(until, Known(instant=until), now=view.now)
+    elif end is not None and address.get("as_of") is None:
+        snapshot = snapshot.at(snapshot.moment._replace(as_of=min(view.now, end)))
+    exam = address.get("exam") if report.by_exam else None
+    made = snapshot.report(report.name, start=start, end=end, exam=exam, basis=basis)
+    return made, view._replace(snapshot=snapshot)
+
+
+def _month(text: str) -> tuple[int, int]:
+    try:
+        return month_of(text)
+    except ValueError as error:
+        raise BadQuestion(str(error)) from None
+
+
+def audits(view: View) -> Content:
+    """List the audit queries."""
+    return Content("audits.html", {"queries": QUERIES, "bar": moment_bar(view)})
+
+
+_INSTANTS: Final = ("recorded_from", "recorded_to", "valid_from", "valid_to")
+
+
+def audit(view: View) -> Content:
+    """Show what an audit query finds, a page of it at a time."""
+    name = view.address.get("name") or ""
+    if name not in QUERIES:
+        return _missing(view, f"There is no audit {name!r}.")
+    query = query_named(name)
+    conditions = dict[str, Any]()
+    for each in query.takes:
+        text = view.address.get(each)
+        if text is None:
+            continue
+        if each in _INSTANTS:
+            conditions[each] = view.instant(each)
+        elif each == "types":
+            conditions[each] = tuple(text.split())
+        else:
+            conditions[each] = True if each == "changes" else text
+    if query.needs is not None and query.needs not in conditions:
+        if query.default is None:
+            return _audit(view, query, None, False)
+        conditions[query.needs] = query.default
+    try:
+        output = view.snapshot.audit(name, conditions)
+    except ValueError as error:
+        raise BadQuestion(str(error)) from None
+    page = view.address.page
+    batches, wanted, skipped, more = [], page * ROWS, 0, False
+    first = wanted - ROWS
+    for batch in output.table.to_batches():
+        if skipped + batch.num_rows > first:
+            batches.append(batch.slice(max(first - skipped, 0)))
+        skipped += batch.num_rows
+        if skipped > wanted:
+            more = True
+            break
+    table = pa.Table.from_batches(batches, query.schema).slice(0, ROWS)
+    return _audit(view, query, table, more)
+
+
+def _audit(view: View, query: Query, table: pa.Table | None, more: bool) -> Content:
+    page = view.address.page
+    sheet = None
+    if table is not None:
+        about = meanings(query.columns)
+        seen = (page - 1) * ROWS + table.num_rows
+        pages = page + 1 if more else page
+        sheet = sheet_of_rows(table, view.address, seen, page, pages, about)
+    values = {"query": query, "sheet": sheet, "more": more, "bar": moment_bar(view)}
+    return Content("audit.html", values)
+
+
+def _missing(view: View, sentence: str) -> Content:
+    return Content("problem.html", {"title": "Not found", "sentence": sentence}, 404)

@@ -1,0 +1,183 @@
+// Adds to pages that work without it: sliders that the page follows, keys, copying, lost connections.
+"use strict";
+(() => {
+  document.documentElement.classList.add("scripted");
+  const $ = (query, of = document) => of.querySelector(query);
+  const all = (query, of = document) => [...of.querySelectorAll(query)];
+  let toScale = false, locked = false, underway = null, waiting = null, chord = "";
+
+  // -- the page follows the address: the parts that a moment changes are put in place of the old
+
+  async function show(address, { push = true, dragged = null } = {}) {
+    underway?.abort();
+    underway = new AbortController();
+    try {
+      const answer = await fetch(address, { signal: underway.signal, headers: { accept: "text/html" } });
+      if (answer.redirected) { location.assign(answer.url); return; }
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!answer.ok) { say($("main", fresh)?.innerText.trim() || `The service answered ${answer.status}.`); return; }
+      say("");
+      const open = all("details[open] summary").map((each) => each.textContent);
+      for (const id of ["main", "hint"]) {
+        const old = document.getElementById(id), now = fresh.getElementById(id);
+        if (old && now) old.replaceWith(document.adoptNode(now));
+      }
+      const bar = $("#time"), barNow = $("#time", fresh);
+      if (bar && barNow) {
+        bar.className = barNow.className;
+        for (const axis of all("[data-axis]", bar)) {
+          const now = $(`[data-axis=${axis.dataset.axis}]`, barNow);
+          const slider = $("[type=range]", axis), from = $("[type=range]", now);
+          if (!slider !== !from) { $(".slider", axis).replaceWith(document.adoptNode($(".slider", now))); }
+          else if (slider && slider !== dragged) {
+            slider.dataset.steps = from.dataset.steps;
+            slider.dataset.index = from.getAttribute("value");
+            scale(slider);
+          }
+          const field = $(".field", axis);
+          if (document.activeElement?.closest(".field") !== field) field.replaceWith(document.adoptNode($(".field", now)));
+          const link = $(".now", axis);
+          if (link) link.replaceWith(document.adoptNode($(".now", now)));
+        }
+      }
+      document.title = fresh.title;
+      for (const each of all("details summary")) if (open.includes(each.textContent)) each.parentElement.open = true;
+      history[push ? "pushState" : "replaceState"](null, "", address);
+      prepare();
+      document.dispatchEvent(new CustomEvent("shown"));
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      say("The connection is lost. What you see and what you typed is kept; move again to retry.");
+    }
+  }
+
+  function say(sentence) {
+    const banner = $("#lost");
+    banner.hidden = !sentence;
+    banner.textContent = sentence;
+  }
+
+  // -- sliders: steps of equal width, or to scale
+
+  const steps = (slider) => JSON.parse(slider.dataset.steps);
+  const SCALED = 1000;
+
+  function scale(slider) {
+    const list = steps(slider), index = Number(slider.dataset.index ?? slider.getAttribute("value"));
+    slider.dataset.index = index;
+    const first = list[0][2], span = list[list.length - 1][2] - first;
+    slider.max = toScale && span ? SCALED : list.length - 1;
+    slider.value = toScale && span ? Math.round((list[index][2] - first) / span * SCALED) : index;
+    slider.setAttribute("aria-valuetext", list[index][1]);
+  }
+
+  function indexOf(slider) {
+    const list = steps(slider), value = Number(slider.value);
+    if (Number(slider.max) !== SCALED || list.length - 1 === SCALED) return value;
+    const first = list[0][2], at = first + value / SCALED * (list[list.length - 1][2] - first);
+    let best = 0;
+    list.forEach((each, i) => { if (Math.abs(each[2] - at) < Math.abs(list[best][2] - at)) best = i; });
+    return best;
+  }
+
+  function addressAt(name, value, instant) {
+    const url = new URL(location.href);
+    for (const each of ["page", "day"]) url.searchParams.delete(each);
+    url.searchParams.set(name, value);
+    if (locked) {
+      const other = name === "as_of" ? "known_at" : "as_of";
+      const at = new Date(instant / 1000).toISOString();
+      if (other === "known_at" && instant / 1000 > Date.now()) url.searchParams.delete(other);
+      else url.searchParams.set(other, at);
+    }
+    return url;
+  }
+
+  function moved(event) {
+    const slider = event.target, name = slider.closest("[data-axis]").dataset.axis;
+    const index = indexOf(slider), step = steps(slider)[index];
+    if (event.type === "input" && Number(slider.dataset.index) === index) return;
+    slider.dataset.index = index;
+    slider.setAttribute("aria-valuetext", step[1]);
+    const field = $(".field input:not([type=hidden])", slider.closest("[data-axis]"));
+    field.value = step[1];
+    show(addressAt(name, step[0], step[2]), { push: event.type === "change", dragged: slider });
+  }
+
+  function press(axis, which) {
+    $(`[data-axis=${axis}] [data-step=${which}][href]`)?.click();
+  }
+
+  // -- what is on every page
+
+  function prepare() {
+    for (const slider of all("[type=range][data-steps]")) { slider.hidden = false; if (!slider.dataset.index) scale(slider); }
+    for (const each of all("[data-lock], [data-copy], [data-keys]")) each.hidden = false;
+  }
+
+  document.addEventListener("input", (event) => { if (event.target.matches("[type=range][data-steps]")) moved(event); });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[type=range][data-steps]")) moved(event);
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-axis], .jump")) return;
+    event.preventDefault();
+    const words = new URLSearchParams(new FormData(form));
+    for (const [name, value] of [...words]) if (!value) words.delete(name);
+    const known = words.get("known_at");
+    if (known) words.set("known_at", known.split(" · ")[0]);
+    document.activeElement?.blur();
+    show(`${form.action.split("?")[0]}?${words}`);
+  });
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[href]");
+    if (link && link.closest("#time, .known, .pages, #events") && !event.ctrlKey && !event.metaKey && !event.shiftKey && link.origin === location.origin && link.pathname === location.pathname) {
+      event.preventDefault();
+      const url = new URL(link.href);
+      if (locked && link.dataset.step) {
+        const axis = link.closest("[data-axis]"), slider = $("[type=range]", axis);
+        const value = url.searchParams.get(axis.dataset.axis), step = steps(slider).find((each) => each[0] === value);
+        if (step) { show(addressAt(axis.dataset.axis, step[0], step[2])); return; }
+      }
+      show(url);
+    }
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      const text = copy.closest("details").querySelector("pre").textContent;
+      try { await navigator.clipboard.writeText(text); copy.textContent = "Copied"; } catch { copy.textContent = "Select and copy"; }
+    }
+    if (event.target.closest("[data-keys]")) $("#keys").showModal();
+    const lock = event.target.closest("[data-lock]");
+    if (lock) { locked = !locked; lock.setAttribute("aria-pressed", locked); }
+  });
+  addEventListener("popstate", () => show(location.href, { push: false }));
+  addEventListener("offline", () => say("The connection is lost. What you see and what you typed is kept."));
+  addEventListener("online", () => say(""));
+
+  const ROOMS = { e: "/exams", x: "/exceptions", r: "/reports", p: "/policies", a: "/audit", h: "/health" };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]), textarea, select")) return;
+    if ($("#keys").open) return;
+    const key = event.key;
+    if (chord === "g") {
+      chord = "";
+      clearTimeout(waiting);
+      const link = ROOMS[key] && $(`header nav a[href^="${ROOMS[key]}"]`);
+      if (link) { event.preventDefault(); link.click(); return; }
+    }
+    const does = {
+      "/": () => $("[data-key='/']").focus(),
+      "[": () => press("as_of", "before"), "]": () => press("as_of", "after"),
+      "{": () => press("known_at", "before"), "}": () => press("known_at", "after"),
+      n: () => $(".now")?.click(), l: () => $("[data-lock]")?.click(),
+      s: () => { toScale = !toScale; all("[type=range][data-steps]").forEach(scale); },
+      "?": () => $("#keys").showModal(),
+      g: () => { chord = "g"; waiting = setTimeout(() => { chord = ""; }, 1200); },
+    }[key];
+    if (does) { event.preventDefault(); does(); }
+  });
+
+  prepare();
+})();

@@ -1,0 +1,69 @@
+"""How pages write instants: on the clock of one zone, as a person reads them out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from projections.sentences import EPOCH
+
+DAY = 86_400_000_000
+HOUR = 3_600_000_000
+
+
+class Clock:
+    """Writes instants (microseconds UTC) on the clock of a zone."""
+
+    def __init__(self, zone: tzinfo = UTC, name: str = "UTC") -> None:
+        """Make the clock of a zone, and its name as people write it."""
+        self.zone = zone
+        self.name = name
+
+    def local(self, instant: int) -> datetime:
+        """Return an instant as that clock shows it."""
+        return (EPOCH + timedelta(microseconds=instant)).astimezone(self.zone)
+
+    def spoken(self, instant: int) -> str:
+        """Write an instant to be read out on the telephone: Wednesday 23 March 2022, 11:00."""
+        at = self.local(instant)
+        return f"{at:%A} {at.day} {at:%B %Y}, {self._time(at)}"
+
+    def day(self, instant: int) -> str:
+        """Write the day alone: 23 March 2022."""
+        at = self.local(instant)
+        return f"{at.day} {at:%B %Y}"
+
+    def brief(self, instant: int) -> str:
+        """Write an instant shortly, and wholly: 23 Mar 2022 11:00."""
+        at = self.local(instant)
+        return f"{at.day} {at:%b %Y} {self._time(at)}"
+
+    def minute(self, instant: int) -> str:
+        """Write an instant to the minute, for a table: 23 Mar 2022 11:00."""
+        at = self.local(instant)
+        return f"{at.day} {at:%b %Y %H:%M}"
+
+    def field(self, instant: int) -> str:
+        """Write an instant for a field that takes it back: 2022-03-23 11:00."""
+        at = self.local(instant)
+        text = f"{at:%Y-%m-%d} {self._time(at)}"
+        return text if self.zone is not UTC else f"{text} UTC"
+
+    def _time(self, at: datetime) -> str:
+        fine = "microseconds" if at.microsecond else "seconds" if at.second else "minutes"
+        return at.time().isoformat(fine)
+
+
+def distance(of: int, to: int) -> str:
+    """Write how far one instant lies from another: in 11 days, 3 hours ago, now.
+
+    >>> distance(0, 11 * DAY)
+    'in 11 days'
+    >>> distance(3 * HOUR, 0)
+    '3 hours ago'
+    """
+    span = abs(to - of)
+    for size, unit in ((DAY, "day"), (HOUR, "hour"), (60_000_000, "minute")):
+        if count := span // size:
+            words = f"{count:,} {unit}{'' if count == 1 else 's'}"
+            return f"in {words}" if to > of else f"{words} ago"
+    return "now"

@@ -1,0 +1,199 @@
+"""One request of a page: who asks, at which moment; and how the page, or a sentence, is written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+import jinja2
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from attempt_ledger.api.problems import problem_of
+from attempt_ledger.api.roles import NOBODY, is_allowed
+from attempt_ledger.api.service import Service
+from attempt_ledger.api.tokens import Identity
+from attempt_ledger.console.address import KEPT, Address
+from attempt_ledger.console.sessions import COOKIE, Session, Sessions, is_own_form
+from attempt_ledger.console.view import Content, View
+from ledger.instants import format_instant
+
+ROOMS: Final = (
+    ("/exams", "Exams"),
+    ("/exceptions", "Exceptions"),
+    ("/reports", "Reports"),
+    ("/policies", "Policies"),
+    ("/audit", "Audit"),
+    ("/health", "Health"),
+)
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The content-security policy: nothing but our own files, and nothing written into a page, runs."""
+HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "private, no-cache"}
+
+STATIC: Final = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_LARGEST_FORM: Final = 256 << 10
+_MOST_FIELDS: Final = 64
+
+
+class Refused(Exception):
+    """A page that is not shown: a sentence, and the status."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class LogIn(Exception):
+    """Whoever asks has to log in first."""
+
+
+class Visit:
+    """One request of a page: who asks, and the address."""
+
+    def __init__(self, request: Request, room: str) -> None:
+        self.request = request
+        self.room = room
+        self.service: Service = request.app.state.service
+        self.sessions: Sessions = request.app.state.sessions
+        self.session: Session | None = None
+        self.identity: Identity = NOBODY
+        self.address = Address(request.url.path, {})
+
+    def admit(self, right: str) -> None:
+        """Find who asks, and whether that identity may; raises LogIn, Refused."""
+        try:
+            self.address = Address(self.request.url.path, self.request.query_params)
+        except ValueError as error:
+            raise Refused(f"zone: {error}", 400) from None
+        if self.request.app.state.tokens.any:
+            self.session = self.sessions.find(self.request.cookies.get(COOKIE))
+            if self.session is None:
+                raise LogIn
+            self.identity = self.session.identity
+        if not is_allowed(self.identity, right):
+            raise Refused(f"This page is not for {', '.join(sorted(self.identity.roles))}.", 403)
+
+    def may(self, right: str) -> bool:
+        """Return whether who asks may do something else."""
+        return is_allowed(self.identity, right)
+
+    def view(self) -> View:
+        """Bind the ledger at the moment of the address; raises Problem."""
+        address = self.address
+        zone = address.clock.zone
+        snapshot = self.service.snapshot(address.get("as_of"), address.get("known_at"), zone)
+        present = self.service.snapshot()
+        latest = present.at(present.moment._replace(as_of=snapshot.as_of))
+        return View(address, snapshot, latest, self.service.now())
+
+    def answer(self, content: Content, view: View | None = None, **headers: str) -> Response:
+        """Write a page."""
+        text = (
+            _templates()
+            .get_template(content.template)
+            .render(
+                address=self.address,
+                room=self.room,
+                rooms=ROOMS,
+                kept=[
+                    (name, self.address.query[name]) for name in KEPT if name in self.address.query
+                ],
+                who=None if self.session is None else self.identity.name,
+                csrf="" if self.session is None else self.session.csrf,
+                may=self.may,
+                looking_back=view is not None and view.looking_back,
+                position=0 if view is None else view.snapshot.position,
+                **content.values,
+            )
+        )
+        return HTMLResponse(text, content.status, {**HEADERS, **headers})
+
+    def refuse(self, sentence: str, status: int) -> Response:
+        """Write a page that says why there is no other."""
+        values = {"title": "This cannot be shown", "sentence": sentence}
+        return self.answer(Content("problem.html", values, status))
+
+    async def form(self) -> dict[str, str]:
+        """Read the form that was sent, by one of this session's own pages; raises Refused."""
+        values = await form_of(self.request)
+        if self.session is None:
+            raise Refused("Without authentication nothing is changed.", 403)
+        if not is_own_form(self.session, values.get("csrf", "")):
+            raise Refused("This form is not of this session: load the page again.", 403)
+        return values
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Read a form, urlencoded alone: no files are sent to the console."""
+    if request.headers.get("content-type", "").partition(";")[0] != (
+        "application/x-www-form-urlencoded"
+    ):
+        raise Refused("A form is sent as application/x-www-form-urlencoded.", 415)
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_FORM:
+            raise Refused(f"The form has more than {_LARGEST_FORM:,} bytes.", 413)
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(
+            text, keep_blank_values=False, max_num_fields=_MOST_FIELDS, errors="strict"
+        )
+    except ValueError:
+        raise Refused("The form cannot be read.", 400) from None
+    return dict(pairs)
+
+
+async def guarded(visit: Visit, right: str, answer: Callable[[], Any]) -> Response:
+    """Answer a request of who may; whatever goes wrong is a page with a sentence."""
+    try:
+        visit.admit(right)
+        response: Response = await answer()
+        return response
+    except LogIn:
+        back = visit.request.url.path
+        if visit.request.method == "GET" and visit.request.url.query:
+            back += f"?{visit.request.url.query}"
+        return RedirectResponse(f"/log-in?{urlencode({'next': back})}", 303)
+    except Refused as refused:
+        return visit.refuse(str(refused), refused.status)
+    except Exception as error:
+        problem = problem_of(error)
+        return visit.refuse(str(problem), problem.status)
+
+
+@cache
+def static(name: str) -> bytes:
+    """Return one of the console's own files."""
+    return files("attempt_ledger.console").joinpath("static", name).read_bytes()
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("attempt_ledger.console"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    stamp = hashlib.sha256(b"".join(map(static, STATIC))).hexdigest()[:12]
+    environment.globals.update(stamp=stamp, instant=format_instant, micros=_micros)
+    return environment
+
+
+def _micros(value: datetime) -> int:
+    return int(value.timestamp() * 1_000_000)

@@ -1,0 +1,384 @@
+"""The console: pages through time in a real browser, over a real server and a real ledger."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from example_ledger import HISTORY, facts, ledger_of
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from serving import COMMAND, ENVIRONMENT, Served, served
+
+from attempt_ledger.console.app import PAGES
+from attempt_ledger.console.visits import POLICY
+
+BACK = "as_of=2022-03-12&known_at=2022-03-12"
+ASKED = {
+    "/search": "q=C-10",
+    "/candidate": "id=C-1004",
+    "/event": "source=urn:onvue&id=R-10042/attempted",
+    "/exam": "code=AZ-104",
+    "/exception": "candidate=C-1006&exam=DP-203&request_id=X-3001",
+    "/exception/new": "candidate=C-1004&exam=MS-900",
+    "/report": "name=volumes&month=2022-03",
+    "/policy": "id=general",
+    "/audit/query": "name=events&exam=MS-900",
+    "/diff": "candidate=C-1004",
+}
+"""What a page needs besides its path."""
+ADDRESSES = [f"{page.path}?{ASKED.get(page.path, '')}" for page in PAGES]
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the example's history; whoever asks has no token, and only reads."""
+    path = tmp_path_factory.mktemp("console") / "attempts.ledger"
+    ledger_of(path, facts()).close()
+    with served(path, "--rate", "0") as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the same where there are tokens."""
+    path = tmp_path_factory.mktemp("guarded") / "attempts.ledger"
+    for words in (["init", "--bare"], ["import", "--keep-recorded-at", str(HISTORY)]):
+        subprocess.run(
+            [COMMAND, "--ledger", str(path), *words], check=True, capture_output=True,
+            env=ENVIRONMENT,
+        )  # fmt: skip
+    with served(path, "--rate", "0") as it:
+        it.token("officer", "support")
+        yield it
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Open a real browser."""
+    with sync_playwright() as play:
+        yield play.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+
+
+class Heard:
+    """A page, and whatever it said on its console."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        context.set_default_timeout(20_000)
+        self.page: Page = context.new_page()
+        self.said: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+
+
+@pytest.fixture
+def heard(browser: Browser) -> Iterator[Heard]:
+    """Open a page on a wide screen; it must have said nothing in the end."""
+    context = browser.new_context(viewport=WIDE)
+    it = Heard(context)
+    yield it
+    assert it.said == []
+    context.close()
+
+
+# -- every page
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_page_is_there_at_any_moment_with_one_policy_of_content(
+    server: Served, address: str
+) -> None:
+    """Now and looking back; it names no other host, and no script or style stands in it."""
+    for at in (address, f"{address}&{BACK}&zone=Europe/Berlin"):
+        answer = server.client.get(at)
+        assert answer.status_code in (200, 404), answer.text
+        assert answer.headers["content-security-policy"] == POLICY
+        assert len(answer.content) <= 150_000
+        assert "<title>" in answer.text
+        assert not re.search(
+            r"<script(?! src=\"/static/)|<style| style=|https?://(?!www\.w3)", answer.text
+        )
+
+
+def test_the_page_says_what_the_answer_says(server: Served) -> None:
+    """For every candidate of the example's stories: the same status, and the same date."""
+    found = 0
+    for n in range(1001, 1016):
+        for at in ({}, {"as_of": "2022-03-12", "known_at": "2022-03-12"}):
+            answers = server.get("/v1/standing", candidate=f"C-{n}", **at).json()
+            page = server.client.get("/candidate", params={"id": f"C-{n}", **at}).text
+            assert re.findall(r'<span class="chip ([a-z-]+)">', page).count("eligible") == sum(
+                each["status"] == "eligible" for each in answers
+            )
+            for each in answers:
+                assert f'<span class="chip {each["status"]}">{each["status"]}</span>' in page
+                for reason in each["reasons"]:
+                    assert _escaped(reason["text"]) in page
+                    found += 1
+    assert found > 5
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("'", "&#39;").replace('"', "&#34;")
+
+
+def test_what_cannot_be_shown_is_a_page_with_a_sentence(server: Served) -> None:
+    """A moment that is none, a zone that is none, a position not reached, a report that is not."""
+    for address, status, words in (
+        ("/candidate?id=C-1&as_of=soon", 400, "no instant and no date"),
+        ("/candidate?id=C-1&zone=Nowhere", 400, "no time zone"),
+        ("/candidate?id=C-1&known_at=@99999", 400, "not reached yet"),
+        ("/candidate?id=C-1&page=minus", 200, "C-1"),
+        ("/report?name=nothing", 404, "no report"),
+        ("/audit/query?name=nothing", 404, "no audit"),
+        ("/exception?candidate=C-1&request_id=X", 404, "no such request"),
+        ("/policy?id=nothing", 404, "nothing"),
+    ):
+        answer = server.client.get(address)
+        assert (answer.status_code, words in answer.text) == (status, True), address
+        assert "Traceback" not in answer.text
+
+
+# -- in the browser
+
+
+def test_pages_have_no_barrier_that_axe_finds_in_light_and_dark(
+    server: Served, browser: Browser
+) -> None:
+    """WCAG 2.2 AA, as far as a program can tell."""
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport=WIDE, color_scheme=scheme, bypass_csp=True)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        for address in ADDRESSES:
+            page.goto(f"{server.address}{address}")
+            found = Axe().run(
+                page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
+            )
+            assert found.violations_count == 0, f"{address} {scheme}: {found.generate_report()}"
+        context.close()
+
+
+def test_pages_fit_a_phone(server: Served, browser: Browser) -> None:
+    """Nothing is wider than the screen, but what scrolls in a frame of its own."""
+    context = browser.new_context(viewport=PHONE)
+    page = context.new_page()
+    for address in ADDRESSES:
+        page.goto(f"{server.address}{address}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address
+    context.close()
+
+
+def shown(page: Page) -> None:
+    """Wait until the page has followed."""
+    page.evaluate("window.followed")
+
+
+def follow(page: Page) -> None:
+    """Begin to listen for the page having followed."""
+    page.evaluate(
+        "void (window.followed = new Promise((done, late) => {"
+        " document.addEventListener('shown', done, {once: true}); setTimeout(late, 15000); }))"
+    )
+
+
+def test_both_sliders_travel_by_key_and_by_mouse(server: Served, heard: Heard) -> None:
+    """The address follows, the answer follows, Back goes back, and a link shows the same page."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    assert "Passed" in page.inner_text(".answer")
+    slider = page.locator("#known_at-slider")
+    last = slider.get_attribute("aria-valuetext") or ""
+    for _ in range(2):
+        follow(page)
+        slider.press("ArrowLeft")
+        shown(page)
+    assert "known_at=%40" in page.url
+    text = slider.get_attribute("aria-valuetext") or ""
+    assert text != last
+    assert text.startswith("@")
+    assert "pending" in page.inner_text(".answer")
+    assert "You are looking back" in page.inner_text("#hint")
+    assert "passed" in page.inner_text("#hint")
+    link = page.url
+    box = page.locator("#as_of-slider").bounding_box()
+    assert box is not None
+    follow(page)
+    page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+    shown(page)
+    assert "as_of=2022-03-07T" in page.url
+    page.go_back()
+    page.wait_for_url(link)
+    page.goto(link)
+    assert "pending" in page.inner_text(".answer")
+
+
+def test_keys_move_the_page_and_the_lock_moves_both(server: Served, heard: Heard) -> None:
+    """Previous and next change, both axes at once, now, the list of keys, the search."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    for key, words in (("[", "as_of="), ("{", "known_at=")):
+        follow(page)
+        page.keyboard.press(key)
+        shown(page)
+        assert words in page.url
+    follow(page)
+    page.keyboard.press("n")
+    shown(page)
+    assert page.url.endswith("/candidate?id=C-1004")
+    page.keyboard.press("l")
+    follow(page)
+    page.keyboard.press("[")
+    shown(page)
+    assert "as_of=" in page.url
+    assert "known_at=20" in page.url
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("C-1004")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?**")
+    assert "C-1004" in page.inner_text("main")
+
+
+def test_a_field_takes_a_date_and_a_position(server: Served, heard: Heard) -> None:
+    """And an area of what was known leads to its moment."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004&zone=Europe/Berlin")
+    for name, text in (("as_of", "2022-03-12"), ("known_at", "@348")):
+        follow(page)
+        page.fill(f"#{name}", text)
+        page.locator(f"#{name}").press("Enter")
+        shown(page)
+    assert "Wednesday 23 March 2022, 11:00" in page.inner_text(".answer")
+    follow(page)
+    page.locator(".known a").first.click()
+    shown(page)
+    assert "known_at=%40" in page.url
+
+
+def test_a_lost_connection_keeps_what_is_there(server: Served, heard: Heard) -> None:
+    """Never blank: the page stays, and says what happened."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    page.route("**/candidate?**", lambda route: route.abort())
+    page.locator("#known_at-slider").press("ArrowLeft")
+    page.wait_for_function("!document.getElementById('lost').hidden")
+    assert "connection is lost" in page.inner_text("#lost")
+    assert "C-1004" in page.inner_text("h1")
+    heard.said.clear()  # the browser itself writes that the request failed
+
+
+def test_pages_work_without_script(server: Served, browser: Browser) -> None:
+    """A date is a form, a change is a link."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    page.fill("#known_at", "@348")
+    page.fill("#as_of", "")
+    page.locator("[data-axis=known_at] .go").click()
+    assert "known_at=%40348" in page.url
+    page.locator("[data-axis=known_at] [data-step=before]").click()
+    assert "known_at=%40347" in page.url
+    context.close()
+
+
+# -- who may
+
+
+def log_in(page: Page, server: Served, roles: str) -> None:
+    """Log in with a token of some roles."""
+    page.fill("#token", server.token(*roles.split()))
+    page.click("main button.main")
+
+
+def test_the_desk_from_the_request_to_the_grant(guarded: Served, heard: Heard) -> None:
+    """What is missing stands beside its field; typed text is kept; the actor is the identity."""
+    page = heard.page
+    page.goto(f"{guarded.address}/exception/new?candidate=C-1004&exam=MS-900")
+    assert "/log-in?next=" in page.url
+    log_in(page, guarded, "officer support")
+    page.wait_for_url("**/exception/new?**")
+    page.fill("#f-request_id", "X-9001")
+    page.fill("#f-first_name", "Ada")
+    page.click('text="Request"')
+    assert "vue case number is required" in page.inner_text("main")
+    assert page.input_value("#f-first_name") == "Ada"
+    for name, text in (("last_name", "Byron"), ("email", "ada@example.org"),
+                       ("description", "the lab crashed"), ("vue_case_number", "V-1")):  # fmt: skip
+        page.fill(f"#f-{name}", text)
+    page.click('text="Request"')
+    page.wait_for_url("**/exception?**")
+    assert "open" in page.inner_text("h1")
+    assert "Ada" not in page.content()
+    page.click('text="Show personal fields"')
+    assert "Ada" in page.inner_text("main")
+    page.goto(page.url)
+    assert "Ada" not in page.content()
+    page.click('text="Grant"')
+    page.wait_for_url("**/exception?**")
+    assert "granted" in page.inner_text("h1")
+    heard.said.clear()  # that a form came back with status 400 is written by the browser
+    found = guarded.call("exception", "list", "C-1004", "--format", "json")
+    assert '"state":"granted"' in found
+    events = guarded.get("/v1/history", by="officer support", candidate="C-1004").text
+    assert '"actor":"officer-support"' in events
+
+
+def test_a_session_ends_with_its_token_and_everywhere(guarded: Served) -> None:
+    """A cookie of this host alone; a form needs the session's own word."""
+    token = guarded.call("token", "create", "leaver", "--role", "support").strip()
+    with httpx.Client(base_url=guarded.address) as client:
+
+        def log_in_again() -> dict[str, str]:
+            answer = client.post("/log-in", data={"token": token, "next": "//evil.example/"})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/")
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith("__Host-")
+            for word in ("Secure", "HttpOnly", "Path=/", "SameSite=lax"):
+                assert word in cookie
+            assert "Domain" not in cookie
+            return {"cookie": cookie.partition(";")[0]}
+
+        one, other = log_in_again(), log_in_again()
+        page = client.get("/", headers=one)
+        assert page.status_code == 200
+        csrf = re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+        assert client.post("/log-out", headers=one, data={"csrf": "x"}).status_code == 403
+        assert client.post("/log-out", headers=one, data={"everywhere": "1"}).status_code == 403
+        assert client.get("/", headers=other).status_code == 200
+        sent = client.post("/log-out", headers=one, data={"csrf": csrf, "everywhere": "1"})
+        assert sent.status_code == 303
+        for headers in (one, other, {"cookie": "__Host-attempt-ledger=guess"}, {}):
+            assert client.get("/", headers=headers).status_code == 303
+        again = log_in_again()
+        assert client.get("/", headers=again).status_code == 200
+        guarded.call("token", "revoke", "leaver")
+        assert client.get("/", headers=again).status_code == 303
+        wrong = client.post("/log-in", data={"token": token})
+        assert wrong.status_code == 401
+        assert token not in wrong.text
+
+
+def test_a_role_sees_its_own_pages_alone(guarded: Served) -> None:
+    """By the table that the API has too."""
+    with httpx.Client(base_url=guarded.address) as client:
+        token = guarded.token("recorder")
+        cookie = client.post("/log-in", data={"token": token}).headers["set-cookie"]
+        headers = {"cookie": cookie.partition(";")[0]}
+        for page in PAGES:
+            answer = client.get(page.path, headers=headers)
+            assert answer.status_code == 403, page.path
+            assert "not for recorder" in answer.text
