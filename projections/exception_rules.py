@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from ledger.events import (
     ExceptionGranted,
@@ -12,10 +12,13 @@ from ledger.events import (
     ExceptionRevoked,
 )
 from ledger.instants import format_instant
+from ledger.models import Waived
 from projections.answers import Sitting
 from projections.exceptions import Request
 from projections.sentences import listed
 from retake_policies.schema import Policy
+
+_ORDER: Final[tuple[str, ...]] = get_args(Waived)
 
 
 class DeskProblem(Exception):
@@ -61,7 +64,7 @@ def wrongs(
         wrong_candidate(requested, candidate),
         wrong_exam_number(requested),
         wrong_reason(requested, policy),
-        wrong_sitting(requested, candidate, sittings),
+        wrong_sitting(requested, candidate, policy, sittings),
     ):
         found += [wrong for wrong in check if wrong.field not in missing]
     return tuple(found)
@@ -116,30 +119,39 @@ def wrong_reason(requested: ExceptionRequested, policy: Policy | None) -> Iterat
 
 
 def wrong_sitting(
-    requested: ExceptionRequested, candidate: str, sittings: Sequence[Sitting]
+    requested: ExceptionRequested,
+    candidate: str,
+    policy: Policy | None,
+    sittings: Sequence[Sitting],
 ) -> Iterator[Wrong]:
     """Yield a wrong where the request names no failed sitting of this candidate and exam.
+
+    "Or, where the policy lets `passed` be waived, no passed one" (spec section 7, reading 9).
 
     "A crashed exam is a failed sitting that may earn an exception" (spec section 7, reading 10),
     in beta or live. One that was passed is not, nor one whose result has not come (ask again when
     it has) or was revoked: the source text speaks of failures.
     """
     registration = requested.registration_id
+    consent = policy is not None and "passed" in policy.exception.waives
+    wanted = "failed or passed sitting" if consent else "failed sitting"
     if is_blank(registration):
-        yield Wrong("registration_id", "no registration_id of a failed sitting is given")
+        yield Wrong("registration_id", f"no registration_id of a {wanted} is given")
         return
     name = shown(registration)
     outcome = next((s.outcome for s in sittings if s.registration_id == registration), None)
-    if outcome == "failed":
+    if outcome == "failed" or (consent and outcome == "passed"):
         return
     if outcome is None:
         text = f"{name} is no sitting of {candidate} at {requested.exam}"
     elif outcome == "passed":
-        text = f"{name} is no failed sitting: it was passed"
+        text = f"{name} is no {wanted}: it was passed"
     elif outcome == "pending":
-        text = f"{name} is no failed sitting yet: its result is pending"
+        text = f"{name} is no {wanted} yet: its result is pending"
+    elif outcome == "missed":
+        text = f"{name} is no {wanted}: it was missed"
     else:
-        text = f"{name} is no failed sitting: its result was {outcome}"
+        text = f"{name} is no {wanted}: its result was {outcome}"
     yield Wrong("registration_id", text)
 
 
@@ -229,8 +241,13 @@ def grant(
 
 
 def in_order(waives: Sequence[str]) -> tuple[str, ...]:
-    """Put what is waived in the order of spec section 2, `wait` then `cap`, each once."""
-    return tuple(sorted({*waives}, reverse=True))
+    """Put what is waived in the order of spec section 2, each once.
+
+    >>> in_order(["passed", "cap", "wait", "cap"])
+    ('wait', 'cap', 'passed')
+    """
+    known = [each for each in _ORDER if each in waives]
+    return (*known, *sorted({*waives} - {*known}))
 
 
 def same_terms(request: Request, waives: Sequence[str], valid_until: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.appending import Appending
@@ -155,7 +155,9 @@ class Desk:
         of the candidates that ever asked.
         """
         catalogue = self._snapshot.at(moment).catalogue
-        names = [candidate] if candidate is not None else self._candidates(moment.position)
+        names = [] if candidate is None else [candidate]
+        if candidate is None:
+            names = subjects_of(self._ledger, EXCEPTION_TYPES, moment.position)
         for name in names:
             yield from requests_of(name, self._rows(name, moment.position), catalogue, moment)
 
@@ -269,18 +271,18 @@ class Desk:
         requests = self.requests(moment, candidate)
         return next(r for r in requests if (r.exam, r.request_id) == (of.exam, of.request_id))
 
-    def _candidates(self, upto: int) -> list[str]:
-        topics = [
-            f"{type}:{version}"
-            for type in EXCEPTION_TYPES
-            for version in range(EVENT_TYPES[type].version + 1)
-        ]
-        found: set[str] = set()
-        after = 0
-        while page := self._ledger.store.page(after, upto, topics=topics):
-            found.update(row.subject for row in page)
-            after = page[-1].position
-        return sorted(found)
+
+def subjects_of(ledger: Ledger, types: Iterable[str], upto: int) -> list[str]:
+    """Return whom events of some types up to a position are about, sorted."""
+    topics = [
+        f"{type}:{version}" for type in types for version in range(EVENT_TYPES[type].version + 1)
+    ]
+    found: set[str] = set()
+    after = 0
+    while page := ledger.store.page(after, upto, topics=topics):
+        found.update(row.subject for row in page)
+        after = page[-1].position
+    return sorted(found)
 
 
 def event_id(request_id: str, type: str, number: int = 1) -> str:

@@ -1,4 +1,5 @@
-"""What is recorded of candidates, and what they asked for, as tables: `history`, `exception list`.
+"""What is recorded of candidates, and what they asked for, as tables: `history`, `exception list`,
+`authorization list`.
 
 Imported where a table is wanted: their pages of text need no Arrow.
 """
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from ledger.events import Recorded
 from ledger.models import ExceptionRequested
+from projections.authorizations import Authorization
 from projections.exceptions import Request
 from projections.table import INSTANT, TEXT, WHOLE, Column, schema_of
 from projections.tables import FACTS
@@ -44,6 +46,20 @@ REQUESTS: Final = (
     Column("events", pa.list_(pa.struct([("source", TEXT), ("id", TEXT)])), "its events"),
 )
 """The columns of a list of requests for exceptions."""
+AUTHORIZATIONS: Final = (
+    Column("candidate", TEXT, "who may sit"),
+    Column("exam", TEXT, "the exam's code"),
+    Column("authorization_id", TEXT, "the authorization; with the two before, what it is told by"),
+    Column("state", TEXT, "running, used, ended or revoked"),
+    Column("granted_at", INSTANT, "when it was granted last", "only its withdrawal is recorded"),
+    Column("valid_until", INSTANT, "when it ends", "it has no end"),
+    Column("sittings", WHOLE, "how many sittings it may serve", "any number"),
+    Column("served", WHOLE, "how many it has served"),
+    Column("reason", TEXT, "why it was granted or, revoked, why it was withdrawn", "not said"),
+    Column("changed_at", INSTANT, "when it was granted or withdrawn last"),
+    Column("events", pa.list_(pa.struct([("source", TEXT), ("id", TEXT)])), "its events"),
+)
+"""The columns of a list of authorizations."""
 CLEAR: Final = tuple(
     Column(name, TEXT, "in clear text; erased, if the candidate was forgotten", "left out")
     for name in ExceptionRequested.model_fields
@@ -98,6 +114,16 @@ def request_rows(requests: Iterable[tuple[Request, Mapping[str, Any]]], *, clear
         for request, some in requests
     ]
     return pa.Table.from_pylist(rows, schema=schema_of(columns))
+
+
+def authorization_rows(authorizations: Iterable[Authorization]) -> pa.Table:
+    """Return authorizations, each with its events."""
+    rows = [
+        {column.name: getattr(each, column.name) for column in AUTHORIZATIONS}
+        | {"events": [{"source": cause.source, "id": cause.id} for cause in each.events]}
+        for each in authorizations
+    ]
+    return pa.Table.from_pylist(rows, schema=schema_of(AUTHORIZATIONS))
 
 
 def _clear(value: str | Mapping[str, bool]) -> str:

@@ -18,6 +18,7 @@ MANY: Final[Mapping[str, str]] = {
     "Draft": "replay.what_if",
     "Parameters": "replay.receipts",
     "Scope": "replay.population",
+    "authorization_rows": "replay.listings",
     "columns_of": "replay.columns.cache",
     "compute": "replay.outputs",
     "diff": "replay.diff",

@@ -40,7 +40,7 @@ WhichExam = Annotated[
 ]
 _WHY = "Why, in a sentence without personal data."
 
-WAIVED = {"wait": "the waiting period", "cap": "the cap"}
+WAIVED = {"wait": "the waiting period", "cap": "the cap", "passed": "the pass that stands"}
 
 
 class Waive(StrEnum):
@@ -48,6 +48,7 @@ class Waive(StrEnum):
 
     wait = "wait"
     cap = "cap"
+    passed = "passed"
 
 
 def field(name: str, help: str, *more: str) -> typer.models.OptionInfo:
@@ -75,7 +76,11 @@ def request(
     exam: Annotated[str, typer.Argument(metavar="EXAM", help="The exam's code.")],
     registration_id: Annotated[
         str | None,
-        field("registration", "The registration of the failed sitting.", "--registration-id"),
+        field(
+            "registration",
+            "The registration of the failed sitting (or passed one, where that may be waived).",
+            "--registration-id",
+        ),
     ] = None,
     reason: Annotated[
         str | None, field("reason", "One of the policy's reasons, such as lab-crash.")
@@ -124,7 +129,8 @@ def request(
 
     It is left open for somebody to grant or reject, or rejected with everything that is wrong:
     each field missing that the policy requires, a reason that is not in its list, a registration
-    that is no failed sitting of the candidate and exam. Both ways it is recorded. The exit code of
+    that is no failed sitting of the candidate and exam (or passed one, where the policy lets
+    passed be waived). Both ways it is recorded. The exit code of
     a rejected request is 1. An unknown candidate or exam, or another candidate's id, is a wrong
     call: nothing is recorded.
     """

@@ -56,6 +56,12 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "exception reject": ("exception", "Reject an open request."),
         "exception revoke": ("exception", "Withdraw a grant that is not used yet."),
         "exception list": ("exception_list", "List requests, and what became of each."),
+        "authorization grant": ("authorization", "Authorize a candidate to sit an exam."),
+        "authorization revoke": ("authorization", "Withdraw an authorization."),
+        "authorization list": (
+            "authorization",
+            "List authorizations, and how many sittings each has served.",
+        ),
         "forget": ("forget", "Erase a candidate's personal data for good."),
         "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
         "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
@@ -117,6 +123,10 @@ GROUPS: Final[Mapping[str, str]] = {
 
     Names, e-mail address and description are kept encrypted. Reasons (--reason, --why) and --actor
     are kept in clear text: no personal data belongs there.""",
+    "authorization": """Authorize candidates to sit; withdraw and list authorizations.
+
+    For exams whose policy requires one. Reasons and --actor are kept in clear text: no personal
+    data belongs there.""",
     "keys": """Back up the keys of personal fields; put them back.
 
     Keep such a backup apart from backups of the ledger, and destroy it when its time is over: who

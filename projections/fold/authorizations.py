@@ -46,8 +46,19 @@ def authorized_at(
     """
     if rules.authorization_required == 0:
         return NOT_ASKED
+    return serve(facts, q, rules.authorization_sittings, sittings, n, t)
+
+
+def serve(
+    facts: Facts, q: Question, allowed: int, sittings: Sittings, n: int, t: int
+) -> Authorized:
+    """Let each counted sitting be served, and return what runs at `t`; see `authorized_at`.
+
+    `allowed` is the policy's number of sittings, 0 for any. Leaves in `left` how many each of the
+    authorizations that hold may still serve.
+    """
     rows, lo, hi = facts.authorizations, q.authorizations_lo, q.authorizations_hi
-    last = hold(rows, lo, hi, q, rules.authorization_sittings, sittings)
+    last = hold(rows, lo, hi, q, allowed, sittings)
     size, i = 0, lo
     for s in range(n):
         if sittings.ordinal[s] == 0:

@@ -55,7 +55,7 @@ COLUMNS: Final = (
     Column("exam", TEXT, "the exam's code"),
     Column("request_id", TEXT, "the request; with the two before, the key of a grant"),
     ANNULLED_BY,
-    Column("waives", TEXT, "what a grant waives: wait, cap, or both", "no grant"),
+    Column("waives", TEXT, "what a grant waives: of wait, cap and passed", "no grant"),
     Column("valid_until", INSTANT, "before when a grant may be used", "no grant, or no bound"),
     Column("why", TEXT, "why it was rejected or revoked, as it was said", "a grant"),
     Column(
