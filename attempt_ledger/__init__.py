@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from attempt_ledger.answers import (
+        Authorization,
         Cause,
         ExceptionRequest,
         PolicyUsed,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         Sitting,
         Standing,
     )
-    from attempt_ledger.exceptions import Exceptions
+    from attempt_ledger.desks import Authorizations, Exceptions
     from attempt_ledger.facts import Event
     from attempt_ledger.python import Ledger, open
     from attempt_ledger.snapshot import Report, Snapshot
@@ -58,8 +59,10 @@ if TYPE_CHECKING:
     SittingMissed: Callable[..., Fact]
 
 _HOMES = {
-    "attempt_ledger.answers": "Cause ExceptionRequest PolicyUsed Problem Reason Sitting Standing",
-    "attempt_ledger.exceptions": "Exceptions",
+    "attempt_ledger.answers": (
+        "Authorization Cause ExceptionRequest PolicyUsed Problem Reason Sitting Standing"
+    ),
+    "attempt_ledger.desks": "Authorizations Exceptions",
     "attempt_ledger.facts": "Event",
     "attempt_ledger.python": "ImportReport Ledger open",
     "attempt_ledger.snapshot": "Report Snapshot",
@@ -74,8 +77,10 @@ _HOMES = {
 
 __all__ = [
     "Appended",
+    "Authorization",
     "AuthorizationGranted",
     "AuthorizationRevoked",
+    "Authorizations",
     "BetaRescored",
     "Cause",
     "CertEarned",

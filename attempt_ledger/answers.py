@@ -1,7 +1,7 @@
 """What Python programs read: the answers of the fold, with datetimes in UTC for its instants.
 
-Each has the fields of its model in `projections.answers` or `projections.exceptions`, to the letter
-of spec section 5; a test holds them equal.
+Each has the fields of its model in `projections.answers`, `projections.exceptions` or
+`projections.authorizations`, to the letter of spec section 5; a test holds them equal.
 """
 
 from __future__ import annotations
@@ -129,6 +129,25 @@ class ExceptionRequest:
     valid_until: datetime | None
     used_by: str | None
     """The registration of the sitting that used the grant."""
+    events: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """An authorization to sit an exam, and what became of it."""
+
+    candidate: str
+    exam: str
+    authorization_id: str
+    state: str
+    """``running``, ``used``, ``ended`` or ``revoked``."""
+    granted_at: datetime | None
+    valid_until: datetime | None
+    sittings: int | None
+    """How many sittings it may serve, as it or the policy says; None for any number."""
+    served: int
+    reason: str | None
+    changed_at: datetime
     events: tuple[Cause, ...]
 
 

@@ -17,7 +17,7 @@ from attempt_ledger import clock as real
 from attempt_ledger.access import Access
 from attempt_ledger.answers import Standing
 from attempt_ledger.checks import fault_of, unknown_exams
-from attempt_ledger.exceptions import Exceptions
+from attempt_ledger.desks import Authorizations, Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
 from attempt_ledger.places import cache_folder, ledger_address
@@ -268,6 +268,11 @@ class Ledger:
     def exceptions(self) -> Exceptions:
         """The exceptions desk of this ledger."""
         return Exceptions(self)
+
+    @property
+    def authorizations(self) -> Authorizations:
+        """Authorizations to sit, granted, withdrawn and listed."""
+        return Authorizations(self)
 
     # -- inside
 

@@ -21,6 +21,7 @@ from attempt_ledger import answers
 from attempt_ledger.access import Access
 from ledger.events import EVENT_TYPES
 from projections import answers as models
+from projections.authorizations import Authorization
 from projections.exceptions import Request
 from replay.snapshot import Snapshot as Core
 
@@ -89,10 +90,17 @@ def test_the_door_shows_what_there_is_and_nothing_else() -> None:
         _ = al.import_module_
 
 
-@pytest.mark.parametrize("cls", [al.Ledger, al.Snapshot, al.Report, al.Exceptions])
+@pytest.mark.parametrize(
+    "cls", [al.Ledger, al.Snapshot, al.Report, al.Exceptions, al.Authorizations]
+)
 def test_what_is_shown_is_documented_and_typed(cls: type, ledger: al.Ledger) -> None:
     """Each public method has a docstring, and a type for all it takes and returns."""
-    made = {al.Ledger: ledger, al.Snapshot: ledger.at(), al.Exceptions: ledger.exceptions}
+    made = {
+        al.Ledger: ledger,
+        al.Snapshot: ledger.at(),
+        al.Exceptions: ledger.exceptions,
+        al.Authorizations: ledger.authorizations,
+    }
     if cls in made:
         public = {name for name in vars(cls) if not name.startswith("_")}
         assert set(dir(made[cls])) == public
@@ -124,6 +132,7 @@ def test_importing_it_imports_nothing() -> None:
         (answers.Problem, models.Problem),
         (answers.Sitting, models.Sitting),
         (answers.ExceptionRequest, Request),
+        (answers.Authorization, Authorization),
     ],
 )
 def test_an_answer_has_the_fields_of_the_folds(ours: Any, theirs: Any) -> None:
@@ -268,3 +277,21 @@ def test_a_url_is_a_path_to_the_letter(path: Path) -> None:
         al.open("postgresql://me:secret@host/db")
     with pytest.raises(al.LedgerProblem, match="there is no ledger"):
         al.open(path.with_name("none.ledger"))
+
+
+def test_authorizations_are_granted_withdrawn_and_listed(writable: al.Ledger) -> None:
+    """A repeated call records nothing; whoever is authorized need not be known."""
+    granted = writable.authorizations.grant(
+        "C-new", "AZ-104", authorization_id="A-1", sittings=2, valid_until=date(2030, 1, 1)
+    )
+    again = writable.authorizations.grant(
+        "C-new", "AZ-104", authorization_id="A-1", sittings=2, valid_until=date(2030, 1, 1)
+    )
+    assert again == granted
+    assert (granted.state, granted.sittings, granted.served) == ("running", 2, 0)
+    assert granted.valid_until == datetime(2030, 1, 1, tzinfo=UTC)
+    revoked = writable.authorizations.revoke("C-new", "A-1", reason="refunded")
+    assert (revoked.state, revoked.reason) == ("revoked", "refunded")
+    assert writable.authorizations.list("C-new") == [revoked]
+    with pytest.raises(al.DeskProblem, match="C-new has no authorization A-2"):
+        writable.authorizations.revoke("C-new", "A-2", reason="x")

@@ -1,15 +1,16 @@
-"""The exceptions desk, as Python programs reach it."""
+"""The desks, as Python programs reach them: of exceptions, and of authorizations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from attempt_ledger.answers import ExceptionRequest, public
+from attempt_ledger.answers import Authorization, ExceptionRequest, public
 from attempt_ledger.facts import make_fact
 from attempt_ledger.moments import When, micros, utc
 from attempt_ledger.snapshot import public_names, text, text_or_none
-from ledger.events import ExceptionRequested
+from ledger.events import AuthorizationGranted, ExceptionRequested
+from replay import authorizations as core
 from replay.desk import Answered, Desk, Reference
 
 if TYPE_CHECKING:
@@ -134,3 +135,89 @@ class Exceptions:
         done = decide(Desk(store))
         self._ledger._access.seal_after(store)
         return public(ExceptionRequest, done.request)
+
+
+class Authorizations:
+    """Authorizations to sit an exam: granted, withdrawn and listed. Raises DeskProblem.
+
+    `time` is when it was decided, else now. Reasons are kept in clear text, without personal data.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Use `Ledger.authorizations`."""
+        self._ledger = ledger
+
+    def __dir__(self) -> list[str]:
+        return public_names(self)
+
+    def grant(
+        self,
+        candidate: str,
+        exam: str,
+        *,
+        authorization_id: str,
+        valid_until: When | None = None,
+        sittings: int | None = None,
+        reason: str | None = None,
+        time: When | None = None,
+        actor: str | None = None,
+    ) -> Authorization:
+        """Authorize a candidate to sit an exam; the same call again changes nothing."""
+        now = self._ledger._access.clock()
+        event = make_fact(
+            "AuthorizationGranted",
+            candidate,
+            time=utc(now) if time is None else time,
+            id=text("authorization_id", authorization_id),
+            exam=exam,
+            authorization_id=authorization_id,
+            valid_until=valid_until,
+            sittings=sittings,
+            reason=reason,
+        ).event
+        assert isinstance(event, AuthorizationGranted)
+        at = None if time is None else micros(time, "time")
+        who = actor or self._ledger._actor
+        return self._decided(lambda desk: desk.grant(candidate, event, now=now, time=at, actor=who))
+
+    def revoke(
+        self,
+        candidate: str,
+        authorization_id: str,
+        *,
+        reason: str,
+        exam: str | None = None,
+        time: When | None = None,
+        actor: str | None = None,
+    ) -> Authorization:
+        """Withdraw an authorization; `exam` where one id is used for several."""
+        return self._decided(
+            lambda desk: desk.revoke(
+                text("candidate", candidate),
+                text("authorization_id", authorization_id),
+                reason=text("reason", reason),
+                now=self._ledger._access.clock(),
+                exam=text_or_none("exam", exam),
+                time=None if time is None else micros(time, "time"),
+                actor=actor or self._ledger._actor,
+            )
+        )
+
+    def list(
+        self,
+        candidate: str | None = None,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+    ) -> list[Authorization]:
+        """Return the authorizations of a candidate, or of everybody, sorted by candidate."""
+        moment = self._ledger.at(as_of, known_at)._bound.moment
+        desk = core.Authorizations(self._ledger._store)
+        found = desk.every(moment, text_or_none("candidate", candidate))
+        return [public(Authorization, each) for each in found]
+
+    def _decided(self, decide: Callable[[core.Authorizations], core.Authorized]) -> Authorization:
+        store = self._ledger._writable()
+        done = decide(core.Authorizations(store))
+        self._ledger._access.seal_after(store)
+        return public(Authorization, done.authorization)
