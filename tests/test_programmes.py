@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from test_policies_docs import keys
 
 from replay.cases.check import check_cases
 from replay.cases.file import CaseFile, read_cases
-from retake_policies.schema import Policy, PolicyError, parse_policy
+from retake_policies.schema import Cap, PassTable, Policy, PolicyError, WaitTable, parse_policy
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples/programmes"
@@ -137,6 +137,33 @@ def test_each_number_fails_a_case_when_it_is_changed_by_one(path: Path) -> None:
         for change, text in mutations(path.read_text(encoding="utf-8"))
         if not is_noticed(programme, path.stem, text)
     ]
+    assert passed == []
+
+
+CHOICES = {
+    **{name: get_args(WaitTable.model_fields[name].annotation) for name in ("from_", "days")},
+    **{name: get_args(Cap.model_fields[name].annotation) for name in ("anchor", "by")},
+    "retake": get_args(PassTable.model_fields["retake"].annotation),
+    "zone": ("UTC", "Asia/Tokyo"),
+    "required": ("true", "false"),
+    "counts": ("true", "false"),
+}
+"""What may stand in the place of a word of a policy."""
+
+
+@by_policy
+def test_each_choice_fails_a_case_when_another_is_made(path: Path) -> None:
+    """What a day is, from where a period runs, whose dates they are: a case tells them apart."""
+    text = path.read_text(encoding="utf-8")
+    passed = []
+    for match in re.finditer(r'^(\w+) = "?([\w/-]+)"?', text, re.MULTILINE):
+        choices = CHOICES.get("from_" if match[1] == "from" else match[1], ())
+        for other in choices:
+            changed = text[: match.start(2)] + other + text[match.end(2) :]
+            if other != match[2] and not is_noticed(
+                path.stem.partition(".")[0], path.stem, changed
+            ):
+                passed.append(f"{match[0]}: {other}")
     assert passed == []
 
 
