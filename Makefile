@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTED := $(VENV)/.ready-to-test
 
-.PHONY: setup demo test check browser bench drill clean
+.PHONY: setup demo console screenshots test check browser bench drill clean
 
 setup: $(TESTED)
 
@@ -23,6 +23,21 @@ $(TESTED): $(READY)
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
+
+# The demo's ledger in a browser: it says where, until Ctrl-C.
+$(VENV)/.ready-to-serve: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[charts,service]'
+	@touch $@
+
+.demo/attempts.ledger: $(READY)
+	@$(BIN)/python examples/demo.py
+
+console: $(VENV)/.ready-to-serve .demo/attempts.ledger
+	@$(BIN)/attempt-ledger --ledger .demo/attempts.ledger serve
+
+# The pictures of docs/console.md, taken of the console as it is.
+screenshots: $(TESTED) browser .demo/attempts.ledger
+	$(BIN)/python docs/make_screenshots.py
 
 check: $(TESTED)
 	$(BIN)/ruff check .

@@ -82,6 +82,7 @@ def _survey() -> None:
     print(f"{counts.total():6} in all")
     print("\n--- What happened to one candidate, and when that became known")
     _run("history", "C-1004")
+    print("\nThe same in a browser, with two sliders through time: make console")
 
 
 def _check() -> int:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from example_ledger import HISTORY, facts, ledger_of
+from example_ledger import HISTORY, NOW, facts, ledger_of
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from serving import COMMAND, ENVIRONMENT, Served, served
 
 from attempt_ledger.console.app import PAGES
 from attempt_ledger.console.visits import POLICY
+from ledger.cloudevents import parse_line
+from projections.fold.facts import LAST, NEVER
+from replay.snapshot import Known, snapshot_at
+from replay.stretches import stretches_of
 
 BACK = "as_of=2022-03-12&known_at=2022-03-12"
 ASKED = {
@@ -382,3 +389,71 @@ def test_a_role_sees_its_own_pages_alone(guarded: Served) -> None:
             answer = client.get(page.path, headers=headers)
             assert answer.status_code == 403, page.path
             assert "not for recorder" in answer.text
+
+
+# -- what is drawn
+
+
+def test_the_stretches_of_a_picture_are_the_answers_of_the_fold(tmp_path: Path) -> None:
+    """Without a gap, and at both ends of each the standing of that instant says the same."""
+    found = 0
+    with ledger_of(tmp_path / "attempts.ledger", facts()) as ledger:
+        for position in (ledger.head().position, 400):
+            snapshot = snapshot_at(ledger, NOW, Known(position=position), now=NOW)
+            for candidate in [f"C-{n}" for n in range(1001, 1030)]:
+                history = snapshot.history(candidate)
+                for exam in history.runs:
+                    before = None
+                    for each in stretches_of(history, snapshot.catalogue, exam, position):
+                        assert before in (None, each.valid_from)
+                        before = each.valid_to
+                        for at in (each.valid_from, min(each.valid_to - 1, LAST)):
+                            moment = snapshot.moment._replace(as_of=at)
+                            standing = snapshot.at(moment).standing(candidate, exam)
+                            says = standing.status, standing.eligible_from
+                            assert says == (each.status, each.eligible_from)
+                            found += 1
+                    assert before in (None, NEVER)
+    assert found > 200
+
+
+def test_hostile_data_in_every_field_runs_nothing(tmp_path: Path, browser: Browser) -> None:
+    """Texts of events, policies and requests, and every parameter of an address."""
+    path = tmp_path / "attempts.ledger"
+    bad = "</script><script>window.canary=1</script><img src=x onerror=window.canary=1>'\"`{{7*7}}"
+    code = "X&<b>\"'`{{7*7}}"
+    lines = [
+        {"type": "ExamAnnounced", "subject": code, "data": {"title": bad, "policy": "general",
+         "live_at": "2021-01-01T00:00:00Z"}},
+        {"type": "ExamAttempted", "subject": code, "data": {"exam": code, "registration_id": code,
+         "delivery": "live"}},
+        {"type": "ExamFailed", "subject": code, "data": {"exam": code, "registration_id": code}},
+        {"type": "ResultRevoked", "subject": code, "data": {"exam": code, "registration_id": code,
+         "reason": bad}},
+        {"type": "ExceptionGranted", "subject": code, "data": {"request_id": code, "exam": code,
+         "waives": ["wait"]}},
+        {"type": "ExceptionRevoked", "subject": code, "data": {"request_id": code, "exam": code,
+         "reason": bad}},
+    ]  # fmt: skip
+    made = [
+        json.dumps({"specversion": "1.0", "id": f"{n}{code}", "source": "urn:x",
+                    "time": f"2022-03-0{n + 1}T09:00:00Z",
+                    "recordedtime": f"2024-01-0{n + 1}T09:00:00Z", **line})
+        for n, line in enumerate(lines)
+    ]  # fmt: skip
+    ledger = ledger_of(path, [*facts()[:12], *(parse_line(line) for line in made)])
+    ledger.close()
+    context = browser.new_context(viewport=WIDE)
+    heard = Heard(context)
+    with served(path, "--rate", "0") as server:
+        named = urlencode({"id": code, "code": code, "q": code, "candidate": code, "exam": code,
+                           "request_id": code, "order": bad, "source": bad})  # fmt: skip
+        for page in PAGES:
+            heard.page.goto(f"{server.address}{page.path}?{named}&name=volumes")
+            assert heard.page.evaluate("window.canary") is None, page.path
+            assert "49" not in heard.page.inner_text("h1"), page.path
+        heard.page.goto(f"{server.address}/candidate?id={quote(code)}")
+        assert heard.page.inner_text("h1").startswith(code)
+        assert bad in heard.page.inner_text("main")
+    assert [said for said in heard.said if "Failed to load resource" not in said] == []
+    context.close()
