@@ -22,6 +22,8 @@ class Column(NamedTuple):
     meaning: str
     null: str = ""
     """What null means; empty where it is never null."""
+    share: bool = False
+    """Whether it is a share of a whole, 0 to 1."""
 
     @property
     def is_instant(self) -> bool:

@@ -21,7 +21,17 @@ from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.tables import TABLES
-from replay.outputs import PICTURE, Output, Unknown, compute, receipt_of_events, rows_of, write
+from replay.formats.xlsx import title_of_workbook
+from replay.outputs import (
+    PICTURE,
+    Output,
+    Unknown,
+    about,
+    compute,
+    receipt_of_events,
+    rows_of,
+    write,
+)
 from replay.receipts import Receipt, ReceiptProblem
 from replay.row_diff import MOST, compare_lines, compare_rows, shortened
 from replay.snapshot import Snapshot, recorded_at
@@ -179,11 +189,22 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
             except ValueError as error:
                 return Compared([f"the file is no {receipt.form}: {error}"], [], [])
     notes = []
+    if receipt.form == "xlsx":
+        found.sentences.extend(titles_apart(file, output))
     if not found.sentences and receipt.form == "html":
         notes = ["the rows are the same; the page around them is written otherwise here"]
     elif not found.sentences and receipt.form in ("csv", "tsv", "json", "jsonl"):
         notes = ["the rows are the same, and written otherwise: by a spreadsheet, perhaps"]
     return Compared(found.sentences, notes, found.rows)
+
+
+def titles_apart(file: BinaryIO, output: Output) -> list[str]:
+    """Compare what stands above the rows of a workbook; nothing stood there in earlier releases."""
+    above = about(output)
+    theirs, ours = title_of_workbook(file), [above.title, *above.lines]
+    if not theirs or theirs == ours:
+        return []
+    return [f"above the rows it says {theirs!r} {THERE}, {ours!r} {HERE}"]
 
 
 def key_of(output: Output) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from projections.tables import TABLES
 from replay.audit.conditions import Conditions
 from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
-from replay.formats import TABLE, About
+from replay.formats import TABLE, About, words_of
 from replay.formats.chart import draw
 from replay.formats.html import read_page, receipt_of_page, write_page, write_picture_page
 from replay.formats.rows import CARRIERS, read_rows, write_rows
@@ -32,6 +32,7 @@ from replay.receipts import (
     beside,
     combined,
     event_at,
+    heading,
     id_of,
     policies_of,
     read_receipt,
@@ -161,6 +162,16 @@ def receipt_of_events(ledger: Ledger, after: int, position: int, *, program: str
 PICTURE: Final = "picture."
 
 
+def about(output: Output) -> About:
+    """Return what stands above the rows of a workbook."""
+    report, of_moment = output.report, heading(output.receipt)
+    if report is None:
+        title = output.query.title if output.query else words_of(output.receipt.name)
+        return About(title, (of_moment,))
+    shares = [column.name for column in report.columns if column.share]
+    return About(report.title, (report.line(output.table), of_moment), shares)
+
+
 def write(output: Output, file: BinaryIO) -> None:
     """Write an output in the form that its receipt names; raises CannotWrite.
 
@@ -168,8 +179,10 @@ def write(output: Output, file: BinaryIO) -> None:
     """
     form, table = output.receipt.form, output.table
     if form in TABLE:
-        about = About(output.receipt.name)
-        write_rows(table, form, file, about, lambda: output.settled.to_json())
+        above = about(output)
+        if form == "xlsx" and output.report is not None and table.num_rows:
+            above = above._replace(picture=draw(output, "png"))
+        write_rows(table, form, file, above, lambda: output.settled.to_json())
     elif form in ("picture.svg", "picture.png"):
         file.write(draw(output, form.removeprefix(PICTURE)))
     else:

@@ -238,11 +238,14 @@ def heading(receipt: Receipt) -> str:
         parts.append(" ".join(bounds))
     if receipt.parameters.exam is not None:
         parts.append(f"exam {receipt.parameters.exam}")
-    if receipt.as_of is not None:
-        parts.append(f"as of {_short(receipt.as_of)}")
-    known = "nothing known" if receipt.known_at is None else f"known at {_short(receipt.known_at)}"
-    parts.append(f"{known} (position {receipt.position})")
-    return ", ".join(parts)
+    return ", ".join([*parts, moment_text(receipt.as_of, receipt.known_at, receipt.position)])
+
+
+def moment_text(as_of: int | None, known_at: int | None, position: int) -> str:
+    """Return as of when and as known when; instants are microseconds UTC."""
+    true = [] if as_of is None else [f"as of {_short(as_of)}"]
+    known = "nothing known" if known_at is None else f"known at {_short(known_at)}"
+    return ", ".join([*true, f"{known} (position {position})"])
 
 
 def _said(terms: Conditions) -> Iterator[str]:

@@ -163,7 +163,7 @@ def answer(
                 Parameters(audit=asked),
                 form=form,  # type: ignore[arg-type]
                 basis="restated" if known_at is None else "known-at",
-                program=program_of(form),  # type: ignore[arg-type]
+                program=program_of(form, "audit"),  # type: ignore[arg-type]
             )  # fmt: skip
             deliver(found, output, receipt)
         if asked.exam is not None and not found.settled.rows:

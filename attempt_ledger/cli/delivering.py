@@ -41,11 +41,11 @@ ReceiptFile = Annotated[
 PICTURES = ("svg", "png", "html")
 
 
-def program_of(form: Form) -> str:
+def program_of(form: Form, of: str = "report") -> str:
     """Name this program and, where there is a picture in a form, what draws it, with versions."""
 
     named = f"{PROGRAM} {version(PROGRAM)}"
-    if form == "html" or form.startswith("picture."):
+    if of == "report" and (form in ("html", "xlsx") or form.startswith("picture.")):
         return f"{named}, {drawn_by()}"
     return named
 

@@ -10,6 +10,7 @@ from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, engine_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
+    about,
     candidates_in,
     scope_of,
     write_table,
@@ -19,7 +20,7 @@ from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
-from replay.formats import TABLE, About
+from replay.formats import TABLE
 from replay.snapshot import Snapshot, snapshot_at
 
 
@@ -74,7 +75,7 @@ def diff(
         after = before.at(snapshot_at(ledger, second, known_second, now=now).moment)
         check_order(before, after)
         table = before.diff(after, scope_of(after, exams, named))
-        write_table(table, form, output, About("diff"))
+        write_table(table, form, output, about("Changed standings", before, after))
     if not table.num_rows:
         return DONE
     say(f"{table.num_rows:,} standing{' differs' if table.num_rows == 1 else 's differ'}")

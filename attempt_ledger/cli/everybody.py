@@ -21,6 +21,7 @@ from ledger.problems import shown
 from replay.formats import About
 from replay.formats.rows import write_rows
 from replay.population import Scope
+from replay.receipts import moment_text
 from replay.snapshot import Snapshot, snapshot_at
 
 CandidateFile = Annotated[
@@ -97,6 +98,11 @@ def scope_of(
 
 _NAMED = 5
 """How many candidates that are not there are named."""
+
+
+def about(title: str, *snapshots: Snapshot) -> About:
+    """Return what stands above a table of one moment, or of two."""
+    return About(title, [moment_text(*each.moment) for each in snapshots])
 
 
 def write_table(table: pa.Table, form: str, output: Path | None, about: About) -> None:

@@ -25,6 +25,7 @@ from projections.sentences import IN_UTC, Show, listed
 from replay.desk import Desk
 from replay.formats import About
 from replay.many import many
+from replay.receipts import moment_text
 from replay.snapshot import snapshot_at
 
 _STYLES = {"open": pages.WAIT, "rejected": pages.BAD, "granted": pages.GOOD, "revoked": pages.BAD}
@@ -97,7 +98,7 @@ def list_(
         ]
 
     listing = Listing(
-        About("requests"),
+        About("Requests for exceptions", (moment_text(*moment),)),
         lambda: all_requests(chosen) if chosen else None,
         lambda: map(request_object, chosen),
         lambda: many("request_rows")(chosen, clear=clear),

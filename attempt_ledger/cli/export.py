@@ -122,7 +122,7 @@ def export(
             Parameters(exam=exam),
             form=form,
             basis="restated" if known_at is None else "known-at",
-            program=program_of(form),  # type: ignore[arg-type]
+            program=program_of(form, "table"),  # type: ignore[arg-type]
         )
         deliver(made, output, receipt)
     return DONE
@@ -141,7 +141,12 @@ def events(call: Access, after: int, output: Path | None, receipt_file: Path | N
             count += 1
         if aside is not None:
             receipt = receipt_of_lines(
-                ledger, after, head, summed.hexdigest(), count, program=program_of("cloudevents")
+                ledger,
+                after,
+                head,
+                summed.hexdigest(),
+                count,
+                program=program_of("cloudevents", "events"),
             )
             aside.write(receipt.to_json().encode())
     if output is not None:

@@ -26,6 +26,7 @@ from projections.sentences import IN_UTC
 from projections.standing import Moment
 from replay.formats import About
 from replay.many import many
+from replay.receipts import moment_text
 from replay.snapshot import snapshot_at
 
 _SUBJECTS = ("exam", "certification")
@@ -83,7 +84,7 @@ def history(
             yield _with_data(line, revealed[event.position]) if clear else line
 
     listing = Listing(
-        About("history"),
+        About("Recorded history", (candidate, moment_text(None, moment.known_at, moment.position))),
         lambda: history_page(candidate, events, moment, revealed),
         objects,
         lambda: many("history_rows")(events, annulments(events), revealed, forgotten=forgotten),

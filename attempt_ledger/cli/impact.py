@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from attempt_ledger.checks import fault_of, unknown_exams
-from attempt_ledger.cli.everybody import snapshot_of, write_table
+from attempt_ledger.cli.everybody import about, snapshot_of, write_table
 from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.importing import (
     IgnoreExtra,
@@ -28,7 +28,7 @@ from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.dry_run import Rehearsal
 from ledger.intake.importer import Options, Reading, import_file
 from ledger.intake.results import DEFAULT_SOURCE
-from replay.formats import TABLE, About
+from replay.formats import TABLE
 
 
 @command(
@@ -86,7 +86,12 @@ def impact(
         if odd := unknown_exams(rehearsal, exams):
             say(odd)
             became.append(False)
-        write_table(snapshot.impact(rehearsal.rehearsed), form, output, About("impact"))
+        write_table(
+            snapshot.impact(rehearsal.rehearsed),
+            form,
+            output,
+            about("What the import would change", snapshot),
+        )
     return DONE if all(became) else REFUSED
 
 

@@ -73,7 +73,7 @@ def compare(
             f"{differs if wrong else 'all as expected'}"
         )
     listing = Listing(
-        About("differences"),
+        About("Answers that differ"),
         lambda: differences_page(differences) if differences else None,
         lambda: (json.dumps(each._asdict(), ensure_ascii=False) for each in differences),
         lambda: many("text_rows")(Difference._fields, differences),

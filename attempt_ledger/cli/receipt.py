@@ -71,7 +71,7 @@ def check(
         snapshot = snapshot_at(ledger, 0, now=clock.now(), engine=engine)
 
         try:
-            found = check_output(snapshot, file, receipt, program_of(receipt.form))
+            found = check_output(snapshot, file, receipt, program_of(receipt.form, receipt.of))
         except ReceiptProblem as problem:
             raise CallProblem(str(problem)) from None
         for sentence in found.notes:

@@ -8,6 +8,7 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
+    about,
     candidates_in,
     scope_of,
     snapshot_of,
@@ -17,7 +18,7 @@ from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.fold.rules import STATUSES
-from replay.formats import TABLE, About
+from replay.formats import TABLE
 from replay.population import with_status
 
 
@@ -60,7 +61,7 @@ def replay(
         table = snapshot.everybody(scope_of(snapshot, exams, named))
         if statuses:
             table = with_status(table, statuses)
-        write_table(table, form, output, About("standings"))
+        write_table(table, form, output, about("Standings", snapshot))
     return DONE
 
 

@@ -6,6 +6,7 @@ import typer
 
 from attempt_ledger.cli.everybody import (
     CandidateFile,
+    about,
     candidates_in,
     scope_of,
     snapshot_of,
@@ -14,7 +15,7 @@ from attempt_ledger.cli.everybody import (
 from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE
-from replay.formats import TABLE, About
+from replay.formats import TABLE
 
 
 @command(
@@ -46,5 +47,5 @@ def violations(
     named = candidates_in(candidates)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         table = snapshot.violations(scope_of(snapshot, exams, named))
-        write_table(table, form, output, About("violations"))
+        write_table(table, form, output, about("Sittings while not eligible", snapshot))
     return DONE

@@ -11,6 +11,7 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.everybody import (
     CandidateFile,
+    about,
     candidates_in,
     scope_of,
     snapshot_of,
@@ -23,7 +24,7 @@ from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant
 from ledger.instants import format_instant
 from ledger.intake.source import read_whole
-from replay.formats import TABLE, About
+from replay.formats import TABLE
 from replay.what_if import Compared, Draft, totals
 from retake_policies.schema import Policy, parse_policy
 
@@ -93,9 +94,16 @@ def what_if(
             "the policy in whose place it is tried"
         )
     if sittings is not None:
-        write_table(compared.sittings, sittings_form, sittings, About("sittings"))
+        write_table(
+            compared.sittings, sittings_form, sittings, about("Sittings under the draft", snapshot)
+        )
     if standings is not None:
-        write_table(compared.standings, standings_form, standings, About("standings"))
+        write_table(
+            compared.standings,
+            standings_form,
+            standings,
+            about("Standings under the draft", snapshot),
+        )
     put(
         "\n".join(summary(compared, [policy for _, policy in drafts], start, snapshot.as_of)) + "\n"
     )

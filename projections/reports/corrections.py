@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import bars, colour, month_axis, upright
+from projections.reports.drawing import colour, monthly
 from projections.reports.report import Group, Inputs, Report, key, many, total, value
 from projections.table import INSTANT, NUMBER, WHOLE
 
@@ -49,12 +49,14 @@ def line(table: pa.Table) -> str:
 
 def picture(table: pa.Table) -> Any:
     """Draw the corrections of each month."""
-    return bars(
+    return monthly(
         table,
-        month_axis(of.every_month(table["month"]), "month in which it was true (UTC)"),
-        upright("sum(facts)", "facts"),
+        "sum(facts)",
+        "facts",
+        "type",
         colour("kind", "kind", KINDS),
         ["month", "kind", "type", "facts"],
+        title_of_months="month in which it was true (UTC)",
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+from projections.reports.report import every_month
+
 WIDTH, HEIGHT = 640, 280
 COLOURS = ("#2f5d8c", "#d98032", "#5b9a68", "#b5493f", "#7a68a6", "#8c8c8c", "#c9a227", "#4aa3a2")
 """Told apart in grey and by those who see red and green alike, for the first four at least."""
@@ -35,12 +37,51 @@ def data(table: pa.Table, columns: list[str]) -> Any:
 
 
 def bars(table: pa.Table, x: Any, y: Any, colour: Any, columns: list[str]) -> Any:
-    """Draw stacked bars."""
+    """Draw stacked bars of counts."""
     alt = altair()
-    drawn = alt.Chart(data(table, columns)).mark_bar().encode(x=x, y=y, color=colour)
+    horizontal = x.to_dict().get("type") == "quantitative"
     # Exams and reasons stand below one another, each with a bar of its own; months side by side.
-    height = alt.Step(20) if x.to_dict().get("type") == "quantitative" else HEIGHT
+    height = alt.Step(20) if horizontal else HEIGHT
+    if horizontal:
+        x = x.axis(**_whole_ticks(table, y, x))
+    else:
+        y = y.axis(**_whole_ticks(table, x, y))
+    drawn = alt.Chart(data(table, columns)).mark_bar().encode(x=x, y=y, color=colour)
     return drawn.properties(width=WIDTH, height=height)
+
+
+_FEW = 10
+
+
+def _whole_ticks(table: pa.Table, of_each: Any, counts: Any) -> dict[str, Any]:
+    """Return an axis of the sums of counts that has no tick between two whole numbers."""
+    by, column = of_each.to_dict()["field"], counts.to_dict()["field"]
+    sums = table.group_by(by).aggregate([(column, "sum")])[f"{column}_sum"].to_pylist()
+    most = max(sums, default=0)
+    few = {"values": list(range(most + 1))} if most < _FEW else {"tickMinStep": 1}
+    return {"format": ",d", **few}
+
+
+def monthly(
+    table: pa.Table,
+    counts: str,
+    title: str,
+    by: str,
+    colour: Any,
+    columns: list[str],
+    title_of_months: str = "month (UTC)",
+) -> Any:
+    """Draw stacked bars of counts for each month; of one month alone, for each value of `by`.
+
+    `counts` is the sum of a column, and `title` names it.
+    """
+    months = every_month(table["month"])
+    if len(months) > 1:
+        return bars(
+            table, month_axis(months, title_of_months), upright(counts, title), colour, columns
+        )
+    across = axis(counts, f"{title}, {months[0]}")
+    return bars(table, across, upright(by, "", "nominal", sort="-x"), colour, columns)
 
 
 def month_axis(months: list[str], title: str = "month (UTC)") -> Any:
@@ -69,15 +110,16 @@ def upright(field: str, title: str, kind: str = "quantitative", **more: Any) -> 
 
 
 def dressed(chart: Any, title: str, lines: list[str]) -> dict[str, Any]:
-    """Return a chart's Vega-Lite specification with its title and what stands below it."""
+    """Return a chart's Vega-Lite specification with its title, if any, and what stands below."""
     alt = altair()
-    heading = alt.TitleParams(
-        text=title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11,
-        subtitleColor="#555555", offset=12,
-    )  # fmt: skip
+    if title:
+        heading = alt.TitleParams(
+            text=title, subtitle=lines, anchor="start", fontSize=15, subtitleFontSize=11,
+            subtitleColor="#555555", offset=12,
+        )  # fmt: skip
+        chart = chart.properties(title=heading)
     full = (
-        chart.properties(title=heading)
-        .configure_view(strokeOpacity=0)
+        chart.configure_view(strokeOpacity=0)
         .configure_axis(labelFontSize=11, titleFontSize=12, gridColor="#e6e6e6")
         .configure(background="white", padding=14)
     )

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import bars, colour, month_axis, upright
+from projections.reports.drawing import colour, monthly
 from projections.reports.report import Group, Inputs, Report, key, many, total, value
 from projections.table import WHOLE
 
@@ -38,10 +38,11 @@ def line(table: pa.Table) -> str:
 
 def picture(table: pa.Table) -> Any:
     """Draw how many end in each month."""
-    return bars(
+    return monthly(
         table,
-        month_axis(of.every_month(table["month"])),
-        upright("sum(expiring)", "certifications ending"),
+        "sum(expiring)",
+        "certifications ending",
+        "certification",
         colour("certification", "certification"),
         ["month", "certification", "expiring"],
     )

@@ -54,10 +54,16 @@ def key(name: str, meaning: str, type: pa.DataType = TEXT) -> Made:
 
 
 def value(
-    name: str, type: pa.DataType, meaning: str, value: Callable[[Group], Any], null: str = ""
+    name: str,
+    type: pa.DataType,
+    meaning: str,
+    value: Callable[[Group], Any],
+    null: str = "",
+    *,
+    share: bool = False,
 ) -> Made:
     """Make a column that is worked out of a group."""
-    return Made(Column(name, type, meaning, null), value)
+    return Made(Column(name, type, meaning, null, share), value)
 
 
 class Report(NamedTuple):

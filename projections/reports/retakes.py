@@ -107,7 +107,7 @@ REPORT = Report(
         value("passed", WHOLE, "how many were passed", of.among("outcome", "passed")),
         value(
             "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
-            "neither",
+            "neither", share=True,
         ),
     ),
     rows=rows,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import bars, colour, month_axis, upright
+from projections.reports.drawing import colour, monthly
 from projections.reports.report import Group, Inputs, Report, key, many, total, value
 from projections.table import NUMBER, WHOLE
 
@@ -48,12 +48,13 @@ def line(table: pa.Table) -> str:
 
 def picture(table: pa.Table) -> Any:
     """Draw the violations of each month, by what blocked them."""
-    return bars(
+    return monthly(
         table,
-        month_axis(of.every_month(table["month"])),
-        upright("sum(sittings)", "sittings while not eligible"),
+        "sum(sittings)",
+        "sittings while not eligible",
+        "exam",
         colour("status", "blocked by", sorted(of.counts(table["status"]))),
-        ["month", "status", "found", "sittings"],
+        ["month", "exam", "status", "found", "sittings"],
     )
 
 

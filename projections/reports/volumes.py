@@ -8,7 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projections.reports import report as of
-from projections.reports.drawing import WIDTH, altair, bars, colour, month_axis, upright
+from projections.reports.drawing import (
+    WIDTH,
+    altair,
+    axis,
+    colour,
+    month_axis,
+    monthly,
+    upright,
+)
 from projections.reports.report import Inputs, Report, key, many, percent, total, value
 from projections.table import NUMBER, WHOLE
 
@@ -44,29 +52,33 @@ def line(table: pa.Table) -> str:
 def picture(table: pa.Table) -> Any:
     """Draw the sittings of each month, and how often they were passed."""
     alt = altair()
-    month = month_axis(of.every_month(table["month"]))
+    months = of.every_month(table["month"])
     columns = ["month", "exam", "sitting", "sittings", "passed", "failed"]
-    volume = bars(
-        table, month, upright("sum(sittings)", "sittings"), colour("sitting", "sitting", KINDS),
-        columns,
-    ).properties(width=WIDTH, height=170)  # fmt: skip
+    kind = colour("sitting", "sitting", KINDS)
+    volume = monthly(table, "sum(sittings)", "sittings", "exam", kind, columns)
+    by = "month" if len(months) > 1 else "exam"
     rate = (
         alt.Chart(volume.data)
-        .transform_aggregate(
-            passed="sum(passed)", failed="sum(failed)", groupby=["month", "sitting"]
-        )
+        .transform_aggregate(passed="sum(passed)", failed="sum(failed)", groupby=[by, "sitting"])
         .transform_calculate(rate="datum.passed / (datum.passed + datum.failed)")
         .transform_filter("datum.passed + datum.failed > 0")
-        .mark_line(point=True)
-        .encode(
-            x=month,
-            y=upright("rate", "passed of those decided", axis=alt.Axis(format="%"),
-                      scale=alt.Scale(domain=[0, 1])),
-            color=colour("sitting", "sitting", KINDS),
+        .properties(width=WIDTH)
+    )
+    percent_of = {
+        "title": "passed of those decided",
+        "axis": alt.Axis(format="%"),
+        "scale": alt.Scale(domain=[0, 1]),
+    }
+    if len(months) > 1:
+        volume = volume.properties(height=170)
+        rate = rate.mark_line(point=True).encode(
+            x=month_axis(months), y=upright("rate", **percent_of), color=kind
         )
-        .properties(width=WIDTH, height=130)
-    )  # fmt: skip
-    return alt.vconcat(volume, rate)
+        return alt.vconcat(volume, rate.properties(height=130))
+    rate = rate.mark_point(filled=True, size=80, opacity=1).encode(
+        x=axis("rate", **percent_of), y=upright("exam", "", "nominal"), color=kind
+    )
+    return alt.vconcat(volume, rate.properties(height=alt.Step(20)))
 
 
 REPORT = Report(
@@ -89,7 +101,7 @@ REPORT = Report(
         value("revoked", WHOLE, "how many results were revoked", of.among("outcome", "revoked")),
         value(
             "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
-            "neither",
+            "neither", share=True,
         ),
     ),
     rows=rows,

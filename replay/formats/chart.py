@@ -57,17 +57,21 @@ def drawn_by() -> str:
     return ", ".join(f"{name} {version(name)}" for name in ("altair", "vl-convert-python"))
 
 
-def specification(output: Output) -> dict[str, Any]:
-    """Return the picture of a report as a Vega-Lite specification with its data inside."""
+def specification(output: Output, *, titled: bool = True) -> dict[str, Any]:
+    """Return the picture of a report as a Vega-Lite specification with its data inside.
+
+    It stands alone, with its title, or where the title stands above it already.
+    """
     # Here, since the process that draws imports this module, and needs no Arrow.
     from replay.receipts import heading
 
     report = output.report
     assert report is not None
-    lines = [report.line(output.table), heading(output.receipt)]
+    title = report.title if titled else ""
+    lines = [report.line(output.table), heading(output.receipt)] if titled else []
     if not output.table.num_rows:
-        return _without_rows(report.title, lines)
-    return dressed(report.picture(output.table), report.title, lines)
+        return _without_rows(title, lines)
+    return dressed(report.picture(output.table), title, lines)
 
 
 def _without_rows(title: str, lines: list[str]) -> dict[str, Any]:
@@ -77,12 +81,12 @@ def _without_rows(title: str, lines: list[str]) -> dict[str, Any]:
     return dressed(blank.properties(width=400, height=40), title, lines)
 
 
-def draw(output: Output, kind: str) -> bytes:
+def draw(output: Output, kind: str, *, titled: bool = True) -> bytes:
     """Draw a report as `svg` or `png`, everything inside; raises CannotWrite.
 
     What XML cannot hold is replaced by U+FFFD. A process that dies leaves a sentence.
     """
-    asked = json.dumps({"kind": kind, "spec": holdable(specification(output))})
+    asked = json.dumps({"kind": kind, "spec": holdable(specification(output, titled=titled))})
     # With -P, since nothing in the folder where the caller happens to be is to be imported.
     done = subprocess.run(
         [sys.executable, "-P", *_CHILD], input=asked.encode(), capture_output=True, check=False

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from html import escape
 from html.parser import HTMLParser
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 import pyarrow as pa
 
+from projections.table import Column
+from replay.formats import column_of, words_of
 from replay.formats.chart import NOT_XML, REPLACEMENT, draw
 from replay.formats.json import instant_texts
 from replay.receipts import heading
@@ -18,6 +21,9 @@ from replay.receipts import heading
 if TYPE_CHECKING:
     from replay.outputs import Output
 
+_LONG: Final = 60
+"""So many characters of a text stand on one line."""
+_SHARE: Final = re.compile(r"\d{1,3}\.\d\d %", re.ASCII)
 _OPENING = '<script type="application/json" id="receipt">'
 _CLOSING = "</script>"
 
@@ -26,7 +32,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:72rem;margin:2rem a
 h1{font-size:1.4rem;margin:0}p.basis{color:#555;margin:.2rem 0 1rem}
 figure{margin:1rem 0;overflow-x:auto}div.rows{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:bottom}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+th{vertical-align:bottom}td{white-space:nowrap}td.w{white-space:normal;overflow-wrap:anywhere}
 td.n,th.n{text-align:right}footer{color:#555;font-size:.85rem;margin-top:1rem;word-break:break-all}
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -46,8 +53,8 @@ def write_page(output: Output, file: IO[str]) -> None:
         f"<p>{_text(report.line(output.table))}</p>\n"
     )
     if output.table.num_rows:
-        file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n")
-    _write_rows(output.table, [column.meaning for column in report.columns], file)
+        file.write(f"<figure>{draw(output, 'svg', titled=False).decode()}</figure>\n")
+    _write_rows(output.table, report.columns, file)
     as_json = receipt.to_json().replace("<", "\\u003c")
     file.write(
         f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {_text(receipt.program)}"
@@ -81,28 +88,38 @@ def _text(text: str) -> str:
     return escape(NOT_XML.sub(REPLACEMENT, text)).replace("\r", "&#13;")
 
 
-def _write_rows(table: pa.Table, says: list[str], file: IO[str]) -> None:
+def _write_rows(table: pa.Table, columns: Sequence[Column], file: IO[str]) -> None:
     number = [
         ' class="n"' if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) else ""
         for f in table.schema
     ]
     file.write('<div class="rows"><table>\n<thead><tr>')
-    for name, mark, said in zip(table.schema.names, number, says, strict=True):
-        file.write(f'<th{mark} title="{_text(said)}">{_text(name)}</th>')
+    for column, mark in zip(columns, number, strict=True):
+        words = words_of(column.name, instant=column.is_instant)
+        file.write(f'<th{mark} title="{_text(column.meaning)}">{_text(words)}</th>')
     file.write("</tr></thead>\n<tbody>\n")
-    columns = [
-        instant_texts(column.combine_chunks()).to_pylist()
-        if pa.types.is_timestamp(column.type)
-        else column.cast(pa.string()).to_pylist()
-        for column in table.columns
-    ]
-    for row in zip(*columns, strict=True):
+    texts = [_texts(table[column.name], column) for column in columns]
+    for row in zip(*texts, strict=True):
         cells = "".join(
-            f"<td{mark}>{_text('' if cell is None else cell)}</td>"
+            f"<td{mark or _wraps(cell)}>{_text('' if cell is None else cell)}</td>"
             for cell, mark in zip(row, number, strict=True)
         )
         file.write(f"<tr>{cells}</tr>\n")
     file.write("</tbody>\n</table></div>\n")
+
+
+def _texts(values: pa.ChunkedArray, column: Column) -> list[str | None]:
+    """Write a column's values for people, so that `read_page` finds the values in them."""
+    if column.is_instant:
+        return list(instant_texts(values.combine_chunks()).to_pylist())
+    if column.share:  # they have four decimals
+        return [None if value is None else f"{100 * value:.2f} %" for value in values.to_pylist()]
+    return list(values.cast(pa.string()).to_pylist())
+
+
+def _wraps(cell: str | None) -> str:
+    """Mark a text so long that it may be broken; a code, a date, a number never is."""
+    return ' class="w"' if cell is not None and len(cell) > _LONG else ""
 
 
 def receipt_of_page(file: BinaryIO) -> str | None:
@@ -118,7 +135,21 @@ def read_page(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     reader = _Rows()
     reader.feed(file.read().decode("utf-8", "replace"))
     reader.close()
-    yield from map(tuple, reader.rows)
+    head, *rows = reader.rows or [[]]
+    if head:
+        yield tuple(map(column_of, head))
+    yield from (tuple(map(_value, row)) for row in rows)
+
+
+def _value(cell: str) -> str:
+    """Return the value that a cell shows: of `75.12 %` it is 0.7512.
+
+    >>> _value("75.12 %"), _value("100.00 %"), _value("0.00 %"), _value("AZ-104")
+    ('0.7512', '1', '0', 'AZ-104')
+    """
+    if not _SHARE.fullmatch(cell):
+        return cell
+    return f"{float(cell[:-2]) / 100:.4f}".rstrip("0").rstrip(".")
 
 
 class _Rows(HTMLParser):
