@@ -89,8 +89,8 @@ def changed(path: Path, form: Form) -> None:
     elif form == "xlsx":
         book = load_workbook(path)
         sheet = book.worksheets[0]
-        names = [cell.value for cell in sheet[1]]
-        sheet.cell(2, names.index("actor") + 1).value = "somebody"
+        names = [cell.value for cell in sheet[4]]
+        sheet.cell(5, names.index("Actor") + 1).value = "somebody"
         book.save(path)
     elif form in ("csv", "tsv"):
         between = "," if form == "csv" else "\t"

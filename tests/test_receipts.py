@@ -168,7 +168,7 @@ def changed_xlsx(path: Path) -> None:
     """Make a number another, as a person with a spreadsheet would."""
     book = load_workbook(path)
     sheet = book.worksheets[0]
-    sheet["E2"], sheet["F2"] = 1, 1
+    sheet["E6"], sheet["F6"] = 1, 1
     book.save(path)
 
 
@@ -327,7 +327,7 @@ def test_a_changed_row_about_a_candidate_is_told_with_the_events_it_is_made_of(
         path.write_text(path.read_text().replace(was, now, 1))
     else:
         book = load_workbook(path)
-        cells = (cell for row in book.worksheets[0].iter_rows(min_row=2) for cell in row)
+        cells = (cell for row in book.worksheets[0].iter_rows(min_row=5) for cell in row)
         next(cell for cell in cells if cell.value == was).value = now
         book.save(path)
     found = checked(ledger, path)
@@ -471,7 +471,7 @@ def test_a_dangerous_candidate_is_a_text_in_every_form(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert (rows[0]["candidate"], rows[0]["registration_id"]) == (f"'{who}", "'+1")
     assert pq.read_table(tmp_path / "out.parquet")["candidate"].to_pylist() == [who]
-    cell = load_workbook(tmp_path / "out.xlsx").worksheets[0]["A2"]
+    cell = load_workbook(tmp_path / "out.xlsx").worksheets[0]["A5"]
     assert (cell.value, cell.data_type) == (who, "s")
     with zipfile.ZipFile(tmp_path / "out.xlsx") as book:
         assert b"<f>" not in book.read("xl/worksheets/sheet1.xml")
@@ -484,11 +484,69 @@ def test_parquet_has_timestamps_and_a_workbook_dates(ledger: Ledger, tmp_path: P
     assert schema.field("started_at").type == pa.timestamp("us", tz="UTC")
     put(made(ledger, "sittings", "xlsx", of="table"), tmp_path / "a.xlsx")
     sheet = load_workbook(tmp_path / "a.xlsx").worksheets[0]
-    head = [cell.value for cell in sheet[1]]
-    row = dict(zip(head, sheet[2], strict=True))
-    assert row["started_at"].is_date
-    assert f"{row['started_at'].value:%Y-%m-%dT%H:%M}" == "2021-03-01T09:00"
-    assert row["number"].value == 1
+    head = [cell.value for cell in sheet[4]]
+    row = dict(zip(head, sheet[5], strict=True))
+    assert row["Started at (UTC)"].is_date
+    assert f"{row['Started at (UTC)'].value:%Y-%m-%dT%H:%M}" == "2021-03-01T09:00"
+    assert row["Number"].value == 1
+
+
+def test_a_workbook_is_laid_out_for_the_board(ledger: Ledger, tmp_path: Path) -> None:
+    """Title, sentence, moment; words, formats, widths; filter, print set-up; the chart."""
+    path = put(made(ledger, form="xlsx"), tmp_path / "a.xlsx")
+    book = load_workbook(path)
+    assert book.sheetnames == ["Volumes and pass rates", "chart", "receipt"]
+    sheet = book.worksheets[0]
+    assert [sheet.cell(n, 1).value for n in (1, 4)] == ["Volumes and pass rates", None]
+    assert sheet["A2"].value.startswith("6 sittings of 2 exams; passed of those decided: ")
+    assert sheet["A3"].value.startswith("as published, from 2021-03-01 to 2021-04-01, as of ")
+    words = ["Month", "Exam", "Sitting", "Sittings", "Passed", "Failed", "Pending", "Revoked"]
+    assert [cell.value for cell in sheet[5]] == [*words, "Pass rate"]
+    assert (sheet["D6"].number_format, sheet["I6"].number_format) == ("#,##0", "0.0%")
+    assert sheet["A5"].font.bold
+    assert sheet.freeze_panes == "A6"
+    assert sheet.auto_filter.ref == f"A5:I{sheet.max_row}"
+    assert sheet.print_title_rows == "$5:$5"
+    assert (sheet.page_setup.fitToHeight, sheet.page_setup.paperSize) == (0, 9)
+    assert 9 <= sheet.column_dimensions["A"].width <= 20
+    with zipfile.ZipFile(path) as parts:
+        assert parts.read("xl/media/image1.png").startswith(b"\x89PNG")
+        assert b"<drawing " in parts.read("xl/worksheets/sheet2.xml")
+
+
+def test_a_title_that_was_changed_in_a_workbook_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    """Saved by a spreadsheet alone it is the same; one of an earlier release has no title."""
+    path = put(made(ledger, form="xlsx"), tmp_path / "a.xlsx")
+    book = load_workbook(path)
+    book.save(path)
+    assert checked(ledger, path)[:2] == ([], [])
+    book.worksheets[0]["A2"] = "6 sittings, and all were passed."
+    book.save(path)
+    (found,) = checked(ledger, path).differs
+    assert found.startswith("above the rows it says ['Volumes and pass rates', '6 sittings, and")
+    sheet = book.worksheets[0]
+    for cell in sheet[5]:
+        cell.value = cell.value.lower().replace(" ", "_")
+    sheet.delete_rows(1, 4)
+    book.save(path)
+    assert checked(ledger, path)[:2] == ([], [])
+
+
+def test_a_page_shows_rates_as_percent_words_for_columns_and_its_title_once(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Codes, dates and numbers are on one line; what is shown is read back as what it is."""
+    path = put(made(ledger, form="html"), tmp_path / "a.html")
+    page = path.read_text()
+    assert page.count("Volumes and pass rates</") == page.count("<h1>Volumes and pass rates<") == 1
+    assert ">Volumes and pass rates</text>" not in page
+    assert '">Pass rate</th>' in page
+    assert '<td class="n">0.00 %</td>' in page
+    assert "td{white-space:nowrap}" in page
+    path.write_text(page.replace(">0.00 %<", ">0.10 %<", 1))
+    assert "pass_rate is 0.001 in the file, 0 by the ledger" in checked(ledger, path).differs[0]
+    path.write_text(page.replace(">0.00 %<", ">0<", 1).replace(">Pass rate<", ">pass_rate<"))
+    assert checked(ledger, path).differs == []  # as earlier releases wrote it
 
 
 def test_a_page_and_a_picture_fetch_nothing(ledger: Ledger, tmp_path: Path) -> None:
