@@ -69,9 +69,9 @@ CSV and TSV are safe to open in a spreadsheet, whichever command writes them: a 
 with `=`, `+`, `-`, `@`, a tab, a carriage return or `'` has a `'` before it, which our readers take
 away again.
 Numbers and instants stay as they are. In a workbook every text is a text, whatever it begins with;
-instants are dates in UTC, which Excel keeps to the millisecond. Above its rows stand title, sentence
-and moment, which `receipt check` compares too; below them words for the columns, with a filter; the
-chart of a report is on a sheet of its own. It is set up to be printed on A4.
+instants are dates in UTC, which Excel keeps to the millisecond. Above its rows stand title,
+sentence and moment, which `receipt check` compares too; then words for the columns, with a filter;
+the chart of a report is on a sheet of its own. It is set up to be printed on A4.
 Parquet has timestamps of microseconds in UTC.
 """
 
