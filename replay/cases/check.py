@@ -51,21 +51,26 @@ def check_cases(file: CaseFile, policy: str, where: str) -> Checked:
     Exams follow this policy unless a line of the case announces them with another. Raises
     CasesProblem for a fact that cannot be, PolicyError for a policy with a fault.
     """
+    found = list(answers(file, policy, where))
+    return Checked(len(found), [each for differences in found for each in differences])
+
+
+def answers(file: CaseFile, policy: str, where: str) -> Iterator[list[Difference]]:
+    """Yield for each question, one after another, what of its answer is not as expected.
+
+    Raises as `check_cases` does.
+    """
     tried = parse_policy(policy, where)
     texts: defaultdict[str, list[str]] = defaultdict(list)
     texts[tried.id].append(policy)
     for name, text in file.policies.items():
         texts[parse_policy(text, f"{file.where}: policies.{name}").id].append(text)
-    answers = 0
-    differences: list[Difference] = []
     for number, case in enumerate(file.cases, start=1):
         batch = list(questions(file, number, case))
         story = story_of(file, number, case, texts, tried.id, {each.exam for each in batch})
         for question in batch:
-            answers += 1
             standing = story.standing(question.exam, question.as_of)
-            differences += differing(file.where, case.name, question, standing)
-    return Checked(answers, differences)
+            yield list(differing(file.where, case.name, question, standing))
 
 
 def story_of(
