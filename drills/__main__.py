@@ -26,6 +26,7 @@ DRILLS = {
     "store_errors": "every write and sync fails in turn, for want of room or for a broken disk",
     "full_disk": "a disk that fills up",
     "bit_flips": "flipped bits in the file",
+    "postgres": "a PostgreSQL server whose power is cut, and what is left out of its protocol",
 }
 """Each drill is the module of its name: `NEEDS`, and `run(options)`, which yields findings."""
 

@@ -27,7 +27,9 @@ class Tool:
     find: Callable[[], Path | None]
 
 
-def _program(name: str) -> Callable[[], Path | None]:
+def program(name: str) -> Callable[[], Path | None]:
+    """Return what finds a program on the path."""
+
     def find() -> Path | None:
         found = shutil.which(name)
         return None if found is None else Path(found)
@@ -45,9 +47,9 @@ def _faketime() -> Path | None:
     return None
 
 
-STRACE = Tool("strace", "strace", _program("strace"))
+STRACE = Tool("strace", "strace", program("strace"))
 FAKETIME = Tool("libfaketime", "libfaketime", _faketime)
-MOUNT = Tool("mount", "mount", _program("mount"))
+MOUNT = Tool("mount", "mount", program("mount"))
 
 
 def provide(tools: Sequence[Tool]) -> None:
@@ -57,7 +59,7 @@ def provide(tools: Sequence[Tool]) -> None:
         with _alone():
             missing = _missing(tools)
             if missing:
-                _install([tool.package for tool in missing])
+                _install([name for tool in missing for name in tool.package.split()])
                 missing = _missing(tools)
     if missing:
         names = " and ".join(tool.name for tool in missing)
