@@ -61,7 +61,7 @@ class Access:
 
         What was written is sealed at the end, whatever ended it.
         """
-        self._make_home()
+        self.make_home()
         with Ledger.open(
             self.path,
             clock=self.clock,
@@ -94,7 +94,7 @@ class Access:
         Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
         the end. Raises LedgerProblem if something is there already.
         """
-        self._make_home()
+        self.make_home()
         _sealing().check_unused(self)
         with Ledger.create(
             self.path,
@@ -122,7 +122,7 @@ class Access:
             return False
         return True
 
-    def _make_home(self) -> None:
+    def make_home(self) -> None:
         """Make the folder in which this machine keeps what belongs to a ledger on a server."""
         if isinstance(self.path, Server):
             folder = self.path.home.parent

@@ -42,6 +42,8 @@ def ledger_address(url: str, homes: Path | None = None) -> Address:
 
 
 def _data_folder() -> Path:
+    if named := os.environ.get("ATTEMPT_LEDGER_HOME"):
+        return Path(named)
     base = os.environ.get("XDG_DATA_HOME", "")
     if os.path.isabs(base):
         return Path(base) / _NAME

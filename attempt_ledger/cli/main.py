@@ -103,6 +103,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "backup": ("backup", "Copy the ledger, verified, while others go on writing."),
         "restore": ("restore", "Put a ledger back from a backup, verified."),
         "upgrade": ("init", "Bring a ledger of an earlier release to the format of new ones."),
+        "move": ("move", "Move a ledger into another store, with its log and its keys."),
     },
 }
 """By sections of the help, each command: its module below `attempt_ledger.cli`, and its first line.

@@ -38,19 +38,24 @@ _CHECKPOINT_PAGES = 4_000
 
 
 def create_file(
-    path: Path, begin: Callable[[Path], None] | None = None, *, mode: int = PRIVATE
+    path: Path,
+    begin: Callable[[Path], None] | None = None,
+    *,
+    mode: int = PRIVATE,
+    id: str | None = None,
 ) -> None:
     """Make a ledger at `path`, wholly or not at all; LedgerProblem if one is there.
 
     `begin` writes what is in it from the beginning, into the draft whose path it is given. It gets
-    the `mode` whatever the umask, and so does what SQLite and the locks lay beside it later.
+    the `mode` whatever the umask, and so does what SQLite and the locks lay beside it later. It
+    has an `id` of its own, unless one is named.
     """
     make_file(
         path,
         f"PRAGMA journal_mode = WAL; BEGIN; {SCHEMA}"
         f"PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {SCHEMA_VERSION};"
-        f"INSERT INTO about VALUES ('ledger', '{secrets.token_hex(16)}'); COMMIT;",
+        f"INSERT INTO about VALUES ('ledger', '{id or secrets.token_hex(16)}'); COMMIT;",
         mode=mode,
         begin=begin,
     )

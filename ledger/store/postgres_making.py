@@ -21,6 +21,8 @@ _PATIENCE: Final = 10.0
 def create_schema(
     server: Server,
     begin: Callable[[PostgresWriting], object] = lambda writing: None,
+    *,
+    id: str | None = None,
 ) -> None:
     """Make a ledger, wholly or not at all; LedgerProblem if something is there already.
 
@@ -31,7 +33,7 @@ def create_schema(
         try:
             # Durable when this returns: this transaction commits as the connection does.
             with connection.transaction():
-                for statement in statements(server.schema, secrets.token_hex(16)):
+                for statement in statements(server.schema, id or secrets.token_hex(16)):
                     connection.execute(statement)
                 begin(PostgresWriting(connection, server, (0, 0)))
         except psycopg.errors.DuplicateSchema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ledger.store.file import check_file
+from ledger.store.file import check_file, create_file
 from ledger.store.interface import Store, Writing
 from ledger.store.locks import USUALLY, Waiting
 from ledger.store.server import Address, Server, postgres_module
@@ -30,9 +30,19 @@ def check_store(address: Address) -> None:
         check_file(address)
 
 
-def create_schema(server: Server, begin: Callable[[Writing], object]) -> None:
+def create_schema(
+    server: Server, begin: Callable[[Writing], object], *, id: str | None = None
+) -> None:
     """Make a ledger in a database, wholly or not at all; LedgerProblem if one is there.
 
-    `begin` writes what is in it from the beginning.
+    `begin` writes what is in it from the beginning. It gets an `id` of its own unless one is named.
     """
-    postgres_module("postgres_making").create_schema(server, begin)
+    postgres_module("postgres_making").create_schema(server, begin, id=id)
+
+
+def create_store(address: Address, id: str) -> None:
+    """Make an empty ledger of an id that another has had; LedgerProblem if one is there."""
+    if isinstance(address, Server):
+        create_schema(address, lambda writing: None, id=id)
+    else:
+        create_file(address, id=id)
