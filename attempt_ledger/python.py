@@ -231,14 +231,18 @@ class Ledger:
         corrections: bool = False,
         ignore_extra: bool = False,
         keep_recorded_at: bool = False,
+        backfill: bool = False,
         rejects: str | os.PathLike[str] | None = None,
     ) -> ImportReport:
         """Import results or CloudEvents lines, as `attempt-ledger import` does.
 
-        `map` is a file that says what the columns and words of a vendor's file mean.
+        `map` is a file that says what the columns and words of a vendor's file mean; `backfill`
+        marks what is recorded as moved in by a migration, which is not late.
         Return what it came to: counts, and the file that keeps refused rows, each with its problem.
         Importing it again is safe. Raises LedgerProblem for what cannot be imported at all.
         """
+        if backfill and keep_recorded_at:
+            raise ValueError("backfill goes without keep_recorded_at")
         store = self._writable()
         settings = CsvSettings(
             zone=None if zone is None else load_zone(zone),
@@ -254,6 +258,7 @@ class Ledger:
             csv=settings,
             corrections=corrections,
             keep_recorded_at=keep_recorded_at,
+            backfill=backfill,
             check=fault_of,
             rejects=None if rejects is None else Path(rejects),
         )

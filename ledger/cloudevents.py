@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from ledger.events import EVENTS, UNCLEAN, Fact, Recorded, Sealed, event_class, make_event
+from ledger.events import (
+    BACKFILL,
+    EVENTS,
+    MARK,
+    UNCLEAN,
+    Fact,
+    Recorded,
+    Sealed,
+    event_class,
+    make_event,
+)
 from ledger.fields import read_object
 from ledger.instants import format_instant, parse_instant
 from ledger.models import UPCASTS, Upcasts
@@ -126,6 +136,19 @@ def extensions_of(attributes: Mapping[str, Any]) -> str | None:
     if len(text.encode()) > _MOST_BYTES:
         raise MalformedFact(f"its extension attributes take up more than {_MOST_BYTES:,} bytes")
     return text if kept else None
+
+
+def backfilled(extensions: str | None) -> str:
+    """Return extension attributes with the mark of what is moved in as a migration.
+
+    >>> backfilled(None), backfilled('{"traceparent":"00-4bf9"}')
+    ('{"backfill":true}', '{"backfill":true,"traceparent":"00-4bf9"}')
+    """
+    if extensions is None:
+        return f"{{{MARK}}}"
+    marked = extensions_of({**json.loads(extensions), BACKFILL: True})
+    assert marked is not None
+    return marked
 
 
 def to_cloudevent(recorded: Recorded) -> str:

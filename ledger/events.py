@@ -40,9 +40,11 @@ from ledger.models import (
 from ledger.problems import LedgerProblem, MalformedFact, shown
 
 __all__ = [
+    "BACKFILL",
     "BY_TOPIC",
     "EVENTS",
     "EVENT_TYPES",
+    "MARK",
     "OWN_SOURCES",
     "AuthorizationGranted",
     "AuthorizationRevoked",
@@ -82,6 +84,13 @@ UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 OWN_SOURCES = "urn:attempt-ledger:"
 """How the sources begin that this program writes itself; from outside they are refused."""
+
+
+BACKFILL = "backfill"
+"""The extension attribute, true, of what was recorded long after it was true because it was moved
+in, as the ledger began: it is not late."""
+MARK = f'"{BACKFILL}":true'
+"""How the mark stands among extension attributes, which are compact JSON."""
 
 
 class Row(NamedTuple):
@@ -237,6 +246,11 @@ class Recorded(NamedTuple):
     def subject(self) -> str:
         """Whom or what it is about: a candidate id, exam code, certification or policy id."""
         return self.stream.partition("/")[2]
+
+    @property
+    def backfilled(self) -> bool:
+        """Whether it was moved in as a migration, and so is not late."""
+        return self.extensions is not None and MARK in self.extensions
 
     @property
     def originator_id(self) -> str:

@@ -29,7 +29,8 @@ CODES: Final = (
 LONG: Final = 7 * DAY
 """A sitting that took longer is a `long-sitting`. Microseconds."""
 LATE: Final = 30 * DAY
-"""A result recorded longer than that after it was true is a `late-result`. Microseconds."""
+"""A result recorded longer than that after it was true is a `late-result`, unless it was moved in
+as a migration. Microseconds."""
 
 _NAMED: Final = 5
 _RESULTS: Final = ("ExamPassed", "ExamFailed", "BetaRescored")
@@ -79,7 +80,7 @@ def is_usual(events: Sequence[Recorded]) -> bool:
     decided: set[str | None] = set()
     for row in events:
         key, time = row.key, row.occurred_at
-        if row.recorded_at - time > LATE:
+        if row.recorded_at - time > LATE and not row.backfilled:
             return False
         if row.topic.startswith("ExamAttempted"):
             if key in attempted or key in decided or (row.until or 0) - time > LONG:
@@ -143,7 +144,9 @@ def nearest(code: str, catalogue: Catalogue) -> str | None:
 def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
     """Yield one problem for all results that were recorded long after they were true."""
     rows = [
-        row for row in events if row.type in _RESULTS and row.recorded_at - row.occurred_at > LATE
+        row
+        for row in events
+        if row.type in _RESULTS and row.recorded_at - row.occurred_at > LATE and not row.backfilled
     ]
     if len(rows) == 1:
         text = (

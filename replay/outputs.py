@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -48,6 +48,25 @@ class Output(NamedTuple):
     table: pa.Table | Rows
     receipt: Receipt
     """Without count and digest where the table is read only now: `settled` has them."""
+    moved_in: int = 0
+    """How many events it leaves out since they were moved in as a migration, and are not late."""
+
+    @property
+    def line(self) -> str:
+        """What was found, in a sentence; another says what is left out."""
+        made = self.report or self.query
+        assert made is not None
+        counted: Any = self.table if self.query is None else self.table.tally
+        return f"{made.line(counted)}{f' {self.left_out}' if self.moved_in else ''}"
+
+    @property
+    def left_out(self) -> str:
+        """What is left out, in a sentence."""
+        one = self.moved_in == 1
+        return (
+            f"{self.moved_in:,} event{'' if one else 's'} moved in by a migration "
+            f"(`--backfill`) {'is' if one else 'are'} left out."
+        )
 
     @property
     def settled(self) -> Receipt:
@@ -87,6 +106,10 @@ class Inputs(NamedTuple):
     def table(self, name: str, *columns: str) -> pa.Table:
         """Return columns of a table."""
         return self.snapshot.table(name, exam=self.exam, columns=columns)
+
+
+OF_LATENESS: Final = ("corrections", "backdated")
+"""Reports, tables and audits of what came late: what was moved in as a migration is left out."""
 
 
 class Unknown(Exception):
@@ -138,6 +161,7 @@ def compute(
             rows=table.num_rows if made else 0,
             sha256=digest_of(table) if made else "",
         ),
+        ledger.scans.backfilled(moment.position) if name in OF_LATENESS else 0,
     )
 
 

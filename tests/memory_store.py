@@ -258,6 +258,7 @@ class MemoryScans:
                 _correction(row, _of(row, rows))
                 for row in rows
                 if _kind(row) == "candidate"
+                and not row.backfilled
                 and (
                     row.annuls is not None
                     or row.recorded_at - row.occurred_at >= late
@@ -265,6 +266,9 @@ class MemoryScans:
                 )
             ],
         )
+
+    def backfilled(self, upto: int) -> int:
+        return sum(row.backfilled for row in self._store._within(0, upto))
 
     def select(
         self, wanted: Selection, *, order: Literal["position", "lag"] = "position"
@@ -323,7 +327,7 @@ def _fact(row: Recorded) -> dict[str, Any]:
 
 
 def _recorded(row: Recorded) -> dict[str, Any]:
-    fact = _fact(row)
+    fact = {**_fact(row), "backfilled": int(row.backfilled)}
     if row.exam is not None and row.type.startswith("Exception"):
         kept = {
             name: value
@@ -384,7 +388,10 @@ def _is_wanted(row: Recorded, rows: Sequence[Recorded], wanted: Selection) -> bo
         and wanted.exam in (None, _selected(row, rows)["exam"])
         and (wanted.true_from is None or row.occurred_at >= wanted.true_from)
         and (wanted.true_to is None or row.occurred_at < wanted.true_to)
-        and (wanted.later_than is None or row.recorded_at - row.occurred_at > wanted.later_than)
+        and (
+            wanted.later_than is None
+            or (row.recorded_at - row.occurred_at > wanted.later_than and not row.backfilled)
+        )
     )
 
 

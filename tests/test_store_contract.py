@@ -20,6 +20,7 @@ from ledger_facts import NINE, SetClock, attempted, sample
 from memory_store import MemoryLedger, MemoryStore
 from postgres import VERSIONS, new_server
 
+from ledger.cloudevents import backfilled
 from ledger.events import Recorded, Row
 from ledger.ledger import PLACE, Appended, Conflict, Duplicate
 from ledger.problems import ReadOnly
@@ -400,6 +401,27 @@ def test_a_sample_is_of_candidates_everywhere(filled: Store) -> None:
     everybody = ["C-1"] * 7 + ["C-1/x"] + ["C-2"] * 2 + ["C-3"] * 2 + ["Zoë"]
     assert filled.scans().sample(16, 99) == everybody
     assert filled.scans().sample(16, 2) == ["C-1/x"]
+
+
+def test_what_was_moved_in_is_not_late(tmp_path: Path) -> None:
+    """It is counted, marked where each event is told of, and left out of what came late."""
+
+    def ask(store: Store) -> Any:
+        moved = [sat(n)._replace(extensions=backfilled(None)) for n in (80, 81)]
+        other = sat(82)._replace(extensions='{"note":"\\"backfill\\":true"}')
+        put(store, *moved, other, at=500 + NINE)
+        scans = store.scans()
+        marks = {row["position"]: row["backfilled"] for row in rows_of(scans.recorded(19))}
+        late = rows_of(scans.select(Selection(16, 19, later_than=1)))
+        return (
+            scans.backfilled(16), scans.backfilled(17), scans.backfilled(19),
+            [marks[n] for n in (17, 18, 19)],
+            [row["position"] for row in late],
+            [row["position"] for row in rows_of(scans.corrections(19, 1)) if row["position"] > 16],
+        )  # fmt: skip
+
+    for answer in by_every_store(tmp_path, ask):
+        assert answer == (0, 1, 2, [1, 1, 0], [19], [19])
 
 
 def test_annulments_are_known_by_the_first_that_did(filled: Store) -> None:

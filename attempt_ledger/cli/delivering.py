@@ -60,12 +60,19 @@ def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> Non
         if aside is not None:
             aside.write(output.settled.to_json().encode())
     receipt = output.settled
+    say_left_out(output)
     if path is not None:
         plural = "" if receipt.rows == 1 else "s"
         kept = "" if place is None else f"; receipt in {place}"
         say(f"{path}: {receipt.rows:,} row{plural}{'; receipt inside' if inside else kept}")
     elif place is None and not inside and receipt.form != "text":
         say_receipt(receipt)
+
+
+def say_left_out(output: Output) -> None:
+    """Announce what a table of what came late leaves out, where its form does not."""
+    if output.moved_in and output.receipt.form not in ("text", "html"):
+        say(output.left_out)
 
 
 def say_receipt(receipt: Receipt) -> None:

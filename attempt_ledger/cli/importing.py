@@ -82,6 +82,7 @@ def results_settings(
     attempt-ledger import results-2021.csv.gz results-2022.csv.xz --zone Europe/Berlin
     attempt-ledger import results.csv --corrections --rejects refused.csv
     attempt-ledger import vendor.xlsx --map vendor.toml
+    attempt-ledger import ten-years.csv --backfill
     attempt-ledger import --keep-recorded-at history.jsonl
     zcat events.jsonl.gz | attempt-ledger import - --format cloudevents
     """,
@@ -108,6 +109,13 @@ def import_(
             "--keep-recorded-at",
             help="Move a history in: keep each line's recordedtime, or each row's recorded_at; "
             "stop at the first refused.",
+        ),
+    ] = False,
+    backfill: Annotated[
+        bool,
+        typer.Option(
+            "--backfill",
+            help="Mark what is recorded as moved in by a migration: it is not late.",
         ),
     ] = False,
     rejects: Annotated[
@@ -160,6 +168,10 @@ def import_(
     """
     if rejects is not None and len(files) > 1:
         raise CallProblem("--rejects goes with one FILE: each has a rejects file of its own")
+    if backfill and keep_recorded_at:
+        raise CallProblem(
+            "--backfill goes without --keep-recorded-at: a history says when it was recorded"
+        )
     if again and keep_recorded_at:
         raise CallProblem("--again goes without --keep-recorded-at: a history keeps its ids")
     if len(set(files)) < len(files):
@@ -176,6 +188,7 @@ def import_(
         corrections=corrections,
         again=again,
         keep_recorded_at=keep_recorded_at,
+        backfill=backfill,
         two_processes=(os.cpu_count() or 1) > 1,
         check=fault_of,
         rejects=rejects,

@@ -17,6 +17,7 @@ from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs
 from attempt_ledger.moments import whole
+from ledger.cloudevents import backfilled
 from ledger.events import EVENT_TYPES, OWN_SOURCES, Fact, event_class, make_event
 from ledger.problems import MalformedFact
 
@@ -65,6 +66,9 @@ def record(
         ),
     ] = None,
     source: Annotated[str, typer.Option("--source", metavar="URN", help="Who says so.")] = SOURCE,
+    backfill: Annotated[
+        bool, typer.Option("--backfill", help="Mark it as moved in: it is not late.")
+    ] = False,
     yes: Yes = False,
     actor: Actor = ACTOR,
 ) -> int:
@@ -91,6 +95,8 @@ def record(
             before = None if id is None else ledger.find(source, id)
             at = clock.now() if before is None else before.occurred_at
         fact = Fact(source, id or str(uuid4()), subject, at, event, actor)
+        if backfill:
+            fact = fact._replace(extensions=backfilled(None))
         fact.row()  # raises what is wrong with it before its id is printed
         own = source.startswith(OWN_SOURCES) and source != SOURCE
         fault = f"--source {source} is this program's own" if own else fault_of(fact)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from ledger.cloudevents import extensions_of, parse_line
-from ledger.events import Fact
+from ledger.events import BACKFILL, Fact
 from ledger.intake.report import PROBLEM, unexpected
 from ledger.intake.source import LARGEST_WHOLE, Item, Source
 from ledger.problems import MalformedFact
@@ -55,11 +56,18 @@ def read_lines(
 
 
 def imported_by(actor: str | None, fact: Fact) -> Fact:
-    """Return a fact with the actor who imports it, and beside it the one that it names."""
-    extensions = fact.extensions
+    """Return a fact with the actor who imports it, and beside it the one that it names.
+
+    So it is with the mark of a migration, by which a feed could hide that it is late.
+    """
+    if fact.actor in (None, actor) and fact.extensions is None:
+        return fact._replace(actor=actor)
+    named: dict[str, Any] = json.loads(fact.extensions or "{}")
+    if BACKFILL in named:
+        named[f"original{BACKFILL}"] = named.pop(BACKFILL)
     if fact.actor is not None and fact.actor != actor:
-        named = {"originalactor": fact.actor, **json.loads(extensions or "{}")}
-        extensions = extensions_of(named)
+        named.setdefault("originalactor", fact.actor)
+    extensions = extensions_of(named)
     return fact._replace(actor=actor, extensions=extensions)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from ledger.cloudevents import backfilled
 from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
@@ -62,6 +63,8 @@ class Options:
     """Record what was annulled and comes again as a further event of its own, ``…/result/2``."""
     keep_recorded_at: bool = False
     """Move a history in, whose recordedtime, or recorded_at, is kept."""
+    backfill: bool = False
+    """Mark what is recorded as moved in: it is late because the ledger began late."""
     two_processes: bool = False
     """Read large results CSVs in a second process, started anew (``spawn``)."""
     check: Check | None = None
@@ -207,6 +210,12 @@ class _Import:
         self._report = report
         self._keep = options.keep_recorded_at
         self._exam_fault = options.exam_fault
+        self._backfill = options.backfill
+        if self._backfill and not ledger.store.keeps_extensions:
+            raise SourceProblem(
+                "--backfill marks events, which a ledger of this format cannot keep: "
+                "`attempt-ledger upgrade` brings it to the format that does"
+            )
         self._size = _FIRST  # rows of a transaction, as it turns out
         self._process: ReadingProcess | None = None
         self._batches: Lines | Results
@@ -297,6 +306,8 @@ class _Import:
         if self._exam_fault is not None:
             batch = _of_known_exams(batch, self._exam_fault)
         sound = [item for item in batch if not item.problem]
+        if self._backfill:
+            sound = list(map(_backfilled, sound))
         recording = self._record(sound)
         for index, row in recording.joined.items():
             sound[index] = sound[index]._replace(rows=(row,))
@@ -372,6 +383,12 @@ def _of_known_exams(batch: list[Item], fault_of: Callable[[str], str | None]) ->
         fault = None if exam is None or exam in announced else fault_of(exam)
         checked.append(item if fault is None else item._replace(problem=fault, rows=()))
     return checked
+
+
+def _backfilled(item: Item) -> Item:
+    """Return an item whose rows have the mark of a migration."""
+    rows = [row._replace(extensions=backfilled(row.extensions)) for row in item.rows]
+    return item._replace(rows=rows)
 
 
 def _are_one(path: Path, other: Path) -> bool:

@@ -55,7 +55,7 @@ class Selection(NamedTuple):
     true_to: int | None = None
     """Exclusive."""
     later_than: int | None = None
-    """Recorded more than so many microseconds after they were true."""
+    """Recorded more than so many microseconds after they were true, but for those moved in."""
 
 
 class Writing(Protocol):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg import sql
 
+from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.store.interface import Selection
 from ledger.store.postgres import PostgresStore
@@ -50,7 +51,10 @@ def _stripped(data: str) -> str:
 
 _EXCEPTION: Final = "{}topic >= 'Exception' AND {}topic < 'Exceptioo'"
 
-_RECORDED: Final = f"""{_COLUMNS}recorded_at, CASE WHEN exam IS NULL THEN data
+_BACKFILLED: Final = f"(strpos(coalesce({{}}extensions, ''), '{MARK}') > 0)"
+
+_RECORDED: Final = f"""{_COLUMNS}recorded_at, {_BACKFILLED.format("")}::int AS backfilled,
+  CASE WHEN exam IS NULL THEN data
   WHEN {_EXCEPTION.format("", "")} THEN {_stripped("data")} ELSE '' END AS data
 FROM {{events}} """
 
@@ -80,7 +84,8 @@ SELECT e.position, e.recorded_at, coalesce(e.annuls, 0) AS annuls,
   CASE WHEN a.position IS NULL THEN coalesce(e.exam, '') ELSE coalesce(a.exam, '') END AS exam,
   CASE WHEN a.position IS NULL THEN coalesce(e.key, '') ELSE coalesce(a.key, '') END AS key
 FROM {{events}} e LEFT JOIN {{events}} a ON a.position = e.annuls
-WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("stream", "e.stream")} AND (
+WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("stream", "e.stream")}
+  AND NOT {_BACKFILLED.format("e.")} AND (
   e.annuls IS NOT NULL OR e.recorded_at - e.occurred_at >= {{late}}
   OR (e.topic >= 'ResultRevoked:' AND e.topic < 'ResultRevoked;')
   OR (e.topic >= 'ExceptionRevoked:' AND e.topic < 'ExceptionRevoked;'))
@@ -167,12 +172,21 @@ class PostgresScans:
         select = _CORRECTIONS.format(events=self._events, upto=int(upto), late=int(late))
         return pa.Table.from_batches(self._copied(select, CORRECTIONS, upto), CORRECTIONS)
 
+    def backfilled(self, upto: int) -> int:
+        """Return how many events up to a position were moved in as a migration."""
+        select = f"SELECT count(*) FROM {self._events} WHERE {_range(0, upto)}"
+        ((count,),) = self._store.values(f"{select} AND {_BACKFILLED.format('')}")
+        return int(count)
+
     def select(
         self, wanted: Selection, *, order: Literal["position", "lag"] = "position"
     ) -> Iterator[pa.RecordBatch]:
         """Yield the wanted events as SELECTED, in flat memory."""
         by = "e.recorded_at - e.occurred_at DESC, e.position" if order == "lag" else "e.position"
-        select = _SELECTED.format(events=self._events, where=_where(wanted), by=by)
+        where = _where(wanted)
+        if wanted.later_than is not None:
+            where += f" AND NOT {_BACKFILLED.format('e.')}"
+        select = _SELECTED.format(events=self._events, where=where, by=by)
         return self._copied(select, SELECTED, wanted.upto)
 
     def annulments(self, wanted: Selection, upto: int) -> Annulments:

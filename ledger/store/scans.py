@@ -32,8 +32,11 @@ FACTS: Final = pa.schema(
 )
 """Facts of candidates. No text is null; `data` only where it may hold what no column does."""
 
-RECORDED: Final = FACTS.insert(9, pa.field("recorded_at", pa.int64()))
-"""The same, with the time at which the ledger took each, and the data of exceptions."""
+RECORDED: Final = FACTS.insert(9, pa.field("recorded_at", pa.int64())).insert(
+    10, pa.field("backfilled", pa.int64())
+)
+"""The same, with the time at which the ledger took each, whether (1) as one that was moved in, and
+the data of exceptions."""
 
 DESCRIBED: Final = pa.schema(
     [
@@ -164,8 +167,11 @@ class Scans(Protocol):
     def corrections(self, upto: int, late: int) -> pa.Table:
         """Return annulments, revocations and facts recorded `late` or more after they were true.
 
-        Those of candidates, by position, as CORRECTIONS.
+        Those of candidates that were not moved in, by position, as CORRECTIONS.
         """
+
+    def backfilled(self, upto: int) -> int:
+        """Return how many events up to a position were moved in as a migration."""
 
     def select(
         self, wanted: Selection, *, order: Literal["position", "lag"] = "position"

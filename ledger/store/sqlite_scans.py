@@ -9,6 +9,7 @@ from typing import Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.store.batches import few, many
 from ledger.store.interface import Selection
@@ -34,9 +35,11 @@ _FACTS: Final = f"{_COLUMNS} iif(exam IS NULL, data, '') AS data FROM events "
 
 # The read model tells when each was known, too, and what an exception says but for its persons.
 _PERSONAL: Final = ", ".join(f"'$.{name}'" for name in sorted(ExceptionRequested.personal))
-_RECORDED: Final = f"""{_COLUMNS} recorded_at, iif(exam IS NULL, data,
+_RECORDED: Final = f"""{_COLUMNS} recorded_at, {{backfilled}} AS backfilled, iif(exam IS NULL, data,
   iif(topic >= 'Exception' AND topic < 'Exceptioo', json_remove(data, {_PERSONAL}), '')) AS data
 FROM events """
+
+_BACKFILLED: Final = f"coalesce(instr(extensions, '{MARK}') > 0, 0)"
 
 # The plus keeps SQLite from walking the index of streams, row by row across the file.
 _OF_CANDIDATES: Final = "+stream >= 'candidate/' AND +stream < 'candidate0'"
@@ -68,7 +71,8 @@ SELECT e.position, e.recorded_at, coalesce(e.annuls, 0) AS annuls,
   iif(a.position IS NULL, coalesce(e.exam, ''), coalesce(a.exam, '')) AS exam,
   iif(a.position IS NULL, coalesce(e.key, ''), coalesce(a.key, '')) AS key
 FROM events e LEFT JOIN events a ON a.position = e.annuls
-WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("+stream", "+e.stream")} AND (
+WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("+stream", "+e.stream")}
+  AND NOT {{backfilled}} AND (
   e.annuls IS NOT NULL OR e.recorded_at - e.occurred_at >= {{late}}
   OR (e.topic >= 'ResultRevoked:' AND e.topic < 'ResultRevoked;')
   OR (e.topic >= 'ExceptionRevoked:' AND e.topic < 'ExceptionRevoked;'))
@@ -113,7 +117,8 @@ class SQLiteScans:
 
     def recorded(self, upto: int) -> Iterator[pa.RecordBatch]:
         """Yield the facts of candidates up to a position, by position, as RECORDED."""
-        return _cast(many(self._path, _RECORDED + _NEW.format(0, int(upto))), RECORDED)
+        select = self._marked(_RECORDED)
+        return _cast(many(self._path, select + _NEW.format(0, int(upto))), RECORDED)
 
     def recorded_of(self, candidates: Sequence[str], upto: int) -> pa.Table:
         """Return all facts of some candidates up to a position, by position, as RECORDED.
@@ -121,8 +126,8 @@ class SQLiteScans:
         Through the store's own connection: a follower reads again and again.
         """
         rows = self._store.values(
-            f"{_RECORDED} WHERE stream IN (SELECT value FROM json_each(?)) AND +position <= ? "
-            "ORDER BY position",
+            f"{self._marked(_RECORDED)} WHERE stream IN (SELECT value FROM json_each(?)) "
+            "AND +position <= ? ORDER BY position",
             (json.dumps([f"candidate/{name}" for name in candidates]), upto),
         )
         columns = list(zip(*rows, strict=True)) or [()] * len(RECORDED)
@@ -162,8 +167,19 @@ class SQLiteScans:
 
     def corrections(self, upto: int, late: int) -> pa.Table:
         """Return annulments, revocations and facts recorded `late` or more after they were true."""
-        select = _CORRECTIONS.format(upto=int(upto), late=int(late))
+        select = self._marked(_CORRECTIONS, "e.").format(upto=int(upto), late=int(late))
         return _table(few(self._path, select), CORRECTIONS)
+
+    def backfilled(self, upto: int) -> int:
+        """Return how many events up to a position were moved in as a migration."""
+        select = self._marked("SELECT count(*) FROM events WHERE +position <= ? AND {backfilled}")
+        ((count,),) = self._store.values(select, (upto,))
+        return int(count)
+
+    def _marked(self, select: str, table: str = "") -> str:
+        """Write into a SELECT how what was moved in is marked; an old ledger marks nothing."""
+        mark = _BACKFILLED.replace("extensions", f"{table}extensions")
+        return select.replace("{backfilled}", mark if self._store.keeps_extensions else "0")
 
     def select(
         self, wanted: Selection, *, order: Literal["position", "lag"] = "position"
@@ -171,6 +187,8 @@ class SQLiteScans:
         """Yield the wanted events as SELECTED, in flat memory."""
         few_of_source = self._few_of_source(wanted)
         where, values = _where(wanted, few_of_source=few_of_source)
+        if wanted.later_than is not None:
+            where = self._marked(f"{where} AND NOT {{backfilled}}", "e.")
         by = "e.recorded_at - e.occurred_at DESC, e.position" if order == "lag" else "e.position"
         looked_up = wanted.streams is not None or few_of_source
         read = few if looked_up or wanted.upto - wanted.after < _SHORT else many

@@ -68,7 +68,7 @@ def specification(output: Output, *, titled: bool = True) -> dict[str, Any]:
     report = output.report
     assert report is not None
     title = report.title if titled else ""
-    lines = [report.line(output.table), heading(output.receipt)] if titled else []
+    lines = [output.line, heading(output.receipt)] if titled else []
     if not output.table.num_rows:
         return _without_rows(title, lines)
     return dressed(report.picture(output.table), title, lines)

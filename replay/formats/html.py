@@ -50,7 +50,7 @@ def write_page(output: Output, file: IO[str]) -> None:
     _write_head(f"{report.title}, {heading(receipt)}", file)
     file.write(
         f'<h1>{_text(report.title)}</h1>\n<p class="basis">{_text(heading(receipt))}</p>\n'
-        f"<p>{_text(report.line(output.table))}</p>\n"
+        f"<p>{_text(output.line)}</p>\n"
     )
     if output.table.num_rows:
         file.write(f"<figure>{draw(output, 'svg', titled=False).decode()}</figure>\n")

@@ -22,7 +22,7 @@ def write_text(output: Output, file: IO[str]) -> None:
     """Write a report as text, the same whatever terminal it is for."""
     report, receipt = output.report, output.receipt
     assert report is not None
-    file.write(f"{report.title}\n{_plain(heading(receipt))}\n\n{report.line(output.table)}\n\n")
+    file.write(f"{report.title}\n{_plain(heading(receipt))}\n\n{output.line}\n\n")
     if output.table.num_rows:
         for line in laid_out(output.table):
             file.write(f"{line}\n")
@@ -40,7 +40,7 @@ def write_query_text(output: Output, query: Query, file: IO[str]) -> None:
             file.write("\n".join([first, *(f"    {line}" for line in more), "\n"]))
     receipt = output.settled
     plural = "" if receipt.rows == 1 else "s"
-    file.write(f"{query.line(output.table.tally)}\n\n")
+    file.write(f"{output.line}\n\n")
     file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
 
 

@@ -147,7 +147,7 @@ class InFacts:
         some |= annuls > 0
         for type in REVOCATIONS:
             some |= pc.starts_with(table["topic"], f"{type}:").to_numpy()
-        at = np.flatnonzero(some)
+        at = np.flatnonzero(some & (table["backfilled"].to_numpy() == 0))
         # Of an annulment, what it annuls is what it is about, and when that was true.
         about = at.copy()
         about[annuls[at] > 0] = self._at(annuls[at][annuls[at] > 0])

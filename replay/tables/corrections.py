@@ -158,7 +158,7 @@ def catalogue_corrections(
         lag = entry.recorded_at - about.occurred_at
         if not after < entry.position <= moment.position or about.occurred_at > moment.as_of:
             continue
-        if entry.annuls is None and lag < late.late:
+        if entry.backfilled or (entry.annuls is None and lag < late.late):
             continue
         rows.append(
             {
