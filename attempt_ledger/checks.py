@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ledger.events import ExamAnnounced, Fact, PolicyPublished
 from ledger.intake.catalogue import CatalogueProblem
+from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, Oddities
+from ledger.intake.report import Report
 from ledger.ledger import Ledger
 from ledger.problems import printable
 from retake_policies.schema import PolicyError, parse_policy
@@ -82,22 +86,79 @@ class KnownExams:
         return self._named.get(exam, printable(exam))
 
 
-def disagreements(ledger: Ledger, sittings: Iterable[tuple[str, str]], now: int) -> str | None:
-    """Return a sentence on sittings of which sources say different things; None if none do.
+@dataclass
+class Gathered:
+    """What is worth saying of facts when all of them are in, however they came."""
 
-    `sittings` are (candidate, exam) of those that more than one source speaks of.
-    """
-    # Who has one source does not pay for the projections.
-    from projections.problems import SOURCES_DISAGREE
-    from replay.snapshot import snapshot_at
+    exams: Counter[str] = field(default_factory=Counter)
+    """How many facts name each exam."""
+    sittings: set[tuple[str, str]] = field(default_factory=set)
+    """(candidate, exam) of sittings of which several sources may speak."""
+    unpaired: set[tuple[str, str]] = field(default_factory=set)
+    """(candidate, exam) of results to be compared with their sittings."""
+    odd: Counter[str] = field(default_factory=Counter)
+    """How many facts are odd, by the codes of `projections.problems`."""
 
-    snapshot = snapshot_at(ledger, now, now=now)
-    texts = [
-        f"{printable(candidate)} {printable(exam)}: {problem.text}"
-        for candidate, exam in sorted(sittings)
-        for problem in snapshot.standing(candidate, exam).problems
-        if problem.code == SOURCES_DISAGREE
-    ]
+    def add(self, report: Report) -> None:
+        """Gather what an import found."""
+        self.exams.update(report.exams)
+        self.sittings |= report.of_several_sources
+        self.unpaired |= report.odd.unpaired
+        self.odd.update(report.odd.counts)
+
+    def look(self, fact: Fact, ledger: Ledger, recorded_at: int) -> None:
+        """Gather what one new fact says of a sitting."""
+        row = fact.row()
+        if row.exam is None or row.key is None:
+            return
+        seen = Oddities()
+        seen.look([row], recorded_at)
+        self.odd.update(seen.counts)
+        self.unpaired |= seen.unpaired
+        if ledger.has_several_sources():
+            self.sittings.update(ledger.of_several_sources([row.key]))
+
+    def sentences(self, ledger: Ledger, now: int) -> list[str]:
+        """Return what a careful reader should know, each a sentence; none where all is usual."""
+        found = [unknown_exams(ledger, self.exams)]
+        if self.sittings | self.unpaired:
+            found.append(self._compared(ledger, now))
+        for code, sentence in _SAID_OF.items():
+            if count := self.odd[code]:
+                one = count == 1
+                found.append(f"{count:,} {sentence[not one]} ({code})")
+        return [sentence for sentence in found if sentence]
+
+    def _compared(self, ledger: Ledger, now: int) -> str | None:
+        """Count results before their sittings; return what sources say differently."""
+        # Who has one source, and sittings with their results, does not pay for the projections.
+        from projections.problems import SOURCES_DISAGREE
+        from replay.snapshot import snapshot_at
+
+        snapshot = snapshot_at(ledger, now, now=now)
+        texts = []
+        for pair in sorted(self.sittings | self.unpaired):
+            candidate, exam = pair
+            for problem in snapshot.standing(candidate, exam).problems:
+                if problem.code == SOURCES_DISAGREE:
+                    texts.append(f"{printable(candidate)} {printable(exam)}: {problem.text}")
+                elif problem.code == RESULT_BEFORE_SITTING and pair in self.unpaired:
+                    self.odd[problem.code] += 1
+        return _disagreements(texts)
+
+
+_SAID_OF: Mapping[str, tuple[str, str]] = {
+    RESULT_BEFORE_SITTING: (
+        "result is of an instant before its sitting began",
+        "results are of instants before their sittings began",
+    ),
+    LONG_SITTING: ("sitting took more than 7 days", "sittings took more than 7 days"),
+}
+"""What is said of one such fact, and of several."""
+
+
+def _disagreements(texts: Sequence[str]) -> str | None:
+    """Return a sentence on sittings of which sources say different things; None if none do."""
     if not texts:
         return None
     one = len(texts) == 1

@@ -16,7 +16,7 @@ from typing import Literal
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
 from attempt_ledger.answers import Standing
-from attempt_ledger.checks import fault_of, unknown_exams
+from attempt_ledger.checks import Gathered, fault_of
 from attempt_ledger.desks import Authorizations, Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
@@ -264,8 +264,9 @@ class Ledger:
         )
         with Reading.open(os.fspath(path), options) as reading:
             report = import_file(store, reading, stopwatch=stopwatch.monotonic)
-        if odd := unknown_exams(store, report.exams):
-            report.notes.append(odd)
+        gathered = Gathered()
+        gathered.add(report)
+        report.notes += gathered.sentences(store, self._access.clock())
         self._access.seal_after(store)
         return report
 

@@ -11,6 +11,7 @@ from ledger.appending import Appending
 from ledger.events import CandidateForgotten, Recorded, Row
 from ledger.ledger import Ledger
 from ledger.privacy.vault import KEY_FILE, Keyring, OpenKeys, Vault
+from ledger.store.interface import Head
 from ledger.store.server import Server
 
 
@@ -32,11 +33,12 @@ class Rehearsal(Ledger):
         )
         # By the ledger's word, not its own: a rehearsal is closed at its last use, by its user.
         self.vault = Vault(ledger.vault.path, lambda: ledger.about(KEY_FILE), ledger.is_forgotten)
-        self.base = self.head()
+        self.base = super().head()
         self.rehearsed: list[Recorded] = []
         """What would have been recorded, by position."""
         self._by_key: dict[tuple[str, str], Recorded] = {}
         self._by_stream: dict[str, list[Recorded]] = defaultdict(list)
+        self._of_key: dict[str, list[Recorded]] = defaultdict(list)
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:
@@ -49,6 +51,24 @@ class Rehearsal(Ledger):
         self._by_key |= writing.by_key
         for row in writing.rows:
             self._by_stream[row.stream].append(row)
+            if row.key is not None and row.exam is not None:
+                self._of_key[row.key].append(row)
+
+    def head(self) -> Head:
+        """Return the last position, recorded or rehearsed, and when it was recorded."""
+        return Head(*self.rehearsed[-1][:2]) if self.rehearsed else super().head()
+
+    def sources(self) -> set[str]:
+        """Return the sources of events, recorded or rehearsed."""
+        return {*super().sources(), *(row.source for row in self.rehearsed)}
+
+    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (candidate, exam) of registrations that may be spoken of by several sources.
+
+        Those that are rehearsed are: what is recorded of each is not looked up.
+        """
+        found = {(row.subject, row.exam or "") for key in keys for row in self._of_key[key]}
+        return sorted({*super().of_several_sources(keys), *found})
 
     def stream(
         self, stream: str, *, upto: int | None = None, exam: str | None = None

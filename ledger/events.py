@@ -171,6 +171,14 @@ class Fact(NamedTuple):
             (time, topic, stream, source, id, actor, exam, key, flag, until, None, data, extensions)
         )
 
+    def doubt(self) -> str:
+        """Return why it would be refused as a new fact, though a history may have it; or ""."""
+        try:
+            self.row()
+        except MalformedFact as problem:
+            return str(problem)
+        return ""
+
     def _check_until(self, until: int) -> None:
         """Raise MalformedFact for an end that cannot be: nothing ends before it begins."""
         name, is_sitting = self.event.instants[0], self.event.type == ExamAttempted.type

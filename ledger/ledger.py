@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -248,12 +248,16 @@ class Ledger(Application[str]):
 
     def has_several_sources(self) -> bool:
         """Return whether more than one source, beside this program, may speak of sittings."""
-        others = [
+        others = {
             source
-            for source in self.store.sources(_SOURCES)
+            for source in self.sources()
             if not source.startswith(OWN_SOURCES) or source.endswith(":cli")
-        ]
+        }
         return len(others) > 1
+
+    def sources(self) -> Collection[str]:
+        """Return the sources of events, as many as tell whether there are several."""
+        return self.store.sources(_SOURCES)
 
     def candidates(self, upto: int | None = None) -> Iterator[str]:
         """Yield every candidate id once, sorted by code point; those known by `upto` alone."""

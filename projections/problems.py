@@ -5,18 +5,15 @@ from difflib import get_close_matches
 from typing import Final
 
 from ledger.events import Recorded
+from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFORE_SITTING
 from projections.answers import Problem
 from projections.catalogue import Catalogue, in_time, setting_of
 from projections.explain import Context, causes
 from projections.history import SITTING_KINDS
 from projections.sentences import listed
-from retake_policies.durations import DAY
 
 SOURCES_DISAGREE: Final = "sources-disagree"
 UNKNOWN_EXAM: Final = "unknown-exam"
-RESULT_BEFORE_SITTING: Final = "result-before-sitting"
-LONG_SITTING: Final = "long-sitting"
-LATE_RESULT: Final = "late-result"
 CODES: Final = (
     SOURCES_DISAGREE,
     UNKNOWN_EXAM,
@@ -25,12 +22,6 @@ CODES: Final = (
     LATE_RESULT,
 )
 """In the order in which an answer lists them."""
-
-LONG: Final = 7 * DAY
-"""A sitting that took longer is a `long-sitting`. Microseconds."""
-LATE: Final = 30 * DAY
-"""A result recorded longer than that after it was true is a `late-result`, unless it was moved in
-as a migration. Microseconds."""
 
 _NAMED: Final = 5
 _RESULTS: Final = ("ExamPassed", "ExamFailed", "BetaRescored")

@@ -193,7 +193,7 @@ def about(output: Output) -> About:
         title = output.query.title if output.query else words_of(output.receipt.name)
         return About(title, (of_moment,))
     shares = [column.name for column in report.columns if column.share]
-    return About(report.title, (report.line(output.table), of_moment), shares)
+    return About(report.title, (output.line, of_moment), shares)
 
 
 def write(output: Output, file: BinaryIO) -> None:

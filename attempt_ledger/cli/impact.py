@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attempt_ledger.checks import fault_of, unknown_exams
+from attempt_ledger.checks import Gathered, fault_of
 from attempt_ledger.cli.everybody import about, snapshot_of, write_table
 from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.importing import (
@@ -23,6 +22,7 @@ from attempt_ledger.cli.importing import (
     results_settings,
 )
 from attempt_ledger.cli.options import AsOf, NoColumnCache, Output, command
+from attempt_ledger.cli.outcomes import said_of
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.dry_run import Rehearsal
@@ -81,11 +81,9 @@ def impact(
             check=fault_of,
             rejects=aside,
         )
-        exams: Counter[str] = Counter()
-        became = [rehearsed(rehearsal, file, options, exams) for file in files]
-        if odd := unknown_exams(rehearsal, exams):
-            say(odd)
-            became.append(False)
+        gathered = Gathered()
+        became = [rehearsed(rehearsal, file, options, gathered) for file in files]
+        became.append(said_of(rehearsal, gathered) == DONE)
         write_table(
             snapshot.impact(rehearsal.rehearsed),
             form,
@@ -95,17 +93,17 @@ def impact(
     return DONE if all(became) else REFUSED
 
 
-def rehearsed(rehearsal: Rehearsal, file: str, options: Options, exams: Counter[str]) -> bool:
+def rehearsed(rehearsal: Rehearsal, file: str, options: Options, gathered: Gathered) -> bool:
     """Rehearse the import of one file; say what would become of it, and tell if all is clean.
 
-    Its rows are counted by exam, too. Raises SourceProblem for a file that cannot be imported at
+    What is odd of it is gathered, too. Raises SourceProblem for a file that cannot be imported at
     all: what the others would change is not what was asked.
     """
     with Reading.open(file, options) as reading:
         report = import_file(rehearsal, reading, stopwatch=time.monotonic)
     if report.interrupted:
         raise KeyboardInterrupt
-    exams.update(report.exams)
+    gathered.add(report)
     report.rejects = None  # thrown away with the rest
     _, *more = report.summary()
     say(

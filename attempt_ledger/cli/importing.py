@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,11 +13,11 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger import clock
 from attempt_ledger.access import Access
-from attempt_ledger.checks import KnownExams, disagreements, fault_of, unknown_exams
+from attempt_ledger.checks import Gathered, KnownExams, fault_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, command
+from attempt_ledger.cli.outcomes import said_of
 from attempt_ledger.cli.output import PROGRAM, note, say
 from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, CallProblem
 from attempt_ledger.cli.progress import importing
@@ -194,8 +193,7 @@ def import_(
         rejects=rejects,
     )
     code = DONE
-    exams: Counter[str] = Counter()
-    contested: set[tuple[str, str]] = set()
+    gathered = Gathered()
     taken: set[Path] = set()
     call = call_of(context)
     with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
@@ -219,20 +217,12 @@ def import_(
                 taken.add(report.rejects)
             for i, line in enumerate(report.summary()):
                 note(line if i else f"{PROGRAM}: {line}")
-            exams.update(report.exams)
-            contested |= report.of_several_sources
+            gathered.add(report)
             if report.interrupted:
                 return INTERRUPTED
             if not report.clean:
                 code = max(code, REFUSED)
-        odd = [unknown_exams(ledger, exams)]
-        if contested:
-            odd.append(disagreements(ledger, contested, clock.now()))
-        for sentence in filter(None, odd):
-            say(sentence)
-            # A history that is moved in is taken as it was recorded.
-            code = code if keep_recorded_at else max(code, REFUSED)
-    return code
+        return max(code, said_of(ledger, gathered, is_history=keep_recorded_at))
 
 
 @contextmanager

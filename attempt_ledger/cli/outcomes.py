@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.checks import Gathered
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.places import cache_folder
@@ -80,3 +81,14 @@ def put_lines(facts: Sequence[Fact]) -> None:
     for fact in facts:
         line = to_cloudevent(Recorded(0, fact.time, *fact.row()))
         put(line.replace(f',"sequence":"{0:020d}"', "", 1) + "\n")
+
+
+def said_of(ledger: Ledger, gathered: Gathered, *, is_history: bool = False) -> int:
+    """Put what is odd of facts on standard error; return the exit code that it is worth.
+
+    A history that is moved in is taken as it was recorded.
+    """
+    sentences = gathered.sentences(ledger, clock.now())
+    for sentence in sentences:
+        say(sentence)
+    return REFUSED if sentences and not is_history else DONE

@@ -9,10 +9,10 @@ from uuid import uuid4
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.checks import KnownExams, fault_of
+from attempt_ledger.checks import Gathered, KnownExams, fault_of
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, Time, Yes, command
-from attempt_ledger.cli.outcomes import append_one, confirm_policies
+from attempt_ledger.cli.outcomes import append_one, confirm_policies, said_of
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs
@@ -106,11 +106,15 @@ def record(
         if id is None:
             put_now(f"{fact.id}\n")
         code = append_one(ledger, fact)
+        if code != DONE:
+            return code
         exam = fact.event.columns(fact.subject)[0]
-        if code == DONE and exam is not None and (fault := KnownExams(ledger).fault_of(exam)):
+        if exam is not None and (fault := KnownExams(ledger).fault_of(exam)):
             say(fault)
-            return REFUSED
-        return code
+            code = REFUSED
+        gathered = Gathered()
+        gathered.look(fact, ledger, clock.now())
+        return max(code, said_of(ledger, gathered))
 
 
 def _hint(problem: str, data: Mapping[str, object]) -> str:

@@ -47,7 +47,8 @@ def read_lines(
                     fact = imported_by(actor, fact)
                 wrong = None if check is None else check(fact)
                 rows = () if wrong else (fact.row(as_recorded=as_recorded),)
-                item = Item(number, text, rows, wrong or "", fact.recorded_at)
+                doubt = fact.doubt() if as_recorded else ""
+                item = Item(number, text, rows, wrong or "", fact.recorded_at, doubt)
             except MalformedFact as problem:
                 item = Item(number, text, (), str(problem))
             except Exception as error:

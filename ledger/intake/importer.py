@@ -6,7 +6,6 @@ is in and completes it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,10 +18,10 @@ from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
 from ledger.intake.mapping import NO_MAP
+from ledger.intake.odd import MOST_SITTINGS
 from ledger.intake.process import ReadingProcess, pays_a_process
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
 from ledger.intake.report import (
-    MOST_SITTINGS,
     Rejects,
     Report,
     default_rejects,
@@ -220,9 +219,9 @@ class _Import:
         self._process: ReadingProcess | None = None
         self._batches: Lines | Results
         extension = ".jsonl" if results is None else ".csv"
-        self._rejects = Rejects(options.rejects or default_rejects(source, extension, taken))
-        if source.path is not None and _are_one(Path(source.path), self._rejects.path):
-            raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
+        self._rejects = Rejects(
+            options.rejects or default_rejects(source, extension, taken), source
+        )
         if results is not None:
             report.passed_over = results.passed_over
             self._refused_rows = RefusedRows(results.header, results.separator, self._rejects)
@@ -315,7 +314,7 @@ class _Import:
             item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused
         )
         report.add(recording)
-        self._compare_sources(sound)
+        self._look(sound, recording)
         if len(sound) == len(batch) and not recording.refused:
             return recording
         recorded = count()
@@ -343,8 +342,14 @@ class _Import:
         self._rejects.flush()
         return recording
 
-    def _compare_sources(self, items: list[Item]) -> None:
-        """Note the sittings that another source speaks of too."""
+    def _look(self, items: list[Item], recording: Recording) -> None:
+        """Note what is odd of what was recorded, and the sittings that another source has too."""
+        now = self._ledger.clock()
+        for index in recording.new:
+            item = items[index]
+            self._report.odd.look(item.rows, now if item.kept is None else item.kept)
+            if item.doubt:
+                self._report.keep(item.line, one_line(item.doubt))
         found = self._report.of_several_sources
         self._several_sources = self._several_sources or self._ledger.has_several_sources()
         if self._several_sources and len(found) < MOST_SITTINGS:
@@ -389,10 +394,3 @@ def _backfilled(item: Item) -> Item:
     """Return an item whose rows have the mark of a migration."""
     rows = [row._replace(extensions=backfilled(row.extensions)) for row in item.rows]
     return item._replace(rows=rows)
-
-
-def _are_one(path: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(path, other)
-    except OSError:
-        return False

@@ -38,7 +38,7 @@ def pays_a_process(source: Source) -> bool:
 class _Message(NamedTuple):
     """What the reading process sends: plain values, which cost half as much as models."""
 
-    items: list[tuple[int, list[str], list[tuple[Any, ...]], str, int | None]]
+    items: list[tuple[int, list[str], list[tuple[Any, ...]], str, int | None, str]]
     bytes_read: int
     ended: bool
     problem: str
@@ -74,8 +74,8 @@ class ReadingProcess:
         while (received := self._messages.get()) is not None:
             message: _Message = pickle.loads(received)
             self.bytes_read = message.bytes_read
-            for line, fields, rows, problem, kept in message.items:
-                yield Item(line, fields, list(map(Row._make, rows)), problem, kept)
+            for line, fields, rows, problem, kept, doubt in message.items:
+                yield Item(line, fields, list(map(Row._make, rows)), problem, kept, doubt)
             if message.problem:
                 raise BrokenSource(message.problem)
             if message.ended:
@@ -113,8 +113,8 @@ def _read(
                     raise SourceProblem(f"{path} was replaced while it was read: run it again")
                 items = ResultsReader(source, settings).items()
                 while some := [
-                    (line, list(raw), list(map(tuple, rows)), problem, kept)
-                    for line, raw, rows, problem, kept in islice(items, _ITEMS_SENT)
+                    (line, list(raw), list(map(tuple, rows)), problem, kept, doubt)
+                    for line, raw, rows, problem, kept, doubt in islice(items, _ITEMS_SENT)
                 ]:
                     bytes_read = source.bytes_read
                     _send(sending, _Message(some, bytes_read, False, ""))

@@ -46,6 +46,8 @@ class Recording(Counts):
 
     refused: dict[int, Refusal] = field(default_factory=dict)
     """By index in the batch."""
+    new: list[int] = field(default_factory=list)
+    """By index in the batch: what brought anything new."""
     joined: dict[int, Row] = field(default_factory=dict)
     """By index in the batch: a result that came without its sitting, as that of its sitting."""
     seconds: float = 0.0
@@ -55,6 +57,7 @@ class Recording(Counts):
         """Add what became of the rows that follow in the batch, from `index` on."""
         self.add(other)
         self.refused |= {index + each: refusal for each, refusal in other.refused.items()}
+        self.new += [index + each for each in other.new]
         self.joined |= {index + each: row for each, row in other.joined.items()}
         self.seconds += other.seconds
 
@@ -86,6 +89,7 @@ class Lines:
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Appended):
                 recording.recorded += 1
+                recording.new.append(index)
             elif isinstance(outcome, Duplicate):
                 recording.duplicates += 1
             else:
@@ -162,7 +166,8 @@ class Results:
                     raise _NotAllNew
         except _NotAllNew:
             return None
-        return Recording(recorded=len(rows), seconds=self._stopwatch() - began)
+        seconds = self._stopwatch() - began
+        return Recording(recorded=len(rows), new=list(range(len(batch))), seconds=seconds)
 
     def _careful(self, batch: Sequence[Item]) -> Recording:
         """Look at what the ledger holds of each row before any of it is appended."""
@@ -232,6 +237,8 @@ class _Transaction:
             else:
                 new.append(decided)
         self.recording.add(counts)
+        if new:
+            self.recording.new.append(index)
         self._new += new
         self._kept += [item.kept] * len(new)
         self._keys.update((row.source, row.id) for row in new)

@@ -6,11 +6,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from ledger.intake.odd import LATE_RESULT, Oddities
 from ledger.intake.source import Source, SourceProblem
 from ledger.problems import printable
 
@@ -28,7 +29,6 @@ _FIGURES = (
 )
 _NAMED = 5
 _MOST_EXAMS = 10_000
-MOST_SITTINGS = 1_000
 _MOST_KINDS = 100
 _LONGEST_PROBLEM = 2_000
 _VALUE = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|\d[\w:.,+-]*")
@@ -91,6 +91,10 @@ class Report(Counts):
     of_several_sources: set[tuple[str, str]] = field(default_factory=set)
     """(candidate, exam) of sittings that another source speaks of too; of so many as there is room.
     """
+    odd: Oddities = field(default_factory=Oddities)
+    """What is odd of what was recorded."""
+    kept: dict[str, Kind] = field(default_factory=dict)
+    """What cannot be, and is kept of a history as it was recorded; by kind."""
     stopped: str | None = None
     """Why the import ended before the input did; None when it read all of it."""
     interrupted: bool = False
@@ -133,6 +137,17 @@ class Report(Counts):
         shown = sorted((kind.count for kind in self.kinds.values()), reverse=True)[:_NAMED]
         if self.rejected > sum(shown):
             lines.append(f"  … and {self.rejected - sum(shown):,} more")
+        if late := self.odd.counts[LATE_RESULT]:
+            lines.append(
+                f"  {_count(late, 'result')} recorded more than 30 days after "
+                f"{'it was' if late == 1 else 'they were'} true ({LATE_RESULT}): --backfill marks "
+                "a migration"
+            )
+        for kind in self.kept.values():
+            lines.append(
+                f"  kept as {'it was' if kind.count == 1 else 'they were'} recorded, "
+                f"{_count(kind.count, 'row')}; line {kind.line:,}: {kind.problem}"
+            )
         if self.rejected and self.rejects is not None:
             conflicts = f" ({self.conflicts:,} in conflict with what is recorded)"
             one = self.rejected == 1
@@ -162,11 +177,19 @@ class Report(Counts):
         """Count one refused row, and keep its sentence if it is the first of its kind."""
         self.rejected += 1
         self.conflicts += conflict
-        kind = _VALUE.sub("…", problem)
-        if kind in self.kinds:
-            self.kinds[kind].count += 1
-        elif len(self.kinds) < _MOST_KINDS:
-            self.kinds[kind] = Kind(line, problem)
+        _count_kind(self.kinds, line, problem)
+
+    def keep(self, line: int, problem: str) -> None:
+        """Count a row of a history that would be refused of a new fact."""
+        _count_kind(self.kept, line, problem)
+
+
+def _count_kind(kinds: dict[str, Kind], line: int, problem: str) -> None:
+    kind = _VALUE.sub("…", problem)
+    if kind in kinds:
+        kinds[kind].count += 1
+    elif len(kinds) < _MOST_KINDS:
+        kinds[kind] = Kind(line, problem)
 
 
 def named(columns: Sequence[str]) -> str:
@@ -214,7 +237,11 @@ class Rejects:
     import refuses the same rows again, but the first file may hold somebody's mending.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, source: Source) -> None:
+        """Write nothing yet; raises SourceProblem for a path that is the input's own."""
+        with suppress(OSError):
+            if source.path is not None and os.path.samefile(source.path, path):
+                raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
         self.path = path
         self.kept: Path | None = None
         self._file: TextIO | None = None

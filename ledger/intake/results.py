@@ -128,8 +128,8 @@ class ResultsReader:
                 yield Item(line, fields, (), problem)
                 continue
             try:
-                rows, kept = self.rows(fields)
-                item = Item(line, fields, rows, "", kept)
+                rows, kept, doubt = self.rows(fields)
+                item = Item(line, fields, rows, "", kept, doubt)
             except BadRow as bad:
                 item = Item(line, fields, (), str(bad))
             except MalformedFact as malformed:
@@ -142,8 +142,8 @@ class ResultsReader:
                 item = Item(line, fields, (), unexpected(error))
             yield item
 
-    def rows(self, fields: Sequence[str]) -> tuple[list[Row], int | None]:
-        """Return a sitting, with its result unless it is pending; and their recorded_at, if kept.
+    def rows(self, fields: Sequence[str]) -> tuple[list[Row], int | None, str]:
+        """Return a sitting, with its result unless it is pending; its recorded_at; any doubt of it.
 
         Of a file that has results alone there is but the result, for `joined`; of a row that says
         nothing there is none. The row must have as many fields as the header. Raises BadRow, or
@@ -164,7 +164,7 @@ class ResultsReader:
         ) = self._columns.cells(fields)
         outcome = self._outcome(word)
         if outcome is None:
-            return [], None
+            return [], None, ""
         if self._settings.map.id:
             registration = self._columns.id(fields)
         self._check_ids(candidate, exam, registration)
@@ -176,9 +176,11 @@ class ResultsReader:
             raise BadRow(f"outcome is {outcome}, but there is {present}: pass or fail?")
         sitting = {"exam": exam, "registration_id": registration}
         facts: list[Fact] = []
+        actor = self._settings.actor
         try:
             if "started_at" in self.silent:
-                return self._alone(sitting, candidate, outcome, result_time, score, source), kept
+                rows = self._alone(sitting, candidate, outcome, result_time, score, source)
+                return rows, kept, ""
             delivery = _delivery(delivery)
             started = self._instant("started_at", started_at)
             ended = self._instant("ended_at", ended_at) if ended_at else None
@@ -189,12 +191,11 @@ class ResultsReader:
                 )
             if outcome == "missed":
                 facts.append(self._missed(sitting, candidate, started, ended, delivery, source))
-                return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept
-            attempt = _attempted({**sitting, "delivery": delivery, "ended_at": ended})
-            actor = self._settings.actor
-            id = f"{registration}/attempted"
-            facts.append(Fact(source, id, candidate, started, attempt, actor))
-            if outcome != "pending":
+            else:
+                attempt = _attempted({**sitting, "delivery": delivery, "ended_at": ended})
+                id = f"{registration}/attempted"
+                facts.append(Fact(source, id, candidate, started, attempt, actor))
+            if outcome in ("pass", "fail"):
                 if result_time == UNSAID:
                     if delivery == "beta":
                         raise BadRow(BETA_UNSAID)
@@ -208,7 +209,8 @@ class ResultsReader:
             column = str(error.errors(include_url=False)[0]["loc"][0])
             value = exam if column == "exam" else registration
             raise BadRow(f"{column} {shown(value)} holds a control character") from None
-        return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept
+        doubts = filter(None, (fact.doubt() for fact in facts) if self._as_recorded else ())
+        return [fact.row(as_recorded=self._as_recorded) for fact in facts], kept, next(doubts, "")
 
     def _missed(
         self,

@@ -77,6 +77,8 @@ class Item(NamedTuple):
     """Why it cannot be taken; empty if it can."""
     kept: int | None = None
     """The recordedtime it came with, microseconds."""
+    doubt: str = ""
+    """Why a new fact that said it would be refused, though it is taken as it was recorded."""
 
 
 class Source:

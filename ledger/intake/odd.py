@@ -1,0 +1,56 @@
+"""What is odd of a sitting and can be true: recorded all the same, and counted as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from ledger.events import MARK, BetaRescored, ExamAttempted, ExamFailed, ExamPassed, Row
+from ledger.instants import DAY
+
+RESULT_BEFORE_SITTING: Final = "result-before-sitting"
+LONG_SITTING: Final = "long-sitting"
+LATE_RESULT: Final = "late-result"
+LONG: Final = 7 * DAY
+"""A sitting that took longer is a `long-sitting`. Microseconds."""
+LATE: Final = 30 * DAY
+"""A result recorded longer than that after it was true is a `late-result`, unless it was moved in
+as a migration. Microseconds."""
+MOST_SITTINGS: Final = 1_000
+"""Sittings that are compared with what else is recorded of them, one by one."""
+
+_RESULTS: Final = frozenset(event.topic for event in (ExamPassed, ExamFailed, BetaRescored))
+_MOST_STARTS: Final = 100_000
+
+
+class Oddities:
+    """Count what is odd of new facts by what they say themselves, in flat memory.
+
+    A result whose sitting was not among the last ones is compared with what is recorded, later:
+    `unpaired` are the (candidate, exam) of those, as many as there is room for.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.unpaired: set[tuple[str, str]] = set()
+        self._starts: dict[tuple[str, str | None, str | None], int] = {}
+
+    def look(self, rows: Iterable[Row], recorded_at: int) -> None:
+        """Look at rows that were recorded at an instant; all but those of sittings say nothing."""
+        for row in rows:
+            sitting = (row.stream, row.exam, row.key)
+            if row.topic == ExamAttempted.topic:
+                self.counts[LONG_SITTING] += (row.until or 0) - row.occurred_at > LONG
+                if len(self._starts) >= _MOST_STARTS:
+                    self._starts.clear()
+                self._starts.setdefault(sitting, row.occurred_at)
+            elif row.topic in _RESULTS:
+                is_marked = row.extensions is not None and MARK in row.extensions
+                is_late = recorded_at - row.occurred_at > LATE and not is_marked
+                self.counts[LATE_RESULT] += is_late
+                start = self._starts.get(sitting)
+                if start is not None:
+                    self.counts[RESULT_BEFORE_SITTING] += row.occurred_at < start
+                elif row.exam is not None and len(self.unpaired) < MOST_SITTINGS:
+                    self.unpaired.add((row.stream.partition("/")[2], row.exam))
