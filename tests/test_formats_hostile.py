@@ -25,6 +25,7 @@ from selectolax.lexbor import LexborHTMLParser
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from replay.formats import CannotWrite, chart
+from replay.formats.page import NOT_XML
 from replay.outputs import Output, compute, rows_of, write
 from replay.receipts import Form, Parameters, beside
 
@@ -78,7 +79,7 @@ HOSTILE = (
     "",
     " ",
 )
-HELD = tuple(chart.NOT_XML.sub("\ufffd", text) for text in HOSTILE)
+HELD = tuple(NOT_XML.sub("\ufffd", text) for text in HOSTILE)
 """As a page can hold them."""
 
 

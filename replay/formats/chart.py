@@ -7,7 +7,6 @@ runs in one that nothing else depends on, and gets no character that XML cannot 
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from xml.etree import ElementTree
 
 from projections.reports.drawing import altair, dressed
 from replay.formats import CannotWrite
+from replay.formats.page import NOT_XML, REPLACEMENT
 
 if TYPE_CHECKING:
     from replay.outputs import Output
@@ -25,8 +25,6 @@ _CHILD: Final = ["-m", __name__]
 """What the process that draws runs: `main`."""
 _SCALE: Final = 2.0
 """Of a PNG: sharp on a screen of today, and in print."""
-NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-REPLACEMENT: Final = "\ufffd"
 
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _ELEMENTS: Final = frozenset(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 from html.parser import HTMLParser
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
@@ -14,8 +11,9 @@ import pyarrow as pa
 
 from projections.table import Column
 from replay.formats import column_of, words_of
-from replay.formats.chart import NOT_XML, REPLACEMENT, draw
+from replay.formats.chart import draw
 from replay.formats.json import instant_texts
+from replay.formats.page import text_of, write_head
 from replay.receipts import heading
 
 if TYPE_CHECKING:
@@ -36,28 +34,23 @@ th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical
 th{vertical-align:bottom}td{white-space:nowrap}td.w{white-space:normal;overflow-wrap:anywhere}
 td.n,th.n{text-align:right}footer{color:#555;font-size:.85rem;margin-top:1rem;word-break:break-all}
 """
-_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-)
-"""Nothing may be fetched, nor run, nor styled but by the one style there is: it is a document."""
 
 
 def write_page(output: Output, file: IO[str]) -> None:
     """Write a report as a page, its picture and its receipt inside."""
     report, receipt = output.report, output.receipt
     assert report is not None
-    _write_head(f"{report.title}, {heading(receipt)}", file)
+    write_head(f"{report.title}, {heading(receipt)}", _STYLE, file)
     file.write(
-        f'<h1>{_text(report.title)}</h1>\n<p class="basis">{_text(heading(receipt))}</p>\n'
-        f"<p>{_text(output.line)}</p>\n"
+        f'<h1>{text_of(report.title)}</h1>\n<p class="basis">{text_of(heading(receipt))}</p>\n'
+        f"<p>{text_of(output.line)}</p>\n"
     )
     if output.table.num_rows:
         file.write(f"<figure>{draw(output, 'svg', titled=False).decode()}</figure>\n")
     _write_rows(output.table, report.columns, file)
     as_json = receipt.to_json().replace("<", "\\u003c")
     file.write(
-        f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {_text(receipt.program)}"
+        f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {text_of(receipt.program)}"
         f"</footer>\n{_OPENING}\n{as_json}{_CLOSING}\n</body>\n</html>\n"
     )
 
@@ -66,26 +59,8 @@ def write_picture_page(output: Output, file: IO[str]) -> None:
     """Write the picture of a report alone, as a page."""
     report = output.report
     assert report is not None
-    _write_head(f"{report.title}, {heading(output.receipt)}", file)
+    write_head(f"{report.title}, {heading(output.receipt)}", _STYLE, file)
     file.write(f"<figure>{draw(output, 'svg').decode()}</figure>\n</body>\n</html>\n")
-
-
-def _write_head(title: str, file: IO[str]) -> None:
-    file.write(
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
-
-
-def _text(text: str) -> str:
-    """Write a text so that it is one: it ends no element, attribute or comment, and begins none.
-
-    >>> _text("</script>\x00")
-    '&lt;/script&gt;\ufffd'
-    """
-    return escape(NOT_XML.sub(REPLACEMENT, text)).replace("\r", "&#13;")
 
 
 def _write_rows(table: pa.Table, columns: Sequence[Column], file: IO[str]) -> None:
@@ -96,12 +71,12 @@ def _write_rows(table: pa.Table, columns: Sequence[Column], file: IO[str]) -> No
     file.write('<div class="rows"><table>\n<thead><tr>')
     for column, mark in zip(columns, number, strict=True):
         words = words_of(column.name, instant=column.is_instant)
-        file.write(f'<th{mark} title="{_text(column.meaning)}">{_text(words)}</th>')
+        file.write(f'<th{mark} title="{text_of(column.meaning)}">{text_of(words)}</th>')
     file.write("</tr></thead>\n<tbody>\n")
     texts = [_texts(table[column.name], column) for column in columns]
     for row in zip(*texts, strict=True):
         cells = "".join(
-            f"<td{mark or _wraps(cell)}>{_text('' if cell is None else cell)}</td>"
+            f"<td{mark or _wraps(cell)}>{text_of('' if cell is None else cell)}</td>"
             for cell, mark in zip(row, number, strict=True)
         )
         file.write(f"<tr>{cells}</tr>\n")

@@ -1,0 +1,124 @@
+"""`subject-access`: everything recorded of one person; `audit access`: who read it."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine
+
+HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>"
+NAME, EMAIL = f"Robinetta {HOSTILE}", "robinetta@example.org"
+ASK = (
+    "exception", "request", "C-1", "AZ-104", "--registration", "R-1", "--reason", "lab-crash",
+    "--candidate-id", "C-1", "--exam-number", "AZ-104", "--first-name", NAME, "--last-name",
+    "Sample", "--email", EMAIL, "--vue-case-number", "0815", "--description", "The lab went dark.",
+    "--request-id", "X-1",
+)  # fmt: skip
+OURS = {
+    "html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "article", "dl", "dt",
+    "dd",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Gathers the elements, attributes and texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.policy = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.elements.add(tag)
+        self.attributes |= set(named)
+        if named.get("http-equiv") == "Content-Security-Policy":
+            self.policy = named["content"] or ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """A ledger in which C-1 failed and asked for an exception, and C-2 failed."""
+    door = CommandLine(tmp_path, monkeypatch).catalogued()
+    door.failed("R-1", "2022-05-20T09:00:00Z")
+    door.failed("R-2", "2022-05-21T09:00:00Z", candidate="C-2")
+    door.done(*ASK)
+    return door
+
+
+def test_it_is_all_there_in_clear_and_nobody_elses(door: CommandLine) -> None:
+    """Every event with its personal fields; nothing of another candidate; for the owner alone."""
+    door.done("subject-access", "C-1", "--output", "out")
+    data = json.loads((door.folder / "out" / "data.json").read_text())
+    exported = [json.loads(line) for line in door.done("export").splitlines()]
+    mine = [event for event in exported if event["subject"] == "C-1"]
+    assert [(e["source"], e["id"]) for e in data["events"]] == [
+        (e["source"], e["id"]) for e in mine
+    ]
+    requested = data["events"][-1]["data"]
+    assert (requested["first_name"], requested["email"]) == (NAME, EMAIL)
+    assert [standing["exam"] for standing in data["standings"]] == ["AZ-104"]
+    page = (door.folder / "out" / "index.html").read_text()
+    assert "C-2" not in page + json.dumps(data)
+    modes = [
+        p.stat().st_mode & 0o777 for p in (door.folder / "out", *(door.folder / "out").iterdir())
+    ]
+    assert modes == [0o700, 0o600, 0o600]
+
+
+def test_the_page_holds_texts_of_the_data_as_texts_and_runs_nothing(door: CommandLine) -> None:
+    """No element but ours, no attribute that runs, and a policy that lets nothing be fetched."""
+    door.done("subject-access", "C-1", "--output", "out")
+    page = Page((door.folder / "out" / "index.html").read_text())
+    assert page.elements == OURS
+    assert page.attributes <= {"lang", "charset", "http-equiv", "content", "name", "class"}
+    assert NAME in page.text
+    assert page.policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_what_was_erased_says_so(door: CommandLine) -> None:
+    """After `forget` there is no clear text to give out."""
+    door.done("forget", "C-1", "--reason", "ticket 4711", "--yes")
+    door.done("subject-access", "C-1", "--output", "out")
+    data = json.loads((door.folder / "out" / "data.json").read_text())
+    assert data["forgotten"] is True
+    assert data["events"][2]["data"]["email"] == {"erased": True}
+    assert "can no longer be read by anyone" in (door.folder / "out" / "index.html").read_text()
+
+
+def test_who_read_it_is_written_down_before_it_is_shown(door: CommandLine) -> None:
+    """An access is listed with the fields; one that cannot be written down does not happen."""
+    assert json.loads(door.done("audit", "access", "--format", "json")) == []
+    door.done("subject-access", "C-1", "--output", "out", "--actor", "robin")
+    (seen,) = json.loads(door.done("audit", "access", "--candidate", "C-1", "--format", "json"))
+    assert seen["identity"].startswith("robin, account ")
+    assert seen["fields"] == ["first_name", "last_name", "email", "description"]
+    assert (seen["candidate"], seen["page"]) == ("C-1", "subject-access")
+    assert json.loads(door.done("audit", "access", "--candidate", "C-2", "--format", "json")) == []
+    register = door.folder / "attempts.ledger.tokens"
+    register.write_bytes(b"no register")
+    door.wrong("subject-access", "C-1", "--output", "other")
+    assert not (door.folder / "other").exists()
+
+
+def test_a_wrong_call_writes_nothing(door: CommandLine) -> None:
+    """Nobody of that id; a file where a folder is meant; the folder of another's pages."""
+    assert "nothing is recorded of a candidate 'C-9'" in door.wrong(
+        "subject-access", "C-9", "--output", "out"
+    )
+    assert not (door.folder / "out").exists()
+    (door.folder / "file").write_text("mine")
+    assert "is a file" in door.wrong("subject-access", "C-1", "--output", "file")
+    (door.folder / "pages").mkdir()
+    (door.folder / "pages" / "index.html").write_text("<p>a page of somebody's</p>")
+    assert "no earlier output" in door.wrong("subject-access", "C-1", "--output", "pages")
+    assert (door.folder / "pages" / "index.html").read_text() == "<p>a page of somebody's</p>"
