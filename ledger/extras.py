@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, requires
 from typing import Final
 
 from ledger.problems import LedgerProblem
@@ -41,6 +40,9 @@ def needing(error: ModuleNotFoundError, extra: str | None = None) -> NotInstalle
 @cache
 def _extras() -> Mapping[str, frozenset[str]]:
     """Return what each extra brings, by the metadata of the install."""
+    # Here: it takes 15 ms to import, and nearly always nothing is missing.
+    from importlib.metadata import PackageNotFoundError, requires
+
     found: dict[str, set[str]] = {}
     with suppress(PackageNotFoundError):  # run from a folder, without an install
         for requirement in requires(_PROGRAM) or ():

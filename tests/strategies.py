@@ -20,12 +20,14 @@ from scenarios import (
     Line,
     annulled,
     attempted,
+    authorized,
     certification,
     earned,
     exam,
     expired,
     forgotten,
     granted,
+    missed,
     policy,
     recorded,
     rejected,
@@ -35,6 +37,7 @@ from scenarios import (
     result,
     retired,
     revoked,
+    unauthorized,
     went_live,
     withdrawn,
 )
@@ -57,8 +60,10 @@ ZONES: Final = ("UTC", "UTC", "Europe/Berlin", "America/Havana", "America/Sao_Pa
                 "Pacific/Apia", "Australia/Lord_Howe")  # fmt: skip
 STEPS: Final = (0, 1, HOUR, 12 * HOUR, DAY, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 14 * DAY, 30 * DAY,
                 60 * DAY, 91 * DAY, 365 * DAY)  # fmt: skip
-WAITS: Final = ("PT0S", "PT24H", "PT48H", "PT90M", "P0D", "P1D", "P7D", "P14D", "P14D", "P90D")
+WAITS: Final = ("PT0S", "PT24H", "PT48H", "PT90M", "P0D", "P1D", "P7D", "P14D", "P14D", "P90D",
+                "P1M", "P6M")  # fmt: skip
 PERIODS: Final = ("P1D", "P30D", "P1M", "P6M", "P12M")
+DAYS_OF_THE_YEAR: Final = (("01-01",), ("07-01",), ("03-01", "03-31"), ("01-01", "03-27", "11-01"))
 AFTER_LIVE: Final = (("PT12H", "P1D"), ("P7D", "P10D"), ("P1M", "P2M"))
 
 
@@ -100,27 +105,70 @@ def about(random: Random, instant: int) -> int:
 # --- policies --------------------------------------------------------------------------------
 
 
-def policy_text(random: Random, id: str, effective_from: int) -> str:
-    """Write a policy; every key is there in some."""
-    lines = [f'id = "{id}"', f"effective_from = {text(effective_from)}", "[wait]"]
+def wait_lines(random: Random) -> list[str]:
+    """Write [wait]."""
     waits = [random.choice(WAITS) for _ in range(random.choice((0, 1, 2, 3, 3)))]
-    lines.append(f"after = {waits}".replace("'", '"'))
+    lines = ["[wait]", f"after = {waits}".replace("'", '"')]
     lines.append(f'from = "{random.choice(("start", "start", "end"))}"')
     lines.append(f'days = "{random.choice(("elapsed", "elapsed", "calendar", "clear"))}"')
     lines.append(f'zone = "{random.choice(ZONES)}"')
+    if waits and chance(random, 35):
+        lines.append(f'within = "{random.choice(PERIODS)}"')
+    return lines
+
+
+def cap_lines(random: Random, anchor: str, about_then: int) -> list[str]:
+    """Write a [[cap]] of an anchor, or for life."""
+    lines = ["[[cap]]", f"sittings = {random.choice((1, 2, 2, 3, 5))}"]
+    if anchor != "life":
+        lines.append(f'anchor = "{anchor}"')
+    if anchor in ("first-sitting", "last-sitting", "rolling"):
+        lines.append(f'period = "{random.choice(PERIODS)}"')
+    if anchor == "rolling" and chance(random, 50):
+        lines.append(f'by = "{random.choice(("date", "date", "instant"))}"')
+    if anchor == "calendar":
+        starts: Sequence[str] = random.choice(DAYS_OF_THE_YEAR)
+        if chance(random, 40):
+            days = sorted(random.sample((-40, 0, 1, 14, 60, 370), random.randint(1, 3)))
+            starts = [text(about_then + day * DAY)[:10] for day in days]
+        lines.append(f"starts = {[*starts]}".replace("'", '"'))
+        if chance(random, 60):
+            lines.append(f"periods = {random.choice((1, 2, 3, 4))}")
+    if anchor not in ("first-sitting", "last-sitting") and chance(random, 30):
+        since = about(random, about_then + random.choice((-1, 0, 0, 1, 14, 60)) * DAY)
+        lines.append(f"since = {text(since)}")
+    return lines
+
+
+def pass_lines(random: Random) -> list[str]:
+    """Write [pass]."""
+    retake = random.choice((*("after-expiry",) * 4, "never", "always", "after", "after"))
+    lines = ["[pass]", f'retake = "{retake}"']
+    if retake == "after":
+        lines.append(f'after = "{random.choice(PERIODS)}"')
+    if retake == "after-expiry" and chance(random, 45):
+        lines.append(f'before_expiry = "{random.choice(PERIODS)}"')
+    return lines
+
+
+def policy_text(random: Random, id: str, effective_from: int) -> str:
+    """Write a policy; every key is there in some."""
+    lines = [f'id = "{id}"', f"effective_from = {text(effective_from)}", *wait_lines(random)]
     anchored = False
     for _ in range(random.choice((0, 1, 1, 1, 2, 3))):
-        anchors = ["rolling", "calendar-year", "life"]
+        anchors = ["rolling", "rolling", "calendar", "calendar", "calendar-year", "life"]
         if not anchored:
-            anchors = ["first-sitting", "first-sitting", "last-sitting", *anchors]
+            anchors = [*("first-sitting",) * 3, "last-sitting", "last-sitting", *anchors]
         anchor = random.choice(anchors)
-        lines += ["[[cap]]", f"sittings = {random.choice((1, 2, 2, 3, 5))}"]
-        if anchor != "life":
-            lines.append(f'anchor = "{anchor}"')
-        if anchor not in ("life", "calendar-year"):
-            lines.append(f'period = "{random.choice(PERIODS)}"')
+        lines += cap_lines(random, anchor, effective_from)
         anchored = anchored or anchor in ("first-sitting", "last-sitting")
-    lines += ["[pass]", f'retake = "{random.choice(("after-expiry",) * 3 + ("never", "always"))}"']
+    lines += pass_lines(random)
+    if chance(random, 35):
+        lines += ["[authorization]", f"required = {random.choice(('true', 'true', 'false'))}"]
+        if lines[-1].endswith("true") and chance(random, 50):
+            lines.append(f"sittings = {random.choice((1, 1, 2, 3))}")
+    if chance(random, 50):
+        lines += ["[missed]", f"counts = {random.choice(('true', 'true', 'false'))}"]
     lines += ["[beta]", f"sittings = {random.choice((0, 1, 1, 2))}"]
     lines.append(f"counts = {random.choice(('false', 'false', 'true'))}")
     if chance(random, 70):
@@ -129,7 +177,8 @@ def policy_text(random: Random, id: str, effective_from: int) -> str:
     if chance(random, 70):
         lines.append(f'overdue_after_live = "{random.choice(("PT36H", "P14D", "P1M"))}"')
     if chance(random, 50):
-        lines += ["[exception]", 'waives = ["wait", "cap"]', 'reasons = ["lab-crash"]']
+        waives = random.choice(('"wait", "cap"', '"wait", "cap"', '"wait", "cap", "passed"'))
+        lines += ["[exception]", f"waives = [{waives}]", 'reasons = ["lab-crash"]']
         lines += ['required = ["email"]', f"# {random.randint(0, 9)}"]
     return "\n".join(lines) + "\n"
 
@@ -179,7 +228,7 @@ def catalogue_lines(random: Random, begins: int) -> list[Line]:
         while chance(random, 25):
             on = begins + random.choice((-4, 2, 15, 30)) * DAY
             lines.append(went_live(code, on=on))
-        if chance(random, 8):
+        if chance(random, 14):
             lines.append(retired(code, on=begins + random.choice((10, 50)) * DAY))
     for id in CERTIFICATIONS:
         for _ in range(random.choice((0, 1, 1, 2))):
@@ -205,7 +254,7 @@ def sitting_lines(random: Random, code: str, reg: str, start: int, who: str) -> 
         )
         beta, start = chance(random, 30), start + random.choice((-HOUR, HOUR))
     known = ended + random.choice((0, 0, 0, 0, 0, HOUR, 5 * DAY, 40 * DAY))
-    for _ in range(random.choice((0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2))):
+    for _ in range(random.choice((0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2))):
         passed = chance(random, 25)
         if chance(random, 80 if beta else 5):
             lines.append(rescored(code, reg=reg, on=known, passed=passed, who=who))
@@ -214,6 +263,25 @@ def sitting_lines(random: Random, code: str, reg: str, start: int, who: str) -> 
         known += random.choice((0, HOUR, 10 * DAY))
     if chance(random, 8):
         lines.append(revoked(code, reg=reg, on=about(random, known), who=who))
+    if not lines or chance(random, 12):  # not come; or so said, before or after what else is said
+        on = about(random, start + random.choice((0, 0, HOUR, -HOUR, 10 * DAY)))
+        lines.append(missed(code, reg=reg, on=on, who=who))
+    return lines
+
+
+def authorization_lines(random: Random, times: Sequence[int], who: str) -> list[Line]:
+    """Authorize somebody to sit, and withdraw it, about the times of sittings."""
+    lines = []
+    for _ in range(random.choice((0, 1, 1, 2, 3, 4))):
+        id, code = random.choice(("A-1", "A-2", "A-3")), random.choice(EXAMS[:1] * 4 + EXAMS)
+        on = about(random, random.choice(times) + random.choice((0, 0, -DAY, -HOUR, DAY)))
+        if chance(random, 12):
+            lines.append(unauthorized(code, on=on, id=id, who=who))
+            continue
+        lasts = random.choice((None, None, HOUR, DAY, 14 * DAY, 60 * DAY, 400 * DAY))
+        ends = None if lasts is None else about(random, on + lasts)
+        most = random.choice((None, None, 1, 1, 2, 3))
+        lines.append(authorized(code, on=on, id=id, valid_until=ends, sittings=most, who=who))
     return lines
 
 
@@ -237,7 +305,7 @@ def certification_lines(random: Random, times: Sequence[int], who: str) -> list[
 def exception_lines(random: Random, times: Sequence[int], who: str) -> list[Line]:
     """Ask for exceptions, grant, refuse and revoke them about the times of sittings."""
     lines = []
-    for _ in range(random.choice((0, 0, 1, 2, 3, 4))):
+    for _ in range(random.choice((0, 0, 1, 2, 3, 4, 5))):
         request, code = random.choice(("Q-1", "Q-2")), random.choice(EXAMS[:1] * 4 + EXAMS)
         near = random.choice(times) if chance(random, 30) else times[-1]
         on = about(random, near + random.choice((0, 1, 1, HOUR, DAY)))
@@ -246,7 +314,9 @@ def exception_lines(random: Random, times: Sequence[int], who: str) -> list[Line
         if chance(random, 10):
             lines.append(rejected(code, on=on, request=request, missing=("email",), who=who))
         if chance(random, 90):
-            waives = random.choice((("wait",), ("cap",), ("wait", "cap"), ("wait", "cap"), ()))
+            waives = random.choice(
+                (("wait",), ("cap",), ("wait", "cap"), ("wait", "cap", "passed"), ("passed",), ())
+            )
             ends = maybe(random, 40, on + random.choice((0, HOUR, DAY, 10 * DAY)))
             lines.append(
                 granted(code, on=on, request=request, waives=waives, valid_until=ends, who=who)
@@ -272,7 +342,9 @@ def candidate_lines(random: Random, begins: int, who: str) -> list[Line]:
             time = about(random, time // DAY * DAY)
     lines += certification_lines(random, times, who)
     lines += exception_lines(random, times, who)
-    if chance(random, 5):
+    if chance(random, 70):
+        lines += authorization_lines(random, times, who)
+    if chance(random, 9):
         lines.append(forgotten(who, on=time))
     return lines
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
-from plain_reading import Reading, boundaries, first_after, policies_of
+from plain_reading import Plain, Reading, boundaries, first_after, policies_of
 from plain_values import at
 from scenarios import CANDIDATE, SHIPPED, Asked, Given, line_of
 from scenarios import policy as published
@@ -133,7 +133,18 @@ def test_the_plain_reading_agrees(case: Case) -> None:
 
 
 def assert_reads(reading: Reading, standing: Standing, instants: list[int]) -> None:
-    """Compare a standing with the plain reading of the same facts."""
+    """Compare a standing with the plain reading of the same facts, at any of the instants too."""
+    plain = assert_reads_now(reading, standing)
+    first = None
+    if plain.status != "eligible":
+        first = first_after(
+            instants, standing.as_of, lambda t: reading.standing(t).status == "eligible"
+        )
+    assert standing.eligible_from == first
+
+
+def assert_reads_now(reading: Reading, standing: Standing) -> Plain:
+    """Compare all of a standing but what lies ahead with the plain reading; return that."""
     plain = reading.standing(standing.as_of)
     assert [(r.code, r.until) for r in standing.reasons] == plain.reasons
     assert [(r.code, r.until) for r in standing.waived] == plain.waived
@@ -148,12 +159,7 @@ def assert_reads(reading: Reading, standing: Standing, instants: list[int]) -> N
         (s.registration_id, s.started_at, s.delivery, s.outcome, s.outcome_at, s.ordinal)
         for s in standing.sittings
     ] == plain.sittings
-    first = None
-    if plain.status != "eligible":
-        first = first_after(
-            instants, standing.as_of, lambda t: reading.standing(t).status == "eligible"
-        )
-    assert standing.eligible_from == first
+    return plain
 
 
 # --- the cases as a whole --------------------------------------------------------------------

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from example_ledger import CACHE, bound, one_by_one, row_of
 from hypothesis import HealthCheck, given, settings
-from plain_values import rows_of
+from plain_reading import Reading
+from plain_values import at, rows_of
 from random_ledger import Told, questions, random_ledger, seeded_worlds
-from strategies import randomness, world
+from strategies import World, randomness, world
+from test_cases import assert_reads_now
 
 from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
@@ -27,10 +29,20 @@ from replay.columns import cache as snapshot
 from replay.population import Scope
 from replay.snapshot import Engine, Snapshot
 from retake_policies.durations import DAYS, MONTHS, TIME
-from retake_policies.schema import BetaTable, Cap, PassTable, Policy, WaitTable
+from retake_policies.schema import (
+    AuthorizationTable,
+    BetaTable,
+    Cap,
+    MissedTable,
+    PassTable,
+    Policy,
+    WaitTable,
+)
 
-WORLDS, PEOPLE, QUESTIONS = 650, 5, 5
+WORLDS, PEOPLE, QUESTIONS = 650, 5, 8
 ENOUGH = 100
+TABLED = range(at("1901-01-01"), at("2190-01-01"))
+"""Where an offset is that of the zone's own data, however far ahead a rule looks."""
 
 
 class Both:
@@ -68,11 +80,27 @@ def of_policy(policy: Policy) -> Iterator[str]:
     yield f"wait.zone: {'UTC' if wait.zone == 'UTC' else 'with daylight saving time'}"
     yield f"wait.after: {min(len(wait.after), 2)}"
     yield from {f"wait.after: {UNITS[each.unit]}" for each in wait.after}
+    yield f"wait.within: {UNITS[wait.within.unit] if wait.within else 'none'}"
     yield f"cap: {min(len(policy.cap), 2)}"
     for cap in policy.cap:
         yield "cap for life" if cap.for_life else f"cap.anchor = {cap.anchor}"
         yield from {f"cap.period: {UNITS[period.unit]}" for period in [cap.period] if period}
-    yield f"pass.retake = {policy.pass_.retake}"
+        if cap.anchor == "rolling":
+            yield f"cap.by = {cap.by}"
+        if cap.starts:
+            yield f"cap.starts: {'days of the year' if len(cap.starts[0]) == 5 else 'dates'}"
+            yield f"cap.periods: {min(cap.periods, 3)}"
+        if cap.since is not None:
+            yield f"cap.since: {'for life' if cap.for_life else cap.anchor}"
+    passes = policy.pass_
+    yield f"pass.retake = {passes.retake}"
+    yield f"pass.after: {UNITS[passes.after.unit] if passes.after else 'none'}"
+    early = passes.before_expiry
+    yield f"pass.before_expiry: {UNITS[early.unit] if early else 'none'}"
+    yield f"authorization.required = {policy.authorization.required}"
+    if policy.authorization.required:
+        yield f"authorization.sittings: {min(policy.authorization.sittings or 0, 2)}"
+    yield f"missed.counts = {policy.missed.counts}"
     yield f"beta.sittings: {min(beta.sittings, 2)}"
     yield f"beta.counts = {beta.counts}"
     yield f"beta.results_after_live: {'some' if beta.results_after_live else 'none'}"
@@ -99,16 +127,27 @@ def to_be_met() -> list[str]:
         *(f"outcome {outcome}" for outcome in OUTCOMES),
         "waived waiting",
         "waived cap-reached",
+        "waived passed",
         *(f"wait.from = {word}" for word in choices(WaitTable, "from_")),
         *(f"wait.days = {word}" for word in choices(WaitTable, "days")),
         *(f"wait.zone: {kind}" for kind in ("UTC", "with daylight saving time")),
-        *(f"wait.after: {entries}" for entries in (0, 1, 2, "time", "days")),
+        *(f"wait.after: {entries}" for entries in (0, 1, 2, *UNITS.values())),
+        *(f"wait.within: {kind}" for kind in ("none", "days", "months")),
         *(f"cap: {caps}" for caps in (0, 1, 2)),
         *(f"cap.anchor = {word}" for word in choices(Cap, "anchor")),
         "cap for life",
         "cap.period: days",
         "cap.period: months",
+        *(f"cap.by = {word}" for word in choices(Cap, "by")),
+        *(f"cap.starts: {kind}" for kind in ("days of the year", "dates")),
+        *(f"cap.periods: {periods}" for periods in (1, 2, 3)),
+        *(f"cap.since: {kind}" for kind in ("rolling", "calendar", "calendar-year", "for life")),
         *(f"pass.retake = {word}" for word in choices(PassTable, "retake")),
+        *(f"pass.after: {kind}" for kind in ("none", "days", "months")),
+        *(f"pass.before_expiry: {kind}" for kind in ("none", "days", "months")),
+        *(f"authorization.required = {required}" for required in (False, True)),
+        *(f"authorization.sittings: {most}" for most in (0, 1, 2)),
+        *(f"missed.counts = {counts}" for counts in (False, True)),
         *(f"beta.sittings: {allowed}" for allowed in (0, 1, 2)),
         "beta.counts = False",
         "beta.counts = True",
@@ -124,7 +163,14 @@ def to_be_met() -> list[str]:
 def test_every_table_of_a_policy_is_counted() -> None:
     """A key that is new in the schema is not forgotten here."""
     policy = {"id", "title", "source", "effective_from"}  # say nothing of any sitting
-    tables = {"wait": WaitTable, "cap": Cap, "pass_": PassTable, "beta": BetaTable}
+    tables = {
+        "wait": WaitTable,
+        "cap": Cap,
+        "pass_": PassTable,
+        "authorization": AuthorizationTable,
+        "missed": MissedTable,
+        "beta": BetaTable,
+    }
     assert set(Policy.model_fields) == policy | set(tables) | {"exception"}
     keys = {
         f"{table.rstrip('_')}.{field.alias or name}"
@@ -176,22 +222,32 @@ def test_thousands_of_candidates_are_told_the_same_by_both_folds(
 ) -> None:
     """Row for row, each world at instants and positions of its own; nothing of the rules is rare.
 
+    And the same by the second reading of the contract, which knows neither of them.
     Every event type is in the ledger, and every policy key and reason code in the rows compared,
     at least a hundred times.
     """
     ledger, every = crowded
     both, random = Both(ledger), Random(2)
-    seen = Counter(f"event {row.type}" for row in ledger.read())
-    rows = 0
+    events = [*ledger.read()]
+    seen = Counter(f"event {row.type}" for row in events)
+    rows = read = 0
     for told in every:
+        of_world = World([events[position - 1] for position in told.positions], told.names)
         for asked in questions(told, random, QUESTIONS):
             moment = Moment(asked.as_of, None, asked.known)
             standings = both.agree(told.names, moment)
             rows += len(standings)
+            for standing in standings if moment.as_of in TABLED else ():
+                read += 1
+                bearing = [*of_world.catalogue, *of_world.of(standing.candidate)]
+                named = standing.exam, moment.as_of, moment.position, standing.candidate
+                assert_reads_now(Reading(bearing, *named), standing)
             seen += counted(both, moment, standings, told)
     with capsys.disabled():
-        print(f"\n{rows:,} rows of {WORLDS * PEOPLE:,} candidates, the same by both folds:")
+        print(f"\n{rows:,} rows of {WORLDS * PEOPLE:,} candidates, the same by both folds,")
+        print(f"{read:,} of them as the contract is read plainly:")
         print("\n".join(in_columns([f"{n:>6,} {name}" for name, n in sorted(seen.items())])))
+    assert read >= 20_000
     assert {name: seen[name] for name in to_be_met() if seen[name] < ENOUGH} == {}
 
 

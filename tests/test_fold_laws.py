@@ -221,7 +221,7 @@ def test_the_worlds_are_rich() -> None:
     """Each reason, event, policy value and oddity occurs often enough to be met by the laws."""
     seen: Counter[str] = Counter()
     types: Counter[str] = Counter()
-    for seed in range(1_000):
+    for seed in range(1_500):
         random = Random(seed)
         made = world(random)
         asked = asking(random, made)
