@@ -291,8 +291,10 @@ def cap_reached(c: Context) -> Reason:
         text += " in all" if cap.since is None else ""
     elif cap.anchor == "calendar":
         begins = rules.window_begins(c.rules, number, c.t)
-        periods = "period" if cap.periods == 1 else f"{cap.periods} periods"
-        text += "" if begins == NONE else f" in the {periods} that began on {c.show(begins)}"
+        if cap.periods > 1:  # without a date: those that count are others from each boundary on
+            text += f" in this period and the {cap.periods - 1} before it"
+        elif begins != NONE:
+            text += f" in the period that began on {c.show(begins)}"
     else:
         text += {
             "calendar-year": " this calendar year",
