@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import Lock, Timer
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
 from ledger.problems import LedgerProblem
+from ledger.store import postgres_pool
 from ledger.store.locks import USUALLY, Waiting
-from ledger.store.postgres_pool import Pool, problem_of
+from ledger.store.postgres_pool import Patient, Pool, problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.server import Server
@@ -62,9 +63,7 @@ class Transactions:
                 if connection is not first:
                     connection.close()
 
-    def _begun(
-        self, connection: psycopg.Connection[Any], *, again: bool = True
-    ) -> tuple[int, int] | None:
+    def _begun(self, connection: Patient, *, again: bool = True) -> tuple[int, int] | None:
         """Begin, and acquire the order lock; None if the connection turns out to be lost."""
         for seconds in self._waiting.steps(self._server, lambda: self._holder(connection)):
             try:
@@ -77,8 +76,9 @@ class Transactions:
                 raise
         raise AssertionError("unreachable")
 
-    def _order(self, connection: psycopg.Connection[Any], seconds: float) -> tuple[int, int]:
+    def _order(self, connection: Patient, seconds: float) -> tuple[int, int]:
         milliseconds = max(1, round(seconds * 1000))
+        connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
         cursor = connection.execute(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; "
             f"SET LOCAL lock_timeout = {milliseconds}; {self._statements.begin}"
@@ -88,7 +88,7 @@ class Transactions:
         ((position, recorded_at),) = cursor.fetchall()
         return int(position), int(recorded_at)
 
-    def _holder(self, connection: psycopg.Connection[Any]) -> str:
+    def _holder(self, connection: Patient) -> str:
         """Return who has the order lock, as far as the server says."""
         with suppress(psycopg.Error):
             found = connection.execute(
@@ -104,8 +104,9 @@ class Transactions:
                 return f"process {pid} of the server ({program or 'another program'}{where})"
         return "another program"
 
-    def _finish(self, connection: psycopg.Connection[Any], writing: PostgresWriting) -> None:
+    def _finish(self, connection: Patient, writing: PostgresWriting) -> None:
         """Commit, and wait until it is durable; what was only read is waited for likewise."""
+        process = connection.info.backend_pid  # which a connection that is lost no longer says
         end = "COMMIT" if writing.wrote else "ROLLBACK"
         warned: list[str] = []
 
@@ -122,7 +123,7 @@ class Transactions:
             if not writing.wrote:
                 raise
             connection.close()
-            self._resolve(connection.info.backend_pid, writing, error)
+            self._resolve(process, writing, error)
         finally:
             connection.remove_notice_handler(warn)
         if warned:

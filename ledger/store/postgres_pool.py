@@ -20,6 +20,11 @@ OLDEST: Final = 15
 MOST: Final = 8
 """So many connections one store opens at most; more threads than that wait for one."""
 
+ANSWER_SECONDS = 600.0
+"""So long an answer may take to begin, or to go on."""
+COMMIT_SECONDS = 30.0
+"""So much longer than it waits for others a step of a transaction may take."""
+
 _SETTINGS: Final = {
     "connect_timeout": "10",
     "application_name": "attempt-ledger",
@@ -42,6 +47,22 @@ SELECT pg_is_in_recovery()
 """
 
 
+class Patient(psycopg.Connection[Any]):
+    """A connection that waits only so long for an answer: then it counts as lost."""
+
+    answer_seconds = 0.0
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Consume what the driver waits for."""
+        try:
+            return super().wait(gen, interval, timeout or self.answer_seconds or ANSWER_SECONDS)
+        except errors._WaitTimeout:
+            if timeout is not None:
+                raise
+            self.close()
+            raise psycopg.OperationalError("the server gave no answer for too long") from None
+
+
 class Pool:
     """The connections of one store: made when they are needed, at most `MOST` of them.
 
@@ -53,7 +74,7 @@ class Pool:
         """Open nothing yet; `patience` is how many seconds a thread waits for a connection."""
         self.server = server
         self.patience = patience
-        self._free: list[psycopg.Connection[Any]] = []
+        self._free: list[Patient] = []
         self._lock = Lock()
         self._is_closed = False
         self._places = BoundedSemaphore(MOST)
@@ -61,7 +82,7 @@ class Pool:
         """Whether the server is a standby, as of the last connection that was made."""
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+    def connection(self) -> Iterator[Patient]:
         """Lend a connection in autocommit mode; raises LedgerProblem, also for errors meanwhile."""
         if not self._places.acquire(timeout=self.patience):
             raise Locked(
@@ -78,12 +99,12 @@ class Pool:
         finally:
             self._places.release()
 
-    def open(self) -> psycopg.Connection[Any]:
+    def open(self) -> Patient:
         """Open a connection of the caller's own, to be closed by it; raises psycopg.Error."""
         words = {**_SETTINGS, **_words(self.server)}
         for left in reversed(range(int(self.patience / _AGAIN_SECONDS) + 1)):
             try:
-                connection = psycopg.connect(autocommit=True, **words)
+                connection = Patient.connect(autocommit=True, **words)
                 break
             except psycopg.OperationalError as error:
                 # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
@@ -117,7 +138,7 @@ class Pool:
         """Forget every connection without a word: after a fork they are another process's."""
         self._free = []
 
-    def _take(self) -> psycopg.Connection[Any]:
+    def _take(self) -> Patient:
         while True:
             with self._lock:
                 connection = self._free.pop() if self._free else None
@@ -127,7 +148,8 @@ class Pool:
                 return connection
             connection.close()
 
-    def _put(self, connection: psycopg.Connection[Any]) -> None:
+    def _put(self, connection: Patient) -> None:
+        connection.answer_seconds = 0.0
         with self._lock:
             if not self._is_closed and connection.info.transaction_status == _IDLE:
                 self._free.append(connection)

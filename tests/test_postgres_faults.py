@@ -1,0 +1,249 @@
+"""What goes wrong between a program and a server: answers that are lost, late or none at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+from ledger_facts import SetClock, attempted
+from postgres import new_server, server
+
+from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.problems import LedgerProblem, Locked, ReadOnly
+from ledger.store import postgres_pool
+from ledger.store.locks import Waiting
+from ledger.store.postgres_schema import quoted
+from ledger.store.server import Server, read_server
+
+SOCKET = ".s.PGSQL.5432"
+
+
+class Proxy:
+    """Stands between a program and a server, and does something when it sees a COMMIT."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.fault = ""
+        """What is done at the next COMMIT: lose the request, lose the answer, or stall it."""
+        self.met = 0
+        self.refuses = False
+        """Whether it lets nobody in any more."""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for each in (self._listener, *self._open):
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.refuses:
+                client.close()
+                continue
+            upstream = socket.socket(socket.AF_UNIX)
+            upstream.connect(str(self.target))
+            self._open += [client, upstream]
+            lost = threading.Event()
+            for work in (self._requests, self._answers):
+                threading.Thread(target=work, args=(client, upstream, lost), daemon=True).start()
+
+    def _requests(
+        self, client: socket.socket, upstream: socket.socket, lost: threading.Event
+    ) -> None:
+        while data := _received(client):
+            if b"COMMIT;" in data and self.fault:
+                fault, self.fault = self.fault, ""
+                self.met += 1
+                if fault == "request":
+                    _end(client, upstream)
+                    return
+                lost.set()
+                upstream.sendall(data)
+                if fault == "answer":
+                    time.sleep(0.3)  # the server commits meanwhile
+                    _end(client, upstream)
+                    return
+                continue
+            try:
+                upstream.sendall(data)
+            except OSError:
+                break
+        _end(client, upstream)
+
+    def _answers(
+        self, client: socket.socket, upstream: socket.socket, lost: threading.Event
+    ) -> None:
+        while data := _received(upstream):
+            if not lost.is_set():
+                try:
+                    client.sendall(data)
+                except OSError:
+                    break
+
+
+def _received(end: socket.socket) -> bytes:
+    try:
+        return end.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def _end(*ends: socket.socket) -> None:
+    for each in ends:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Server:
+    address = new_server(tmp_path)
+    Ledger.create(address, clock=SetClock()).close()
+    return address
+
+
+@pytest.fixture
+def proxy(address: Server) -> Iterator[Proxy]:
+    made = Proxy(server().folder / SOCKET)
+    yield made
+    made.close()
+
+
+def through(proxy: Proxy, address: Server) -> Server:
+    url = f"postgresql://exams@127.0.0.1:{proxy.port}/exams?schema={address.schema}"
+    return read_server(url, address.home.parents[1])
+
+
+@pytest.mark.parametrize("fault", ["answer", "stall"])
+def test_a_commit_whose_answer_is_lost_is_asked_after(
+    fault: str, proxy: Proxy, address: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands, is acknowledged, and the ledger goes on; the same again is a duplicate."""
+    monkeypatch.setattr(postgres_pool, "COMMIT_SECONDS", 0.5)
+    waiting = Waiting(5.0)
+    with Ledger.open(through(proxy, address), clock=SetClock(), waiting=waiting) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+        proxy.fault = fault
+        assert ledger.append([attempted(2), attempted(3)]) == [Appended(2), Appended(3)]
+        assert proxy.met == 1
+        assert ledger.append([attempted(3), attempted(4)]) == [Duplicate(3), Appended(4)]
+        assert ledger.head().position == 4
+
+
+def test_a_commit_that_never_came_is_none(proxy: Proxy, address: Server) -> None:
+    """One sentence, nothing was written, and the same call records it once."""
+    waiting = Waiting(5.0)
+    with Ledger.open(through(proxy, address), clock=SetClock(), waiting=waiting) as ledger:
+        proxy.fault = "request"
+        with pytest.raises(LedgerProblem, match="nothing was written"):
+            ledger.append([attempted(1)])
+        assert ledger.head().position == 0
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+
+
+def test_what_cannot_be_asked_is_said_so(proxy: Proxy, address: Server) -> None:
+    """Neither that it is recorded, nor that it is not."""
+    with Ledger.open(through(proxy, address), clock=SetClock(), waiting=Waiting(1.0)) as ledger:
+        ledger.head()
+        proxy.fault = "answer"
+        proxy.refuses = True
+        with pytest.raises(LedgerProblem, match="nothing will be there twice"):
+            ledger.append([attempted(1)])
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        assert ledger.append([attempted(1)]) == [Duplicate(1)]
+
+
+def test_a_connection_that_was_lost_while_idle_is_made_anew(address: Server) -> None:
+    """For reading and for writing; nobody notices."""
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        ledger.append([attempted(1)])
+        for act in (lambda: ledger.head().position, lambda: ledger.append([attempted(1)])):
+            _end_all(address)
+            assert act() in (1, [Duplicate(1)])
+
+
+def _end_all(address: Server) -> None:
+    with psycopg.connect(address.conninfo, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'attempt-ledger'"
+        )
+    time.sleep(0.1)
+
+
+def test_who_keeps_the_lock_is_named(address: Server) -> None:
+    """After a notice; then nothing was written, and the lock is free again for others."""
+    notices: list[str] = []
+    s = quoted(address.schema)
+    with psycopg.connect(address.conninfo, application_name="somebody") as other:
+        other.execute(f"SELECT {s}.begin_append()")
+        waiting = Waiting(2.5, notices.append)
+        with (
+            Ledger.open(address, clock=SetClock(), waiting=waiting) as ledger,
+            pytest.raises(Locked, match="gave up after"),
+        ):
+            ledger.append([attempted(1)])
+    assert "somebody" in notices[0]
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+
+
+def test_a_pool_is_full_in_one_sentence(address: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that is to be waited, and it works again afterwards."""
+    with Ledger.open(address, clock=SetClock(), waiting=Waiting(0.5)) as ledger:
+        pool = ledger.store.pool  # type: ignore[attr-defined]
+        lent = [pool.connection() for _ in range(postgres_pool.MOST)]
+        for each in lent:
+            each.__enter__()
+        with pytest.raises(Locked, match="all 8 connections of this program are in use"):
+            ledger.head()
+        for each in lent:
+            each.__exit__(None, None, None)
+        assert ledger.head().position == 0
+
+
+def test_a_server_that_is_read_only_is_one_sentence(address: Server) -> None:
+    """It is read as ever."""
+    url = server().url(schema=address.schema, options="-cdefault_transaction_read_only%3Don")
+    one = read_server(url, address.home.parents[1])
+    with Ledger.open(one, clock=SetClock()) as ledger:
+        assert ledger.head().position == 0
+        with pytest.raises(ReadOnly, match="is a standby, or read-only"):
+            ledger.append([attempted(1)])
+
+
+def test_two_clocks_that_jump_make_no_time_fall(address: Server) -> None:
+    """Whoever is behind is recorded a microsecond after the last."""
+    one, other = SetClock(), SetClock()
+    ledgers = [Ledger.open(address, clock=each) for each in (one, other)]
+    day = 86_400_000_000
+    for n in range(12):
+        one.now += (-3 * day, 5 * day, 1)[n % 3]
+        other.now += (1, -7 * day, 9 * day)[n % 3]
+        ledgers[n % 2].append([attempted(n)._replace(time=0)])
+    times = [row.recorded_at for row in ledgers[0].read()]
+    assert len(times) == 12
+    assert times == sorted(times)
+    assert len(set(times)) == 12
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_what_no_index_takes_is_one_sentence(address: Server) -> None:
+    """Nothing was written, and the next goes in."""
+    long = "".join(f"{n:x}" for n in range(3_000))
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        with pytest.raises(LedgerProblem, match="cannot keep this"):
+            ledger.append([attempted(1)._replace(source=f"urn:{long}")])
+        assert ledger.append([attempted(1)]) == [Appended(1)]
