@@ -90,3 +90,8 @@ def _once(say: Callable[[str], object], problems: list[str], outcome: str) -> No
     if problems and sentence not in _said:
         _said.add(sentence)
         say(sentence)
+
+
+def own_read_model(ledger: Address) -> Path:
+    """Return where the read model of a ledger is, unless it was named otherwise."""
+    return Path(f"{os.path.realpath(ledger)}.views")

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import WIDTH, put
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.doctor import examine
-from attempt_ledger.doctor.findings import Bounds, Depth, Finding, State, Subject, worst
+from attempt_ledger.doctor import examine, subject_of
+from attempt_ledger.doctor.findings import MINUTE, USUAL, Bounds, Depth, Finding, State, worst
 from ledger.instants import format_instant
-from ledger.ledger import Ledger
 from ledger.problems import printable
-from ledger.store.server import Server
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 
 _MEGABYTE = 1_000_000
@@ -28,6 +23,14 @@ _MEGABYTE = 1_000_000
 
 def _age(option: str, what: str) -> Any:
     return typer.Option(option, metavar="DURATION", help=f"{what}, such as PT15M or P8D.")
+
+
+def _text_of(age: int) -> str:
+    """Write a length of whole minutes, in microseconds, as an ISO 8601 duration."""
+    minutes = age // MINUTE
+    if minutes % 60:
+        return f"PT{minutes}M"
+    return f"P{age // DAY}D" if age % DAY == 0 else f"PT{minutes // 60}H"
 
 
 @command(
@@ -48,16 +51,20 @@ def doctor(
     ] = False,
     seal_age: Annotated[
         str, _age("--seal-age", "How long an event may wait to be sealed")
-    ] = "PT15M",
+    ] = _text_of(USUAL.seal),
     verify_age: Annotated[
         str, _age("--verify-age", "How long ago the last verification may be")
-    ] = "P8D",
-    backup_age: Annotated[str, _age("--backup-age", "How old the last backup may be")] = "PT25H",
-    views_age: Annotated[str, _age("--views-age", "How long views may lack an event")] = "PT1H",
+    ] = _text_of(USUAL.verification),
+    backup_age: Annotated[str, _age("--backup-age", "How old the last backup may be")] = _text_of(
+        USUAL.backup
+    ),
+    views_age: Annotated[str, _age("--views-age", "How long views may lack an event")] = _text_of(
+        USUAL.views
+    ),
     free: Annotated[
         int,
         typer.Option("--free", metavar="MB", min=0, help="How much of the disk must be free."),
-    ] = 500,
+    ] = USUAL.free // _MEGABYTE,
     views: ReadModelFile = None,
     format: FormatOption = Format.text,
 ) -> int:
@@ -79,16 +86,9 @@ def doctor(
         free=free * _MEGABYTE,
     )
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
-    file = Path(os.path.realpath(call.path))
-    path = call.path if isinstance(call.path, Server) else file
-    keys = Path(f"{file}.keys") if call.keys is None else call.keys
-    found = read_model_of(call.path, views)
-    now = clock.now()
-    subject = Subject(path, None, keys, call.signing_key, found, now, bounds, depth, clock.now)
+    subject = subject_of(call, read_model_of(call.path, views), bounds, depth)
     findings = []
-    for finding in examine(
-        subject, lambda: Ledger.open(path, clock=clock.now, keys=call.keys, read_only=True)
-    ):
+    for finding in examine(subject):
         findings.append(finding)
         if format is Format.text:
             put(_text(finding))

@@ -20,6 +20,7 @@ from attempt_ledger.cli.replacing import (
     protect_inputs,
     protect_ledger,
 )
+from attempt_ledger.places import own_read_model
 from ledger.instants import format_instant, month_of
 from ledger.store.server import Address
 
@@ -309,6 +310,4 @@ def command(words: str, *, examples: str, **settings: Any) -> Callable[[Function
 
 def read_model_of(ledger: Address, named: Path | None) -> Path:
     """Return the path of the read model that is meant."""
-    if named is not None:
-        return Path(os.path.realpath(named))
-    return Path(f"{os.path.realpath(ledger)}.views")
+    return own_read_model(ledger) if named is None else Path(os.path.realpath(named))

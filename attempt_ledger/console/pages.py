@@ -9,6 +9,9 @@ from attempt_ledger.console.candidate import page_of
 from attempt_ledger.console.happenings import happening
 from attempt_ledger.console.sheet import ROWS, sheet_of, sheet_of_rows
 from attempt_ledger.console.view import Content, View, moment_bar
+from attempt_ledger.doctor import examine, subject_of
+from attempt_ledger.doctor.findings import Depth, State
+from attempt_ledger.places import own_read_model
 from ledger.instants import format_instant
 from projections.catalogue import Version
 from projections.table import Column
@@ -215,6 +218,15 @@ def _table(view: View, title: str, about: str, sheet: Any) -> Content:
 
 
 def health(view: View) -> Content:
-    """Show how far the ledger, its seal and its read model are."""
+    """Show what the doctor finds: what matters first, what is as it should be folded away."""
+    order = (State.wrong, State.warning, State.ok)
+    subject = subject_of(view.access, own_read_model(view.access.path), depth=Depth.quick)
+    found = sorted(examine(subject), key=lambda each: order.index(each.state))
     ledger = view.latest.ledger
-    return Content("health.html", {"head": ledger.head(), "path": ledger.path.name})
+    values = {
+        "head": ledger.head(),
+        "path": f"{ledger.path}",
+        "wrong": [each for each in found if each.state is not State.ok],
+        "fine": [each for each in found if each.state is State.ok],
+    }
+    return Content("health.html", values)

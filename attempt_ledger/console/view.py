@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from attempt_ledger.access import Access
 from attempt_ledger.api.problems import BadQuestion
 from attempt_ledger.console.address import Address
 from attempt_ledger.console.candidate import Slider
@@ -23,6 +24,8 @@ class View(NamedTuple):
     """The same instant, with all that is known."""
     now: int
     """The present instant, microseconds UTC."""
+    access: Access
+    """How the ledger is opened, for what looks at more than its events."""
 
     @property
     def looking_back(self) -> bool:

@@ -97,7 +97,7 @@ class Visit:
         snapshot = self.service.snapshot(address.get("as_of"), address.get("known_at"), zone)
         present = self.service.snapshot()
         latest = present.at(present.moment._replace(as_of=snapshot.as_of))
-        return View(address, snapshot, latest, self.service.now())
+        return View(address, snapshot, latest, self.service.now(), self.service.access)
 
     def answer(self, content: Content, view: View | None = None, **headers: str) -> Response:
         """Write a page."""

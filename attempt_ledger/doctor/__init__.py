@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from attempt_ledger.access import Access
 from attempt_ledger.doctor import file, keys, server, surroundings, trust
-from attempt_ledger.doctor.findings import Finding, State, Subject, found
+from attempt_ledger.doctor.findings import USUAL, Bounds, Depth, Finding, State, Subject, found
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
 from ledger.store.server import Server
@@ -66,7 +69,20 @@ SERVER_CHECKS: Final = (
 """Those of a ledger on a server, in place of what concerns a file."""
 
 
-def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]:
+def subject_of(
+    access: Access, read_model: Path, bounds: Bounds = USUAL, depth: Depth = Depth.usual
+) -> Subject:
+    """Return a ledger and what belongs to it, to be examined; nothing is opened yet."""
+    file = Path(os.path.realpath(access.path))
+    path = access.path if isinstance(access.path, Server) else file
+    keys = Path(f"{file}.keys") if access.keys is None else access.keys
+    now = access.clock()
+    return Subject(
+        path, None, keys, access.signing_key, read_model, now, bounds, depth, access.clock
+    )
+
+
+def examine(subject: Subject) -> Iterator[Finding]:
     """Make every check that can be made; yield what each found as it is found.
 
     Raises nothing: what keeps a check from looking is a finding of its own.
@@ -78,7 +94,10 @@ def examine(subject: Subject, opened: Callable[[], Ledger]) -> Iterator[Finding]
                 continue
             if named.reads and subject.ledger is None:
                 try:
-                    subject = replace(subject, ledger=stack.enter_context(opened()))
+                    ledger = Ledger.open(
+                        subject.path, clock=subject.clock, keys=subject.keys, read_only=True
+                    )
+                    subject = replace(subject, ledger=stack.enter_context(ledger))
                 except LedgerProblem as problem:
                     yield _hindered(subject, named.name, problem)
                     readable = False

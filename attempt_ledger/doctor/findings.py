@@ -235,11 +235,14 @@ class Depth(Enum):
 class Bounds:
     """From when on something is a finding; ages in microseconds, room in bytes."""
 
-    seal: int
-    verification: int
-    backup: int
-    views: int
-    free: int
+    seal: int = 15 * MINUTE
+    verification: int = 8 * DAY
+    backup: int = 25 * HOUR
+    views: int = HOUR
+    free: int = 500_000_000
+
+
+USUAL: Final = Bounds()
 
 
 @dataclass(frozen=True)
