@@ -25,6 +25,7 @@ CODES: Final = (
 
 _NAMED: Final = 5
 _RESULTS: Final = ("ExamPassed", "ExamFailed", "BetaRescored")
+_OUTCOMES: Final = (*_RESULTS, "SittingMissed")
 
 
 def is_known(c: Context) -> bool:
@@ -157,11 +158,11 @@ def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
 def disagreeing(c: Context, rows: Sequence[Recorded]) -> Iterator[Problem]:
     """Yield a sitting, of these rows, if sources differ in its outcome, start or delivery.
 
-    A source says the outcome by its last result, the rest by its first attempt.
+    A source says the outcome by its last result or absence, the rest by its first attempt.
     """
     if len({row.source for row in rows}) == 1:
         return
-    last = {row.source: row for row in rows if row.type in _RESULTS}
+    last = {row.source: row for row in rows if row.type in _OUTCOMES}
     first = {row.source: row for row in reversed(rows) if row.type == "ExamAttempted"}
     texts: list[str] = []
     because: dict[int, Recorded] = {}
@@ -182,7 +183,9 @@ def disagreeing(c: Context, rows: Sequence[Recorded]) -> Iterator[Problem]:
 
 
 def outcome(result: Recorded) -> str:
-    """Return the outcome that a result states."""
+    """Return the outcome that a result, or an absence, states."""
+    if result.type == "SittingMissed":
+        return "missed"
     if result.type == "BetaRescored":
         return "passed" if result.flag else "failed"
     return "passed" if result.type == "ExamPassed" else "failed"

@@ -257,7 +257,7 @@ CORRECTIONS = Table(
     (
         Column("position", WHOLE, "the event that corrects"),
         Column("number", WHOLE, "counts the exams that one event bears on, from 1"),
-        Column("kind", TEXT, "annulment, revocation (of a result or grant) or late"),
+        Column("kind", TEXT, "annulment, revocation (of a result, grant or authorization) or late"),
         Column("type", TEXT, "the event's type; of an annulment that of what it annuls"),
         Column("candidate", TEXT, "whom it is about", "the catalogue or a policy"),
         Column("exam", TEXT, "the exam", "a fact that bears on none"),

@@ -262,7 +262,7 @@ class MemoryScans:
                 and (
                     row.annuls is not None
                     or row.recorded_at - row.occurred_at >= late
-                    or row.type in ("ResultRevoked", "ExceptionRevoked")
+                    or row.type in ("ResultRevoked", "ExceptionRevoked", "AuthorizationRevoked")
                 )
             ],
         )

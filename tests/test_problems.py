@@ -14,6 +14,7 @@ from scenarios import (
     failed,
     given,
     line,
+    missed,
     passed,
     result,
 )
@@ -94,6 +95,17 @@ def test_three_sources() -> None:
         for source in ("urn:vue", "urn:other")
     ]
     assert "3 sources disagree about R-1" in texts(CSV, *more)[0][1]
+
+
+def test_one_says_passed_and_one_says_missed() -> None:
+    """An absence is an outcome too, and said so."""
+    other = of("urn:vue", missed("AZ-104", on="2021-04-02T09:00Z", reg="R-1"))
+    (found,) = problems(CSV, other)
+    assert (found.code, found.text) == (
+        "sources-disagree",
+        "Two sources disagree about R-1: urn:csv says passed, urn:vue says missed.",
+    )
+    assert problems(missed("AZ-104", on=FIRST, reg="R-1")) == []
 
 
 def test_what_is_not_visible_yet_disagrees_with_nothing() -> None:

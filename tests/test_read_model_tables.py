@@ -17,10 +17,12 @@ from scenarios import (
     SHIPPED,
     annulled,
     attempted,
+    authorized,
     earned,
     exam,
     expired,
     granted,
+    missed,
     policy,
     recorded,
     rejected,
@@ -28,6 +30,7 @@ from scenarios import (
     requested,
     result,
     revoked,
+    unauthorized,
     withdrawn,
 )
 from strategies import world
@@ -236,6 +239,43 @@ def test_what_does_not_fit_is_a_problem() -> None:
     assert found["not-eligible", "R-4"]["detail"] == "passed"
     assert found["not-eligible", "R-5"]["until"] is None
     assert found["late", "R-5"]["recorded_at"] == at("2022-06-01")
+
+
+def test_a_missed_sitting_is_no_problem() -> None:
+    """It has no attempt and no result, and violates nothing: also not where a pass stands."""
+    lines = [
+        exam("AZ-104", policy="general", on="2019-01-01"),
+        attempted("AZ-104", reg="R-1", on="2022-03-01"),
+        result("AZ-104", passed=True, reg="R-1", on="2022-03-01"),
+        missed("AZ-104", reg="R-2", on="2022-03-02"),
+    ]
+    assert list(rows_of("problems", recorded([*SHIPPED, *lines]))) == []
+    _, other = rows_of("sittings", recorded([*SHIPPED, *lines]))
+    assert (other["outcome"], other["status"], other["ordinal"]) == ("missed", "passed", None)
+
+
+NEEDED = """
+id = "ours"
+effective_from = 2020-01-01T00:00:00Z
+[authorization]
+required = true
+"""
+
+
+def test_a_withdrawn_authorization_is_a_correction() -> None:
+    """As a withdrawn grant is: of the exam that it bears on, by the authorization's id."""
+    lines = [
+        policy(
+            'id = "ours"\neffective_from = 2020-01-01T00:00:00Z\n[authorization]\nrequired = true\n'
+        ),
+        exam("X", policy="ours", on="2020-01-01"),
+        authorized("X", on="2022-03-01"),
+        unauthorized("X", on="2022-03-05").recorded("2022-03-06"),
+    ]
+    (found,) = rows_of("corrections", recorded([*SHIPPED, *lines]))
+    assert (found["kind"], found["type"]) == ("revocation", "AuthorizationRevoked")
+    assert (found["exam"], found["key"]) == ("X", "A-1")
+    assert (found["was_status"], found["is_status"]) == (None, None)  # no sitting, no standing
 
 
 # --- exceptions and certifications -----------------------------------------------------------

@@ -124,7 +124,7 @@ ORDER BY c.ends_at, c.candidate, c.certification
 SELECT candidate, exam, registration_id, instant(started_at) AS started_at, delivery, status,
   instant(eligible_from) AS eligible_from, ordinal, outcome, position
 FROM sittings
-WHERE status <> 'eligible' AND (:exam = '' OR exam = :exam)
+WHERE status <> 'eligible' AND outcome <> 'missed' AND (:exam = '' OR exam = :exam)
   AND (:from = '' OR started_at >= micros(:from)) AND (:to = '' OR started_at < micros(:to))
 ORDER BY started_at, position
 """,

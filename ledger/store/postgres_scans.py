@@ -88,6 +88,7 @@ WHERE e.position <= {{upto}} AND {_OF_CANDIDATES.replace("stream", "e.stream")}
   AND NOT {_BACKFILLED.format("e.")} AND (
   e.annuls IS NOT NULL OR e.recorded_at - e.occurred_at >= {{late}}
   OR (e.topic >= 'ResultRevoked:' AND e.topic < 'ResultRevoked;')
+  OR (e.topic >= 'AuthorizationRevoked:' AND e.topic < 'AuthorizationRevoked;')
   OR (e.topic >= 'ExceptionRevoked:' AND e.topic < 'ExceptionRevoked;'))
 ORDER BY e.position
 """

@@ -25,7 +25,7 @@ from replay.columns.part import Ints, Part
 from replay.interpreted import Kernels
 from replay.population import PartFold, words
 
-REVOCATIONS = ("ResultRevoked", "ExceptionRevoked")
+REVOCATIONS = ("ResultRevoked", "ExceptionRevoked", "AuthorizationRevoked")
 
 
 class Late(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from projections.catalogue import Catalogue
-from projections.fold.facts import ATTEMPTED, RESULT_REVOKED
+from projections.fold.facts import ATTEMPTED, MISSED, NOT_ATTENDED, RESULT_REVOKED
 from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.standing import Moment
 from projections.tables import PROBLEMS
@@ -23,14 +23,15 @@ def problems(batch: Batch, names: Collection[str]) -> pa.Table:
     found, judged = batch.sittings, batch.judged
     kind = np.asarray(batch.part.sittings.kind)
     unknown = judged.status == UNKNOWN_EXAM
-    early = ~unknown & (judged.status != ELIGIBLE)
+    early = ~unknown & (judged.status != ELIGIBLE) & (found.outcome != MISSED)
+    opened = kind[found.row]
 
     def of_sittings(name: str, some: Ints, **more: Any) -> pa.Table:
         return _of_rows(batch, name, found.row[some], found.group[some], names, **more)
 
     return pa.concat_tables(
         [
-            of_sittings("result-without-sitting", kind[found.row] != ATTEMPTED),
+            of_sittings("result-without-sitting", (opened != ATTEMPTED) & (opened != NOT_ATTENDED)),
             _of_rows(batch, "revocation-without-sitting", *_lonely(batch), names),
             of_sittings("unknown-exam", unknown),
             of_sittings(
