@@ -17,7 +17,7 @@ from attempt_ledger.api.app import ROUTES
 from attempt_ledger.api.edge import Rates
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.roles import NOBODY, OPEN, RIGHTS, is_allowed, route_of
-from attempt_ledger.api.tokens import ROLES, Identity, checksum, is_whole, made
+from attempt_ledger.api.tokens import PREFIX, ROLES, Identity, checksum, is_whole, made
 
 PAGES = {key for key in RIGHTS if not re.match(r"\w+ /(v1/|openapi|metrics)", key)}
 """Rights of the console's pages."""
@@ -89,9 +89,14 @@ def test_nobody_reads_and_never_writes() -> None:
     assert is_allowed(NOBODY, "GET /v1/standing")
 
 
+UNKNOWN = PREFIX + "0" * 32
+UNKNOWN += checksum(UNKNOWN)
+"""A token to the last letter, which nobody has."""
+
+
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Basic abc", "Bearer atl_x", f"Bearer {made()}", "bearer null",
+    ["Bearer", "Basic abc", "Bearer atl_x", f"Bearer {UNKNOWN}", "bearer null",
      f"Bearer {'x' * 9_000}", "Token x"],
 )  # fmt: skip
 def test_what_is_no_token_is_401(it: Served, header: str) -> None:
