@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import pytest
 from command_line import CommandLine
 from reporting import IN_APRIL, MARCH, STORY, tell, written
 
+from attempt_ledger.cli.forms import REPORTED
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 
@@ -88,8 +91,32 @@ def test_restated_a_check_names_the_events_that_changed_the_report(door: Command
     assert answer.out.startswith("march.csv: the same.")
     assert "passed is 0 as it was, 2 restated" in answer.err
     assert "urn:test R-4/result of candidate C-2, true 2021-03-20T10:00:00Z, recorded" in answer.err
+    table = door.call("receipt", "check", "march.csv", "--restated", "--format", "csv").out
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["id"] for row in rows] == ["R-4/result", "R-6/result/annulled", "R-6/result/2"]
+    assert {row["exam"] for row in rows} == {"AZ-104"}
+    assert "give --restated too" in door.wrong("receipt", "check", "march.csv", "--format", "csv")
     door.done("report", "volumes", *PERIOD, "--output", "restated.csv")
     assert "it is the same" in door.done("receipt", "check", "restated.csv", "--restated")
+
+
+@pytest.mark.parametrize("form", REPORTED)
+def test_published_and_restated_are_compared_in_every_form(door: CommandLine, form: str) -> None:
+    """Each figure that differs, by how much, and which events are the cause."""
+    name = "c.txt" if form == "text" else f"c.{form}"
+    answer = door.call("report", "volumes", *PERIOD, "--compare", "--output", name)
+    assert answer.code == 1
+    if form == "csv":
+        rows = list(csv.DictReader(io.StringIO((door.folder / name).read_text())))
+        passed = next(row for row in rows if row["figure"] == "passed")
+        assert (passed["published"], passed["restated"], passed["difference"]) == ("0", "2", "2")
+        assert passed["cause"].startswith("urn:test R-4/result; urn:test R-6/result/annulled; ")
+    elif form in ("text", "html", "json", "jsonl", "tsv"):
+        assert "R-6/result/annulled" in (door.folder / name).read_text()
+    said = door.wrong("report", "volumes", *PERIOD, "--compare", "--as-published")
+    assert "--compare is of both, published and restated" in said
+    later = ("--from", "2021-05-01", "--to", "2021-06-01")
+    assert door.call("report", "volumes", *later, "--compare").code == 0
 
 
 def test_a_changed_file_is_told_with_what_the_ledger_says(door: CommandLine) -> None:

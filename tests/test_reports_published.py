@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from reporting import IN_APRIL, MARCH, STORY, inputs, made, snapshot, tell, written
-from scenarios import annulled, failed, result
+from scenarios import annulled, failed, passed, result
 
 from projections.reports.registry import REPORTS
 from replay.outputs import compute
@@ -83,19 +83,38 @@ def test_the_events_that_changed_a_published_report_are_named(tmp_path: Path) ->
     """C-2's result and C-4's correction; what only exceptions or April are about is not."""
     with written(tmp_path / "a.ledger") as ledger:
         found = restated(snapshot(ledger), published(ledger, "volumes"))
-        assert len(found.differs) == 1
-        assert "exam AZ-104, sitting first" in found.differs[0]
-        assert "passed is 0 as it was, 2 restated" in found.differs[0]
-        assert "pending is 1 as it was, 0 restated" in found.differs[0]
-        said = [line.split(" of candidate")[0].split(" ", 1)[1] for line in found.events]
-        assert said == [
-            "ExamPassed urn:test R-4/result",
-            "EventAnnulled urn:test R-6/result/annulled",
-            "ExamPassed urn:test R-6/result/2",
+        (change,) = found
+        assert "exam AZ-104, sitting first" in change.sentence
+        assert "passed is 0 as it was, 2 restated" in change.sentence
+        assert "pending is 1 as it was, 0 restated" in change.sentence
+        assert [(event.type, event.id) for event in change.causes] == [
+            ("ExamPassed", "R-4/result"),
+            ("EventAnnulled", "R-6/result/annulled"),
+            ("ExamPassed", "R-6/result/2"),
         ]
+
+
+def test_under_each_row_stand_its_own_causes(tmp_path: Path) -> None:
+    """Not those of other months, exams or candidates, though all came since."""
+    late = [
+        failed("AZ-104", on="2021-02-10T09:00Z", reg="R-7", who="C-7"),
+        failed("AZ-104", on="2021-03-10T09:00Z", reg="R-8", who="C-8"),
+        failed("AZ-700", on="2021-03-11T09:00Z", reg="R-9", who="C-8"),
+        passed("AZ-104", on="2021-02-11T09:00Z", reg="R-10", who="C-8"),
+    ]
+    told = STORY[: -len(IN_APRIL)]
+    late = [line.recorded("2021-04-10T09:00Z") for each in late for line in [each]]
+    with written(tmp_path / "a.ledger", (*told, *late)) as ledger:
+        asked = inputs(snapshot(ledger), known_at=MARCH[1])
+        output = compute(asked.snapshot, "report", "volumes", Parameters(), form="csv")
+        changes = restated(snapshot(ledger), output)
+        found = {tuple(c.key.values()): [e.key for e in c.causes] for c in changes}
+        assert found[("2021-02", "AZ-104", "first")] == ["R-7", "R-7", "R-10", "R-10"]
+        assert found[("2021-03", "AZ-104", "retake")] == ["R-8", "R-8"]
+        assert set(found[("2021-03", "AZ-700", "first")]) == {"R-9"}
 
 
 def test_a_report_that_nothing_changed_names_no_event(tmp_path: Path) -> None:
     """Certifications of March were all known in March."""
     with written(tmp_path / "a.ledger") as ledger:
-        assert restated(snapshot(ledger), published(ledger, "expiring")) == ([], [])
+        assert restated(snapshot(ledger), published(ledger, "expiring")) == []

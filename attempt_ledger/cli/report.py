@@ -19,15 +19,23 @@ from attempt_ledger.cli.delivering import (
     moment_of,
     program_of,
 )
+from attempt_ledger.cli.everybody import write_table
 from attempt_ledger.cli.forms import REPORTED, ReportFormat, form_of
 from attempt_ledger.cli.options import ExamOption, KnownAt, NoColumnCache, Output, command
-from attempt_ledger.cli.output import put
-from attempt_ledger.cli.problems import DONE, CallProblem
+from attempt_ledger.cli.output import put, text_to
+from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
 from projections.reports.registry import REPORTS
-from projections.reports.report import Report
+from projections.reports.report import Report, many
+from replay.checking import key_of
+from replay.formats import TABLE, About
+from replay.formats.html import write_table_page
+from replay.formats.text import write_table_text
+from replay.outputs import Output as Made
 from replay.outputs import compute
-from replay.receipts import Basis, Parameters
+from replay.receipts import Basis, Parameters, heading
+from replay.restating import figures_table
+from replay.restating import restated as since_published
 from replay.snapshot import HEAD, Known, Snapshot
 
 LIST = "list"
@@ -39,6 +47,7 @@ LIST = "list"
     attempt-ledger report list
     attempt-ledger report volumes --from 2023-03-01 --to 2023-04-01 --as-published
     attempt-ledger report volumes --from 2023-03-01 --to 2023-04-01 --restated
+    attempt-ledger report volumes --month 2023-03 --compare
     attempt-ledger report blocked --as-of 2023-04-01 --chart blocked.svg
     attempt-ledger report expiring --from 2023-04-01 --to 2023-07-01 --output expiring.xlsx
     """,
@@ -73,6 +82,14 @@ def report(
     restated: Annotated[
         bool, typer.Option("--restated", help="Use everything recorded: the default.")
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="List the figures that differ: as published, restated, the difference, and the "
+            "events that are the cause.",
+        ),
+    ] = False,
     exam: ExamOption = None,
     format: ReportFormat = None,
     chart: Annotated[
@@ -88,7 +105,7 @@ def report(
     It is computed from the ledger itself, so that the same call gives the same rows whenever it is
     made: as it was published, from what was known at the period's end, or restated, from what is
     known now. Every output says which, and carries a receipt by which `receipt check` computes it
-    again.
+    again. --compare lists where the two differ: with any figure the exit code is 1.
     """
     if name == LIST:
         return listed()
@@ -98,8 +115,15 @@ def report(
     now = clock.now()
     asked = parameters_of(report_named(name), start, end, exam)
     at = as_of_of(as_of, asked.end, now)
+    other = known_at is not None or as_published or restated
+    if compare and (other or chart is not None or receipt is not None):
+        raise CallProblem("--compare is of both, published and restated: give no other of them")
     basis, wanted = basis_of(
-        known_at, as_published, restated, end=asked.end, as_of=None if as_of is None else at
+        known_at,
+        as_published or compare,
+        restated,
+        end=asked.end,
+        as_of=None if as_of is None else at,
     )
     with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         snapshot = Snapshot(ledger, moment_of(ledger, at, wanted, now), engine)
@@ -108,10 +132,34 @@ def report(
             snapshot, "report", name, asked,
             form=form, basis=basis, program=program_of(form),  # type: ignore[arg-type]
         )  # fmt: skip
+        if compare:
+            return compared(snapshot, made, form, output)
         if chart is not None:
             deliver_picture(made, chart)
         deliver(made, output, receipt)
     return DONE
+
+
+def compared(snapshot: Snapshot, published: Made, form: str, output: Path | None) -> int:
+    """Write which figures of a report differ since it was published; return the exit code."""
+    changes = since_published(snapshot, published)
+    table = figures_table(changes, key_of(published))
+    assert published.report is not None
+    head = snapshot.ledger.head()
+    differ = f"{many(table.num_rows, 'figure')} {'differs' if table.num_rows == 1 else 'differ'}"
+    about = About(
+        f"{published.report.title}: published and restated",
+        (
+            f"{differ}, in {many(len(changes), 'row')} of the report.",
+            f"{heading(published.receipt)}; restated at position {head.position}",
+        ),
+    )
+    if form in TABLE:
+        write_table(table, form, output, about)
+    else:
+        with text_to(output) as file:
+            (write_table_page if form == "html" else write_table_text)(table, about, file)
+    return REFUSED if changes else DONE
 
 
 def listed() -> int:

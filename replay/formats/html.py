@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Final
 import pyarrow as pa
 
 from projections.table import Column
-from replay.formats import column_of, words_of
+from replay.formats import About, column_of, words_of
 from replay.formats.chart import draw
 from replay.formats.json import instant_texts
 from replay.formats.page import text_of, write_head
@@ -53,6 +53,15 @@ def write_page(output: Output, file: IO[str]) -> None:
         f"<footer>rows {receipt.rows:,}, sha256 {receipt.sha256}, {text_of(receipt.program)}"
         f"</footer>\n{_OPENING}\n{as_json}{_CLOSING}\n</body>\n</html>\n"
     )
+
+
+def write_table_page(table: pa.Table, about: About, file: IO[str]) -> None:
+    """Write a table that is no report as a page."""
+    lines = "".join(f"<p>{text_of(line)}</p>\n" for line in about.lines)
+    write_head(about.title, _STYLE, file)
+    file.write(f"<h1>{text_of(about.title)}</h1>\n{lines}")
+    _write_rows(table, [Column(field.name, field.type, field.name) for field in table.schema], file)
+    file.write("</body>\n</html>\n")
 
 
 def write_picture_page(output: Output, file: IO[str]) -> None:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 
 from replay.audit.query import Query
+from replay.formats import About
 from replay.formats.json import instant_texts
 from replay.receipts import heading
 
@@ -29,6 +30,13 @@ def write_text(output: Output, file: IO[str]) -> None:
         file.write("\n")
     plural = "" if receipt.rows == 1 else "s"
     file.write(f"{receipt.rows:,} row{plural}, sha256 {receipt.sha256}\n")
+
+
+def write_table_text(table: pa.Table, about: About, file: IO[str]) -> None:
+    """Write a table that is no report as text."""
+    file.write("\n".join([about.title, *map(_plain, about.lines), ""]) + "\n")
+    for line in laid_out(table) if table.num_rows else ():
+        file.write(f"{line}\n")
 
 
 def write_query_text(output: Output, query: Query, file: IO[str]) -> None:
