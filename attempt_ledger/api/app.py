@@ -19,15 +19,28 @@ from attempt_ledger.api.caching import Unchanged
 from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
-from attempt_ledger.api.routes import appending, events, operations, proofs, standing, tables
+from attempt_ledger.api.routes import (
+    appending,
+    computing,
+    events,
+    exceptions,
+    operations,
+    proofs,
+    proposals,
+    standing,
+    tables,
+)
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 
 ROUTES: Final[Sequence[APIRouter]] = (
     standing.routes,
     tables.routes,
+    computing.routes,
     appending.routes,
     events.routes,
+    exceptions.routes,
+    proposals.routes,
     proofs.routes,
     operations.routes,
 )

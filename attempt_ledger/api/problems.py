@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ledger.intake.catalogue import CatalogueProblem
+from ledger.privacy.erasure import NothingRecorded
 from ledger.problems import (
     KeyFileProblem,
     LedgerProblem,
@@ -126,6 +128,8 @@ _OURS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (UnansweredMoment, "unanswered-moment"),
     (WrongCall, "unknown"),
     (DeskProblem, "undecidable"),
+    (NothingRecorded, "unknown"),
+    (CatalogueProblem, "malformed-policy"),
     (PolicyError, "malformed-policy"),
     (Unknown, "unknown"),
     (ReceiptProblem, "malformed-body"),

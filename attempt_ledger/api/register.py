@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from ledger.problems import LedgerProblem
@@ -40,6 +40,19 @@ CREATE TABLE accesses (
 PRAGMA application_id = {APPLICATION_ID};
 COMMIT;
 """
+
+
+class Access(NamedTuple):
+    """That somebody saw personal fields in clear text."""
+
+    at: int
+    """Microseconds UTC."""
+    identity: str
+    candidate: str
+    fields: str
+    """Their names, parted by blanks."""
+    page: str
+    """Where they were shown."""
 
 
 def register_path(ledger: Address, named: Path | None) -> Path:
@@ -86,6 +99,16 @@ class Register:
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
+
+    def note_access(self, access: Access) -> None:
+        """Write down that somebody saw personal fields in clear text, before they are shown."""
+        with self.writing() as connection:
+            connection.execute("INSERT INTO accesses VALUES (?, ?, ?, ?, ?)", access)
+
+    def accesses(self) -> list[Access]:
+        """Return who saw whose personal fields, the newest first."""
+        rows = self.rows("SELECT * FROM accesses ORDER BY at DESC, rowid DESC")
+        return [Access(*row) for row in rows]
 
     def version(self) -> object:
         """Return what differs as soon as another process has written into the file."""

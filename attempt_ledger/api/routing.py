@@ -14,6 +14,7 @@ from attempt_ledger.api.roles import is_allowed
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 from attempt_ledger.api.tokens import Identity
+from attempt_ledger.moments import micros
 
 LONGEST_ID: Final = 2_000
 
@@ -137,6 +138,14 @@ def tail_of(request: Request) -> Tail:
     """Return the end of the ledger, for who follows it."""
     tail: Tail = request.app.state.tail
     return tail
+
+
+def instant_of(name: str, text: str | None) -> int | None:
+    """Read an instant as people type it, None for none; raises Problem."""
+    try:
+        return None if text is None else micros(text, name)
+    except ValueError as error:
+        raise BadQuestion(str(error)) from None
 
 
 def identity_of(request: Request) -> Identity:

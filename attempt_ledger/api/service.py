@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -14,6 +15,7 @@ import anyio.to_thread
 
 from attempt_ledger.access import Access
 from attempt_ledger.api.problems import BadQuestion, Problem
+from attempt_ledger.api.register import Register
 from attempt_ledger.moments import known as known_of
 from attempt_ledger.moments import micros
 from ledger.events import Fact
@@ -56,9 +58,10 @@ class Service:
     Made in the process that serves, closed with `close`.
     """
 
-    def __init__(self, access: Access, engine: Engine) -> None:
+    def __init__(self, access: Access, engine: Engine, register: Register) -> None:
         """Open the ledger; raises LedgerProblem."""
         self.access = access
+        self.register = register
         self.engine = engine
         self._stack = ExitStack()
         self._lock = threading.Lock()
@@ -112,6 +115,11 @@ class Service:
     async def many(self, work: Callable[..., T], *words: Any) -> T:
         """Run what looks at everybody in a thread, a few at once; await its result."""
         return await anyio.to_thread.run_sync(work, *words, limiter=self.heavy)
+
+    @property
+    def views(self) -> Path:
+        """The read model, where there is one."""
+        return Path(f"{os.path.realpath(self.access.path)}.views")
 
     # -- writing
 

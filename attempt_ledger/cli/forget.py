@@ -15,6 +15,7 @@ from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.purging import purged
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import (
@@ -27,10 +28,8 @@ from ledger.privacy.erasure import (
     reason_of,
 )
 from ledger.privacy.erasure import forget as forget_it
-from ledger.problems import LedgerProblem, LogProblem
+from ledger.problems import LogProblem
 from ledger.tlog.checkpoint import log_paths
-from replay.columns.folder import folder_of, remove_columns
-from replay.read_model.state import BeingKept, discard
 
 
 @command(
@@ -100,7 +99,10 @@ def forget(
         except NothingRecorded:
             raise no_candidate(candidate, ledger) from None
         _tell(candidate, done)
-        code = _purge(ledger, read_model_of(call.path, views))
+        code = DONE
+        for sentence, fine in purged(ledger, read_model_of(call.path, views)):
+            say(sentence)
+            code = code if fine else REFUSED
         _tell_backups(ledger, candidate)
         if certificate is not None:
             code = max(code, _certify(call, ledger, candidate, certificate))
@@ -146,31 +148,6 @@ def _fields(erased: Sequence[ErasedEvent]) -> str:
     count = sum(len(event.fields) for event in erased)
     events = f"{len(erased)} event{'s' * (len(erased) != 1)}"
     return f"{count} personal field{'s' * (count != 1)} of {events}" if count else ""
-
-
-def _purge(ledger: Ledger, views: Path) -> int:
-    """Throw away what was derived from the ledger, and say what stays.
-
-    The read model and the columns hold no personal field, whatever was recorded. They go all the
-    same: then nobody needs to believe that, of a file that an earlier release may have made.
-    """
-    code = DONE
-    for path, remove in (
-        (folder_of(ledger.path), remove_columns),
-        (views, discard),
-    ):
-        try:
-            if remove(path):
-                say(f"Removed {path}; it is built again when it is needed")
-        except BeingKept:
-            say(f"{path} is followed by another process: it was written anew, without free pages")
-        except LedgerProblem as problem:
-            say(str(problem))
-            code = REFUSED
-        except OSError as error:
-            say(f"{path} cannot be removed: {error.strerror}")
-            code = REFUSED
-    return code
 
 
 def _tell_backups(ledger: Ledger, candidate: str) -> None:

@@ -94,7 +94,7 @@ def serve(
     engine = Engine(cache_folder(call.say), processes(), say=said_once())
     with listening_on(host, port) as listening:
         port = listening.getsockname()[1]
-        service = Service(call, engine)
+        service = Service(call, engine, register)
         app = application(service, OwnGate(known))
         add_console(app, known, Sessions(register, known, call.clock))
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))

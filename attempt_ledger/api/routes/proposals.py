@@ -1,0 +1,159 @@
+"""What needs two people: erasure, annulment, publishing a policy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from attempt_ledger.api.proposals import Proposal, Proposals, State, carry_out, check
+from attempt_ledger.api.routing import LONGEST_ID, identity_of, problems, router, service_of
+from attempt_ledger.checks import checked_id
+from ledger.instants import format_instant
+from ledger.ledger import Ledger
+from replay.publishing import effects_of
+
+routes = router("proposals")
+
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+Text = Annotated[str, Field(min_length=1, max_length=16_384, pattern=r"\S")]
+
+
+class _Proposed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Annul(_Proposed):
+    """Annul an event that was recorded in error."""
+
+    kind: Literal["annul"]
+    source: Id
+    id: Id
+    reason: Text = Field(description="Why, without personal data.")
+
+
+class Forget(_Proposed):
+    """Erase a candidate's personal data for good."""
+
+    kind: Literal["forget"]
+    candidate: Id
+    reason: Text = Field(description="Why, without personal data.")
+
+
+class Publish(_Proposed):
+    """Publish a policy."""
+
+    kind: Literal["publish"]
+    toml: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class Decide(BaseModel):
+    """Which proposal is decided."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"id": "4f1c…"}]})
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class ProposalShown(BaseModel):
+    """A proposal, and what became of it."""
+
+    id: str
+    kind: Literal["annul", "forget", "publish"]
+    what: dict[str, str]
+    state: Literal["open", "approved", "withdrawn", "expired"]
+    proposed_by: str
+    proposed_at: str
+    expires_at: str
+    decided_by: str | None
+    decided_at: str | None
+    effects: list[str] = Field(description="Of a policy: what it would change.")
+    positions: list[int] = Field(description="Where what was recorded stands.")
+    notes: list[str]
+
+
+def shown(proposal: Proposal, effects: tuple[str, ...] = ()) -> ProposalShown:
+    """Return a proposal as it is shown."""
+    result: dict[str, Any] = proposal.result or {}
+    decided = proposal.decided_at
+    return ProposalShown(
+        id=proposal.id,
+        kind=proposal.kind,
+        what=proposal.what,
+        state=proposal.state,
+        proposed_by=proposal.proposed_by,
+        proposed_at=format_instant(proposal.proposed_at),
+        expires_at=format_instant(proposal.expires_at),
+        decided_by=proposal.decided_by,
+        decided_at=None if decided is None else format_instant(decided),
+        effects=list(effects),
+        positions=result.get("positions", []),
+        notes=result.get("notes", []),
+    )
+
+
+@routes.post(
+    "/v1/proposals",
+    status_code=201,
+    response_model=ProposalShown,
+    responses=problems(404, 409, 422),
+)
+async def propose(
+    request: Request, proposed: Annotated[Annul | Forget | Publish, Field(discriminator="kind")]
+) -> ProposalShown:
+    """Propose an annulment, an erasure or a policy: another identity approves it within 24 hours.
+
+    It is checked now, and again when it is carried out.
+    """
+    service, who = service_of(request), identity_of(request).name
+    what = proposed.model_dump(exclude={"kind"})
+    snapshot = service.snapshot()
+
+    def make() -> ProposalShown:
+        check(snapshot.ledger, proposed.kind, what)
+        effects: tuple[str, ...] = ()
+        if proposed.kind == "publish":
+            found = effects_of(snapshot, [(checked_id(what["toml"], "toml"), what["toml"])])
+            effects = (*found.sentences, *([found.past] if found.past else []))
+        made = Proposals(service.register).make(proposed.kind, what, who, service.now())
+        return shown(made, effects)
+
+    return await service.many(make)
+
+
+@routes.post(
+    "/v1/proposals/approve", response_model=ProposalShown, responses=problems(404, 409, 422)
+)
+async def approve(request: Request, decide: Decide) -> ProposalShown:
+    """Approve what another identity proposed: it is carried out, and `actor` names both."""
+    service, who = service_of(request), identity_of(request).name
+
+    def work(ledger: Ledger) -> ProposalShown:
+        done = Proposals(service.register).approve(
+            decide.id,
+            who,
+            service.now(),
+            lambda proposal, actor: carry_out(ledger, proposal, actor, service.views),
+        )
+        return shown(done)
+
+    return await service.write(work)
+
+
+@routes.post("/v1/proposals/withdraw", response_model=ProposalShown, responses=problems(404, 409))
+async def withdraw(request: Request, decide: Decide) -> ProposalShown:
+    """Withdraw an open proposal."""
+    service, who = service_of(request), identity_of(request).name
+    proposals = Proposals(service.register)
+    return shown(await service.many(proposals.withdraw, decide.id, who, service.now()))
+
+
+@routes.get("/v1/proposals", response_model=list[ProposalShown], responses=problems())
+async def proposals(
+    request: Request,
+    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+) -> list[ProposalShown]:
+    """List the proposals, the newest first, at most 1,000."""
+    service = service_of(request)
+    return [shown(each) for each in Proposals(service.register).all(state, service.now())]
