@@ -74,6 +74,23 @@ def test_an_exception_is_requested_decided_and_listed(it: Served) -> None:
     it.problem(blank, 422, "malformed-body")
 
 
+def test_an_authorization_is_granted_withdrawn_and_listed(it: Served) -> None:
+    """Each event under who decided; the same again records nothing; other terms are refused."""
+    asked = {"candidate": "S-7", "exam": "AZ-104", "authorization_id": "V-1", "sittings": 1}
+    first = post(it, "/v1/authorizations", asked)
+    assert first.status_code == 201, first.text
+    assert first.json()["events"][0]["actor"] == "officer"
+    assert post(it, "/v1/authorizations", asked).status_code == 200
+    it.problem(post(it, "/v1/authorizations", {**asked, "sittings": 2}), 409, "undecidable")
+    it.problem(post(it, "/v1/authorizations", {**asked, "exam": "AZ-1O4"}), 404, "unknown")
+    withdrawn = {"candidate": "S-7", "authorization_id": "V-1", "reason": "refunded"}
+    done = post(it, "/v1/authorizations/revoke", withdrawn)
+    assert done.json()["authorization"]["state"] == "revoked"
+    listed = it.get("/v1/authorizations", by="support", candidate="S-7").json()
+    command = it.call("authorization", "list", "S-7", "--format", "json")
+    assert listed == json.loads(command)
+
+
 def test_clear_text_is_for_officers_and_is_noted(it: Served) -> None:
     """Of one candidate at a time; who saw it is written down; nobody else sees it."""
     post(it, "/v1/exceptions", {**REQUEST, "request_id": "X-3"})

@@ -21,6 +21,7 @@ from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
 from attempt_ledger.api.routes import (
     appending,
+    authorizations,
     computing,
     events,
     exceptions,
@@ -40,6 +41,7 @@ ROUTES: Final[Sequence[APIRouter]] = (
     appending.routes,
     events.routes,
     exceptions.routes,
+    authorizations.routes,
     proposals.routes,
     proofs.routes,
     operations.routes,

@@ -58,7 +58,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/exceptions/grant": _DECIDES,
     "POST /v1/exceptions/reject": _DECIDES,
     "POST /v1/exceptions/revoke": _DECIDES,
-    "GET /v1/authorizations": _BOOKERS,
+    "GET /v1/authorizations": _READERS,  # reasons are free text
     "POST /v1/authorizations": _DECIDES,
     "POST /v1/authorizations/revoke": _DECIDES,
     # -- booking

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from attempt_ledger.api.register import Register
+from attempt_ledger.api.register import Access, Register
 from attempt_ledger.api.tokens import Identity, Tokens, digest
 
 COOKIE: Final = "__Host-attempt-ledger"
@@ -100,11 +100,7 @@ class Sessions:
 
     def note_access(self, identity: str, candidate: str, fields: str, page: str) -> None:
         """Write down that somebody is shown personal data in clear text."""
-        with self._register.writing() as connection:
-            connection.execute(
-                "INSERT INTO accesses VALUES (?, ?, ?, ?, ?)",
-                (self._now(), identity, candidate, fields, page),
-            )
+        self._register.note_access(Access(self._now(), identity, candidate, fields, page))
 
 
 def is_own_form(session: Session, sent: str) -> bool:
