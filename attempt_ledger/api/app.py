@@ -17,11 +17,14 @@ from starlette.types import ASGIApp
 
 from attempt_ledger.api.caching import Unchanged
 from attempt_ledger.api.edge import Edge, Gate, Rates
+from attempt_ledger.api.metrics import Metrics
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
 from attempt_ledger.api.routes import (
     appending,
     authorizations,
+    booking,
+    changes,
     computing,
     events,
     exceptions,
@@ -40,8 +43,10 @@ ROUTES: Final[Sequence[APIRouter]] = (
     computing.routes,
     appending.routes,
     events.routes,
+    changes.routes,
     exceptions.routes,
     authorizations.routes,
+    booking.routes,
     proposals.routes,
     proofs.routes,
     operations.routes,
@@ -86,6 +91,7 @@ def application(service: Service, gate: Gate) -> FastAPI:
     app.state.service = service
     app.state.gate = gate
     app.state.followers = 0
+    app.state.metrics = Metrics()
     for kind in (Exception, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
     for each in ROUTES:
@@ -112,7 +118,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def edge_of(app: FastAPI, names: Collection[str], rates: Rates) -> ASGIApp:
     """Put before an application what every request passes."""
-    return Edge(Unchanged(app, app.state.service), app.state.gate, names, rates)
+    return Edge(Unchanged(app, app.state.service), app.state.gate, names, rates, app.state.metrics)
 
 
 class _Server(uvicorn.Server):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from attempt_ledger.api.metrics import Metrics
 from attempt_ledger.api.problems import Problem, problem_of, unexpected
 from attempt_ledger.api.roles import NOBODY, OPEN, is_allowed, route_of
 from attempt_ledger.api.tokens import Identity
@@ -33,7 +35,7 @@ HEADERS: Final = {
 class Gate(Protocol):
     """Tells who asks."""
 
-    def identity(self, authorization: str | None) -> Identity:
+    async def identity(self, authorization: str | None) -> Identity:
         """Return who sent an Authorization header; raises Problem."""
 
     def note_uses(self) -> None:
@@ -76,11 +78,19 @@ class Edge:
     Whatever a route raises is answered too, so that no traceback ever leaves.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, names: Collection[str], rates: Rates) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: Gate,
+        names: Collection[str],
+        rates: Rates,
+        metrics: Metrics,
+    ) -> None:
         self._app = app
         self._gate = gate
         self._names = frozenset(name.lower() for name in names)
         self._rates = rates
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -89,17 +99,21 @@ class Edge:
             return
         if scope["type"] != "http":
             return  # a web socket: closed without an answer, there is none here
-        answer = _Answer(send)
+        answer = _Answer(send, time.perf_counter())
         try:
-            body = self._admitted(scope)
+            body = await self._admitted(scope)
             await self._app(scope, _bounded(receive, body), answer.send)
         except Exception as error:
             if not answer.started:
                 await problem_of(error).response()(scope, receive, answer.send)
             elif not answer.ended:
                 unexpected(error)  # uvicorn cuts the connection: half an answer is no answer
+        finally:
+            if answer.status:
+                route = scope["state"].get("route") or "other"
+                self._metrics.note(route, answer.status, answer.seconds)
 
-    def _admitted(self, scope: Scope) -> int:
+    async def _admitted(self, scope: Scope) -> int:
         """Check who asks for what; return how long its body may be. Raises Problem."""
         if not is_own(scope, self._names):
             raise Problem("wrong-host", NOT_OURS)
@@ -117,7 +131,7 @@ class Edge:
         given = [value for name, value in headers if name == b"authorization"]
         if len(given) > 1:
             raise Problem("unauthenticated", "There are two Authorization headers.")
-        identity = self._gate.identity(given[0].decode("latin-1") if given else None)
+        identity = await self._gate.identity(given[0].decode("latin-1") if given else None)
         self._rates.take(identity.name)
         scope["state"]["identity"] = identity
         if key is not None and not is_allowed(identity, key):
@@ -156,8 +170,12 @@ def _bounded(receive: Receive, longest: int) -> Receive:
 class _Answer:
     """An answer on its way out, with the headers that every answer carries."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, began: float) -> None:
         self._send = send
+        self._began = began
+        self.status = 0
+        self.seconds = 0.0
+        """How long it took to begin."""
         self.started = False
         self.ended = False
 
@@ -165,6 +183,8 @@ class _Answer:
         """Send a part of it."""
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = message["status"]
+            self.seconds = time.perf_counter() - self._began
             headers = list(message.get("headers", ()))
             there = {name for name, _ in headers}
             headers += [pair for pair in HEADERS.items() if pair[0] not in there]

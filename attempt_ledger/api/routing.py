@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from attempt_ledger.api.edge import forbidden
-from attempt_ledger.api.problems import BadQuestion, ProblemDetails
+from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
 from attempt_ledger.api.roles import is_allowed
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 from attempt_ledger.api.tokens import Identity
 from attempt_ledger.moments import micros
+from replay.between import NotACursor, WasReset
+
+T = TypeVar("T")
 
 LONGEST_ID: Final = 2_000
 
@@ -146,6 +149,18 @@ def instant_of(name: str, text: str | None) -> int | None:
         return None if text is None else micros(text, name)
     except ValueError as error:
         raise BadQuestion(str(error)) from None
+
+
+def reading(read: Callable[[], T], *, passing: type[Exception] | tuple[()] = ()) -> T:
+    """Return what reading a cursor gives; raises Problem where it is none, or none any more."""
+    try:
+        return read()
+    except passing:
+        raise
+    except NotACursor as problem:
+        raise BadQuestion(str(problem)) from None
+    except WasReset as problem:
+        raise Problem("reset", str(problem)) from None
 
 
 def identity_of(request: Request) -> Identity:

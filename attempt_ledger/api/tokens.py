@@ -20,6 +20,9 @@ ROLES: Final = ("reader", "booking", "support", "recorder", "officer", "auditor"
 PREFIX: Final = "atl_"
 """How every token begins, so that who finds one knows what it is."""
 
+OIDC: Final = "oidc:"
+"""How the identities of a provider begin: no token has such a name."""
+
 _LETTERS: Final = string.digits + string.ascii_letters
 _RANDOM: Final = 32
 _CHECKED: Final = 6
@@ -81,8 +84,12 @@ def digest(token: str) -> bytes:
 class Tokens:
     """The tokens of a register."""
 
-    def __init__(self, register: Register, now: Callable[[], int]) -> None:
+    def __init__(
+        self, register: Register, now: Callable[[], int], *, required: bool = False
+    ) -> None:
+        """With `required`, every call needs one even where there is none: a provider has them."""
         self._register = register
+        self._required = required
         self._now = now
         self._version: object = ()
         self._known: dict[bytes, tuple[Identity, int | None]] = {}
@@ -93,6 +100,8 @@ class Tokens:
         """Make a token of a name that was never used; return it, which is shown only now."""
         if not name or (fault := code_fault(name)):
             raise TokenProblem(f"the name {shown(name)} {fault if name else 'is empty'}")
+        if name.startswith(OIDC):
+            raise TokenProblem(f"names that begin with {OIDC} are those of an OIDC provider")
         if wrong := sorted(set(roles) - set(ROLES)):
             raise TokenProblem(f"there is no role {wrong[0]}: accepted are {', '.join(ROLES)}")
         if not roles:
@@ -135,6 +144,8 @@ class Tokens:
     @property
     def any(self) -> bool:
         """Whether there is a token, or was: from then on every call needs one."""
+        if self._required:
+            return True
         self._refresh()
         return self._any
 

@@ -13,6 +13,7 @@ from attempt_ledger.api.app import application, edge_of
 from attempt_ledger.api.app import serve as serve_it
 from attempt_ledger.api.edge import Rates
 from attempt_ledger.api.gate import OwnGate
+from attempt_ledger.api.oidc import Issuer
 from attempt_ledger.api.register import Register, register_path
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tokens import Tokens
@@ -70,6 +71,26 @@ def serve(
             "--rate", metavar="N", min=0, help="Requests a second for each identity; 0: any number."
         ),
     ] = 5_000,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            "--oidc-issuer",
+            metavar="URL",
+            help="An OIDC provider whose tokens are taken too; with --oidc-audience.",
+        ),
+    ] = None,
+    audience: Annotated[
+        str | None,
+        typer.Option("--oidc-audience", metavar="AUD", help="For whom its tokens have to be."),
+    ] = None,
+    claim: Annotated[
+        str,
+        typer.Option(
+            "--oidc-roles",
+            metavar="CLAIM",
+            help="The claim that names roles, a list or a text parted by blanks.",
+        ),
+    ] = "roles",
     tokens: TokenFile = None,
 ) -> int:
     """Answer over HTTP, until Ctrl-C or SIGTERM.
@@ -84,18 +105,23 @@ def serve(
     call = replace(call_of(context), say=said_once())
     call.check()
     register = Register(register_path(call.path, tokens))
-    known = Tokens(register, call.clock)
+    known = Tokens(register, call.clock, required=issuer is not None)
+    if (issuer is None) != (audience is None):
+        raise CallProblem("--oidc-issuer and --oidc-audience go together: give both, or neither")
     if not known.any and not is_loopback(host):
         raise CallProblem(
             f"--host {host} can be reached from other machines, and nobody has a token: make one "
             "by `token create`, or listen on 127.0.0.1"
         )
 
+    provider = None
+    if issuer is not None:
+        provider = Issuer(issuer, str(audience), call.clock, claim=claim)
     engine = Engine(cache_folder(call.say), processes(), say=said_once())
     with listening_on(host, port) as listening:
         port = listening.getsockname()[1]
         service = Service(call, engine, register)
-        app = application(service, OwnGate(known))
+        app = application(service, OwnGate(known, provider))
         add_console(app, known, Sessions(register, known, call.clock))
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
         say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from attempt_ledger.api.routing import AsOf, KnownAt, problems, router, service_of
+from attempt_ledger.api.metrics import CONTENT_TYPE
+from attempt_ledger.api.routing import AsOf, KnownAt, content, problems, router, service_of
 from replay.publishing import version_values, versions_of
 
 routes = router("operations")
@@ -36,6 +37,18 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Readiness:
     """Answer once the ledger can be read; a problem while it cannot."""
     return Readiness(status="ok", position=service_of(request).ledger.head().position)
+
+
+@routes.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: content("text/plain", {"type": "string"}), **problems()},
+)
+async def metrics(request: Request) -> Response:
+    """Count and time what was answered, as Prometheus reads it."""
+    state = request.app.state
+    text = state.metrics.text(state.service.ledger.head().position, state.followers)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 class PolicyVersion(BaseModel):
