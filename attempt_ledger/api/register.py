@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
+from ledger.durable import sqlite_uri
 from ledger.problems import LedgerProblem
 from ledger.store.file import make_file, storage_problems
 from ledger.store.server import Address
@@ -132,7 +132,7 @@ class Register:
                     f"{self.path} can be opened by other accounts: chmod 600 makes it yours alone"
                 )
             connection = sqlite3.connect(
-                f"file:{quote(os.fspath(self.path.absolute()))}?mode=rw",
+                sqlite_uri(self.path, "mode=rw"),
                 uri=True,
                 isolation_level=None,
                 timeout=5,

@@ -99,7 +99,7 @@ def doctor(
             "state": worst(findings),
             "findings": [finding._asdict() for finding in findings],
         }
-        put(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+        put(json.dumps(answer, indent=2) + "\n")
     return REFUSED if worst(findings) is State.wrong else DONE
 
 

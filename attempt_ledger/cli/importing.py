@@ -78,7 +78,7 @@ def results_settings(
     "import",
     examples="""
     attempt-ledger import results.csv
-    attempt-ledger import results-2021.csv.gz results-2022.csv.xz --zone Europe/Berlin
+    attempt-ledger import results-2021.csv.gz results-2022.csv.xz --zone CET
     attempt-ledger import results.csv --corrections --rejects refused.csv
     attempt-ledger import vendor.xlsx --map vendor.toml
     attempt-ledger import ten-years.csv --backfill
@@ -149,7 +149,7 @@ def import_(
     ] = False,
     actor: Actor = ACTOR,
 ) -> int:
-    """Import results, as CSV or as a vendor writes them, and CloudEvents lines.
+    """Import results and CloudEvents lines.
 
     What is recorded already is skipped and counted. Rows that are malformed, contradict what is
     recorded, or were annulled since, go into the rejects file, each with its problem, to be fixed

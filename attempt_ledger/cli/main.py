@@ -25,7 +25,7 @@ from replay.audit.registry import QUERIES
 SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Record": {
         "init": ("init", "Create an empty ledger, with the shipped policies."),
-        "import": ("importing", "Import results CSVs and CloudEvents lines."),
+        "import": ("importing", "Import results and CloudEvents lines."),
         "catalogue": ("catalogue", "Announce exams, certifications and policies from a file."),
         "policy new": (
             "policy_new",

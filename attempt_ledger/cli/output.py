@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
-from attempt_ledger.cli.replacing import check_place, check_replaced
+from attempt_ledger.cli.replacing import NotReplaced, check_place, check_replaced
 from ledger.problems import printable
 
 if TYPE_CHECKING:
@@ -51,12 +51,15 @@ def flush() -> None:
 
 
 def speak_utf8() -> None:
-    """Write UTF-8 whatever the locale says: the same inputs give the same bytes."""
+    """Write UTF-8 whatever the locale says: the same inputs give the same bytes.
+
+    The name of a file goes out as the bytes that it is made of.
+    """
     if sys.stdout is None:  # closed by the caller, as with >&-
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    for stream, errors in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors=errors)
 
@@ -132,7 +135,11 @@ def bytes_to(path: Path | None, *, private: bool = False) -> Iterator[BinaryIO]:
         with place.open("wb") as file:
             yield file
         return
-    draft = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
+    if place.exists() and not place.stat().st_mode & 0o200:
+        raise NotReplaced(f"{path} may only be read, and is not replaced: name another file")
+    # A name may be as long as one can be: 255 bytes.
+    name = os.fsdecode(os.fsencode(place.name)[:240])
+    draft = place.with_name(f".{name}.{os.urandom(4).hex()}")
     try:
         try:
             # Until it is whole nobody else reads it; then it is as wide as the file it replaces.

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from sys import getsizeof
 from typing import Any, Final
-from urllib.parse import quote
 
 from attempt_ledger.cli.values import instant as read_instant
+from ledger.durable import sqlite_uri
 from ledger.instants import format_instant
 from ledger.problems import LedgerProblem
 from projections.tables import OPEN
@@ -153,7 +153,7 @@ def _open(path: Path) -> Exploring:
 
 def _connect(path: Path, how: str) -> Exploring:
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?{how}",
+        sqlite_uri(path, how),
         uri=True,
         check_same_thread=False,
         isolation_level=None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from ledger.appending import Appending
+from ledger.durable import sqlite_uri
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import forget_again
@@ -38,13 +40,18 @@ class Restored(NamedTuple):
     """The ledger did not know that they were forgotten: now it says so."""
 
 
+def _shown(file: Path) -> str:
+    """Write where a file is, as text that can be kept, whatever bytes its name is made of."""
+    return os.fsencode(file.absolute()).decode(errors="backslashreplace")
+
+
 def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
     """Copy the key file to `file`, to be used before `until`; instants in microseconds.
 
     The key file remembers that there is a copy. Raises LedgerProblem when there are no keys yet, or
     something is at `file` already.
     """
-    backup = KeyBackup(now, until, str(file.absolute()))
+    backup = KeyBackup(now, until, _shown(file))
     with ledger.appending() as appending:
         keys = appending.keyring.file()
         if keys is None:
@@ -67,7 +74,7 @@ def _copy(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
     )
     make_file(
         path,
-        f"ATTACH {quoted(str(keys.path.absolute()))} AS keys_now; {KEY_SCHEMA} {copied}"
+        f"ATTACH {quoted(sqlite_uri(keys.path, 'mode=rw'))} AS keys_now; {KEY_SCHEMA} {copied}"
         f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
         f"('backup of', {quoted(keys.id)}), ('backup at', '{backup.at}'), "
         f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
+from ledger.durable import sqlite_uri
 from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
 from ledger.store.file import make_file, storage_problems
 from ledger.store.schema import guard, objects_of, redefinitions
@@ -86,7 +86,7 @@ class KeyFile:
         with key_problems(path, mark):
             self._before = 0
             self._connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=rw",
+                sqlite_uri(path, "mode=rw"),
                 uri=True,
                 isolation_level=None,
                 timeout=60,

@@ -20,10 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
-from urllib.parse import quote
 
 import pyarrow as pa
 
+from ledger.durable import sqlite_uri
 from ledger.problems import LedgerProblem
 from ledger.store.file import connect_reader, storage_problems
 from ledger.store.schema import redefinitions
@@ -120,7 +120,7 @@ def _send(path: Path, select: str, values: Values) -> None:
     from adbc_driver_sqlite import dbapi
 
     with (
-        dbapi.connect(f"file:{quote(str(path))}?mode=ro") as connection,
+        dbapi.connect(sqlite_uri(path, "mode=ro")) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute("PRAGMA trusted_schema = OFF")

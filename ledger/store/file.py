@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
+from ledger.durable import sqlite_uri
 from ledger.problems import (
     LedgerProblem,
     NewerSchema,
@@ -83,7 +83,8 @@ def make_file(
                 os.fchmod(file, mode)
             finally:
                 os.close(file)
-            with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            uri = sqlite_uri(draft, "mode=rw")  # so that a script may attach a file by its URI
+            with closing(sqlite3.connect(uri, isolation_level=None, uri=True)) as connection:
                 connection.executescript(script)
             if begin is not None:
                 begin(draft)
@@ -213,7 +214,7 @@ def _may(path: Path, what: int) -> bool:
 def _connect(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
     connection = _connect_counted(
         path,
-        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        sqlite_uri(path, f"mode={mode}"),
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,

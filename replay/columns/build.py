@@ -117,7 +117,9 @@ def spread(
 ) -> None:
     """Write each fact to the file of its piece: file i holds candidates before bounds[i]."""
     with ExitStack() as stack:
-        writers = [stack.enter_context(ipc.new_stream(str(file), schema)) for file in files]
+        # Opened here: Arrow takes no name that is not UTF-8.
+        sinks = [stack.enter_context(file.open("wb")) for file in files]
+        writers = [stack.enter_context(ipc.new_stream(sink, schema)) for sink in sinks]
         for batch in batches:
             piece = np.zeros(batch.num_rows, dtype=np.int32)
             for bound in bounds:

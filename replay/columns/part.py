@@ -6,6 +6,7 @@ of the next, so that parts, folded one by one, give a sorted table.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -168,7 +169,7 @@ def read_part(path: Path) -> Part:
 
     Raises OSError or pyarrow.ArrowInvalid when the file is not whole.
     """
-    with pa.memory_map(str(path)) as source:
+    with pa.memory_map(os.fsencode(path)) as source:
         batch = ipc.open_file(source).get_batch(0)
     if batch.schema.names != ["candidates", *TYPES]:
         raise pa.ArrowInvalid(f"{path} holds other columns")

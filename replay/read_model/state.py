@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote
 
+from ledger.durable import sqlite_uri
 from ledger.ledger import Ledger
 from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem
@@ -116,7 +116,7 @@ def reading_uri(path: Path) -> str:
     Where it may be, it is opened to write: a reader that may not leaves SQLite's files beside it.
     """
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK) else "ro"
-    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+    return sqlite_uri(path, f"mode={mode}")
 
 
 def stand_at(ledger: Ledger, position: int, late: tuple[int, int]) -> Stand:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 from sqlite_utils import Database
 
+from ledger.durable import sqlite_uri
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
@@ -65,7 +65,7 @@ class ReadModel:
                 with suppress(FileExistsError):  # SQLite's own files get the mode of this one
                     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
             self.connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=rw",
+                sqlite_uri(path, "mode=rw"),
                 uri=True,
                 timeout=_BUSY_SECONDS,
                 isolation_level=None,
