@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from ledger.instants import parse_instant
+from ledger.instants import parse_instant, zone_of
 from replay.snapshot import HEAD, Known
+from retake_policies.zones import load_zone
 
 When = date | str
 """An instant of a Python program: a datetime with a zone, a date (its 00:00 UTC), or text."""
@@ -49,6 +50,12 @@ def micros(value: When, name: str, zone: tzinfo | None = None) -> int:
 
 
 def _read(text: str, name: str, zone: tzinfo | None) -> int:
+    text, named = zone_of(text)
+    if named is not None:
+        try:
+            zone = load_zone(named)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
     match = _TYPED.fullmatch(text)
     if match is None:
         hint = f"; a position is written @{text}" if text.isdigit() and len(text) < 19 else ""

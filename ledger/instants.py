@@ -22,6 +22,10 @@ _TYPED = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)? ?(UTC|[Zz]|[+-]\d{2}:\d{2})?",
     re.ASCII,
 )
+_ZONED = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ([A-Za-z]{2,}(?:[/_+-][\w+-]+)*)",
+    re.ASCII,
+)
 _WITHOUT = "is a time without a zone: give it an offset, such as 2021-03-15T09:00:00Z"
 _ACCEPTED = "an RFC 3339 instant such as 2021-03-15T09:00:00Z"
 
@@ -55,6 +59,18 @@ def as_typed(text: str) -> str:
         return text
     day, minute, second, offset = match.groups()
     return f"{day}T{minute}{second or ':00'}{'Z' if offset == 'UTC' else offset or ''}"
+
+
+def zone_of(text: str) -> tuple[str, str | None]:
+    """Return an instant, and the name of the zone that stands behind it; None for none.
+
+    As answers show them: the zone's own clock, and its name.
+
+    >>> zone_of("2021-03-01 10:00 Europe/Berlin"), zone_of("2021-03-01 10:00 UTC")
+    (('2021-03-01 10:00', 'Europe/Berlin'), ('2021-03-01 10:00 UTC', None))
+    """
+    match = _ZONED.fullmatch(text)
+    return (text, None) if match is None or match[2] == "UTC" else (match[1], match[2])
 
 
 def instant_of(time: datetime, zone: tzinfo | None) -> int:

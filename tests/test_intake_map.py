@@ -238,12 +238,13 @@ def test_a_spreadsheets_own_word_on_the_separator_is_heeded(place: Place) -> Non
     [
         ("2021-03-01T09:00Z", NINE),
         ("2021-03-01 09:00 UTC", NINE),
+        ("2021-03-01 10:00 Europe/Berlin", NINE),
         ("2021-03-01 10:00:00+01:00", NINE),
         ("2021-03-01 09:00:00.5 UTC", "2021-03-01T09:00:00.500000Z"),
     ],
 )
 def test_instants_as_people_copy_them_are_read(place: Place, text: str, instant: str) -> None:
-    """Minutes without seconds, a blank for the T, UTC for the Z."""
+    """Minutes without seconds, a blank for the T, UTC for the Z, the zone of an answer."""
     row = GOOD.replace("2021-03-01T09:00:00Z", text)
     assert place.rows(row).clean
     assert place.events()[0][2] == instant

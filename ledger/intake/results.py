@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ from ledger.instants import (
     format_instant,
     instant_of,
     parse_instant,
+    zone_of,
 )
 from ledger.intake.csv import CsvFile
 from ledger.intake.mapping import (
@@ -298,7 +299,10 @@ class ResultsReader:
             # A form of the map may be one that looks like another here, but for the T.
             if self._settings.map.date_format and text[10:11] != "T":
                 raise ValueError(f"{text!r} is not in the form that the map names for dates")
-            return parse_instant(as_typed(text), zone=zone)
+            wall, named = zone_of(text)
+            return parse_instant(as_typed(wall), zone=zone if named is None else ZoneInfo(named))
+        except ZoneInfoNotFoundError:
+            raise BadRow(f"{column}: {text!r} ends with a zone that is not known here") from None
         except NoZone:
             raise BadRow(
                 f"{column}: {text!r} is a time without a zone: give it an offset, such as "

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc as ipc
+from pyarrow import ipc
 
 from ledger.ledger import Ledger
 from ledger.models import EVENT_TYPES, UPCASTS, upcast
@@ -28,8 +28,7 @@ from replay.columns.part import PART_ROWS, Ints, Part, part_of
 Progress = Callable[[int], None]
 """Told how many more facts have been read."""
 
-_SAMPLES_A_PART = 256
-_READ_AHEAD = 4
+_SAMPLES_A_PART, _READ_AHEAD = 256, 4
 _SORTED_AT_ONCE = 4  # each holds a part in memory, several times over
 
 
@@ -117,9 +116,8 @@ def spread(
 ) -> None:
     """Write each fact to the file of its piece: file i holds candidates before bounds[i]."""
     with ExitStack() as stack:
-        # Opened here: Arrow takes no name that is not UTF-8.
-        sinks = [stack.enter_context(file.open("wb")) for file in files]
-        writers = [stack.enter_context(ipc.new_stream(sink, schema)) for sink in sinks]
+        enter = stack.enter_context  # files are opened here: Arrow knows no name but in UTF-8
+        writers = [enter(ipc.new_stream(enter(file.open("wb")), schema)) for file in files]
         for batch in batches:
             piece = np.zeros(batch.num_rows, dtype=np.int32)
             for bound in bounds:
