@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.data import fresh, ledger_of
-from benchmarks.everyone import moment_of, opened, population
+from benchmarks.everyone import moment_of, opened, population, snapshot_of
 from benchmarks.measure import FOLDER, Figure, Options, alternately, middle, seconds
 
 if TYPE_CHECKING:
@@ -33,8 +33,82 @@ def figures(options: Options) -> Iterator[Figure]:
         at_least=_ASKED_RATE, note="events a second, to a table in memory; ledger opened anew, "
         "columns checked", all={"ours": mine},
     )  # fmt: skip
+    yield from _under_the_richest(options, whole)
     yield from _beside_sql(options)
     yield from _beside_aggregates(options, whole, middle(mine))
+
+
+RICHEST = """
+id = "{id}"
+effective_from = 2023-03-01T00:00:00Z
+[wait]
+after = ["PT24H", "P14D", "P1M", "P14D", "P2M"]
+from = "end"
+days = "clear"
+zone = "Europe/Berlin"
+within = "P2Y"
+[[cap]]
+sittings = 5
+period = "P12M"
+[[cap]]
+sittings = 6
+period = "P12M"
+anchor = "rolling"
+by = "date"
+since = 2021-06-01T00:00:00Z
+[[cap]]
+sittings = 7
+anchor = "calendar"
+starts = ["01-01", "07-01"]
+periods = 3
+[[cap]]
+sittings = 20
+[pass]
+retake = "after-expiry"
+before_expiry = "P60D"
+[authorization]
+required = true
+sittings = 3
+[missed]
+counts = true
+[beta]
+sittings = 1
+counts = true
+results_after_live = ["P7D", "P10D"]
+overdue_after_live = "P14D"
+[exception]
+waives = ["wait", "cap", "passed"]
+reasons = ["lab-crash"]
+"""
+"""A policy of every kind of rule that one policy can have."""
+
+
+def _under_the_richest(options: Options, whole: Path) -> Iterator[Figure]:
+    """Replay the same history with every exam under `general`, then under the richest policy."""
+    from replay.what_if import Draft, drafted_events
+    from retake_policies import shipped
+
+    general = dict(shipped())["general"].replace("2021-03-31T", "2023-03-01T", 1)
+    head, _, tail = general.partition('id = "general"')
+    programmes = [id for id, _ in shipped()]
+
+    def replayed(text: str) -> None:
+        drafts = drafted_events([Draft(id, text.format(id=id)) for id in programmes])
+        with opened(whole) as ledger:
+            snapshot_of(ledger).supposing(drafts).everybody()
+
+    usual = f'{head}id = "{{id}}"{tail}'
+    mine, others = alternately(
+        options.runs,
+        lambda: seconds(lambda: replayed(RICHEST)),
+        lambda: seconds(lambda: replayed(usual)),
+    )
+    yield Figure(
+        "population", "warm replay under the richest policy", "s", middle(mine), middle(others),
+        "under general", at_most=1.5,
+        note="every exam follows it: four caps, waits within two years, authorizations, a zone",
+        all={"ours": mine, "peer": others},
+    )  # fmt: skip
 
 
 def _beside_sql(options: Options) -> Iterator[Figure]:

@@ -21,7 +21,6 @@ from attempt_ledger.cli.problems import CallProblem
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.standing import Moment
-from replay.formats.chart import drawn_by
 from replay.many import many
 from replay.receipts import INSIDE, Form, Receipt, beside, heading
 from replay.snapshot import Known, snapshot_at
@@ -41,12 +40,16 @@ ReceiptFile = Annotated[
 PICTURES = ("svg", "png", "html")
 
 
+DRAWN_BY = ("altair", "vl-convert-python")
+"""What draws the pictures; another version of them may draw a little otherwise."""
+
+
 def program_of(form: Form, of: str = "report") -> str:
     """Name this program and, where there is a picture in a form, what draws it, with versions."""
 
     named = f"{PROGRAM} {version(PROGRAM)}"
     if of == "report" and (form in ("html", "xlsx") or form.startswith("picture.")):
-        return f"{named}, {drawn_by()}"
+        return ", ".join([named, *(f"{each} {version(each)}" for each in DRAWN_BY)])
     return named
 
 

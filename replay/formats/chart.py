@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
@@ -48,11 +47,6 @@ _ATTRIBUTES: Final = frozenset(
     | {"aria-hidden", "aria-label", "aria-roledescription", "x", "x1", "x2", "y", "y1", "y2"}
 )
 """What a picture of ours consists of: nothing in it runs, links, or fetches anything."""
-
-
-def drawn_by() -> str:
-    """Name what draws the pictures, with versions: another may draw them a little otherwise."""
-    return ", ".join(f"{name} {version(name)}" for name in ("altair", "vl-convert-python"))
 
 
 def specification(output: Output, *, titled: bool = True) -> dict[str, Any]:
