@@ -293,7 +293,9 @@ LEFT_OUT: Final = (
     ),
     Left(
         "the flush for duplicates",
-        lambda: patch.object(_COMMITTING, "_finish", _no_flush_for_duplicates),
+        lambda: patch.multiple(
+            _COMMITTING, _finish=_no_flush_for_duplicates, append_new=lambda *_: None
+        ),
     ),
     Left(
         "the wait for the flush's own commit",

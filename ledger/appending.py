@@ -20,7 +20,7 @@ from ledger.events import (
     make_event,
 )
 from ledger.fields import read_object
-from ledger.instants import MIN_INSTANT, SECOND, format_instant
+from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
 from ledger.privacy.vault import Keyring
@@ -81,6 +81,14 @@ _PLAIN_TOPICS = frozenset(
 _PERSONAL = tuple(f"{type}:" for type in PERSONAL_TYPES)
 
 
+def plain_rows(rows: Sequence[Row | Refused], now: int) -> Sequence[Row] | None:
+    """Return rows that need no look at ledger or keys, nor lie too far after now; else None."""
+    plain = cast(Sequence[Row], rows)
+    if not rows or Refused in set(map(type, rows)) or max(map(_OCCURRED_AT, plain)) > now + AHEAD:
+        return None
+    return plain if _PLAIN_TOPICS.issuperset(map(_TOPIC, plain)) else None
+
+
 class Appending:
     """The rules of one append transaction; `now` is the clock, read under the write lock."""
 
@@ -99,8 +107,7 @@ class Appending:
     def take(self, rows: Sequence[Row | Refused]) -> list[Outcome]:
         """Append rows, all recorded now: at once, and one by one only from where that fails."""
         outcomes: list[Outcome] = []
-        plain = self._plain(rows)
-        if plain and max(map(_OCCURRED_AT, plain)) <= self._recorded_at + AHEAD:
+        if plain := self._plain(rows, self._recorded_at):
             outcomes += self._insert(repeat(self._recorded_at), plain)
         for row in rows[len(outcomes) :]:
             outcomes.append(self._take_one(row))
@@ -109,7 +116,7 @@ class Appending:
     def take_kept(self, rows: Sequence[Row | Refused], kept: Sequence[int | None]) -> list[Outcome]:
         """Append rows with the recorded_at each came with; stop after the first refused one."""
         outcomes: list[Outcome] = []
-        plain = self._plain(rows)
+        plain = self._plain(rows, MAX_INSTANT)
         stamps = None if None in kept else cast(Sequence[int], kept)
         if plain and stamps and self._are_in_order(plain, stamps):
             outcomes += self._insert(iter(stamps), plain)
@@ -158,17 +165,10 @@ class Appending:
             )
         return problem
 
-    def _plain(self, rows: Sequence[Row | Refused]) -> Sequence[Row] | None:
-        """Return the rows as they are, or None if one is refused or needs a look before.
-
-        Asked of every batch: a few C loops, no step of Python for each row.
-        """
-        if Refused in set(map(type, rows)):
-            return None
-        plain = cast(Sequence[Row], rows)
-        if not self._writing.keeps_extensions and any(map(_EXTENSIONS, plain)):
-            return None
-        return plain if _PLAIN_TOPICS.issuperset(map(_TOPIC, plain)) else None
+    def _plain(self, rows: Sequence[Row | Refused], now: int) -> Sequence[Row] | None:
+        plain = plain_rows(rows, now)
+        keeps = self._writing.keeps_extensions or not any(map(_EXTENSIONS, plain or ()))
+        return plain if keeps else None
 
     def _insert(self, recorded_at: Iterator[int], rows: Sequence[Row]) -> Iterator[Appended]:
         first = self._writing.position + 1

@@ -13,7 +13,15 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import InfrastructureFactory, Mapper, TrackingRecorder
 from eventsourcing.utils import Environment, EnvType
 
-from ledger.appending import Appended, Appending, Conflict, Duplicate, Outcome, Refused
+from ledger.appending import (
+    Appended,
+    Appending,
+    Conflict,
+    Duplicate,
+    Outcome,
+    Refused,
+    plain_rows,
+)
 from ledger.events import OWN_SOURCES, Fact, Recorded, Row
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
@@ -172,6 +180,11 @@ class Ledger(Application[str]):
         if not facts:
             return []
         rows = _laid_out(facts, as_recorded=keep_recorded_at)
+        now = self.clock()
+        if not keep_recorded_at and (plain := plain_rows(rows, now)):
+            first = self.store.append_new(plain, now)
+            if first is not None:
+                return [Appended(first + n) for n in range(len(plain))]
         with self.appending() as appending:
             if keep_recorded_at:
                 kept = [getattr(fact, "recorded_at", None) for fact in facts]

@@ -46,28 +46,26 @@ def test_a_dump_comes_back_and_is_verified(tmp_path: Path, monkeypatch: pytest.M
     """As it was signed; and what was cut off since is found by the checkpoint that was kept."""
     cluster = server()
     cluster("createdb", DATABASE)
-    (tmp_path / "backup").mkdir()
-    (tmp_path / "backup").chmod(0o777)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    folder = cluster.folder
+    (folder / "backup").mkdir()
     door = CommandLine(tmp_path, monkeypatch)
     monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "homes"))
     url = cluster.url(DATABASE)
     monkeypatch.setenv("ATTEMPT_LEDGER", url)
     door.catalogued().failed("R-1", "2021-03-01T09:00:00Z")
     exported = door.done("export")
-    dump, checkpoint = recipe("dump", tmp_path).strip().splitlines()
+    dump, checkpoint = recipe("dump", folder).strip().splitlines()
     cluster.shell(dump)
-    kept = tmp_path / "backup/exams.checkpoint"
+    kept = folder / "backup/exams.checkpoint"
     kept.write_text(door.done(*checkpoint.split(" > ")[0].split()[1:]))
-    cluster.shell(recipe("restore", tmp_path))
+    cluster.shell(recipe("restore", folder))
     restored = cluster.url(f"{DATABASE}_restored")
     homes = {each.name: each for each in (tmp_path / "homes").iterdir()}
     (home,) = homes.values()
     home.rename(home.with_name(home.name.replace(DATABASE, f"{DATABASE}_restored")))
     monkeypatch.setenv("ATTEMPT_LEDGER", restored)
     assert door.done("export") == exported
-    verify = recipe("verify", tmp_path).split()[1:]
+    verify = recipe("verify", folder).split()[1:]
     assert "are as they were signed" in door.done(*verify)
     with psycopg.connect(restored, autocommit=True) as connection:
         connection.execute(f"DELETE FROM {SCHEMA}.events WHERE position > 4")

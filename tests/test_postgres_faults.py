@@ -31,6 +31,8 @@ class Proxy:
         self.target = target
         self.fault = ""
         """What is done at the next COMMIT: lose the request, lose the answer, or stall it."""
+        self.moment = b"COMMIT;"
+        """What is in the request at which it is done."""
         self.met = 0
         self.refuses = False
         """Whether it lets nobody in any more."""
@@ -63,19 +65,15 @@ class Proxy:
         self, client: socket.socket, upstream: socket.socket, lost: threading.Event
     ) -> None:
         while data := _received(client):
-            if b"COMMIT;" in data and self.fault:
+            if self.moment in data and self.fault:
                 fault, self.fault = self.fault, ""
                 self.met += 1
                 if fault == "request":
                     _end(client, upstream)
                     return
                 lost.set()
-                upstream.sendall(data)
-                if fault == "answer":
-                    time.sleep(0.3)  # the server commits meanwhile
-                    _end(client, upstream)
-                    return
-                continue
+                if fault == "answer":  # the server commits meanwhile
+                    threading.Timer(0.3, _end, (client, upstream)).start()
             try:
                 upstream.sendall(data)
             except OSError:
@@ -125,17 +123,21 @@ def through(proxy: Proxy, address: Server) -> Server:
     return read_server(url, address.home.parents[1])
 
 
+@pytest.mark.parametrize("moment", [b"COMMIT;", b"append_new"])
 @pytest.mark.parametrize("fault", ["answer", "stall"])
 def test_a_commit_whose_answer_is_lost_is_asked_after(
-    fault: str, proxy: Proxy, address: Server, monkeypatch: pytest.MonkeyPatch
+    fault: str, moment: bytes, proxy: Proxy, address: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands, is acknowledged, and the ledger goes on; the same again is a duplicate."""
     monkeypatch.setattr(postgres_pool, "COMMIT_SECONDS", 0.5)
     waiting = Waiting(5.0)
     with Ledger.open(through(proxy, address), clock=SetClock(), waiting=waiting) as ledger:
         assert ledger.append([attempted(1)]) == [Appended(1)]
-        proxy.fault = fault
-        assert ledger.append([attempted(2), attempted(3)]) == [Appended(2), Appended(3)]
+        proxy.fault, proxy.moment = fault, moment
+        # A duplicate among them takes a transaction, and others one step.
+        before = [attempted(1)] if moment == b"COMMIT;" else []
+        outcomes = ledger.append([*before, attempted(2), attempted(3)])
+        assert outcomes[len(before) :] == [Appended(2), Appended(3)]
         assert proxy.met == 1
         assert ledger.append([attempted(3), attempted(4)]) == [Duplicate(3), Appended(4)]
         assert ledger.head().position == 4
@@ -145,18 +147,21 @@ def test_a_commit_that_never_came_is_none(proxy: Proxy, address: Server) -> None
     """One sentence, nothing was written, and the same call records it once."""
     waiting = Waiting(5.0)
     with Ledger.open(through(proxy, address), clock=SetClock(), waiting=waiting) as ledger:
+        ledger.append([attempted(1)])
         proxy.fault = "request"
         with pytest.raises(LedgerProblem, match="nothing was written"):
-            ledger.append([attempted(1)])
-        assert ledger.head().position == 0
-        assert ledger.append([attempted(1)]) == [Appended(1)]
+            ledger.append([attempted(1), attempted(2)])
+        assert ledger.head().position == 1
+        proxy.fault, proxy.moment = "request", b"append_new"
+        assert ledger.append([attempted(2)]) == [Appended(2)]  # tried again, since it is not there
+        assert ledger.append([attempted(2)]) == [Duplicate(2)]
 
 
 def test_what_cannot_be_asked_is_said_so(proxy: Proxy, address: Server) -> None:
     """Neither that it is recorded, nor that it is not."""
     with Ledger.open(through(proxy, address), clock=SetClock(), waiting=Waiting(1.0)) as ledger:
         ledger.head()
-        proxy.fault = "answer"
+        proxy.fault, proxy.moment = "answer", b"append_new"
         proxy.refuses = True
         with pytest.raises(LedgerProblem, match="nothing will be there twice"):
             ledger.append([attempted(1)])

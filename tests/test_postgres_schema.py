@@ -126,6 +126,7 @@ FORBIDDEN = {
 }
 APPENDING = {
     "begin": "SELECT {s}.begin_append()",
+    "append in one step": "SELECT {s}.append_new('1', 1, 0" + ", ''" * 13 + ")",
     "append": "SELECT {s}.append(0, '', '', '', '', '', '', '', '', '', '', '', '', '', '')",
     "remember": "SELECT {s}.remember('x', 'y')",
 }

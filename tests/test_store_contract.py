@@ -486,3 +486,16 @@ def test_a_ledger_works_over_any_store(tmp_path: Path) -> None:
         assert [len(rows) for rows in followed] == [2]
         notes = ledger.notification_log.select(start=1, limit=9)
         assert [note.id for note in notes] == [1, 2]
+
+
+def test_rows_may_be_appended_in_one_step(store: Store) -> None:
+    """All of them at one time that does not fall; or none, where a key is there."""
+    first = store.append_new([sat(1), sat(2)], 100)
+    if first is None:  # a store that takes a transaction for it
+        assert store.head() == Head(0, 0)
+        return
+    assert first == 1
+    assert store.append_new([sat(3), sat(1)], 200) is None
+    assert store.append_new([sat(3), sat(3)], 200) is None
+    assert store.append_new([sat(4)], 50) == 3
+    assert [row[:2] for row in store.page(0)] == [(1, 100), (2, 100), (3, 101)]

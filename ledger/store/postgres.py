@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from ledger.events import Recorded
+from ledger.events import Recorded, Row
 from ledger.problems import LedgerProblem, NewerSchema, NoLedger, ReadOnly, Redefined
 from ledger.store.interface import PAGE, Found, Head
 from ledger.store.locks import Waiting
@@ -68,16 +68,27 @@ class PostgresStore:
     @contextmanager
     def writing(self) -> Iterator[PostgresWriting]:
         """Open the one write transaction there can be; commit it at the end, durably."""
+        self._check_writing()
+        with self._transactions.writing(self.waiting) as writing:
+            yield writing
+        if writing.wrote:
+            self._durable = max(self._durable, writing.position)
+
+    def append_new(self, rows: Sequence[Row], now: int) -> int | None:
+        """Append rows in one call and one flush; None where one of the keys is there."""
+        self._check_writing()
+        first = self._transactions.append_new(rows, now, self._durable, self.waiting)
+        if first is not None:
+            self._durable = max(self._durable, first + len(rows) - 1)
+        return first
+
+    def _check_writing(self) -> None:
         if self.read_only:
             raise ReadOnly(f"{self.server} was opened for reading: nothing was written")
         self._check_process()
         if not self._is_checked:
             self.check()
             self._is_checked = True
-        with self._transactions.writing(self.waiting) as writing:
-            yield writing
-        if writing.wrote:
-            self._durable = max(self._durable, writing.position)
 
     def upgrade(self) -> bool:
         """Return False: there is no earlier format."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from threading import Lock, Timer
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 
+from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
-from ledger.store.locks import USUALLY, Waiting
+from ledger.store.locks import SILENCE, USUALLY, Waiting
 from ledger.store.postgres_pool import Patient, Pool, problem_of
 from ledger.store.postgres_schema import quoted
-from ledger.store.postgres_writing import PostgresWriting, Statements
+from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
 from ledger.store.server import Server
+
+Answer = TypeVar("Answer")
 
 _AGAIN_SECONDS: Final = 0.2
 _NOTIFY_SECONDS: Final = 0.05
@@ -62,6 +66,38 @@ class Transactions:
             finally:
                 if connection is not first:
                     connection.close()
+
+    def append_new(self, rows: Sequence[Row], now: int, known: int, waiting: Waiting) -> int | None:
+        """Append rows in one call and one flush; return the first position.
+
+        None, and nothing was changed, where a key is there already, or others keep the lock. Up to
+        the position `known` nothing can be of this call.
+        """
+        self._waiting = waiting
+        seconds = min(SILENCE, waiting.seconds)
+        values = [f"{max(1, round(seconds * 1000))}", now, len(rows), *texts_of(rows)]
+        with self._pool.connection() as connection:
+            process = connection.info.backend_pid
+            connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
+            warned: list[str] = []
+            try:
+                with self._heard(connection, warned), connection.pipeline() as pipeline:
+                    cursor = connection.execute(self._statements.append_new, values)
+                    # Committed here: what follows is a transaction of its own, which flushes.
+                    pipeline.sync()
+                    connection.execute(self._statements.settle)
+                ((first,),) = cursor.fetchall()
+            except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable):
+                return None
+            except psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+                first = self._asked_after(process, partial(_place_of, rows)) or 0
+                if first <= known:
+                    return None  # it was lost before, and nothing was written
+            self._check_confirmed(warned)
+        self._wake()
+        return int(first)
 
     def _begun(self, connection: Patient, *, again: bool = True) -> tuple[int, int] | None:
         """Begin, and acquire the order lock; None if the connection turns out to be lost."""
@@ -109,6 +145,24 @@ class Transactions:
         process = connection.info.backend_pid  # which a connection that is lost no longer says
         end = "COMMIT" if writing.wrote else "ROLLBACK"
         warned: list[str] = []
+        try:
+            with self._heard(connection, warned):
+                cursor = connection.execute(f"{end}; {self._statements.settle}")
+            if writing.wrote and cursor.statusmessage == "ROLLBACK":
+                raise LedgerProblem(f"{self._server} rolled back: nothing was written")
+        except psycopg.Error as error:
+            if not writing.wrote:
+                raise
+            connection.close()
+            if not self._asked_after(process, writing.stands_in):
+                raise problem_of(error, self._server) from error
+        self._check_confirmed(warned)
+        if writing.wrote:
+            self._wake()
+
+    @contextmanager
+    def _heard(self, connection: Patient, warned: list[str]) -> Iterator[None]:
+        """Collect the warnings of the server meanwhile."""
 
         def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
             if diagnostic.severity_nonlocalized == "WARNING":
@@ -116,60 +170,52 @@ class Transactions:
 
         connection.add_notice_handler(warn)
         try:
-            cursor = connection.execute(f"{end}; {self._statements.settle}")
-            if writing.wrote and cursor.statusmessage == "ROLLBACK":
-                raise LedgerProblem(f"{self._server} rolled back: nothing was written")
-        except psycopg.Error as error:
-            if not writing.wrote:
-                raise
-            connection.close()
-            self._resolve(process, writing, error)
+            yield
         finally:
             connection.remove_notice_handler(warn)
+
+    def _check_confirmed(self, warned: list[str]) -> None:
+        """Raise LedgerProblem for a commit that a standby did not confirm: it is a mere warning."""
         if warned:
             raise LedgerProblem(
                 f"{self._server} recorded it, but no standby confirmed that ({warned[0]}): repeat "
                 "the call, nothing will be there twice"
             )
-        if writing.wrote and not connection.closed:
-            self._wake()
 
-    def _resolve(self, pid: int, writing: PostgresWriting, error: psycopg.Error) -> None:
-        """Find out what became of a commit whose answer was lost; return if it stands, durably."""
+    def _asked_after(self, process: int, ask: Callable[[PostgresWriting], Answer]) -> Answer:
+        """Ask a later transaction what became of one whose answer was lost.
+
+        What it says is durable. Raises LedgerProblem where nobody can be asked for so long.
+        """
         for again in range(int(self._waiting.seconds / _AGAIN_SECONDS) + 1):
             if again:
                 time.sleep(_AGAIN_SECONDS)
             try:
-                stands = self._stands(pid, writing)
+                return self._asked(process, ask)
             except (psycopg.Error, LedgerProblem) as other:
                 last = other
-                continue
-            if not stands:
-                raise problem_of(error, self._server) from error
-            return
         raise LedgerProblem(
             f"{self._server} was lost while it committed, and cannot be asked whether it did "
             f"({self._server.shown(str(last))}): repeat the call once it runs, nothing will be "
             "there twice"
         ) from last
 
-    def _stands(self, pid: int, writing: PostgresWriting) -> bool:
-        """Return whether a lost transaction committed; if so, it is durable by then.
+    def _asked(self, process: int, ask: Callable[[PostgresWriting], Answer]) -> Answer:
+        """Ask under the order lock, which a lost transaction kept until it ended somehow.
 
-        Under the order lock, which it kept until it ended, one way or another: a server that has
-        not noticed that its program is gone is made to.
+        A server that has not noticed that its program is gone is made to.
         """
         schema = quoted(self._server.schema)
         with closing(self._pool.open()) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid = %s AND "
                 f"l.relation = '{schema}.append_order'::regclass",
-                (pid,),
+                (process,),
             )
             head = self._order(connection, max(1.0, self._waiting.seconds))
-            stands = writing.stands_in(PostgresWriting(connection, self._server, head))
+            answer = ask(PostgresWriting(connection, self._server, head))
             connection.execute(f"ROLLBACK; {self._statements.settle}")
-            return stands
+            return answer
 
     def _wake(self) -> None:
         """Wake who follows, soon: once for all that is committed meanwhile.
@@ -201,3 +247,12 @@ class Transactions:
             self._timer.cancel()
             self._timer.join()
             self._notify()
+
+
+def _place_of(rows: Sequence[Row], later: PostgresWriting) -> int | None:
+    """Return the position of the first row if all of them stand, one after the other."""
+    first = later.place_of(rows[0])
+    if first is None:
+        return None
+    places = [later.place_of(row) for row in rows]
+    return first if places == list(range(first, first + len(rows))) else None

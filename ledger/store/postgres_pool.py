@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ OLDEST: Final = 15
 """The first major version of PostgreSQL that this was tested on."""
 MOST: Final = 8
 """So many connections one store opens at most; more threads than that wait for one."""
+
+# What is wrong with a connection is raised, in our words: the driver need not say it as well.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 ANSWER_SECONDS = 600.0
 """So long an answer may take to begin, or to go on."""

@@ -114,6 +114,23 @@ BEGIN
 END
 """
 
+# One call where nothing has to be looked at in between: the whole transaction, which settles after.
+_APPEND_NEW: Final = f"""
+DECLARE
+  last record;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', p_wait, true);
+  SELECT * INTO last FROM {{s}}.begin_append();
+  IF {{s}}.append(p_count,
+      repeat(CASE WHEN last.o_position = 0 THEN p_now
+        ELSE greatest(p_now, last.o_recorded_at + 1) END || E'\x1f', p_count),
+      {", ".join(f"p_{name}" for name in Row._fields)}) < p_count THEN
+    RAISE EXCEPTION 'a key is there already' USING ERRCODE = '23505';
+  END IF;
+  RETURN last.o_position + 1;
+END
+"""
+
 # Whoever is to rely on a row waits until it is on the disk, and on the standbys that the server
 # waits for. Non-transactional messages are flushed by themselves from PostgreSQL 17 on.
 _SETTLE: Final = """
@@ -151,13 +168,19 @@ FUNCTIONS: Final = {
         "RETURNS bigint ",
         _APPEND,
     ),
+    "append_new": (
+        "p_wait text, p_now bigint, p_count integer, "
+        + ", ".join(f"p_{name} text" for name in Row._fields),
+        "RETURNS bigint ",
+        _APPEND_NEW,
+    ),
     "remember": ("p_name text, p_value text", "RETURNS void ", _REMEMBER),
     "settle": ("", "RETURNS void ", _SETTLE),
 }
 """(arguments, what it returns, body) of each; all run as the owner, whatever the caller's path."""
 
 _CALLED: Final[dict[Role, tuple[str, ...]]] = {
-    "writer": ("begin_append", "append", "remember", "settle"),
+    "writer": ("begin_append", "append", "append_new", "remember", "settle"),
     "reader": ("settle",),
 }
 

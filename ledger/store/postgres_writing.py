@@ -33,6 +33,7 @@ class Statements:
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
         self.append = f"SELECT {s}.append({', '.join(['%s'] * _WIDTH)})"
+        self.append_new = f"SELECT {s}.append_new({', '.join(['%s'] * (_WIDTH + 1))})"
         self.remember = f"SELECT {s}.remember(%s, %s)"
         self.settle = f"SELECT {s}.settle()"
         self.annulments = (
@@ -54,33 +55,32 @@ class PostgresWriting:
         self._statements = Statements(server.schema)
         self.position, self.recorded_at = head
         """The last of each, (0, 0) in an empty ledger."""
-        self.last: tuple[int, Row] | None = None
-        """The last row that this transaction wrote, and where."""
+        self.last: Row | None = None
+        """The last row that this transaction wrote."""
         self.wrote = False
         self._remembered: dict[str, str] = {}
 
     def stands_in(self, later: PostgresWriting) -> bool:
         """Return whether what this transaction wrote is there in a later one, so it committed."""
         if self.last is not None:
-            position, row = self.last
-            found = later.find(row.source, row.id)
-            return found is not None and found.position == position and found[2:] == tuple(row)
+            return later.place_of(self.last) == self.position
         return all(later.about(name) == value for name, value in self._remembered.items())
+
+    def place_of(self, row: Row) -> int | None:
+        """Return the position at which a row stands, every column of it; None if it does not."""
+        found = self.find(row.source, row.id)
+        return None if found is None or found[2:] != tuple(row) else found.position
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
         """Insert rows at the next positions; stop before the first whose key is in the ledger."""
         if not rows:
             return 0
         instants = list(islice(recorded_at, len(rows)))
-        values = [
-            len(rows),
-            _text(instants, False),
-            *map(_text, zip(*rows, strict=True), _TEXT_COLUMNS),
-        ]
+        values = [len(rows), _text(instants, False), *texts_of(rows)]
         ((inserted,),) = self._values(self._statements.append, values)
         if inserted:
             self.position += inserted
-            self.last = self.position, rows[inserted - 1]
+            self.last = rows[inserted - 1]
             self.wrote = True
         return int(inserted)
 
@@ -119,6 +119,11 @@ class PostgresWriting:
 
     def _values(self, statement: str, values: Sequence[Any]) -> list[Any]:
         return self.connection.execute(statement, values).fetchall()
+
+
+def texts_of(rows: Sequence[Row]) -> list[str]:
+    """Write the columns of rows as texts, as the functions of the schema take them."""
+    return list(map(_text, zip(*rows, strict=True), _TEXT_COLUMNS))
 
 
 def _text(column: Sequence[Any], is_text: bool) -> str:

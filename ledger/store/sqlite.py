@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ledger.events import Recorded
+from ledger.events import Recorded, Row
 from ledger.problems import LedgerProblem, NotALedger, ReadOnly
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.interface import PAGE, Found, Head
@@ -82,6 +82,10 @@ class SQLiteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def append_new(self, rows: Sequence[Row], now: int) -> int | None:
+        """Return None: nothing is quicker here than a transaction."""
+        return None
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Acquire SQLite's own lock, for which only a foreign tool is ever waited for."""
