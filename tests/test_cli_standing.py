@@ -485,3 +485,12 @@ def test_candidate_and_stdin_exclude_each_other(door: CommandLine) -> None:
     """One of the two is needed."""
     for words in (("C-1", "--stdin"), ()):
         assert "CANDIDATE, or give --stdin" in door.wrong("standing", *words)
+
+
+def test_an_instant_is_read_as_it_is_shown(door: CommandLine) -> None:
+    """With the name of its zone behind it, by every option that takes an instant."""
+    for shown in ("2021-03-01 10:00 Europe/Berlin", "2021-03-01 09:00 UTC", "2021-03-01T09:00Z"):
+        answer = door.call("standing", "C-1", "AZ-104", "--as-of", shown, "--format", "json")
+        assert json.loads(answer.out)["as_of"] == "2021-03-01T09:00:00Z"
+    said = door.wrong("standing", "C-1", "AZ-104", "--as-of", "2021-03-01 10:00 Mars/Olympus")
+    assert '"Mars/Olympus" is no time zone known here' in said
