@@ -460,6 +460,7 @@ def test_a_small_workbook_that_unpacks_to_much_is_refused(place: Place) -> None:
         (workbook(SHEET), "a.xlsx", {"format": "csv"}, "is a workbook, which --format csv"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "a.xls", {}, "a workbook of the old kind"),
     ],
+    ids=["no zip", "cut off", "no rows", "a CSV", "called a CSV", "of the old kind"],
 )
 def test_what_is_no_workbook_is_said(
     place: Place, content: str | bytes, name: str, options: dict[str, Any], said: str
