@@ -20,6 +20,7 @@ from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.metrics import Metrics
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
+from attempt_ledger.api.roles import OPEN
 from attempt_ledger.api.routes import (
     appending,
     authorizations,
@@ -96,9 +97,22 @@ def application(service: Service, gate: Gate) -> FastAPI:
         app.add_exception_handler(kind, _answer)
     for each in ROUTES:
         app.include_router(each)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     names = [getattr(route, "name", "") for each in ROUTES for route in each.routes]
     assert len(names) == len(set(names)), "two routes have one name, and so one operation id"
     return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI, with what is in it besides the routes."""
+    schema = FastAPI.openapi(app)
+    parts = schema.setdefault("components", {})
+    parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    parts["schemas"].update(CloudEvent=appending.CLOUD_EVENT, EventData=appending.EVENT_DATA)
+    schema["security"] = [{"bearer": []}]
+    for key in OPEN:
+        schema["paths"][key.partition(" ")[2]]["get"]["security"] = []
+    return schema
 
 
 async def noted(gate: Gate) -> None:

@@ -62,7 +62,27 @@ _EVENT_EXAMPLE: Final = {
     "time": "2021-03-01T10:40:00Z",
     "data": {"exam": "AZ-104", "registration_id": "R-77", "score": 640},
 }
-_OBJECT: Final = {"type": "object", "additionalProperties": True}
+CLOUD_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "CloudEvent",
+    "description": "A CloudEvent 1.0 in JSON; docs/events.md lists types and their data.",
+    "required": ["specversion", "type", "source", "id", "subject", "time"],
+    "properties": {
+        "specversion": {"type": "string"},
+        **{name: {"type": "string"} for name in ("type", "source", "id", "subject")},
+        "time": {"type": "string", "format": "date-time"},
+        "data": {"type": "object", "additionalProperties": True},
+    },
+    "additionalProperties": True,
+}
+EVENT_DATA: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "EventData",
+    "description": "The data of an event, whose attributes are ce-… headers.",
+    "additionalProperties": True,
+}
+_EVENT: Final = {"$ref": "#/components/schemas/CloudEvent"}
+_DATA: Final = {"$ref": "#/components/schemas/EventData"}
 
 
 @routes.post(
@@ -80,13 +100,13 @@ _OBJECT: Final = {"type": "object", "additionalProperties": True}
         "requestBody": {
             "required": True,
             "content": {
-                ONE: {"schema": _OBJECT, "example": _EVENT_EXAMPLE},
+                ONE: {"schema": _EVENT, "example": _EVENT_EXAMPLE},
                 BATCH: {
-                    "schema": {"type": "array", "items": _OBJECT, "maxItems": MOST_AT_ONCE},
+                    "schema": {"type": "array", "items": _EVENT, "maxItems": MOST_AT_ONCE},
                     "example": [_EVENT_EXAMPLE],
                 },
                 "application/json": {
-                    "schema": _OBJECT,
+                    "schema": _DATA,
                     "example": _EVENT_EXAMPLE["data"],
                 },
             },

@@ -19,7 +19,7 @@ from attempt_ledger.api.routing import (
     service_of,
 )
 from ledger.cloudevents import to_cloudevents
-from ledger.events import AuthorizationGranted
+from ledger.events import AuthorizationGranted, make_event
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.authorizations import Authorization, State
@@ -103,7 +103,8 @@ async def authorize(request: Request, asked: AuthorizationAsked) -> Response:
     if ends is not None:
         fields["valid_until"] = format_instant(ends)
     more = asked.model_dump(exclude_none=True, include={"sittings", "reason"})
-    granted = AuthorizationGranted.model_validate({**fields, **more})
+    granted = make_event("AuthorizationGranted", {**fields, **more})
+    assert isinstance(granted, AuthorizationGranted)
     at, now, who = instant_of("time", asked.time), service_of(request).now(), identity_of(request)
     return await _decided(
         request,
