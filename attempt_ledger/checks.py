@@ -122,14 +122,14 @@ class Gathered:
         """Return what a careful reader should know, each a sentence; none where all is usual."""
         found = [unknown_exams(ledger, self.exams)]
         if self.sittings | self.unpaired:
-            found.append(self._compared(ledger, now))
+            found.append(self.compared(ledger, now))
         for code, sentence in _SAID_OF.items():
             if count := self.odd[code]:
                 one = count == 1
                 found.append(f"{count:,} {sentence[not one]} ({code})")
         return [sentence for sentence in found if sentence]
 
-    def _compared(self, ledger: Ledger, now: int) -> str | None:
+    def compared(self, ledger: Ledger, now: int) -> str | None:
         """Count results before their sittings; return what sources say differently."""
         # Who has one source, and sittings with their results, does not pay for the projections.
         from projections.problems import SOURCES_DISAGREE

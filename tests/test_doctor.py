@@ -40,6 +40,10 @@ KEPT = "kept"
 """A copy of everything as it was, for remedies that put something back."""
 
 
+LATELY = "2022-05-30T09:00:00Z"
+"""A day or two before the clock of the command line."""
+
+
 class Case(NamedTuple):
     """One thing that is wrong, and what its remedy says to do."""
 
@@ -119,13 +123,13 @@ def well(tmp_path_factory: pytest.TempPathFactory) -> Path:
         door = CommandLine(folder, patch)
         compiled(patch)
         door.catalogued()
-        door.failed("R-1", "2021-03-01T09:00:00Z")
+        door.failed("R-1", LATELY)
         door.done(
             "record", "ExceptionRequested", "C-1", "exam=AZ-104", "registration_id=R-1",
             "request_id=Q-1", "reason=lab-crash", "first_name=Ada",
         )  # fmt: skip
         for number in range(99):
-            door.sat(f"R-0{number}", "2021-04-01T09:00:00Z", candidate=f"C-{number}")
+            door.sat(f"R-0{number}", LATELY, candidate=f"C-{number}")
         for words in (
             ("project",),
             ("replay",),
@@ -212,6 +216,32 @@ def an_old_ledger_came_back(sick: Sick) -> None:
 def a_tile_off(sick: Sick) -> None:
     """Flip a byte of the last tile of the leaves."""
     sick.flip(f"{LEDGER}.tlog/tile/0/000.p/107", 5)
+
+
+def sitting(
+    sick: Sick,
+    *,
+    exam: str = "AZ-104",
+    reg: str = "R-odd",
+    who: str = "C-9",
+    source: str = "urn:x",
+    type: str = "ExamFailed",
+    began: str = LATELY,
+    ended: str = LATELY,
+    result: str = LATELY,
+) -> None:
+    """Record a sitting in which something is odd; that is said."""
+    of = (f"exam={exam}", f"registration_id={reg}", "--source", source)
+    more = ("delivery=live", f"ended_at={ended}", "--time", began, "--id", "odd/began")
+    sick.door.call("record", "ExamAttempted", who, *of, *more)
+    sick.door.call("record", type, who, *of, "--time", result, "--id", "odd/result")
+
+
+def annulled(sick: Sick) -> None:
+    """Annul both of its facts."""
+    for id in ("odd/began", "odd/result"):
+        for source in ("urn:x", "urn:other"):
+            sick.door.call("annul", source, id, "--reason", "in error")
 
 
 CASES = (
@@ -484,6 +514,36 @@ CASES = (
         lambda sick: sick.later(31 * DAY),
         "b.keys was to be used before 2022-07-01T12:00:00Z, and is still there",
         lambda sick: os.unlink("b.keys"),
+    ),
+    Case(
+        "unknown-exam",
+        lambda sick: sitting(sick, exam="az-104"),
+        "2 rows name an exam that is not in the catalogue: az-104 (AZ-104?)",
+        annulled,
+    ),
+    Case(
+        "sources-disagree",
+        lambda sick: sitting(sick, source="urn:other", reg="R-1", who="C-1", type="ExamPassed"),
+        "1 sitting is told differently by different sources",
+        annulled,
+    ),
+    Case(
+        "result-before-sitting",
+        lambda sick: sitting(sick, result="2022-05-29T09:00:00Z"),
+        "1 result is of an instant before its sitting began",
+        annulled,
+    ),
+    Case(
+        "long-sitting",
+        lambda sick: sitting(sick, began="2022-05-20T09:00:00Z"),
+        "1 sitting took more than 7 days",
+        annulled,
+    ),
+    Case(
+        "late-result",
+        lambda sick: (sick.later(31 * DAY), sitting(sick)),
+        "1 result was recorded more than 30 days after it was true",
+        annulled,
     ),
     Case(
         "views-damaged",

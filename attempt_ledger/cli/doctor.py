@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +38,7 @@ def _text_of(age: int) -> str:
     "doctor",
     examples="""
     attempt-ledger doctor
-    attempt-ledger doctor --full
+    attempt-ledger doctor --all --full
     attempt-ledger doctor --format json --quick --backup-age PT2H
     """,
 )
@@ -66,14 +67,18 @@ def doctor(
         typer.Option("--free", metavar="MB", min=0, help="How much of the disk must be free."),
     ] = USUAL.free // _MEGABYTE,
     views: ReadModelFile = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show also what is as it should be.")
+    ] = False,
     format: FormatOption = Format.text,
 ) -> int:
     """Look for what is wrong with the ledger, and say what to do.
 
     Looks at SQLite, the file and what it holds, durability, the disk, rights, the clock, the log
-    and its key, the last verification and backup, the keys of personal fields, views and snapshot;
-    it changes nothing. Each check is ok, a warning, or wrong, with a remedy. Exit code 1: something
-    is wrong. docs/doctor.md lists every code that --format json may give.
+    and its key, the last verification and backup, the keys of personal fields, the facts, the read
+    model and the column cache; it changes nothing. What is wrong comes first, then warnings, each
+    with a remedy. Exit code 1: something is wrong. docs/doctor.md lists every code that --format
+    json may give.
     """
     if quick and full:
         raise CallProblem("--quick reads less and --full reads more: give one of them")
@@ -87,12 +92,10 @@ def doctor(
     )
     depth = Depth.quick if quick else Depth.full if full else Depth.usual
     subject = subject_of(call, read_model_of(call.path, views), bounds, depth)
-    findings = []
-    for finding in examine(subject):
-        findings.append(finding)
-        if format is Format.text:
-            put(_text(finding))
-    if format is Format.json:
+    findings = list(examine(subject))
+    if format is Format.text:
+        put("".join(_page(findings, every=every)))
+    else:
         answer = {
             "ledger": str(subject.path),
             "at": format_instant(subject.now),
@@ -115,6 +118,19 @@ def _length(option: str, text: str) -> int:
 
 
 _STATES, _NAMES = 9, 14
+
+
+def _page(findings: list[Finding], *, every: bool) -> Iterator[str]:
+    """Yield what is wrong, then the warnings, then how many checks found nothing, or all those."""
+    for state in (State.wrong, State.warning):
+        yield from (_text(finding) for finding in findings if finding.state is state)
+    well = [finding for finding in findings if finding.state is State.ok]
+    if every:
+        yield from map(_text, well)
+    elif well:
+        one = len(well) == 1
+        many = "1 check finds" if one else f"{len(well)} checks find"
+        yield f"ok       {many} nothing to mend (--all shows {'it' if one else 'them'})\n"
 
 
 def _text(finding: Finding) -> str:

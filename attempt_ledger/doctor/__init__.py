@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from attempt_ledger.access import Access
-from attempt_ledger.doctor import file, keys, server, surroundings, trust
+from attempt_ledger.doctor import facts, file, keys, server, surroundings, trust
 from attempt_ledger.doctor.findings import USUAL, Bounds, Depth, Finding, State, Subject, found
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
@@ -45,6 +45,7 @@ CHECKS: Final = (
     Named("backup", trust.backup),
     Named("keys", keys.keys),
     Named("key-backup", keys.key_backup),
+    Named("facts", facts.facts),
     Named("views", trust.views),
     Named("column-cache", trust.column_cache),
 )
@@ -63,6 +64,7 @@ SERVER_CHECKS: Final = (
     Named("archive", server.archive),
     Named("keys", keys.keys),
     Named("key-backup", keys.key_backup),
+    Named("facts", facts.facts),
     Named("views", trust.views),
     Named("column-cache", trust.column_cache),
 )

@@ -119,6 +119,15 @@ no-key-backup | key-backup | warning | `keys backup FILE`, on another disk than 
     backups, and again before its time is over
 key-backup-kept | key-backup | warning | destroy it: the keys of whoever was forgotten since may
     be in it
+unknown-exam | facts | warning | announce it with `catalogue`; or `annul` what names it and record
+    that again under the right code
+sources-disagree | facts | warning | `audit disagreements` says who says what; `annul` what is wrong
+result-before-sitting | facts | warning | `standing` of the candidate names them under problems;
+    `annul` what is wrong
+long-sitting | facts | warning | `standing` of the candidate names them under problems; `annul` what
+    is wrong
+late-result | facts | warning | `audit backdated --by P30D` lists them; if they are true, nothing is
+    to be done
 views-damaged | views | wrong | `rebuild`
 views-of-another | views | warning | `project`
 views-behind | views | warning | `project`, or let `project --follow` run
