@@ -78,6 +78,15 @@ IN_APRIL: tuple[Line, ...] = (
 
 STORY = (*CATALOGUE, *IN_MARCH, *IN_APRIL)
 
+_SAID = failed("AZ-104", on="2021-04-28T09:00Z", reg="R-8", who="C-8")
+_ELSE = passed("AZ-104", on="2021-04-28T09:00Z", reg="R-8", who="C-8")
+TROUBLED: tuple[Line, ...] = (
+    _SAID,
+    Line(tuple(fact._replace(source="urn:other") for fact in _ELSE.facts)),
+    scenarios.forgotten("C-8", on="2021-04-29"),
+)
+"""Two sources disagree about a sitting of C-8, who is forgotten."""
+
 
 def written(path: Path, lines: Sequence[Line] = STORY) -> Ledger:
     """Make a ledger of a story, after the shipped policies; it keeps when each was recorded."""

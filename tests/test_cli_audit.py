@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 from example_ledger import CACHE
-from reporting import written
+from reporting import STORY, TROUBLED, written
 
-QUERIES = ("events", "history C-1", "backdated --by PT1H --changes", "annulments", "exceptions")
+QUERIES = (
+    "events", "history C-1", "backdated --by PT1H --changes", "annulments", "disagreements",
+    "exceptions", "forgotten",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before the ledger of a month, with compiled code that all tests share."""
     folder = tmp_path / "here"
     folder.mkdir()
-    written(folder / "attempts.ledger").close()
+    written(folder / "attempts.ledger", (*STORY, *TROUBLED)).close()
     monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(folder, monkeypatch)
 

@@ -14,7 +14,9 @@ QUERIES: Final[Mapping[str, str]] = {
     "history": "Show each event of a candidate with what it changed.",
     "backdated": "List facts recorded long after they were true.",
     "annulments": "List who annulled what, when and why.",
+    "disagreements": "List sittings that sources tell differently.",
     "exceptions": "List decisions on exceptions, with rule and facts.",
+    "forgotten": "List whose personal data was erased, when and by whom.",
 }
 """Each audit query, the module of its name here, with the line that lists it.
 
