@@ -41,23 +41,26 @@ def figures(options: Options) -> Iterator[Figure]:
             "hostile", f"{size / 1e6:,.1f} MB of {what}", "s", middle(ours), middle(peer),
             "usual rows", at_most=_AT_MOST, all={"ours": ours, "peer": peer},
         )  # fmt: skip
-    yield _histories(options, folder)
+    for query in ("history", "exceptions"):
+        yield _audits(options, folder, query)
 
 
-def _histories(options: Options, folder: Path) -> Figure:
-    """Audit the history of one candidate who sat 800 times, beside those of 800 who sat once."""
+def _audits(options: Options, folder: Path, query: str) -> Figure:
+    """Audit one candidate of 800 sittings, requests and grants, beside 800 of one each."""
     ours, peer = alternately(
-        min(options.runs, 3), lambda: audited(folder, 1), lambda: audited(folder, _SITTINGS)
+        min(options.runs, 3),
+        lambda: audited(folder, 1, query),
+        lambda: audited(folder, _SITTINGS, query),
     )
     return Figure(
-        "hostile", f"audit history of {_SITTINGS} sittings of one candidate", "s",
+        "hostile", f"audit {query} of {_SITTINGS} sittings and grants of one candidate", "s",
         middle(ours), middle(peer), f"{_SITTINGS} candidates", at_most=_AT_MOST,
         all={"ours": ours, "peer": peer},
     )  # fmt: skip
 
 
-def audited(folder: Path, candidates: int) -> float:
-    """Audit the histories of so many candidates with 800 sittings in all; processor seconds."""
+def audited(folder: Path, candidates: int, query: str) -> float:
+    """Audit so many candidates with 800 sittings, requests and grants in all; processor seconds."""
     from ledger.intake.importer import Options as Settings
     from ledger.intake.importer import Reading, import_file
     from ledger.ledger import Ledger
@@ -86,6 +89,15 @@ def audited(folder: Path, candidates: int) -> float:
         {**entry, "type": "PolicyPublished", "id": "1", "subject": "general", "data": general},
         {**entry, "type": "ExamAnnounced", "id": "2", "subject": "AZ-104", "data": exam},
     ]
+    for n in range(_SITTINGS):
+        day = f"{begin + timedelta(days=4 * n, hours=6):%Y-%m-%dT%H:%M:%SZ}"
+        told = {**entry, "subject": f"C-{n % candidates}", "time": day}
+        of = {"request_id": f"Q-{n}", "exam": "AZ-104"}
+        asked = {**of, "registration_id": f"R-{n}", "reason": "lab-crash"}
+        lines += [
+            {**told, "type": "ExceptionRequested", "id": f"q{n}", "data": asked},
+            {**told, "type": "ExceptionGranted", "id": f"g{n}", "data": {**of, "waives": ["wait"]}},
+        ]
     (folder / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with Ledger.create(folder / "a.ledger", clock=lambda: _NOW) as ledger:
         for name in ("a.jsonl", "a.csv"):
@@ -94,8 +106,9 @@ def audited(folder: Path, candidates: int) -> float:
         head = ledger.head()
         snapshot = Snapshot(ledger, Moment(_NOW, head.recorded_at, head.position))
         began = time.process_time()
-        for n in range(candidates):
-            for _ in query_named("history").make(snapshot, Conditions(candidate=f"C-{n}")):
+        for n in range(candidates if query == "history" else 1):
+            of = Conditions(candidate=f"C-{n}") if query == "history" else Conditions()
+            for _ in query_named(query).make(snapshot, of):
                 pass
         return time.process_time() - began
 
