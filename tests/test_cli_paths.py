@@ -164,7 +164,7 @@ def test_an_output_keeps_the_mode_of_the_file_before_it(
 def test_rejects_and_clear_text_are_their_owners_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the umask and the file before; a read-only rejects file stays as it is."""
+    """Whatever the umask and the file before; one that may only be read is kept as it is."""
     door = CommandLine(tmp_path, monkeypatch)
     door.done("init")
     door.write("a.csv", ROWS.replace("fail", "fial"))
@@ -184,5 +184,10 @@ def test_rejects_and_clear_text_are_their_owners_alone(
     finally:
         os.umask(before)
     (tmp_path / "a.rejects.csv").chmod(0o444)
-    assert "may only be read" in door.call("import", "a.csv").err
-    assert (tmp_path / "a.rejects.csv").stat().st_mode & 0o777 == 0o444
+    first = (tmp_path / "a.rejects.csv").read_bytes()
+    door.refused("import", "a.csv")
+    kept = tmp_path / "a.rejects.csv.old"
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o222) == (first, 0)
+    said = door.call("import", "a.csv").err
+    assert "a.rejects.csv.old may only be read, and is not replaced: move it away" in said
+    assert kept.read_bytes() == first

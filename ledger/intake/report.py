@@ -280,9 +280,9 @@ class Rejects:
         flags = os.O_WRONLY | os.O_CLOEXEC
         if path.is_file() or (path.is_symlink() and not path.exists()):
             mode &= path.lstat().st_mode  # not widened
-            if not path.is_symlink() and not path.stat().st_mode & 0o200:
-                raise SourceProblem(f"{path} may only be read, and is not replaced: name another")
             kept = path.with_name(f"{path.name}.old")
+            if kept.is_file() and not kept.stat().st_mode & 0o200:
+                raise SourceProblem(f"{kept} may only be read, and is not replaced: move it away")
             os.replace(path, kept)
             self.kept = kept
             if not kept.is_symlink():
