@@ -332,6 +332,32 @@ def not_eligible(it: Explored, since: str, until: str, exam: str) -> Rows:
     return sorted(found, key=lambda row: (row["started_at"], row["position"]))
 
 
+def pass_rate(it: Explored, since: str, until: str, exam: str) -> Rows:
+    found: dict[tuple[str, str], list[str]] = {}
+    for standing in it.standings(NOW):
+        for sitting in standing.sittings:
+            if exam in ("", standing.exam) and within(sitting.started_at, since, until):
+                month = format_instant(sitting.started_at)[:7]
+                found.setdefault((month, standing.exam), []).append(sitting.outcome)
+    return [
+        {
+            "month": month,
+            "exam": each,
+            "sittings": len(outcomes),
+            "passed": outcomes.count("passed"),
+            "failed": outcomes.count("failed"),
+            "pass_rate": round(100 * outcomes.count("passed") / decided, 1) if decided else None,
+        }
+        for (month, each), outcomes in sorted(found.items())
+        for decided in [outcomes.count("passed") + outcomes.count("failed")]
+    ]
+
+
+def unknown_exams(it: Explored) -> Rows:
+    assert {each.exam for each in it.standings(NOW)} <= {*it.snapshot.catalogue.exams}
+    return []
+
+
 def pending_betas(it: Explored, day: str, exam: str) -> Rows:
     at, found = parse_instant(day), []
     for each in it.standings(NOW):
@@ -489,6 +515,10 @@ ASKED: list[tuple[Callable[..., Rows], dict[str, str], int]] = [
     (certifications_ending, {"month": "2022-12"}, 1),
     (not_eligible, {"from": "", "to": "", "exam": ""}, 3),
     (not_eligible, {"from": "2021-03-01T00:00:00Z", "to": "", "exam": "98-361"}, 1),
+    (pass_rate, {"from": "", "to": "", "exam": ""}, 100),
+    (pass_rate, {"from": "2022-03-01T00:00:00Z", "to": "2022-04-01T00:00:00Z", "exam": ""}, 2),
+    (pass_rate, {"from": "", "to": "", "exam": "AZ-104"}, 3),
+    (unknown_exams, {}, 0),
     (pending_betas, {"day": "2022-04-20T12:00:00Z", "exam": ""}, 1),
     (pending_betas, {"day": "2022-06-20T00:00:00Z", "exam": "SC-100"}, 2),
     (policy_in_force, {"day": "2020-01-01T00:00:00Z"}, 3),
@@ -515,9 +545,9 @@ def test_each_question_is_answered_as_python_answers_it(
 
 
 def test_every_question_is_asked_here_and_is_on_the_page(explored: Explored) -> None:
-    """Ten questions, and how far the answers go; docs/explore.md has the same table."""
+    """Twelve questions, and how far the answers go; docs/explore.md has the same table."""
     names = [each.name for each in QUESTIONS]
-    assert len(names) == 11
+    assert len(names) == 13
     assert set(names) == {answer.__name__ for answer, *_ in ASKED}
     page = (ROOT / "docs" / "explore.md").read_text(encoding="utf-8")
     rows = [
@@ -610,6 +640,47 @@ def test_facets_count_and_instants_are_printed_in_pages_and_numbers_in_data(
     assert {each["value"]: each["count"] for each in facets["delivery"]["results"]} == {
         "live": 258, "beta": 17,
     }  # fmt: skip
+
+
+# -- whole, or said
+
+
+def test_csv_has_every_row_of_a_table_and_no_formula(explored: Explored) -> None:
+    """However many pages there are; a number of rows that is asked for is what comes."""
+    _, data = explored.get("/sittings.json", _size="0")
+    count = json.loads(data)["filtered_table_rows_count"]
+    assert count > 100
+    for words in ({}, {"_size": "max"}, {"_stream": "on"}, {"_sort": "started_at"}):
+        status, text = explored.get("/sittings.csv", **words)
+        assert (status, text.count("\n")) == (200, count + 1)
+    assert explored.get("/sittings.csv", _size="7")[1].count("\n") == 8
+    assert explored.get("/sittings_readable.csv")[1].count("\n") == count + 1
+    _, some = explored.get("/sittings.csv", exam="AZ-104")
+    assert {line.split(",")[1] for line in some.splitlines()[1:]} == {"AZ-104"}
+    formulas = "SELECT '=1+1' AS a UNION ALL SELECT '@x' UNION ALL SELECT 'a,b' UNION ALL SELECT -1"
+    assert explored.get(".csv", sql=formulas)[1] == "a\n'=1+1\n'@x\n\"a,b\"\n-1\n"
+    assert explored.get("/no_such.csv")[0] == 404
+
+
+def test_what_would_be_cut_is_refused_and_says_so(explored: Explored) -> None:
+    """An object says where it goes on; a bare array, and CSV of a question, cannot."""
+    _, data = explored.get("/sittings.json")
+    assert json.loads(data)["next"]
+    for words in ({"_shape": "array"}, {"_shape": "array", "_nl": "on"}, {"_nl": "on"}):
+        status, text = explored.get("/sittings.json", **words)
+        assert (status, "more rows than one page holds" in text) == (400, True)
+    assert len(json.loads(explored.get("/sittings.json", _shape="array", _size="9")[1])) == 9
+    many = "SELECT a.position FROM facts AS a, facts AS b LIMIT 10001"
+    for ending in (".csv", ".json"):
+        status, text = explored.get(ending, sql=many, _shape="array")
+        assert (status, "more rows than one page holds" in text) == (400, True)
+
+
+def test_the_page_of_a_table_shows_its_rows_first(explored: Explored) -> None:
+    """What is said of columns, and the facets, come below them."""
+    _, text = explored.get("/sittings")
+    assert 'const rows = document.querySelector(".table-wrapper");' in text
+    assert "rows.after(each)" in text
 
 
 # -- only reading

@@ -130,6 +130,42 @@ ORDER BY started_at, position
 """,
     ),
     Question(
+        "pass_rate",
+        "What was the pass rate, month by month?",
+        "Of each exam and month: how many sittings began, how many are passed and failed by what "
+        "is known now, and what share of these two is passed, in percent. "
+        f"By their start, in UTC; {_SPAN} {_EXAM}",
+        ("from", "to", "exam"),
+        """
+SELECT strftime('%Y-%m', started_at / 1000000, 'unixepoch') AS month, exam, count(*) AS sittings,
+  sum(outcome = 'passed') AS passed, sum(outcome = 'failed') AS failed,
+  round(100.0 * sum(outcome = 'passed') / sum(iif(outcome IN ('passed', 'failed'), 1, NULL)), 1)
+    AS pass_rate
+FROM sittings
+WHERE (:exam = '' OR exam = :exam) AND outcome <> 'missed'
+  AND (:from = '' OR started_at >= micros(:from)) AND (:to = '' OR started_at < micros(:to))
+GROUP BY month, exam
+ORDER BY month, exam
+""",
+    ),
+    Question(
+        "unknown_exams",
+        "Which exams have sittings, and nobody announced them?",
+        "A code that was mistyped, perhaps: how many sittings of how many candidates name it, the "
+        "first and the last, and the exam of the catalogue whose code is the same in another "
+        "casing.",
+        (),
+        """
+SELECT s.exam, count(*) AS sittings, count(DISTINCT s.candidate) AS candidates,
+  instant(min(s.started_at)) AS first_at, instant(max(s.started_at)) AS last_at,
+  (SELECT min(e.exam) FROM exams AS e WHERE upper(e.exam) = upper(trim(s.exam))) AS perhaps
+FROM sittings AS s
+WHERE s.exam NOT IN (SELECT exam FROM exams)
+GROUP BY s.exam
+ORDER BY count(*) DESC, s.exam
+""",
+    ),
+    Question(
         "pending_betas",
         "Which beta results are pending, and for how long?",
         "Beta sittings without a result as it is known now, the oldest first, with their age in "
@@ -219,4 +255,4 @@ FROM position AS p
 """,
     ),
 )
-"""Ten questions, and the one that says how far the answers go."""
+"""Twelve questions, and the one that says how far the answers go."""

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from attempt_ledger.explore.connection import Exploring, bound_memory, connected
 from attempt_ledger.explore.questions import QUESTIONS
+from attempt_ledger.explore.whole import Whole
 from attempt_ledger.listening import NOT_OURS, is_own
 from ledger.instants import format_instant
 from projections.table import NUMBER, TEXT, TRUTH, WHOLE, Column, Table
@@ -81,6 +82,17 @@ HEADERS: Final = {
 }
 """What every answer carries, besides what Datasette puts on it."""
 
+_ROWS_FIRST: Final = """
+const rows = document.querySelector(".table-wrapper");
+for (const below of ["dl.column-descriptions", "div.facet-results", "p.suggested-facets"]) {
+  for (const each of document.querySelectorAll(below)) if (rows) rows.after(each);
+}
+for (const instant of document.querySelectorAll("td span[title]")) {
+  instant.style.whiteSpace = "nowrap";
+}
+"""
+"""Runs on the page of a table: its rows are seen without scrolling."""
+
 _INSTANTS = {
     (table.name, column.name) for table in KEPT for column in table.columns if column.is_instant
 }
@@ -97,6 +109,12 @@ class Cells:
             return None
         text = "for ever" if value >= OPEN else format_instant(value)
         return Markup('<span title="{}">{}</span>').format(value, text)
+
+    @staticmethod
+    @hookimpl  # type: ignore[untyped-decorator]
+    def extra_body_script(view_name: str) -> str:
+        """Put the rows of a table before what is said of its columns, and its facets."""
+        return _ROWS_FIRST if view_name == "table" else ""
 
 
 class ReadModelDatabase(Database):  # type: ignore[misc]
@@ -243,9 +261,8 @@ def serve(datasette: Datasette, listening: socket.socket, names: Collection[str]
     What is open is closed then. Beside `names` the address itself is served.
     """
     bound_memory()
-    config = uvicorn.Config(
-        OwnNames(datasette.app(), names), log_level="warning", lifespan="on", proxy_headers=False
-    )
+    app = OwnNames(Whole(datasette.app(), datasette), names)
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
