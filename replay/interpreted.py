@@ -21,6 +21,7 @@ class Kernels(NamedTuple):
     """The loops of `replay.kernels`. Compiled ones release the interpreter's lock."""
 
     answer_each: Callable[..., None]
+    decide_each: Callable[..., None]
     stretch_all: Callable[..., tuple[int, int]]
     number_sittings: Callable[..., int]
     hold_all: Callable[..., int]

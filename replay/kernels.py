@@ -24,7 +24,7 @@ from projections.fold.rules import ELIGIBLE, wait_after, wait_number
 from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, setting_at, verdict_at
 from projections.fold.walk import walk
-from replay.questions import Answers, Groups, Holdings, Numbered, Questions, Stretches
+from replay.questions import Answers, Decisions, Groups, Holdings, Numbered, Questions, Stretches
 from retake_policies.rules import Rules, rules_at
 
 
@@ -79,6 +79,49 @@ def answer_each(
             out.last_outcome[i] = scratch.outcome[n - 1]
         if ahead == 1:
             out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+
+
+def decide_each(
+    rows: SittingRows,
+    groups: Groups,
+    facts: Facts,
+    questions: Questions,
+    scratch: Sittings,
+    out: Decisions,
+) -> None:
+    """Decide each question: the status, from when it is eligible, and when anything changes next.
+
+    At the first instant at which anything may differ (the horizon) the verdict mostly does; where
+    it is the same, `changes` is NONE: the reasons have to be compared, which is done elsewhere.
+    """
+    for i in range(len(questions.group)):
+        g, as_of, known = questions.group[i], questions.as_of[i], questions.known[i]
+        out.status[i], out.eligible_from[i], out.changes[i] = -1, NONE, NONE
+        if g < 0:
+            continue
+        q = question(groups, g, as_of, known)
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, questions.without[i], scratch)
+        if n == 0:
+            continue
+        judged = verdict_at(facts, q, scratch, n, as_of)
+        verdict = judged.verdict
+        out.status[i] = verdict.status
+        out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+        t = judged.horizon
+        out.changes[i] = t
+        if t != NEVER:
+            then = verdict_at(facts, q, scratch, n, t).verdict
+            if (
+                then.status == verdict.status
+                and then.version == verdict.version
+                and then.assumed == verdict.assumed
+                and then.blocks == verdict.blocks
+                and then.waived == verdict.waived
+                and then.cap == verdict.cap
+                and then.in_series == verdict.in_series
+                and then.period_end == verdict.period_end
+            ):
+                out.changes[i] = NONE
 
 
 def next_fact(

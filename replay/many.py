@@ -27,6 +27,7 @@ MANY: Final[Mapping[str, str]] = {
     "history_rows": "replay.listings",
     "impact": "replay.diff",
     "kernels_for": "replay.interpreted",
+    "part_fold": "replay.population",
     "options_of": "replay.read_model.build",
     "rebuild": "replay.read_model.rebuild",
     "request_rows": "replay.listings",

@@ -19,7 +19,7 @@ from projections.tables import STANDINGS
 from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
 from replay.interpreted import Kernels
-from replay.questions import Answers, Groups, Numbered, Questions
+from replay.questions import Answers, Decisions, Groups, Numbered, Questions
 from replay.snapshot import Snapshot
 
 SCHEMA = STANDINGS.schema
@@ -155,6 +155,20 @@ class PartFold:
         )
         return out  # type: ignore[no-any-return]
 
+    def decisions(self, group: Sequence[int], as_of: int, known: int) -> Decisions:
+        """Decide about groups (-1: none) at one moment; columns parallel to `group`."""
+        size = len(group)
+        columns: Any = [
+            np.ascontiguousarray(np.broadcast_to(column, size), dtype=np.int64)
+            for column in (np.asarray(group, dtype=np.int64), as_of, known, -1)
+        ]
+        out: Any = Decisions(*_empty(_DECISIONS, size))
+        questions, scratch = Questions(*columns), scratch_for(self.part)
+        self.kernels.decide_each(
+            self.part.sittings, self.groups, self.facts, questions, scratch, out
+        )
+        return out  # type: ignore[no-any-return]
+
     def sittings(self, wanted: Ints, as_of: int, known: int, *, ordinals: bool = True) -> Numbered:
         """Return each visible sitting of the wanted groups; its ordinal only if asked for.
 
@@ -195,6 +209,7 @@ _ANSWERS: Types = {
     "last_sitting_at": INT64,
     "last_outcome": INT8,
 }
+_DECISIONS: Types = {"status": INT8, "eligible_from": INT64, "changes": INT64}
 _NUMBERED: Types = {
     "row": INT32,
     "group": INT32,

@@ -44,6 +44,16 @@ class Answers(NamedTuple):
     last_outcome: list[int]
 
 
+class Decisions(NamedTuple):
+    """The decision of each question; parallel. Status -1 where no sitting is visible."""
+
+    status: list[int]
+    eligible_from: list[int]
+    """NONE where it is eligible, NEVER where it never is."""
+    changes: list[int]
+    """When anything changes next, NEVER if nothing does; NONE where that is not told so."""
+
+
 class Stretches(NamedTuple):
     """Stretches of time in which nothing of a group's standing changes, in order; parallel."""
 
