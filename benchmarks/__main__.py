@@ -37,6 +37,7 @@ BENCHES = {
     "transparency": "sealing, verifying and proving, and appends with sealing beside them",
     "encryption": "what an encrypted field adds to an append",
     "backup": "backup and restore, and a writer beside them",
+    "service": "answers, decisions and followers over HTTP, on at most 2,000,000 events",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

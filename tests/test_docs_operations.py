@@ -55,7 +55,8 @@ def test_the_recipe_for_a_timer_makes_what_it_says(door: CommandLine, program: s
     for place in ("backup", "elsewhere"):
         (door.folder / place).mkdir()
     if program == "sh":
-        lines = re.findall(r"^ExecStart(?:Post)?=(.*)$", PAGE, re.MULTILINE)
+        backup = PAGE.partition("\n## The service\n")[0]  # whose unit runs until it is stopped
+        lines = re.findall(r"^ExecStart(?:Post)?=(.*)$", backup, re.MULTILINE)
         script = " && ".join(line.replace("%%", "%") for line in lines)
     else:
         (line,) = re.findall(r"^30 2 \* \* \*  (.*)$", PAGE, re.MULTILINE)

@@ -1,0 +1,235 @@
+"""The service: answers, decisions, 304s and followers, load and server on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from statistics import quantiles
+from urllib.parse import urlencode
+
+from benchmarks.data import copied, fresh, ledger_of
+from benchmarks.measure import Figure, Options, alternately, middle
+
+_MOST = 2_000_000
+_FIXED = "/healthz"
+_REQUESTS = 2_000
+_BATCH = 1_000
+_FOLLOWERS = 200
+_RATE = 200
+_SECONDS = 5.0
+_PROGRAM = Path(sys.executable).with_name("attempt-ledger")
+
+
+def figures(options: Options) -> Iterator[Figure]:
+    """Serve a ledger of at most 2,000,000 events, and ask it."""
+    ledger = ledger_of(min(options.events, _MOST))
+    folder = fresh(options.scratch / "service")
+    copy = copied(ledger, folder)
+    with _served(copy) as (port, token):
+        found = _call(port, token, "GET", "/v1/everybody", accept="text/csv")[1].decode()
+        rows = [line.split(",")[:2] for line in found.splitlines()[1:]]
+        pairs = rows[:: max(1, len(rows) // 5_000)]
+        yield from _answers(port, token, pairs, options.runs)
+        yield _decisions(port, token, pairs, options.runs)
+        yield asyncio.run(_followers(port, token))
+    shutil.rmtree(folder)
+
+
+def _answers(port: int, token: str, pairs: Sequence[Sequence[str]], runs: int) -> Iterator[Figure]:
+    """Time whole standings, a fixed JSON route, and answers that are still the same."""
+    paths = [f"/v1/standing?{urlencode({'candidate': c, 'exam': e})}" for c, e in pairs]
+    with _Client(port, token) as client:
+        tags = {path: client.get(path)[0]["etag"] for path in paths[:500]}
+        times: list[float] = []
+
+        def rate(some: Sequence[str], headers: dict[str, dict[str, str]] | None = None) -> float:
+            began = time.perf_counter()
+            for _, path in zip(range(_REQUESTS), cycle(some), strict=False):
+                at = time.perf_counter()
+                client.get(path, (headers or {}).get(path))
+                times.append(time.perf_counter() - at)
+            return _REQUESTS / (time.perf_counter() - began)
+
+        same = {path: {"if-none-match": tag} for path, tag in tags.items()}
+        whole, fixed, unchanged = alternately(
+            runs,
+            lambda: rate(paths),
+            lambda: rate([_FIXED]),
+            lambda: rate(list(tags), same),
+        )
+        yield Figure(
+            "service", "whole standings, one by one", "/s", middle(whole), middle(fixed),
+            "a fixed JSON route", at_least=0.5, all={"ours": whole, "peer": fixed},
+        )  # fmt: skip
+        yield Figure(
+            "service", "answers that are still the same (304)", "/s", middle(unchanged),
+            middle(whole), "whole answers", at_least=3, all={"ours": unchanged, "peer": whole},
+        )  # fmt: skip
+        times.clear()
+        pause = 1 / middle(whole)  # half of full load: as long a pause as an answer takes
+        for _, path in zip(range(_REQUESTS), cycle(paths), strict=False):
+            at = time.perf_counter()
+            client.get(path)
+            times.append(time.perf_counter() - at)
+            time.sleep(pause)
+        tail = quantiles(times, n=100)[98]
+        yield Figure(
+            "service", "99th percentile at half of full load", "s", tail, middle(times),
+            "its median", at_most=8, all={"ours": [tail], "peer": [middle(times)]},
+        )  # fmt: skip
+
+
+def _decisions(port: int, token: str, pairs: Sequence[Sequence[str]], runs: int) -> Figure:
+    """Time decisions in batches of 1,000."""
+    some = [list(pair) for _, pair in zip(range(_BATCH), cycle(pairs), strict=False)]
+    body = json.dumps({"pairs": some, "fields": "decision"}).encode()
+    with _Client(port, token) as client:
+
+        def rate() -> float:
+            began = time.perf_counter()
+            for _ in range(10):
+                client.send("POST", "/v1/standings", body=body)
+            return 10 * len(some) / (time.perf_counter() - began)
+
+        (found,) = alternately(runs, rate)
+    what = f"decisions in batches of {len(some):,}"
+    return Figure("service", what, "/s", middle(found), at_least=50_000, all={"ours": found})
+
+
+async def _followers(port: int, token: str) -> Figure:
+    """Follow by 200 streams while 200 events a second are appended; every one gets every one."""
+    loop = asyncio.get_running_loop()
+    sent: dict[str, float] = {}
+    lags: list[float] = []
+    counts = [0] * _FOLLOWERS
+    events = int(_RATE * _SECONDS)
+    head = int(json.loads(_call(port, token, "GET", "/readyz")[1])["position"])
+
+    async def follow(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            f"GET /v1/events/stream?after={head} HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n".encode()
+        )
+        while counts[number] < events:
+            line = await asyncio.wait_for(reader.readline(), 60)
+            if line.startswith(b"data: "):
+                id = line.partition(b'"id":"')[2].partition(b'"')[0].decode()
+                lags.append(loop.time() - sent[id])
+                counts[number] += 1
+        writer.close()
+
+    async def append() -> None:
+        with _Client(port, token) as client:
+            for n in range(events):
+                id = f"bench/{n}"
+                event = {
+                    "specversion": "1.0", "type": "ExamFailed", "source": "urn:bench", "id": id,
+                    "subject": f"B-{n}", "time": "2024-01-01T00:00:00Z",
+                    "data": {"exam": "AZ-104", "registration_id": f"B-{n}"},
+                }  # fmt: skip
+                sent[id] = loop.time()
+                body = json.dumps(event).encode()
+                await asyncio.to_thread(
+                    client.send, "POST", "/v1/events", body, "application/cloudevents+json"
+                )
+                due = began + (n + 1) / _RATE
+                await asyncio.sleep(max(0.0, due - loop.time()))
+
+    following = [asyncio.create_task(follow(number)) for number in range(_FOLLOWERS)]
+    await asyncio.sleep(1)
+    began = loop.time()
+    await append()
+    await asyncio.wait_for(asyncio.gather(*following, return_exceptions=True), 60)
+    missed = sum(events - count for count in counts)
+    lag = quantiles(lags, n=20)[18]
+    rate = events / (max(sent.values()) - began)
+    return Figure(
+        "service", f"lag of {_FOLLOWERS} followers, 95th percentile", "s", lag, at_most=0.3,
+        all={"ours": [lag]}, note=f"{missed} missed, at {rate:.0f} appends a second",
+    )  # fmt: skip
+
+
+class _Client:
+    """One connection, which is kept open."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+        self._token = token
+
+    def __enter__(self) -> _Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[dict[str, str], bytes]:
+        """Ask, and return headers and body."""
+        return self.send("GET", path, headers=headers)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        media: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> tuple[dict[str, str], bytes]:
+        """Send a request, and return the headers and the body of the answer."""
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: localhost",
+            f"Authorization: Bearer {self._token}",
+            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        ]
+        if body:
+            lines += [f"Content-Type: {media}", f"Content-Length: {len(body)}"]
+        self._socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        status = int(self._file.readline().split()[1])
+        found: dict[str, str] = {}
+        while (line := self._file.readline()) != b"\r\n":
+            name, _, value = line.decode().partition(":")
+            found[name.lower()] = value.strip()
+        content = self._file.read(int(found.get("content-length", 0)))
+        if status >= 400:
+            raise RuntimeError(content.decode())
+        return found, content
+
+
+def _call(
+    port: int, token: str, method: str, path: str, accept: str = "*/*"
+) -> tuple[dict[str, str], bytes]:
+    with _Client(port, token) as client:
+        return client.send(method, path, headers={"Accept": accept})
+
+
+@contextmanager
+def _served(ledger: Path) -> Iterator[tuple[int, str]]:
+    """Serve a ledger on a port that is free, to one who may all that is asked."""
+    named = ["--ledger", str(ledger)]
+    roles = ["--role", "reader", "--role", "recorder"]
+    made = [_PROGRAM, *named, "token", "create", "bench", *roles]
+    token = subprocess.run(made, check=True, capture_output=True, text=True).stdout.strip()
+    words = [_PROGRAM, *named, "serve", "--port", "0", "--rate", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = ""
+        while " is at " not in line:
+            line = process.stderr.readline()
+        try:
+            yield int(line.partition("127.0.0.1:")[2].split()[0]), token
+        finally:
+            process.terminate()
+            process.wait(30)
