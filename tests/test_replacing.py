@@ -69,6 +69,10 @@ def test_no_output_replaces_an_input(shell: CommandLine) -> None:
     (shell.folder / "who.txt").write_text("C-1\n")
     said = shell.wrong("replay", "--candidate-file", "who.txt", "--output", "who.txt", "--force")
     assert "is read by this call" in said
+    (shell.folder / "in.csv").write_text("candidate_id,exam,registration_id,started_at,outcome\n")
+    for words in (("impact", "in.csv", "--output"), ("import", "in.csv", "--rejects")):
+        shell.wrong(*words, "./in.csv", "--force")
+    assert (shell.folder / "in.csv").read_text().startswith("candidate_id,")
     call = ("audit", "events", "--output", "a.csv", "--receipt", "./a.csv")
     assert "for two outputs" in shell.wrong(*call)
     assert (shell.folder / "who.txt").read_text() == "C-1\n"

@@ -270,7 +270,9 @@ def _guarded(function: Function) -> Callable[..., int]:
             protect_ledger(call.path, call.keys, call.signing_key)
         for name in {*values} - OUTPUTS:
             paths = values[name] if isinstance(values[name], list) else [values[name]]
-            protect_inputs(each for each in paths if isinstance(each, Path))
+            # The files of an import are texts, since - is standard input.
+            kind = (str, Path) if name == "files" else Path
+            protect_inputs(Path(each) for each in paths if isinstance(each, kind))
         check_outputs(values[name] for name in writes if isinstance(values[name], Path))
         return function(**values)
 
