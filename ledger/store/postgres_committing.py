@@ -23,6 +23,8 @@ from ledger.store.server import Server
 Answer = TypeVar("Answer")
 
 _AGAIN_SECONDS: Final = 0.2
+_MOST_LETTERS: Final = 8_192
+"""So much is sent at most in one step; more takes a transaction."""
 _NOTIFY_SECONDS: Final = 0.05
 """Followers are woken at most so often by one store."""
 
@@ -70,12 +72,16 @@ class Transactions:
     def append_new(self, rows: Sequence[Row], now: int, known: int, waiting: Waiting) -> int | None:
         """Append rows in one call and one flush; return the first position.
 
-        None, and nothing was changed, where a key is there already, or others keep the lock. Up to
-        the position `known` nothing can be of this call.
+        None, and nothing was changed, where a key is there already, others keep the lock, or they
+        are many. Up to the position `known` nothing can be of this call.
         """
         self._waiting = waiting
         seconds = min(SILENCE, waiting.seconds)
-        values = [f"{max(1, round(seconds * 1000))}", now, len(rows), *texts_of(rows)]
+        texts = texts_of(rows)
+        values = [f"{max(1, round(seconds * 1000))}", now, len(rows), *texts]
+        # A request larger than what a socket takes at once stalls in the driver's pipeline mode.
+        if sum(map(len, texts)) > _MOST_LETTERS:
+            return None
         with self._pool.connection() as connection:
             process = connection.info.backend_pid
             connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
