@@ -127,7 +127,7 @@ def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
             as_of = random.choice(every).time
             changed += len(assert_foretold(everyone, every[start:end], as_of))
             start = end
-    assert changed > 100
+    assert changed > 80
 
 
 def test_what_others_record_meanwhile_comes_first(crowd: Ledgers) -> None:
