@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from ledger_facts import SetClock, attempted
+from ledger_facts import MINIMAL, SetClock, attempted
 from postgres import new_server, server
 
+from ledger.events import Fact, make_event
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
@@ -252,3 +253,37 @@ def test_what_no_index_takes_is_one_sentence(address: Server) -> None:
         with pytest.raises(LedgerProblem, match="cannot keep this"):
             ledger.append([attempted(1)._replace(source=f"urn:{long}")])
         assert ledger.append([attempted(1)]) == [Appended(1)]
+
+
+def revoked(reason: str) -> Fact:
+    """Return an event that is as long as a reason makes it."""
+    event = make_event("ResultRevoked", {**MINIMAL["ResultRevoked"], "reason": reason})
+    return attempted(1)._replace(event=event)
+
+
+LARGE = {
+    "many": [attempted(n) for n in range(5_000)],
+    "long": [revoked("x" * 100_000)],
+    "as long as one step may be": [revoked("x" * 7_900)],
+    "that, each letter four bytes": [revoked("\N{GRINNING FACE}" * 7_900)],
+    "a little longer": [revoked("\N{GRINNING FACE}" * 8_300)],
+}
+
+
+@pytest.mark.parametrize("facts", LARGE.values(), ids=LARGE)
+def test_a_large_append_does_not_stall(
+    facts: list[Fact], address: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the size, over a socket and over TCP: nobody waits for an answer in vain.
+
+    A request that the driver cannot send at once in its pipeline mode was given up only after
+    `COMMIT_SECONDS`, which here is longer than any append of these may take.
+    """
+    monkeypatch.setattr(postgres_pool, "COMMIT_SECONDS", 40.0)
+    began = time.monotonic()
+    for way, source in ((address, "urn:socket"), (through(proxy, address), "urn:tcp")):
+        with Ledger.open(way, clock=SetClock()) as ledger:
+            before = ledger.head().position
+            outcomes = ledger.append([fact._replace(source=source) for fact in facts])
+            assert outcomes == [Appended(before + n) for n in range(1, len(facts) + 1)]
+    assert time.monotonic() - began < 20
