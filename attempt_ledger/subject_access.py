@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final, NamedTuple
 
-from attempt_ledger.accesses import Seen
+from attempt_ledger.api.register import Access
 from ledger.cloudevents import to_cloudevent
 from ledger.events import EVENT_TYPES, Recorded
 from ledger.instants import format_instant
@@ -44,7 +44,7 @@ class Record(NamedTuple):
     clear: Mapping[int, Mapping[str, Any]]
     """By position the data of each event, personal fields in clear text."""
     standings: Sequence[Standing]
-    accesses: Sequence[Seen]
+    accesses: Sequence[Access]
     """Who read the candidate's personal data in clear text, this time included."""
 
 
@@ -58,7 +58,7 @@ def personal_fields(events: Iterable[Recorded]) -> tuple[str, ...]:
 
 
 def record_of(
-    ledger: Ledger, snapshot: Snapshot, candidate: str, accesses: Iterable[Seen], *, now: int
+    ledger: Ledger, snapshot: Snapshot, candidate: str, accesses: Iterable[Access], *, now: int
 ) -> Record:
     """Read everything that is recorded of a candidate; raises KeyFileProblem as `reveal` does."""
     events = snapshot.events(candidate)
@@ -88,7 +88,7 @@ def write_data(record: Record, file: IO[str]) -> None:
             json.loads(to_cloudevent(row)) | {"data": record.clear[row.position]}
             for row in record.events
         ],
-        "accesses": [seen._asdict() | {"at": format_instant(seen.at)} for seen in record.accesses],
+        "accesses": [each._asdict() | {"at": format_instant(each.at)} for each in record.accesses],
     }
     file.write(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
@@ -172,6 +172,7 @@ def _fields(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value)
 
 
-def _access(seen: Seen) -> str:
-    rows = [("by", seen.identity), ("through", seen.page), ("fields", ", ".join(seen.fields))]
-    return _article(format_instant(seen.at), rows)
+def _access(access: Access) -> str:
+    rows = [("by", access.identity), ("through", access.page)]
+    rows.append(("fields", ", ".join(access.fields)))
+    return _article(format_instant(access.at), rows)

@@ -311,8 +311,13 @@ def log_in(page: Page, server: Served, roles: str) -> None:
     page.click("main button.main")
 
 
-def test_the_desk_from_the_request_to_the_grant(guarded: Served, heard: Heard) -> None:
-    """What is missing stands beside its field; typed text is kept; the actor is the identity."""
+def test_the_desk_from_the_request_to_the_grant(
+    guarded: Served, heard: Heard, tmp_path: Path
+) -> None:
+    """What is missing stands beside its field; typed text is kept; the actor is the identity.
+
+    Who read personal fields there stands in one list with who read them at the command line.
+    """
     page = heard.page
     page.goto(f"{guarded.address}/exception/new?candidate=C-1004&exam=MS-900")
     assert "/log-in?next=" in page.url
@@ -332,6 +337,14 @@ def test_the_desk_from_the_request_to_the_grant(guarded: Served, heard: Heard) -
     assert "Ada" not in page.content()
     page.click('text="Show personal fields"')
     assert "Ada" in page.inner_text("main")
+    guarded.call("subject-access", "C-1004", "--output", str(tmp_path / "C-1004"))
+    console, command = json.loads(guarded.call("audit", "access", "--format", "json"))
+    assert console["identity"] == "officer-support"
+    assert console["page"] == "console: request X-9001"
+    assert command["page"] == "subject-access"
+    for access in (console, command):
+        assert access["candidate"] == "C-1004"
+        assert set(access["fields"]) == {"first_name", "last_name", "email", "description"}
     page.goto(page.url)
     assert "Ada" not in page.content()
     page.click('text="Grant"')

@@ -131,6 +131,8 @@ doctor
 backup b.ledger
 restore b.ledger c.ledger
 upgrade
+subject-access C-1001 --output C-1001
+audit access
 forget C-1001 --reason "asked for"
 """
 """One call after another, each of which a bare install does."""

@@ -1,4 +1,7 @@
-"""The file of who may: tokens, sessions and proposals, beside the ledger, its owner's alone."""
+"""The file of who may, and of who read what is personal: tokens, sessions, proposals, accesses.
+
+It lies beside the ledger, and is its owner's alone.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +46,21 @@ COMMIT;
 
 
 class Access(NamedTuple):
-    """That somebody saw personal fields in clear text."""
+    """That somebody read personal data in clear text.
+
+    It is not in the ledger: that is append-only, and an access changes nothing of what is true of
+    a candidate.
+    """
 
     at: int
     """Microseconds UTC."""
     identity: str
+    """Who read it: of the service an identity, of the command line an account of the machine."""
     candidate: str
-    fields: str
-    """Their names, parted by blanks."""
+    fields: tuple[str, ...]
+    """The personal fields that were shown."""
     page: str
-    """Where they were shown."""
+    """Where: a route, a page of the console, or a command."""
 
 
 def register_path(ledger: Address, named: Path | None) -> Path:
@@ -101,14 +109,23 @@ class Register:
                     raise
 
     def note_access(self, access: Access) -> None:
-        """Write down that somebody saw personal fields in clear text, before they are shown."""
+        """Write an access down, before anything is shown; raises LedgerProblem if it cannot be."""
+        at, identity, candidate, fields, page = access
+        row = (at, identity, candidate, " ".join(fields), page)
         with self.writing() as connection:
-            connection.execute("INSERT INTO accesses VALUES (?, ?, ?, ?, ?)", access)
+            connection.execute("INSERT INTO accesses VALUES (?, ?, ?, ?, ?)", row)
 
-    def accesses(self) -> list[Access]:
-        """Return who saw whose personal fields, the newest first."""
-        rows = self.rows("SELECT * FROM accesses ORDER BY at DESC, rowid DESC")
-        return [Access(*row) for row in rows]
+    def accesses(self, candidate: str | None = None) -> list[Access]:
+        """Return the accesses, to one candidate's data or to all, as they came."""
+        rows = self.rows(
+            f"SELECT {', '.join(Access._fields)} FROM accesses "
+            "WHERE ?1 IS NULL OR candidate = ?1 ORDER BY rowid",
+            (candidate,),
+        )
+        return [
+            Access(at, identity, whom, tuple(fields.split()), page)
+            for at, identity, whom, fields, page in rows
+        ]
 
     def version(self) -> object:
         """Return what differs as soon as another process has written into the file."""

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger.accesses import Seen, noted
-from attempt_ledger.api.register import Register, register_path
+from attempt_ledger.api.register import Access, Register, register_path
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import Format, FormatOption, TokenFile, command
 from attempt_ledger.cli.output import put, say
@@ -39,7 +38,7 @@ def access(
     """
     call = call_of(context)
     call.check()
-    every = list(noted(Register(register_path(call.path, tokens)), candidate))
+    every = Register(register_path(call.path, tokens)).accesses(candidate)
     if format is Format.json:
         put(json.dumps([_values(each) for each in every], ensure_ascii=False) + "\n")
     elif every:
@@ -50,10 +49,10 @@ def access(
     return DONE
 
 
-def _line(seen: Seen) -> tuple[str, ...]:
-    at = format_instant(seen.at)
-    return at, seen.identity, seen.candidate, ", ".join(seen.fields) or "none", seen.page
+def _line(access: Access) -> tuple[str, ...]:
+    fields = ", ".join(access.fields) or "none"
+    return format_instant(access.at), access.identity, access.candidate, fields, access.page
 
 
-def _values(seen: Seen) -> dict[str, object]:
-    return seen._asdict() | {"at": format_instant(seen.at)}
+def _values(access: Access) -> dict[str, object]:
+    return access._asdict() | {"at": format_instant(access.at)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.accesses import Seen, account, note, noted
-from attempt_ledger.api.register import Register, register_path
+from attempt_ledger.api.register import Access, Register, register_path
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, TokenFile, command
 from attempt_ledger.cli.output import say, text_to
@@ -60,10 +60,10 @@ def subject_access(
         events = snapshot.events(candidate)
         if not events:
             raise no_candidate(candidate, ledger)
-        identity = account() if actor == ACTOR else f"{actor}, {account()}"
-        seen = Seen(now, identity, candidate, personal_fields(events), "subject-access")
-        note(register, seen)
-        record = record_of(ledger, snapshot, candidate, noted(register, candidate), now=now)
+        identity = _account() if actor == ACTOR else f"{actor}, {_account()}"
+        fields = personal_fields(events)
+        register.note_access(Access(now, identity, candidate, fields, "subject-access"))
+        record = record_of(ledger, snapshot, candidate, register.accesses(candidate), now=now)
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     page, data = output / "index.html", output / "data.json"
     with text_to(page, private=True) as file:
@@ -72,3 +72,11 @@ def subject_access(
         write_data(record, file)
     say(f"{page} and {data}: written, {len(events):,} events; the access was written down")
     return DONE
+
+
+def _account() -> str:
+    """Return the account that runs this program, as an identity."""
+    try:
+        return f"account {getpass.getuser()}"
+    except (KeyError, OSError):  # an account that has no name here
+        return "account without a name"

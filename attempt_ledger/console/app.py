@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from attempt_ledger.api.register import Access
 from attempt_ledger.api.tokens import Tokens
 from attempt_ledger.console import desk, listings, pages
 from attempt_ledger.console.address import Address
@@ -144,8 +145,11 @@ def _in_clear(visit: Visit) -> Response:
     if content.status != 200:
         return visit.answer(content, view)
     found: ExceptionRequest = content.values["request"]
-    visit.sessions.note_access(visit.identity.name, found.candidate, "request", found.request_id)
-    clear = desk.clear(visit.service.ledger, found)
+    service, page = visit.service, f"console: request {found.request_id}"
+    clear = desk.clear(service.ledger, found)
+    service.register.note_access(
+        Access(service.now(), visit.identity.name, found.candidate, tuple(clear), page)
+    )
     headers = {"cache-control": "no-store"}
     return visit.answer(desk.request(view, clear=clear), view, **headers)
 

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from attempt_ledger.api.register import Access, Register
+from attempt_ledger.api.register import Register
 from attempt_ledger.api.tokens import Identity, Tokens, digest
 
 COOKIE: Final = "__Host-attempt-ledger"
@@ -97,10 +97,6 @@ class Sessions:
         """End every session of an identity."""
         with self._register.writing() as connection:
             connection.execute("DELETE FROM sessions WHERE identity = ?", (identity,))
-
-    def note_access(self, identity: str, candidate: str, fields: str, page: str) -> None:
-        """Write down that somebody is shown personal data in clear text."""
-        self._register.note_access(Access(self._now(), identity, candidate, fields, page))
 
 
 def is_own_form(session: Session, sent: str) -> bool:

@@ -215,7 +215,7 @@ async def exceptions(
         if not clear:
             return ",".join(each.model_dump_json() for each in found)
         shown = [ListedRequest(**each.model_dump(), clear=dict(desk.clear(each))) for each in found]
-        fields = " ".join(sorted({name for each in shown for name in each.clear or {}}))
+        fields = tuple(dict.fromkeys(name for each in shown for name in each.clear or {}))
         who, page = identity_of(request).name, "GET /v1/exceptions"
         service.register.note_access(Access(service.now(), who, str(candidate), fields, page))
         return ",".join(each.model_dump_json() for each in shown)
