@@ -22,7 +22,7 @@ from test_ledger_faults import as_nobody, shown
 from attempt_ledger.cli import context, read_model
 from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
-from attempt_ledger.doctor.findings import CODES, State, size, span
+from attempt_ledger.doctor.findings import CODES, SERVER_CODES, State, size, span
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
 from ledger.store import integrity as content
@@ -649,7 +649,8 @@ def found(told: Any) -> dict[str, Any]:
 def test_every_code_has_a_case_and_stands_in_the_docs() -> None:
     """In one order: the program's, the page's and this table's."""
     table = re.findall(r"^\| `([a-z-]+)` \| ([a-z-]+) \| (\w+) \|", PAGE.read_text(), re.MULTILINE)
-    assert table == [(code, check or "any", state) for code, (check, state, _) in CODES.items()]
+    codes = {**CODES, **SERVER_CODES}
+    assert table == [(code, check or "any", state) for code, (check, state, _) in codes.items()]
     assert [case.code for case in CASES] == list(CODES)
 
 

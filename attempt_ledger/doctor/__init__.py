@@ -53,8 +53,8 @@ CHECKS: Final = (
 
 SERVER_CHECKS: Final = (
     Named("server", server.server, reads=False),
+    Named("durability", server.durability, reads=False),
     Named("integrity", server.integrity),
-    Named("durability", server.durability),
     Named("connections", server.connections),
     Named("server-clock", server.server_clock),
     Named("clock", surroundings.clock),
@@ -69,6 +69,9 @@ SERVER_CHECKS: Final = (
     Named("column-cache", trust.column_cache),
 )
 """Those of a ledger on a server, in place of what concerns a file."""
+
+_NEEDED: Final = ("file", "server")
+"""Where one of these is wrong, the ledger cannot be read."""
 
 
 def subject_of(
@@ -106,7 +109,9 @@ def examine(subject: Subject) -> Iterator[Finding]:
                     continue
             for finding in _checked(named, subject):
                 yield finding
-                if named.name == "file" and finding.state is State.wrong:
+                if finding.state is State.wrong and named.name in _NEEDED:
+                    readable = False
+                if finding.code == "standby-missing":  # whoever reads waits for it, for ever
                     readable = False
 
 

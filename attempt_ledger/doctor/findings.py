@@ -146,7 +146,7 @@ schema-redefined | integrity | wrong | somebody changed the schema past the ledg
     `export` it and `import --keep-recorded-at` that into a new one, or put back a backup
 not-flushed | durability | wrong | set it to on, in postgresql.conf, and reload
 standby-missing | durability | wrong | start the standby, or take its name out of
-    synchronous_standby_names: until then every append waits
+    synchronous_standby_names
 standby-asynchronous | durability | warning | name one in synchronous_standby_names
 connections-few | connections | warning | raise max_connections, or end programs that keep many
 clocks-apart | server-clock | warning | set both by NTP

@@ -60,7 +60,8 @@ def durability(subject: Subject) -> Iterator[Finding]:
     elif state.waits_for and not state.synchronous:
         yield found(
             "standby-missing",
-            f"every commit waits for a standby ({state.waits_for}), and none is there",
+            f"every commit waits for a standby ({state.waits_for}), and none is there: nothing is "
+            "answered or appended until one is",
         )
     elif state.standbys and not state.synchronous:
         yield found(
