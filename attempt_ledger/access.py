@@ -17,7 +17,7 @@ from ledger.instants import format_instant
 from ledger.ledger import Clock, Ledger
 from ledger.problems import NoLedger
 from ledger.store.locks import PATIENCE, PRIVATE, Waiting
-from ledger.store.server import Address, Server
+from ledger.store.server import Address, Role, Server
 from ledger.store.stores import check_store
 
 Say: TypeAlias = Callable[[str], object]
@@ -88,11 +88,17 @@ class Access:
             yield ledger
 
     @contextmanager
-    def create(self, first: Sequence[Fact] = (), mode: int = PRIVATE) -> Iterator[Ledger]:
+    def create(
+        self,
+        first: Sequence[Fact] = (),
+        mode: int = PRIVATE,
+        roles: Sequence[tuple[str, Role]] = (),
+    ) -> Iterator[Ledger]:
         """Make the ledger, with the facts that are `first` in it, and its signing key.
 
         Killed on the way it leaves no ledger, or one with all of them. What is written is sealed at
-        the end. Raises LedgerProblem if something is there already.
+        the end. A file has a `mode`, and a server `roles` that are let in. Raises LedgerProblem if
+        something is there already.
         """
         self.make_home()
         _sealing().check_unused(self)
@@ -102,6 +108,7 @@ class Access:
             keys=self.keys,
             first=first,
             mode=mode,
+            roles=roles,
             waiting=self.waiting,
         ) as ledger:
             _sealing().make_key_for(self, ledger)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from ledger.store.file import create_file
 from ledger.store.interface import Found, Head, Store, Writing
 from ledger.store.locks import PRIVATE, USUALLY, Waiting
 from ledger.store.recorder import EVERY_SECONDS, Factory, RowMapper, StoreRecorder
-from ledger.store.server import Address, Server
+from ledger.store.server import Address, Role, Server
 from ledger.store.stores import create_schema, open_store
 
 if TYPE_CHECKING:
@@ -108,12 +108,14 @@ class Ledger(Application[str]):
         upcasts: Upcasts = UPCASTS,
         first: Sequence[Fact] = (),
         mode: int = PRIVATE,
+        roles: Iterable[tuple[str, Role]] = (),
         waiting: Waiting = USUALLY,
     ) -> Ledger:
         """Make a ledger and open it; raises LedgerProblem if something is there already.
 
         It is empty, or holds the facts that are `first`: with all of them, or it is not there.
-        The file gets the `mode` whatever the umask; other accounts open it only if it says so.
+        A file gets the `mode` whatever the umask; other accounts open it only if it says so. On a
+        server `roles`, each a name and what it may do, are let in.
         """
         place = Path(os.path.realpath(path))
         own = f"{place}.keys" if keys is None else keys
@@ -129,7 +131,7 @@ class Ledger(Application[str]):
                 appending.take(_laid_out(first, as_recorded=False))
 
         if isinstance(path, Server):
-            create_schema(path, write)
+            create_schema(path, write, roles=roles)
         else:
             create_file(place, begin if first else None, mode=mode)
         return cls.open(path, clock=clock, keys=keys, upcasts=upcasts, waiting=waiting)

@@ -240,3 +240,58 @@ def test_verify_finds_what_was_changed(door: CommandLine, statement: str, said: 
     answer = door.call("verify")
     assert answer.code == 1
     assert said in answer.err
+
+
+# -- init lets others in
+
+
+def test_init_lets_roles_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer records and a reader reads, neither more; nobody is let in who was not named."""
+    door, roles = (
+        CommandLine(tmp_path, monkeypatch),
+        ("w one", "w two", "r one", "r two", "neither"),
+    )
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "homes"))
+    url = new_url()
+    address = read_server(url, tmp_path)
+    with psycopg.connect(server().url(), autocommit=True) as connection:
+        for role in roles:
+            connection.execute(f'CREATE ROLE "{role}" LOGIN')
+    named = (("writer", "w one"), ("writer", "w two"), ("reader", "r one"), ("reader", "r two"))
+    words = [word for kind, role in named for word in (f"--{kind}", role)]
+    door.done("--ledger", url, "init", *words)
+    for role in roles:
+        user = role.replace(" ", "%20")
+        theirs = ("--ledger", server().url(user=user, schema=address.schema))
+        reads = door.call(*theirs, "export").code
+        fact = ("CertEarned", "C-1", "certification=one", "--id", role)
+        writes = door.call(*theirs, "--signing-key", "none", "record", *fact).code
+        assert (reads == 0, writes in (0, 1)) == (role != "neither", role.startswith("w"))
+    assert "row" not in door.done("--ledger", url, "verify")
+
+
+def test_a_role_that_is_not_there_leaves_no_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence; the same call goes through once the role is there."""
+    door = CommandLine(tmp_path, monkeypatch)
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "homes"))
+    words = ("--ledger", new_url(), "init", "--bare", "--reader", "later")
+    for _ in range(2):  # at the second, nothing is there of the first
+        assert '"later" does not exist: make it first, with createuser' in door.wrong(*words)
+    assert "public is no role, but everybody" in door.wrong(*words[:-1], "public")
+    with psycopg.connect(server().url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE later")
+    door.done(*words)
+
+
+def test_what_lets_others_into_a_file_is_not_for_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the other way about; nothing is made."""
+    door = CommandLine(tmp_path, monkeypatch)
+    assert "attempts.ledger is a file: --mode" in door.wrong("init", "--writer", "w")
+    assert list(tmp_path.iterdir()) == []
+    url = new_url()
+    assert "is on a server: --writer" in door.wrong("--ledger", url, "init", "--mode", "660")
+    assert "there is no ledger" in door.wrong("--ledger", url, "export")

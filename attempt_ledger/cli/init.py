@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.store.inspection import inspection_of
 from ledger.store.locks import PRIVATE
+from ledger.store.server import Role, Server
 from ledger.tlog.checkpoint import log_paths, sealed_size, verifier_key
 from ledger.tlog.verify import verify
 from retake_policies import shipped
@@ -45,20 +47,36 @@ def init(
             help="Which accounts may open the ledger, as for chmod: 660, say, for its group too.",
         ),
     ] = f"{PRIVATE:o}",
+    writer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--writer", metavar="ROLE", help="A role of the server that may append. Repeatable."
+        ),
+    ] = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reader", metavar="ROLE", help="A role of the server that may read. Repeatable."
+        ),
+    ] = None,
     actor: Actor = ACTOR,
 ) -> int:
     """Create an empty ledger, with the shipped policies.
 
     The ledger and the files beside it can be opened by this account alone, whatever the umask:
     who can read them can also lock them, and so stop all writing. Other accounts read a copy
-    (`backup`), or --mode lets them in.
+    (`backup`), or --mode lets them in. On a server --writer and --reader let roles in that are
+    there already; nobody but the owner can change what is in it.
 
     What is there already stays as it is: then nothing is made, and the exit code is 2.
     """
-    bits = _mode(mode)
+    call, bits = call_of(context), _mode(mode)
+    roles: list[tuple[str, Role]] = [(each, "writer") for each in writer or ()]
+    roles += [(each, "reader") for each in reader or ()]
+    _check_others(call, bits, roles)
     texts = () if bare else shipped()
     entries = policy_facts(texts, known=lambda stream: [], now=clock.now(), actor=actor)
-    with call_of(context).create(entries.facts, bits) as ledger:
+    with call.create(entries.facts, bits, roles) as ledger:
         policies = ", ".join(id for id, _ in texts)
         holds = f"with the policies {policies}" if policies else "empty"
         say(f"Created {ledger.path}, {holds}.")
@@ -68,6 +86,20 @@ def init(
                 "it, and so stop all writing"
             )
     return DONE
+
+
+def _check_others(call: Access, bits: int, roles: Sequence[tuple[str, Role]]) -> None:
+    """Raise CallProblem unless others are let in as the ledger's store can do it."""
+    if roles and not isinstance(call.path, Server):
+        raise CallProblem(
+            f"--writer and --reader name roles of a server, and {call.path} is a file: --mode says "
+            "which accounts may open one"
+        )
+    if bits & 0o077 and isinstance(call.path, Server):
+        raise CallProblem(
+            f"--mode is for a file, and {call.path} is on a server: --writer ROLE and --reader "
+            "ROLE let others in"
+        )
 
 
 def _mode(text: str) -> int:

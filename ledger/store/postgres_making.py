@@ -11,9 +11,9 @@ import psycopg
 
 from ledger.problems import LedgerProblem
 from ledger.store.postgres_pool import Pool, problems
-from ledger.store.postgres_schema import Role, grants, quoted, statements
+from ledger.store.postgres_schema import grants, quoted, statements
 from ledger.store.postgres_writing import PostgresWriting
-from ledger.store.server import Server
+from ledger.store.server import Role, Server
 
 _PATIENCE: Final = 10.0
 
@@ -23,10 +23,12 @@ def create_schema(
     begin: Callable[[PostgresWriting], object] = lambda writing: None,
     *,
     id: str | None = None,
+    roles: Iterable[tuple[str, Role]] = (),
 ) -> None:
     """Make a ledger, wholly or not at all; LedgerProblem if something is there already.
 
-    `begin` writes what is in it from the beginning, in the transaction that makes it.
+    `begin` writes what is in it from the beginning, in the transaction that makes it, and that
+    lets `roles` in; LedgerProblem for one that is not there.
     """
     with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
         _check_encoding(connection, server)
@@ -36,6 +38,7 @@ def create_schema(
                 for statement in statements(server.schema, id or secrets.token_hex(16)):
                     connection.execute(statement)
                 begin(PostgresWriting(connection, server, (0, 0)))
+                _grant(connection, server, roles)
         except psycopg.errors.DuplicateSchema:
             raise LedgerProblem(
                 f"{server}: there is a schema {quoted(server.schema)} already: nothing was "
@@ -56,14 +59,27 @@ def _check_encoding(connection: psycopg.Connection[Any], server: Server) -> None
 
 def grant(server: Server, roles: Iterable[tuple[str, Role]]) -> None:
     """Let roles write a ledger, or read it, and do nothing else to it; all of them or none."""
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
-        try:
-            with connection.transaction():
-                for role, kind in roles:
-                    for statement in grants(server.schema, role, kind):
-                        connection.execute(statement)
-        except psycopg.errors.UndefinedObject as error:
-            raise LedgerProblem(
-                f"{server}: {server.shown(error.diag.message_primary or '')}: make it first, with "
-                "createuser; nothing was changed"
-            ) from None
+    with (
+        problems(server),
+        closing(Pool(server, patience=_PATIENCE).open()) as connection,
+        connection.transaction(),
+    ):
+        _grant(connection, server, roles)
+
+
+def _grant(
+    connection: psycopg.Connection[Any], server: Server, roles: Iterable[tuple[str, Role]]
+) -> None:
+    try:
+        for role, kind in roles:
+            if role == "public":  # which PostgreSQL takes for everybody, quoted or not
+                raise LedgerProblem(
+                    f"{server}: public is no role, but everybody: name roles; nothing was changed"
+                )
+            for statement in grants(server.schema, role, kind):
+                connection.execute(statement)
+    except psycopg.errors.UndefinedObject as error:
+        raise LedgerProblem(
+            f"{server}: {server.shown(error.diag.message_primary or '')}: make it first, with "
+            "createuser; nothing was changed"
+        ) from None

@@ -8,12 +8,11 @@ else: it can neither change nor remove a row, nor write past them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from ledger.events import Row
 from ledger.store.schema import SCHEMA_VERSION
-
-Role = Literal["writer", "reader", "keys"]
+from ledger.store.server import Role
 
 SEPARATOR: Final = "\x1f"
 """Ends each value of a column that is sent as one text: no value holds a control character."""

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ledger.extras import needing
 from ledger.problems import LedgerProblem
+
+Role: TypeAlias = Literal["writer", "reader"]
+"""What a role of the server may do with a ledger that another role owns."""
 
 SCHEMES: Final = ("postgresql", "postgres")
 SCHEMA: Final = "attempt_ledger"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ledger.store.file import check_file, create_file
 from ledger.store.interface import Store, Writing
 from ledger.store.locks import USUALLY, Waiting
-from ledger.store.server import Address, Server, postgres_module
+from ledger.store.server import Address, Role, Server, postgres_module
 from ledger.store.sqlite import SQLiteStore
 
 
@@ -31,13 +31,18 @@ def check_store(address: Address) -> None:
 
 
 def create_schema(
-    server: Server, begin: Callable[[Writing], object], *, id: str | None = None
+    server: Server,
+    begin: Callable[[Writing], object],
+    *,
+    id: str | None = None,
+    roles: Iterable[tuple[str, Role]] = (),
 ) -> None:
     """Make a ledger in a database, wholly or not at all; LedgerProblem if one is there.
 
     `begin` writes what is in it from the beginning. It gets an `id` of its own unless one is named.
+    `roles` of the server are let in.
     """
-    postgres_module("postgres_making").create_schema(server, begin, id=id)
+    postgres_module("postgres_making").create_schema(server, begin, id=id, roles=roles)
 
 
 def create_store(address: Address, id: str) -> None:
