@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backing import asked, lived_in, rows_of
+from backing import COMMAND, asked, lived_in, rows_of
 from command_line import CommandLine
 from postgres import new_url, server
 
@@ -192,3 +198,57 @@ def test_a_ledger_is_made_once(both: Both) -> None:
     assert "there is a schema" in both.door.wrong("--ledger", both.url, "init")
     both.door.done("--ledger", new_url(), "init", "--bare")
     assert "pg_dump" in both.door.wrong("--ledger", both.url, "backup", "b")
+
+
+def test_a_second_sealer_waits_until_the_first_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine, with the same key: it says for whom, and goes on from there."""
+    door, url = CommandLine(tmp_path, monkeypatch), new_url()
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "one"))
+    door.done("--ledger", url, "init")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    words = [COMMAND, "--ledger", url, "seal", "--follow"]
+    sealers = []
+    for home in ("one", "two"):
+        env = {**os.environ, "ATTEMPT_LEDGER_HOME": str(tmp_path / home)}
+        with (tmp_path / f"{home}.err").open("w") as err:
+            sealers.append(subprocess.Popen(words, env=env, stderr=err))
+        eventually(
+            lambda: server().sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'", "exams")
+        )
+    first, second = sealers
+    try:
+        eventually(lambda: "seals it already" in (tmp_path / "two.err").read_text())
+        fact = ("CertEarned", "C-1", "certification=one")
+        door.done("--ledger", url, "--signing-key", "none", "record", *fact)
+        eventually(lambda: size_in(tmp_path / "one") == size_in(tmp_path / "two") + 1)
+        first.send_signal(signal.SIGINT)
+        assert first.wait(20) == 0
+        eventually(lambda: size_in(tmp_path / "one") == size_in(tmp_path / "two"))
+        # A server that ends what keeps others waiting ends the sealer, too.
+        server().sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        assert second.wait(20) == 2
+    finally:
+        for each in sealers:
+            each.kill()
+            each.wait()
+    said = (tmp_path / "two.err").read_text()
+    assert said.count("waiting to seal") == 1
+    assert "process " in said
+    assert "Traceback" not in said
+
+
+def size_in(home: Path) -> int:
+    """Return how many events a machine's log holds."""
+    (path,) = home.glob("*/*.tlog/checkpoint")
+    return int(path.read_text().splitlines()[1])
+
+
+def eventually(is_so: Callable[[], object]) -> None:
+    """Wait until something is so, for at most 30 seconds."""
+    for _ in range(300):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it took too long")

@@ -17,6 +17,7 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.sealing import seal_now
 from ledger.ledger import Ledger
 from ledger.problems import Inconsistent, LedgerProblem
+from ledger.store.stores import only_sealer
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.follower import follow
 from ledger.tlog.proof import signed_head
@@ -148,6 +149,7 @@ def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:
     said: set[str] = set()
 
     def wait(seconds: float) -> bool:
+        check()
         time.sleep(seconds)
         return False
 
@@ -156,7 +158,8 @@ def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:
             said.add(str(problem))
             say(f"not sealed, and tried again: {problem}")
 
-    with suppress(KeyboardInterrupt):
+    id = str(ledger.about("ledger"))
+    with suppress(KeyboardInterrupt), only_sealer(ledger.path, id, say) as check:
         seal_now(call, ledger, ledger.head().position)  # many at once, with a bar
-        follow(paths, str(ledger.about("ledger")), wait=wait, troubled=troubled)
+        follow(paths, id, wait=wait, troubled=troubled)
     return DONE

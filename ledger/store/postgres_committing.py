@@ -15,7 +15,7 @@ from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
 from ledger.store.locks import SILENCE, USUALLY, Waiting
-from ledger.store.postgres_pool import Patient, Pool, problem_of
+from ledger.store.postgres_pool import Patient, Pool, problem_of, process_shown
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
 from ledger.store.server import Server
@@ -141,9 +141,7 @@ class Transactions:
                 (self._server.schema,),
             ).fetchone()
             if found is not None:
-                pid, program, host = found
-                where = f" from {host}" if host else ""
-                return f"process {pid} of the server ({program or 'another program'}{where})"
+                return process_shown(*found)
         return "another program"
 
     def _finish(self, connection: Patient, writing: PostgresWriting) -> None:

@@ -67,6 +67,12 @@ class Patient(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the server gave no answer for too long") from None
 
 
+def process_shown(pid: int, program: str | None, host: str | None) -> str:
+    """Return how a message names what has a lock."""
+    where = f" from {host}" if host else ""
+    return f"process {pid} of the server ({program or 'another program'}{where})"
+
+
 class Pool:
     """The connections of one store: made when they are needed, at most `MOST` of them.
 

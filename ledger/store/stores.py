@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from ledger.store.file import check_file, create_file
 from ledger.store.interface import Store, Writing
@@ -43,6 +44,21 @@ def create_schema(
     `roles` of the server are let in.
     """
     postgres_module("postgres_making").create_schema(server, begin, id=id, roles=roles)
+
+
+def only_sealer(
+    address: Address, ledger_id: str, notice: Callable[[str], object]
+) -> AbstractContextManager[Callable[[], None]]:
+    """Wait until nobody else follows to seal, on any machine; yield what checks that it is so.
+
+    A file is sealed on one machine, where the log's own lock keeps others waiting.
+    """
+    if isinstance(address, Server):
+        one: AbstractContextManager[Callable[[], None]] = postgres_module(
+            "postgres_sealing"
+        ).only_sealer(address, ledger_id, notice)
+        return one
+    return nullcontext(lambda: None)
 
 
 def create_store(address: Address, id: str) -> None:
