@@ -18,11 +18,7 @@ from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from ledger.extras import NotInstalled
 from ledger.own_folder import NotOurs
-from ledger.tlog.checkpoint import (
-    log_paths,
-    noted_size,
-    sealed_size,
-)
+from ledger.tlog.checkpoint import last_verified, log_paths, sealed_size
 from ledger.tlog.verify import Verdict
 from ledger.tlog.verify import verify as verify_log
 from replay.columns.folder import FOREIGN, folder_of
@@ -77,8 +73,8 @@ def verify(
     verifier = key_of(key, paths)
     note = None if against is None else kept_file(against)
     rows = sealed_size(paths)
-    if new:
-        rows = max(0, rows - noted_size(paths.verified))
+    if new and (before := last_verified(paths, verifier)) is not None:
+        rows = max(0, rows - before.size)
     with counting("verifying", rows) as progress:
         verdict = verify_log(
             paths, verifier, full=not new, against=note, processes=processes(), progress=progress

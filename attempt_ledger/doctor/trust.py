@@ -12,7 +12,7 @@ from attempt_ledger.places import cache_folder
 from ledger.backup.backup import last_backup, note_path
 from ledger.instants import format_instant
 from ledger.own_folder import NotOurs
-from ledger.tlog.checkpoint import key_state, noted_size, seal_state
+from ledger.tlog.checkpoint import key_state, last_verified, need_verifier_key, seal_state
 from replay.columns.folder import FOREIGN, Damaged, folder_of
 from replay.many import many
 from replay.snapshot import Engine
@@ -171,10 +171,14 @@ def verification(subject: Subject) -> Iterator[Finding]:
     if subject.seal.checkpoint is None:
         return
     path = subject.paths.verified
-    if not path.exists():
+    if not os.path.lexists(path):
         yield found("never-verified", "it was never verified here")
         return
-    upto, at = noted_size(path), path.stat().st_mtime_ns // 1000
+    verified = last_verified(subject.paths, need_verifier_key(subject.paths))
+    if verified is None:
+        yield found("never-verified", f"{path}, the note of the last verification, does not hold")
+        return
+    upto, at = verified.size, path.stat().st_mtime_ns // 1000
     age = subject.age(at)
     figures: dict[str, Figure] = {
         "position": upto,

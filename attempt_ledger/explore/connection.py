@@ -143,6 +143,8 @@ def _open(path: Path) -> Exploring:
         return _connect(path, "mode=rw")
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise LedgerProblem(f"{path} is damaged: `rebuild` makes it anew") from None
         if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise LedgerProblem(f"{path} cannot be read: {error}") from None
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -105,10 +106,15 @@ def verifier_key(paths: LogPaths) -> VerifierKey | None:
     LogProblem.
     """
     text = read_note(paths.verifier_key)
+    if text is None:
+        return None
     try:
-        return None if text is None else parse_vkey(text.decode("ascii", "replace").split()[-1])
-    except (ProofProblem, IndexError) as problem:
-        raise LogProblem(f"{paths.verifier_key} does not read: {problem}") from None
+        return parse_vkey((text.decode("ascii", "replace").split() or [""])[-1])
+    except ProofProblem as problem:
+        raise LogProblem(
+            f"{paths.verifier_key} does not read: {problem}; once it is moved away, `seal` writes "
+            "it anew"
+        ) from None
 
 
 def need_verifier_key(paths: LogPaths) -> VerifierKey:
@@ -118,15 +124,13 @@ def need_verifier_key(paths: LogPaths) -> VerifierKey:
     return key
 
 
-def noted_size(path: Path) -> int:
-    """Return how many events a checkpoint says there are, without checking it; 0 if none."""
-    lines = (read_note(path) or b"").split(b"\n", 2)
-    return int(lines[1]) if len(lines) > 2 and lines[1].isdigit() else 0
-
-
 def sealed_size(paths: LogPaths) -> int:
-    """Return how many events the last checkpoint says are sealed, without checking it."""
-    return noted_size(paths.checkpoint)
+    """Return how many events the last checkpoint says are sealed, without checking it; 0 if none.
+
+    What is no number of events counts as none: it is damaged, which is found where it is checked.
+    """
+    lines = (read_note(paths.checkpoint) or b"").split(b"\n", 2)
+    return int(lines[1]) if len(lines) > 2 and re.fullmatch(rb"[0-9]{1,18}", lines[1]) else 0
 
 
 def last_signed(paths: LogPaths) -> bytes | None:
@@ -157,7 +161,13 @@ def signed_before(paths: LogPaths, key: VerifierKey, findings: list[Finding]) ->
             try:
                 found.append(Signed(open_checkpoint(note, key), note))
             except ProofProblem as problem:
-                findings.append(Finding(None, f"{path}: {problem}"))
+                findings.append(
+                    Finding(
+                        None,
+                        f"{path}: {problem}. Keep it to find out why; once it is moved away, "
+                        "`seal` writes it anew",
+                    )
+                )
     if len(found) == 2:
         findings += _differing(found[0].checkpoint, found[1].checkpoint)
     return found[0] if found else None
@@ -216,13 +226,17 @@ def compared_with(
     return [Finding(None, f"{rewritten} {what} {where}")]
 
 
+def last_verified(paths: LogPaths, key: VerifierKey) -> Checkpoint | None:
+    """Return what `verify` found in order last; None if its note is missing, or does not hold."""
+    with suppress(LogProblem, ProofProblem):  # of another key, or damaged: all is verified anew
+        note = read_note(paths.verified)
+        return None if note is None else open_checkpoint(note, key)
+    return None
+
+
 def verified_before(paths: LogPaths, key: VerifierKey, tree: Tree, findings: list[Finding]) -> int:
     """Return the size of the log that was verified last, if this log continues it."""
-    note = read_note(paths.verified)
-    try:
-        before = None if note is None else open_checkpoint(note, key)
-    except ProofProblem:
-        before = None  # of another key, or spoilt: then all is verified anew
+    before = last_verified(paths, key)
     if before is None:
         return 0
     with suppress(TileMissing):

@@ -131,9 +131,7 @@ def rebuild(
     head. None where there was nothing to compare with. Raises BeingKept if somebody follows.
     """
     with keeping(path):
-        reason = why_anew(ledger, path, late, however_far=True)
-        if reason is None and not is_sound(path):
-            reason = "damaged"
+        reason = _why_nothing_to_compare(ledger, path, late)
         if reason is not None:
             if reason:
                 options.say(f"the read model at {path} is {reason}: nothing to compare with")
@@ -159,15 +157,21 @@ def check(ledger: Ledger, path: Path, options: Options, tell: Tell, late: Late =
     Somebody may go on following meanwhile: what is compared is the live one as it is now.
     Raises LedgerProblem where there is nothing to compare with.
     """
-    reason = why_anew(ledger, path, late, however_far=True)
+    reason = _why_nothing_to_compare(ledger, path, late)
     if reason is not None:
         which = f"the read model at {path} is {reason}" if reason else f"no read model at {path}"
-        raise LedgerProblem(f"{which}: nothing to compare with")
+        raise LedgerProblem(f"{which}: nothing to compare with; `rebuild` builds it")
     draft = Path(f"{path}.check")
     with keeping(draft):
         found = _compared(ledger, path, draft, options, tell, late)
         remove(draft)
     return found
+
+
+def _why_nothing_to_compare(ledger: Ledger, path: Path, late: Late) -> str | None:
+    """Return why a read model cannot be compared: empty if there is none; None if it can."""
+    reason = why_anew(ledger, path, late, however_far=True)
+    return "damaged" if reason is None and not is_sound(path) else reason
 
 
 def _compared(

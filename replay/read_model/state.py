@@ -85,8 +85,8 @@ def keeping(path: Path) -> Iterator[None]:
 def is_there(path: Path) -> bool:
     """Return whether a read model of this version is at `path`: False if nothing is.
 
-    Raises Other for one of another version, and LedgerProblem for any other file, or a link, which
-    is never touched. Looks at the header alone.
+    Raises Other for one of another version, or an empty file, and LedgerProblem for any other file,
+    or a link, which is never touched. Looks at the header alone.
     """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
@@ -99,10 +99,13 @@ def is_there(path: Path) -> bool:
                 f"{path} is a link: it was left as it is; name the file itself with --views"
             ) from None
         raise LedgerProblem(f"{path} cannot be read: {error.strerror}") from None
+    if not header:
+        raise Other("empty")  # cut to nothing, say by a full disk: nothing is lost with it
     mark = int.from_bytes(header[68:72], "big")
     if header[:16] != b"SQLite format 3\0" or mark != APPLICATION_ID:
         raise LedgerProblem(
-            f"{path} is no read model: it was left as it is; name another with --views"
+            f"{path} is no read model: it was left as it is; name another with --views, or move it "
+            "away if it was one, and `project` makes it anew"
         )
     version = int.from_bytes(header[60:64], "big")
     if version != VERSION:
