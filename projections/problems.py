@@ -1,6 +1,6 @@
 """Facts behind an answer that do not fit: none is refused, but a careful reader is told."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -57,7 +57,8 @@ def problems_of(c: Context) -> tuple[Problem, ...]:
         by_key.setdefault(row.key, []).append(row)
     found += late(c, events)
     for rows in by_key.values():
-        found += disagreeing(c, rows)
+        if (told := disagreement(rows, c.show)) is not None:
+            found.append(problem(SOURCES_DISAGREE, *told))
     for s in range(c.n):
         found += badly_timed(c, s, by_key[c.opened(s).key])
     return tuple(sorted(found, key=lambda each: CODES.index(each.code)))
@@ -155,31 +156,36 @@ def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
         yield problem(LATE_RESULT, text, rows)
 
 
-def disagreeing(c: Context, rows: Sequence[Recorded]) -> Iterator[Problem]:
-    """Yield a sitting, of these rows, if sources differ in its outcome, start or delivery.
+def disagreement(
+    rows: Sequence[Recorded], show: Callable[[int], str]
+) -> tuple[str, list[Recorded]] | None:
+    """Return how sources differ about a sitting, and the events that say so; None if they agree.
 
-    A source says the outcome by its last result or absence, the rest by its first attempt.
+    A source says the outcome by its last result or absence, start and delivery by its first
+    attempt. `rows` are those of the sitting that are visible, by time and position; `show` writes
+    an instant.
     """
     if len({row.source for row in rows}) == 1:
-        return
+        return None
     last = {row.source: row for row in rows if row.type in _OUTCOMES}
     first = {row.source: row for row in reversed(rows) if row.type == "ExamAttempted"}
     texts: list[str] = []
     because: dict[int, Recorded] = {}
     for by_source, say in (
         (last, outcome),
-        (first, lambda row: f"that it began on {c.show(row.occurred_at)}"),
+        (first, lambda row: f"that it began on {show(row.occurred_at)}"),
         (first, lambda row: "beta" if row.flag else "live"),
     ):
         words = {source: say(row) for source, row in sorted(by_source.items())}
         if len(set(words.values())) > 1:
             texts += [f"{source} says {word}" for source, word in words.items()]
             because |= {row.position: row for row in by_source.values()}
-    if texts:
-        count = len({row.source for row in because.values()})
-        many = "Two" if count == 2 else str(count)
-        text = f"{many} sources disagree about {rows[0].key}: {', '.join(texts)}."
-        yield problem(SOURCES_DISAGREE, text, [because[n] for n in sorted(because)])
+    if not texts:
+        return None
+    count = len({row.source for row in because.values()})
+    many = "Two" if count == 2 else str(count)
+    text = f"{many} sources disagree about {rows[0].key}: {', '.join(texts)}."
+    return text, [because[n] for n in sorted(because)]
 
 
 def outcome(result: Recorded) -> str:

@@ -295,8 +295,9 @@ PROBLEMS = Table(
         Column(
             "kind",
             TEXT,
-            "result-without-sitting, revocation-without-sitting, unknown-exam, not-eligible, late "
-            "or unreadable-policy",
+            "result-without-sitting, revocation-without-sitting, not-eligible, late (any fact) or "
+            "unreadable-policy; or a code of a standing's problems: sources-disagree, "
+            "unknown-exam, result-before-sitting, long-sitting, late-result",
         ),
         Column("position", WHOLE, "the event; of a sitting the one that opened it"),
         Column("candidate", TEXT, "whom it is about", "a policy"),
@@ -304,8 +305,19 @@ PROBLEMS = Table(
         Column("key", TEXT, "registration, request, certification or policy", "none"),
         Column("at", INSTANT, "when it was true"),
         Column("recorded_at", INSTANT, "when the ledger took it"),
-        Column("detail", TEXT, "not-eligible: the status; unreadable-policy: why", "others"),
-        Column("until", INSTANT, "not-eligible: from when eligible", "others, or never"),
+        Column(
+            "detail",
+            TEXT,
+            "not-eligible: the status; unreadable-policy: why; sources-disagree: who says what",
+            "others",
+        ),
+        Column(
+            "until",
+            INSTANT,
+            "not-eligible: from when eligible; long-sitting: when it ended; "
+            "result-before-sitting: when the sitting began",
+            "others, or never",
+        ),
     ),
     key=("kind", "position"),
     refers={"exam": "exams"},

@@ -45,6 +45,7 @@ def facts_of(rows: Iterable[Recorded]) -> pa.Table:
                 "until": row.until,
                 "annuls": row.annuls,
                 "recorded_at": row.recorded_at,
+                "backfilled": int(row.backfilled),
                 "data": row.data if row.exam is None or row.type.startswith("Exception") else "",
             }
             for row in rows
@@ -61,7 +62,8 @@ def is_of_catalogue(row: Recorded) -> bool:
 
 def fold(rows: Sequence[Recorded], late: Late = USUAL) -> Rows:
     """Fold a whole history into the views' tables."""
-    folder = Folder(KERNELS, late)
+    by_position = {row.position: row for row in rows}
+    folder = Folder(KERNELS, late, lambda some: {n: by_position[n] for n in some})
     folder.learn([row for row in rows if is_of_catalogue(row)])
     return folder.fold(facts_of(rows), rows[-1].position if rows else 0)
 

@@ -40,7 +40,7 @@ from replay.read_model.state import (
 )
 from replay.read_model.store import ReadModel
 from replay.snapshot import Engine
-from replay.tables.batch import Late
+from replay.tables.batch import Late, of_several_sources_in
 
 PIECE = 500_000
 """How many facts are folded at once, about."""
@@ -102,7 +102,8 @@ def build(ledger: Ledger, draft: Path, position: int, options: Options, late: La
         done = min(plan.done, plan.pieces)
         options.say(f"going on with {draft}: {done} of {plan.pieces} pieces are done")
     if plan.done <= plan.pieces + 1:
-        folder = Folder(options.kernels(plan.position), late)
+        kernels = options.kernels(plan.position)
+        folder = Folder(kernels, late, of_several_sources_in(ledger))
         folder.learn(ledger.catalogue(0, plan.position))
         if plan.done < plan.pieces:
             _fill(ledger, draft, plan, folder, options)

@@ -19,7 +19,7 @@ from projections.tables import CORRECTIONS, KEPT, PROBLEMS, TIMELINE
 from replay.columns.build import Numbers, arrange
 from replay.interpreted import Kernels
 from replay.tables import OF_CANDIDATES, OF_CATALOGUE
-from replay.tables.batch import Batch, InFacts, Late, Setting
+from replay.tables.batch import Batch, InFacts, Late, LookUp, Setting
 from replay.tables.corrections import catalogue_corrections, corrections
 from replay.tables.problems import catalogue_problems
 from replay.tables.timeline import timeline
@@ -33,9 +33,10 @@ _KEPT: Mapping[str, Table] = {table.name: table for table in KEPT}
 class Folder:
     """Folds facts into rows, keeping numbers and catalogue at hand from one time to the next."""
 
-    def __init__(self, kernels: Kernels, late: Late) -> None:
+    def __init__(self, kernels: Kernels, late: Late, of_several_sources: LookUp) -> None:
         """Begin with an empty catalogue; see `learn`."""
         self.late = late
+        self._of_several_sources = of_several_sources
         self._kernels = kernels
         self._exams, self._certifications = Numbers([]), Numbers([])
         self._entries: dict[int, Recorded] = {}
@@ -74,7 +75,7 @@ class Folder:
         setting = Setting(
             _ever(position), self._catalogue, exams, certifications, self._kernels, self.late
         )
-        batch = Batch(part, InFacts(facts, self.late), setting)
+        batch = Batch(part, InFacts(facts, self.late, self._of_several_sources), setting)
         made = {
             name: make(batch, _KEPT[name].names)
             for name, make in OF_CANDIDATES.items()

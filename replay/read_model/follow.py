@@ -14,7 +14,7 @@ from replay.read_model.build import Options, build, far_behind, finished
 from replay.read_model.fold import Folder, Rows, stale_by
 from replay.read_model.state import Damaged, Other, Stand, draft_of, is_there, keeping, remove
 from replay.read_model.store import ReadModel, state_of
-from replay.tables.batch import USUAL, Late
+from replay.tables.batch import USUAL, Late, of_several_sources_in
 
 CHUNK = 4096
 """At most so many events are taken up in one transaction."""
@@ -43,7 +43,8 @@ class Keeper:
     def folder(self) -> Folder:
         """The fold, with the catalogue up to `position`; compiled when it is first needed."""
         if self._folder is None:
-            self._folder = Folder(self._options.kernels(self._ledger.head().position), self._late)
+            kernels = self._options.kernels(self._ledger.head().position)
+            self._folder = Folder(kernels, self._late, of_several_sources_in(self._ledger))
             self._folder.learn(self._ledger.catalogue(0, self.position))
         return self._folder
 

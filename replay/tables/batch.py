@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledger.events import Recorded
+from ledger.intake.odd import LATE
 from ledger.ledger import Ledger
 from ledger.store.scans import CORRECTIONS, EXCEPTIONS, Clock
 from projections.catalogue import Catalogue
@@ -63,6 +65,9 @@ class Events(Protocol):
     def recorded_at(self, positions: Ints) -> Ints:
         """Return when the event at each position was recorded, microseconds UTC."""
 
+    def of_several_sources(self, positions: Sequence[int]) -> Mapping[int, Recorded]:
+        """Return the events at some positions; none where one source said everything."""
+
     @property
     def exceptions(self) -> pa.Table:
         """Events about exceptions that are not annulled: `ledger.store.scans.EXCEPTIONS`."""
@@ -72,12 +77,26 @@ class Events(Protocol):
         """Annulments, revocations and late facts: `ledger.store.scans.CORRECTIONS`."""
 
 
+LookUp = Callable[[Sequence[int]], Mapping[int, Recorded]]
+"""Returns whole events by their positions; none where one source said everything."""
+
+
+def of_several_sources_in(ledger: Ledger) -> LookUp:
+    """Return what looks up events of a ledger."""
+
+    def look_up(positions: Sequence[int]) -> Mapping[int, Recorded]:
+        return ledger.at(positions) if positions and ledger.has_several_sources() else {}
+
+    return look_up
+
+
 class InLedger:
     """Events looked up in a ledger, as known at a position; the same for every part."""
 
     def __init__(self, ledger: Ledger, position: int, late: Late = USUAL) -> None:
         """Look up nothing yet."""
         self._ledger, self._position, self._late = ledger, position, late
+        self.of_several_sources = of_several_sources_in(ledger)
 
     def keys(self, positions: Ints) -> pa.Array:
         """Return the key of the event at each position."""
@@ -99,7 +118,7 @@ class InLedger:
     @cached_property
     def corrections(self) -> pa.Table:
         """Annulments, revocations and late facts."""
-        return self._ledger.scans.corrections(self._position, min(self._late))
+        return self._ledger.scans.corrections(self._position, min(LATE, *self._late))
 
 
 class InFacts:
@@ -108,9 +127,10 @@ class InFacts:
     `table` is of `ledger.store.scans.RECORDED`, by position.
     """
 
-    def __init__(self, table: pa.Table, late: Late) -> None:
-        """Look up nothing yet."""
+    def __init__(self, table: pa.Table, late: Late, of_several_sources: LookUp) -> None:
+        """Look up nothing yet. A table does not keep who said what: that is looked up."""
         self.table, self._late = table, late
+        self.of_several_sources = of_several_sources
         self._positions = table["position"].to_numpy()
 
     def _at(self, positions: Ints) -> Ints:
@@ -143,7 +163,7 @@ class InFacts:
         """Annulments, revocations and late facts."""
         table, annuls = self.table, self._annuls
         recorded_at = table["recorded_at"].to_numpy()
-        some = recorded_at - table["occurred_at"].to_numpy() >= min(self._late)
+        some = recorded_at - table["occurred_at"].to_numpy() >= min(LATE, *self._late)
         some |= annuls > 0
         for type in REVOCATIONS:
             some |= pc.starts_with(table["topic"], f"{type}:").to_numpy()

@@ -3,43 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from ledger.events import Recorded
+from ledger.instants import format_instant
+from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFORE_SITTING
 from projections.catalogue import Catalogue
-from projections.fold.facts import ATTEMPTED, MISSED, NOT_ATTENDED, RESULT_REVOKED
-from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
+from projections.fold.facts import (
+    ATTEMPTED,
+    MISSED,
+    NOT_ATTENDED,
+    RESCORED,
+    RESULT_FAILED,
+    RESULT_PASSED,
+    RESULT_REVOKED,
+)
+from projections.fold.rules import ELIGIBLE, STATUSES
+from projections.fold.rules import UNKNOWN_EXAM as NOT_ANNOUNCED
+from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM, disagreement
 from projections.standing import Moment
 from projections.tables import PROBLEMS
 from replay.columns.part import Ints
 from replay.population import words
 from replay.tables.batch import Batch, instants, rows_of, table_of, text
 
+_RESULTS: Final = (RESULT_PASSED, RESULT_FAILED, RESCORED)
+
 
 def problems(batch: Batch, names: Collection[str]) -> pa.Table:
     """Return a row for each visible fact of candidates that does not fit, by kind."""
-    found, judged = batch.sittings, batch.judged
-    kind = np.asarray(batch.part.sittings.kind)
-    unknown = judged.status == UNKNOWN_EXAM
-    early = ~unknown & (judged.status != ELIGIBLE) & (found.outcome != MISSED)
+    found, judged, told = batch.sittings, batch.judged, _told(batch)
+    rows = batch.part.sittings
+    kind, time = np.asarray(rows.kind), np.asarray(rows.time)
     opened = kind[found.row]
+    unknown = judged.status == NOT_ANNOUNCED
+    untimely = ~unknown & (judged.status != ELIGIBLE) & (found.outcome != MISSED)
+    long = (opened == ATTEMPTED) & (np.subtract(found.end, found.start) > LONG)
+
+    result = np.isin(kind[told.row], _RESULTS)
+    revokes_nothing = (kind[told.row] == RESULT_REVOKED) & (told.sitting < 0)
+    late = result & np.isin(np.asarray(rows.position)[told.row], _late_positions(batch))
+    # Of a sitting that nobody said the start of, the first result is taken for the start.
+    early = result & (told.sitting >= 0)
+    early[early] = opened[told.sitting[early]] == ATTEMPTED
+    early[early] = time[told.row[early]] < found.start[told.sitting[early]]
+    disagreeing, details = _disagreements(batch, told)
 
     def of_sittings(name: str, some: Ints, **more: Any) -> pa.Table:
         return _of_rows(batch, name, found.row[some], found.group[some], names, **more)
 
+    def of_told(name: str, some: Ints, **more: Any) -> pa.Table:
+        return _of_rows(batch, name, told.row[some], told.group[some], names, **more)
+
     return pa.concat_tables(
         [
             of_sittings("result-without-sitting", (opened != ATTEMPTED) & (opened != NOT_ATTENDED)),
-            _of_rows(batch, "revocation-without-sitting", *_lonely(batch), names),
-            of_sittings("unknown-exam", unknown),
+            of_told("revocation-without-sitting", revokes_nothing),
             of_sittings(
                 "not-eligible",
-                early,
-                detail=lambda: words(judged.status[early], STATUSES),
-                until=lambda: instants(judged.eligible_from[early]),
+                untimely,
+                detail=lambda: words(judged.status[untimely], STATUSES),
+                until=lambda: instants(judged.eligible_from[untimely]),
             ),
+            of_sittings(
+                SOURCES_DISAGREE, disagreeing, detail=lambda: pa.array(details, pa.string())
+            ),
+            of_sittings(UNKNOWN_EXAM, unknown),
+            of_told(RESULT_BEFORE_SITTING, early, until=lambda: found.start[told.sitting[early]]),
+            of_sittings(LONG_SITTING, long, until=lambda: found.end[long]),
+            of_told(LATE_RESULT, late),
             _very_late(batch, names),
         ]
     )
@@ -69,21 +104,72 @@ def _of_rows(
     )
 
 
-def _lonely(batch: Batch) -> tuple[Ints, Ints]:
-    """Return the rows that revoke a result of a sitting that there is not, and their groups."""
+class _Told(NamedTuple):
+    """The visible rows of sittings of the groups that are wanted, in the order of the part."""
+
+    row: Ints
+    group: Ints
+    sitting: Ints
+    """Which of the batch's sittings it is about; -1 for none."""
+
+
+def _told(batch: Batch) -> _Told:
     rows, part, found, moment = batch.part.sittings, batch.part, batch.sittings, batch.moment
-    position, time = np.asarray(rows.position), np.asarray(rows.time)
-    visible = (position <= moment.position) & (np.asarray(rows.annulled) > moment.position)
-    visible &= (time <= moment.as_of) & (np.asarray(rows.kind) == RESULT_REVOKED)
-    revoked = np.flatnonzero(visible)
-    if not len(revoked):
-        return revoked, revoked
-    key = np.asarray(rows.key).astype(np.int64)
-    group = np.searchsorted(part.group_lo, revoked, side="right") - 1
-    there = found.group.astype(np.int64) * (1 << 32) + key[found.row]
-    lonely = ~np.isin(group.astype(np.int64) * (1 << 32) + key[revoked], there)
-    lonely &= batch.wanted[group] > 0
-    return revoked[lonely], group[lonely]
+    visible = np.asarray(rows.position) <= moment.position
+    visible &= np.asarray(rows.annulled) > moment.position
+    visible &= np.asarray(rows.time) <= moment.as_of
+    row = np.flatnonzero(visible)
+    group = np.searchsorted(part.group_lo, row, side="right") - 1
+    wanted = batch.wanted[group] > 0
+    row, group = row[wanted], group[wanted]
+    if not len(found.row):
+        return _Told(row, group, np.full(len(row), -1))
+
+    def named(groups: Ints, of: Ints) -> Ints:
+        numbers: Ints = groups.astype(np.int64) * (1 << 32) + np.asarray(rows.key)[of]
+        return numbers
+
+    there, mine = named(found.group, found.row), named(group, row)
+    order = np.argsort(there)
+    at = order[np.minimum(np.searchsorted(there, mine, sorter=order), len(there) - 1)]
+    return _Told(row, group, np.where(there[at] == mine, at, -1))
+
+
+def _late_positions(batch: Batch) -> Ints:
+    """Return the facts that are late enough for a late result: none that was moved in."""
+    events = batch.events.corrections
+    lag = events["recorded_at"].to_numpy() - events["true_at"].to_numpy()
+    positions: Ints = events["position"].to_numpy()[
+        (lag > LATE) & (events["annuls"].to_numpy() == 0)
+    ]
+    return positions
+
+
+def _disagreements(batch: Batch, told: _Told) -> tuple[Ints, list[str]]:
+    """Return the sittings about which sources disagree, and of each a sentence on who says what.
+
+    Only where there are two attempts or two outcomes are events looked at one by one.
+    """
+    sittings, rows = len(batch.sittings.row), batch.part.sittings
+    kind, of_one = np.asarray(rows.kind)[told.row], told.sitting >= 0
+    several = np.zeros(sittings, dtype=bool)
+    for kinds in ((ATTEMPTED,), (*_RESULTS, NOT_ATTENDED)):
+        some = told.sitting[of_one & np.isin(kind, kinds)]
+        several |= np.bincount(some, minlength=sittings) > 1
+    chosen = np.flatnonzero(of_one)
+    chosen = chosen[several[told.sitting[chosen]]]
+    positions = np.asarray(rows.position)[told.row[chosen]].tolist()
+    events = batch.events.of_several_sources(positions)
+    by_sitting: dict[int, list[Recorded]] = {}
+    for position, sitting in zip(positions, told.sitting[chosen].tolist(), strict=True):
+        if position in events:
+            by_sitting.setdefault(sitting, []).append(events[position])
+    found = {
+        sitting: differ[0]
+        for sitting, said in sorted(by_sitting.items())
+        if (differ := disagreement(said, format_instant)) is not None
+    }
+    return np.array([*found], dtype=np.int64), [*found.values()]
 
 
 def _very_late(batch: Batch, names: Collection[str]) -> pa.Table:
