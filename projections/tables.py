@@ -295,8 +295,8 @@ PROBLEMS = Table(
         Column(
             "kind",
             TEXT,
-            "result-without-sitting, revocation-without-sitting, not-eligible, late (any fact) or "
-            "unreadable-policy; or a code of a standing's problems: sources-disagree, "
+            "result-without-sitting, revocation-without-sitting, not-eligible, late (any fact), "
+            "unreadable-policy, or a code of a standing's problems: sources-disagree, "
             "unknown-exam, result-before-sitting, long-sitting, late-result",
         ),
         Column("position", WHOLE, "the event; of a sitting the one that opened it"),
@@ -306,18 +306,9 @@ PROBLEMS = Table(
         Column("at", INSTANT, "when it was true"),
         Column("recorded_at", INSTANT, "when the ledger took it"),
         Column(
-            "detail",
-            TEXT,
-            "not-eligible: the status; unreadable-policy: why; sources-disagree: who says what",
-            "others",
+            "detail", TEXT, "the status; why it is unreadable; which source says what", "others"
         ),
-        Column(
-            "until",
-            INSTANT,
-            "not-eligible: from when eligible; long-sitting: when it ended; "
-            "result-before-sitting: when the sitting began",
-            "others, or never",
-        ),
+        Column("until", INSTANT, "from when eligible; when the sitting ended, or began", "others"),
     ),
     key=("kind", "position"),
     refers={"exam": "exams"},

@@ -63,7 +63,7 @@ def held_equal(ledger: Ledger, path: Path) -> None:
 
 
 def told_otherwise(random: Random) -> list[Recorded]:
-    """Make a world of which some was moved in, some comes from another source, some lasts long."""
+    """Make a world: some was moved in, some is of another source, too long or before its time."""
     rows = world(random, people=3).rows
     annulled = {row.annuls for row in rows}
     return [_otherwise(random, row) if row.position not in annulled else row for row in rows]
@@ -74,6 +74,8 @@ def _otherwise(random: Random, row: Recorded) -> Recorded:
         row = row._replace(extensions=backfilled(row.extensions))
     if row.type in SITTING_KINDS and random.random() < 0.3:
         row = row._replace(source="urn:another")
+    if row.type in ("ExamPassed", "ExamFailed") and random.random() < 0.2:
+        row = row._replace(occurred_at=row.occurred_at - DAY)
     event = row.event()
     if isinstance(event, ExamAttempted) and random.random() < 0.2:
         lasts = random.choice((7 * DAY, 7 * DAY + 1, 30 * DAY))
