@@ -93,8 +93,8 @@ def _add(query: Query) -> None:
     """Make the command of a query."""
 
     def run(context: typer.Context, **values: Any) -> int:
-        asked = {name: values[name] for name in query.takes if values[name] is not None}
-        return answer(context, query.name, conditions(**asked), **{n: values[n] for n in DELIVERY})
+        terms = {name: values[name] for name in query.takes if values[name] is not None}
+        return answer(context, query.name, conditions(**terms), **{n: values[n] for n in DELIVERY})
 
     parameters = [Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
     for name, kind in ({name: OPTIONS[name] for name in query.takes} | DELIVERY).items():
@@ -113,14 +113,14 @@ for _name in QUERIES:
     _add(query_named(_name))
 
 
-def conditions(**asked: Any) -> Conditions:
+def conditions(**terms: Any) -> Conditions:
     """Read what an audit is about; raises CallProblem."""
-    if "candidate" in asked and "subject" in asked:
+    if "candidate" in terms and "subject" in terms:
         raise CallProblem("--candidate and --subject both say whom it is about: give one of them")
     for kind in ("recorded", "valid"):
-        bounds = {name: asked[name] for name in (f"{kind}_from", f"{kind}_to") if name in asked}
+        bounds = {name: terms[name] for name in (f"{kind}_from", f"{kind}_to") if name in terms}
         read = [instant(_option(name), text) for name, text in bounds.items()]
-        asked |= dict(zip(bounds, read, strict=True))
+        terms |= dict(zip(bounds, read, strict=True))
         if len(read) == 2 and read[0] >= read[1]:
             start, end = bounds.values()
             raise CallProblem(
@@ -128,7 +128,7 @@ def conditions(**asked: Any) -> Conditions:
                 "between"
             )
     try:
-        return Conditions(**asked)
+        return Conditions(**terms)
     except ValidationError as error:
         first = error.errors()[0]
         option = _option({"types": "type"}.get(str(first["loc"][0]), str(first["loc"][0])))
@@ -142,7 +142,7 @@ def _option(name: str) -> str:
 def answer(
     context: typer.Context,
     name: str,
-    asked: Conditions,
+    terms: Conditions,
     *,
     known_at: str | None,
     format: str | None,
@@ -156,18 +156,18 @@ def answer(
     now = clock.now()
     with call_of(context).open() as ledger:
         moment = moment_of(ledger, now, wanted, now)
-        check_known(ledger, asked)
+        check_known(ledger, terms)
         with looking_through(moment.position, output) as progress:
             found = compute(
                 Snapshot(ledger, moment, Engine(progress=progress)), "audit", name,
-                Parameters(audit=asked),
+                Parameters(audit=terms),
                 form=form,  # type: ignore[arg-type]
                 basis="restated" if known_at is None else "known-at",
                 program=program_of(form, "audit"),  # type: ignore[arg-type]
             )  # fmt: skip
             deliver(found, output, receipt)
-        if asked.exam is not None and not found.settled.rows:
-            say_unknown(ledger, asked.exam)
+        if terms.exam is not None and not found.settled.rows:
+            say_unknown(ledger, terms.exam)
     return DONE
 
 
@@ -184,7 +184,7 @@ def say_unknown(ledger: Ledger, exam: str) -> None:
         say(f"there is no exam {exam!r} in the catalogue")
 
 
-def check_known(ledger: Ledger, asked: Conditions) -> None:
+def check_known(ledger: Ledger, terms: Conditions) -> None:
     """Refuse a candidate of whom nothing was ever recorded."""
-    if asked.candidate is not None and not ledger.stream(f"candidate/{asked.candidate}"):
-        raise no_candidate(asked.candidate, ledger)
+    if terms.candidate is not None and not ledger.stream(f"candidate/{terms.candidate}"):
+        raise no_candidate(terms.candidate, ledger)

@@ -69,7 +69,7 @@ def booking(
     output: Output = None,
     tokens: TokenFile = None,
 ) -> int:
-    """Tell a booking system what differs since a cursor.
+    """List what differs for a booking system since a cursor.
 
     One row for each candidate and exam with a sitting, a grant or an authorization whose dates of
     eligibility differ: add, update or delete, with an id that stays. The cursor for the next call

@@ -141,7 +141,7 @@ GROUPS: Final[Mapping[str, str]] = {
     Of everything the ledger knows at --known-at. A file leaves with a receipt, by which `receipt
     check` computes it again. No personal field is in any answer.""",
     "policy": """Write, test and publish policies; see which are in force.""",
-    "token": """Say who may call the service, and what for.""",
+    "token": """Make and revoke the tokens of the service.""",
 }
 """The help of the first word of commands that have two."""
 

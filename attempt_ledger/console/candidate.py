@@ -357,7 +357,7 @@ def _slider(
     name: str, label: str, steps: Sequence[Step], values: Sequence[int], at: int, field: str,
     words: Sequence[str], address: Address,
 ) -> Slider:  # fmt: skip
-    """Lay out one axis: `values` are all its moments, of which `steps` may leave some out."""
+    """Make one axis: `values` are all its moments, of which `steps` may leave some out."""
     exact = bisect_right(values, at) - 1
     lower = exact if exact < 0 or values[exact] < at else exact - 1
     reached = [i for i, each in enumerate(steps) if _value(each, name) <= at]

@@ -96,7 +96,7 @@ def picture_of(
     spans: Sequence[Span],
     clock: Clock,
 ) -> Picture:
-    """Lay out the picture of a standing.
+    """Make the picture of a standing.
 
     `known` are all sittings that are known, true already or not; `learned` those that became known
     only later, or are known otherwise by now.

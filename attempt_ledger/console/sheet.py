@@ -48,7 +48,7 @@ class Sheet(NamedTuple):
 def sheet_of(
     table: pa.Table, address: Address, page: int, meanings: Mapping[str, str] | None = None
 ) -> Sheet:
-    """Lay out one page of a table; `meanings` say what its columns are."""
+    """Make one page of a table; `meanings` say what its columns are."""
     pages = max((table.num_rows + ROWS - 1) // ROWS, 1)
     page = min(page, pages)
     return sheet_of_rows(
@@ -60,7 +60,7 @@ def sheet_of_rows(
     shown: pa.Table, address: Address, count: int, page: int, pages: int,
     meanings: Mapping[str, str] | None = None,
 ) -> Sheet:  # fmt: skip
-    """Lay out rows that are chosen already."""
+    """Make a page of rows that are chosen already."""
     kinds = [_kind(field) for field in shown.schema]
     columns = [
         [_cell(value, field.name, kind, address) for value in _values(column)]

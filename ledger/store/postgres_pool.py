@@ -218,7 +218,7 @@ def problem_of(error: psycopg.Error, server: Server) -> LedgerProblem:
 
 
 def _unreached(server: Server, text: str) -> LedgerProblem:
-    """Say why no connection was made, which libpq tells in words alone."""
+    """Return why no connection was made: libpq has words for it alone."""
     said = text.rpartition("FATAL: ")[2].strip() if "FATAL: " in text else text
     for part, meaning in (
         ("password authentication failed", "the server refuses this password, or this user"),

@@ -126,14 +126,14 @@ def text(row: Mapping[str, Any]) -> Iterator[str]:
 ANNULLED: Final = "EventAnnulled"
 
 
-def annulments(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def annulments(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the annulments asked about, by position."""
-    return batched(QUERY.schema, _rows(snapshot, asked))
+    return batched(QUERY.schema, _rows(snapshot, terms))
 
 
-def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
+def _rows(snapshot: Snapshot, terms: Conditions) -> Iterator[dict[str, Any]]:
     # Type and valid time are those of what was annulled; by SQL they would be the annulment's.
-    wanted = selection(snapshot, asked)._replace(types=(ANNULLED,), true_from=None, true_to=None)
+    wanted = selection(snapshot, terms)._replace(types=(ANNULLED,), true_from=None, true_to=None)
     # What was annulled may lie before the positions that the annulments are wanted from.
     forgotten = cache(partial(is_forgotten, snapshot))
     known = snapshot.ledger.scans.annulments(wanted._replace(after=0), snapshot.position)
@@ -143,17 +143,17 @@ def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
         for position, of, first in zip(
             batch["position"].to_pylist(), annuls.tolist(), known.of(annuls).tolist(), strict=True
         ):
-            if is_meant(events[of], asked):
+            if is_meant(events[of], terms):
                 erased = forgotten(events[of].stream)
                 yield row_of(events[position], events[of], first, erased=erased)
 
 
-def is_meant(annulled: Recorded, asked: Conditions) -> bool:
+def is_meant(annulled: Recorded, terms: Conditions) -> bool:
     """Return whether the conditions on type and valid time are true of what was annulled."""
     return (
-        (not asked.types or annulled.type in asked.types)
-        and (asked.valid_from is None or annulled.occurred_at >= asked.valid_from)
-        and (asked.valid_to is None or annulled.occurred_at < asked.valid_to)
+        (not terms.types or annulled.type in terms.types)
+        and (terms.valid_from is None or annulled.occurred_at >= terms.valid_from)
+        and (terms.valid_to is None or annulled.occurred_at < terms.valid_to)
     )
 
 

@@ -71,11 +71,11 @@ _KEPT = 1024
 """Candidates whose facts are kept at hand."""
 
 
-def backdated(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def backdated(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the backdated facts asked about, the longest lag first, then by position."""
-    wanted = selection(snapshot, asked)
+    wanted = selection(snapshot, terms)
     annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
-    judge = Judge(snapshot) if asked.changes else None
+    judge = Judge(snapshot) if terms.changes else None
     for batch in snapshot.ledger.scans.select(wanted, order="lag"):
         columns = event_columns(batch, annulments)
         recorded, true = (batch[name].to_numpy() for name in ("recorded_at", "occurred_at"))

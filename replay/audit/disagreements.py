@@ -91,14 +91,14 @@ def says(row: Recorded) -> str:
     return {ExamPassed.type: "passed", ExamFailed.type: "failed"}.get(row.type, "missed")
 
 
-def disagreements(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def disagreements(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the events of sittings that sources tell differently, by candidate and exam."""
-    return batched(QUERY.schema, _rows(snapshot, asked))
+    return batched(QUERY.schema, _rows(snapshot, terms))
 
 
-def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
+def _rows(snapshot: Snapshot, terms: Conditions) -> Iterator[dict[str, Any]]:
     ever = snapshot.at(Moment(LAST, None, snapshot.position))  # whatever the clock says
-    for candidate, exam in sorted(_pairs(snapshot, selection(snapshot, asked))):
+    for candidate, exam in sorted(_pairs(snapshot, selection(snapshot, terms))):
         standing = ever.standing(candidate, exam)
         problems = [each for each in standing.problems if each.code == SOURCES_DISAGREE]
         if not problems:

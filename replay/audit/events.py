@@ -45,9 +45,9 @@ def marks(row: Mapping[str, Any]) -> str:
     return annuls + ("" if row["annulled_by"] is None else f"; annulled by @{row['annulled_by']}")
 
 
-def events(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def events(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the events asked about, by position."""
-    wanted = selection(snapshot, asked)
+    wanted = selection(snapshot, terms)
     annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
     for batch in selected(snapshot, wanted):
         columns = event_columns(batch, annulments)

@@ -157,8 +157,8 @@ def _rule(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"rule: {_NO_POLICY}"
         return
     assumed = ", assumed" if row["policy_assumed"] else ""
-    asked = row["asked_under_sha256"]
-    under = "" if asked is None else f" (asked for under sha256 {asked[:12]}…)"
+    terms = row["asked_under_sha256"]
+    under = "" if terms is None else f" (asked for under sha256 {terms[:12]}…)"
     yield (
         f"rule: {row['policy']} from {row['policy_effective_from']}{assumed}, sha256 "
         f"{row['policy_sha256'][:12]}…{under}; lets be waived: {row['may_waive'] or 'nothing'}"
@@ -185,17 +185,17 @@ def _against(row: Mapping[str, Any]) -> str:
     return "" if row["against"] is None else f": {row['against']}"
 
 
-def exceptions(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def exceptions(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the decisions asked about, by position."""
-    return batched(QUERY.schema, _rows(snapshot, asked))
+    return batched(QUERY.schema, _rows(snapshot, terms))
 
 
-def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
-    types = asked.types
+def _rows(snapshot: Snapshot, terms: Conditions) -> Iterator[dict[str, Any]]:
+    types = terms.types
     chosen = tuple(each for each in DECISIONS if not types or each in types)
     if not chosen:
         return
-    wanted = selection(snapshot, asked)._replace(types=chosen)
+    wanted = selection(snapshot, terms)._replace(types=chosen)
     annulments = snapshot.ledger.scans.annulments(wanted, snapshot.position)
     for batch in selected(snapshot, wanted):
         for first in range(0, batch.num_rows, _AT_ONCE):

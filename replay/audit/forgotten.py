@@ -58,13 +58,13 @@ def text(row: Mapping[str, Any]) -> Iterator[str]:
     yield f"{fields} of {events} can no longer be read by anyone"
 
 
-def forgotten(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def forgotten(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the erasures asked about, by position."""
-    return batched(QUERY.schema, _rows(snapshot, asked))
+    return batched(QUERY.schema, _rows(snapshot, terms))
 
 
-def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
-    wanted = selection(snapshot, asked)._replace(types=(FORGOTTEN,))
+def _rows(snapshot: Snapshot, terms: Conditions) -> Iterator[dict[str, Any]]:
+    wanted = selection(snapshot, terms)._replace(types=(FORGOTTEN,))
     for batch in selected(snapshot, wanted):
         for candidate, position in zip(
             batch["subject"].to_pylist(), batch["position"].to_pylist(), strict=True

@@ -156,13 +156,13 @@ def shown(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def history(snapshot: Snapshot, asked: Conditions) -> Iterator[pa.RecordBatch]:
+def history(snapshot: Snapshot, terms: Conditions) -> Iterator[pa.RecordBatch]:
     """Yield the annotated history of the candidate asked about, by position and exam."""
-    return batched(QUERY.schema, _rows(snapshot, asked))
+    return batched(QUERY.schema, _rows(snapshot, terms))
 
 
-def _rows(snapshot: Snapshot, asked: Conditions) -> Iterator[dict[str, Any]]:
-    candidate, exam = asked.candidate or "", asked.exam
+def _rows(snapshot: Snapshot, terms: Conditions) -> Iterator[dict[str, Any]]:
+    candidate, exam = terms.candidate or "", terms.exam
     rows = snapshot.ledger.stream(f"candidate/{candidate}", upto=snapshot.position)
     record = CandidateRecord(rows, snapshot.catalogue)
     annulled = annulments(rows)

@@ -88,30 +88,30 @@ class Query(NamedTuple):
         return schema_of(self.columns)
 
 
-def selection(snapshot: Snapshot, asked: Conditions) -> Selection:
+def selection(snapshot: Snapshot, terms: Conditions) -> Selection:
     """Return which events the conditions are about; recorded time is positions here."""
     ledger = snapshot.ledger
     after, upto = 0, snapshot.position
-    if asked.recorded_from is not None:
-        after = ledger.position_at(asked.recorded_from - 1)
-    if asked.recorded_to is not None:
-        upto = min(upto, ledger.position_at(asked.recorded_to - 1))
+    if terms.recorded_from is not None:
+        after = ledger.position_at(terms.recorded_from - 1)
+    if terms.recorded_to is not None:
+        upto = min(upto, ledger.position_at(terms.recorded_to - 1))
     streams: list[set[str]] = []
-    if asked.candidate is not None:
-        streams.append({f"candidate/{asked.candidate}"})
-    if asked.subject is not None:
-        streams.append({f"{kind}/{asked.subject}" for kind in _SUBJECTS})
+    if terms.candidate is not None:
+        streams.append({f"candidate/{terms.candidate}"})
+    if terms.subject is not None:
+        streams.append({f"{kind}/{terms.subject}" for kind in _SUBJECTS})
     return Selection(
         after=after,
         upto=upto,
         streams=tuple(sorted(set.intersection(*streams))) if streams else None,
-        types=asked.types,
-        source=asked.source,
-        actor=asked.actor,
-        exam=asked.exam,
-        true_from=asked.valid_from,
-        true_to=asked.valid_to,
-        later_than=None if asked.by is None else threshold(asked.by),
+        types=terms.types,
+        source=terms.source,
+        actor=terms.actor,
+        exam=terms.exam,
+        true_from=terms.valid_from,
+        true_to=terms.valid_to,
+        later_than=None if terms.by is None else threshold(terms.by),
     )
 
 

@@ -96,34 +96,34 @@ async def _decided(request: Request, decide: Callable[[Authorizations], Authoriz
 
 
 @routes.post("/v1/authorizations", **_answers())
-async def authorize(request: Request, asked: AuthorizationAsked) -> Response:
+async def authorize(request: Request, wanted: AuthorizationAsked) -> Response:
     """Authorize a candidate, who need not be known yet, to sit an exam of the catalogue."""
-    ends = instant_of("valid_until", asked.valid_until)
-    fields = asked.model_dump(exclude_none=True, include={"exam", "authorization_id"})
+    ends = instant_of("valid_until", wanted.valid_until)
+    fields = wanted.model_dump(exclude_none=True, include={"exam", "authorization_id"})
     if ends is not None:
         fields["valid_until"] = format_instant(ends)
-    more = asked.model_dump(exclude_none=True, include={"sittings", "reason"})
+    more = wanted.model_dump(exclude_none=True, include={"sittings", "reason"})
     granted = make_event("AuthorizationGranted", {**fields, **more})
     assert isinstance(granted, AuthorizationGranted)
-    at, now, who = instant_of("time", asked.time), service_of(request).now(), identity_of(request)
+    at, now, who = instant_of("time", wanted.time), service_of(request).now(), identity_of(request)
     return await _decided(
         request,
-        lambda desk: desk.grant(asked.candidate, granted, now=now, time=at, actor=who.name),
+        lambda desk: desk.grant(wanted.candidate, granted, now=now, time=at, actor=who.name),
     )
 
 
 @routes.post("/v1/authorizations/revoke", **_answers())
-async def revoke_authorization(request: Request, asked: AuthorizationWithdrawn) -> Response:
+async def revoke_authorization(request: Request, wanted: AuthorizationWithdrawn) -> Response:
     """Withdraw an authorization, whether it runs or not."""
-    at, now, who = instant_of("time", asked.time), service_of(request).now(), identity_of(request)
+    at, now, who = instant_of("time", wanted.time), service_of(request).now(), identity_of(request)
     return await _decided(
         request,
         lambda desk: desk.revoke(
-            asked.candidate,
-            asked.authorization_id,
-            reason=asked.reason,
+            wanted.candidate,
+            wanted.authorization_id,
+            reason=wanted.reason,
             now=now,
-            exam=asked.exam,
+            exam=wanted.exam,
             time=at,
             actor=who.name,
         ),

@@ -69,7 +69,7 @@ async def booking(
     ] = None,
     zone: Zone = None,
 ) -> Response:
-    """Tell a booking system what differs since it asked last.
+    """List what differs for a booking system since its last cursor.
 
     One row for each candidate and exam with a sitting, a grant or an authorization whose dates
     differ, with an id that stays. Without `since`, all of them. What was sent and not confirmed

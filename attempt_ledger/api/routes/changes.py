@@ -94,7 +94,7 @@ class Changes(BaseModel):
 async def standing_changes(
     request: Request, after: After = None, exam: Exam = None
 ) -> dict[str, Any]:
-    """Tell whose standing changed since a cursor, through which events or only by the clock.
+    """List whose standing changed since a cursor, by which events or only by the clock.
 
     One change for each candidate and exam that differs between the two moments. At most 10,000
     events lie between them: `more` tells whether to ask again at once.

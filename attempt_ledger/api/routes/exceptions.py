@@ -129,19 +129,19 @@ def _answers() -> dict[str, Any]:
 
 
 @routes.post("/v1/exceptions", **_answers())
-async def request_exception(request: Request, asked: Asked) -> Response:
+async def request_exception(request: Request, wanted: Asked) -> Response:
     """Request a retake exception, answered at once: left open, or rejected with all that is wrong.
 
     Both are recorded. The same request again records nothing.
     """
-    fields = asked.model_dump(exclude_none=True, exclude={"candidate", "time"})
+    fields = wanted.model_dump(exclude_none=True, exclude={"candidate", "time"})
     now, who = service_of(request).now(), identity_of(request).name
     event = make_event("ExceptionRequested", fields)
     assert isinstance(event, ExceptionRequested)
-    Fact("urn", event.request_id, asked.candidate, now, event, who).row()
-    at = instant_of("time", asked.time)
+    Fact("urn", event.request_id, wanted.candidate, now, event, who).row()
+    at = instant_of("time", wanted.time)
     return await _decided(
-        request, lambda desk: desk.request(asked.candidate, event, now=now, time=at, actor=who)
+        request, lambda desk: desk.request(wanted.candidate, event, now=now, time=at, actor=who)
     )
 
 

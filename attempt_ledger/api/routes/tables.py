@@ -201,8 +201,8 @@ async def table(
     basis: Basis = "restated" if known_at is None else "known-at"
 
     def make(form: str) -> Output:
-        asked = Parameters(exam=exam)
-        return made(snapshot, "table", name, asked, form, basis)
+        wanted = Parameters(exam=exam)
+        return made(snapshot, "table", name, wanted, form, basis)
 
     return await _output(request, snapshot, make, as_receipt=receipt)
 
@@ -264,8 +264,8 @@ async def report(
     snapshot = service.snapshot(as_of, known_at)
 
     def make(form: str) -> Output:
-        asked = Parameters(start=first, end=last, exam=exam)
-        return made(snapshot, "report", name, asked, form, basis)
+        wanted = Parameters(start=first, end=last, exam=exam)
+        return made(snapshot, "report", name, wanted, form, basis)
 
     return await _output(request, snapshot, make, as_receipt=receipt)
 
@@ -324,7 +324,7 @@ async def audit(
             raise BadQuestion(f"audit {name} needs {query.needs}")
         said[query.needs] = query.default
     try:
-        asked = Conditions(**{each: value for each, value in said.items() if value is not None})
+        wanted = Conditions(**{each: value for each, value in said.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         wrong = first["msg"].removeprefix("Value error, ")
@@ -333,7 +333,7 @@ async def audit(
     basis: Basis = "restated" if known_at is None else "known-at"
 
     def make(form: str) -> Output:
-        found = Parameters(audit=asked)
+        found = Parameters(audit=wanted)
         return made(snapshot, "audit", name, found, form, basis)
 
     return await _output(request, snapshot, make, as_receipt=receipt)
