@@ -181,6 +181,7 @@ def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None
     assert int(ask()) > 0
     rules = house / "projections" / "fold" / "rules.py"
     text = rules.read_text()
-    assert text.count("return until if t < until else NONE") == 1
-    rules.write_text(text.replace("return until if t < until else NONE", "return NONE"))
+    waiting = "\n    return until if t < until else NONE\n"
+    assert text.count(waiting) == 1
+    rules.write_text(text.replace(waiting, "\n    return NONE\n"))
     assert ask() == "0"
