@@ -13,7 +13,12 @@ from projections.catalogue import Catalogue, annulments
 from projections.fold.catalogue import certification_definition, exam_definition
 from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import STATUSES
-from projections.history import CERTIFICATION_KINDS, GRANT_KINDS, SITTING_KINDS
+from projections.history import (
+    AUTHORIZATION_KINDS,
+    CERTIFICATION_KINDS,
+    GRANT_KINDS,
+    SITTING_KINDS,
+)
 from projections.standing import Moment
 from projections.table import INSTANT
 from replay.columns.part import Ints, Part
@@ -52,6 +57,9 @@ moments; else `catalogue` or `policy`, with the entries that changed; else `cloc
 
 Entry: TypeAlias = tuple[Recorded, dict[str, Any]]
 """An entry of the catalogue and its payload."""
+
+_OF_AN_EXAM = SITTING_KINDS.keys() | GRANT_KINDS.keys() | AUTHORIZATION_KINDS.keys()
+"""The events of a candidate that bear on the standing for the exam that they name."""
 
 
 def diff(before: Snapshot, after: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
@@ -256,7 +264,7 @@ def bears_on(row: Recorded, exam: str, covering: set[str], rows: Sequence[Record
             for other in rows
             if other.type in CERTIFICATION_KINDS
         )
-    return row.exam == exam and (row.type in SITTING_KINDS or row.type in GRANT_KINDS)
+    return row.exam == exam and row.type in _OF_AN_EXAM
 
 
 def names(row: Recorded, exam: str) -> bool:

@@ -16,6 +16,7 @@ from random_ledger import PLACES, random_ledger, seeded_worlds
 from scenarios import (
     annulled,
     attempted,
+    authorized,
     beta,
     certification,
     earned,
@@ -29,6 +30,7 @@ from scenarios import (
     requested,
     rescored,
     result,
+    unauthorized,
     went_live,
 )
 
@@ -195,6 +197,23 @@ def test_a_grant_is_named(crowd: Ledgers) -> None:
         turned("waiting", "eligible", "events", "X-1/granted")
     )
     between(everyone, "2021-04-01T09:30Z", "2021-04-01T11:30Z").then()
+
+
+def test_an_authorization_is_named(crowd: Ledgers) -> None:
+    """Made or withdrawn; that of another exam is not, nor is it the clock that lets one sit."""
+    told = crowd.told(
+        policy(OURS.format("2020-01-01", "PT0S") + "[authorization]\nrequired = true\n"),
+        exam("X", policy="ours"), exam("Y", policy="ours"), FIRST,
+        authorized("X", on="2021-04-02", id="A-1"),
+        authorized("Y", on="2021-04-02", id="A-2"),
+        unauthorized("X", on="2021-04-05", id="A-1"),
+    )  # fmt: skip
+    between(told, "2021-04-01T10:00Z", "2021-04-03").then(
+        turned("not-authorized", "eligible", "events", "A-1/granted", exam="X")
+    )
+    between(told, "2021-04-04", "2021-04-05").then(
+        turned("eligible", "not-authorized", "events", "A-1/revoked", exam="X")
+    )
 
 
 def test_what_happened_at_another_exam_is_not_named(crowd: Ledgers) -> None:
