@@ -307,6 +307,20 @@ def test_exceptions_are_what_the_desk_says(seed: int) -> None:
         assert row["missing"] == (",".join(each.missing) or None)
 
 
+def test_a_sitting_that_had_been_missed_uses_a_grant_once_it_has_a_result() -> None:
+    """Missed it is not counted, and uses nothing; a result told later says that it was sat."""
+    lines = [
+        exam("AZ-104", policy="general", on="2019-01-01"),
+        granted("AZ-104", request="Q-1", waives=("wait",), on="2022-03-01"),
+        missed("AZ-104", reg="R-1", on="2022-03-02"),
+    ]
+    (unused,) = rows_of("exceptions", recorded([*SHIPPED, *lines]))
+    assert (unused["used_at"], unused["used_by"]) == (None, None)
+    lines.append(result("AZ-104", passed=False, reg="R-1", on="2022-03-05"))
+    (used,) = rows_of("exceptions", recorded([*SHIPPED, *lines]))
+    assert (used["used_at"], used["used_by"]) == (at("2022-03-02"), "R-1")
+
+
 def test_an_exception_tells_its_decision_and_its_use() -> None:
     """Asked, granted, used; asked, refused; granted and withdrawn."""
     lines = [

@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.events import Recorded
+from projections.catalogue import setting_of
 from projections.exceptions import GRANTED, REJECTED, REQUESTED, REVOKED, deciding
 from projections.fold.facts import NEVER
 from projections.fold.grants import used_by
+from projections.fold.walk import is_counted
 from projections.tables import EXCEPTIONS
 from replay.tables.batch import Batch, rows_of
+from retake_policies.rules import Rules
 
 _DECISIONS = {GRANTED: "granted", REVOKED: "revoked", REJECTED: "rejected"}
 
@@ -94,25 +97,36 @@ def _row(candidate: str, exam: str, request_id: str, events: list[Recorded]) -> 
 
 
 def _add_uses(batch: Batch, rows: list[dict[str, Any]], number: dict[str, int]) -> None:
-    """Add to rows of grants that hold which sitting used each, if one did."""
+    """Add to rows of grants that hold which sitting used each, if one did.
+
+    What is counted is asked at the moment, as the desk asks it: the ordinal that a sitting had when
+    it began does not say, where it was missed then and has had a result since.
+    """
     found = batch.sittings
-    candidates = np.array([number[row["candidate"]] for row in rows])
-    group = batch.groups_at(candidates, [row["exam"] for row in rows])
+    grants = [row for row in rows if row["decision"] == "granted"]
+    candidates = np.array([number[row["candidate"]] for row in grants], dtype=np.int64)
+    group = batch.groups_at(candidates, [row["exam"] for row in grants])
     lo, hi = np.searchsorted(found.group, group), np.searchsorted(found.group, group, "right")
+    rules = {exam: _rules_of(batch, exam) for exam in {row["exam"] for row in grants}}
     used: list[tuple[dict[str, Any], int]] = []
-    counted = np.flatnonzero(found.ordinal > 0)
-    lo, hi = np.searchsorted(counted, lo), np.searchsorted(counted, hi)
-    start = found.start[counted]
-    for row, first, end in zip(rows, lo.tolist(), hi.tolist(), strict=True):
-        if row["decision"] == "granted":
-            until = NEVER if row["valid_until"] is None else row["valid_until"]
-            s = used_by(start[first:end], row["decided_at"], until)
-            if s >= 0:
-                used.append((row, int(counted[first + s])))
+    for row, first, end in zip(grants, lo.tolist(), hi.tolist(), strict=True):
+        by = rules[row["exam"]]
+        counted = [s for s in range(first, end) if by is not None and is_counted(by, found, s)]
+        until = NEVER if row["valid_until"] is None else row["valid_until"]
+        s = used_by(found.start[counted], row["decided_at"], until)
+        if s >= 0:
+            used.append((row, counted[s]))
     at = np.array([s for _, s in used], dtype=np.int64)
     keys = batch.events.keys(np.asarray(batch.part.sittings.position)[found.row[at]])
     for (row, s), key in zip(used, keys.to_pylist(), strict=True):
         row |= {"used_at": int(found.start[s]), "used_by": key}
+
+
+def _rules_of(batch: Batch, exam: str) -> Rules | None:
+    """Return the rules in force for an exam at the moment; without any no sitting is counted."""
+    catalogue, moment = batch.setting.catalogue, batch.moment
+    version = setting_of(catalogue, exam, moment.as_of, moment.position).version
+    return None if version < 0 else catalogue.published[version].rules
 
 
 def _joined(names: Iterable[str] | None, by: str) -> str | None:
