@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 from attempt_ledger import clock
+from attempt_ledger.places import cache_folder
 from ledger.events import ExamAnnounced, ExamAttempted, Fact
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key
+from replay.compiled import kernels_in
+from replay.read_model.build import Options
+from replay.read_model.rebuild import rebuild
 from retake_policies import shipped
 
 PROGRAM = Path(sys.executable).with_name("attempt-ledger")
@@ -31,6 +35,19 @@ def new_ledger(folder: Path, name: str = "a.ledger", *, catalogue: bool = False)
             exam = ExamAnnounced(title="Microsoft Azure Administrator", policy="general")
             ledger.append([*published, Fact("urn:drill", "exam", "AZ-104", 0, exam, "drill")])
     return path
+
+
+def compile_rules(folder: Path) -> None:
+    """Compile what a read model is folded by, which this account keeps from then on.
+
+    That takes a minute on two busy cores: a follower that is killed meanwhile begins again, and
+    would not come to the head in the time that it has.
+    """
+    path = new_ledger(folder, "compiled.ledger", catalogue=True)
+    with Ledger.open(path, clock=clock.now) as ledger:
+        ledger.append([sitting("compiled", number) for number in range(10)])
+        compiled = Options(lambda events: kernels_in(cache_folder()))
+        rebuild(ledger, Path(f"{path}.views"), compiled, lambda difference: None)
 
 
 def command(ledger: Path, *words: str | Path) -> list[str]:

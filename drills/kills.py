@@ -13,7 +13,7 @@ from pathlib import Path
 from attempt_ledger import clock
 from drills.beginnings import begin_again
 from drills.followers import Followers
-from drills.ground import command, new_ledger
+from drills.ground import command, compile_rules, new_ledger
 from drills.needs import Tool
 from drills.processes import Process, Writer, left_behind, merged, until
 from drills.report import Finding, Options
@@ -35,6 +35,7 @@ SHARES = {"one": 5, "many": 5, "import": 4, "seal": 3, "project": 2, "feed": 1}
 
 def run(options: Options) -> Iterator[Finding]:
     """Kill and start again, then count; then ledgers that are killed while they are made."""
+    compile_rules(options.scratch)
     drill = _Drill(options)
     try:
         drill.start()

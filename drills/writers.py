@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from attempt_ledger import clock
 from drills.followers import Followers
-from drills.ground import new_ledger
+from drills.ground import compile_rules, new_ledger
 from drills.needs import Tool
 from drills.processes import LONG, Writer, left_behind, merged, until
 from drills.report import Finding, Options
@@ -22,6 +22,7 @@ WRITERS = 16
 
 def run(options: Options) -> Iterator[Finding]:
     """Let many write at once, and others follow them; then let programs come and go beside one."""
+    compile_rules(options.scratch)
     yield _at_once(options)
     yield come_and_go(options.scratch, options.size(20, 2))
 

@@ -25,7 +25,7 @@ from ledger.appending import (
 from ledger.events import OWN_SOURCES, Fact, Recorded, Row
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
-from ledger.problems import LedgerProblem, MalformedFact
+from ledger.problems import LedgerProblem, MalformedFact, ReadOnly
 from ledger.store.file import create_file
 from ledger.store.interface import Found, Head, Store, Writing
 from ledger.store.locks import PRIVATE, USUALLY, Waiting
@@ -354,7 +354,7 @@ class Ledger(Application[str]):
 
 
 def _no_clock() -> int:
-    raise LedgerProblem("this ledger was opened without a clock: it is read only")
+    raise ReadOnly("this ledger was opened without a clock: it is read only")
 
 
 def _laid_out(facts: Sequence[Fact | Row], as_recorded: bool) -> list[Row | Refused]:

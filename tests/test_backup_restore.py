@@ -601,7 +601,7 @@ def test_read_model_that_cannot_be_built_spoil_no_ledger(
         raise StoreFull("the disk of new.views is full: nothing was written")
 
     with monkeypatch.context() as patch:
-        patch.setattr("attempt_ledger.cli.restore.rebuild", full)
+        patch.setattr("replay.read_model.rebuild.rebuild", full)
         told = door.refused("restore", "b", "new")
     assert "the ledger stands, without its views: the disk of new.views is full" in told
     assert "as they were signed" in door.done(*NEW, "verify", "--full")
