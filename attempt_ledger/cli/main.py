@@ -97,7 +97,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "Run": {
         "serve": ("serve", "Answer over HTTP, until Ctrl-C or SIGTERM."),
-        "booking": ("booking", "Tell a booking system what differs since a cursor."),
+        "booking": ("booking", "List what differs for a booking system since a cursor."),
         "token create": ("token", "Make a token for the service, and print it."),
         "token list": ("token", "List the tokens, and when each was used last."),
         "token revoke": ("token", "Revoke a token for good, at once."),
