@@ -8,6 +8,7 @@ for it are bounded.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,10 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
+_STEPS: Final = 50
+"""After so many steps of a statement its time is looked at: each may call a slow function."""
+# SQLite writes the width out before it finds the text too long: ten seconds in a single step.
+_WIDE: Final = re.compile(r"%[-+ 0#!,.\d]*(?:\*|\d{4})")
 _RAISED = "user-defined function raised exception"
 
 
@@ -97,6 +102,10 @@ class Exploring(sqlite3.Connection):
     def cursor(self, factory: Any = Answer) -> Any:
         """Return a cursor whose answers are bounded."""
         return super().cursor(factory)
+
+    def set_progress_handler(self, handler: Any, n: int) -> None:
+        """Have a function called at least every `_STEPS` steps, which ends what takes too long."""
+        super().set_progress_handler(handler, min(n, _STEPS))
 
     def said(self, error: sqlite3.DatabaseError | MemoryError) -> sqlite3.OperationalError:
         """Return what is to be said of an error, as the one kind that Datasette puts on a page."""
@@ -195,6 +204,18 @@ def _add_functions(connection: Exploring, now: Callable[[], int]) -> None:
     def instant(number: int | None) -> str | None:
         return None if number is None or number >= OPEN else format_instant(number)
 
+    # SQLite's own, as a statement of its own: within our bounds on a text, and on its width.
+    plain = sqlite3.connect(":memory:", check_same_thread=False)
+    plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
+
+    def printf(*values: Any) -> Any:
+        if values and _WIDE.search(str(values[0])):
+            connection.problem = "a width in printf or format is a number of at most three digits"
+            raise ValueError(connection.problem)
+        return plain.execute(f"SELECT printf({', '.join('?' * len(values))})", values).fetchone()[0]
+
+    for name in ("printf", "format"):
+        connection.create_function(name, -1, printf, deterministic=True)
     # Within one statement it is, now too: so it is called once, not for each row.
     connection.create_function("micros", 1, micros, deterministic=True)
     connection.create_function("instant", 1, instant, deterministic=True)
