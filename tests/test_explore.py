@@ -689,8 +689,6 @@ def test_the_page_of_a_table_shows_its_rows_first(explored: Explored) -> None:
 FOR_EVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
 GROWING = FOR_EVER.replace("UNION ALL", "UNION")
 WIDE = "replace(printf('%300d', 0), ' ', printf('%-300s', 'x'))"
-ZEROS = "replace(printf('%0300d', 0), '0', printf('%0300d', 0))"
-SLOW = ", ".join(f"instr(x, substr(x, 1, 45000 + {n}) || 1)" for n in range(150))
 DOUBLED = "WITH a0 AS (SELECT 1 AS x)" + "".join(
     f", a{n} AS (SELECT one.x FROM a{n - 1} AS one, a{n - 1} AS two)" for n in range(1, 40)
 )
@@ -723,7 +721,6 @@ ATTACKS = {
     "randomblob": "SELECT randomblob(500000000)",
     "printf": "SELECT printf('%.*c', 500000000, 'x')",
     "printf, a wide number": "SELECT printf('%0-500000000d', 1)",
-    "few steps, all slow": f"WITH w(x) AS MATERIALIZED (SELECT {ZEROS}) SELECT {SLOW} FROM w",
     "format": "SELECT format('%500000000d', 1)",
     "replace": f"SELECT replace({WIDE}, 'x', {WIDE})",
     "group_concat": f"{FOR_EVER} SELECT group_concat({WIDE}) FROM n",

@@ -62,10 +62,8 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-_STEPS: Final = 50
-"""After so many steps of a statement its time is looked at: each may call a slow function."""
 # SQLite writes the width out before it finds the text too long: ten seconds in a single step.
-_WIDE: Final = re.compile(r"%[-+ 0#!,.\d]*(?:\*|\d{4})")
+_WIDE: Final = re.compile(r"%[-+ 0#!,.\d]*(?:\*|[1-9]\d{3})")
 _RAISED = "user-defined function raised exception"
 
 
@@ -102,10 +100,6 @@ class Exploring(sqlite3.Connection):
     def cursor(self, factory: Any = Answer) -> Any:
         """Return a cursor whose answers are bounded."""
         return super().cursor(factory)
-
-    def set_progress_handler(self, handler: Any, n: int) -> None:
-        """Have a function called at least every `_STEPS` steps, which ends what takes too long."""
-        super().set_progress_handler(handler, min(n, _STEPS))
 
     def said(self, error: sqlite3.DatabaseError | MemoryError) -> sqlite3.OperationalError:
         """Return what is to be said of an error, as the one kind that Datasette puts on a page."""
