@@ -91,6 +91,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Folder, Fo
     """A plain folder, and one in which every name is odd and one is 255 bytes long."""
     monkeypatch.setattr("uvicorn.Server.run", lambda *words, **more: None)
     monkeypatch.setattr("webbrowser.open", lambda *words, **more: True)
+    # SQLite's bound of memory is the whole process's, and stays: the next tests run in this one.
+    monkeypatch.setattr("attempt_ledger.explore.connection.HEAP_BYTES", 1 << 40)
     odd = f"{tmp_path}/odd/{ODD}/{'x' * 255}/{ODD}"
     return Folder(f"{tmp_path}/plain", "", monkeypatch), Folder(odd, ODD, monkeypatch)
 

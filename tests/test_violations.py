@@ -343,6 +343,8 @@ def one_by_one(ledger: Ledger, moment: Moment) -> Iterator[tuple[Any, ...]]:
         rows = ledger.stream(f"candidate/{candidate}", upto=moment.position)
         for standing in snapshot.standings(candidate):
             for sitting in standing.sittings:
+                if sitting.outcome == "missed":
+                    continue  # nobody sat: it violates nothing
                 key, start = sitting.registration_id, sitting.started_at
                 others = history_of(
                     [row for row in rows if row.type not in SITTING_KINDS

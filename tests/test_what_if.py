@@ -83,6 +83,8 @@ class Beside:
             rows = ledger.stream(f"candidate/{who}")
             for standing in snapshot.standings(who):
                 for sitting in standing.sittings:
+                    if sitting.outcome == "missed":
+                        continue  # nobody sat: nothing was refused or allowed
                     key, start = sitting.registration_id, sitting.started_at
                     others = [row for row in rows if row.type not in SITTING_KINDS
                               or (row.exam, row.key) != (standing.exam, key)]  # fmt: skip
