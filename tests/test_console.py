@@ -464,7 +464,7 @@ def test_hostile_data_in_every_field_runs_nothing(tmp_path: Path, browser: Brows
         for page in PAGES:
             heard.page.goto(f"{server.address}{page.path}?{named}&name=volumes")
             assert heard.page.evaluate("window.canary") is None, page.path
-            assert "49" not in heard.page.inner_text("h1").replace(str(path), ""), page.path
+            assert "`49" not in heard.page.inner_text("main"), page.path
         heard.page.goto(f"{server.address}/candidate?id={quote(code)}")
         assert heard.page.inner_text("h1").startswith(code)
         assert bad in heard.page.inner_text("main")
