@@ -82,9 +82,10 @@ def _printed(column: Column) -> str:
     """
     name = f'"{column.name}"'
     micros = f"{name}%1000000"
-    # SQLite divides towards zero: before 1970 the microseconds would count backwards.
+    # SQLite divides towards zero: before 1970 the microseconds would count backwards. No printf: a
+    # view may not call what `explore` puts in its place; a leading one keeps the zeros as well.
     text = (
         f"strftime('%Y-%m-%dT%H:%M:%S',{name}/1000000-({micros}<0),'unixepoch')"
-        f"||iif({micros},printf('.%06d',({micros}+1000000)%1000000),'')||'Z'"
+        f"||iif({micros},'.'||substr(({micros}+1000000)%1000000+1000000,2),'')||'Z'"
     )
     return f"iif({name}<{OPEN},{text},NULL)" if column.name == "valid_to" else text

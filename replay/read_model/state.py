@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID: Final = 0x41745677
 """"AtVw" in the file's header: what tells a read model from other files."""
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised whenever a table, or what a row means, changes: a read model of another is rebuilt."""
 PIECE_FILES: Final = re.compile(r"[0-9]+\.arrows")
 """What lies in the folder of a build."""
