@@ -164,7 +164,7 @@ def _disagreements(texts: Sequence[str]) -> str | None:
     one = len(texts) == 1
     more = f" And {len(texts) - _NAMED:,} more." if len(texts) > _NAMED else ""
     return (
-        f"{len(texts):,} sitting{' is' if one else 's are'} told differently by different sources: "
+        f"sources disagree about {len(texts):,} sitting{'' if one else 's'}: "
         f"annul what is wrong. {' '.join(texts[:_NAMED])}{more}"
     )
 

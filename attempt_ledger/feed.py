@@ -66,7 +66,7 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Yield what comes after a position, up to the present head; following, whatever comes, too.
 
-    Ends when `stop` returns true, which is asked while nothing comes.
+    Ends when `stop` returns true, which is called while nothing comes.
     """
     head = ledger.head().position
 

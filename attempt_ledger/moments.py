@@ -28,7 +28,7 @@ def micros(value: When, name: str, zone: tzinfo | None = None) -> int:
     """Return an instant as microseconds UTC: text, a date, which means its 00:00, or a datetime.
 
     Text may have a blank for the T, and UTC for the Z. Without an offset it is on the clock of
-    `zone`; where none is given a date is on that of UTC, and a time is refused.
+    `zone`; where none is named a date is on that of UTC, and a time is refused.
 
     Raises ValueError, one sentence that begins with `name`, for other text and for a datetime
     without a zone; TypeError for anything else.

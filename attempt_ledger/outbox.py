@@ -1,4 +1,4 @@
-"""What a booking system was told and has not confirmed: it is sent again until it is."""
+"""What was sent to a booking system and is not confirmed: it is sent again until it is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Confirmed(NamedTuple):
     """Ids that were not sent, or were confirmed before."""
 
 
-class Told(NamedTuple):
+class Delivery(NamedTuple):
     """What a booking system is to do, and the cursor for the next time."""
 
     rows: list[Row]
@@ -52,7 +52,7 @@ class Told(NamedTuple):
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def told(snapshot: Snapshot, since: str | None, register: Register | None) -> Told:
+def undelivered(snapshot: Snapshot, since: str | None, register: Register | None) -> Delivery:
     """Return what differs since a cursor, and what was not confirmed of earlier times.
 
     With a register what is returned is remembered there until it is confirmed. Raises NotACursor
@@ -66,7 +66,7 @@ def told(snapshot: Snapshot, since: str | None, register: Register | None) -> To
         _remember(register, rows.values(), snapshot.as_of)
     ordered = sorted(rows.values(), key=lambda row: (row.booking.candidate, row.booking.exam))
     cursor = write_cursor(snapshot.moment, ledger)
-    return Told(ordered, snapshot.as_of, snapshot.position, cursor)
+    return Delivery(ordered, snapshot.as_of, snapshot.position, cursor)
 
 
 def _with_unconfirmed(

@@ -128,7 +128,7 @@ class Ledger:
     # -- asking
 
     def at(self, as_of: When | None = None, known_at: When | None = None) -> Snapshot:
-        """Return the ledger at one moment, to be asked any number of questions.
+        """Return the ledger at one moment, which answers any number of questions.
 
         `as_of` is the instant whose truth is asked about, by default now. `known_at` leaves out
         what was recorded later: an instant, or a position such as ``"@42"``; by default nothing is

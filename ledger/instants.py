@@ -186,7 +186,7 @@ def format_instant(instant: int) -> str:
     >>> format_instant(0), format_instant(1)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:00.000001Z')
     """
-    # A population has many more instants than days: the date is the dear part, and is kept.
+    # A population has many more instants than days: the date is the costly part, and is kept.
     day, rest = divmod(instant, DAY)
     minute, rest = divmod(rest, 60 * SECOND)
     if rest % SECOND:

@@ -304,7 +304,7 @@ class Ledger(Application[str]):
         """Yield events after a position in batches, as they come, until `stop` says so.
 
         Looks every `interval` seconds whether anyone has written, which reads no event. `stop` is
-        asked before each look.
+        called before each look.
         """
         return self.recorder.follow(after, interval=interval, stop=stop)
 

@@ -34,7 +34,7 @@ UPCASTS: Upcasts = {}
 def upcast(type: str, version: int, current: int, data: Data, upcasts: Upcasts) -> Data:
     """Return `data` of `version` as data of `current`, one version at a time.
 
-    The data given is not changed. Raises MalformedFact for a version that nothing leads up from.
+    The argument is not changed. Raises MalformedFact for a version that nothing leads up from.
     """
     while version != current:
         step = upcasts.get((type, version))
@@ -148,7 +148,7 @@ class AuthorizationRevoked(Event):
 
 
 class ExceptionRequested(Event):
-    """A retake exception was asked for.
+    """A retake exception was requested.
 
     `registration_id` and `reason` may be empty text: a request that left them out is recorded as it
     was made, and answered with an ExceptionRejected that says so (spec section 7, reading 9).

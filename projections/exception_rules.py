@@ -306,7 +306,7 @@ def decided(request: Request) -> str:
     at = format_instant(request.changed_at)
     match request.state:
         case "open":
-            became = f"was asked for on {at} and is open"
+            became = f"was requested on {at} and is open"
         case "used":
             became = f"was used by {request.used_by} on {at}"
         case "expired":

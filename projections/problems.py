@@ -1,4 +1,4 @@
-"""Facts behind an answer that do not fit: none is refused, but a careful reader is told."""
+"""Facts behind an answer that do not fit: none is refused, but a careful reader learns of it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
@@ -57,8 +57,8 @@ def problems_of(c: Context) -> tuple[Problem, ...]:
         by_key.setdefault(row.key, []).append(row)
     found += late(c, events)
     for rows in by_key.values():
-        if (told := disagreement(rows, c.show)) is not None:
-            found.append(problem(SOURCES_DISAGREE, *told))
+        if (texts := disagreement(rows, c.show)) is not None:
+            found.append(problem(SOURCES_DISAGREE, *texts))
     for s in range(c.n):
         found += badly_timed(c, s, by_key[c.opened(s).key])
     return tuple(sorted(found, key=lambda each: CODES.index(each.code)))

@@ -139,7 +139,7 @@ SITTINGS = Table(
         Column(
             "eligible_from",
             INSTANT,
-            "from when the candidate might have sat it",
+            "from when the candidate might have taken it",
             "eligible, or never",
         ),
         Column(
@@ -212,9 +212,9 @@ EXCEPTIONS = Table(
         _EXAM,
         Column("request_id", TEXT, "the request; with the two before, the key of a grant"),
         Column("decision", TEXT, "open, rejected, granted or revoked: what holds last"),
-        Column("registration_id", TEXT, "the sitting it was asked for", "never asked for"),
-        Column("reason", TEXT, "the reason given", "never asked for"),
-        Column("requested_at", INSTANT, "when it was asked for", "never asked for"),
+        Column("registration_id", TEXT, "the sitting it was requested for", "never requested"),
+        Column("reason", TEXT, "the reason stated", "never requested"),
+        Column("requested_at", INSTANT, "when it was requested", "never requested"),
         Column("decided_at", INSTANT, "when the decision that holds was made", "open"),
         Column("decided_by", WHOLE, "the event that made it", "open"),
         Column("first_decided_at", INSTANT, "when it was first rejected or granted", "never was"),

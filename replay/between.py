@@ -1,6 +1,6 @@
 """The difference between two moments, for programs that follow standings: changes, and bookings.
 
-Who follows keeps a cursor, the moment that it has been told about, and is told what differs now.
+Who follows keeps a cursor, the moment that it knows of, and learns what differs now.
 So nothing is remembered for it here, and what was missed comes with the next answer.
 """
 
@@ -48,7 +48,7 @@ class WasReset(Exception):
 
 
 def write_cursor(moment: Moment, ledger: Ledger) -> str:
-    """Write the moment that somebody was told about; opaque, and bound to what the ledger held."""
+    """Write the moment that somebody knows of; opaque, and bound to what the ledger held."""
     text = f"{moment.as_of}.{moment.position}.{_mark(ledger, moment.position)}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

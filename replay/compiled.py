@@ -54,7 +54,7 @@ from replay.interpreted import Kernels
 from retake_policies import rules as policy_rules
 
 Say: TypeAlias = Callable[[str], None]
-"""Told, in a sentence, what a person should know: that something is made anew, or not kept."""
+"""Called with a sentence: what a person should know: that something is made anew, or not kept."""
 
 
 COMPILING: Final = "the rules are compiled first, which is kept for the next time"
@@ -122,7 +122,7 @@ _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
 def kernels_in(cache: Path | None, say: Say = _quiet) -> Kernels:
     """Return the kernels, which are compiled as they are first called, or loaded from a folder.
 
-    With None nothing is kept. `say` is told when anything is compiled, and of what is thrown away.
+    With None nothing is kept. `say` is called with what is compiled, and what is thrown away.
     """
     kept = _compiled(cache)
     kept.say = say

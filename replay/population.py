@@ -59,7 +59,7 @@ def over_groups(
 ) -> pa.Table:
     """Fold each part's groups to a table and put the tables together, sorted by candidate.
 
-    The fold is called with a part and, of each of its groups, 1 or 0 for whether it is asked about.
+    The fold is called with a part and, of each of its groups, 1 or 0 for whether it is wanted.
     """
     columns, _ = snapshot.columns, snapshot.catalogue  # laid out once, before threads need them
 
@@ -102,7 +102,7 @@ def woven(base: pa.Table, fresh: pa.Table, columns: Columns) -> pa.Table:
 
 
 def wanted_groups(part: Part, skip: Ints | None, columns: Columns, scope: Scope) -> Ints:
-    """Return of each group, by 1 or 0, whether it is asked about."""
+    """Return of each group, by 1 or 0, whether it is wanted."""
     wanted = np.ones(len(part.group_exam), dtype=np.int8)
     if skip is not None:
         wanted[skip[part.group_candidate]] = 0
@@ -243,13 +243,13 @@ class Stood(NamedTuple):
 
 def stand(snapshot: Snapshot, part: Part, wanted: Ints) -> Stood:
     """Return the standing of each group that is wanted and has a visible sitting."""
-    asked = np.flatnonzero(wanted)
-    answers: Any = part_fold(snapshot, part).answers(asked, snapshot.as_of, snapshot.position)
+    chosen = np.flatnonzero(wanted)
+    answers: Any = part_fold(snapshot, part).answers(chosen, snapshot.as_of, snapshot.position)
     there = answers.sittings > 0
     stood = Stood(*_empty({name: _ANSWERS[name] for name in Stood._fields}, len(wanted)))
     stood.status[:] = -1
     for name in Stood._fields:
-        getattr(stood, name)[asked[there]] = getattr(answers, name)[there]
+        getattr(stood, name)[chosen[there]] = getattr(answers, name)[there]
     return stood
 
 

@@ -200,8 +200,8 @@ class _Since:
         """By key of a report's rows the rows of tables that differ in what each is made of."""
         before, now = (self._parts(each) for each in (self._before, self._now))
         found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for apart in (before - now, now - before):
-            for key, part, _ in apart:
+        for changed in (before - now, now - before):
+            for key, part, _ in changed:
                 parts = found.setdefault(key, [])
                 if dict(part) not in parts:
                     parts.append(dict(part))

@@ -61,7 +61,7 @@ def test_moments_are_taken_as_people_type_them(it: Served) -> None:
         answer = it.get("/v1/standing", **ask, **more)
         assert words in it.problem(answer, 400, "malformed-question")["detail"]
     twice = it.client.get("/v1/standing?candidate=C-1&candidate=C-2")
-    assert "given twice" in it.problem(twice, 400, "malformed-question")["detail"]
+    assert "appears twice" in it.problem(twice, 400, "malformed-question")["detail"]
     missing = it.get("/v1/standing")
     assert it.problem(missing, 400, "malformed-question")["detail"] == "candidate: is missing"
     for known_at in ("@721", "2999-01-01"):

@@ -94,7 +94,7 @@ BEGAN = attempted("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
         # Everything filled in, the sitting failed, nothing decided yet.
         ([FAILED, NEXT, ASKED, GRANTED], "yes", "exception.waives", None),
         # Nobody asked.
-        ([FAILED, NEXT, GRANTED], "no", "exception.waives", "nobody had asked for it"),
+        ([FAILED, NEXT, GRANTED], "no", "exception.waives", "nobody had requested it"),
         # Nobody asked, and it waives what the policy does not let be waived.
         ([policy(CALM), exam("AZ-1", policy="calm"), failed("AZ-1", on="2021-04-03T09:00Z"),
           granted("AZ-1", on=GRANT, waives=["wait", "cap"])],
@@ -131,7 +131,7 @@ BEGAN = attempted("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
           withdrawn("AZ-104", on="2021-04-04T11:00Z"), GRANTED], "yes", "exception.waives", None),
         # The request was annulled before.
         ([NEXT, ASKED, annulled("X-1/requested", on="2021-04-04T10:00Z"), GRANTED],
-         "no", "exception.waives", "nobody had asked for it"),
+         "no", "exception.waives", "nobody had requested it"),
         # The exam is not in the catalogue.
         ([failed("AZ-999", on="2021-04-03T09:00Z", reg="R-2"),
           requested("AZ-999", on="2021-04-04T09:00Z", reg="R-2", **WHOLE),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from random_ledger import questions, random_ledger, seeded_worlds
 
 from attempt_ledger.api.register import Register
-from attempt_ledger.outbox import confirm, told
+from attempt_ledger.outbox import confirm, undelivered
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger
 from projections.standing import Moment
@@ -153,24 +153,26 @@ def test_what_was_not_confirmed_comes_again(tmp_path: Path) -> None:
     """Until it is accepted; an error comes again; an add that was lost stays an add."""
     register = Register(tmp_path / "a.tokens")
     with ledger_of(tmp_path / "a.ledger", facts()) as ledger:
-        first = told(at(ledger, "2023-03-01T00:00:00Z", 700), None, register)
+        first = undelivered(at(ledger, "2023-03-01T00:00:00Z", 700), None, register)
         assert {row.transaction for row in first.rows} == {"add"}
         ids = [row.booking.id for row in first.rows]
         done = confirm(
             register, [*((id, "accepted") for id in ids[1:]), (ids[0], "error"), ("x", "error")]
         )
         assert (done.accepted, done.errors, done.unknown) == (len(ids) - 1, 1, ("x",))
-        again = told(at(ledger, "2023-03-01T00:00:00Z", 700), first.cursor, register)
+        again = undelivered(at(ledger, "2023-03-01T00:00:00Z", 700), first.cursor, register)
         assert again.rows == first.rows[:1]
-        later = told(at(ledger, "2023-07-01T00:00:00Z", 720), again.cursor, register)
+        later = undelivered(at(ledger, "2023-07-01T00:00:00Z", 720), again.cursor, register)
         assert {row.booking.id: row.transaction for row in later.rows}.get(ids[0]) in (
             "add",
             "delete",
         )
         confirm(register, [(row.booking.id, "accepted") for row in later.rows])
-        assert told(at(ledger, "2023-07-01T00:00:00Z", 720), later.cursor, register).rows == []
-        plain = told(at(ledger, "2023-07-01T00:00:00Z", 720), None, None)
-        assert plain == told(at(ledger, "2023-07-01T00:00:00Z", 720), None, None)
+        assert (
+            undelivered(at(ledger, "2023-07-01T00:00:00Z", 720), later.cursor, register).rows == []
+        )
+        plain = undelivered(at(ledger, "2023-07-01T00:00:00Z", 720), None, None)
+        assert plain == undelivered(at(ledger, "2023-07-01T00:00:00Z", 720), None, None)
     register.close()
 
 

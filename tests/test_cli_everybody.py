@@ -527,7 +527,7 @@ def test_the_exam_may_be_named_several_times(door: CommandLine, name: str) -> No
 def test_an_option_of_one_value_is_refused_twice(door: CommandLine, words: tuple[str, ...]) -> None:
     """In every command: the last one alone would have counted."""
     option = next(word for word in words if word.startswith("--"))
-    assert f"{option} is given twice, and takes one value" in door.wrong(*words)
+    assert f"{option} appears twice, and takes one value" in door.wrong(*words)
 
 
 def test_candidates_of_a_file_that_are_not_there_are_named_with_their_lines(

@@ -97,7 +97,7 @@ def test_another_fact_under_the_same_id_is_refused_with_what_differs(door: Comma
         (["ExamFailed", "C-1", "exam=A", "registration_id=R", "score:=64O"],
          "score:=64O is not JSON"),
         (["ExamFailed", "C-1", "exam=A", "registration_id=R", "score:=NaN"], "NaN is no number"),
-        (["ExamFailed", "C-1", "exam=A", "exam=B"], "the field exam is given twice"),
+        (["ExamFailed", "C-1", "exam=A", "exam=B"], "the field exam appears twice"),
         (["ExamFailed", "C-1", "exam"], "'exam' is no field: write key=value for text"),
         (["ExamFailed", "C-1", "exam=A", "registration_id="], "should be text that is not empty"),
         (["ExamWentLive", ""], "subject is empty"),

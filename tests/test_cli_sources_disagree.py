@@ -28,7 +28,7 @@ def test_an_outcome_that_another_source_contradicts_is_said_at_import(door: Comm
     assert "different" not in imported(door, "urn:csv", ROW.format("pass"))
     said = imported(door, "urn:vue", ROW.format("fail"))
     assert "1 row read, 2 events recorded, 0 duplicates skipped, 0 rejected" in said
-    assert "1 sitting is told differently by different sources" in said
+    assert "sources disagree about 1 sitting" in said
     assert "C-1 AZ-104: Two sources disagree about R-1: urn:csv says" in said
     assert door.call("import", "results.csv", "--source", "urn:vue").code == 1
     door.done("annul", "urn:vue", "R-1/result", "--reason", "the wrong file")

@@ -524,7 +524,7 @@ CASES = (
     Case(
         "sources-disagree",
         lambda sick: sitting(sick, source="urn:other", reg="R-1", who="C-1", type="ExamPassed"),
-        "1 sitting is told differently by different sources",
+        "sources disagree about 1 sitting",
         annulled,
     ),
     Case(

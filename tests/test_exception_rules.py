@@ -349,7 +349,7 @@ def test_the_same_grant_again_is_no_other_grant() -> None:
 
 
 DECIDED = {
-    "open": "X-1 was asked for on 2021-05-02T00:00:00Z and is open",
+    "open": "X-1 was requested on 2021-05-02T00:00:00Z and is open",
     "rejected": "X-1 was rejected on 2021-05-02T00:00:00Z",
     "granted": "X-1 was granted on 2021-05-02T00:00:00Z",
     "used": "X-1 was used by R-9 on 2021-05-02T00:00:00Z",

@@ -114,17 +114,17 @@ def test_two_sources_are_compared_by_every_door(door: CommandLine) -> None:
     door.done("import", "a.csv")
     words = ("record", "ExamFailed", "C-1", "exam=AZ-104", "registration_id=R-1", "--time", MAY)
     said = door.refused(*words, "--source", "urn:vue", "--id", "1")
-    assert "1 sitting is told differently by different sources" in said
+    assert "sources disagree about 1 sitting" in said
     door.write("b.jsonl", line("ExamFailed", MAY, 2, source="urn:vue"))
     said = door.refused("impact", "b.jsonl")
     assert "would record 1 event" in said
     assert "C-2 AZ-104: Two sources disagree about R-2" in said
     with al.open("attempts.ledger", write=True) as ledger:
         (note,) = ledger.import_file("b.jsonl").notes
-        assert "1 sitting is told differently" in note
+        assert "sources disagree about 1 sitting" in note
     said = door.refused("import", "b.jsonl")
     assert "1 duplicate skipped" in said
-    assert "told differently" in said
+    assert "sources disagree about" in said
 
 
 def test_what_cannot_be_is_kept_of_a_history_and_said(place: Place, door: CommandLine) -> None:

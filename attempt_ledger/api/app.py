@@ -149,7 +149,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Sequence[str]) -> None:
-    """Answer on a socket until the process is told to end; then close the service.
+    """Answer on a socket until the process is stopped; then close the service.
 
     What is under way is ended within DRAIN_SECONDS. `proxies` are the addresses whose forwarded
     headers are believed.

@@ -24,7 +24,7 @@ from replay.snapshot import Snapshot, UnansweredMoment
 from replay.validity import Validity, still_holds
 
 FRESH: Final = "private, no-cache"
-"""It may be kept, and must be asked about again each time."""
+"""It may be kept, and must be validated again each time."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 
 _TAG: Final = re.compile(r'(?:W/)?"([0-9a-f]{12})\.(\d+)\.(\d+)\.(-?\d+)\.(\d+)"', re.ASCII)
@@ -48,7 +48,7 @@ def tags_in(header: str) -> list[tuple[str, Validity]]:
 
 
 def cache_control(snapshot: Snapshot, as_of: str | None, known_at: str | None, now: int) -> str:
-    """Return what a cache may do with an answer at a moment that was asked for so.
+    """Return what a cache may do with an answer at a moment that was written so.
 
     It is for ever once nothing that is still to be recorded can be known at that moment: what is
     recorded later is recorded after the last event, and after now but for a clock that was put
@@ -99,16 +99,21 @@ class Unchanged:
         words: list[tuple[str, str]] = parse_qsl(
             scope["query_string"].decode("latin-1"), keep_blank_values=True
         )
-        asked: dict[str, Any] = dict(words)
-        if not tags or len(asked) < len(words) or asked.keys() - _KNOWN or not all(asked.values()):
+        question: dict[str, Any] = dict(words)
+        if (
+            not tags
+            or len(question) < len(words)
+            or question.keys() - _KNOWN
+            or not all(question.values())
+        ):
             return None
-        as_of, known_at = asked.get("as_of"), asked.get("known_at")
+        as_of, known_at = question.get("as_of"), question.get("known_at")
         try:
-            snapshot = self._service.snapshot(as_of, known_at, zone_of(asked.get("zone")))
+            snapshot = self._service.snapshot(as_of, known_at, zone_of(question.get("zone")))
         except (Problem, UnansweredMoment):
             return None  # its route says what is wrong
         for tag, validity in tags:
-            if still_holds(validity, snapshot, asked.get("candidate", "")):
+            if still_holds(validity, snapshot, question.get("candidate", "")):
                 control = cache_control(snapshot, as_of, known_at, self._service.now())
                 return [
                     (b"etag", tag.encode()),

@@ -39,7 +39,7 @@ class Gate(Protocol):
         """Return who sent an Authorization header; raises Problem."""
 
     def note_uses(self) -> None:
-        """Write down who asked last."""
+        """Write down the latest callers."""
 
 
 class Rates:
@@ -61,7 +61,7 @@ class Rates:
         if left < 1:
             raise Problem(
                 "too-many-requests",
-                f"{name} has asked more than {self._rate:g} times a second: ask again later",
+                f"{name} sends more than {self._rate:g} times a second: try again later",
                 headers={"retry-after": "1"},
             )
         if len(self._left) > _REMEMBERED:
@@ -128,10 +128,12 @@ class Edge:
                 raise Problem("unsupported-type", "A compressed body is not read: send it plain.")
         if key in OPEN or (key is None and not scope["path"].startswith("/v1/")):
             return longest  # pages have sessions of their own
-        given = [value for name, value in headers if name == b"authorization"]
-        if len(given) > 1:
+        credentials = [value for name, value in headers if name == b"authorization"]
+        if len(credentials) > 1:
             raise Problem("unauthenticated", "There are two Authorization headers.")
-        identity = await self._gate.identity(given[0].decode("latin-1") if given else None)
+        identity = await self._gate.identity(
+            credentials[0].decode("latin-1") if credentials else None
+        )
         self._rates.take(identity.name)
         scope["state"]["identity"] = identity
         if key is not None and not is_allowed(identity, key):

@@ -76,8 +76,8 @@ class Issuer:
             raise NotValid("it is not valid yet")
         if type(subject) is not str or not subject or code_fault(subject):
             raise NotValid("it names nobody")
-        given = claims.get(self._claim, ())
-        roles = given.split() if type(given) is str else given
+        claimed = claims.get(self._claim, ())
+        roles = claimed.split() if type(claimed) is str else claimed
         if not isinstance(roles, list | tuple):
             roles = ()
         return Identity(f"{OIDC}{subject}", frozenset(r for r in roles if r in ROLES))

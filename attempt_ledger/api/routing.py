@@ -115,7 +115,7 @@ class StrictRoute(APIRoute):
                 if len(set(names)) < len(names):
                     for name in names:
                         if name not in several and names.count(name) > 1:
-                            raise BadQuestion(f"{name} is given twice, and takes one value")
+                            raise BadQuestion(f"{name} appears twice, and takes one value")
             return await answer(request)
 
         return strict

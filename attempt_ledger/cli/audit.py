@@ -50,7 +50,7 @@ OPTIONS: Final[dict[str, Any]] = {
     "exam": ExamOption,
     "types": Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Of this type; may be given several times."),
+        typer.Option("--type", metavar="TYPE", help="Of this type; may be repeated."),
     ],
     "actor": _text("--actor", "NAME", "Recorded by this one."),
     "source": _text("--source", "URN", "From this source."),

@@ -1,4 +1,4 @@
-"""`booking`: who may sit what, from when until when, for a booking system that asked before."""
+"""`booking`: who may sit what, from when until when, since a booking system last asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attempt_ledger.cli.options import Output, TokenFile, command
 from attempt_ledger.cli.output import put, say, text_to
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import zone
-from attempt_ledger.outbox import Status, confirm, told
+from attempt_ledger.outbox import Status, confirm, undelivered
 from ledger.intake.source import read_whole
 from replay.between import NotACursor, WasReset
 from replay.formats.pearson import write_pearson
@@ -87,7 +87,7 @@ def booking(
     with engine_of(call) as (ledger, engine):
         snapshot = snapshot_at(ledger, now, now=now, engine=engine)
         try:
-            found = told(snapshot, since, register)
+            found = undelivered(snapshot, since, register)
         except (NotACursor, WasReset) as problem:
             raise CallProblem(f"--since: {problem}") from None
     with text_to(output) as file:

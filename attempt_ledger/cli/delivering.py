@@ -54,7 +54,7 @@ def program_of(form: Form, of: str = "report") -> str:
 
 
 def deliver(output: Output, path: Path | None, receipt_path: Path | None) -> None:
-    """Write an output where it was asked for, its receipt inside or beside it."""
+    """Write an output to its file, its receipt inside or beside it."""
 
     inside = output.receipt.form in INSIDE
     place = receipt_place(path, receipt_path, inside=inside)
@@ -84,11 +84,11 @@ def say_receipt(receipt: Receipt) -> None:
     say(f"{heading(receipt)}: {receipt.rows:,} rows, sha256 {receipt.sha256}")
 
 
-def receipt_place(path: Path | None, asked: Path | None, *, inside: bool) -> Path | None:
+def receipt_place(path: Path | None, named: Path | None, *, inside: bool) -> Path | None:
     """Return where a receipt goes, None for nowhere but inside."""
 
-    if asked is not None:
-        return asked
+    if named is not None:
+        return named
     if inside or path is None or (path.exists() and not path.is_file()):
         return None
     return beside(path)

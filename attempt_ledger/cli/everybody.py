@@ -83,8 +83,8 @@ def scope_of(
     columns = snapshot.columns
     unknown = set(candidates)
     for part in (*columns.base, *([columns.delta] if columns.delta else [])):
-        asked = pc.is_in(part.candidates, value_set=pa.array(sorted(unknown), pa.string()))
-        unknown -= set(part.candidates.filter(asked).to_pylist())
+        wanted = pc.is_in(part.candidates, value_set=pa.array(sorted(unknown), pa.string()))
+        unknown -= set(part.candidates.filter(wanted).to_pylist())
     if unknown:
         first = sorted(unknown, key=candidates.__getitem__)
         named = ", ".join(f"{shown(name)} (line {candidates[name]})" for name in first[:_NAMED])

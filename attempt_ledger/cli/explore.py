@@ -37,7 +37,7 @@ def explore(
     ] = 8001,
     host: Annotated[
         str,
-        typer.Option("--host", metavar="H", help="Where to listen; beyond this machine if told."),
+        typer.Option("--host", metavar="H", help="Where to listen; by default this machine alone."),
     ] = "127.0.0.1",
     names: Annotated[
         list[str] | None,

@@ -198,7 +198,7 @@ class Command(typer.core.TyperCommand):
             if each.param_type_name != "option" or each.multiple or each.is_flag:
                 continue
             if each in seen:
-                raise CallProblem(f"{each.opts[0]} is given twice, and takes one value")
+                raise CallProblem(f"{each.opts[0]} appears twice, and takes one value")
             seen.append(each)
 
     def _spelled_out(self, ctx: Any, args: list[str]) -> Iterator[str]:

@@ -42,7 +42,7 @@ def said(outcome: Outcome, what: str) -> int:
 def confirm_policies(ledger: Ledger, facts: Sequence[Fact], *, yes: bool) -> None:
     """Print what policies among the facts change, and ask where they change the past.
 
-    Raises CallProblem where nobody can be asked and `yes` was not given, or the answer is no.
+    Raises CallProblem where there is no terminal and `yes` was not given, or the answer is no.
     """
     texts = [
         (fact.subject, fact.event.toml) for fact in facts if isinstance(fact.event, PolicyPublished)
@@ -56,9 +56,9 @@ def confirm_policies(ledger: Ledger, facts: Sequence[Fact], *, yes: bool) -> Non
     if found.past is None:
         return
     say(found.past)
-    asked = not yes and sys.stdin.isatty()
-    if not yes and not (asked and typer.confirm("Publish it all the same?", err=True)):
-        hint = "" if asked else ": give --yes to publish it all the same"
+    terminal = not yes and sys.stdin.isatty()
+    if not yes and not (terminal and typer.confirm("Publish it all the same?", err=True)):
+        hint = "" if terminal else ": give --yes to publish it all the same"
         raise CallProblem(f"nothing was published{hint}")
 
 

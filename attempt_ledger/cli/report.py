@@ -68,8 +68,7 @@ def report(
         typer.Option(
             "--as-of",
             metavar="T",
-            help="The instant whose truth is asked about. Default: --to, or now if that is "
-            "earlier.",
+            help="The instant whose truth is asked about. Default: --to, or now if earlier.",
         ),
     ] = None,
     known_at: KnownAt = None,
@@ -113,8 +112,8 @@ def report(
     check_picture(chart)
     check_places(output, chart, receipt)
     now = clock.now()
-    asked = parameters_of(report_named(name), start, end, exam)
-    at = as_of_of(as_of, asked.end, now)
+    chosen = parameters_of(report_named(name), start, end, exam)
+    at = as_of_of(as_of, chosen.end, now)
     other = known_at is not None or as_published or restated
     if compare and (other or chart is not None or receipt is not None):
         raise CallProblem("--compare is of both, published and restated: give no other of them")
@@ -122,14 +121,14 @@ def report(
         known_at,
         as_published or compare,
         restated,
-        end=asked.end,
+        end=chosen.end,
         as_of=None if as_of is None else at,
     )
     with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         snapshot = Snapshot(ledger, moment_of(ledger, at, wanted, now), engine)
         check_exam(snapshot, exam)
         made = compute(
-            snapshot, "report", name, asked,
+            snapshot, "report", name, chosen,
             form=form, basis=basis, program=program_of(form),  # type: ignore[arg-type]
         )  # fmt: skip
         if compare:

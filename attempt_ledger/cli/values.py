@@ -67,7 +67,7 @@ def pairs(words: Iterable[str]) -> dict[str, Any]:
             )
         key, colon, text = match.groups()
         if key in data:
-            raise CallProblem(f"the field {key} is given twice")
+            raise CallProblem(f"the field {key} appears twice")
         data[key] = _json(key, text) if colon else text
     return data
 

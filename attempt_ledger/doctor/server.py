@@ -88,12 +88,12 @@ def connections(subject: Subject) -> Iterator[Finding]:
 
 def server_clock(subject: Subject) -> Iterator[Finding]:
     """Does the server's clock say what this machine's does? Several machines write one ledger."""
-    apart = abs(subject.server_state.now - subject.clock())
-    if apart > CLOCKS_APART:
+    difference = abs(subject.server_state.now - subject.clock())
+    if difference > CLOCKS_APART:
         yield found(
             "clocks-apart",
-            f"this machine's clock and the server's are {span(apart)} apart",
-            seconds=apart // SECOND,
+            f"this machine's clock and the server's are {span(difference)} apart",
+            seconds=difference // SECOND,
         )
     else:
         yield fine("server-clock", "this machine's clock agrees with the server's")

@@ -256,7 +256,7 @@ def explorer(path: Path, now: Callable[[], int]) -> Datasette:
 
 
 def serve(datasette: Datasette, listening: socket.socket, names: Collection[str]) -> None:
-    """Answer on a socket, to the names that are served, until the process is told to end.
+    """Answer on a socket, to the names that are served, until the process is stopped.
 
     What is open is closed then. Beside `names` the address itself is served.
     """

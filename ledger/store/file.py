@@ -46,7 +46,7 @@ def create_file(
 ) -> None:
     """Make a ledger at `path`, wholly or not at all; LedgerProblem if one is there.
 
-    `begin` writes what is in it from the beginning, into the draft whose path it is given. It gets
+    `begin` writes what is in it from the beginning, into the draft whose path it is handed. It gets
     the `mode` whatever the umask, and so does what SQLite and the locks lay beside it later. It
     has an `id` of its own, unless one is named.
     """

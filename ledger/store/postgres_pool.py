@@ -76,7 +76,7 @@ def process_shown(pid: int, program: str | None, host: str | None) -> str:
 class Pool:
     """The connections of one store: made when they are needed, at most `MOST` of them.
 
-    A connection that an error left unusable is closed, never given out again. May be shared by
+    A connection that an error left unusable is closed, never handed out again. May be shared by
     threads.
     """
 

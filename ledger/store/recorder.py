@@ -129,7 +129,7 @@ class StoreRecorder(ApplicationRecorder):
         """Yield events after a position in batches, as they come, until `stop` says so.
 
         Looks every `interval` seconds whether anyone has written, or sooner where the store wakes
-        who waits; `stop` is asked before each look.
+        who waits; `stop` is called before each look.
         """
         watch = self.store.watch()
         wait = wait or watch.wait

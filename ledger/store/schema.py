@@ -128,7 +128,7 @@ TRACKING: Final = (
     "a ledger keeps its own events and nothing else: give the projection a database of its own "
     "(PERSISTENCE_MODULE and SQLITE_DBNAME, each with the projection's name before it)"
 )
-"""What is said of tracking tables, which `eventsourcing` makes in the file that it is given."""
+"""What is said of tracking tables, which `eventsourcing` makes in the file that it is handed."""
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:

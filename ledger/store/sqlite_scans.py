@@ -91,7 +91,7 @@ WHERE """
 _ANNULMENTS: Final = "SELECT annuls, position FROM events WHERE annuls IS NOT NULL AND "
 
 _FEW_FACTS: Final = 20_000
-"""So many new facts are worth a reader apart: their candidates have some twenty each."""
+"""So many new facts are worth a reader of their own: their candidates have some twenty each."""
 _FEW_OF: Final = 50
 """One in so many: where fewer fit, looking up each is faster than reading everything in order."""
 _SHORT: Final = 20_000

@@ -57,7 +57,7 @@ def line(table: pa.Table) -> str:
 
 
 def picture(table: pa.Table) -> Any:
-    """Draw how many are pending of each exam, those overdue apart."""
+    """Draw how many are pending of each exam, overdue ones separately."""
     pending = np.array(table["pending"].to_pylist(), dtype=np.int64)
     overdue = np.array(table["overdue"].to_pylist(), dtype=np.int64)
     parts = pa.table(

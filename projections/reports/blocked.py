@@ -35,7 +35,7 @@ def soon(group: Group) -> int:
 def line(table: pa.Table) -> str:
     """Return how many are blocked, and by what."""
     if not table.num_rows:
-        return "Nobody who sat an exam is blocked from sitting it again."
+        return "Nobody who took an exam is blocked from taking it again."
     by_reason = table.group_by("reason").aggregate([("candidates", "sum")])
     by_count = sorted(
         zip(by_reason["candidates_sum"].to_pylist(), by_reason["reason"].to_pylist(), strict=True),

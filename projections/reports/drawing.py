@@ -11,7 +11,7 @@ from projections.reports.report import every_month
 
 WIDTH, HEIGHT = 640, 280
 COLOURS = ("#2f5d8c", "#d98032", "#5b9a68", "#b5493f", "#7a68a6", "#8c8c8c", "#c9a227", "#4aa3a2")
-"""Told apart in grey and by those who see red and green alike, for the first four at least."""
+"""Distinguishable in grey and by those who see red and green alike, for the first four at least."""
 
 
 def altair() -> Any:

@@ -44,9 +44,9 @@ def decided(name: str, meaning: str) -> of.Made:
 
 
 def line(table: pa.Table) -> str:
-    """Return how many were asked for and what became of them."""
+    """Return how many were requested and what became of them."""
     if not table.num_rows:
-        return "No exception was asked for in this period."
+        return "No exception was requested in this period."
     parts = ", ".join(f"{total(table, each):,} {each}" for each in DECISIONS)
     return f"{many(total(table, 'requests'), 'request')}: {parts}."
 
@@ -71,10 +71,10 @@ def picture(table: pa.Table) -> Any:
 REPORT = Report(
     name="exceptions",
     title="Retake exceptions",
-    says="One row for each reason. A grant that nobody asked for is left out.",
+    says="One row for each reason. A grant that nobody requested is left out.",
     about="requested_at",
     made=(
-        key("reason", "the reason given"),
+        key("reason", "the reason stated"),
         value("requests", WHOLE, "how many were made", of.size),
         decided("granted", "how many of them were granted"),
         decided("rejected", "how many were rejected"),

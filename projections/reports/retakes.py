@@ -27,7 +27,7 @@ def away(group: Group) -> Any:
 
 
 def between(start: str, end: str) -> Any:
-    """Make what returns the times from one instant to another where a wait was asked for."""
+    """Make what returns the times from one instant to another where a wait was required."""
 
     def lengths(group: Group) -> Any:
         waited = group.rows.filter(pc.is_valid(group.rows["wait_until"]))
@@ -82,7 +82,7 @@ REPORT = Report(
         value("retakes", WHOLE, "how many there were", of.size),
         value(
             "wait_days", NUMBER, "the middle wait before them, in days",
-            lambda group: of.median(waits(group), of.DAY), "no wait was asked",
+            lambda group: of.median(waits(group), of.DAY), "no wait was required",
         ),
         value(
             "days_least", NUMBER, "the shortest time from start to start, in days",

@@ -1,4 +1,4 @@
-"""Volumes and pass rates by exam and month, first sittings and retakes apart."""
+"""Volumes and pass rates by exam and month, first sittings and retakes separately."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rows(inputs: Inputs) -> pa.Table:
 
 
 def line(table: pa.Table) -> str:
-    """Return how many sat, and how many passed at first and when retaking."""
+    """Return how many sittings there were, and how many passed at first and when retaking."""
     if not table.num_rows:
         return "No sitting began in this period."
 

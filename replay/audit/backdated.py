@@ -18,7 +18,7 @@ from replay.audit.events import event_columns, marks
 from replay.audit.query import EVENT, LAG, Query, by, counted, seconds, selection, whom
 from replay.snapshot import Snapshot
 
-_NOT_ASKED = "not asked for, or no candidate's"
+_NOT_ASKED = "not requested, or no candidate's"
 
 COLUMNS: Final = (
     *EVENT[:3],

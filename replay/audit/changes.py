@@ -65,13 +65,13 @@ class CandidateRecord:
 
     def _covered_by(self, certification: str | None) -> list[str]:
         """Return the exams that it covers by any entry of it, or any event of the candidate."""
-        defined, held = self._catalogue.defined, self._history.facts.certifications
+        defined, earned = self._catalogue.defined, self._history.facts.certifications
         number = self._catalogue.certifications.get(certification or "", -1)
         found: set[int] = set()
         for i in range(defined.lo[number], defined.hi[number]) if number >= 0 else ():
             found.update(defined.exam[defined.exam_lo[i] : defined.exam_hi[i]])
         for i in self._events_of.get(certification, ()):
-            found.update(held.exam[held.exam_lo[i] : held.exam_hi[i]])
+            found.update(earned.exam[earned.exam_lo[i] : earned.exam_hi[i]])
         codes = (self._codes[exam] for exam in found if exam >= 0)
         return [code for code in codes if code in self._first]
 

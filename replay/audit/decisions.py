@@ -219,7 +219,7 @@ def finding_of(decision: Recorded, then: Then) -> Finding:
         allowed = () if then.policy is None else then.policy.exception.waives
         more = sorted({*_granted(decision).waives} - {*allowed}, reverse=True)
         against = (
-            [] if then.requested is not None else ["nobody had asked for it, as far as was known"]
+            [] if then.requested is not None else ["nobody had requested it, as far as was known"]
         )
         against += [why(then.wrong)] if then.wrong else []
         against += [] if course is None else [course]

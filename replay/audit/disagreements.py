@@ -64,13 +64,12 @@ def tally(rows: pa.RecordBatch) -> Counter[str]:
 
 
 def line(tally: Counter[str]) -> str:
-    """Return how many sittings are told differently."""
+    """Return about how many sittings sources disagree."""
     sittings = sum(1 for name in tally if name.startswith("@"))
     if not sittings:
         return "No sources disagree about a sitting."
-    told = "is told" if sittings == 1 else "are told"
     events = many(tally["events"], "event")
-    return f"{many(sittings, 'sitting')} {told} differently by different sources, in {events}."
+    return f"Sources disagree about {many(sittings, 'sitting')}, in {events}."
 
 
 def text(row: Mapping[str, Any]) -> Iterator[str]:

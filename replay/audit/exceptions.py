@@ -64,10 +64,10 @@ COLUMNS: Final = (
         "what the request had come to: open, rejected, granted, used, expired or revoked",
         _NO_REQUEST,
     ),
-    Column("request_position", WHOLE, "the event that asked for it", _NO_REQUEST),
-    Column("requested_at", INSTANT, "when it was asked for", _NO_REQUEST),
-    Column("registration_id", TEXT, "the sitting it was asked for", "none was named"),
-    Column("reason", TEXT, "the reason given", "none was given"),
+    Column("request_position", WHOLE, "the event that requested it", _NO_REQUEST),
+    Column("requested_at", INSTANT, "when it was requested", _NO_REQUEST),
+    Column("registration_id", TEXT, "the sitting it was requested for", "none was named"),
+    Column("reason", TEXT, "the reason stated", "none was stated"),
     Column("policy", TEXT, "the policy that the exam followed", _NO_POLICY),
     Column("policy_effective_from", INSTANT, "from when its version was in force", _NO_POLICY),
     Column("policy_assumed", TRUTH, "whether it was used before its first day", _NO_POLICY),
@@ -75,7 +75,7 @@ COLUMNS: Final = (
     Column(
         "asked_under_sha256",
         TEXT,
-        "the digest of the version in force when it was asked for, which a request is judged by",
+        "the digest of the version in force when it was requested, which a request is judged by",
         "the same",
     ),
     Column("may_waive", TEXT, "exception.waives: what a grant could waive", _NO_POLICY),
@@ -158,7 +158,7 @@ def _rule(row: Mapping[str, Any]) -> Iterator[str]:
         return
     assumed = ", assumed" if row["policy_assumed"] else ""
     terms = row["asked_under_sha256"]
-    under = "" if terms is None else f" (asked for under sha256 {terms[:12]}…)"
+    under = "" if terms is None else f" (requested under sha256 {terms[:12]}…)"
     yield (
         f"rule: {row['policy']} from {row['policy_effective_from']}{assumed}, sha256 "
         f"{row['policy_sha256'][:12]}…{under}; lets be waived: {row['may_waive'] or 'nothing'}"

@@ -26,7 +26,7 @@ from projections.history import AUTHORIZATION_KINDS, CERTIFICATION_KINDS, GRANT_
 from replay.columns.part import PART_ROWS, Ints, Part, part_of
 
 Progress = Callable[[int], None]
-"""Told how many more facts have been read."""
+"""Called with how many more facts have been read."""
 
 _SAMPLES_A_PART, _READ_AHEAD = 256, 4
 _SORTED_AT_ONCE = 4  # each holds a part in memory, several times over

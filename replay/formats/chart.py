@@ -78,10 +78,10 @@ def draw(output: Output, kind: str, *, titled: bool = True) -> bytes:
 
     What XML cannot hold is replaced by U+FFFD. A process that dies leaves a sentence.
     """
-    asked = json.dumps({"kind": kind, "spec": holdable(specification(output, titled=titled))})
+    order = json.dumps({"kind": kind, "spec": holdable(specification(output, titled=titled))})
     # With -P, since nothing in the folder where the caller happens to be is to be imported.
     done = subprocess.run(
-        [sys.executable, "-P", *_CHILD], input=asked.encode(), capture_output=True, check=False
+        [sys.executable, "-P", *_CHILD], input=order.encode(), capture_output=True, check=False
     )
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
@@ -133,13 +133,13 @@ def main() -> None:
     # Here: the process that draws alone loads the native library, which may abort it.
     import vl_convert
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked has it, and ends this process
-    asked = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it, and ends this process
+    order = json.load(sys.stdin)
     try:
-        if asked["kind"] == "png":
-            picture: bytes = vl_convert.vegalite_to_png(asked["spec"], scale=_SCALE)
+        if order["kind"] == "png":
+            picture: bytes = vl_convert.vegalite_to_png(order["spec"], scale=_SCALE)
         else:
-            picture = str(vl_convert.vegalite_to_svg(asked["spec"])).encode()
+            picture = str(vl_convert.vegalite_to_svg(order["spec"])).encode()
     except ValueError as error:
         sys.exit(str(error).partition("\n")[0])
     sys.stdout.buffer.write(picture)

@@ -41,12 +41,12 @@ class Difference(NamedTuple):
             return f"{self.table.name}: {which}: in the live file only"
         if self.live is None:
             return f"{self.table.name}: {which}: missing in the live file"
-        apart = [
+        differences = [
             f"{name} is {_shown(one)}, rebuilt {_shown(other)}"
             for name, one, other in zip(self.table.names, self.live, self.rebuilt, strict=True)
             if one != other
         ]
-        return f"{self.table.name}: {which}: {'; '.join(apart)}"
+        return f"{self.table.name}: {which}: {'; '.join(differences)}"
 
 
 def _shown(value: Any) -> str:

@@ -68,7 +68,7 @@ def _event(row: dict[str, Any]) -> Recorded:
 def _row(candidate: str, exam: str, request_id: str, events: list[Recorded]) -> dict[str, Any]:
     """Return the row of one request, by its visible events in (time, position) order."""
     last = {event.type: event for event in events}
-    asked = last[REQUESTED].payload() if REQUESTED in last else {}
+    request = last[REQUESTED].payload() if REQUESTED in last else {}
     granted = last[GRANTED].payload() if GRANTED in last else {}
     by = deciding(events)
     row: dict[str, Any] = {
@@ -76,8 +76,8 @@ def _row(candidate: str, exam: str, request_id: str, events: list[Recorded]) -> 
         "exam": exam,
         "request_id": request_id,
         "decision": "open" if by is None else _DECISIONS[by.type],
-        "registration_id": asked.get("registration_id"),
-        "reason": asked.get("reason"),
+        "registration_id": request.get("registration_id"),
+        "reason": request.get("reason"),
         "requested_at": last[REQUESTED].occurred_at if REQUESTED in last else None,
         "decided_at": None if by is None else by.occurred_at,
         "decided_by": None if by is None else by.position,

@@ -1,4 +1,4 @@
-"""`problems`: facts that do not fit. Nothing is refused for it, but it is told."""
+"""`problems`: facts that do not fit. Nothing is refused for it, but it is reported."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _RESULTS: Final = (RESULT_PASSED, RESULT_FAILED, RESCORED)
 
 def problems(batch: Batch, names: Collection[str]) -> pa.Table:
     """Return a row for each visible fact of candidates that does not fit, by kind."""
-    found, judged, told = batch.sittings, batch.judged, _told(batch)
+    found, judged, facts = batch.sittings, batch.judged, _facts(batch)
     rows = batch.part.sittings
     kind, time = np.asarray(rows.kind), np.asarray(rows.time)
     opened = kind[found.row]
@@ -43,25 +43,25 @@ def problems(batch: Batch, names: Collection[str]) -> pa.Table:
     untimely = ~unknown & (judged.status != ELIGIBLE) & (found.outcome != MISSED)
     long = (opened == ATTEMPTED) & (np.subtract(found.end, found.start) > LONG)
 
-    result = np.isin(kind[told.row], _RESULTS)
-    revokes_nothing = (kind[told.row] == RESULT_REVOKED) & (told.sitting < 0)
-    late = result & np.isin(np.asarray(rows.position)[told.row], _late_positions(batch))
+    result = np.isin(kind[facts.row], _RESULTS)
+    revokes_nothing = (kind[facts.row] == RESULT_REVOKED) & (facts.sitting < 0)
+    late = result & np.isin(np.asarray(rows.position)[facts.row], _late_positions(batch))
     # Of a sitting that nobody said the start of, the first result is taken for the start.
-    early = result & (told.sitting >= 0)
-    early[early] = opened[told.sitting[early]] == ATTEMPTED
-    early[early] = time[told.row[early]] < found.start[told.sitting[early]]
-    disagreeing, details = _disagreements(batch, told)
+    early = result & (facts.sitting >= 0)
+    early[early] = opened[facts.sitting[early]] == ATTEMPTED
+    early[early] = time[facts.row[early]] < found.start[facts.sitting[early]]
+    disagreeing, details = _disagreements(batch, facts)
 
     def of_sittings(name: str, some: Ints, **more: Any) -> pa.Table:
         return _of_rows(batch, name, found.row[some], found.group[some], names, **more)
 
-    def of_told(name: str, some: Ints, **more: Any) -> pa.Table:
-        return _of_rows(batch, name, told.row[some], told.group[some], names, **more)
+    def of_facts(name: str, some: Ints, **more: Any) -> pa.Table:
+        return _of_rows(batch, name, facts.row[some], facts.group[some], names, **more)
 
     return pa.concat_tables(
         [
             of_sittings("result-without-sitting", (opened != ATTEMPTED) & (opened != NOT_ATTENDED)),
-            of_told("revocation-without-sitting", revokes_nothing),
+            of_facts("revocation-without-sitting", revokes_nothing),
             of_sittings(
                 "not-eligible",
                 untimely,
@@ -72,9 +72,9 @@ def problems(batch: Batch, names: Collection[str]) -> pa.Table:
                 SOURCES_DISAGREE, disagreeing, detail=lambda: pa.array(details, pa.string())
             ),
             of_sittings(UNKNOWN_EXAM, unknown),
-            of_told(RESULT_BEFORE_SITTING, early, until=lambda: found.start[told.sitting[early]]),
+            of_facts(RESULT_BEFORE_SITTING, early, until=lambda: found.start[facts.sitting[early]]),
             of_sittings(LONG_SITTING, long, until=lambda: found.end[long]),
-            of_told(LATE_RESULT, late),
+            of_facts(LATE_RESULT, late),
             _very_late(batch, names),
         ]
     )
@@ -104,7 +104,7 @@ def _of_rows(
     )
 
 
-class _Told(NamedTuple):
+class _Facts(NamedTuple):
     """The visible rows of sittings of the groups that are wanted, in the order of the part."""
 
     row: Ints
@@ -113,7 +113,7 @@ class _Told(NamedTuple):
     """Which of the batch's sittings it is about; -1 for none."""
 
 
-def _told(batch: Batch) -> _Told:
+def _facts(batch: Batch) -> _Facts:
     rows, part, found, moment = batch.part.sittings, batch.part, batch.sittings, batch.moment
     visible = np.asarray(rows.position) <= moment.position
     visible &= np.asarray(rows.annulled) > moment.position
@@ -123,7 +123,7 @@ def _told(batch: Batch) -> _Told:
     wanted = batch.wanted[group] > 0
     row, group = row[wanted], group[wanted]
     if not len(found.row):
-        return _Told(row, group, np.full(len(row), -1))
+        return _Facts(row, group, np.full(len(row), -1))
 
     def named(groups: Ints, of: Ints) -> Ints:
         numbers: Ints = groups.astype(np.int64) * (1 << 32) + np.asarray(rows.key)[of]
@@ -132,7 +132,7 @@ def _told(batch: Batch) -> _Told:
     there, mine = named(found.group, found.row), named(group, row)
     order = np.argsort(there)
     at = order[np.minimum(np.searchsorted(there, mine, sorter=order), len(there) - 1)]
-    return _Told(row, group, np.where(there[at] == mine, at, -1))
+    return _Facts(row, group, np.where(there[at] == mine, at, -1))
 
 
 def _late_positions(batch: Batch) -> Ints:
@@ -145,23 +145,23 @@ def _late_positions(batch: Batch) -> Ints:
     return positions
 
 
-def _disagreements(batch: Batch, told: _Told) -> tuple[Ints, list[str]]:
+def _disagreements(batch: Batch, facts: _Facts) -> tuple[Ints, list[str]]:
     """Return the sittings about which sources disagree, and of each a sentence on who says what.
 
     Only where there are two attempts or two outcomes are events looked at one by one.
     """
     sittings, rows = len(batch.sittings.row), batch.part.sittings
-    kind, of_one = np.asarray(rows.kind)[told.row], told.sitting >= 0
+    kind, of_one = np.asarray(rows.kind)[facts.row], facts.sitting >= 0
     several = np.zeros(sittings, dtype=bool)
     for kinds in ((ATTEMPTED,), (*_RESULTS, NOT_ATTENDED)):
-        some = told.sitting[of_one & np.isin(kind, kinds)]
+        some = facts.sitting[of_one & np.isin(kind, kinds)]
         several |= np.bincount(some, minlength=sittings) > 1
     chosen = np.flatnonzero(of_one)
-    chosen = chosen[several[told.sitting[chosen]]]
-    positions = np.asarray(rows.position)[told.row[chosen]].tolist()
+    chosen = chosen[several[facts.sitting[chosen]]]
+    positions = np.asarray(rows.position)[facts.row[chosen]].tolist()
     events = batch.events.of_several_sources(positions)
     by_sitting: dict[int, list[Recorded]] = {}
-    for position, sitting in zip(positions, told.sitting[chosen].tolist(), strict=True):
+    for position, sitting in zip(positions, facts.sitting[chosen].tolist(), strict=True):
         if position in events:
             by_sitting.setdefault(sitting, []).append(events[position])
     found = {

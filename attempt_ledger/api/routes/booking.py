@@ -22,7 +22,7 @@ from attempt_ledger.api.routing import (
     service_of,
 )
 from attempt_ledger.api.service import zone_of
-from attempt_ledger.outbox import confirm, told
+from attempt_ledger.outbox import confirm, undelivered
 from replay.formats.pearson import write_pearson
 
 routes = router("booking")
@@ -81,7 +81,7 @@ async def booking(
     register = None if identity_of(request) is NOBODY else service.register
 
     def write(file: BinaryIO) -> Mapping[str, str]:
-        found = reading(lambda: told(snapshot, since, register))
+        found = reading(lambda: undelivered(snapshot, since, register))
         text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
         if media == TSV:
             write_pearson(found.rows, text, found.at, clock)
