@@ -11,7 +11,7 @@ from typing import Final
 from ledger.problems import LedgerProblem
 
 _PROGRAM: Final = "attempt-ledger"
-_DISTRIBUTIONS: Final = {"vl-convert": "vl-convert-python"}
+_DISTRIBUTIONS: Final = {"pyspark": "pyspark-client", "vl-convert": "vl-convert-python"}
 """Of modules that are not called as what installs them is."""
 _REQUIREMENT: Final = re.compile(r"""([\w.-]+).*;.*\bextra == ['"]([\w-]+)['"]""")
 

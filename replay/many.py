@@ -24,6 +24,7 @@ MANY: Final[Mapping[str, str]] = {
     "diff": "replay.diff",
     "digest_of": "replay.rows",
     "everybody": "replay.population",
+    "export_partitioned": "replay.formats.partitioned",
     "history_rows": "replay.listings",
     "impact": "replay.diff",
     "kernels_for": "replay.interpreted",

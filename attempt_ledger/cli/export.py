@@ -60,6 +60,7 @@ WITHOUT_EXAM = (Exported.certifications, Exported.policies)
     attempt-ledger --ledger sqlite:///copy.ledger init --bare
     attempt-ledger --ledger sqlite:///copy.ledger import --keep-recorded-at history.jsonl
     attempt-ledger export --table sittings --output sittings.xlsx
+    attempt-ledger export --partitioned events
     """,
 )
 def export(
@@ -79,6 +80,14 @@ def export(
             "exceptions, certifications, violations or corrections.",
         ),
     ] = None,
+    partitioned: Annotated[
+        Path | None,
+        typer.Option(
+            "--partitioned",
+            metavar="DIR",
+            help="Add to this folder, as Parquet by month of recording, the events that it lacks.",
+        ),
+    ] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     exam: ExamOption = None,
@@ -93,16 +102,26 @@ def export(
     Imported into a bare ledger with --keep-recorded-at the lines give the same ledger; its personal
     fields open with a copy of the key file.
 
+    Into a folder (--partitioned) they go as Parquet that DuckDB, Polars and Spark read, one row an
+    event. Run again it adds what is new, and changes nothing that is there.
+
     A table (--table) is computed from the ledger at (--as-of, --known-at). As CSV its texts are
     made safe for spreadsheets: before = + - @, a tab or a carriage return at their beginning stands
     a '. No personal field is in any table. Every file has a receipt: see `receipt check`.
     """
     call = call_of(context)
+    if partitioned is not None:
+        others = {"--after": after or None, "--table": table, "--output": output}
+        for option, value in (others | {"--receipt": receipt}).items():
+            if value is not None:
+                raise CallProblem(f"{option} does not go with --partitioned: leave one of them out")
     if table is None:
         options = {"--as-of": as_of, "--known-at": known_at, "--exam": exam, "--format": format}
         for option, value in options.items():
             if value is not None:
                 raise CallProblem(f"{option} is of a table: give --table too")
+        if partitioned is not None:
+            return by_month(call, partitioned)
         form_of(LINES, None, output)
         return events(call, after, output, receipt)
     if after:
@@ -152,4 +171,18 @@ def events(call: Access, after: int, output: Path | None, receipt_file: Path | N
     if output is not None:
         kept = "" if place is None else f"; receipt in {place}"
         say(f"{output}: {count:,} event{'' if count == 1 else 's'}{kept}")
+    return DONE
+
+
+def by_month(call: Access, folder: Path) -> int:
+    """Add to a folder of Parquet the events that it lacks."""
+    call.check()
+    with call.open() as ledger, call.counting("writing", ledger.head().position) as progress:
+        added = many("export_partitioned")(ledger, folder, progress=progress)
+    if not added.events:
+        say(f"{folder}: nothing new, up to position {added.position:,}")
+        return DONE
+    events = f"{added.events:,} event{'' if added.events == 1 else 's'}"
+    files = f"{added.files:,} file{'' if added.files == 1 else 's'}"
+    say(f"{folder}: {events} added in {files}, up to position {added.position:,}")
     return DONE

@@ -16,9 +16,9 @@ from ledger.problems import LedgerProblem
 from ledger.store.server import Address
 
 OUTPUTS: Final = frozenset(
-    {"output", "receipt", "chart", "certificate", "rejects", "sittings", "standings"}
+    {"output", "receipt", "chart", "certificate", "rejects", "sittings", "standings", "partitioned"}
 )
-"""The parameters of commands that name a file to write; every other path is one to read."""
+"""The parameters of commands that name what to write; every other path is one to read."""
 _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
 _OWN: Final = (".keys", ".signing-key", ".signing-key.last", ".tlog", ".columns", ".views")
 _HEAD: Final = 1 << 16
