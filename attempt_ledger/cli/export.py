@@ -112,8 +112,8 @@ def export(
     call = call_of(context)
     if partitioned is not None:
         others = {"--after": after or None, "--table": table, "--output": output}
-        for option, value in (others | {"--receipt": receipt}).items():
-            if value is not None:
+        for option, other in (others | {"--receipt": receipt}).items():
+            if other is not None:
                 raise CallProblem(f"{option} does not go with --partitioned: leave one of them out")
     if table is None:
         options = {"--as-of": as_of, "--known-at": known_at, "--exam": exam, "--format": format}
