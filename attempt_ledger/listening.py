@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -64,11 +65,10 @@ def is_own(scope: Any, names: Collection[str]) -> bool:
     return name in names or name in _own(scope["server"][0])
 
 
-def _own(address: str) -> Iterator[str]:
-    """Yield the address to which a connection came; of this machine to itself its name too."""
-    yield address
-    if is_loopback(address):
-        yield "localhost"
+@lru_cache(maxsize=64)
+def _own(address: str) -> Collection[str]:
+    """Return the address to which a connection came; of this machine to itself its name too."""
+    return (address, "localhost") if is_loopback(address) else (address,)
 
 
 def _name_in(host: str) -> str:

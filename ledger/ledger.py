@@ -220,9 +220,12 @@ class Ledger(Application[str]):
         """
         return self.store.stream(stream, upto=upto, exam=exam)
 
-    def last_position(self, stream: str, upto: int) -> int:
-        """Return the last position of a stream up to a position, 0 for none; reads no event."""
-        return self.store.last_position(stream, upto)
+    def last(self, stream: str, upto: int) -> Head:
+        """Return where the last event of a stream up to a position stands, and its recorded_at.
+
+        (0, 0) for none.
+        """
+        return self.store.last(stream, upto)
 
     def at(self, positions: Sequence[int]) -> dict[int, Recorded]:
         """Return the events at some positions, those that there are."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ledger.events import Recorded
+from ledger.ledger import Head
 from projections.answers import Standing
 from projections.fold.facts import NEVER
 from projections.sentences import IN_UTC, Show
@@ -19,9 +21,12 @@ from replay.snapshot import Snapshot
 class Validity(NamedTuple):
     """What answers were folded from, and when they hold over the same facts."""
 
-    candidate: int
-    """The candidate's last position that was known, 0 for none."""
-    catalogue: int
+    candidate: Head
+    """The candidate's last event that was known: where it stands, and when it was recorded.
+
+    Both, since after a restore another event may stand there.
+    """
+    catalogue: Head
     """The catalogue's."""
     since: int
     """From when they hold, at the latest: their as_of, microseconds UTC."""
@@ -45,24 +50,23 @@ def answers_of(
         answers = [standing_of(candidate, exam, history, catalogue, moment, show)]
     changes = [each.next_change_at for each in answers if each.next_change_at is not None]
     ahead = [row.occurred_at for row in history.rows if row.occurred_at > snapshot.as_of]
-    last = history.rows[-1].position if history.rows else 0
     until = min((*changes, *ahead), default=NEVER)
-    return tuple(answers), Validity(last, _catalogue(snapshot), snapshot.as_of, until)
+    return tuple(answers), Validity(
+        _last(history.rows), _last(snapshot.entries), snapshot.as_of, until
+    )
 
 
 def still_holds(validity: Validity, snapshot: Snapshot, candidate: str) -> bool:
     """Return whether answers are at a snapshot what they were, but for its own moment.
 
-    Folds nothing: two looks into indexes.
+    Folds nothing: two looks by an index.
     """
     return (
         validity.since <= snapshot.as_of < validity.until
-        and validity.catalogue == _catalogue(snapshot)
-        and validity.candidate
-        == snapshot.ledger.last_position(f"candidate/{candidate}", snapshot.position)
+        and validity.catalogue == _last(snapshot.entries)
+        and validity.candidate == snapshot.ledger.last(f"candidate/{candidate}", snapshot.position)
     )
 
 
-def _catalogue(snapshot: Snapshot) -> int:
-    entries = snapshot.entries
-    return entries[-1].position if entries else 0
+def _last(rows: Sequence[Recorded]) -> Head:
+    return Head(rows[-1].position, rows[-1].recorded_at) if rows else Head(0, 0)

@@ -65,8 +65,8 @@ class MemoryStore:
         rows = (row for row in self._within(0, upto) if row.stream == stream)
         return [row for row in rows if exam is None or row.exam in (None, exam)]
 
-    def last_position(self, stream: str, upto: int) -> int:
-        return max((row.position for row in self.stream(stream, upto=upto)), default=0)
+    def last(self, stream: str, upto: int) -> Head:
+        return _head(self.stream(stream, upto=upto))
 
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE

@@ -89,7 +89,11 @@ def test_a_conditional_request_is_answered_as_the_law_of_validity_says(it: Serve
     assert (again.status_code, again.text, again.headers["etag"]) == (304, "", tag)
     others = {"if-none-match": f'"x", W/"abc", {tag}'}
     assert it.ask("GET", "/v1/standing", params=ask, headers=others).status_code == 304
-    for other in ({"known_at": "@30"}, {"as_of": "2021-03-01"}, {"candidate": "C-1002"}):
+    others_asked = (
+        {"known_at": "@30"}, {"as_of": "2021-03-01"}, {"candidate": "C-1002"}, {"exam": "AZ-204"},
+        {"zone": "Europe/Berlin"},
+    )  # fmt: skip
+    for other in others_asked:
         answer = it.ask(
             "GET", "/v1/standing", params={**ask, **other}, headers={"if-none-match": tag}
         )

@@ -244,8 +244,10 @@ def test_a_stream_is_of_one_subject(filled: Store) -> None:
     assert positions(filled.stream("candidate/C-1", exam="AZ-500")) == [2, 11, 12]
     assert positions(filled.stream("candidate/C-1", upto=2, exam="AZ-104")) == [1]
     assert positions(filled.stream("candidate/C")) == []
-    assert [filled.last_position("candidate/C-1", upto) for upto in (0, 3, 4, 99)] == [0, 2, 4, 12]
-    assert filled.last_position("candidate/C", 99) == 0
+    for upto, last in ((0, 0), (3, 2), (4, 4), (99, 12)):
+        at = [row.recorded_at for row in filled.at([last])]
+        assert filled.last("candidate/C-1", upto) == (last, *(at or [0]))
+    assert filled.last("candidate/C", 99) == (0, 0)
 
 
 def test_a_page_is_a_range_by_position(filled: Store) -> None:

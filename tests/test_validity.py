@@ -54,6 +54,23 @@ def test_what_still_holds_is_the_same_answer(
     assert held
 
 
+def test_another_event_at_the_same_position_ends_it(tmp_path: Path) -> None:
+    """A ledger was put back to an earlier day, and went on otherwise: positions say nothing."""
+    from ledger_facts import attempted
+
+    told = []
+    for name, later in (("a", 0), ("b", 1)):
+        fact = attempted(1)
+        clock = fact.time + 60_000_000 + later
+        with Ledger.create(tmp_path / name, clock=lambda at=clock: at) as ledger:
+            ledger.append([fact])
+            now = Snapshot(ledger, Moment(clock, None, 1))
+            told.append(answers_of(now, fact.subject, None)[1])
+            assert still_holds(told[-1], now, fact.subject)
+            assert still_holds(told[0], now, fact.subject) is (not later)
+    assert told[0].candidate.position == told[1].candidate.position
+
+
 def times(ledger: Ledger, candidate: str) -> list[int]:
     """Return when a candidate's events were true."""
     return [row.occurred_at for row in ledger.stream(f"candidate/{candidate}")] or [NOW]

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from attempt_ledger.api.caching import Unchanged
+from attempt_ledger.api.caching import Standings
 from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.metrics import Metrics
 from attempt_ledger.api.problems import problem_of
@@ -132,7 +132,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def edge_of(app: FastAPI, names: Collection[str], rates: Rates) -> ASGIApp:
     """Put before an application what every request passes."""
-    return Edge(Unchanged(app, app.state.service), app.state.gate, names, rates, app.state.metrics)
+    return Edge(Standings(app, app.state.service), app.state.gate, names, rates, app.state.metrics)
 
 
 class _Server(uvicorn.Server):
@@ -158,7 +158,7 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Seq
         app,
         http=BoundedProtocol,
         ws="none",
-        loop="asyncio",
+        loop="uvloop",
         lifespan="on",
         log_level="warning",
         access_log=False,

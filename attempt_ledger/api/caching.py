@@ -1,4 +1,4 @@
-"""Truthful caching of an answer about one candidate: its weak ETag, and a 304 without a fold.
+"""The answer about one candidate: cached truthfully by its weak ETag, and a 304 without a fold.
 
 An answer for now changes at its `next_change_at` without any event, and by an event at any moment.
 So its tag says what it was folded from and how long it holds over that (`replay.validity`); a 304
@@ -9,42 +9,82 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from attempt_ledger.api.problems import Problem
+from attempt_ledger.api.routing import LONGEST_ID
 from attempt_ledger.api.service import Service, zone_of
 from ledger.appending import AHEAD
+from ledger.ledger import Head
 from projections.answers import Standing
-from replay.snapshot import Snapshot, UnansweredMoment
-from replay.validity import Validity, still_holds
+from projections.sentences import IN_UTC, shown_in
+from replay.snapshot import Snapshot
+from replay.validity import Validity, answers_of, still_holds
 
 FRESH: Final = "private, no-cache"
 """It may be kept, and must be validated again each time."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 
-_TAG: Final = re.compile(r'(?:W/)?"([0-9a-f]{12})\.(\d+)\.(\d+)\.(-?\d+)\.(\d+)"', re.ASCII)
+_REMEMBERED: Final = 4_096
+"""So many questions and tags are not read anew: who asks again sends the same words."""
+_LONGEST_READ: Final = 1_000
+"""Longer words are left to the route, or are no tags of ours."""
+
+_PART: Final = r"[0-9a-f]{12}"
+_NUMBER: Final = r"(-?\d{1,19})"
+_TAG: Final = re.compile(
+    rf'(?:W/)?"({_PART})\.{_PART}\.{_NUMBER}-{_NUMBER}\.{_NUMBER}-{_NUMBER}\.{_NUMBER}\.{_NUMBER}"',
+    re.ASCII,
+)
 _RELEASE: Final = version("attempt-ledger")
 """Another release may word the same answer otherwise."""
 
 
-def tag_of(validity: Validity, answers: Iterable[Standing]) -> str:
-    """Write the ETag of answers: the policy versions, then what they were folded from."""
+class Asked(NamedTuple):
+    """A question about one candidate, as people type it."""
+
+    candidate: str
+    exam: str | None = None
+    as_of: str | None = None
+    known_at: str | None = None
+    zone: str | None = None
+
+
+def tag_of(asked: Asked, validity: Validity, answers: Iterable[Standing]) -> str:
+    """Write the ETag of answers: what was asked, the policy versions, what they were folded from.
+
+    The moment that was asked for is no part of it: the same answer at another is the same answer.
+    """
     policies = " ".join(each.policy.sha256 if each.policy else "-" for each in answers)
-    return f'W/"{_digest(policies)}.{".".join(map(str, validity))}"'
+    (who, who_at), (catalogue, catalogue_at), since, until = validity
+    facts = f"{who}-{who_at}.{catalogue}-{catalogue_at}.{since}.{until}"
+    return f'W/"{_question(asked)}.{_digest(policies)}.{facts}"'
 
 
-def _digest(policies: str) -> str:
-    return hashlib.sha256(f"{_RELEASE} {policies}".encode()).hexdigest()[:12]
+@lru_cache(maxsize=_REMEMBERED)
+def tags_in(header: str, asked: Asked) -> tuple[tuple[str, Validity], ...]:
+    """Read an If-None-Match: the tags in it of a question, by this release, and what each says."""
+    question = _question(asked)
+    found = []
+    for match in _TAG.finditer(header):
+        if match[1] == question:
+            who, who_at, catalogue, catalogue_at, *stretch = map(int, match.groups()[1:])
+            facts = Head(who, who_at), Head(catalogue, catalogue_at)
+            found.append((match[0], Validity(*facts, *stretch)))
+    return tuple(found)
 
 
-def tags_in(header: str) -> list[tuple[str, Validity]]:
-    """Read an If-None-Match: the tags of ours that are in it, and what each says."""
-    return [(match[0], Validity(*map(int, match.groups()[1:]))) for match in _TAG.finditer(header)]
+def _question(asked: Asked) -> str:
+    return _digest("\0".join((_RELEASE, asked.candidate, asked.exam or "", asked.zone or "")))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def cache_control(snapshot: Snapshot, as_of: str | None, known_at: str | None, now: int) -> str:
@@ -66,13 +106,44 @@ def cache_control(snapshot: Snapshot, as_of: str | None, known_at: str | None, n
     return FOR_EVER if settled else FRESH
 
 
-_KNOWN: Final = frozenset(("candidate", "exam", "as_of", "known_at", "zone"))
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
-class Unchanged:
-    """Answer a conditional `GET /v1/standing` with 304 where the answer still holds.
+def answer_of(service: Service, asked: Asked, tags: str = "") -> tuple[int, Headers, bytes]:
+    """Answer a question: status, headers and body. Raises Problem, UnansweredMoment.
 
-    Before any route, and without a fold: that is what makes it worth asking so.
+    `tags` is the If-None-Match that came with it: 304 where one of them still holds.
+    """
+    clock = zone_of(asked.zone)
+    snapshot = service.snapshot(asked.as_of, asked.known_at, clock)
+    control = FRESH
+    if asked.as_of is not None and asked.known_at is not None:
+        control = cache_control(snapshot, asked.as_of, asked.known_at, service.now())
+    headers: Headers = [
+        (b"cache-control", control.encode()),
+        (b"ledger-position", b"%d" % snapshot.position),
+    ]
+    for tag, validity in tags_in(tags, asked) if 0 < len(tags) <= _LONGEST_READ else ():
+        if still_holds(validity, snapshot, asked.candidate):
+            return 304, [*headers, (b"etag", tag.encode())], b""
+    show = IN_UTC if clock is None else shown_in(clock, str(asked.zone))
+    answers, validity = answers_of(snapshot, asked.candidate, asked.exam, show)
+    lines = [answer.model_dump_json() for answer in answers]
+    body = (f"[{','.join(lines)}]" if asked.exam is None else lines[0]).encode()
+    headers += [
+        (b"etag", tag_of(asked, validity, answers).encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return 200, headers, body
+
+
+class Standings:
+    """Answer a well-formed `GET /v1/standing` before any route.
+
+    It is asked thousands of times a second, and what FastAPI does for a request, which is meant to
+    tell what is wrong with it, takes longer than the fold. Whatever is not well-formed goes on to
+    its route, which says why.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -82,42 +153,31 @@ class Unchanged:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["state"].get("route") == "GET /v1/standing":
-            for name, value in scope["headers"]:
-                if name == b"if-none-match":
-                    headers = self._unchanged(scope, tags_in(value.decode("latin-1")))
-                    if headers is not None:
-                        start = {"type": "http.response.start", "status": 304, "headers": headers}
-                        await send(start)
-                        await send({"type": "http.response.body", "body": b""})
-                        return
+            query = scope["query_string"].decode("latin-1")
+            asked = _asked(query) if len(query) <= _LONGEST_READ else None
+            if asked is not None:
+                tags = ""
+                for name, value in scope["headers"]:
+                    if name == b"if-none-match":
+                        tags += value.decode("latin-1")
+                status, headers, body = answer_of(self._service, asked, tags)
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
         await self._app(scope, receive, send)
 
-    def _unchanged(
-        self, scope: Scope, tags: Sequence[tuple[str, Validity]]
-    ) -> list[tuple[bytes, bytes]] | None:
-        """Return the headers of a 304, None where a whole answer is due."""
-        words: list[tuple[str, str]] = parse_qsl(
-            scope["query_string"].decode("latin-1"), keep_blank_values=True
-        )
-        question: dict[str, Any] = dict(words)
-        if (
-            not tags
-            or len(question) < len(words)
-            or question.keys() - _KNOWN
-            or not all(question.values())
-        ):
-            return None
-        as_of, known_at = question.get("as_of"), question.get("known_at")
-        try:
-            snapshot = self._service.snapshot(as_of, known_at, zone_of(question.get("zone")))
-        except (Problem, UnansweredMoment):
-            return None  # its route says what is wrong
-        for tag, validity in tags:
-            if still_holds(validity, snapshot, question.get("candidate", "")):
-                control = cache_control(snapshot, as_of, known_at, self._service.now())
-                return [
-                    (b"etag", tag.encode()),
-                    (b"cache-control", control.encode()),
-                    (b"ledger-position", str(snapshot.position).encode()),
-                ]
+
+@lru_cache(maxsize=_REMEMBERED)
+def _asked(query: str) -> Asked | None:
+    """Read a query string, None for one that the route has to look at."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    words = dict(pairs)
+    if "candidate" not in words or len(words) < len(pairs) or words.keys() - _LONGEST.keys():
         return None
+    if not all(0 < len(value) <= _LONGEST[name] for name, value in words.items()):
+        return None
+    return Asked(**words)
+
+
+_LONGEST: Final = dict.fromkeys(Asked._fields, 64) | {"candidate": LONGEST_ID, "exam": LONGEST_ID}
+"""As the route's parameters say."""

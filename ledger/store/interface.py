@@ -149,8 +149,11 @@ class Store(Protocol):
         With `exam` those of other exams are left out; what is of no exam stays.
         """
 
-    def last_position(self, stream: str, upto: int) -> int:
-        """Return the last position of a stream up to a position, 0 for none; reads no event."""
+    def last(self, stream: str, upto: int) -> Head:
+        """Return where the last event of a stream up to a position stands, and its recorded_at.
+
+        (0, 0) for none.
+        """
 
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE

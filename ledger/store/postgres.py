@@ -166,13 +166,15 @@ class PostgresStore:
             f"{where}AND position <= %s ORDER BY position", (*values, last), upto=upto
         )
 
-    def last_position(self, stream: str, upto: int) -> int:
-        """Return the last position of a stream up to a position, 0 for none; reads no event."""
-        select = f"SELECT max(position) FROM {self._statements.events}"
-        ((last,),) = self._read(
-            f"{select} WHERE stream = %s AND position <= %s", (stream, upto), upto=upto
+    def last(self, stream: str, upto: int) -> Head:
+        """Return where the last event of a stream up to a position stands, and its recorded_at."""
+        rows = self._read(
+            f"SELECT position, recorded_at FROM {self._statements.events} "
+            "WHERE stream = %s AND position <= %s ORDER BY position DESC LIMIT 1",
+            (stream, upto),
+            upto=upto,
         )
-        return int(last or 0)
+        return Head(*rows[0]) if rows else Head(0, 0)
 
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE

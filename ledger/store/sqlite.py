@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _WRITE_BYTE = 120
 """The byte of the -shm file that SQLite locks to write (walformat.html, WAL_WRITE_LOCK)."""
 _RECORDED_AT = "SELECT recorded_at FROM events WHERE position = ?"
+_LAST_OF = (
+    "SELECT position, recorded_at FROM events WHERE stream = ? AND position <= ? "
+    "ORDER BY position DESC LIMIT 1"
+)
 _LAST = 1 << 62
 _TOP = chr(0x10FFFF)
 
@@ -186,12 +190,9 @@ class SQLiteStore:
             return self._rows(f"{where}AND position <= ? ORDER BY position", (*values, upto))
         return self._rows(f"{where}ORDER BY position", values)
 
-    def last_position(self, stream: str, upto: int) -> int:
-        """Return the last position of a stream up to a position, 0 for none; reads no event."""
-        ((last,),) = self.values(
-            "SELECT max(position) FROM events WHERE stream = ? AND position <= ?", (stream, upto)
-        )
-        return int(last or 0)
+    def last(self, stream: str, upto: int) -> Head:
+        """Return where the last event of a stream up to a position stands, and its recorded_at."""
+        return Head(*(self.values(_LAST_OF, (stream, upto)) or [(0, 0)])[0])
 
     def page(
         self, after: int, upto: int | None = None, *, topics: Sequence[str] = (), limit: int = PAGE

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attempt_ledger.api.caching import cache_control, tag_of
+from attempt_ledger.api.caching import Asked, answer_of
 from attempt_ledger.api.forms import BATCH, events_answer
 from attempt_ledger.api.routing import (
     After,
@@ -22,13 +22,10 @@ from attempt_ledger.api.routing import (
     router,
     service_of,
 )
-from attempt_ledger.api.service import zone_of
 from ledger.cloudevents import to_cloudevents
 from ledger.instants import format_instant
 from projections.answers import Standing
-from projections.sentences import IN_UTC, shown_in
 from replay.decisions import Decided, decisions_of
-from replay.validity import answers_of
 
 routes = router("one candidate")
 
@@ -60,19 +57,10 @@ async def standing(
     nothing is recorded is answered like one who never sat (`known: false`); an exam that is not in
     the catalogue is answered `unknown-exam`.
     """
-    service = service_of(request)
-    clock = zone_of(zone)
-    snapshot = service.snapshot(as_of, known_at, clock)
-    show = IN_UTC if clock is None else shown_in(clock, str(zone))
-    answers, validity = answers_of(snapshot, candidate, exam, show)
-    lines = [answer.model_dump_json() for answer in answers]
-    headers = {
-        "etag": tag_of(validity, answers),
-        "cache-control": cache_control(snapshot, as_of, known_at, service.now()),
-        "ledger-position": str(snapshot.position),
-    }
-    body = f"[{','.join(lines)}]" if exam is None else lines[0]
-    return Response(body, headers=headers, media_type=_JSON)
+    # Most are answered before any route: see `attempt_ledger.api.caching.Standings`.
+    asked = Asked(candidate, exam, as_of, known_at, zone)
+    status, headers, body = answer_of(service_of(request), asked)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 
 class Pairs(BaseModel):
