@@ -87,6 +87,41 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(it: Served, body: Any, wo
     assert it.get("/readyz").json()["position"] == head
 
 
+def test_appends_that_come_together_share_a_transaction_and_are_answered_each_for_itself(
+    it: Served,
+) -> None:
+    """New, again, in conflict, refused, malformed: none harms another; positions have no gap.
+
+    One transaction has one recordedtime: there are fewer of them than appends.
+    """
+    post(it, event(5_000))
+    head = int(it.get("/v1/events", by="reader").headers["ledger-position"])
+    conflicting = event(5_000, time="2024-03-01T09:00:09Z")
+    bodies = [
+        (event(5_000 + n), 201) if n % 5 else (each, status)
+        for n in range(1, 101)
+        for each, status in (
+            ((event(5_000), 200), (conflicting, 409), (event(6_000, type="Nonsense"), 422))[n % 3],
+        )
+    ]
+    headers = {**ONE, "authorization": f"Bearer {it.token('recorder')}"}
+    with ThreadPoolExecutor(20) as pool:
+
+        def send(body: Any) -> httpx.Response:
+            return it.client.post("/v1/events", json=body, headers=headers)
+
+        answers = list(pool.map(send, [body for body, _ in bodies]))
+    assert [each.status_code for each in answers] == [status for _, status in bodies]
+    new = [each.json()["position"] for each in answers if each.status_code == 201]
+    assert sorted(new) == list(range(head + 1, head + 81))
+    lines = lines_of(it.get("/v1/events", by="reader", after=head))
+    found = {int(line["sequence"]): line["id"] for line in lines}
+    for (body, status), answer in zip(bodies, answers, strict=True):
+        if status == 201:
+            assert found[answer.json()["position"]] == body["id"]
+    assert len({line["recordedtime"] for line in lines}) < len(lines) == 80
+
+
 def test_a_member_that_is_there_twice_is_refused(it: Served) -> None:
     """In whatever form it comes."""
     text = json.dumps(event(5))[:-1] + ',"id":"S-6"}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -60,6 +61,8 @@ of its routes into the table of roles.
 
 NOTED_SECONDS: Final = 60.0
 """The last use of tokens is written down so often."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread waits for the interpreter before the one that runs has to let it go."""
 DRAIN_SECONDS: Final = 10
 """So long requests that are under way may take to end, when the service is to stop."""
 
@@ -168,6 +171,9 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Seq
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=1024,
     )
+    # A thread that appends hands the interpreter over at every statement of SQLite, and by default
+    # waits 5 ms each time to have it back while the loop is busy.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         _Server(config, service).run(sockets=[listening])
     finally:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from asyncio import Future, Task, create_task, get_running_loop
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,18 +20,23 @@ from attempt_ledger.api.problems import BadQuestion, Problem
 from attempt_ledger.api.register import Register
 from attempt_ledger.moments import known as known_of
 from attempt_ledger.moments import micros
-from ledger.events import Fact
-from ledger.ledger import Ledger, Outcome
+from ledger.events import Row
+from ledger.intake.recording import from_outside
+from ledger.ledger import Ledger, Outcome, Refused
 from projections.standing import Moment
 from replay.snapshot import Engine, Snapshot
 from retake_policies.zones import load_zone
 
 T = TypeVar("T")
+Rows: TypeAlias = Sequence[Row | Refused]
+"""What came from outside; a Refused takes the place of what is no row."""
 
 HEAVY: Final = 4
 """So many questions about everybody are computed at once; others wait."""
 WRITERS: Final = 4
 """So many appends wait for the write lock, each in a thread."""
+TOGETHER: Final = 1_000
+"""So many rows of several appends, at most, are written in one transaction."""
 SEAL_SECONDS: Final = 1.0
 """What was appended is sealed this long after it at the latest, while the service runs."""
 
@@ -52,6 +59,70 @@ def _file(ledger: Ledger) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
+class _Appends:
+    """Appends that come while another is written share the next transaction, and one sync.
+
+    Each is answered for itself. What harms the transaction harms none but the one that brought it:
+    then each is tried alone. To be used in the event loop.
+    """
+
+    def __init__(self, write: Callable[[Callable[[Ledger], Any]], Awaitable[Any]]) -> None:
+        self._write = write
+        self._waiting: deque[tuple[Rows, Future[list[Outcome]]]] = deque()
+        self._task: Task[None] | None = None
+
+    async def take(self, rows: Rows) -> list[Outcome]:
+        """Append rows with what else waits; await what became of each."""
+        answered: Future[list[Outcome]] = get_running_loop().create_future()
+        self._waiting.append((rows, answered))
+        if self._task is None:
+            self._task = create_task(self._run())
+        return await answered
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                together = [self._waiting.popleft()]
+                room = TOGETHER - len(together[0][0])
+                while self._waiting and (room := room - len(self._waiting[0][0])) >= 0:
+                    together.append(self._waiting.popleft())
+                try:
+                    await self._append(together)
+                except Exception:
+                    for each in together:
+                        try:
+                            await self._append([each])
+                        except Exception as error:
+                            _settle(each[1], error)
+        finally:
+            self._task = None
+
+    async def _append(self, together: Sequence[tuple[Rows, Future[list[Outcome]]]]) -> None:
+        def append(ledger: Ledger) -> list[list[Outcome]]:
+            with ledger.appending() as appending:
+                return [
+                    appending.take(
+                        [
+                            row if isinstance(row, Refused) else from_outside(row, appending)
+                            for row in rows
+                        ]
+                    )
+                    for rows, _ in together
+                ]
+
+        for (_, answered), outcomes in zip(together, await self._write(append), strict=True):
+            _settle(answered, outcomes)
+
+
+def _settle(answered: Future[list[Outcome]], found: list[Outcome] | Exception) -> None:
+    if answered.done():
+        return  # who sent it has gone
+    if isinstance(found, Exception):
+        answered.set_exception(found)
+    else:
+        answered.set_result(found)
+
+
 class Service:
     """A ledger that is served: opened once, asked by any number of requests.
 
@@ -72,6 +143,7 @@ class Service:
         """Set when the service is to stop: who waits for news ends then."""
         self.heavy = anyio.CapacityLimiter(HEAVY)
         self.writers = anyio.CapacityLimiter(WRITERS)
+        self._appends = _Appends(self.write)
 
     # -- asking
 
@@ -136,9 +208,9 @@ class Service:
             self._unsealed = True
             return self._writer[1]
 
-    async def append(self, facts: Sequence[Fact]) -> list[Outcome]:
-        """Append facts in one durable transaction; await what became of each."""
-        return await self.write(lambda ledger: ledger.append(facts))
+    async def append(self, rows: Rows) -> list[Outcome]:
+        """Append rows from outside, durably, in one transaction; await what became of each."""
+        return await self._appends.take(rows)
 
     async def write(self, work: Callable[[Ledger], T]) -> T:
         """Run what appends in a thread; await its result. It is sealed soon after."""

@@ -16,6 +16,8 @@ from ledger.problems import LedgerProblem
 
 KEPT: Final = 8_192
 """So many events are at hand for followers; who is further behind reads the store."""
+PIECE: Final = 500
+"""So many events, at most, are sent at once."""
 AGAIN_SECONDS: Final = 0.5
 """When the ledger cannot be read, it is tried again so soon."""
 
@@ -27,8 +29,25 @@ class Entry(NamedTuple):
     type: str
     source: str
     id: str
-    frame: str
+    frame: bytes
     """It as a server-sent event: CloudEvents JSON, personal fields as ciphertext."""
+
+
+class News(NamedTuple):
+    """What a follower of some types is sent next."""
+
+    frames: bytes
+    last: Entry | None
+    """The last event in it, None where all were of other types."""
+    upto: int
+    """The position to go on from."""
+
+
+def news_of(entries: Sequence[Entry], types: frozenset[str], upto: int) -> News:
+    """Choose the events of some types, all where none is named."""
+    wanted = [each for each in entries if not types or each.type in types]
+    frames = b"".join([each.frame for each in wanted])
+    return News(frames, wanted[-1] if wanted else None, upto)
 
 
 def entries_of(rows: Sequence[Recorded]) -> list[Entry]:
@@ -39,7 +58,7 @@ def entries_of(rows: Sequence[Recorded]) -> list[Entry]:
             row.type,
             row.source,
             row.id,
-            f"id: {row.position}\ndata: {line}\n\n",
+            f"id: {row.position}\ndata: {line}\n\n".encode(),
         )
         for row, line in zip(rows, to_cloudevents(rows), strict=True)
     ]
@@ -51,6 +70,7 @@ class Tail:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._shared: dict[tuple[int, frozenset[str]], News] = {}
         self._bell = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._follow, name="tail", daemon=True)
@@ -62,15 +82,23 @@ class Tail:
         """Whether the service is to stop."""
         self._thread.start()
 
-    def after(self, position: int, most: int) -> list[Entry] | None:
-        """Return entries after a position, at most so many; None where they are not at hand."""
+    def after(self, position: int, types: frozenset[str]) -> News | None:
+        """Return what is new after a position; None where it is not at hand.
+
+        Laid out once for all who have the same: they come in step, and get the same bytes.
+        """
         count = self.position - position
         if count <= 0:
-            return []
+            return News(b"", None, position)
         if count > len(self._entries):
             return None
-        start = len(self._entries) - count
-        return list(islice(self._entries, start, start + most))
+        found = self._shared.get((position, types))
+        if found is None:
+            start = len(self._entries) - count
+            entries = list(islice(self._entries, start, start + PIECE))
+            found = news_of(entries, types, entries[-1].position)
+            self._shared[position, types] = found
+        return found
 
     async def wait(self, seconds: float) -> bool:
         """Wait until something is new, or the service ends; return False when time is up."""
@@ -119,11 +147,13 @@ class Tail:
 
     def _arrived(self, entries: Sequence[Entry]) -> None:
         self._entries.extend(entries)
+        self._shared.clear()
         self.position = entries[-1].position
         self._ring()
 
     def _begin_anew(self, ledger: object, position: int) -> None:
         self._entries.clear()
+        self._shared.clear()
         self.ledger = ledger  # type: ignore[assignment]
         self.position = position
         self._ring()

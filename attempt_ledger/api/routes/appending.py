@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import anyio.to_thread
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
@@ -17,8 +18,6 @@ from ledger.cloudevents import parse_line
 from ledger.events import Fact, Row
 from ledger.fields import read_object
 from ledger.intake.cloudevents import elements_of, imported_by
-from ledger.intake.recording import from_outside
-from ledger.ledger import Ledger
 from ledger.problems import MalformedFact, shown
 
 routes = router("events")
@@ -31,6 +30,8 @@ TAKEN: Final = (
 
 ONE: Final = "application/cloudevents+json"
 MOST_AT_ONCE: Final = 10_000
+_AT_ONCE: Final = 20
+"""So many events are read in the event loop; more would keep others waiting."""
 
 
 class Recorded(BaseModel):
@@ -206,17 +207,11 @@ def _unquoted(value: str) -> str:
 async def _appended(request: Request, texts: Sequence[str]) -> list[Outcome]:
     """Append events, each a JSON object, in one transaction; return what became of each."""
     actor = identity_of(request).name
-
-    def append(ledger: Ledger) -> list[Outcome]:
+    if len(texts) > _AT_ONCE:
+        rows = await anyio.to_thread.run_sync(lambda: [_row(text, actor) for text in texts])
+    else:
         rows = [_row(text, actor) for text in texts]
-        if not rows:
-            return []
-        with ledger.appending() as appending:
-            return appending.take(
-                [row if isinstance(row, Refused) else from_outside(row, appending) for row in rows]
-            )
-
-    return await service_of(request).write(append)
+    return await service_of(request).append(rows) if rows else []
 
 
 def _row(text: str, actor: str) -> Row | Refused:

@@ -12,7 +12,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from attempt_ledger.api.routes.events import streamed
+from attempt_ledger.api.routes.events import reset_frame, streamed
 from attempt_ledger.api.routing import (
     Exam,
     content,
@@ -182,16 +182,16 @@ async def stream_changes(
 
 async def _followed(
     service: Service, tail: Tail, after: str | None, exam: str | None
-) -> AsyncIterator[str]:
-    yield ": changes come as they are known\n\n"
+) -> AsyncIterator[bytes]:
+    yield b": changes come as they are known\n\n"
     try:
         if after is None:
             now = service.snapshot().moment
-            yield f": from now on\nid: {write_cursor(now, service.ledger)}\n\n"
+            yield f": from now on\nid: {write_cursor(now, service.ledger)}\n\n".encode()
         else:
             now = read_cursor(after, service.ledger)
     except WasReset as reset:
-        yield _reset(service, reset)
+        yield reset_frame(service.ledger, str(reset))
         return
     ledger, quiet = tail.ledger, anyio.current_time()
     while not tail.ended:
@@ -200,7 +200,7 @@ async def _followed(
             try:
                 read_cursor(write_cursor(now, ledger), ledger)
             except WasReset as reset:
-                yield _reset(service, reset)
+                yield reset_frame(service.ledger, str(reset))
                 return
         began = anyio.current_time()
         found, moment = await service.many(_between, service, now, exam)
@@ -213,17 +213,12 @@ async def _followed(
         ]
         if lines:
             frames = "".join(f"data: {line}\n\n" for line in lines[:-1])
-            yield f"{frames}id: {cursor}\ndata: {lines[-1]}\n\n"
+            yield f"{frames}id: {cursor}\ndata: {lines[-1]}\n\n".encode()
             quiet = anyio.current_time()
         elif anyio.current_time() - quiet > HEARTBEAT_SECONDS:
-            yield f": nothing new\nid: {cursor}\n\n"
+            yield f": nothing new\nid: {cursor}\n\n".encode()
             quiet = anyio.current_time()
         if moment.position >= tail.position:
             if took > 0.05:
                 await anyio.sleep(min(LOOK_SECONDS, 4 * took))
             await tail.wait(max(LOOK_SECONDS, 4 * took))
-
-
-def _reset(service: Service, reset: WasReset) -> str:
-    said = json.dumps({"detail": str(reset), "position": service.ledger.head().position})
-    return f"event: reset\ndata: {said}\n\n"

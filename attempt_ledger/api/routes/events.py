@@ -21,7 +21,7 @@ from attempt_ledger.api.routing import (
     service_of,
     tail_of,
 )
-from attempt_ledger.api.tail import Entry, Tail, entries_of
+from attempt_ledger.api.tail import PIECE, Entry, News, Tail, entries_of, news_of
 from ledger.cloudevents import to_cloudevents
 from ledger.events import EVENT_TYPES, event_class
 from ledger.ledger import Ledger
@@ -34,7 +34,6 @@ LONGEST_WAIT: Final = 30
 HEARTBEAT_SECONDS: Final = 15.0
 FOLLOWERS: Final = 2_000
 """So many streams at once; more are asked to come later."""
-_PIECE: Final = 500
 
 Types = Annotated[
     list[str] | None,
@@ -178,11 +177,11 @@ async def stream_events(
     return streamed(request, following)
 
 
-def streamed(request: Request, frames: AsyncIterator[str]) -> StreamingResponse:
+def streamed(request: Request, frames: AsyncIterator[bytes]) -> StreamingResponse:
     """Send server-sent events as they come; so many streams at once, and no more."""
     state = request.app.state
 
-    async def counted() -> AsyncIterator[str]:
+    async def counted() -> AsyncIterator[bytes]:
         state.followers += 1
         try:
             async for frame in frames:
@@ -201,10 +200,10 @@ def streamed(request: Request, frames: AsyncIterator[str]) -> StreamingResponse:
 
 async def _followed(
     tail: Tail, after: int, types: frozenset[str], source: str | None, id: str | None
-) -> AsyncIterator[str]:
+) -> AsyncIterator[bytes]:
     """Yield the frames of a stream, many events in one where many are there."""
-    ledger, topics = tail.ledger, topics_of(types)
-    yield ": events come as they are recorded\n\n"
+    ledger = tail.ledger
+    yield b": events come as they are recorded\n\n"
     if (reset := reset_of(ledger, after, source, id)) is not None:
         yield reset_frame(ledger, reset)
         return
@@ -217,27 +216,27 @@ async def _followed(
             if reset is not None:
                 yield reset_frame(ledger, reset)
                 return
-        entries = tail.after(after, _PIECE)
-        if entries is None:
-            upto = tail.position
-            rows = await anyio.to_thread.run_sync(
-                lambda start=after, end=upto, of=ledger: of.store.page(  # type: ignore[misc]
-                    start, end, topics=topics, limit=_PIECE
-                )
+        news = tail.after(after, types)
+        if news is None:
+            news = await anyio.to_thread.run_sync(
+                _read, ledger, after, tail.position, topics_of(types)
             )
-            entries = entries_of(rows)
-            after = entries[-1].position if len(entries) == _PIECE else upto
-        elif entries:
-            after = entries[-1].position
-        if wanted := [each for each in entries if not types or each.type in types]:
-            last = wanted[-1]
-            yield "".join(each.frame for each in wanted)
-        elif not entries and not await tail.wait(HEARTBEAT_SECONDS):
+        began, after = after, news.upto
+        if news.frames:
+            last = news.last
+            yield news.frames
+        elif after == began and not await tail.wait(HEARTBEAT_SECONDS):
             # An id without data tells how far it is, so that who comes back need not begin there.
-            yield f": nothing new\nid: {after}\n\n"
+            yield f": nothing new\nid: {after}\n\n".encode()
 
 
-def reset_frame(ledger: Ledger, reset: str) -> str:
+def _read(ledger: Ledger, after: int, upto: int, topics: Sequence[str]) -> News:
+    """Read what is new to a follower who is far behind."""
+    entries = entries_of(ledger.store.page(after, upto, topics=topics, limit=PIECE))
+    return news_of(entries, frozenset(), entries[-1].position if len(entries) == PIECE else upto)
+
+
+def reset_frame(ledger: Ledger, reset: str) -> bytes:
     """Write the event that says that who follows has to begin anew."""
     said = json.dumps({"detail": reset, "position": ledger.head().position}, ensure_ascii=False)
-    return f"event: reset\ndata: {said}\n\n"
+    return f"event: reset\ndata: {said}\n\n".encode()
