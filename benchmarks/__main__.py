@@ -38,6 +38,7 @@ BENCHES = {
     "encryption": "what an encrypted field adds to an append",
     "backup": "backup and restore, and a writer beside them",
     "service": "answers, decisions and followers over HTTP, on at most 2,000,000 events",
+    "postgres": "a ledger in PostgreSQL: appends, 8 writers, import, and the columns from it",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

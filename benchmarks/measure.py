@@ -147,8 +147,9 @@ def python(module: str, *arguments: str | Path) -> Ran:
 
 
 def attempt_ledger(
-    ledger: Path, *arguments: str | Path, cwd: Path | None = None, odd: bool = False
+    ledger: Path | str, *arguments: str | Path, cwd: Path | None = None, odd: bool = False
 ) -> Ran:
-    """Run the command line on a ledger."""
+    """Run the command line on a ledger: a file, or what a URL names."""
     program = Path(sys.executable).with_name("attempt-ledger")
-    return run(program, "--ledger", f"sqlite:///{ledger}", *arguments, cwd=cwd, odd=odd)
+    url = ledger if isinstance(ledger, str) else f"sqlite:///{ledger}"
+    return run(program, "--ledger", url, *arguments, cwd=cwd, odd=odd)

@@ -1,0 +1,282 @@
+"""A ledger in PostgreSQL, on a server of its own: appends, import, and the columns from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import quantiles
+from typing import NamedTuple
+
+from benchmarks.data import fresh, ledger_of, results_csv
+from benchmarks.measure import HERE, Figure, Options, alternately, attempt_ledger, middle, seconds
+from drills.cluster import Cluster, programs
+from ledger.store.server import Server, read_server
+
+_WRITERS = 8
+_SECONDS = 2.0
+_MOST_ROWS, _MOST_EVENTS = 250_000, 2_000_000
+_FLUSHES, _BLOCK = 200, 8_192
+_FLUSH_MS = 2.0
+_START = 1_600_000_000_000_000
+_SETTINGS = "shared_buffers = 256MB\nmax_wal_size = 4GB\nmax_connections = 60"
+
+
+def figures(options: Options) -> Iterator[Figure]:
+    """Measure on the newest server that is here; its disk is the one of the temporary folder."""
+    with _server(fresh(options.scratch / "postgres")) as place:
+        flush = place.flush_ms()
+        yield Figure("postgres", "one flush", "ms", flush, note=f"PostgreSQL {place.version}")
+        yield from _one_at_a_time(place, options)
+        yield from _together(place, options, flush)
+        yield from _importing(place, options)
+        yield from _columns(place, options)
+
+
+class _Place(NamedTuple):
+    """A server, and a folder for what belongs to ledgers on it."""
+
+    cluster: Cluster
+    homes: Path
+    version: int
+
+    def address(self, schema: str) -> Server:
+        """Return where a ledger is, its home made."""
+        address = read_server(self.cluster.url(schema=schema), self.homes)
+        address.home.parent.mkdir(parents=True, exist_ok=True)
+        return address
+
+    def flush_ms(self) -> float:
+        """Return how long the disk takes over a block, in the middle of many."""
+        path = self.cluster.data / "flushed"
+        took = []
+        with path.open("wb", buffering=0) as file:
+            for _ in range(_FLUSHES):
+                began = time.perf_counter()
+                file.write(bytes(_BLOCK))
+                os.fdatasync(file.fileno())
+                took.append(time.perf_counter() - began)
+        path.unlink()
+        return middle(took) * 1000
+
+
+@contextmanager
+def _server(homes: Path) -> Iterator[_Place]:
+    with tempfile.TemporaryDirectory(prefix="pg") as name:  # a socket's path must be short
+        folder = Path(name)
+        folder.chmod(0o755)
+        version = max(programs())
+        cluster = Cluster(folder, version)
+        cluster.make(_SETTINGS, sync=True)
+        with cluster.running("immediate"):
+            cluster("createdb", "exams")
+            yield _Place(cluster, homes, version)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _facts(name: str) -> Iterator:
+    from ledger.events import ExamAttempted, Fact
+
+    for number in range(1 << 30):
+        registration, sat = f"{name}-{number:08d}", _START + number * 60_000_000
+        event = ExamAttempted(
+            exam="AZ-104", registration_id=registration, delivery="live", ended_at=sat + 3_600_000
+        )
+        id, candidate = f"{registration}/attempted", f"C-{number // 20:08d}"
+        yield Fact("urn:vue", id, candidate, sat, event, "results-feed")
+
+
+def _one_at_a_time(place: _Place, options: Options) -> Iterator[Figure]:
+    """Append fact after fact, each durable before the next begins."""
+    from benchmarks.peers.aggregates import Candidate
+    from benchmarks.peers.in_postgres import Plain, application
+    from ledger.ledger import Ledger
+
+    each = min(1_000, max(50, options.events // 5_000))
+    address = place.address("single")
+    facts, rows = _facts("R"), (fact.row() for fact in _facts("R"))
+    app = application(place.cluster)
+    people = [Candidate(f"candidate/C-{number:08d}") for number in range(each)]
+    app.save(*people)
+    plain = Plain(place.cluster, "single_rows")
+    with Ledger.create(address, clock=_now) as ledger:
+
+        def ours() -> float:
+            ready = [next(facts) for _ in range(each)]
+            return each / seconds(lambda: [ledger.append([one]) for one in ready])
+
+        def inserts() -> float:
+            ready = [next(rows) for _ in range(each)]
+            return each / seconds(lambda: [plain.commit(one) for one in ready])
+
+        def aggregates() -> float:
+            began = time.perf_counter()
+            for number, person in enumerate(people):
+                kept = app.repository.get(person.id)
+                kept.attempt("AZ-104", f"R-{number:08d}", "live", _START, _START)
+                app.save(kept)
+            return each / (time.perf_counter() - began)
+
+        mine, bare, others = alternately(max(options.runs, 3), ours, inserts, aggregates)
+    app.close()
+    plain.close()
+    what = "one durable append at a time"
+    yield Figure(
+        "postgres", what, "/s", middle(mine), middle(bare), "psycopg INSERT", at_least=0.5,
+        all={"ours": mine, "peer": bare},
+    )  # fmt: skip
+    yield Figure(
+        "postgres", what, "/s", middle(mine), middle(others), "eventsourcing.postgres",
+        at_least=1.5, note="its aggregates as its manual has it: get, command, save",
+        all={"ours": mine, "peer": others},
+    )  # fmt: skip
+
+
+def _together(place: _Place, options: Options, flush: float) -> Iterator[Figure]:
+    """Have as many processes append, each one event at a time, as fast as they can."""
+    from ledger.ledger import Ledger
+
+    Ledger.create(place.address("together"), clock=_now).close()
+    late: list[float] = []
+
+    def one() -> float:
+        return len(_written(place, 1)) / _SECONDS
+
+    def many() -> float:
+        took = _written(place, _WRITERS)
+        late.append(quantiles(took, n=100)[98] * 1000)
+        return len(took) / _SECONDS
+
+    alone, together = alternately(min(options.runs, 3), one, many, warm_up=0)
+    what, note = f"{_WRITERS} writers together, a process each", f"one flush {flush:.2f} ms"
+    yield Figure(
+        "postgres", what, "/s", middle(together), middle(alone), "one writer", at_least=2.5,
+        note=note, all={"ours": together, "peer": alone},
+    )  # fmt: skip
+    yield Figure(
+        "postgres", f"{what}, p99", "ms", middle(late),
+        at_most=40 if flush <= _FLUSH_MS else None, note=note, all={"ours": late},
+    )  # fmt: skip
+
+
+def _written(place: _Place, writers: int) -> list[float]:
+    """Return how long each append took of so many writers that began at once."""
+    words = [sys.executable, "-m", __name__, place.cluster.url(schema="together"), str(place.homes)]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*words, f"{time.time_ns()}-{number}"],
+                    cwd=HERE.parent,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for number in range(writers)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        answers = [process.communicate()[0] for process in processes]
+    return [took for answer in answers for took in json.loads(answer)]
+
+
+def _write(url: str, homes: str, name: str) -> None:
+    """Append for some seconds, once a line comes; print how long each took."""
+    from ledger.ledger import Ledger
+
+    facts, took = _facts(name), []
+    address = read_server(url, Path(homes))
+    with Ledger.open(address, clock=_now) as ledger:
+        ledger.append([next(facts)])
+        print("ready", flush=True)
+        sys.stdin.readline()
+        end = time.perf_counter() + _SECONDS
+        while (began := time.perf_counter()) < end:
+            ledger.append([next(facts)])
+            took.append(time.perf_counter() - began)
+    print(json.dumps(took))
+
+
+def _importing(place: _Place, options: Options) -> Iterator[Figure]:
+    """Import a results CSV with the command, beside one COPY of the rows that it came to."""
+    from benchmarks.peers.in_postgres import Plain, copied_out
+
+    count = max(100, min(_MOST_ROWS, options.events // 10))
+    events, csv, numbers = 2 * count, results_csv(count), iter(range(1 << 30))
+    plain, last = Plain(place.cluster, "copied"), ""
+
+    def ours() -> float:
+        nonlocal last
+        last = f"imported_{next(numbers)}"
+        home = ("--home", place.homes)
+        attempt_ledger(place.cluster.url(schema=last), *home, "init", "--bare")
+        # Its exams are in no catalogue, which is said, with exit code 1.
+        ran = attempt_ledger(
+            place.cluster.url(schema=last), *home, "import", csv, cwd=place.homes, odd=True
+        )
+        return events / ran.seconds
+
+    def copy() -> float:
+        rows = copied_out(place.cluster, f"{last}.events")
+        if (there := rows.count(b"\n")) != events:
+            raise RuntimeError(f"the import came to {there} events, not {events}")
+        return events / seconds(lambda: plain.copy(rows))
+
+    mine, bare = alternately(min(options.runs, 3), ours, copy, warm_up=0)
+    plain.close()
+    yield Figure(
+        "postgres", f"import of {count:,} results, whole command", "/s", middle(mine),
+        middle(bare), "COPY", at_least=0.4, all={"ours": mine, "peer": bare},
+        note="COPY alone, in one transaction, of the same rows into a table with the same indexes",
+    )  # fmt: skip
+
+
+def _columns(place: _Place, options: Options) -> Iterator[Figure]:
+    """Lay everybody's facts out as columns, with none there."""
+    from benchmarks.everyone import opened
+    from ledger.ledger import Ledger
+    from ledger.moving import copy_events
+    from ledger.store.stores import create_store
+    from replay.columns.build import passing
+
+    events = min(options.events, _MOST_EVENTS)
+    address = place.address("columns")
+    with opened(ledger_of(events)) as source:
+        create_store(address, str(source.about("ledger")))
+        with Ledger.open(address, clock=_now) as target:
+            copy_events(source.store, target.store)
+    place.cluster.sql("VACUUM ANALYZE; CHECKPOINT")
+
+    def ours() -> float:
+        with Ledger.open(address, clock=_now, read_only=True) as ledger:
+            return events / seconds(lambda: passing(ledger, events))
+
+    (mine,) = alternately(min(options.runs, 3), ours)
+    yield Figure(
+        "postgres", f"columns of {events:,} events, cold", "/s", middle(mine), at_least=400_000,
+        note="from the server to columns in memory", all={"ours": mine},
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write, as one of several."""
+    _write(*arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
