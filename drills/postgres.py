@@ -21,13 +21,14 @@ from drills.cluster import programs
 from drills.forgetful import CC, ForgetfulServer
 from drills.needs import Tool
 from drills.report import Finding, Options
-from ledger.events import ExamAttempted, Fact
+from ledger.events import ExamAttempted, Fact, Row
 from ledger.instants import SECOND
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import LedgerProblem
 from ledger.store import postgres, postgres_committing
 from ledger.store.locks import Waiting
 from ledger.store.postgres_integrity import inspect
+from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.server import read_server
 
@@ -245,19 +246,31 @@ class Left(NamedTuple):
     out: Callable[[], AbstractContextManager[Any]]
 
 
+_ASYNCHRONOUS: Final = "set_config('synchronous_commit', 'off', true)"
+_MESSAGE: Final = "pg_logical_emit_message(true, 'attempt-ledger', ''::text)"
+
+
 class _Unsettled(Statements):
+    """Waits for nothing, whether it appends in one step or in several."""
+
+    settles = "SELECT 1"
+    beside = _ASYNCHRONOUS
+
     def __init__(self, schema: str) -> None:
         super().__init__(schema)
-        self.settle = "SELECT 1"
-
-
-class _Unsynced(Statements):
-    def __init__(self, schema: str) -> None:
-        super().__init__(schema)
-        self.settle = (
-            "SELECT set_config('synchronous_commit', 'off', true), "
-            "pg_logical_emit_message(true, 'attempt-ledger', ''::text)"
+        self.settle = self.settles
+        values = ", ".join(["%s"] * (len(Row._fields) + 1))
+        self.commit_one = (
+            f"WITH s AS MATERIALIZED (SELECT {self.beside}, %s::text) "
+            f"SELECT {quoted(schema)}.append_one({values}) FROM s"
         )
+
+
+class _Unsynced(_Unsettled):
+    """Emits the message, and commits that asynchronously too."""
+
+    settles = f"SELECT {_ASYNCHRONOUS}, {_MESSAGE}"
+    beside = f"{_ASYNCHRONOUS}, {_MESSAGE}"
 
 
 _finish = postgres_committing.Transactions._finish

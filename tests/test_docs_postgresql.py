@@ -31,13 +31,13 @@ def test_the_roles_of_the_page_are_those_of_the_program() -> None:
     block = " ".join(re.findall(r"```sql\n-- roles\n(.*?)```", PAGE, re.DOTALL)[0].split())
     told = set()
     for what, on, to in re.findall(r"GRANT (\w+) ON (.*?) TO (.*?);", block):
-        for name in on.removeprefix("FUNCTION ").removeprefix("SCHEMA ").split(", "):
+        for name in on.removeprefix("FUNCTION ").removeprefix("ROUTINE ").removeprefix("SCHEMA ").split(", "):
             told |= {(what, name, role) for role in to.split(", ")}
     ours = set()
     for role, kind in (("exam_writer", "writer"), ("exam_reader", "reader")):
         for statement in grants(SCHEMA, role, kind):  # type: ignore[arg-type]
             plain = statement.replace('"', "")
-            (found,) = re.findall(r"GRANT (\w+) ON (?:FUNCTION |SCHEMA )?(.*) TO", plain)
+            (found,) = re.findall(r"GRANT (\w+) ON (?:FUNCTION |ROUTINE |SCHEMA )?(.*) TO", plain)
             ours |= {(found[0], name, role) for name in found[1].split(", ")}
     assert told == ours
 

@@ -124,7 +124,7 @@ def through(proxy: Proxy, address: Server) -> Server:
     return read_server(url, address.home.parents[1])
 
 
-@pytest.mark.parametrize("moment", [b"COMMIT;", b"append_new"])
+@pytest.mark.parametrize("moment", [b"COMMIT;", b"commit_"])
 @pytest.mark.parametrize("fault", ["answer", "stall"])
 def test_a_commit_whose_answer_is_lost_is_asked_after(
     fault: str, moment: bytes, proxy: Proxy, address: Server, monkeypatch: pytest.MonkeyPatch
@@ -153,7 +153,7 @@ def test_a_commit_that_never_came_is_none(proxy: Proxy, address: Server) -> None
         with pytest.raises(LedgerProblem, match="nothing was written"):
             ledger.append([attempted(1), attempted(2)])
         assert ledger.head().position == 1
-        proxy.fault, proxy.moment = "request", b"append_new"
+        proxy.fault, proxy.moment = "request", b"commit_"
         assert ledger.append([attempted(2)]) == [Appended(2)]  # tried again, since it is not there
         assert ledger.append([attempted(2)]) == [Duplicate(2)]
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_asked_is_said_so(proxy: Proxy, address: Server) -> None:
     """Neither that it is recorded, nor that it is not."""
     with Ledger.open(through(proxy, address), clock=SetClock(), waiting=Waiting(1.0)) as ledger:
         ledger.head()
-        proxy.fault, proxy.moment = "answer", b"append_new"
+        proxy.fault, proxy.moment = "answer", b"commit_"
         proxy.refuses = True
         with pytest.raises(LedgerProblem, match="nothing will be there twice"):
             ledger.append([attempted(1)])
@@ -276,8 +276,7 @@ def test_a_large_append_does_not_stall(
 ) -> None:
     """Whatever the size, over a socket and over TCP: nobody waits for an answer in vain.
 
-    A request that the driver cannot send at once in its pipeline mode was given up only after
-    `COMMIT_SECONDS`, which here is longer than any append of these may take.
+    Nor until `COMMIT_SECONDS`, which here is longer than any append of these may take.
     """
     monkeypatch.setattr(postgres_pool, "COMMIT_SECONDS", 40.0)
     began = time.monotonic()

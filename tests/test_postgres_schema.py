@@ -126,7 +126,10 @@ FORBIDDEN = {
 }
 APPENDING = {
     "begin": "SELECT {s}.begin_append()",
-    "append in one step": "SELECT {s}.append_new('1', 1, 0" + ", ''" * 13 + ")",
+    "append one": "SELECT {s}.append_one(1" + ", NULL" * 13 + ")",
+    "append several": "SELECT {s}.append_new(1, 0" + ", ''" * 13 + ")",
+    "commit one": "CALL {s}.commit_one('1', 1" + ", NULL" * 14 + ")",
+    "commit several": "CALL {s}.commit_new('1', 1, 0" + ", ''" * 13 + ", NULL)",
     "append": "SELECT {s}.append(0, '', '', '', '', '', '', '', '', '', '', '', '', '', '')",
     "remember": "SELECT {s}.remember('x', 'y')",
 }

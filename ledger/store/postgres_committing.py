@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from threading import Lock, Timer
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -23,8 +23,6 @@ from ledger.store.server import Server
 Answer = TypeVar("Answer")
 
 _AGAIN_SECONDS: Final = 0.2
-_MOST_LETTERS: Final = 8_192
-"""So much is sent at most in one step; more takes a transaction."""
 _NOTIFY_SECONDS: Final = 0.05
 """Followers are woken at most so often by one store."""
 
@@ -72,35 +70,29 @@ class Transactions:
     def append_new(self, rows: Sequence[Row], now: int, known: int, waiting: Waiting) -> int | None:
         """Append rows in one call and one flush; return the first position.
 
-        None, and nothing was changed, where a key is there already, others keep the lock, or they
-        are many. Up to the position `known` nothing can be of this call.
+        None, and nothing was changed, where a key is there already, or others keep the lock. Up to
+        the position `known` nothing can be of this call.
         """
         self._waiting = waiting
         seconds = min(SILENCE, waiting.seconds)
-        texts = texts_of(rows)
-        values = [f"{max(1, round(seconds * 1000))}", now, len(rows), *texts]
-        # A request larger than what a socket takes at once stalls in the driver's pipeline mode.
-        if sum(map(len, texts)) > _MOST_LETTERS:
-            return None
+        values: list[Any] = [f"{max(1, round(seconds * 1000))}", now]
+        if len(rows) == 1:
+            statement, values = self._statements.commit_one, [*values, *rows[0]]
+        else:
+            statement, values = self._statements.commit_new, [*values, len(rows), *texts_of(rows)]
         with self._pool.connection() as connection:
             process = connection.info.backend_pid
             connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
             warned: list[str] = []
             try:
-                with self._heard(connection, warned), connection.pipeline() as pipeline:
-                    cursor = connection.execute(self._statements.append_new, values)
-                    # Committed here: what follows is a transaction of its own, which flushes.
-                    pipeline.sync()
-                    connection.execute(self._statements.settle)
-                ((first,),) = cursor.fetchall()
+                with self._heard(connection, warned):
+                    ((first,),) = connection.execute(statement, values).fetchall()
             except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable):
                 return None
-            except psycopg.OperationalError:
-                if not connection.closed:
-                    raise
+            except psycopg.OperationalError:  # before it committed, or after
                 first = self._asked_after(process, partial(_place_of, rows)) or 0
                 if first <= known:
-                    return None  # it was lost before, and nothing was written
+                    return None
             self._check_confirmed(warned)
         self._wake()
         return int(first)

@@ -11,7 +11,7 @@ import psycopg
 from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
 from ledger.store.postgres_pool import Pool, problems
-from ledger.store.postgres_schema import COLUMNS, FUNCTIONS, INDEXES, quoted
+from ledger.store.postgres_schema import COLUMNS, FUNCTIONS, INDEXES, PROCEDURES, quoted
 from ledger.store.server import Server
 
 _PATIENCE: Final = 10.0
@@ -106,6 +106,8 @@ def _expected(schema: str) -> dict[tuple[str, str], str]:
         found["function", name] = "|".join(
             (arguments, "t", "v", "plpgsql", path + plans, body.format(s=s))
         )
+    for name, (arguments, body) in PROCEDURES.items():
+        found["function", name] = "|".join((arguments, "f", "v", "plpgsql", body.format(s=s)))
     return found
 
 

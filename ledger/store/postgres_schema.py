@@ -113,22 +113,50 @@ BEGIN
 END
 """
 
-# One call where nothing has to be looked at in between: the whole transaction, which settles after.
+_TYPED: Final = ", ".join(f"p_{name} {type}" for name, type, _ in COLUMNS)
+_NAMED: Final = ", ".join(f"p_{name}" for name in Row._fields)
+
+# The same where there is one row, without a look at its key: twice as quick.
+_APPEND_ONE: Final = f"""
+DECLARE
+  last record;
+BEGIN
+  SELECT * INTO last FROM {{s}}.begin_append();
+  INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
+    VALUES (last.o_position + 1, CASE WHEN last.o_position = 0 THEN p_now
+      ELSE greatest(p_now, last.o_recorded_at + 1) END, {_NAMED});
+  RETURN last.o_position + 1;
+END
+"""
+
 _APPEND_NEW: Final = f"""
 DECLARE
   last record;
 BEGIN
-  PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', p_wait, true);
   SELECT * INTO last FROM {{s}}.begin_append();
   IF {{s}}.append(p_count,
       repeat(CASE WHEN last.o_position = 0 THEN p_now
         ELSE greatest(p_now, last.o_recorded_at + 1) END || E'\x1f', p_count),
-      {", ".join(f"p_{name}" for name in Row._fields)}) < p_count THEN
+      {_NAMED}) < p_count THEN
     RAISE EXCEPTION 'a key is there already' USING ERRCODE = '23505';
   END IF;
   RETURN last.o_position + 1;
 END
 """
+
+
+def _committing(append: str) -> str:
+    """Return the body of a procedure that is the whole transaction, and settles after it."""
+    return f"""
+BEGIN
+  PERFORM pg_catalog.set_config('synchronous_commit', 'off', true),
+    pg_catalog.set_config('lock_timeout', p_wait, true);
+  o_position := {{s}}.{append};
+  COMMIT;
+  PERFORM {{s}}.settle();
+END
+"""
+
 
 # Whoever is to rely on a row waits until it is on the disk, and on the standbys that the server
 # waits for. Non-transactional messages are flushed by themselves from PostgreSQL 17 on.
@@ -160,6 +188,10 @@ BEGIN
 END
 """
 
+_NEW: Final = "p_now bigint, p_count integer, " + ", ".join(
+    f"p_{name} text" for name in Row._fields
+)
+
 FUNCTIONS: Final = {
     "begin_append": ("OUT o_position bigint, OUT o_recorded_at bigint", "", _BEGIN),
     "append": (
@@ -167,19 +199,33 @@ FUNCTIONS: Final = {
         "RETURNS bigint ",
         _APPEND,
     ),
-    "append_new": (
-        "p_wait text, p_now bigint, p_count integer, "
-        + ", ".join(f"p_{name} text" for name in Row._fields),
-        "RETURNS bigint ",
-        _APPEND_NEW,
-    ),
+    "append_one": (f"p_now bigint, {_TYPED}", "RETURNS bigint ", _APPEND_ONE),
+    "append_new": (_NEW, "RETURNS bigint ", _APPEND_NEW),
     "remember": ("p_name text, p_value text", "RETURNS void ", _REMEMBER),
     "settle": ("", "RETURNS void ", _SETTLE),
 }
 """(arguments, what it returns, body) of each; all run as the owner, whatever the caller's path."""
 
+
+def _in(arguments: str) -> str:
+    """Write the arguments of a procedure as PostgreSQL shows them."""
+    return f"IN {arguments.replace(', ', ', IN ')}"
+
+
+PROCEDURES: Final = {
+    "commit_one": (
+        _in(f"p_wait text, p_now bigint, {_TYPED}") + ", INOUT o_position bigint",
+        _committing(f"append_one(p_now, {_NAMED})"),
+    ),
+    "commit_new": (
+        _in(f"p_wait text, {_NEW}") + ", INOUT o_position bigint",
+        _committing(f"append_new(p_now, p_count, {_NAMED})"),
+    ),
+}
+"""(arguments, body) of each; they commit, so PostgreSQL lets them run as their caller alone."""
+
 _CALLED: Final[dict[Role, tuple[str, ...]]] = {
-    "writer": ("begin_append", "append", "append_new", "remember", "settle"),
+    "writer": (*FUNCTIONS, *PROCEDURES),
     "reader": ("settle",),
 }
 
@@ -200,7 +246,12 @@ def statements(schema: str, ledger_id: str) -> Iterator[str]:
             f"CREATE FUNCTION {s}.{name}({arguments}) {returns}LANGUAGE plpgsql VOLATILE "
             f"SECURITY DEFINER {_FOLLOWS} {_PLANS.get(name, '')}AS $body${body.format(s=s)}$body$"
         )
-    yield f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC"
+    for name, (arguments, body) in PROCEDURES.items():
+        yield (
+            f"CREATE PROCEDURE {s}.{name}({arguments}) LANGUAGE plpgsql "
+            f"AS $body${body.format(s=s)}$body$"
+        )
+    yield f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {s} FROM PUBLIC"
     yield (
         f"INSERT INTO {s}.about VALUES ('ledger', '{ledger_id}'), ('format', '{SCHEMA_VERSION}')"
     )
@@ -216,5 +267,5 @@ def grants(schema: str, role: str, kind: Role) -> Sequence[str]:
     return (
         f"GRANT USAGE ON SCHEMA {s} TO {r}",
         f"GRANT SELECT ON {s}.events, {s}.about TO {r}",
-        *(f"GRANT EXECUTE ON FUNCTION {s}.{name} TO {r}" for name in _CALLED[kind]),
+        *(f"GRANT EXECUTE ON ROUTINE {s}.{name} TO {r}" for name in _CALLED[kind]),
     )

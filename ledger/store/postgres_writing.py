@@ -33,7 +33,8 @@ class Statements:
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
         self.append = f"SELECT {s}.append({', '.join(['%s'] * _WIDTH)})"
-        self.append_new = f"SELECT {s}.append_new({', '.join(['%s'] * (_WIDTH + 1))})"
+        self.commit_one = f"CALL {s}.commit_one({', '.join(['%s'] * _WIDTH)}, NULL)"
+        self.commit_new = f"CALL {s}.commit_new({', '.join(['%s'] * (_WIDTH + 1))}, NULL)"
         self.remember = f"SELECT {s}.remember(%s, %s)"
         self.settle = f"SELECT {s}.settle()"
         self.annulments = (
