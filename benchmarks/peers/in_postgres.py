@@ -37,11 +37,12 @@ class Plain:
         values = (self._position, time.time_ns() // 1000, *row)
         self._connection.execute(self._insert, values)
 
-    def copy(self, rows: bytes) -> None:
-        """Replace all by the rows that a COPY wrote as text, in one transaction."""
+    def copy(self, batches: Iterable[bytes]) -> None:
+        """Replace all by the rows that a COPY wrote as text, a transaction for each batch."""
         self._connection.execute(f"TRUNCATE {self._table}")
-        with self._connection.cursor().copy(f"COPY {self._table} FROM STDIN") as copy:
-            copy.write(rows)
+        for batch in batches:
+            with self._connection.cursor().copy(f"COPY {self._table} FROM STDIN") as copy:
+                copy.write(batch)
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.problems import LedgerProblem, Locked, NoLedger, ReadOnly, StoreFull
 from ledger.store.server import Server
@@ -111,10 +111,9 @@ class Pool:
 
     def open(self) -> Patient:
         """Open a connection of the caller's own, to be closed by it; raises psycopg.Error."""
-        words = {**_SETTINGS, **_words(self.server)}
         for left in reversed(range(int(self.patience / _AGAIN_SECONDS) + 1)):
             try:
-                connection = Patient.connect(autocommit=True, **words)
+                connection = Patient.connect(self.conninfo(), autocommit=True)
                 break
             except psycopg.OperationalError as error:
                 # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
@@ -135,6 +134,10 @@ class Pool:
             connection.close()
             raise
         return connection
+
+    def conninfo(self) -> str:
+        """Return how libpq is told to connect, with a password if there is one."""
+        return make_conninfo(**{**_SETTINGS, **_words(self.server)})
 
     def close(self) -> None:
         """Close every connection: one that is in use as soon as it is no more."""

@@ -1,21 +1,22 @@
-"""The scans of a store in PostgreSQL: its rows come as CSV by COPY, and are read by Arrow."""
+"""The scans of a store in PostgreSQL: rows come by binary COPY, and become Arrow in the driver."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal
 
 import psycopg
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-from psycopg import sql
+from adbc_driver_manager import Error
+from adbc_driver_postgresql import dbapi
+from psycopg import errors, sql
 
 from ledger.events import MARK
 from ledger.models import ExceptionRequested
+from ledger.problems import LedgerProblem
 from ledger.store.interface import Selection
 from ledger.store.postgres import PostgresStore
-from ledger.store.postgres_pool import problems
+from ledger.store.postgres_pool import problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.scans import (
     CORRECTIONS,
@@ -27,9 +28,9 @@ from ledger.store.scans import (
     Annulments,
     Clock,
 )
+from ledger.store.server import Server
 
-_CHUNK_BYTES: Final = 8 << 20
-"""So much is read by Arrow at once, while more comes from the server."""
+_BATCHES: Final[dict[str, Any]] = {"adbc.postgresql.batch_size_hint_bytes": 8 << 20}
 
 _COLUMNS: Final = (
     "SELECT position, occurred_at, topic, substr(stream, 11) AS candidate, "
@@ -199,60 +200,32 @@ class PostgresScans:
         return Annulments.among(self._store.values(select.replace("%", "%%")))
 
     def _copied(self, select: str, schema: pa.Schema, upto: int) -> Iterator[pa.RecordBatch]:
-        """Yield what a SELECT gives; nothing is handed on that a crash could take back."""
+        """Yield what a SELECT gives; nothing is handed on that a crash could take back.
+
+        On a connection of its own: whoever reads slowly keeps none from others.
+        """
         self._store.settled(upto)
-        connection = _open(self._store)
+        server = self._store.server
         try:
             with (
-                problems(self._store.server),
+                dbapi.connect(self._store.pool.conninfo(), autocommit=True) as connection,
                 connection.cursor() as cursor,
-                cursor.copy(f"COPY ({select}) TO STDOUT (FORMAT csv)") as copy,
-                ThreadPoolExecutor(1) as beside,
             ):
-                coming = None
-                for chunk in _chunks(copy):
-                    before, coming = coming, beside.submit(_read, chunk, schema)
-                    if before is not None:
-                        yield from before.result()
-                if coming is not None:
-                    yield from coming.result()
-        finally:
-            connection.close()
+                cursor.adbc_statement.set_options(**_BATCHES)
+                cursor.execute(select)
+                for batch in cursor.fetch_record_batch():
+                    yield batch.cast(schema)
+        except (Error, pa.ArrowException, OSError) as error:
+            raise _problem(error, server) from error
 
 
-def _open(store: PostgresStore) -> psycopg.Connection[Any]:
-    """Open a connection of its own: whoever reads slowly keeps none from others."""
-    with problems(store.server):
-        return store.pool.open()
-
-
-def _chunks(copy: psycopg.Copy) -> Iterator[bytes]:
-    """Yield rows in pieces of some megabytes; each of what comes is a whole row."""
-    rows: list[Any] = []
-    size = 0
-    for row in copy:
-        rows.append(row)
-        size += len(row)
-        if size >= _CHUNK_BYTES:
-            yield b"".join(rows)
-            rows, size = [], 0
-    if rows:
-        yield b"".join(rows)
-
-
-def _read(chunk: bytes, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """Read rows of CSV: what is not there is null, what is empty is quoted."""
-    table: pa.Table = pa_csv.read_csv(
-        pa.BufferReader(chunk),
-        read_options=pa_csv.ReadOptions(column_names=schema.names, use_threads=False,
-                                        block_size=len(chunk) + 1),
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(column_types=schema, null_values=[""],
-                                              strings_can_be_null=True,
-                                              quoted_strings_can_be_null=False),
-    )  # fmt: skip
-    batches: list[pa.RecordBatch] = table.cast(schema).to_batches()
-    return batches
+def _problem(error: Exception, server: Server) -> LedgerProblem:
+    """Return what went wrong with a scan, as `problem_of` has it."""
+    try:
+        kind = errors.lookup(str(getattr(error, "sqlstate", None)))
+    except KeyError:
+        kind = psycopg.OperationalError
+    return problem_of(kind(str(error).rpartition("ERROR: ")[2]), server)
 
 
 def _range(after: int, upto: int) -> str:
