@@ -18,8 +18,7 @@ from benchmarks.measure import Figure, Options, alternately, attempt_ledger, mid
 
 def figures(options: Options) -> Iterator[Figure]:
     """Back up and restore a tenth of the events that are asked for: a million by default."""
-    from ledger.backup.copying import copy_file, snapshot
-    from ledger.backup.draft import drafting
+    from ledger.backup.staging import copy_file, drafting, file_state
 
     events = max(2_000, options.events // 10)
     runs = min(options.runs, 3)
@@ -29,9 +28,10 @@ def figures(options: Options) -> Iterator[Figure]:
     megabytes = path.stat().st_size / 1e6
 
     def ours() -> float:
-        with drafting(folder / "ours") as draft, snapshot(path) as held:
-            file = draft.paths.ledger
-            return events / seconds(lambda: copy_file(held, file, draft.target, lambda _: None))
+        target = folder / "ours"
+        with drafting(target) as draft, file_state(path) as source:
+            file = draft.paths.file
+            return events / seconds(lambda: copy_file(source, file, target, lambda _: None))
 
     def plain() -> float:
         (folder / "plain").unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def _waiting(path: Path, folder: Path, runs: int) -> Iterator[Figure]:
         def beside() -> float:
             nonlocal took
             _remove(target)
-            command = [program, "--ledger", f"sqlite:///{path}", "backup", target]
+            command = [str(program), "--ledger", f"sqlite:///{path}", "backup", str(target)]
             began = time.perf_counter()
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
             longest = worst(lambda: process.poll() is not None)

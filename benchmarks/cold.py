@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.data import fresh, ledger_of
 from benchmarks.everyone import columns_beside, opened, population
@@ -26,7 +27,7 @@ def figures(options: Options) -> Iterator[Figure]:
     app = application(folder / "aggregates.sqlite")
     with opened(path) as ledger:
         rows = list(ledger.read(upto=min(_SAMPLE, options.events)))
-    known: dict = {}
+    known: dict[Any, Any] = {}
     for first in range(0, len(rows), _PAGE):
         save_all(app, rows[first : first + _PAGE], known)
 

@@ -20,7 +20,7 @@ def ledger_of(events: int, *, plain: bool = False) -> Path:
     path = FOLDER / f"{kind}-{events}-{SEED}-{EDITION}.ledger"
     if not path.exists():
         _say(f"making {path.name}")
-        arguments = ["benchmarks.make_ledger", str(events), path, "--seed", str(SEED)]
+        arguments = ["benchmarks.make_ledger", str(events), str(path), "--seed", str(SEED)]
         run(sys.executable, "-m", *arguments, *(["--plain"] if plain else []))
     return path
 

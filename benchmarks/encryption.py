@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.data import fresh
 from benchmarks.measure import Figure, Options, middle
@@ -42,7 +43,7 @@ def figures(options: Options) -> Iterator[Figure]:
         made = []
         for _ in range(many):
             number = next(numbers)
-            values = [ready] * len(_FIELDS) if encrypted else _TEXTS
+            values: Sequence[Any] = [ready] * len(_FIELDS) if encrypted else _TEXTS
             event = ExceptionRequested(
                 request_id=f"X-{number:08d}",
                 exam="AZ-104",

@@ -107,8 +107,8 @@ def audited(folder: Path, candidates: int, query: str) -> float:
         snapshot = Snapshot(ledger, Moment(_NOW, head.recorded_at, head.position))
         began = time.process_time()
         for n in range(candidates if query == "history" else 1):
-            of = Conditions(candidate=f"C-{n}") if query == "history" else Conditions()
-            for _ in query_named(query).make(snapshot, of):
+            candidate = f"C-{n}" if query == "history" else None
+            for _ in query_named(query).make(snapshot, Conditions(candidate=candidate)):
                 pass
         return time.process_time() - began
 

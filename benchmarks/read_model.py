@@ -63,7 +63,7 @@ def _asked(options: Options, path: Path, views: Path) -> Iterator[Figure]:
     from replay.read_model.store import standings_as_of
 
     def replayed() -> int:
-        return population(path).num_rows
+        return int(population(path).num_rows)
 
     with opened(path) as ledger:
         as_of = moment_of(ledger).as_of
@@ -103,7 +103,7 @@ def _asked(options: Options, path: Path, views: Path) -> Iterator[Figure]:
 def _lag(path: Path, views: Path, events: int) -> Figure:
     """Append for a while beside `project --follow`; see when each is in the views."""
     program = Path(sys.executable).with_name("attempt-ledger")
-    command = [program, "--ledger", f"sqlite:///{path}", "project", "--follow"]
+    command = [str(program), "--ledger", f"sqlite:///{path}", "project", "--follow"]
     committed: dict[int, float] = {}
     seen: list[tuple[float, int]] = []
     done = threading.Event()

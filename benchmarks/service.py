@@ -32,7 +32,7 @@ _RATE = 200
 _APPENDERS = 10
 _SENT = re.compile(rb'"id":"bench/([0-9]+)"')
 _SECONDS = 5.0
-_PROGRAM = Path(sys.executable).with_name("attempt-ledger")
+_PROGRAM = str(Path(sys.executable).with_name("attempt-ledger"))
 
 
 def figures(options: Options) -> Iterator[Figure]:

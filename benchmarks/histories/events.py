@@ -49,8 +49,8 @@ class Told(NamedTuple):
 def numbered(sittings: Sittings) -> Sittings:
     """Put sittings in the order of their start, which gives them their registration numbers."""
     order = np.lexsort((sittings.draw, sittings.start))
-    certified = type(sittings.certified)(*(column[order] for column in sittings.certified))
-    return Sittings(*(column[order] for column in sittings[:-1]), certified=certified)
+    certified = type(sittings.certified)._make(column[order] for column in sittings.certified)
+    return Sittings._make([*(column[order] for column in sittings[:-1]), certified])
 
 
 def tell(world: World, dice: Dice, sittings: Sittings, count: int, *, plain: bool) -> Told | None:
@@ -71,13 +71,13 @@ def tell(world: World, dice: Dice, sittings: Sittings, count: int, *, plain: boo
         )
     )
     mass = sum(len(part.kind) for part in parts[:-1])
-    events = Events(*map(np.concatenate, zip(*parts, strict=True)))
+    events = Events._make(map(np.concatenate, zip(*parts, strict=True)))
     if len(events.kind) < count:
         return None
     order = np.argsort(events.arrival, kind="stable")[:count]
     positions = np.zeros(len(events.kind), np.int32)
     positions[order] = np.arange(1, count + 1)
-    return Told(sittings, Events(*(column[order] for column in events)), told, positions[:mass])
+    return Told(sittings, Events._make(column[order] for column in events), told, positions[:mass])
 
 
 def _attempts(dice: Dice, sittings: Sittings) -> Events:

@@ -72,7 +72,7 @@ class _Few(NamedTuple):
 def batches(world: World, told: Told) -> Iterator[pa.RecordBatch]:
     """Lay everything out in the order of positions, in batches with the ledger's columns."""
     for first in range(0, len(told.events.kind), CHUNK):
-        events = Events(*(column[first : first + CHUNK] for column in told.events))
+        events = Events._make(column[first : first + CHUNK] for column in told.events)
         yield _batch(world, told, events, first)
 
 

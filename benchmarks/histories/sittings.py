@@ -67,9 +67,8 @@ def joined(parts: list[Sittings]) -> Sittings:
     """Put columns end to end."""
     columns = zip(*(part[:-1] for part in parts), strict=True)
     certified = zip(*(part.certified for part in parts), strict=True)
-    return Sittings(
-        *map(np.concatenate, columns), certified=Certified(*map(np.concatenate, certified))
-    )
+    all_certified = Certified._make(map(np.concatenate, certified))
+    return Sittings._make([*map(np.concatenate, columns), all_certified])
 
 
 def _rounds(world: World, dice: Dice, candidates: int) -> Iterator[Sittings]:

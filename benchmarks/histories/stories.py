@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,11 @@ DESK: Final = "urn:desk"
 FEED_ACTOR: Final = "results-feed"
 DESK_ACTOR: Final = "desk"
 _HOUR: Final = 3600
+_WAIVED: Final[dict[str, tuple[Literal["wait", "cap"], ...]]] = {
+    "wait": ("wait",),
+    "cap": ("cap",),
+    "both": ("wait", "cap"),
+}
 
 
 class Story(NamedTuple):
@@ -224,17 +229,19 @@ def _asked(pick: _Picker, sat: _Sat, number: int, asked: int, answered: int) -> 
     )
     if case is None:
         missing = ("vue_case_number",)
-        event = ExceptionRejected(request_id=request, exam=exam, missing=missing, why="incomplete")
-        yield tell("rejected", asked + 120, event)
+        rejected = ExceptionRejected(
+            request_id=request, exam=exam, missing=missing, why="incomplete"
+        )
+        yield tell("rejected", asked + 120, rejected)
         return
     waives = pick.of("waives", sat, ("wait", "wait", "both", "cap"))
     granted = ExceptionGranted(
         request_id=request,
         exam=exam,
-        waives=("wait", "cap") if waives == "both" else (waives,),
+        waives=_WAIVED[waives],
         valid_until=None if waives == "cap" else (answered + 90 * DAY) * SECOND,
     )
     yield tell("granted", answered, granted)
     if pick.of("withdrawn", sat, ("yes", *[""] * 15)):
-        event = ExceptionRevoked(request_id=request, exam=exam, reason="granted by mistake")
-        yield tell("withdrawn", answered + 2 * DAY, event)
+        revoked = ExceptionRevoked(request_id=request, exam=exam, reason="granted by mistake")
+        yield tell("withdrawn", answered + 2 * DAY, revoked)

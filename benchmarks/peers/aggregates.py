@@ -14,8 +14,6 @@ from uuid import UUID
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from ledger.events import Row
-
 
 class Candidate(Aggregate):
     """A candidate with the sittings of one or several exams."""
@@ -59,7 +57,7 @@ def application(path: Path) -> Candidates:
     )
 
 
-def tell(candidate: Candidate, row: Row | Any) -> None:
+def tell(candidate: Candidate, row: Any) -> None:
     """Trigger on a candidate what a row of the ledger says."""
     topic = row.topic
     if topic.startswith("ExamAttempted"):

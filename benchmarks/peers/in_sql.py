@@ -176,8 +176,7 @@ def write_facts(ledger: Path, parquet: Path) -> tuple[list[str], list[str]]:
     draft = parquet.with_suffix(".draft")
     pq.write_table(table, draft, compression="none", row_group_size=122_880)
     os.replace(draft, parquet)
-    names = [name.removeprefix("candidate/") for name in candidates]
-    return names, exams
+    return [name.removeprefix("candidate/") for name in candidates], exams
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[Any, list[str]]:
