@@ -35,8 +35,8 @@ class Access:
     """The ledger and the keys that a door is about, and how it speaks meanwhile."""
 
     path: Address
-    keys: Path | None = None
-    """The key file of personal fields; None: the ledger's own name with ``.keys``."""
+    keys: Address | None = None
+    """The keys of personal fields; None: a file of the ledger's own name with ``.keys``."""
     signing_key: Path | None = None
     """The key that signs checkpoints; None: the ledger's own name with ``.signing-key``."""
     wait: float = PATIENCE

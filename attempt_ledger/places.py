@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ledger.own_folder import NotOurs, account_cache
-from ledger.store.server import SCHEMES, Address, read_server
+from ledger.store.server import KEYS_SCHEMA, SCHEMES, Address, read_server
 
 _NAME = "attempt-ledger"
 _said: set[str] = set()
@@ -39,6 +39,13 @@ def ledger_address(url: str, homes: Path | None = None) -> Address:
         named = f"{scheme}://…" if "@" in url else repr(url)  # it may hold a password
         raise ValueError(f"{named} is no URL of a ledger; {_ACCEPTED}")
     return Path(url)
+
+
+def keys_address(text: str, homes: Path | None = None) -> Address:
+    """Read where keys are: the path of a file, or the URL of a server; raises ValueError."""
+    if text.partition(":")[0] in SCHEMES and "://" in text:
+        return read_server(text, _data_folder() if homes is None else homes, KEYS_SCHEMA)
+    return Path(text)
 
 
 def _data_folder() -> Path:

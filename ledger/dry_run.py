@@ -10,7 +10,7 @@ from typing import Any
 from ledger.appending import Appending
 from ledger.events import CandidateForgotten, Recorded, Row
 from ledger.ledger import Ledger
-from ledger.privacy.vault import KEY_FILE, Keyring, OpenKeys, Vault
+from ledger.privacy.vault import KEY_FILE, Keyring, Vault, open_keys
 from ledger.store.interface import Head
 from ledger.store.server import Server
 
@@ -44,7 +44,7 @@ class Rehearsal(Ledger):
     def appending(self) -> Iterator[Appending]:
         """Open one rehearsed transaction."""
         writing = _Rehearsed(self)
-        with closing(OpenKeys(self.vault.path)) as keys:
+        with closing(open_keys(self.vault.path)) as keys:
             keyring = _Unencrypting(keys, writing)
             yield Appending(writing, keyring, self.clock(), upcasts=self._upcasts)
         self.rehearsed += writing.rows

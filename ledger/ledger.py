@@ -50,6 +50,9 @@ __all__ = [
 Clock: TypeAlias = Callable[[], int]
 """Tells the present instant, in microseconds."""
 
+Keys: TypeAlias = str | os.PathLike[str] | Server | None
+"""Where the keys of personal fields are; None: the ledger's own name with ``.keys``."""
+
 PLACE = "SQLITE_DBNAME"
 """What names the ledger's file in an environment, as in any application of `eventsourcing`."""
 
@@ -75,7 +78,7 @@ class Ledger(Application[str]):
         *,
         server: Server | None = None,
         clock: Clock | None = None,
-        keys: str | os.PathLike[str] | None = None,
+        keys: Keys = None,
         read_only: bool = False,
         upcasts: Upcasts = UPCASTS,
         waiting: Waiting = USUALLY,
@@ -91,7 +94,7 @@ class Ledger(Application[str]):
         self._server = server
         super().__init__(env)
         self.vault = Vault(
-            Path(f"{os.fspath(self.path)}.keys") if keys is None else Path(keys),
+            _keys_of(self.path, keys),
             lambda: self.about(KEY_FILE),
             self.is_forgotten,
         )
@@ -104,7 +107,7 @@ class Ledger(Application[str]):
         path: str | Address,
         *,
         clock: Clock,
-        keys: str | os.PathLike[str] | None = None,
+        keys: Keys = None,
         upcasts: Upcasts = UPCASTS,
         first: Sequence[Fact] = (),
         mode: int = PRIVATE,
@@ -118,14 +121,14 @@ class Ledger(Application[str]):
         server `roles`, each a name and what it may do, are let in.
         """
         place = Path(os.path.realpath(path))
-        own = f"{place}.keys" if keys is None else keys
+        own = _keys_of(place, keys)
 
         def begin(draft: Path) -> None:
             with cls.open(draft, clock=clock, keys=own, upcasts=upcasts) as ledger:
                 ledger.append(first)
 
         def write(writing: Writing) -> None:
-            vault = Vault(Path(own), lambda: None, lambda subject: False)
+            vault = Vault(own, lambda: None, lambda subject: False)
             with closing(vault), vault.keyring(writing) as keyring:
                 appending = Appending(writing, keyring, clock(), upcasts=upcasts)
                 appending.take(_laid_out(first, as_recorded=False))
@@ -142,15 +145,16 @@ class Ledger(Application[str]):
         path: str | Address,
         *,
         clock: Clock,
-        keys: str | os.PathLike[str] | None = None,
+        keys: Keys = None,
         read_only: bool = False,
         upcasts: Upcasts = UPCASTS,
         waiting: Waiting = USUALLY,
     ) -> Ledger:
         """Open a ledger; raises NoLedger, NotALedger or NewerSchema.
 
-        `keys` is the key file, by default ``<path>.keys``; it is touched only when a personal field
-        is sealed, compared or revealed. The file need not be writable unless something is appended.
+        `keys` is the key file, by default ``<path>.keys``, or a key store on a server. It is
+        touched only when a personal field is encrypted, compared or revealed. The ledger's file
+        need not be writable unless something is appended.
         `waiting` says how long an append waits for others that write, and whom to tell.
         """
         return cls(
@@ -354,6 +358,12 @@ class Ledger(Application[str]):
     def construct_store(self) -> Store:
         """Open what keeps the events; raises NoLedger, NotALedger or NewerSchema."""
         return open_store(self.path, read_only=self._read_only, waiting=self._waiting)
+
+
+def _keys_of(ledger: Address, keys: Keys) -> Address:
+    if keys is None:
+        return Path(f"{os.fspath(ledger)}.keys")
+    return keys if isinstance(keys, Server) else Path(keys)
 
 
 def _no_clock() -> int:

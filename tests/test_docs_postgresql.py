@@ -10,7 +10,7 @@ import pytest
 from command_line import CommandLine
 from postgres import server
 
-from ledger.store.postgres_schema import grants
+from ledger.store.postgres_schema import LEDGER, grants
 from ledger.store.server import SCHEMA
 
 PAGE = (Path(__file__).parents[1] / "docs/postgresql.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_roles_of_the_page_are_those_of_the_program() -> None:
             told |= {(what, name, role) for role in to.split(", ")}
     ours = set()
     for role, kind in (("exam_writer", "writer"), ("exam_reader", "reader")):
-        for statement in grants(SCHEMA, role, kind):  # type: ignore[arg-type]
+        for statement in grants(SCHEMA, LEDGER, role, kind):  # type: ignore[arg-type]
             plain = statement.replace('"', "")
             (found,) = re.findall(r"GRANT (\w+) ON (?:FUNCTION |ROUTINE |SCHEMA )?(.*) TO", plain)
             ours |= {(found[0], name, role) for name in found[1].split(", ")}

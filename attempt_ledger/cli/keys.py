@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +17,41 @@ from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.instants import format_instant
 from ledger.privacy.key_backups import back_up
 from ledger.privacy.key_backups import restore as put_back
+from ledger.privacy.vault import create_keys
 
 _DAY = 86_400_000_000
+
+
+@command(
+    "keys create",
+    examples="""
+    attempt-ledger keys create
+    attempt-ledger --keys postgresql://exam_keys@db/exams keys create --keeper desk
+    """,
+)
+def create(
+    context: typer.Context,
+    keeper: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keeper",
+            metavar="ROLE",
+            help="A role of the server that may read and keep keys. Repeatable.",
+        ),
+    ] = None,
+) -> int:
+    """Create an empty key file, or a key store on the server that --keys names.
+
+    Needed only to let roles of a server in: else the first personal field does it. A keeper can
+    read keys, add new ones and destroy them, and neither change one nor bring one back.
+
+    What is there already stays as it is: then nothing is made, and the exit code is 2.
+    """
+    call = call_of(context)
+    place = Path(f"{os.fspath(call.path)}.keys") if call.keys is None else call.keys
+    create_keys(place, [(each, "keeper") for each in keeper or ()])
+    say(f"Created {place}, empty.")
+    return DONE
 
 
 @command(

@@ -17,7 +17,7 @@ import typer.main
 from attempt_ledger.cli.options import ADDED, HELP, Called
 from attempt_ledger.cli.output import PROGRAM, put, speak_utf8
 from attempt_ledger.cli.problems import CallProblem, Interrupted, ReaderGone, answered
-from attempt_ledger.places import DEFAULT_URL, ledger_address
+from attempt_ledger.places import DEFAULT_URL, keys_address, ledger_address
 from ledger.extras import needing
 from ledger.store.locks import PATIENCE
 from replay.audit.registry import QUERIES
@@ -63,6 +63,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "List authorizations, and how many sittings each has served.",
         ),
         "forget": ("forget", "Erase a candidate's personal data for good."),
+        "keys create": (
+            "keys",
+            "Create an empty key file, or a key store on the server that --keys names.",
+        ),
         "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
         "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
     },
@@ -305,12 +309,13 @@ def program(
         ),
     ] = None,
     keys: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--keys",
-            metavar="FILE",
+            metavar="FILE|URL",
             envvar="ATTEMPT_LEDGER_KEYS",
-            help="The key file of personal fields. Default: the ledger's own name with .keys.",
+            help="The keys of personal fields: a file, or postgresql://user@host/database. "
+            "Default: the file of the ledger's own name with .keys.",
         ),
     ] = None,
     signing_key: Annotated[
@@ -348,7 +353,11 @@ def program(
         path = ledger_address(ledger, home)
     except ValueError as problem:
         raise CallProblem(f"--ledger {problem}") from None
-    context.obj = Called(path, keys, signing_key, wait)
+    try:
+        kept = None if keys is None else keys_address(keys, home)
+    except ValueError as problem:
+        raise CallProblem(f"--keys {problem}") from None
+    context.obj = Called(path, kept, signing_key, wait)
 
 
 def run() -> None:

@@ -19,6 +19,7 @@ from attempt_ledger.places import ledger_address
 from attempt_ledger.sealing import processes
 from ledger.ledger import Ledger
 from ledger.moving import copy_events, copy_file, copy_folder, differing
+from ledger.privacy.vault import KEY_FILE
 from ledger.problems import LedgerProblem
 from ledger.store.stores import create_store
 from ledger.tlog.checkpoint import LogPaths, log_paths, verifier_key
@@ -90,10 +91,22 @@ def _access(call: Access, url: str, name: str) -> Access:
 
 
 def _copy_keys(ours: Ledger, theirs: Ledger) -> None:
-    """Copy the key file, and have the other ledger remember it as its own."""
-    if copy_file(ours.vault.path, theirs.vault.path):
+    """Copy the key file, and have the other ledger remember it as its own.
+
+    Keys that are elsewhere stay there, and are remembered as well.
+    """
+    id = ours.about(KEY_FILE)
+    if copy_file(Path(ours.vault.path), Path(theirs.vault.path)):
         with theirs.appending() as appending:
             appending.keyring.adopt()
+    elif id is not None:
+        if theirs.about(KEY_FILE) is None:
+            with theirs.store.writing() as writing:
+                writing.remember(KEY_FILE, id)
+        say(
+            f"there is no key file {ours.vault.path}: the keys stay where they are, name them "
+            "with --keys"
+        )
 
 
 def _copy_log(ours: LogPaths, theirs: LogPaths) -> None:

@@ -29,7 +29,7 @@ class Called(NamedTuple):
     """What a call says before its command: the ledger, the keys, how long to wait."""
 
     path: Address
-    keys: Path | None
+    keys: Address | None
     signing_key: Path | None
     wait: float
 

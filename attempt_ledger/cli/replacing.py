@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ledger.problems import LedgerProblem
-from ledger.store.server import Address
+from ledger.store.server import Address, Server
 
 OUTPUTS: Final = frozenset(
     {"output", "receipt", "chart", "certificate", "rejects", "sittings", "standings", "partitioned"}
@@ -40,14 +40,14 @@ def begin(force: bool = False) -> None:
     _forced = force
 
 
-def protect_ledger(path: Address, keys: Path | None, signing_key: Path | None) -> None:
+def protect_ledger(path: Address, keys: Address | None, signing_key: Path | None) -> None:
     """Protect a ledger and what belongs to it."""
     for own in ("", *_OWN):
         for ending in _BESIDE:
             file = Path(f"{os.fspath(path)}{own}{ending}")
             _protect(file, "belongs to the ledger" if own else "the ledger")
     for key in (keys, signing_key):
-        for ending in () if key is None else (*_BESIDE, ".last"):
+        for ending in () if key is None or isinstance(key, Server) else (*_BESIDE, ".last"):
             _protect(Path(f"{key}{ending}"), "belongs to the ledger")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +29,9 @@ from ledger.extras import NotInstalled
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import destroy_again, forget_again, forgotten_elsewhere
-from ledger.privacy.vault import KEY_FILE
+from ledger.privacy.vault import KEY_FILE, open_keys
 from ledger.problems import LedgerProblem, Stale, Unsound
+from ledger.store.server import Address
 from ledger.tlog.checkpoint import LogPaths, last_signed, log_paths
 from ledger.tlog.note import last_signed_path
 from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_checkpoint
@@ -160,7 +162,7 @@ def forget_again_in(call: Access, draft: Draft) -> None:
     """Destroy, in the key file that is there, the keys of all who were forgotten."""
     keys = keys_of(call)
     with Ledger.open(draft.paths.ledger, clock=clock.now, keys=keys) as ledger:
-        if keys.exists():
+        if ledger.vault.is_there():
             with ledger.vault.reading():
                 pass  # or it is another's
             gone = destroy_again(ledger)
@@ -173,8 +175,8 @@ def forget_again_in(call: Access, draft: Draft) -> None:
             )
 
 
-def keys_of(call: Access) -> Path:
-    """Return where the key file of the ledger lies, or is to lie."""
+def keys_of(call: Access) -> Address:
+    """Return where the keys of the ledger are, or are to be."""
     return Path(f"{os.path.realpath(call.path)}.keys") if call.keys is None else call.keys
 
 
@@ -212,7 +214,8 @@ def complete(call: Access, *, is_stale: bool) -> bool:
     the next positions. The ledger stands whatever becomes of its views: False if they could not be
     built.
     """
-    has_keys = keys_of(call).exists()
+    with closing(open_keys(keys_of(call))) as keys:
+        has_keys = keys.exists()
     if is_stale:
         with call.open() as ledger:
             if has_keys and (gone := forgotten_elsewhere(ledger)):

@@ -260,7 +260,7 @@ class Subject:
 
     path: Address
     ledger: Ledger | None
-    keys: Path
+    keys: Address
     signing_key: Path | None
     views: Path
     now: int
@@ -277,7 +277,7 @@ class Subject:
     @cached_property
     def server_state(self) -> ServerState:
         """How the server is set up that keeps the ledger; raises LedgerProblem."""
-        state: ServerState = postgres_module("postgres_state").state_of(self.path)
+        state: ServerState = postgres_module("store.postgres_state").state_of(self.path)
         return state
 
     @property

@@ -12,8 +12,10 @@ from attempt_ledger.doctor.findings import Finding, Subject, fine, found, span
 from attempt_ledger.doctor.surroundings import is_open_to_others, may_read
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from ledger.privacy.key_file import KeyBackup, KeyFile, key_problems
-from ledger.problems import LedgerProblem
+from ledger.privacy.key_file import KeyBackup
+from ledger.privacy.vault import open_keys
+from ledger.problems import KeyFileProblem, LedgerProblem
+from ledger.store.server import Address
 
 _LISTED = 5
 
@@ -33,9 +35,12 @@ class Keys(NamedTuple):
     """The copies that were made of it, the first first."""
 
 
-def keys_of(ledger: Ledger, path: Path) -> Keys:
-    """Look into a key file; raises KeyFileProblem or LedgerProblem where it does not read."""
-    with key_problems(path), closing(KeyFile(path)) as file:
+def keys_of(ledger: Ledger, place: Address) -> Keys:
+    """Look into keys; raises KeyFileProblem or LedgerProblem where they do not read."""
+    with closing(open_keys(place)) as opened, opened.problems():
+        file = opened.key_file(None)
+        if file is None:
+            raise KeyFileProblem(f"there are no keys in {place}")
         there = dict(file.candidates())
         damaged, backups = file.is_damaged(), tuple(file.backups())
     forgotten = ledger.forgotten()
@@ -52,7 +57,7 @@ def keys_of(ledger: Ledger, path: Path) -> Keys:
 def keys(subject: Subject) -> Iterator[Finding]:
     """Are the keys of personal fields there, and those of the forgotten gone?"""
     path = subject.keys
-    if not path.exists():
+    if not _is_there(path):
         if subject.key_file is None:
             yield fine("keys", "no personal field was ever recorded, so there are no keys")
             return
@@ -60,7 +65,7 @@ def keys(subject: Subject) -> Iterator[Finding]:
             "no-key-file", f"the key file {path} is missing: no personal field can be read or taken"
         )
         return
-    if not may_read(path):
+    if isinstance(path, Path) and not may_read(path):
         yield fine("keys", f"{path} is there; this account may not look into it")
         return
     try:
@@ -79,7 +84,7 @@ def keys(subject: Subject) -> Iterator[Finding]:
         )
         return
     wrong = False
-    if is_open_to_others(path):
+    if isinstance(path, Path) and is_open_to_others(path):
         wrong = True
         yield found("key-file-open", f"others than its owner may read or write {path}")
     if kept.came_back:
@@ -105,6 +110,11 @@ def keys(subject: Subject) -> Iterator[Finding]:
                    candidates=kept.candidates)  # fmt: skip
 
 
+def _is_there(place: Address) -> bool:
+    with closing(open_keys(place)) as keys:
+        return keys.exists()
+
+
 def _named(candidates: tuple[str, ...]) -> str:
     some = ", ".join(candidates[:_LISTED])
     more = len(candidates) - _LISTED
@@ -123,7 +133,7 @@ def _forget(candidates: tuple[str, ...]) -> str:
 def key_backup(subject: Subject) -> Iterator[Finding]:
     """Is there a copy of the keys that may be used, and none that should be gone by now?"""
     path = subject.keys
-    if not path.exists() or not may_read(path):
+    if not _is_there(path) or (isinstance(path, Path) and not may_read(path)):
         return
     try:
         kept = keys_of(subject.opened, path)

@@ -33,7 +33,7 @@ def integrity(subject: Subject) -> Iterator[Finding]:
         more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
         yield found("schema-redefined", f"{sentences[0]}{more}", redefined=len(sentences))
     after = max(0, subject.head.position - _TAIL) if subject.depth is Depth.quick else 0
-    content = postgres_module("postgres_state").content_of(address, after=after)
+    content = postgres_module("store.postgres_state").content_of(address, after=after)
     if content.missing is not None:
         yield found(
             "position-missing",

@@ -6,10 +6,9 @@ import os
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.appending import Appending
-from ledger.durable import sqlite_uri
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import forget_again
@@ -18,13 +17,15 @@ from ledger.privacy.key_file import (
     KEY_SCHEMA,
     KeyBackup,
     KeyFile,
-    create_key_file,
     overwrite,
     quoted,
 )
 from ledger.privacy.vault import KEY_FILE
 from ledger.problems import KeyFileProblem
 from ledger.store.file import make_file
+
+if TYPE_CHECKING:
+    from ledger.privacy.key_server import KeyServer
 
 
 class Restored(NamedTuple):
@@ -63,21 +64,18 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
     return backup
 
 
-def _copy(keys: KeyFile, path: Path, backup: KeyBackup) -> None:
+def _copy(keys: KeyFile | KeyServer, path: Path, backup: KeyBackup) -> None:
     """Make a backup of a key file at `path`, which says of itself that it is one, and until when.
 
     Raises LedgerProblem if something is there already.
     """
-    copied = "".join(
-        f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
-        for table in ("keys", "erasures", "backups")
-    )
+    before, filled, after = keys.copied()
     make_file(
         path,
-        f"ATTACH {quoted(sqlite_uri(keys.path, 'mode=rw'))} AS keys_now; {KEY_SCHEMA} {copied}"
+        f"{before} {KEY_SCHEMA} {filled}"
         f"PRAGMA application_id = {BACKUP_ID}; INSERT INTO about VALUES "
         f"('backup of', {quoted(keys.id)}), ('backup at', '{backup.at}'), "
-        f"('backup until', '{backup.until}'); COMMIT; DETACH keys_now;",
+        f"('backup until', '{backup.until}'); COMMIT; {after}",
         mode=0o600,
     )
 
@@ -124,8 +122,8 @@ def _merged(
             f"{backup.path} holds the keys of another ledger ({backup.id[:8]}…), this ledger's are "
             f"{str(remembered)[:8]}…: nothing was changed"
         )
-    if not path.exists():
-        create_key_file(path, backup.id)
+    if not ledger.vault.is_there():
+        ledger.vault.create(backup.id)
     keys = appending.keyring.adopt()
     if keys.id != backup.id:
         raise KeyFileProblem(

@@ -207,6 +207,18 @@ class KeyFile:
         """Yield every candidate that has a key, and the key."""
         yield from self._connection.execute("SELECT candidate, key FROM keys WHERE key NOTNULL")
 
+    def copied(self) -> tuple[str, str, str]:
+        """Return what fills another file of keys with all that is here, as SQL.
+
+        The statements before its transaction, those in it, and those after it.
+        """
+        here = f"ATTACH {quoted(sqlite_uri(self.path, 'mode=rw'))} AS keys_now;"
+        filled = [
+            f"INSERT INTO {table} SELECT * FROM keys_now.{table};"
+            for table in ("keys", "erasures", "backups")
+        ]
+        return here, "".join(filled), "DETACH keys_now;"
+
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten; what was said first stands, but for the position."""
         self.begin()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import to_json
 
@@ -22,8 +22,12 @@ from ledger.privacy.key_file import (
     identity_of,
     key_problems,
 )
-from ledger.problems import KeyFileProblem
+from ledger.problems import KeyFileProblem, LedgerProblem
 from ledger.store.interface import Writing
+from ledger.store.server import Address, Role, Server, postgres_module
+
+if TYPE_CHECKING:
+    from ledger.privacy.key_server import KeyServer, OpenKeyServer
 
 KEY_FILE: Final = "key file"
 """The name under which a ledger remembers the id of its key file."""
@@ -74,11 +78,44 @@ class OpenKeys:
                 raise
             return keys
 
+    def problems(self) -> key_problems:
+        """Turn what SQLite raises into one sentence about the key file."""
+        return key_problems(self.path)
+
+    def exists(self) -> bool:
+        """Return whether there is a key file."""
+        return self.path.exists()
+
+    def create(self, id: str | None = None) -> None:
+        """Make an empty one, with an id of its own, or this one."""
+        create_key_file(self.path, id)
+
     def close(self) -> None:
         """Close the file, if it is open."""
         if self._open is not None and self._process == os.getpid():
             self._open.close()
         self._open = None
+
+
+def open_keys(address: Address) -> OpenKeys | OpenKeyServer:
+    """Return where the keys of a ledger are; nothing is opened yet."""
+    if isinstance(address, Server):
+        opened: OpenKeyServer = postgres_module("privacy.key_server").OpenKeyServer(address)
+        return opened
+    return OpenKeys(address)
+
+
+def create_keys(address: Address, roles: Sequence[tuple[str, Role]] = ()) -> None:
+    """Make an empty key file, or a key store on a server, into which `roles` are let.
+
+    Raises LedgerProblem if something is there already, or a file is to have roles.
+    """
+    if isinstance(address, Server):
+        postgres_module("privacy.key_server").create_key_store(address, roles=roles)
+    elif roles:
+        raise LedgerProblem(f"{address} is a file: --keeper names roles of a server")
+    else:
+        create_key_file(address)
 
 
 class Keyring:
@@ -91,10 +128,10 @@ class Keyring:
     event, which `ledger.privacy.erasure.forget` completes.
     """
 
-    def __init__(self, keys: OpenKeys, writing: Writing) -> None:
+    def __init__(self, keys: OpenKeys | OpenKeyServer, writing: Writing) -> None:
         self._open = keys
         self._writing = writing
-        self._keys: KeyFile | None = None
+        self._keys: KeyFile | KeyServer | None = None
         self._is_known = False
         self._encryptors: dict[str, Encryptor] = {}
 
@@ -133,7 +170,7 @@ class Keyring:
 
     def _encryptor(self, subject: str) -> Encryptor | None:
         keys = self._made()
-        with key_problems(self._open.path):
+        with self._open.problems():
             key, destroyed = keys.look_up(subject)
             if destroyed:
                 return None
@@ -151,7 +188,7 @@ class Keyring:
         if keys is None:
             return []
         subject = row.stream.partition("/")[2]
-        with key_problems(self._open.path):
+        with self._open.problems():
             key, _ = keys.look_up(subject)
         if key is None:
             return []
@@ -173,7 +210,7 @@ class Keyring:
         if keys is None:
             key, destroyed = None, False
         else:
-            with key_problems(self._open.path):
+            with self._open.problems():
                 key, destroyed = keys.look_up(stored.subject)
         if destroyed:
             return True
@@ -195,21 +232,21 @@ class Keyring:
         if keys is None:
             return False
         self._remember(keys)
-        with key_problems(self._open.path):
+        with self._open.problems():
             return keys.destroy(candidate)
 
     def register(self, erasure: Erasure) -> None:
         """Keep why a candidate was forgotten, in the key file, which is made if there is none."""
         keys = self.adopt()
-        with key_problems(self._open.path):
+        with self._open.problems():
             keys.destroy(erasure.candidate)
             keys.register(erasure)
 
-    def file(self) -> KeyFile | None:
+    def file(self) -> KeyFile | KeyServer | None:
         """Return the open key file, for what else is done with it; None if there is none."""
         return self._found()
 
-    def adopt(self) -> KeyFile:
+    def adopt(self) -> KeyFile | KeyServer:
         """Return the open key file, which is this ledger's from now on; made if there is none."""
         keys = self._made()
         self._remember(keys)
@@ -218,25 +255,25 @@ class Keyring:
     def commit(self) -> None:
         """Make durable what was done; raises LedgerProblem when it cannot be."""
         if self._keys is not None:
-            with key_problems(self._open.path):
+            with self._open.problems():
                 self._keys.commit()
 
-    def _found(self) -> KeyFile | None:
+    def _found(self) -> KeyFile | KeyServer | None:
         if self._keys is None:
             remembered = self._writing.about(KEY_FILE)
             self._keys = self._open.key_file(remembered, begun=True)
             self._is_known = remembered is not None
         return self._keys
 
-    def _made(self) -> KeyFile:
+    def _made(self) -> KeyFile | KeyServer:
         keys = self._found()
         if keys is None:
-            create_key_file(self._open.path)
+            self._open.create()
             keys = self._found()
             assert keys is not None
         return keys
 
-    def _remember(self, keys: KeyFile) -> None:
+    def _remember(self, keys: KeyFile | KeyServer) -> None:
         if not self._is_known:
             self._writing.remember(KEY_FILE, keys.id)
             self._is_known = True
@@ -253,7 +290,7 @@ class Vault:
 
     def __init__(
         self,
-        path: Path,
+        path: Address,
         remembered: Callable[[], str | None],
         forgotten: Callable[[str], bool],
     ) -> None:
@@ -261,8 +298,8 @@ class Vault:
         self._remembered = remembered
         self._forgotten = forgotten
         # One to read, by any thread, and one to write, by who holds the ledger's write lock.
-        self._reading = OpenKeys(path)
-        self._writing = OpenKeys(path)
+        self._reading = open_keys(path)
+        self._writing = open_keys(path)
         self._readers = RLock()
 
     def keyring(self, writing: Writing) -> Keyring:
@@ -306,11 +343,20 @@ class Vault:
             return (None, False) if keys is None else keys.look_up(candidate)
 
     @contextmanager
-    def reading(self) -> Iterator[KeyFile | None]:
+    def reading(self) -> Iterator[KeyFile | KeyServer | None]:
         """Open the key file to read; None if there is none yet."""
         remembered = self._remembered()
-        with self._readers, key_problems(self.path):
+        with self._readers, self._reading.problems():
             yield self._reading.key_file(remembered)
+
+    def is_there(self) -> bool:
+        """Return whether there are keys: a key file, or a key store; raises LedgerProblem."""
+        with self._readers:
+            return self._reading.exists()
+
+    def create(self, id: str) -> None:
+        """Make an empty key file, or key store, of an id that another has had."""
+        self._writing.create(id)
 
     def close(self) -> None:
         """Close the key file."""

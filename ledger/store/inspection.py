@@ -39,5 +39,5 @@ class Inspection(Protocol):
 def inspection_of(address: Address) -> Inspection:
     """Return what looks at the stored rows of a ledger."""
     if isinstance(address, Server):
-        return cast(Inspection, postgres_module("postgres_integrity"))
+        return cast(Inspection, postgres_module("store.postgres_integrity"))
     return cast(Inspection, integrity)

@@ -311,7 +311,7 @@ class PostgresStore:
 
     def scans(self) -> PostgresScans:
         """Return the same events as Arrow, whose library few questions are worth waiting for."""
-        scans: PostgresScans = postgres_module("postgres_scans").PostgresScans(self)
+        scans: PostgresScans = postgres_module("store.postgres_scans").PostgresScans(self)
         return scans
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import psycopg
 from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
 from ledger.store.postgres_pool import Pool, problems
-from ledger.store.postgres_schema import COLUMNS, FUNCTIONS, INDEXES, PROCEDURES, quoted
+from ledger.store.postgres_schema import LEDGER, Layout, quoted
 from ledger.store.server import Server
 
 _PATIENCE: Final = 10.0
@@ -73,46 +73,41 @@ WHERE c.relnamespace = %(n)s AND a.grantee <> c.relowner
   AND (a.privilege_type <> 'SELECT' OR c.relname = 'append_order')
 """
 
-_OURS: Final = ("events", "about", "append_order")
 
-
-def _expected(schema: str) -> dict[tuple[str, str], str]:
-    """Return how each object of a ledger is, as `_RELATIONS` writes it."""
+def _expected(schema: str, layout: Layout) -> dict[tuple[str, str], str]:
+    """Return how each object of a schema of ours is, as `_RELATIONS` writes it."""
     s = quoted(schema)
-    found = {("relation", name): "rp" for name in _OURS}
-    columns = [
-        ("events", "position", "bigint", True),
-        ("events", "recorded_at", "bigint", True),
-        *(("events", *each) for each in COLUMNS),
-        ("about", "name", "text", True),
-        ("about", "value", "text", True),
-    ]
-    for table, name, type, needed in columns:
-        words = [type, "not null" if needed else "", "C" if type == "text" else ""]
-        found["column", f"{table}.{name}"] = " ".join(filter(None, words))
+    found: dict[tuple[str, str], str] = {}
     indexes = {
-        "events_pkey": "(position) unique",
-        "about_pkey": "(name) unique",
-        **{n: text + (" unique" if unique else "") for n, (unique, text) in INDEXES.items()},
+        name: text + (" unique" if unique else "")
+        for name, (unique, text) in layout.indexes.items()
     }
+    for table, columns in layout.tables.items():
+        found["relation", table] = "rp"
+        for name, type, needed in columns:
+            words = [type, "not null" if needed else "", "C" if type == "text" else ""]
+            found["column", f"{table}.{name}"] = " ".join(filter(None, words))
+        if table in layout.keyed:
+            indexes[f"{table}_pkey"] = f"({columns[0][0]}) unique"
+            found["constraint", f"{table}.{table}_pkey"] = "p"
     for name, text in indexes.items():
         found["relation", name] = "ip"
         found["index", name] = text
-    for table in ("events", "about"):
-        found["constraint", f"{table}.{table}_pkey"] = "p"
-    for name, (arguments, _, body) in FUNCTIONS.items():
-        path = "search_path=pg_catalog, pg_temp"
-        plans = ",enable_seqscan=off" if name == "append" else ""
+    for name, (arguments, _, body) in layout.functions.items():
+        settings = ["search_path=pg_catalog, pg_temp"]
+        settings += [layout.plans[name]] if name in layout.plans else []
         found["function", name] = "|".join(
-            (arguments, "t", "v", "plpgsql", path + plans, body.format(s=s))
+            (arguments, "t", "v", "plpgsql", ",".join(settings), body.format(s=s))
         )
-    for name, (arguments, body) in PROCEDURES.items():
+    for name, (arguments, body) in layout.procedures.items():
         found["function", name] = "|".join((arguments, "f", "v", "plpgsql", body.format(s=s)))
     return found
 
 
-def redefinitions(connection: psycopg.Connection[Any], schema: str) -> list[str]:
-    """Return a sentence for each object of a schema that is not as the ledger defines it.
+def redefinitions(
+    connection: psycopg.Connection[Any], schema: str, layout: Layout = LEDGER
+) -> list[str]:
+    """Return a sentence for each object of a schema that is not as its layout defines it.
 
     Triggers, rules, policies, views, child tables, functions, columns, indexes, constraints, and
     rights to write that somebody was granted. None: all is as it should be. Raises psycopg.Error.
@@ -128,7 +123,7 @@ def redefinitions(connection: psycopg.Connection[Any], schema: str) -> list[str]
         if (what, name) in found and what in ("function", "right"):
             others.add((what, name))  # a second one of the name
         found[what, name] = how
-    expected = _expected(schema)
+    expected = _expected(schema, layout)
     others |= {
         each for each in expected.keys() | found.keys() if found.get(each) != expected.get(each)
     }

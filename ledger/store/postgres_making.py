@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import psycopg
 
 from ledger.problems import LedgerProblem
 from ledger.store.postgres_pool import Pool, problems
-from ledger.store.postgres_schema import grants, quoted, statements
+from ledger.store.postgres_schema import LEDGER, Layout, grants, quoted, statements
 from ledger.store.postgres_writing import PostgresWriting
+from ledger.store.schema import SCHEMA_VERSION
 from ledger.store.server import Role, Server
 
 _PATIENCE: Final = 10.0
@@ -30,15 +31,25 @@ def create_schema(
     `begin` writes what is in it from the beginning, in the transaction that makes it, and that
     lets `roles` in; LedgerProblem for one that is not there.
     """
+    about = {"ledger": id or secrets.token_hex(16), "format": str(SCHEMA_VERSION)}
+    with making(server, LEDGER, about, roles) as connection:
+        begin(PostgresWriting(connection, server, (0, 0)))
+
+
+@contextmanager
+def making(
+    server: Server, layout: Layout, about: Mapping[str, str], roles: Iterable[tuple[str, Role]] = ()
+) -> Iterator[psycopg.Connection[Any]]:
+    """Make a schema of a layout, with what the body writes into it, wholly or not at all."""
     with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
         _check_encoding(connection, server)
         try:
             # Durable when this returns: this transaction commits as the connection does.
             with connection.transaction():
-                for statement in statements(server.schema, id or secrets.token_hex(16)):
+                for statement in statements(server.schema, layout, about):
                     connection.execute(statement)
-                begin(PostgresWriting(connection, server, (0, 0)))
-                _grant(connection, server, roles)
+                yield connection
+                _grant(connection, server, layout, roles)
         except psycopg.errors.DuplicateSchema:
             raise LedgerProblem(
                 f"{server}: there is a schema {quoted(server.schema)} already: nothing was "
@@ -57,18 +68,21 @@ def _check_encoding(connection: psycopg.Connection[Any], server: Server) -> None
         )
 
 
-def grant(server: Server, roles: Iterable[tuple[str, Role]]) -> None:
-    """Let roles write a ledger, or read it, and do nothing else to it; all of them or none."""
+def grant(server: Server, roles: Iterable[tuple[str, Role]], layout: Layout = LEDGER) -> None:
+    """Let roles do what their kind may, and nothing else; all of them or none."""
     with (
         problems(server),
         closing(Pool(server, patience=_PATIENCE).open()) as connection,
         connection.transaction(),
     ):
-        _grant(connection, server, roles)
+        _grant(connection, server, layout, roles)
 
 
 def _grant(
-    connection: psycopg.Connection[Any], server: Server, roles: Iterable[tuple[str, Role]]
+    connection: psycopg.Connection[Any],
+    server: Server,
+    layout: Layout,
+    roles: Iterable[tuple[str, Role]],
 ) -> None:
     try:
         for role, kind in roles:
@@ -76,7 +90,7 @@ def _grant(
                 raise LedgerProblem(
                     f"{server}: public is no role, but everybody: name roles; nothing was changed"
                 )
-            for statement in grants(server.schema, role, kind):
+            for statement in grants(server.schema, layout, role, kind):
                 connection.execute(statement)
     except psycopg.errors.UndefinedObject as error:
         raise LedgerProblem(

@@ -7,11 +7,10 @@ else: it can neither change nor remove a row, nor write past them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from ledger.events import Row
-from ledger.store.schema import SCHEMA_VERSION
 from ledger.store.server import Role
 
 SEPARATOR: Final = "\x1f"
@@ -22,10 +21,17 @@ NONE: Final = "\x1e"
 TEXTS: Final = ("topic", "stream", "source", "id", "actor", "exam", "key", "data", "extensions")
 _REQUIRED: Final = frozenset(("occurred_at", "topic", "stream", "source", "id", "data"))
 
-COLUMNS: Final = tuple(
+Column: TypeAlias = tuple[str, str, bool]
+"""(name, type, whether it must be there)."""
+
+ABOUT: Final[Sequence[Column]] = (("name", "text", True), ("value", "text", True))
+COLUMNS: Final[Sequence[Column]] = tuple(
     (name, "text" if name in TEXTS else "bigint", name in _REQUIRED) for name in Row._fields
 )
-"""(name, type, whether it must be there) of what a row says, after position and recorded_at."""
+"""What a row says, after position and recorded_at."""
+
+# Text is compared by code point, so that rows sort as they do everywhere else.
+_TYPES: Final = {"text": 'text COLLATE "C"'}
 
 INDEXES: Final = {
     "events_by_source_id": ("UNIQUE ", "(source, id)"),
@@ -49,23 +55,6 @@ _UNNESTED: Final = (
     "ROWS FROM ("
     + ", ".join(f"unnest(v_{name})" for name in _ALL)
     + f") WITH ORDINALITY AS u(recorded_at, {_NAMES}, ord)"
-)
-
-# Text is compared by code point, so that rows sort as they do everywhere else.
-_TYPES: Final = {"text": 'text COLLATE "C"', "bigint": "bigint"}
-_TABLES: Final = (
-    "CREATE TABLE {s}.events (position bigint PRIMARY KEY, recorded_at bigint NOT NULL, "
-    + ", ".join(
-        f"{name} {_TYPES[type]}{' NOT NULL' if needed else ''}" for name, type, needed in COLUMNS
-    )
-    + ")",
-    *(
-        f"CREATE {unique}INDEX {name} ON {{s}}.events {columns}"
-        for name, (unique, columns) in INDEXES.items()
-    ),
-    'CREATE TABLE {s}.about (name text COLLATE "C" PRIMARY KEY, value text COLLATE "C" NOT NULL)',
-    # Always empty: only its lock is used, which nobody can take without a right to the table.
-    "CREATE TABLE {s}.append_order ()",
 )
 
 _BEGIN: Final = """
@@ -192,7 +181,7 @@ _NEW: Final = "p_now bigint, p_count integer, " + ", ".join(
     f"p_{name} text" for name in Row._fields
 )
 
-FUNCTIONS: Final = {
+_FUNCTIONS: Final = {
     "begin_append": ("OUT o_position bigint, OUT o_recorded_at bigint", "", _BEGIN),
     "append": (
         "p_count integer, " + ", ".join(f"p_{name} text" for name in _ALL),
@@ -204,7 +193,6 @@ FUNCTIONS: Final = {
     "remember": ("p_name text, p_value text", "RETURNS void ", _REMEMBER),
     "settle": ("", "RETURNS void ", _SETTLE),
 }
-"""(arguments, what it returns, body) of each; all run as the owner, whatever the caller's path."""
 
 
 def _in(arguments: str) -> str:
@@ -212,7 +200,7 @@ def _in(arguments: str) -> str:
     return f"IN {arguments.replace(', ', ', IN ')}"
 
 
-PROCEDURES: Final = {
+_PROCEDURES: Final = {
     "commit_one": (
         _in(f"p_wait text, p_now bigint, {_TYPED}") + ", INOUT o_position bigint",
         _committing(f"append_one(p_now, {_NAMED})"),
@@ -222,12 +210,44 @@ PROCEDURES: Final = {
         _committing(f"append_new(p_now, p_count, {_NAMED})"),
     ),
 }
-"""(arguments, body) of each; they commit, so PostgreSQL lets them run as their caller alone."""
 
-_CALLED: Final[dict[Role, tuple[str, ...]]] = {
-    "writer": (*FUNCTIONS, *PROCEDURES),
-    "reader": ("settle",),
-}
+
+class Layout(NamedTuple):
+    """What a schema of ours defines, and nothing else."""
+
+    tables: Mapping[str, Sequence[Column]]
+    keyed: Sequence[str]
+    """The tables whose first column is their primary key."""
+    indexes: Mapping[str, tuple[str, str]]
+    """Of `events`: (UNIQUE or nothing, columns)."""
+    functions: Mapping[str, tuple[str, str, str]]
+    """(arguments, what it returns, body) of each; all run as the owner, whatever the path."""
+    procedures: Mapping[str, tuple[str, str]]
+    """(arguments, body) of each; they commit, so PostgreSQL lets them run as their caller alone."""
+    plans: Mapping[str, str]
+    """What is set besides for a function."""
+    reads: Sequence[str]
+    """The tables that are read by whoever is let in."""
+    calls: Mapping[Role, Sequence[str]]
+    """What each kind of role calls."""
+
+
+LEDGER: Final = Layout(
+    tables={
+        "events": (("position", "bigint", True), ("recorded_at", "bigint", True), *COLUMNS),
+        "about": ABOUT,
+        # Always empty: only its lock is used, which nobody can take without a right to the table.
+        "append_order": (),
+    },
+    keyed=("events", "about"),
+    indexes=INDEXES,
+    functions=_FUNCTIONS,
+    procedures=_PROCEDURES,
+    # A plan that was made for a small table reads all of it once it is large.
+    plans={"append": "enable_seqscan=off"},
+    reads=("events", "about"),
+    calls={"writer": (*_FUNCTIONS, *_PROCEDURES), "reader": ("settle",)},
+)
 
 
 def quoted(name: str) -> str:
@@ -235,37 +255,41 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def statements(schema: str, ledger_id: str) -> Iterator[str]:
-    """Yield what makes an empty ledger in a schema that is not there yet."""
+def statements(schema: str, layout: Layout, about: Mapping[str, str]) -> Iterator[str]:
+    """Yield what makes a schema that is not there yet, empty but for what it says of itself."""
     s = quoted(schema)
     yield f"CREATE SCHEMA {s}"
-    for table in _TABLES:
-        yield table.format(s=s)
-    for name, (arguments, returns, body) in FUNCTIONS.items():
+    for table, columns in layout.tables.items():
+        lines = [
+            f"{name} {_TYPES.get(type, type)}{' NOT NULL' if needed else ''}"
+            for name, type, needed in columns
+        ]
+        if table in layout.keyed:
+            lines.append(f"PRIMARY KEY ({columns[0][0]})")
+        yield f"CREATE TABLE {s}.{table} ({', '.join(lines)})"
+    for name, (unique, what) in layout.indexes.items():
+        yield f"CREATE {unique}INDEX {name} ON {s}.events {what}"
+    for name, (arguments, returns, body) in layout.functions.items():
+        plan = f"SET {layout.plans[name]} " if name in layout.plans else ""
         yield (
             f"CREATE FUNCTION {s}.{name}({arguments}) {returns}LANGUAGE plpgsql VOLATILE "
-            f"SECURITY DEFINER {_FOLLOWS} {_PLANS.get(name, '')}AS $body${body.format(s=s)}$body$"
+            f"SECURITY DEFINER {_FOLLOWS} {plan}AS $body${body.format(s=s)}$body$"
         )
-    for name, (arguments, body) in PROCEDURES.items():
+    for name, (arguments, body) in layout.procedures.items():
         yield (
             f"CREATE PROCEDURE {s}.{name}({arguments}) LANGUAGE plpgsql "
             f"AS $body${body.format(s=s)}$body$"
         )
     yield f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {s} FROM PUBLIC"
-    yield (
-        f"INSERT INTO {s}.about VALUES ('ledger', '{ledger_id}'), ('format', '{SCHEMA_VERSION}')"
-    )
+    for name, value in about.items():
+        yield f"INSERT INTO {s}.about VALUES ('{name}', '{value}')"
 
 
-# A plan that was made for a small table reads all of it once it is large.
-_PLANS: Final = {"append": "SET enable_seqscan = off "}
-
-
-def grants(schema: str, role: str, kind: Role) -> Sequence[str]:
-    """Return what lets a role write a ledger, or read it, and do nothing else to it."""
+def grants(schema: str, layout: Layout, role: str, kind: Role) -> Sequence[str]:
+    """Return what lets a role do what its kind may, and nothing else."""
     s, r = quoted(schema), quoted(role)
     return (
         f"GRANT USAGE ON SCHEMA {s} TO {r}",
-        f"GRANT SELECT ON {s}.events, {s}.about TO {r}",
-        *(f"GRANT EXECUTE ON ROUTINE {s}.{name} TO {r}" for name in _CALLED[kind]),
+        f"GRANT SELECT ON {', '.join(f'{s}.{table}' for table in layout.reads)} TO {r}",
+        *(f"GRANT EXECUTE ON ROUTINE {s}.{name} TO {r}" for name in layout.calls[kind]),
     )

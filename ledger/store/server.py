@@ -12,12 +12,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from ledger.extras import needing
 from ledger.problems import LedgerProblem
 
-Role: TypeAlias = Literal["writer", "reader"]
-"""What a role of the server may do with a ledger that another role owns."""
+Role: TypeAlias = Literal["writer", "reader", "keeper"]
+"""What a role of the server may do with a ledger, or with its keys, that another role owns."""
 
 SCHEMES: Final = ("postgresql", "postgres")
 SCHEMA: Final = "attempt_ledger"
 """The schema of a ledger in a database, unless its URL names another with ``schema=``."""
+KEYS_SCHEMA: Final = "attempt_ledger_keys"
+"""That of its keys."""
 
 _ACCEPTED: Final = (
     "accepted is postgresql://user@host:port/database?schema=name, in which special characters of "
@@ -58,7 +60,7 @@ def postgres_module(name: str) -> ModuleType:
     """Import what speaks to PostgreSQL; raises NotInstalled, or LedgerProblem without a libpq."""
     try:
         # Here, since the driver comes with an extra, and takes 40 ms that a file does not need.
-        return import_module(f"ledger.store.{name}")
+        return import_module(f"ledger.{name}")
     except ModuleNotFoundError as error:
         raise needing(error, "postgres") or error from None
     except ImportError as error:  # the driver found no library of PostgreSQL
@@ -72,11 +74,12 @@ Address: TypeAlias = Path | Server
 """Where the events of a ledger are; as a path, what everything beside them is named after."""
 
 
-def read_server(url: str, homes: Path) -> Server:
+def read_server(url: str, homes: Path, schema: str = SCHEMA) -> Server:
     """Read a ledger's URL; raises ValueError, one sentence that shows no password.
 
     Its home is a file name in a folder of its own in `homes`, named after host, port, database and
-    schema; ``schema=`` is ours, all other parameters are libpq's.
+    schema; ``schema=`` is ours, all other parameters are libpq's. `schema` is the one that is meant
+    where none is named.
     """
     try:
         parts = urlsplit(url)
@@ -89,7 +92,7 @@ def read_server(url: str, homes: Path) -> Server:
     if strays or parts.scheme not in SCHEMES or not _is_port(host):
         raise ValueError(f"{SCHEMES[0]}://… cannot be read; {_ACCEPTED}")
     ours = [value for name, value in query if name == "schema"]
-    schema = ours[-1] if ours else SCHEMA
+    usual, schema = schema, ours[-1] if ours else schema
     if not schema or len(schema.encode()) > 63 or not schema.isprintable() or schema[:3] == "pg_":
         raise ValueError(f"schema={schema!r} is no name of a schema; {_ACCEPTED}")
     others = [(name, value) for name, value in query if name != "schema"]
@@ -102,7 +105,7 @@ def read_server(url: str, homes: Path) -> Server:
     account = unquote(user.partition(":")[0]) or settings.get("user", "")
     at = f"{account}@" if account else ""
     shown = {"host": host} if host.startswith("/") else {}
-    if schema != SCHEMA:
+    if schema != usual:
         shown["schema"] = schema
     name = f"{SCHEMES[0]}://{at}{'' if 'host' in shown else host}/{database}"
     if shown:

@@ -15,7 +15,7 @@ from ledger.store.sqlite import SQLiteStore
 def open_store(address: Address, *, read_only: bool, waiting: Waiting) -> Store:
     """Open what keeps the events; raises NoLedger, NotALedger or NewerSchema."""
     if isinstance(address, Server):
-        store: Store = postgres_module("postgres").PostgresStore(
+        store: Store = postgres_module("store.postgres").PostgresStore(
             address, read_only=read_only, waiting=waiting
         )
         return store
@@ -43,7 +43,7 @@ def create_schema(
     `begin` writes what is in it from the beginning. It gets an `id` of its own unless one is named.
     `roles` of the server are let in.
     """
-    postgres_module("postgres_making").create_schema(server, begin, id=id, roles=roles)
+    postgres_module("store.postgres_making").create_schema(server, begin, id=id, roles=roles)
 
 
 def only_sealer(
@@ -55,7 +55,7 @@ def only_sealer(
     """
     if isinstance(address, Server):
         one: AbstractContextManager[Callable[[], None]] = postgres_module(
-            "postgres_sealing"
+            "store.postgres_sealing"
         ).only_sealer(address, ledger_id, notice)
         return one
     return nullcontext(lambda: None)
