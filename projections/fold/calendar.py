@@ -15,6 +15,8 @@ from projections.fold.facts import LAST, NEVER, NONE
 from retake_policies.durations import MONTHS, TIME
 
 DAY: Final = 86_400_000_000
+HALF_YEAR: Final = 15_778_476_000_000
+"""Half of a mean Gregorian year."""
 
 ELAPSED: Final = 0
 CALENDAR: Final = 1
@@ -61,16 +63,32 @@ def add_months(number: int, months: int) -> int:
     return day_number(year, month, day if day < longest else longest)
 
 
-def wall(instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> int:
-    """Return the wall time of an instant."""
-    low, high = 0, len(zone_from) - 1
+def entry_at(instant: int, zone_from: Sequence[int]) -> int:
+    """Return the entry of a zone's table that holds at an instant.
+
+    Where a zone follows a rule it changes twice a year up to the end of the table: so counting half
+    years back from there comes near. Elsewhere the whole table is bisected.
+    """
+    last = len(zone_from) - 1
+    low, high = 0, last
+    near = last - 2 - (zone_from[last] - instant) // HALF_YEAR
+    for entry in range(max(near, 1), min(near + 4, last + 1)):
+        if zone_from[entry] <= instant:
+            low = entry
+        else:
+            high = min(high, entry - 1)
     while low < high:
         middle = (low + high + 1) // 2
         if zone_from[middle] <= instant:
             low = middle
         else:
             high = middle - 1
-    return instant + zone_offset[low]
+    return low
+
+
+def wall(instant: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> int:
+    """Return the wall time of an instant."""
+    return instant + zone_offset[entry_at(instant, zone_from)]
 
 
 def of_wall(time: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> int:
@@ -80,15 +98,13 @@ def of_wall(time: int, zone_from: Sequence[int], zone_offset: Sequence[int]) -> 
     comes twice the first is meant (spec section 3). Both are the offset in
     force before the change.
     """
-    low, high = 0, len(zone_from) - 1
-    while low < high:
-        middle = (low + high) // 2
-        before, after = zone_offset[middle], zone_offset[middle + 1]
-        if time < zone_from[middle + 1] + (before if before > after else after):
-            high = middle
-        else:
-            low = middle + 1
-    return time - zone_offset[low]
+    entry, last = entry_at(time - DAY, zone_from), len(zone_from) - 1  # no offset is a day
+    while entry < last:
+        before, after = zone_offset[entry], zone_offset[entry + 1]
+        if time < zone_from[entry + 1] + (before if before > after else after):
+            break
+        entry += 1
+    return time - zone_offset[entry]
 
 
 def within_time(instant: int) -> int:

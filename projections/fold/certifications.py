@@ -39,9 +39,11 @@ class Cover(NamedTuple):
     """The latest end of those that ended, NONE when none has."""
     row: int
     """The row that `running_until` comes from, -1 when none runs."""
+    opens: int
+    """From when a pass is free before `running_until`, NEVER where the policy frees none."""
 
 
-NO_COVER = Cover(NONE, NONE, -1)
+NO_COVER = Cover(NONE, NONE, -1, NEVER)
 
 
 def run_end(rows: CertificationRows, i: int, hi: int) -> int:
@@ -100,7 +102,7 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
 
     "A certification covers X by its definition at A, or by `exams` of any CertEarned or CertRenewed
     of it by t; both earn it. Only events with time <= t are used for t" (spec section 4).
-    `defined_at` is the instant whose definitions are meant.
+    `defined_at` is the instant whose definitions are meant. `opens` is the policy's to say.
     """
     rows, known = facts.certifications, q.known
     running_until, lapsed_at, row = NONE, NONE, -1
@@ -120,7 +122,7 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
             lapsed_at = max(lapsed_at, end)
         elif end > running_until or (end == running_until and comes_first(rows, it.last, row)):
             running_until, row = end, it.last
-    return Cover(running_until, lapsed_at, row)
+    return Cover(running_until, lapsed_at, row, NEVER)
 
 
 def comes_first(rows: CertificationRows, i: int, j: int) -> bool:

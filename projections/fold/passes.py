@@ -27,7 +27,7 @@ def free_from(rules: Rules, start: int, end: int) -> int:
     )
 
 
-def window_opens(rules: Rules, cover: Cover) -> int:
+def window_opens(rules: Rules, running_until: int) -> int:
     """Return from when on a pass is free before the certifications end; NEVER where none is.
 
     "When covering certifications earned by t run at t, each of them has an end: 00:00 (policy zone)
@@ -35,10 +35,10 @@ def window_opens(rules: Rules, cover: Cover) -> int:
     """
     if rules.retake != AFTER_EXPIRY or rules.pass_amount == 0:
         return NEVER
-    if cover.running_until == NONE or cover.running_until == NEVER:
+    if running_until in (NONE, NEVER):
         return NEVER
     return midnight_after(
-        cover.running_until,
+        running_until,
         rules.pass_unit,
         -rules.pass_amount,
         rules.zone_from,
@@ -60,7 +60,7 @@ def free_again(rules: Rules, start: int, end: int, cover: Cover, t: int) -> bool
         return rules.retake == ALWAYS
     if cover.running_until == NONE:
         return cover.lapsed_at > start
-    return start < window_opens(rules, cover) <= t
+    return start < cover.opens <= t
 
 
 def free_until(rules: Rules, start: int, end: int, cover: Cover, t: int) -> int:
@@ -74,5 +74,4 @@ def free_until(rules: Rules, start: int, end: int, cover: Cover, t: int) -> int:
         return free_from(rules, start, end)
     if rules.retake != AFTER_EXPIRY or cover.running_until == NONE:
         return NEVER
-    opens = window_opens(rules, cover)
-    return opens if t < opens < NEVER else cover.running_until
+    return cover.opens if t < cover.opens < NEVER else cover.running_until

@@ -35,6 +35,7 @@ from projections.fold.passes import free_again, free_until, wait_begins
 from projections.fold.walk import Walked
 from retake_policies.rules import (
     CALENDAR_DATES,
+    CALENDAR_DAYS,
     FIRST_SITTING,
     FOR_LIFE,
     LAST_SITTING,
@@ -199,12 +200,26 @@ def leaves_window(rules: Rules, c: int, start: int) -> int:
 
 
 def window_begins(rules: Rules, c: int, t: int) -> int:
-    """Return when the first of the periods began that a calendar's cap counts at `t`, else NONE."""
+    """Return when the first of the periods began that a calendar's cap counts at `t`.
+
+    NONE where that has no beginning, and for a cap that goes by no calendar.
+    """
+    if rules.cap_anchor[c] not in (CALENDAR_DAYS, CALENDAR_DATES):
+        return NONE
     starts = rules.start[rules.cap_start_lo[c] : rules.cap_start_hi[c]]
     dated = rules.cap_anchor[c] == CALENDAR_DATES
     number = period_around(starts, dated, t, rules.zone_from, rules.zone_offset)
     first = number + 1 - rules.cap_periods[c]
     return period_begins(starts, dated, first, rules.zone_from, rules.zone_offset)
+
+
+def counted_from(sittings: Sittings, n: int, since: int) -> int:
+    """Count the counted sittings that began at an instant or later."""
+    count, i = 0, n - 1
+    while i >= 0 and sittings.start[i] >= since:
+        count += int(sittings.ordinal[i] > 0)
+        i -= 1
+    return count
 
 
 def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
@@ -213,6 +228,12 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
     It ends when enough have left. Ends do not always rise with starts (30 and 31 January both
     leave on 28 February, at their own times of day), so those still inside are sorted.
     """
+    # Mostly they are too few for the cap: then when each of them leaves need not be reckoned.
+    allowed, since = rules.cap_sittings[c], rules.cap_since[c]
+    if counted_from(sittings, n, since) < allowed:
+        return NOT_CAPPED
+    if counted_from(sittings, n, max(since, window_begins(rules, c, t))) < allowed:
+        return NOT_CAPPED
     inside = 0
     for i in range(n):
         if sittings.ordinal[i] == 0:
@@ -226,7 +247,6 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
             j -= 1
         sittings.window[j] = leaves
         inside += 1
-    allowed = rules.cap_sittings[c]
     if inside < allowed:
         return NOT_CAPPED
     return Capped(sittings.window[inside - allowed], c, sittings.window[0])
@@ -268,10 +288,11 @@ def wait_number(rules: Rules, sittings: Sittings, last: int) -> int:
     `within` after the last one's date" (spec section 4). Expects the ordinals that `walk` gave.
     """
     ordinal = sittings.ordinal[last]
-    if rules.within_amount == 0:
+    if rules.within_amount == 0 or ordinal <= 1:
         return ordinal
     date = wall(sittings.start[last], rules.zone_from, rules.zone_offset) // DAY
-    near, i = 0, last
+    near, i = 1, last - 1
+    ordinal -= 1
     while ordinal > 0:
         if sittings.ordinal[i] == ordinal:
             each = wall(sittings.start[i], rules.zone_from, rules.zone_offset) // DAY

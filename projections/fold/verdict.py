@@ -19,7 +19,7 @@ from projections.fold.catalogue import (
 from projections.fold.certifications import NO_COVER, Cover, next_definition
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
 from projections.fold.grants import Waiver, waiver_at
-from projections.fold.passes import free_again, free_from, window_opens
+from projections.fold.passes import free_again, free_from
 from projections.fold.rules import (
     ELIGIBLE,
     RESULT_PENDING,
@@ -170,8 +170,8 @@ def blocked_at(
         until = next_definition(facts, q, t)
         if cover.running_until != NONE:
             until = min(until, cover.running_until)
-            if t < window_opens(rules, cover):
-                until = min(until, window_opens(rules, cover))
+            if t < cover.opens:
+                until = min(until, cover.opens)
     free = False
     if last >= 0 and sittings.outcome[last] == PASSED:
         start, end = sittings.start[last], sittings.end[last]

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from projections.fold.calendar import midnight_after
 from projections.fold.certifications import NO_COVER, Cover, cover_at
 from projections.fold.facts import MISSED, NEVER, PASSED, PENDING, Facts, Question, Sittings
-from projections.fold.passes import free_again, free_from
+from projections.fold.passes import free_again, free_from, window_opens
 from retake_policies.rules import AFTER, AFTER_EXPIRY, FIRST_SITTING, LAST_SITTING, Rules
 
 
@@ -51,7 +51,8 @@ def anchored_cap(rules: Rules) -> int:
 def cover_by_policy(facts: Facts, q: Question, rules: Rules, t: int, defined_at: int) -> Cover:
     """Look at the certifications only where the policy asks for them."""
     if rules.retake == AFTER_EXPIRY and q.certifications_lo < q.certifications_hi:
-        return cover_at(facts, q, t, defined_at)
+        running_until, lapsed_at, row, _ = cover_at(facts, q, t, defined_at)
+        return Cover(running_until, lapsed_at, row, window_opens(rules, running_until))
     return NO_COVER
 
 
