@@ -14,14 +14,16 @@ EDITION = 1
 """Counted up when the generators come to make something else, so that no old file is used."""
 
 
-def ledger_of(events: int, *, plain: bool = False) -> Path:
-    """Return a generated ledger; `plain` holds only live sittings under `general`."""
-    kind = "plain" if plain else "whole"
+def ledger_of(events: int, kind: str = "whole") -> Path:
+    """Return a generated ledger: whole, plain (live sittings under `general`), or authorized.
+
+    The last is a whole one with authorizations and missed sittings added.
+    """
     path = FOLDER / f"{kind}-{events}-{SEED}-{EDITION}.ledger"
     if not path.exists():
         _say(f"making {path.name}")
         arguments = ["benchmarks.make_ledger", str(events), str(path), "--seed", str(SEED)]
-        run(sys.executable, "-m", *arguments, *(["--plain"] if plain else []))
+        run(sys.executable, "-m", *arguments, *([] if kind == "whole" else [f"--{kind}"]))
     return path
 
 

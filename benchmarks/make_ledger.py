@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.histories.authorized import authorize
 from benchmarks.histories.dice import Dice
 from benchmarks.histories.events import Told, numbered, tell
 from benchmarks.histories.layout import batches
@@ -28,16 +29,21 @@ _EVENTS_EACH = {False: 10, True: 8}
 """Events of one candidate, roughly (plain: True): so many candidates a ledger of a size has."""
 
 
-def make(events: int, path: Path, *, seed: int = SEED, plain: bool = False) -> None:
+def make(
+    events: int, path: Path, *, seed: int = SEED, plain: bool = False, authorized: bool = False
+) -> None:
     """Write a ledger of exactly that many events, replacing what is there.
 
     `plain` leaves out betas, certifications, exceptions and all programmes but the general one:
-    what a comparison can still say in SQL.
+    what a comparison can still say in SQL. `authorized` adds to the events what no shipped policy
+    asks about: authorizations and missed sittings.
     """
     exams, dice = world(plain=plain), Dice(seed)
     told = _told(events, dice, plain=plain)
     name = f"{events} events, seed {seed}, {'plain' if plain else 'whole'}"
     fill(path, batches(exams, told), hashlib.sha256(name.encode()).hexdigest()[:32])
+    if authorized:
+        authorize(path)
 
 
 def _told(events: int, dice: Dice, *, plain: bool) -> Told:
@@ -58,9 +64,10 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--plain", action="store_true", help="only live sittings under `general`")
+    parser.add_argument("--authorized", action="store_true", help="and authorizations, absences")
     given = parser.parse_args()
     began = time.perf_counter()
-    make(given.events, given.path, seed=given.seed, plain=given.plain)
+    make(given.events, given.path, seed=given.seed, plain=given.plain, authorized=given.authorized)
     seconds = time.perf_counter() - began
     print(
         f"{given.path}: {given.events:,} events in {seconds:.1f} s, "

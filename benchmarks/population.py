@@ -33,7 +33,7 @@ def figures(options: Options) -> Iterator[Figure]:
         at_least=_ASKED_RATE, note="events a second, to a table in memory; ledger opened anew, "
         "columns checked", all={"ours": mine},
     )  # fmt: skip
-    yield from _under_the_richest(options, whole)
+    yield from _under_the_richest(options)
     yield from _beside_sql(options)
     yield from _beside_aggregates(options, whole, middle(mine))
 
@@ -83,18 +83,19 @@ reasons = ["lab-crash"]
 """A policy of every kind of rule that one policy can have."""
 
 
-def _under_the_richest(options: Options, whole: Path) -> Iterator[Figure]:
-    """Replay the same history with every exam under `general`, then under the richest policy."""
+def _under_the_richest(options: Options) -> Iterator[Figure]:
+    """Replay one history with every exam under `general`, then under the richest policy."""
     from replay.what_if import Draft, drafted_events
     from retake_policies import shipped
 
     general = dict(shipped())["general"].replace("2021-03-31T", "2023-03-01T", 1)
     head, _, tail = general.partition('id = "general"')
     programmes = [id for id, _ in shipped()]
+    authorized = ledger_of(options.events, "authorized")
 
     def replayed(text: str) -> None:
         drafts = drafted_events([Draft(id, text.format(id=id)) for id in programmes])
-        with opened(whole) as ledger:
+        with opened(authorized) as ledger:
             snapshot_of(ledger).supposing(drafts).everybody()
 
     usual = f'{head}id = "{{id}}"{tail}'
@@ -112,7 +113,7 @@ def _under_the_richest(options: Options, whole: Path) -> Iterator[Figure]:
 
 
 def _beside_sql(options: Options) -> Iterator[Figure]:
-    plain = ledger_of(options.events, plain=True)
+    plain = ledger_of(options.events, "plain")
     query, candidates, exams = in_sql(plain)
     agree(population(plain), query(), candidates, exams)
     mine, others = alternately(

@@ -87,7 +87,7 @@ SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, kernels)
 _OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
 
 _INTERPRETED: Final = frozenset(
-    {"compile_rules", "cap_starts", "_anchor", "_start", "rule_book", "room", "used_by"}
+    {"compile_rules", "cap_starts", "_at_most", "_anchor", "_start", "rule_book", "room", "used_by"}
 )
 
 

@@ -5,9 +5,11 @@ from datetime import date
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from retake_policies.durations import DAY, MONTHS, TIME
 from retake_policies.zones import BEFORE_ALL, zone_table
 
 if TYPE_CHECKING:  # pydantic stays out of the fast path
+    from retake_policies.durations import Duration
     from retake_policies.schema import Cap, Policy
 
 WAIT_FROM: Final = ("start", "end")
@@ -53,6 +55,7 @@ class Rules(NamedTuple):
     wait_amount: Sequence[int]
     wait_from_end: int  # 0 from the start of the sitting, 1 from its end
     wait_days: int  # 0 elapsed, 1 calendar, 2 clear
+    wait_longest: int  # microseconds: no wait ends later than so long after it began
     within_unit: int  # wait.within: days or months
     within_amount: int  # 0: the ordinal picks the entry of wait.after
     zone_from: Sequence[int]  # UTC microseconds, rising; see zones.zone_table
@@ -99,6 +102,7 @@ def compile_rules(policy: "Policy") -> Rules:
         wait_amount=tuple(duration.amount for duration in wait.after),
         wait_from_end=WAIT_FROM.index(wait.from_),
         wait_days=WAIT_DAYS.index(wait.days),
+        wait_longest=max(map(_at_most, wait.after), default=0),
         within_unit=within_unit,
         within_amount=within_amount,
         zone_from=zone_from,
@@ -135,6 +139,17 @@ def cap_starts(cap: "Cap") -> tuple[str, ...]:
     return _NEW_YEAR if cap.anchor == "calendar-year" else cap.starts or ()
 
 
+def _at_most(duration: "Duration") -> int:
+    """Return microseconds that a wait does not outlast, however its days are counted.
+
+    Beyond months of 31 days: a clear day more, and whatever a zone's clocks skip, Apia's whole day
+    of 2011 among it.
+    """
+    if duration.unit == TIME:
+        return duration.amount
+    return (duration.amount * (31 if duration.unit == MONTHS else 1) + 4) * DAY
+
+
 def _anchor(cap: "Cap") -> int:
     """Return the code of what a cap counts within."""
     if cap.for_life:
@@ -162,6 +177,7 @@ class RuleBook(NamedTuple):
     wait_amount: Sequence[int]
     wait_from_end: Sequence[int]
     wait_days: Sequence[int]
+    wait_longest: Sequence[int]
     within_unit: Sequence[int]
     within_amount: Sequence[int]
     zone_lo: Sequence[int]
@@ -239,6 +255,7 @@ def rules_at(book: RuleBook, v: int) -> Rules:
         book.wait_amount[w:x],
         book.wait_from_end[v],
         book.wait_days[v],
+        book.wait_longest[v],
         book.within_unit[v],
         book.within_amount[v],
         book.zone_from[z:a],

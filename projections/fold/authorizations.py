@@ -101,17 +101,18 @@ def hold(
     """
     last = -1
     for i in range(lo, hi):
-        sittings.heap[i - lo] = 0
         sittings.left[i - lo] = 0
-    for i in range(hi - 1, lo - 1, -1):
-        if rows.exam[i] != q.exam or rows.time[i] > q.as_of:
+        if rows.exam[i] != q.exam:
             continue
-        if not rows.position[i] <= q.known < rows.annulled[i]:
-            continue
-        last = max(last, i)
-        if sittings.heap[rows.first[i]] == 0 and rows.kind[i] == GRANTED:
-            sittings.left[i - lo] = rows.sittings[i] or allowed or UNBOUNDED
-        sittings.heap[rows.first[i]] = 1  # a later row of the same authorization was seen
+        first = rows.first[i]
+        if first == i - lo:
+            sittings.heap[first] = first  # the row of the authorization that holds so far
+        if rows.time[i] <= q.as_of and rows.position[i] <= q.known < rows.annulled[i]:
+            sittings.left[sittings.heap[first]] = 0
+            sittings.heap[first] = i - lo
+            if rows.kind[i] == GRANTED:
+                sittings.left[i - lo] = rows.sittings[i] or allowed or UNBOUNDED
+            last = i
     return last
 
 

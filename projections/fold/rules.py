@@ -228,12 +228,9 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
     It ends when enough have left. Ends do not always rise with starts (30 and 31 January both
     leave on 28 February, at their own times of day), so those still inside are sorted.
     """
-    # Mostly they are too few for the cap: then when each of them leaves need not be reckoned.
     allowed, since = rules.cap_sittings[c], rules.cap_since[c]
-    if counted_from(sittings, n, since) < allowed:
-        return NOT_CAPPED
     if counted_from(sittings, n, max(since, window_begins(rules, c, t))) < allowed:
-        return NOT_CAPPED
+        return NOT_CAPPED  # when each of so few leaves need not be reckoned
     inside = 0
     for i in range(n):
         if sittings.ordinal[i] == 0:
@@ -262,6 +259,8 @@ def cap_reached(
     """
     capped = NOT_CAPPED
     for c in range(len(rules.cap_anchor)):
+        if walked.counted < rules.cap_sittings[c]:
+            continue  # mostly so
         used = NOT_CAPPED
         if not is_anchored(rules, c):
             used = window_cap(rules, sittings, n, c, t)
@@ -334,8 +333,10 @@ def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
     last = walked.last
     if last < 0 or sittings.outcome[last] == PASSED:
         return NONE
-    number = wait_number(rules, sittings, last)
-    until = wait_after(rules, number, sittings.start[last], sittings.end[last])
+    start, end = sittings.start[last], sittings.end[last]
+    if wait_begins(rules, start, end) + rules.wait_longest <= t:
+        return NONE  # mostly so, and which wait it was need not be known
+    until = wait_after(rules, wait_number(rules, sittings, last), start, end)
     return until if t < until else NONE
 
 

@@ -34,9 +34,11 @@ class Walked(NamedTuple):
     """How many live sittings have no result."""
     pending_betas: int
     """How many beta sittings have none."""
+    counted: int
+    """How many sittings are counted."""
 
 
-AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0)
+AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0, 0)
 """Before the first sitting."""
 
 
@@ -98,7 +100,7 @@ def walk_on(
     the sittings before `lo` ended.
     """
     cap = anchored_cap(rules)
-    first, last, ordinal, period_end, passed, betas, pending, pending_betas = walked
+    first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted = walked
     for i in range(lo, hi):
         betas += sittings.beta[i]
         if sittings.outcome[i] == PASSED:
@@ -127,4 +129,5 @@ def walk_on(
             )
         sittings.ordinal[i] = ordinal
         last = i
-    return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas)
+        counted += 1
+    return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted)
