@@ -41,6 +41,8 @@ class Request(Answer):
     registration_id: str | None
     reason: str | None
     requested_at: Instant | None
+    requested_by: str | None
+    """The actor of the request's event; None where none was named."""
     changed_at: Instant
     """When its state last changed by an event, or a sitting, or by running out."""
     missing: tuple[str, ...]
@@ -48,6 +50,8 @@ class Request(Answer):
     waives: tuple[str, ...]
     valid_until: Instant | None
     used_by: str | None
+    decided_by: str | None
+    """The actor of the event that granted, rejected or revoked it last."""
     events: tuple[Cause, ...]
 
 
@@ -121,7 +125,7 @@ def request_of(
     last = {row.type: row for row in events}
     requested = last[REQUESTED].payload() if REQUESTED in last else {}
     granted = last[GRANTED].payload() if GRANTED in last else {}
-    decision = decide(events, as_of, used)
+    decision, deciding_event = decide(events, as_of, used), deciding(events)
     why: dict[str, object] = {}
     if decision.state == "rejected":
         why = last[REJECTED].payload()
@@ -136,12 +140,14 @@ def request_of(
             "registration_id": requested.get("registration_id"),
             "reason": requested.get("reason"),
             "requested_at": last[REQUESTED].occurred_at if requested else None,
+            "requested_by": last[REQUESTED].actor if requested else None,
             "changed_at": decision.at,
             "missing": tuple(why.get("missing", ())),  # type: ignore[arg-type]
             "why": why.get("why"),
             "waives": tuple(granted.get("waives", ())),
             "valid_until": granted.get("valid_until"),
             "used_by": decision.used_by,
+            "decided_by": None if deciding_event is None else deciding_event.actor,
             "events": tuple(Cause(source=row.source, id=row.id) for row in events),
         }
     )

@@ -188,8 +188,10 @@ def passed(c: Context) -> Reason:
         stands = [s for s in range(c.n) if rules.pass_stands(c.rules, c.sittings, s, cover, c.t)]
     because = [c.history.sitting_events[c.sittings.outcome_row[s]] for s in stands]
     text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
+    mine = ""
     if cover.row >= 0:
-        because.append(c.history.certification_events[cover.row])
+        because.append(earned := c.history.certification_events[cover.row])
+        mine = f"your certification {earned.key}"
     clause = wording.PASS_RETAKE
     if passing.after:
         clause = wording.PASS_AFTER
@@ -203,9 +205,9 @@ def passed(c: Context) -> Reason:
             "and has expired."
         )
     elif cover.running_until == NEVER:
-        text += ", and your certification does not expire, so it cannot be taken again."
+        text += f", and {mine} does not expire, so it cannot be taken again."
     else:
-        before = f"your certification expires, on {c.show(cover.running_until)}"
+        before = f"{mine} expires, on {c.show(cover.running_until)}"
         if passing.before_expiry and until != cover.running_until:
             clause = wording.PASS_BEFORE_EXPIRY
             length = say_duration(passing.before_expiry)

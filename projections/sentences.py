@@ -33,6 +33,25 @@ def shown_in(zone: tzinfo = UTC, name: str = "UTC") -> Show:
 IN_UTC = shown_in()
 
 
+_DATE = len("2021-03-15 ")
+
+
+def shown_beside(zone: tzinfo, name: str) -> Show:
+    """Make a `Show` that writes UTC, and beside it another zone: its date too where that differs.
+
+    `2021-03-15 09:00 UTC (05:00 America/New_York)`; for UTC itself just `2021-03-15 09:00 UTC`.
+    """
+    if zone is UTC:
+        return IN_UTC
+    local = shown_in(zone, name)
+
+    def show(instant: int) -> str:
+        utc, there = IN_UTC(instant), local(instant)
+        return f"{utc} ({there.removeprefix(utc[:_DATE])})"
+
+    return show
+
+
 def times(count: int) -> str:
     """Return how often: once, twice, 3 times."""
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -11,7 +11,8 @@ from projections.fold.sittings import gather
 from projections.fold.verdict import first_eligible, verdict_at
 from projections.history import History
 from projections.problems import is_known, problems_of
-from projections.sentences import IN_UTC, Show
+from projections.sentences import Show, shown_beside
+from retake_policies.zones import load_zone
 
 
 class Moment(NamedTuple):
@@ -35,12 +36,13 @@ def standing_of(
     history: History,
     catalogue: Catalogue,
     moment: Moment,
-    show: Show = IN_UTC,
+    show: Show | None = None,
 ) -> Standing:
     """Fold one candidate's history for one exam at a moment, and say why.
 
     `history` may hold more than is visible; `catalogue` must hold all of the
-    catalogue known at `moment.position`. `show` writes instants in sentences.
+    catalogue known at `moment.position`. `show` writes instants in sentences; without one they
+    are in UTC, with the clock of the policy's zone beside it where it names another.
     """
     c = judged_for(exam, history, catalogue, moment, show)
     content = content_of(c)
@@ -63,7 +65,7 @@ def standing_of(
 
 
 def judged_for(
-    exam: str, history: History, catalogue: Catalogue, moment: Moment, show: Show = IN_UTC
+    exam: str, history: History, catalogue: Catalogue, moment: Moment, show: Show | None = None
 ) -> Context:
     """Judge one candidate and exam at a moment, with all that goes into the explanation."""
     lo, hi = history.runs.get(exam, (0, 0))
@@ -81,6 +83,10 @@ def judged_for(
     sittings = room(hi - lo, len(history.authorization_events))
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, -1, sittings)
     judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
+    if show is None:
+        version = judged.verdict.version
+        zone = "UTC" if version < 0 else catalogue.published[version].policy.wait.zone
+        show = shown_beside(load_zone(zone), zone)
     return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show)
 
 

@@ -37,12 +37,14 @@ REQUESTS: Final = (
     Column("registration_id", TEXT, "the sitting it was requested for", "not requested"),
     Column("reason", TEXT, "the reason it names", "not requested"),
     Column("requested_at", INSTANT, "when it was requested", "not requested"),
+    Column("requested_by", TEXT, "who recorded the request", "not requested, or not said"),
     Column("changed_at", INSTANT, "when its state last changed"),
     Column("missing", _LIST, "what was missing, of a rejected one"),
     Column("why", TEXT, "why it was rejected or revoked", "neither"),
     Column("waives", _LIST, "what the grant waives: wait, cap, passed"),
     Column("valid_until", INSTANT, "until when the grant may be used", "for ever, or no grant"),
     Column("used_by", TEXT, "the registration of the sitting that used it", "not used"),
+    Column("decided_by", TEXT, "who granted, rejected or revoked it last", "open, or not said"),
     Column("events", pa.list_(pa.struct([("source", TEXT), ("id", TEXT)])), "its events"),
 )
 """The columns of a list of requests for exceptions."""

@@ -19,7 +19,7 @@ from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of
-from projections.sentences import IN_UTC, Show
+from projections.sentences import Show
 from projections.standing import Moment, standing_of
 from replay.many import many
 
@@ -148,17 +148,25 @@ class Snapshot:
         """Return what is known of a candidate, by position; of one exam what may bear on it."""
         return self._read.events(candidate, self.position, exam)
 
-    def standing(self, candidate: str, exam: str, *, show: Show = IN_UTC) -> Standing:
+    def standing(
+        self,
+        candidate: str,
+        exam: str,
+        *,
+        show: Show | None = None,
+        history: History | None = None,
+    ) -> Standing:
         """Return one candidate's standing for one exam.
 
         A candidate of whom nothing is visible is answered like anybody who has never sat the exam.
-        `show` writes the instants in sentences.
+        `show` writes the instants in sentences; without one they are in UTC, with the clock of the
+        policy's zone beside it.
         """
-        history = self.history(candidate, exam)
+        history = history or self.history(candidate, exam)
         return standing_of(candidate, exam, history, self.catalogue, self.moment, show)
 
     def standings(
-        self, candidate: str, *, show: Show = IN_UTC, history: History | None = None
+        self, candidate: str, *, show: Show | None = None, history: History | None = None
     ) -> tuple[Standing, ...]:
         """Return a candidate's standing for every exam with a visible sitting, sorted by code."""
         history, catalogue = history or self.history(candidate), self.catalogue

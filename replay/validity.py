@@ -13,7 +13,7 @@ from ledger.events import Recorded
 from ledger.ledger import Head
 from projections.answers import Standing
 from projections.fold.facts import NEVER
-from projections.sentences import IN_UTC, Show
+from projections.sentences import Show
 from projections.standing import standing_of
 from replay.snapshot import Snapshot
 
@@ -35,7 +35,7 @@ class Validity(NamedTuple):
 
 
 def answers_of(
-    snapshot: Snapshot, candidate: str, exam: str | None, show: Show = IN_UTC
+    snapshot: Snapshot, candidate: str, exam: str | None, show: Show | None = None
 ) -> tuple[tuple[Standing, ...], Validity]:
     """Return a candidate's standing for an exam, or for each with a sitting; and how long it holds.
 

@@ -133,6 +133,9 @@ def test_the_page_says_what_the_answer_says(server: Served) -> None:
                     assert _escaped(reason["text"]) in page
                     found += 1
     assert found > 5
+    page = server.client.get("/candidate", params={"id": "C-1004"}).text
+    assert "R-10042: failed, corrected on 2022-03-17 by exam-desk: passed" in page
+    assert "m365-fundamentals: earned 2022-03-18 02:00 UTC, does not expire" in page
 
 
 def _escaped(text: str) -> str:

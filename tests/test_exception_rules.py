@@ -269,12 +269,14 @@ def request(state: str, **changes: Any) -> Request:
         "registration_id": "R-77",
         "reason": "lab-crash",
         "requested_at": SINCE,
+        "requested_by": None,
         "changed_at": SINCE,
         "missing": (),
         "why": None,
         "waives": (),
         "valid_until": None,
         "used_by": None,
+        "decided_by": None,
         "events": (),
     }
     return Request(**{**fields, **changes})

@@ -242,12 +242,14 @@ def test_a_whole_request() -> None:
         registration_id="R-1",
         reason="lab-crash",
         requested_at=at("2021-05-02"),
+        requested_by=None,
         changed_at=at("2021-05-02"),
         missing=(),
         why=None,
         waives=(),
         valid_until=None,
         used_by=None,
+        decided_by=None,
         events=(Cause(source=SOURCE, id="X-1/requested"),),
     )
     assert "robin" not in request.model_dump_json()

@@ -22,7 +22,7 @@ from attempt_ledger.api.service import Service, zone_of
 from ledger.appending import AHEAD
 from ledger.ledger import Head
 from projections.answers import Standing
-from projections.sentences import IN_UTC, shown_in
+from projections.sentences import shown_in
 from replay.snapshot import Snapshot
 from replay.validity import Validity, answers_of, still_holds
 
@@ -126,7 +126,7 @@ def answer_of(service: Service, asked: Asked, tags: str = "") -> tuple[int, Head
     for tag, validity in tags_in(tags, asked) if 0 < len(tags) <= _LONGEST_READ else ():
         if still_holds(validity, snapshot, asked.candidate):
             return 304, [*headers, (b"etag", tag.encode())], b""
-    show = IN_UTC if clock is None else shown_in(clock, str(asked.zone))
+    show = None if clock is None else shown_in(clock, str(asked.zone))
     answers, validity = answers_of(snapshot, asked.candidate, asked.exam, show)
     lines = [answer.model_dump_json() for answer in answers]
     body = (f"[{','.join(lines)}]" if asked.exam is None else lines[0]).encode()

@@ -21,6 +21,7 @@ from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns,
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.values import instant, known
 from projections.exceptions import Request
+from projections.remarks import by_whom
 from projections.sentences import IN_UTC, Show, listed
 from replay.desk import Desk
 from replay.formats import About
@@ -141,7 +142,7 @@ def request_lines(request: Request, clear: Clear, show: Show) -> Columns:
 def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a request, name by name."""
     if request.requested_at is not None:
-        yield "asked", show(request.requested_at)
+        yield "asked", f"{show(request.requested_at)}{by_whom(request.requested_by)}"
     if request.reason:
         yield "reason", request.reason
     if request.registration_id:
@@ -150,6 +151,8 @@ def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, s
         ends = request.valid_until
         until = "" if ends is None else f", until {show(ends)}"
         yield "waives", f"{listed(request.waives)}{until}"
+    if request.decided_by is not None:
+        yield "decided", f"by {request.decided_by}"
     if request.used_by is not None:
         yield "used by", request.used_by
     if request.why is not None:

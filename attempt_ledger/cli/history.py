@@ -22,6 +22,7 @@ from ledger.events import EVENT_TYPES, Recorded
 from ledger.instants import format_instant
 from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments, in_time
+from projections.remarks import by_whom
 from projections.sentences import IN_UTC
 from projections.standing import Moment
 from replay.formats import About
@@ -30,6 +31,7 @@ from replay.receipts import moment_text
 from replay.snapshot import snapshot_at
 
 _SUBJECTS = ("exam", "certification")
+_DATE = len("2022-03-17")
 _KEYS = ("registration_id", "request_id")
 
 
@@ -143,7 +145,7 @@ def event_text(event: Recorded, data: Mapping[str, Any], annulment: Recorded | N
     head = [event.type, *(str(rest.pop(name)) for name in (*_SUBJECTS, *_KEYS) if name in rest)]
     lines = [text("  ".join(head), pages.BAD if annulment is not None else "")]
     if annulment is not None:
-        lines.append(text(f"annulled: {why(annulment)}", pages.BAD))
+        lines.append(text(f"annulled on {why(annulment)}", pages.BAD))
     words = "; ".join(f"{name} {value}".rstrip() for name, value in details(event.type, rest))
     if words:
         lines.append(text(words))
@@ -153,9 +155,9 @@ def event_text(event: Recorded, data: Mapping[str, Any], annulment: Recorded | N
 
 
 def why(annulment: Recorded) -> str:
-    """Return who annulled an event, where, and why."""
-    actor = "" if annulment.actor is None else f" by {annulment.actor}"
-    return f"position {annulment.position}{actor}: {annulment.payload()['reason']}"
+    """Return when and by whom an event was annulled, at which position, and why."""
+    when = f"{format_instant(annulment.recorded_at)[:_DATE]}{by_whom(annulment.actor)}"
+    return f"{when}, position {annulment.position}: {annulment.payload()['reason']}"
 
 
 def details(type: str, data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ from ledger.problems import MalformedFact
 from projections.answers import PolicyUsed, Problem, Reason, Sitting, Standing
 from projections.catalogue import Catalogue
 from projections.problems import nearest
+from projections.remarks import Remarks, remarks_of
 from projections.sentences import IN_UTC, Show, shown_in
 from projections.standing import Moment, overdue_since
 from replay.snapshot import Snapshot, UnansweredMoment, snapshot_at
@@ -70,7 +71,7 @@ def standing(
             "--zone",
             metavar="ZONE",
             help="Read and write instants on this zone's clock, such as Europe/Berlin; in JSON "
-            "those in sentences alone. Default: UTC.",
+            "those in sentences alone. Default: UTC, and the clock of the policy's zone beside it.",
         ),
     ] = None,
     stdin: Annotated[
@@ -99,26 +100,30 @@ def standing(
     clock_of = None if zone_name is None else zone(zone_name)
     at = now if as_of is None else instant("--as-of", as_of, clock_of)
     wanted = known(known_at, zone=clock_of)
-    show = IN_UTC if clock_of is None else shown_in(clock_of, str(zone_name))
+    show = None if clock_of is None else shown_in(clock_of, str(zone_name))
     with call_of(context).open() as ledger:
         snapshot = snapshot_at(ledger, at, wanted, now=now)
         if candidate is None:
             return answer_lines(snapshot, as_of, known_at, show)
+        history = snapshot.history(candidate, exam)
         if exam is None:
-            answers = snapshot.standings(candidate, show=show)
+            answers = snapshot.standings(candidate, show=show, history=history)
         else:
-            answers = (snapshot.standing(candidate, exam, show=show),)
+            answers = (snapshot.standing(candidate, exam, show=show, history=history),)
             check_order(candidate, answers[0], snapshot)
         if not any(answer.known for answer in answers) and not snapshot.events(candidate):
             say(f"No candidate {candidate!r} in this ledger: answered like one who never sat.")
         if format is Format.json:
             lines = [answer.model_dump_json() for answer in answers]
             put(f"{lines[0]}\n" if exam is not None else f"[{','.join(lines)}]\n")
-        elif exam is not None:
-            pages.show(one_standing(answers[0], snapshot.catalogue, show))
         else:
-            moment, catalogue = snapshot.moment, snapshot.catalogue
-            pages.show(all_standings(candidate, answers, catalogue, moment, show))
+            catalogue = snapshot.catalogue
+            pairs = [(each, remarks_of(each, history, catalogue, show)) for each in answers]
+            if exam is not None:
+                pages.show(one_standing(*pairs[0], catalogue, show or IN_UTC))
+            else:
+                moment = snapshot.moment
+                pages.show(all_standings(candidate, pairs, catalogue, moment, show or IN_UTC))
         unknown = [answer.exam for answer in answers if answer.status == "unknown-exam"]
         for code in unknown:
             near = nearest(code, snapshot.catalogue)
@@ -127,7 +132,9 @@ def standing(
     return REFUSED if unknown else DONE
 
 
-def answer_lines(snapshot: Snapshot, as_of: str | None, known_at: str | None, show: Show) -> int:
+def answer_lines(
+    snapshot: Snapshot, as_of: str | None, known_at: str | None, show: Show | None
+) -> int:
     """Answer each line of standard input with a line, at once; return the exit code."""
     code, usual = DONE, {"as_of": as_of, "known_at": known_at}
     while line := sys.stdin.buffer.readline(_LONGEST):
@@ -155,7 +162,7 @@ def question(line: bytes) -> dict[str, str | None]:
     return members
 
 
-def answered(snapshot: Snapshot, members: dict[str, str | None], show: Show) -> Standing:
+def answered(snapshot: Snapshot, members: dict[str, str | None], show: Show | None) -> Standing:
     """Answer a question on what is known when it arrives."""
     now, as_of = clock.now(), members["as_of"]
     at = now if as_of is None else instant("as_of", as_of)
@@ -183,25 +190,38 @@ _OUTCOME_STYLES = {
 }
 
 
-def one_standing(standing: Standing, catalogue: Catalogue, show: Show) -> Stack:
-    """Show one standing; `catalogue` must hold all that is known at its position."""
+def one_standing(standing: Standing, remarks: Remarks, catalogue: Catalogue, show: Show) -> Stack:
+    """Show one standing; `catalogue` must hold all that is known at its position.
+
+    `show` writes the instants of the question, those of the answer are written as its remarks say.
+    """
     overdue = overdue_since(standing, catalogue)
+    local = remarks.show
     return page(
         Stack(
             text(f"{standing.candidate}, {standing.exam}", pages.HEAD),
-            verdict(standing, show),
+            verdict(standing, remarks),
         ),
-        reasons("Why", standing.reasons, standing.policy, show),
-        reasons("Waived by an exception", standing.waived, standing.policy, show),
-        sittings(standing, overdue, show),
+        reasons("Why", standing.reasons, standing.policy, local),
+        reasons("Waived by an exception", standing.waived, standing.policy, local),
+        sittings(standing, overdue, remarks),
+        named("Certifications", remarks.certifications),
+        named("Requests for exceptions", remarks.requests),
         problems(standing.problems),
-        labelled(footer(standing, show)),
+        labelled(footer(standing, show, local)),
     )
+
+
+def named(heading: str, pairs: Sequence[tuple[str, str]]) -> Stack | None:
+    """Show ids and what there is to say of each."""
+    if not pairs:
+        return None
+    return block(heading, columns([(Text(id, pages.WAIT), text(words)) for id, words in pairs]))
 
 
 def all_standings(
     candidate: str,
-    standings: Sequence[Standing],
+    standings: Sequence[tuple[Standing, Remarks]],
     catalogue: Catalogue,
     moment: Moment,
     show: Show,
@@ -215,28 +235,31 @@ def all_standings(
         return page(text(nothing), moment_below)
     return page(
         text(candidate, pages.HEAD),
-        *(in_short(each, overdue_since(each, catalogue), show) for each in standings),
+        *(in_short(*each, overdue_since(each[0], catalogue)) for each in standings),
         moment_below,
     )
 
 
-def in_short(standing: Standing, overdue: int | None, show: Show) -> Stack:
+def in_short(standing: Standing, remarks: Remarks, overdue: int | None) -> Stack:
     """Return the verdict and its sentences."""
-    line = Text(standing.exam, pages.HEAD, Text("  "), verdict(standing, show))
+    line = Text(standing.exam, pages.HEAD, Text("  "), verdict(standing, remarks))
     sentences = [reason.text for reason in (*standing.reasons, *standing.waived)]
     if overdue is not None and any(is_awaited_beta(each) for each in standing.sittings):
-        sentences.append(f"Taken in beta, result overdue since {show(overdue)}.")
+        sentences.append(f"Taken in beta, result overdue since {remarks.show(overdue)}.")
+    sentences += [f"{id}: {words}." for id, words in remarks.corrected.items()]
+    sentences += [f"Request {id}: {words}." for id, words in remarks.requests]
     sentences += [f"Problem: {problem.text}" for problem in standing.problems]
     return Stack(line, Stack(*map(text, sentences), indent=2))
 
 
-def verdict(standing: Standing, show: Show) -> Text:
-    """Return eligible or not, the first reason, and from when."""
+def verdict(standing: Standing, remarks: Remarks) -> Text:
+    """Return eligible or not, the first reason, and from when, by which steps."""
     if standing.eligible:
         return Text("Eligible, by an exception." if standing.waived else "Eligible.", pages.GOOD)
-    when = " As things stand, it cannot be retaken on any date."
+    when = " As things stand, it cannot be retaken on any date"
     if standing.eligible_from is not None:
-        when = f" Eligible from {show(standing.eligible_from)}."
+        when = f" Eligible from {remarks.show(standing.eligible_from)}"
+    when += f": {remarks.steps}." if remarks.steps else "."
     return Text(f"Not eligible: {standing.status.replace('-', ' ')}.", pages.BAD, Text(when))
 
 
@@ -281,29 +304,28 @@ def _of(policy: PolicyUsed | None, clause: str, show: Show) -> str:
     return f" of {policy.id}, effective from {show(policy.effective_from)}"
 
 
-def sittings(standing: Standing, overdue: int | None, show: Show) -> Stack:
-    """Show the sittings, each with its ordinal if it is counted."""
+def sittings(standing: Standing, overdue: int | None, remarks: Remarks) -> Stack:
+    """Show the sittings, each with its ordinal if it is counted; a line parts the series."""
     if not standing.sittings:
         return block("Sittings", text("none"))
-    rows = [
-        (
-            "-" if each.ordinal is None else str(each.ordinal),
-            show(each.started_at),
-            outcome(each, overdue, show),
-            each.registration_id,
-        )
-        for each in standing.sittings
-    ]
+    rows: list[tuple[str | Part, ...]] = []
+    for each in standing.sittings:
+        if each.registration_id in remarks.new_series:
+            rows.append(("", text("-- new series --", pages.QUIET), "", ""))
+        nth = "-" if each.ordinal is None else str(each.ordinal)
+        started = remarks.show(each.started_at)
+        rows.append((nth, started, outcome(each, overdue, remarks), each.registration_id))
     return block(
         "Sittings",
         columns(rows, head=("nth", "started", "outcome", "registration"), right=(0,)),
-        text(series(standing, show), pages.QUIET),
+        text(series(standing, remarks.show), pages.QUIET),
     )
 
 
-def outcome(sitting: Sitting, overdue: int | None, show: Show) -> Text:
+def outcome(sitting: Sitting, overdue: int | None, remarks: Remarks) -> Text:
     """Return how a sitting ended; a beta without a result is pending or overdue, never failed."""
-    words = sitting.outcome
+    show = remarks.show
+    words = remarks.corrected.get(sitting.registration_id, sitting.outcome)
     if words == "pending":
         words = "result pending"
         if overdue is not None and is_awaited_beta(sitting):
@@ -329,10 +351,10 @@ def series(standing: Standing, show: Show) -> str:
     return f"{count} in the series{period}."
 
 
-def footer(standing: Standing, show: Show) -> Iterator[tuple[str, str]]:
+def footer(standing: Standing, show: Show, local: Show) -> Iterator[tuple[str, str]]:
     """Yield what comes next, and what the answer was computed from."""
     if standing.next_change_at is not None:
-        yield "next change", show(standing.next_change_at)
+        yield "next change", local(standing.next_change_at)
     yield from pages.moment_lines(standing.as_of, standing.known_at, standing.position, show)
     policy = standing.policy
     if policy is not None:

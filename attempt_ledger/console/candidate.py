@@ -17,7 +17,7 @@ from projections.answers import Sitting, Standing
 from projections.catalogue import annulments
 from projections.fold.facts import NEVER
 from projections.history import History
-from projections.sentences import shown_in
+from projections.remarks import Remarks, remarks_of
 from projections.standing import standing_of
 from replay.snapshot import Snapshot
 from replay.stretches import Stretch, stretches_of
@@ -62,6 +62,7 @@ class Card(NamedTuple):
     """One exam."""
 
     standing: Standing
+    remarks: Remarks
     title: str
     headline: str
     when: str
@@ -123,11 +124,10 @@ def page_of(
     clock = address.clock
     every = latest.events(candidate)
     history = snapshot.history(candidate)
-    standings = snapshot.standings(candidate, show=shown_in(clock.zone, clock.name))
+    standings = snapshot.standings(candidate, show=clock.show)
     wanted = address.get("exam")
     if wanted is not None and all(each.exam != wanted for each in standings):
-        show = shown_in(clock.zone, clock.name)
-        standings = (*standings, snapshot.standing(candidate, wanted, show=show))
+        standings = (*standings, snapshot.standing(candidate, wanted, show=clock.show))
     ordered = sorted(standings, key=lambda each: (each.exam != wanted, _last(each)))
     lines = {each.exam: _stretches(history, snapshot, each.exam) for each in ordered[:CARDS]}
     cards = [
@@ -206,10 +206,11 @@ def _card(
     clock: Clock,
 ) -> Card:
     exam, as_of = standing.exam, standing.as_of
+    remarks = remarks_of(standing, history, snapshot.catalogue, clock.show)
     with_date, without = HEADLINES.get(standing.status, ("May sit from", standing.status))
     ahead = standing.eligible_from
     headline = with_date if standing.eligible or ahead is not None else without
-    present = latest.standing(standing.candidate, exam, show=shown_in(clock.zone, clock.name))
+    present = latest.standing(standing.candidate, exam, show=clock.show)
     picture = None
     if stretches is not None and standing.sittings:
         known = _every_sitting(history, snapshot, standing)
@@ -223,10 +224,16 @@ def _card(
     policy = standing.policy
     return Card(
         standing=standing,
+        remarks=remarks,
         title=_title(snapshot, exam),
         headline=headline,
         when="" if ahead is None else clock.spoken(ahead),
-        beneath="" if ahead is None else f"{clock.name} · {distance(as_of, ahead)}",
+        beneath=" · ".join(
+            [
+                *([] if ahead is None else [clock.name, distance(as_of, ahead)]),
+                *([remarks.steps] if remarks.steps else []),
+            ]
+        ),
         chip=standing.status,
         picture=picture,
         then=list(_then(stretches or (), as_of, clock)),

@@ -14,7 +14,6 @@ from ledger.ledger import Ledger
 from projections.catalogue import policy_at
 from projections.exception_rules import Wrong, wrongs
 from projections.exceptions import Request
-from projections.sentences import shown_in
 from replay.desk import Desk, Reference
 from retake_policies.schema import Policy
 from retake_policies.wording import clause_texts
@@ -59,7 +58,6 @@ def request(view: View, problem: str = "", clear: Mapping[str, Any] | None = Non
     policy = policy_at(
         view.snapshot.catalogue, found.exam, view.snapshot.as_of, view.snapshot.position
     )
-    clock = view.address.clock
     return Content(
         "exception.html",
         {
@@ -67,7 +65,7 @@ def request(view: View, problem: str = "", clear: Mapping[str, Any] | None = Non
             "policy": policy,
             "rules": _rules(policy),
             "standing": view.snapshot.standing(
-                found.candidate, found.exam, show=shown_in(clock.zone, clock.name)
+                found.candidate, found.exam, show=view.address.clock.show
             ),
             "problem": problem,
             "clear": clear,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from projections.sentences import EPOCH
+from projections.sentences import EPOCH, Show, shown_in
 
 DAY = 86_400_000_000
 HOUR = 3_600_000_000
@@ -17,6 +17,11 @@ class Clock:
         """Make the clock of a zone, and its name as people write it."""
         self.zone = zone
         self.name = name
+
+    @property
+    def show(self) -> Show | None:
+        """How sentences write instants; None for UTC: with the policy's zone beside it."""
+        return None if self.zone is UTC else shown_in(self.zone, self.name)
 
     def local(self, instant: int) -> datetime:
         """Return an instant as that clock shows it."""

@@ -97,6 +97,13 @@ def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int
     return False
 
 
+def covers(facts: Facts, q: Question, lo: int, it: Holding, defined_at: int) -> bool:
+    """Return whether a certification, whose rows begin at `lo`, covers the exam."""
+    return it.names_exam or defined_for(
+        facts, facts.certifications.certification[lo], q.exam, defined_at, q.known
+    )
+
+
 def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
     """Return how the certifications earned by `t` and covering the exam stand at `t`.
 
@@ -113,9 +120,7 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
         it = holding(rows, lo, i, by, known, q.exam)
         if it.first < 0:
             continue
-        if not it.names_exam and not defined_for(
-            facts, rows.certification[lo], q.exam, defined_at, known
-        ):
+        if not covers(facts, q, lo, it, defined_at):
             continue
         end = it.ends_at
         if end <= t:
