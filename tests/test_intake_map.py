@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,11 @@ BAD_MAPS = {
     "a date of a letter": ("date_format = 'D'", "does not name a day"),
     "no dates": ("date_format = []", "date_format should be text such as"),
     "a separator of two": ("separator = '::'", 'separator should be one of "," ";"'),
+    "an encoding of nobody": ("encoding = 'klingon'", "is no encoding known here; write one such"),
+    "an encoding of no files": ("encoding = 'punycode'", "is no encoding known here"),
+    "an encoding of bytes": ("encoding = 'base64'", "is no encoding known here"),
+    "a decimal of nobody": ("decimal = ';'", 'decimal should be one of "." and ","'),
+    "a decimal that separates": ("decimal = ','\nseparator = ','", "decimal and separator are"),
     "a zone of nobody": ("zone = 'Mars/Olympus'", "zone: "),
 }
 
@@ -197,6 +203,58 @@ def test_a_column_that_the_file_does_not_have_is_named(place: Place) -> None:
         place.take(FILE.replace("Attempt", "No"), csv=mapped(place.folder, VENDOR))
     with pytest.raises(SourceProblem, match="holds CloudEvents, for which there is no map"):
         place.take("{}", "a.jsonl", csv=mapped(place.folder, VENDOR))
+
+
+ABROAD = """\
+Candidate ID;Exam Code;Attempt;Start;Grade;Points
+J\u00f6rg;AZ-104;1;01.03.2021 10:00;bestanden;640,5
+J\u00f6rg;AZ-104;2;20.04.2021;durchgefallen;1.234,5
+"""
+GERMAN = 'decimal = ","\n' + VENDOR.replace('["Pass", "P"]', '"bestanden"').replace(
+    'fail = "F"', 'fail = "durchgefallen"'
+)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["latin-1", "ISO-8859-15", "cp1252", "utf-16", "utf-16-le", "mac-roman", "utf-8"]
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_of_another_encoding_goes_in(
+    place: Place, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Packed or not; its rejects are UTF-8 with a mark, and go in by the same map."""
+    settings = mapped(place.folder, f'encoding = "{encoding}"\n{GERMAN}')
+    assert counts(place.take(pack(ABROAD.encode(encoding)), csv=settings)) == (2, 2, 0, 1)
+    assert place.events() == sitting("J\u00f6rg", "J\u00f6rg/AZ-104/1", NINE, "ExamPassed", 640.5)
+    rejects = place.rejects.read_bytes()
+    assert rejects.startswith(b"\xef\xbb\xbfCandidate ID;")
+    assert b"a number such as 85 or 68,5, not '1.234,5'" in rejects
+    place.rejects = place.folder / "again"
+    mended = rejects.replace(b"1.234,5", b"1234,5", 1)
+    assert counts(place.take(mended, csv=settings)) == (1, 2, 0, 0)
+
+
+def test_bytes_that_are_none_of_the_encoding_cost_their_row(place: Place) -> None:
+    """And a text that breaks off ends the import, said."""
+    settings = mapped(place.folder, f'encoding = "cp1252"\n{GERMAN}')
+    content = ABROAD.encode("cp1252").replace(b"J\xf6rg;AZ-104;2", b"J\x81rg;AZ-104;2")
+    assert counts(place.take(content, csv=settings)) == (2, 2, 0, 1)
+    assert b"is not cp1252, as the map says: byte 0x81" in place.rejects.read_bytes()
+    wide = mapped(place.folder, f'encoding = "utf-16"\n{GERMAN}')
+    report = place.take(ABROAD.encode("utf-16")[:-1], csv=wide)
+    assert "breaks off or is damaged" in str(report.stopped)
+
+
+def test_a_refused_encoding_names_the_key_of_a_map(place: Place) -> None:
+    """Whoever has such a file learns what to write."""
+    with pytest.raises(SourceProblem, match='in a map: encoding = "utf-16"'):
+        place.take(ABROAD.encode("utf-16"))
+    report = place.rows(GOOD.replace("C-1", "J\u00f6rg").encode("latin-1").decode("latin-1"))
+    assert report.clean
+    place.take((HEADER + GOOD.replace("C-1", "J\u00f6")).encode("latin-1"))
+    assert (
+        b'name its encoding in a map, such as encoding = ""cp1252""' in place.rejects.read_bytes()
+    )
 
 
 def test_the_settings_of_a_map_go_to_another_process(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ class Reading:
     @classmethod
     def open(cls, path: str, options: Options) -> Self:
         """Open an input and read its header; - is standard input. Use it in a `with`."""
-        source = open_source(path, workbooks=True)
+        source = open_source(path, workbooks=True, encoding=options.csv.map.encoding)
         try:
             return cls(source, options)
         except BaseException:

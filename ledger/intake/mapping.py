@@ -15,6 +15,7 @@ from typing import Any
 
 from ledger.intake.report import PROBLEM, named, one_line
 from ledger.intake.source import SourceProblem, parse_toml, read_whole
+from ledger.intake.unpacking import text_encoding
 from ledger.problems import LedgerProblem, printable, shown
 
 NEEDED = ("candidate_id", "exam", "registration_id", "started_at", "outcome")
@@ -46,6 +47,10 @@ class ResultsMap:
     date_format: tuple[str, ...] = ()
     """How the file writes instants, as `strptime` takes it; the first that fits is meant."""
     separator: str | None = None
+    encoding: str | None = None
+    """Of a text, as `ledger.intake.unpacking.text_encoding` names it; None: UTF-8."""
+    decimal: str = "."
+    """What stands before the decimals of a score."""
     zone: str | None = None
     sheet: str | None = None
     """Of a workbook; None: its first."""
@@ -82,6 +87,7 @@ def read_map(path: str, zone: Callable[[str], tzinfo]) -> ResultsMap:
     if faults:
         raise MapProblem("\n".join(faults))
     formats = tables.get("date_format", [])
+    encoding = tables.get("encoding")
     return ResultsMap(
         columns=tables.get("columns", {}),
         outcomes={
@@ -94,6 +100,8 @@ def read_map(path: str, zone: Callable[[str], tzinfo]) -> ResultsMap:
         id=_parts(tables.get("id", "")),
         date_format=tuple(_listed(formats)),
         separator=tables.get("separator"),
+        encoding=None if encoding is None else text_encoding(encoding),
+        decimal=tables.get("decimal", "."),
         zone=tables.get("zone"),
         sheet=tables.get("sheet"),
     )
@@ -112,11 +120,16 @@ def _faults(tables: Mapping[str, Any], zone: Callable[[str], tzinfo]) -> Iterato
             yield f"{key} should be {wanted}, not {shown(value)}"
     if all(key in _KEYS and _KEYS[key][0](value) for key, value in tables.items()):
         yield from _contradictions(tables)
-        if "zone" in tables:
-            try:
-                zone(tables["zone"])
-            except ValueError as error:
-                yield f"zone: {error}"
+        checks: tuple[tuple[str, Callable[[str], object]], ...] = (
+            ("zone", zone),
+            ("encoding", text_encoding),
+        )
+        for key, check in checks:
+            if key in tables:
+                try:
+                    check(tables[key])
+                except ValueError as error:
+                    yield f"{key}: {error}"
 
 
 def _contradictions(tables: Mapping[str, Any]) -> Iterator[str]:
@@ -147,6 +160,8 @@ def _contradictions(tables: Mapping[str, Any]) -> Iterator[str]:
             before = meant.setdefault(word.casefold(), outcome)
             if before != outcome:
                 yield f"the word {shown(word)} means {before} and {outcome}: keep one of them"
+    if tables.get("decimal", ".") == tables.get("separator"):
+        yield "decimal and separator are the same: a score would be two cells"
     for form in _listed(tables.get("date_format", [])):
         try:
             day = datetime.strptime(_DATED.strftime(form), form).date()  # noqa: DTZ007
@@ -213,6 +228,8 @@ _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
         'text such as "%d/%m/%Y %H:%M", or a list of them',
     ),
     "separator": (lambda value: value in (*SEPARATORS, "|"), 'one of "," ";" "|" and "\\t"'),
+    "encoding": (_is_text, 'the name of an encoding such as "cp1252"'),
+    "decimal": (lambda value: value in (".", ","), 'one of "." and ","'),
     "zone": (_is_text, 'the name of a time zone such as "Europe/Berlin"'),
     "sheet": (_is_text, "the name of a workbook's sheet"),
 }

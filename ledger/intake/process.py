@@ -108,7 +108,7 @@ def _read(
     bytes_read, ended_by = 0, ""
     with suppress(BrokenPipeError):  # nobody is there any more to read for
         try:
-            with open_source(path) as source:
+            with open_source(path, encoding=settings.map.encoding) as source:
                 if source.identity != identity:
                     raise SourceProblem(f"{path} was replaced while it was read: run it again")
                 items = ResultsReader(source, settings).items()

@@ -244,6 +244,9 @@ class Rejects:
                 raise SourceProblem(f"{source.path} cannot be the rejects file of itself")
         self.path = path
         self.kept: Path | None = None
+        # A file in another encoding has its rejects in UTF-8, with the mark by which its map reads
+        # them as that.
+        self._encoding = "utf-8" if source.encoding is None else "utf-8-sig"
         self._file: TextIO | None = None
 
     def write(self, text: str) -> None:
@@ -290,7 +293,7 @@ class Rejects:
         if not path.exists():
             flags |= os.O_CREAT | os.O_EXCL
         descriptor = os.open(path, flags, mode)
-        return open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="")
+        return open(descriptor, "w", encoding=self._encoding, errors="surrogateescape", newline="")
 
     @contextmanager
     def _problems(self) -> Iterator[None]:

@@ -106,6 +106,7 @@ class ResultsReader:
             self._file = WorkbookRows(source, map.sheet)
         else:
             self._file = CsvFile(source, map.separator, {*COLUMNS, *map.columns.values()})
+        self._is_workbook, self._decimal = source.is_workbook, map.decimal
         self.header = header = self._file.header
         self.separator = self._file.separator
         self._settings = settings
@@ -201,7 +202,7 @@ class ResultsReader:
                     if delivery == "beta":
                         raise BadRow(BETA_UNSAID)
                     result_time = started if ended is None else ended
-                data = {**sitting, "score": _score(score)}
+                data = {**sitting, "score": self._score(score)}
                 result = _result(data, is_beta=delivery == "beta", passed=outcome == "pass")
                 id = f"{registration}/result"
                 facts.append(Fact(source, id, candidate, result_time, result, actor))
@@ -244,12 +245,23 @@ class ResultsReader:
         if outcome == "missed":
             raise BadRow("outcome is missed, which needs a started_at: when it was booked for")
         exam, id = sitting["exam"], f"{sitting['registration_id']}/result"
-        data = {**sitting, "exam": exam or _OPEN, "score": _score(score)}
+        data = {**sitting, "exam": exam or _OPEN, "score": self._score(score)}
         result = _result(data, is_beta=False, passed=outcome == "pass")
         at = 0 if time == UNSAID else time
         fact = Fact(source, id, candidate or _OPEN, at, result, self._settings.actor)
         row = fact.row(as_recorded=self._as_recorded)
         return [row._replace(occurred_at=time, stream=f"candidate/{candidate}", exam=exam or None)]
+
+    def _score(self, text: str) -> int | float | None:
+        if not text:
+            return None
+        decimal = self._decimal
+        plain = text.replace(decimal, ".")
+        # Beside a decimal comma a point would part thousands; in a workbook numbers come with one.
+        is_grouped = "." in text and decimal != "." and not self._is_workbook
+        if is_grouped or not _SCORE.fullmatch(plain):
+            raise BadRow(f"score should be a number such as 85 or 68{decimal}5, not {shown(text)}")
+        return float(plain) if "." in plain else int(plain)
 
     def _outcome(self, word: str) -> str | None:
         """Return what an outcome's word means, in any casing; None for a row to be passed over."""
@@ -377,11 +389,3 @@ def _result(data: dict[str, Any], *, is_beta: bool, passed: bool) -> Event:
     else:
         result = _passed(data) if passed else _failed(data)
     return result
-
-
-def _score(text: str) -> int | float | None:
-    if not text:
-        return None
-    if not _SCORE.fullmatch(text):
-        raise BadRow(f"score should be a number such as 85 or 68.5, not {shown(text)}")
-    return float(text) if "." in text else int(text)

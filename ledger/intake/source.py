@@ -1,8 +1,9 @@
 """Open a file or standard input as lines of text: plain, gzip or xz, told by its content.
 
-A line that cannot be read as text is handed on all the same (its bytes escaped, so that they
-can be written back unchanged) and named in `Source.faults`: one bad line costs one row, not the
-file. What breaks the file itself is a `SourceProblem` or, midway, a `BrokenSource`.
+Text is UTF-8, or of the encoding that a map names. A line that cannot be read as text is handed on
+all the same (its bytes escaped, so that they can be written back unchanged) and named in
+`Source.faults`: one bad line costs one row, not the file. What breaks the file itself is a
+`SourceProblem` or, midway, a `BrokenSource`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ from contextlib import nullcontext
 from pathlib import PurePath
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Protocol, Self, cast
+from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 from ledger.events import Row
+from ledger.intake.unpacking import BLOCK, UTF8_MARK, Bytes, Transcoded, Xz
 from ledger.problems import LedgerProblem
 
-BLOCK = 1 << 18
-"""Bytes read at once."""
 LONGEST_LINE = 1 << 20
 """Bytes a line may have: a guard against a file that is no text, which may be one endless line."""
 LARGEST_WORKBOOK = 256 << 20
@@ -35,21 +35,20 @@ LARGEST_WHOLE = 16 << 20
 """Bytes of a file that is read as a whole: a catalogue, a policy, a list of candidates."""
 
 _SHOWN_OF_LONG_LINE = 200
-_MOST_UNPACKING = 256 << 20  # bytes of memory; xz -9 asks for 65 MiB
 _GZIP = b"\x1f\x8b"
 _XZ = b"\xfd7zXZ\x00"
 _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII
 )
-_UTF8_MARK = b"\xef\xbb\xbf"
 _ZIP = b"PK\x03\x04"
+_UTF16 = "UTF-16 text"
 _NOT_READ = {
     _ZIP: "a zip archive or a spreadsheet",
     b"\xd0\xcf\x11\xe0": "a workbook of the old kind (.xls; a spreadsheet can save it as .xlsx)",
     b"BZh": "compressed with bzip2",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
     b"SQLite format 3\x00": "an SQLite file",
     b"PAR1": "a Parquet file",
 }
@@ -87,7 +86,8 @@ class Source:
     `path` is None for standard input, `name` is for people, `stem` and `extension` are those of
     the name without a compression's suffix (``results`` and ``.csv`` for ``results.csv.gz``),
     `size` the bytes of the file as it lies on the disk, `identity` what tells it from another of
-    its name, both None if they cannot be known. `faults` has, for each line
+    its name, both None if they cannot be known; `encoding` is that of a file that a map says is not
+    UTF-8. `faults` has, for each line
     yielded so far that is no sound text and was not yet taken out, a sentence's end saying why.
     """
 
@@ -98,6 +98,7 @@ class Source:
         status: os.stat_result | None = None,
         *,
         workbooks: bool = False,
+        encoding: str | None = None,
     ) -> None:
         self.path = path
         self.name = name = "standard input" if path is None else path
@@ -112,8 +113,11 @@ class Source:
         self._closing = raw
         self._raw = _Counted(raw, name)
         self.is_workbook = workbooks and self._raw.start.startswith(_ZIP)
-        self._text = _uncompressed(self._raw, name, is_read=self.is_workbook)
+        self._text = _uncompressed(self._raw, name, is_read=self.is_workbook, encoding=encoding)
         self.is_compressed = not isinstance(self._text, io.BufferedReader)
+        self.encoding = None if self.is_workbook else encoding
+        if self.encoding is not None:
+            self._text = Transcoded(self._text, self.encoding)
         self._copy: BinaryIO | None = None
         self._ahead: list[bytes] = []  # chunks that were looked at before their lines
         self._offset = 0  # in the uncompressed bytes, of the next piece
@@ -134,7 +138,7 @@ class Source:
             self._ahead.append(chunk)
             read += len(chunk)
             # Each blank is looked at once, however many there are: some inputs come byte by byte.
-            if read >= len(_UTF8_MARK) and not chunk.isspace() and (start := self._beginning()):
+            if read >= len(UTF8_MARK) and not chunk.isspace() and (start := self._beginning()):
                 return start
         return self._beginning()
 
@@ -192,11 +196,11 @@ class Source:
     def _pieces(self) -> Iterator[bytes]:
         """Yield the input in pieces that are whole lines; the last may lack its line end."""
         chunk = b"".join(self._ahead)
-        while len(chunk) < len(_UTF8_MARK) and (more := self._chunk()):
+        while len(chunk) < len(UTF8_MARK) and (more := self._chunk()):
             chunk += more
-        if chunk.startswith(_UTF8_MARK):
-            chunk = chunk[len(_UTF8_MARK) :]
-            self._offset = len(_UTF8_MARK)
+        if chunk.startswith(UTF8_MARK):
+            chunk = chunk[len(UTF8_MARK) :]
+            self._offset = len(UTF8_MARK)
         # A line's beginning, in as many parts as it came in: joined once, when its end is there.
         parts: list[bytes] = []
         length = 0
@@ -218,7 +222,7 @@ class Source:
             yield b"".join(parts)
 
     def _beginning(self) -> bytes:
-        return b"".join(self._ahead).removeprefix(_UTF8_MARK).lstrip()
+        return b"".join(self._ahead).removeprefix(UTF8_MARK).lstrip()
 
     def _past_long_line(self, start: bytes) -> tuple[bytes, bytes]:
         """Pass over a line that is too long: what is shown of it, and what comes after it."""
@@ -244,11 +248,14 @@ class Source:
                 text = line.decode()
             except UnicodeDecodeError as error:
                 text = line.decode(errors="surrogateescape")
-                self.faults.setdefault(
-                    self._line,
-                    f"is not UTF-8: byte 0x{line[error.start]:02X} at offset "
-                    f"{offset + error.start:,} of the text; save the file as UTF-8",
+                where = f"byte 0x{line[error.start]:02X}"
+                fault = (
+                    f"is not UTF-8: {where} at offset {offset + error.start:,} of the text; save "
+                    'the file as UTF-8, or name its encoding in a map, such as encoding = "cp1252"'
                 )
+                if self.encoding is not None:
+                    fault = f"is not {self.encoding}, as the map says: {where}"
+                self.faults.setdefault(self._line, fault)
             if "\0" in text:
                 self.faults.setdefault(
                     self._line,
@@ -260,15 +267,23 @@ class Source:
     def _chunk(self) -> bytes:
         try:
             return self._text.read1(BLOCK)
-        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        except (EOFError, OSError, zlib.error, lzma.LZMAError, UnicodeError) as error:
             reason = str(error) or type(error).__name__
             raise BrokenSource(
                 f"{self.name} breaks off or is damaged after line {self._line:,}: {reason}"
             ) from error
 
 
-def open_source(path: str, *, stdin: BinaryIO | None = None, workbooks: bool = False) -> Source:
+def open_source(
+    path: str,
+    *,
+    stdin: BinaryIO | None = None,
+    workbooks: bool = False,
+    encoding: str | None = None,
+) -> Source:
     """Open a file, or with ``-`` standard input, whose stream a door may pass in.
+
+    `encoding` is one that `text_encoding` names; None: UTF-8.
 
     Raises SourceProblem for a missing file, a folder, a file that may not be read, and for
     content of a kind that is recognised but not read here (UTF-16, a zip archive unless
@@ -276,7 +291,7 @@ def open_source(path: str, *, stdin: BinaryIO | None = None, workbooks: bool = F
     """
     if path == "-":
         stream = stdin if stdin is not None else sys.stdin.buffer
-        return Source(stream, None, _status(stream), workbooks=workbooks)
+        return Source(stream, None, _status(stream), workbooks=workbooks, encoding=encoding)
     try:
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by Source
     except FileNotFoundError:
@@ -286,7 +301,7 @@ def open_source(path: str, *, stdin: BinaryIO | None = None, workbooks: bool = F
     except OSError as error:
         raise SourceProblem(f"{path} cannot be read: {error.strerror}") from None
     try:
-        return Source(raw, path, _status(raw), workbooks=workbooks)
+        return Source(raw, path, _status(raw), workbooks=workbooks, encoding=encoding)
     except BaseException:
         raw.close()
         raise
@@ -297,10 +312,6 @@ def _status(stream: io.RawIOBase | BinaryIO) -> os.stat_result | None:
         return os.fstat(stream.fileno())
     except (OSError, AttributeError):
         return None
-
-
-class _Bytes(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
 
 
 class _Counted(io.RawIOBase):
@@ -331,40 +342,20 @@ class _Counted(io.RawIOBase):
         return len(taken)
 
 
-def _uncompressed(raw: _Counted, name: str, *, is_read: bool) -> _Bytes:
+def _uncompressed(raw: _Counted, name: str, *, is_read: bool, encoding: str | None) -> Bytes:
     for magic, kind in _NOT_READ.items():
-        if raw.start.startswith(magic) and not is_read:
+        if raw.start.startswith(magic) and not is_read and (encoding is None or kind != _UTF16):
+            hint = ', or say so in a map: encoding = "utf-16"' if kind == _UTF16 else ""
             raise SourceProblem(
                 f"{name} is {kind}: what is read here is UTF-8 text, as it is or "
-                "compressed with gzip or xz"
+                f"compressed with gzip or xz{hint}"
             )
     buffered = io.BufferedReader(raw, BLOCK)
     if raw.start.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
     if raw.start.startswith(_XZ):
-        return _Xz(buffered)
+        return Xz(buffered)
     return buffered
-
-
-class _Xz:
-    """An xz file, unpacked: as `lzma.LZMAFile`, which has no limit on a stream's memory."""
-
-    def __init__(self, raw: _Bytes) -> None:
-        self._raw = raw
-        self._stream = lzma.LZMADecompressor(memlimit=_MOST_UNPACKING)
-
-    def read1(self, size: int, /) -> bytes:
-        while True:
-            data = b""
-            if self._stream.eof:  # one stream may follow another
-                data = self._stream.unused_data or self._raw.read1(BLOCK)
-                if not data:
-                    return b""
-                self._stream = lzma.LZMADecompressor(memlimit=_MOST_UNPACKING)
-            elif self._stream.needs_input and not (data := self._raw.read1(BLOCK)):
-                raise EOFError("Compressed file ended before its end-of-stream marker")
-            if unpacked := self._stream.decompress(data, size):
-                return unpacked
 
 
 def read_whole(path: str | os.PathLike[str]) -> bytes:
