@@ -335,7 +335,8 @@ def test_rows_that_are_not_utf8_are_set_aside_byte_for_byte(place: Place) -> Non
     offset = len(HEADER) + len(GOOD) + 3
     assert counts(report) == (3, 4, 0, 1)
     assert report.examples == [
-        f"line 3: is not UTF-8: byte 0xE9 at offset {offset} of the text; save the file as UTF-8"
+        f"line 3: is not UTF-8: byte 0xE9 at offset {offset} of the text; save the file as UTF-8, "
+        'or name its encoding in a map, such as encoding = "cp1252"'
     ]
     assert b"\nJos\xe9,AZ-104,R-1," in place.rejects.read_bytes()
 
