@@ -34,7 +34,11 @@ def test_the_roles_of_the_page_are_those_of_the_program() -> None:
         for name in re.sub("^(FUNCTION|ROUTINE|SCHEMA) ", "", on).split(", "):
             told |= {(what, name, role) for role in to.split(", ")}
     ours = set()
-    for role, kind in (("exam_writer", "writer"), ("exam_reader", "reader")):
+    for role, kind in (
+        ("exam_writer", "writer"),
+        ("exam_reader", "reader"),
+        ("exam_sealer", "sealer"),
+    ):
         for statement in grants(SCHEMA, LEDGER, role, kind):  # type: ignore[arg-type]
             plain = statement.replace('"', "")
             (found,) = re.findall(r"GRANT (\w+) ON (?:FUNCTION |ROUTINE |SCHEMA )?(.*) TO", plain)

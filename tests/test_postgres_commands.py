@@ -16,6 +16,9 @@ from backing import COMMAND, asked, lived_in, rows_of
 from command_line import CommandLine
 from postgres import new_url, server
 
+from ledger.store.postgres_schema import quoted
+from ledger.store.server import read_server
+
 KEYS = "attempts.ledger.keys"
 
 
@@ -237,6 +240,30 @@ def test_a_second_sealer_waits_until_the_first_ends(
     assert said.count("waiting to seal") == 1
     assert "process " in said
     assert "Traceback" not in said
+
+
+def test_each_machine_seals_on_from_what_another_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key alone; and it signs nothing that contradicts what it never saw itself."""
+    door, url = CommandLine(tmp_path, monkeypatch), new_url()
+    monkeypatch.setenv("ATTEMPT_LEDGER", url)
+    key = tmp_path / "key"
+    for home in ("one", "two", "one", "three"):
+        monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / home))
+        words = ("--signing-key", str(key))
+        if not key.exists():
+            door.done(*words, "init")
+        door.done(*words, "record", "CertEarned", f"C-{home}", "certification=one")
+        assert size_in(tmp_path / home) == int(door.done("checkpoint").split("\n")[1])
+        (tmp_path / "key.last").unlink()  # which other machines do not have
+    assert [size_in(tmp_path / home) for home in ("one", "two", "three")] == [6, 5, 7]
+    schema = quoted(read_server(url, tmp_path).schema)
+    server().sql(f"DELETE FROM {schema}.events WHERE position > 4", "exams")
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "four"))
+    answer = door.call(*words, "seal")
+    assert "ends at position 4, but 7 events were sealed" in answer.err
+    assert answer.code != 0
 
 
 def size_in(home: Path) -> int:

@@ -87,7 +87,7 @@ def test_a_ledger_that_was_made_is_as_it_should_be(version: int, tmp_path: Path)
 # -- roles
 
 
-ROLES = ("a_writer", "a_reader", "a_stranger")
+ROLES = ("a_writer", "a_reader", "a_sealer", "a_stranger")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Server:
     with owner(address) as connection:
         for role in ROLES:
             connection.execute(f"CREATE ROLE {role} LOGIN")
-    grant(address, [("a_writer", "writer"), ("a_reader", "reader")])
+    grant(address, [("a_writer", "writer"), ("a_reader", "reader"), ("a_sealer", "sealer")])
     with Ledger.open(as_role(address, "a_writer"), clock=SetClock()) as ledger:
         assert ledger.append([attempted(1)]) == [Appended(1)]
     return address
@@ -133,15 +133,23 @@ APPENDING = {
     "append": "SELECT {s}.append(0, '', '', '', '', '', '', '', '', '', '', '', '', '', '')",
     "remember": "SELECT {s}.remember('x', 'y')",
 }
+SIGNING = {"keep what was signed": "SELECT {s}.keep_signed('log', 1, 'note')"}
 READING = {"read": "SELECT * FROM {s}.events", "settle": "SELECT {s}.settle()"}
 
 
 @pytest.mark.parametrize(
     ("role", "statement"),
     [
-        *(("a_writer", each) for each in FORBIDDEN.values()),
-        *(("a_reader", each) for each in (*FORBIDDEN.values(), *APPENDING.values())),
-        *(("a_stranger", each) for each in (*APPENDING.values(), *READING.values())),
+        *(("a_writer", each) for each in (*FORBIDDEN.values(), *SIGNING.values())),
+        *(
+            ("a_reader", each)
+            for each in (*FORBIDDEN.values(), *APPENDING.values(), *SIGNING.values())
+        ),
+        *(("a_sealer", each) for each in (*FORBIDDEN.values(), *APPENDING.values())),
+        *(
+            ("a_stranger", each)
+            for each in (*APPENDING.values(), *READING.values(), *SIGNING.values())
+        ),
     ],
 )
 def test_a_role_cannot_do_what_it_need_not(shared: Server, role: str, statement: str) -> None:

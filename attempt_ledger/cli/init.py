@@ -59,20 +59,28 @@ def init(
             "--reader", metavar="ROLE", help="A role of the server that may read. Repeatable."
         ),
     ] = None,
+    sealer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sealer", metavar="ROLE", help="A role of the server that may seal. Repeatable."
+        ),
+    ] = None,
     actor: Actor = ACTOR,
 ) -> int:
     """Create an empty ledger, with the shipped policies.
 
     The ledger and the files beside it can be opened by this account alone, whatever the umask:
     who can read them can also lock them, and so stop all writing. Other accounts read a copy
-    (`backup`), or --mode lets them in. On a server --writer and --reader let roles in that are
-    there already; nobody but the owner can change what is in it.
+    (`backup`), or --mode lets them in. On a server --writer, --reader and --sealer let roles in
+    that are there already; nobody but the owner can change what is in it. A role that does both
+    is named twice.
 
     What is there already stays as it is: then nothing is made, and the exit code is 2.
     """
     call, bits = call_of(context), _mode(mode)
     roles: list[tuple[str, Role]] = [(each, "writer") for each in writer or ()]
     roles += [(each, "reader") for each in reader or ()]
+    roles += [(each, "sealer") for each in sealer or ()]
     _check_others(call, bits, roles)
     texts = () if bare else shipped()
     entries = policy_facts(texts, known=lambda stream: [], now=clock.now(), actor=actor)

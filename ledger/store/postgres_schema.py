@@ -181,6 +181,15 @@ _NEW: Final = "p_now bigint, p_count integer, " + ", ".join(
     f"p_{name} text" for name in Row._fields
 )
 
+# Only ever onwards: what is signed later is of as many events or more.
+_KEEP_SIGNED: Final = """
+BEGIN
+  INSERT INTO {s}.signed (log, size, note) VALUES (p_log, p_size, p_note)
+    ON CONFLICT (log) DO UPDATE SET size = excluded.size, note = excluded.note
+    WHERE signed.size <= excluded.size;
+END
+"""
+
 _FUNCTIONS: Final = {
     "begin_append": ("OUT o_position bigint, OUT o_recorded_at bigint", "", _BEGIN),
     "append": (
@@ -192,6 +201,7 @@ _FUNCTIONS: Final = {
     "append_new": (_NEW, "RETURNS bigint ", _APPEND_NEW),
     "remember": ("p_name text, p_value text", "RETURNS void ", _REMEMBER),
     "settle": ("", "RETURNS void ", _SETTLE),
+    "keep_signed": ("p_log text, p_size bigint, p_note text", "RETURNS void ", _KEEP_SIGNED),
 }
 
 
@@ -236,17 +246,23 @@ LEDGER: Final = Layout(
     tables={
         "events": (("position", "bigint", True), ("recorded_at", "bigint", True), *COLUMNS),
         "about": ABOUT,
+        # The last checkpoint that was signed, on whatever machine.
+        "signed": (("log", "text", True), ("size", "bigint", True), ("note", "text", True)),
         # Always empty: only its lock is used, which nobody can take without a right to the table.
         "append_order": (),
     },
-    keyed=("events", "about"),
+    keyed=("events", "about", "signed"),
     indexes=INDEXES,
     functions=_FUNCTIONS,
     procedures=_PROCEDURES,
     # A plan that was made for a small table reads all of it once it is large.
     plans={"append": "enable_seqscan=off"},
-    reads=("events", "about"),
-    calls={"writer": (*_FUNCTIONS, *_PROCEDURES), "reader": ("settle",)},
+    reads=("events", "about", "signed"),
+    calls={
+        "writer": (*(name for name in _FUNCTIONS if name != "keep_signed"), *_PROCEDURES),
+        "reader": ("settle",),
+        "sealer": ("settle", "keep_signed"),
+    },
 )
 
 

@@ -1,4 +1,4 @@
-"""One sealer at a time of a ledger in PostgreSQL, on whatever machine."""
+"""Sealing a ledger in PostgreSQL on whatever machine: one at a time, each where the last ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from ledger.store.postgres_pool import Patient, Pool, problems, process_shown
+from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server
 
 _PATIENCE: Final = 10.0
@@ -40,6 +41,21 @@ def only_sealer(
                 connection.execute("SELECT 1")
 
         yield check
+
+
+def last_signed(server: Server, log: str) -> bytes | None:
+    """Return the last checkpoint of a log that was signed, on whatever machine; LedgerProblem."""
+    select = f"SELECT note FROM {quoted(server.schema)}.signed WHERE log = %s"
+    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+        found = connection.execute(select, (log,)).fetchone()
+        return None if found is None else str(found[0]).encode()
+
+
+def keep_last_signed(server: Server, log: str, size: int, note: bytes) -> None:
+    """Keep a checkpoint of so many events that is about to be published; raises LedgerProblem."""
+    keep = f"SELECT {quoted(server.schema)}.keep_signed(%s, %s, %s)"
+    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+        connection.execute(keep, (log, size, note.decode()))
 
 
 def _taken(connection: Patient, key: int) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from ledger.extras import needing
 from ledger.problems import LedgerProblem
 
-Role: TypeAlias = Literal["writer", "reader", "keeper"]
+Role: TypeAlias = Literal["writer", "reader", "sealer", "keeper"]
 """What a role of the server may do with a ledger, or with its keys, that another role owns."""
 
 SCHEMES: Final = ("postgresql", "postgres")

@@ -61,6 +61,23 @@ def only_sealer(
     return nullcontext(lambda: None)
 
 
+def last_signed(address: Address, log: str) -> bytes | None:
+    """Return the last checkpoint of a log that was signed on any machine, as its server keeps it.
+
+    None where none was, or the ledger is a file: that is sealed on one machine. LedgerProblem.
+    """
+    if not isinstance(address, Server):
+        return None
+    note: bytes | None = postgres_module("store.postgres_sealing").last_signed(address, log)
+    return note
+
+
+def keep_last_signed(address: Address, log: str, size: int, note: bytes) -> None:
+    """Keep a checkpoint that is about to be published where all machines see it; LedgerProblem."""
+    if isinstance(address, Server):
+        postgres_module("store.postgres_sealing").keep_last_signed(address, log, size, note)
+
+
 def create_store(address: Address, id: str) -> None:
     """Make an empty ledger of an id that another has had; LedgerProblem if one is there."""
     if isinstance(address, Server):
