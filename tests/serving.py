@@ -89,6 +89,8 @@ def served(path: Path, *words: str, noise: str = "") -> Iterator[Served]:
     try:
         said = process.stderr.readline()
         found = re.search(r" is at (http://\S+) until Ctrl-C", said)
+        if found is None:
+            process.kill()
         assert found, said + process.stderr.read()
         with (it := Served(path, found[1], process)).client:
             yield it

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
+from oidc_provider import KEY, running
 from serving import Served, event, example, served
 
 from attempt_ledger.api.oidc import NotValid, header_of
 
-KEY = RSAKey.generate_key(2048, {"kid": "k1"}, private=True)
 OTHER = RSAKey.generate_key(2048, {"kid": "k1"}, private=True)
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
-    """A small real provider: its configuration and its keys."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            about = {"issuer": url, "jwks_uri": f"{url}/keys"}
-            keys = {"keys": [KEY.as_dict(private=False)]}
-            body = json.dumps(keys if self.path == "/keys" else about).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """Run a small real provider."""
+    with running() as it:
+        yield it.url
 
 
 @pytest.fixture(scope="module")

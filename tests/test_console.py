@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsing import PHONE, WIDE, Heard, chromium
 from example_ledger import HISTORY, NOW, facts, ledger_of
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from serving import COMMAND, ENVIRONMENT, Served, served
 
 from attempt_ledger.console.app import PAGES
@@ -39,8 +39,6 @@ ASKED = {
 }
 """What a page needs besides its path."""
 ADDRESSES = [f"{page.path}?{ASKED.get(page.path, '')}" for page in PAGES]
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 800}
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +67,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Open a real browser."""
-    with sync_playwright() as play:
-        yield play.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-
-
-class Heard:
-    """A page, and whatever it said on its console."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        context.set_default_timeout(20_000)
-        self.page: Page = context.new_page()
-        self.said: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+    with chromium() as it:
+        yield it
 
 
 @pytest.fixture

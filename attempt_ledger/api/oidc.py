@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import httpx
+import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -50,8 +50,11 @@ class Issuer:
         self._fetched = -(1 << 62)
         self._lock = asyncio.Lock()
 
-    async def identity(self, token: str) -> Identity:
-        """Return whose a token is; raises NotValid, and Problem while there are no keys."""
+    async def identity(self, token: str, *, audience: str | None = None) -> Identity:
+        """Return whose a token is; raises NotValid, and Problem while there are no keys.
+
+        It has to be for this service, or for another `audience`: an ID token is for the client.
+        """
         header = header_of(token)
         await self._with_key(str(header.get("kid", "")))
         assert self._keys is not None
@@ -59,16 +62,16 @@ class Issuer:
             found = jwt.decode(token, self._keys, algorithms=list(ALGORITHMS))
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise NotValid(f"its signature does not hold ({type(error).__name__})") from None
-        return self._of(found.claims)
+        return self._of(found.claims, audience or self._audience)
 
-    def _of(self, claims: Mapping[str, Any]) -> Identity:
+    def _of(self, claims: Mapping[str, Any], wanted: str) -> Identity:
         now = self._now() // 1_000_000
         issuer, audience, subject = claims.get("iss"), claims.get("aud"), claims.get("sub")
         # Exactly a text: a list that holds the issuer is another's token.
         if type(issuer) is not str or issuer != self.url:
             raise NotValid("it is of another issuer")
         audiences = [audience] if type(audience) is str else audience
-        if type(audiences) is not list or self._audience not in audiences:
+        if type(audiences) is not list or wanted not in audiences:
             raise NotValid("it is for another audience")
         if _seconds(claims, "exp", needed=True) <= now - SKEW:
             raise NotValid("it has expired")
@@ -96,12 +99,12 @@ class Issuer:
             self._fetched = self._now()
             try:
                 self._keys = await self._fetch()
-            except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+            except (httpx2.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
                 if self._keys is None:
                     raise _away() from error
 
     async def _fetch(self) -> KeySet:
-        async with httpx.AsyncClient(timeout=5, follow_redirects=False) as client:
+        async with httpx2.AsyncClient(timeout=5, follow_redirects=False) as client:
             about = await client.get(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
             named = about.raise_for_status().json()
             if named["issuer"] != self.url:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from attempt_ledger.cli.options import TokenFile, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.console.app import add_console
+from attempt_ledger.console.log_in import Client
 from attempt_ledger.console.sessions import Sessions
 from attempt_ledger.listening import address_of, is_loopback, listening_on
 from attempt_ledger.places import cache_folder
@@ -91,6 +93,23 @@ def serve(
             help="The claim that names roles, a list or a text parted by blanks.",
         ),
     ] = "roles",
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--oidc-client",
+            metavar="ID",
+            help="The client of the provider by which people log in to the console; its address to "
+            "come back to is /log-in/callback.",
+        ),
+    ] = None,
+    secret: Annotated[
+        Path | None,
+        typer.Option(
+            "--oidc-secret",
+            metavar="FILE",
+            help="A file with the client's secret; without, it is a public client (PKCE).",
+        ),
+    ] = None,
     tokens: TokenFile = None,
 ) -> int:
     """Answer over HTTP, until Ctrl-C or SIGTERM.
@@ -108,26 +127,46 @@ def serve(
     known = Tokens(register, call.clock, required=issuer is not None)
     if (issuer is None) != (audience is None):
         raise CallProblem("--oidc-issuer and --oidc-audience go together: give both, or neither")
+    if issuer is None and (client or secret):
+        raise CallProblem("--oidc-client and --oidc-secret need --oidc-issuer")
+    if secret is not None and client is None:
+        raise CallProblem("--oidc-secret needs --oidc-client: whose secret it is")
     if not known.any and not is_loopback(host):
         raise CallProblem(
             f"--host {host} can be reached from other machines, and nobody has a token: make one "
             "by `token create`, or listen on 127.0.0.1"
         )
 
-    provider = None
+    provider = people = None
     if issuer is not None:
         provider = Issuer(issuer, str(audience), call.clock, claim=claim)
+        if client is not None:
+            people = Client(provider, client, None if secret is None else _secret(secret))
     engine = Engine(cache_folder(call.say), processes(), say=said_once())
     with listening_on(host, port) as listening:
         port = listening.getsockname()[1]
         service = Service(call, engine, register)
         app = application(service, OwnGate(known, provider))
-        add_console(app, known, Sessions(register, known, call.clock))
+        add_console(app, known, Sessions(register, known, call.clock), people)
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
         say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")
         with suppress(KeyboardInterrupt):
             serve_it(edge, service, listening, proxies or ())
     return DONE
+
+
+def _secret(path: Path) -> str:
+    """Read a secret, which is its owner's alone."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise CallProblem(f"{path} can be opened by other accounts: chmod 600 makes it yours")
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise CallProblem(f"{path} cannot be read: {str(reason).lower()}") from None
+    if not text:
+        raise CallProblem(f"{path} is empty: it should hold the client's secret")
+    return text
 
 
 def said_once() -> Callable[[str], None]:

@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 
 from attempt_ledger.api.register import Access
 from attempt_ledger.api.tokens import Tokens
-from attempt_ledger.console import desk, listings, pages
+from attempt_ledger.console import desk, listings, log_in, pages
 from attempt_ledger.console.address import Address
-from attempt_ledger.console.sessions import COOKIE, LONGEST, Sessions
+from attempt_ledger.console.log_in import Client
+from attempt_ledger.console.sessions import Sessions
 from attempt_ledger.console.view import Content, View
 from attempt_ledger.console.visits import STATIC, Refused, Visit, form_of, guarded, static
 from ledger.problems import LedgerProblem
@@ -62,11 +63,15 @@ PAGES: Final = (
 """Every page. To add one: a function of a View, a template, and a line here."""
 
 
-def add_console(app: FastAPI, tokens: Tokens, sessions: Sessions) -> None:
-    """Add the console to the application of a service."""
+def add_console(
+    app: FastAPI, tokens: Tokens, sessions: Sessions, client: Client | None = None
+) -> None:
+    """Add the console to the application of a service; `client` is one of an OIDC provider."""
     app.state.tokens = tokens
     app.state.sessions = sessions
+    app.state.client = client
     app.include_router(routes)
+    app.include_router(log_in.routes)
 
 
 def _page(page: Page) -> Callable[[Request], Any]:
@@ -197,60 +202,6 @@ async def what_if(request: Request) -> Response:
         return await visit.service.many(make)
 
     return await guarded(visit, "POST /v1/what-if", made)
-
-
-# -- logging in and out
-
-
-@routes.get("/log-in", name="page log in")
-async def log_in_page(request: Request) -> Response:
-    """Show the form to log in with a token."""
-    return _log_in(Visit(request, ""), request.query_params.get("next", "/"), "")
-
-
-@routes.post("/log-in", name="page logged in")
-async def log_in(request: Request) -> Response:
-    """Begin a session by a token."""
-    visit = Visit(request, "")
-    try:
-        values = await form_of(request)
-    except Refused as refused:
-        return visit.refuse(str(refused), refused.status)
-    back = values.get("next", "/")
-    cookie = await run_in_threadpool(visit.sessions.open, values.get("token", ""))
-    if cookie is None:
-        return _log_in(visit, back, "The token is not valid, or not any more.", 401)
-    # Only a path of our own: what begins with // or /\ names another host.
-    own = back.startswith("/") and not back.startswith(("//", "/\\"))
-    response = RedirectResponse(back if own else "/", 303)
-    response.set_cookie(
-        COOKIE, cookie, max_age=LONGEST // 1_000_000, path="/", secure=True, httponly=True,
-        samesite="lax",
-    )  # fmt: skip
-    return response
-
-
-def _log_in(visit: Visit, back: str, wrong: str, status: int = 200) -> Response:
-    return visit.answer(Content("log-in.html", {"next": back, "wrong": wrong}, status))
-
-
-@routes.post("/log-out", name="page log out")
-async def log_out(request: Request) -> Response:
-    """End the session, or every session of its identity."""
-    visit = Visit(request, "")
-
-    async def made() -> Response:
-        values = await visit.form()
-        assert visit.session is not None
-        if values.get("everywhere"):
-            visit.sessions.close_all(visit.identity.name)
-        else:
-            visit.sessions.close(visit.session.sha256)
-        response = RedirectResponse("/log-in", 303)
-        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True)
-        return response
-
-    return await guarded(visit, _ONE, made)
 
 
 # -- files

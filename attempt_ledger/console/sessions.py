@@ -25,6 +25,15 @@ LONGEST: Final = 12 * 60 * MINUTE
 """Microseconds."""
 
 
+PENDING: Final = 15 * MINUTE
+"""So long somebody may take to log in elsewhere."""
+PENDING_COOKIE: Final = f"{COOKIE}-pending"
+MOST_PENDING: Final = 10_000
+"""So many are kept: anybody can begin to log in."""
+_NOBODY: Final = ""
+"""Whose what is pending is."""
+
+
 class Session(NamedTuple):
     """A browser that logged in."""
 
@@ -63,6 +72,29 @@ class Sessions:
             )  # fmt: skip
         return cookie
 
+    def keep(self, data: str) -> str:
+        """Keep what a browser needs when it comes back; return its cookie's value."""
+        cookie = self.begin(Identity(_NOBODY, frozenset()), data)
+        with self._register.writing() as connection:
+            connection.execute(
+                "DELETE FROM sessions WHERE identity = ? AND (created_at < ? OR sha256 IN (SELECT "
+                "sha256 FROM sessions WHERE identity = ? ORDER BY created_at DESC LIMIT -1 OFFSET "
+                "?))",
+                (_NOBODY, self._now() - PENDING, _NOBODY, MOST_PENDING),
+            )
+        return cookie
+
+    def taken(self, cookie: str | None) -> str | None:
+        """Return what was kept for a browser, once; None where nothing is, or not any more."""
+        if not cookie or len(cookie) > 100:
+            return None
+        with self._register.writing() as connection:
+            row = connection.execute(
+                "DELETE FROM sessions WHERE sha256 = ? AND identity = ? RETURNING created_at, data",
+                (_sha256(cookie), _NOBODY),
+            ).fetchone()
+        return row[1] if row and self._now() - row[0] <= PENDING else None
+
     def find(self, cookie: str | None) -> Session | None:
         """Return the session of a cookie, None where there is none any more."""
         if not cookie or len(cookie) > 100:
@@ -70,7 +102,7 @@ class Sessions:
         sha256, now = _sha256(cookie), self._now()
         rows = self._register.rows(
             "SELECT identity, roles, csrf, created_at, used_at, data FROM sessions "
-            "WHERE sha256 = ?", (sha256,),
+            "WHERE sha256 = ? AND identity <> ?", (sha256, _NOBODY),
         )  # fmt: skip
         if not rows:
             return None

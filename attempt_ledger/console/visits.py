@@ -72,8 +72,11 @@ class Visit:
         self.identity: Identity = NOBODY
         self.address = Address(request.url.path, {})
 
-    def admit(self, right: str) -> None:
-        """Find who asks, and whether that identity may; raises LogIn, Refused."""
+    def admit(self, right: str | None) -> None:
+        """Find who asks, and whether that identity may; raises LogIn, Refused.
+
+        `right` None: whoever is logged in.
+        """
         try:
             self.address = Address(self.request.url.path, self.request.query_params)
         except ValueError as error:
@@ -83,7 +86,7 @@ class Visit:
             if self.session is None:
                 raise LogIn
             self.identity = self.session.identity
-        if not is_allowed(self.identity, right):
+        if right is not None and not is_allowed(self.identity, right):
             raise Refused(f"This page is not for {', '.join(sorted(self.identity.roles))}.", 403)
 
     def may(self, right: str) -> bool:
@@ -157,7 +160,7 @@ async def form_of(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-async def guarded(visit: Visit, right: str, answer: Callable[[], Any]) -> Response:
+async def guarded(visit: Visit, right: str | None, answer: Callable[[], Any]) -> Response:
     """Answer a request of who may; whatever goes wrong is a page with a sentence."""
     try:
         visit.admit(right)

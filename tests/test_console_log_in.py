@@ -1,0 +1,169 @@
+"""Logging in to the console at an OIDC provider, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browsing import PHONE, WIDE, Heard, chromium
+from oidc_provider import Provider, running
+from playwright.sync_api import Browser
+from serving import Served, example, served
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """Run a small real provider."""
+    with running() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def it(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Served]:
+    """Serve the example to who logs in there."""
+    words = ("--oidc-issuer", provider.url, "--oidc-audience", "ledger")
+    with served(
+        example(tmp_path_factory.mktemp("log-in")), *words, "--oidc-client", "console"
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Open a real browser."""
+    with chromium() as it:
+        yield it
+
+
+@pytest.fixture
+def heard(browser: Browser) -> Iterator[Heard]:
+    """Open a page on a wide screen; it must have said nothing in the end."""
+    context = browser.new_context(viewport=WIDE)
+    it = Heard(context)
+    yield it
+    assert it.said == []
+    context.close()
+
+
+def test_somebody_logs_in_and_out_everywhere(
+    it: Served, provider: Provider, browser: Browser, heard: Heard
+) -> None:
+    """By PKCE, back to the page that was wanted; two browsers, both ended by one."""
+    page = heard.page
+    page.goto(f"{it.address}/exceptions?state=open")
+    assert "/log-in?next=" in page.url
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    page.click("main a.button")
+    asked = parse_qs(urlsplit(page.url).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    assert asked["response_type"] == ["code"]
+    assert asked["redirect_uri"] == [f"{it.address}/log-in/callback"]
+    page.click("#robin")
+    page.wait_for_url("**/exceptions?state=open")
+    assert "oidc:robin" in page.inner_text("header")
+    assert "client_secret" not in provider.requests[-1]
+    names = {each["name"] for each in page.context.cookies()}
+    assert names == {"__Host-attempt-ledger"}
+    other = browser.new_context(viewport=PHONE)
+    second = other.new_page()
+    second.goto(f"{it.address}/")
+    second.click("main a.button")
+    second.click("#robin")
+    second.wait_for_url(f"{it.address}/")
+    page.click('text="everywhere"')
+    page.wait_for_url("**/log-in")
+    for each in (page, second):
+        each.goto(f"{it.address}/exceptions")
+        assert "/log-in?next=" in each.url
+    other.close()
+
+
+def test_roles_are_those_that_the_provider_says(it: Served, browser: Browser) -> None:
+    """An admin does not see the audits of an officer alone; a guest sees nothing."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{it.address}/audit")
+    page.click("main a.button")
+    page.click("#robin")
+    page.wait_for_url("**/audit")
+    assert "not for officer, support" in page.inner_text("main")
+    context.clear_cookies()
+    page.goto(f"{it.address}/audit")
+    page.click("main a.button")
+    page.click("#guest")
+    page.wait_for_url("**/log-in/callback?**")
+    assert "oidc:guest has no role here" in page.inner_text("main")
+    page.goto(f"{it.address}/audit")
+    assert "/log-in?next=" in page.url
+    context.close()
+
+
+def come_back(it: Served, provider: Provider) -> tuple[httpx.Client, str]:
+    """Begin to log in; return the browser, and the address that the provider sends it back to."""
+    client = httpx.Client(base_url=it.address)
+    sent = client.get("/log-in/provider", params={"next": "//evil.example"})
+    assert sent.status_code == 302
+    cookie = sent.headers["set-cookie"]
+    for word in ("__Host-attempt-ledger-pending=", "Secure", "HttpOnly", "SameSite=lax"):
+        assert word in cookie
+    client.headers["cookie"] = cookie.partition(";")[0]
+    back = httpx.get(f"{sent.headers['location']}&who=robin").headers["location"]
+    assert back.startswith(it.address)
+    return client, back
+
+
+def test_only_the_browser_that_began_comes_back_and_once(it: Served, provider: Provider) -> None:
+    """State is bound to the browser: a link made by somebody else logs nobody in."""
+    mine, back = come_back(it, provider)
+    other, other_back = come_back(it, provider)
+    assert httpx.get(back).status_code == 400
+    assert other.get(back).status_code == 401
+    assert other.get(other_back).status_code == 400  # what it had was used up
+    done = mine.get(back)
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert mine.get(back).status_code == 400
+    for client in (mine, other):
+        client.close()
+
+
+@pytest.mark.parametrize(
+    ("claims", "header"),
+    [
+        ({"nonce": "another"}, {}),
+        ({"iss": ["http://127.0.0.1"]}, {}),
+        ({"aud": "ledger"}, {}),
+        ({"exp": 1}, {}),
+        ({"sub": ""}, {}),
+        ({}, {"crit": ["b64"], "b64": True}),
+    ],
+)
+def test_an_id_token_is_checked_as_every_token_is(
+    it: Served, provider: Provider, claims: dict[str, Any], header: dict[str, Any]
+) -> None:
+    """Nonce, issuer, audience, end, subject, and a header that asks for more."""
+    provider.claims, provider.header = claims, header
+    try:
+        client, back = come_back(it, provider)
+        answer = client.get(back)
+    finally:
+        provider.claims, provider.header = {}, {}
+    assert answer.status_code == 401
+    assert "did not log you in" in answer.text
+    assert "code=" not in answer.text
+    assert not re.search("__Host-attempt-ledger=", answer.headers.get("set-cookie", ""))
+    client.close()
+
+
+def test_what_is_pending_is_no_session(it: Served, provider: Provider) -> None:
+    """Its cookie under the session's name opens nothing."""
+    client, _ = come_back(it, provider)
+    value = client.headers["cookie"].partition("=")[2]
+    client.headers["cookie"] = f"__Host-attempt-ledger={value}"
+    assert client.get("/").status_code == 303
+    client.close()
