@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -59,6 +61,13 @@ To add one, write such a module (`routes/operations.py` is a short one), name it
 of its routes into the table of roles.
 """
 
+UNTRACED: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI's own spans hold the query, and so candidates: ours (`traces.py`) do not."""
 NOTED_SECONDS: Final = 60.0
 """The last use of tokens is written down so often."""
 SWITCH_SECONDS: Final = 0.0005
@@ -90,6 +99,7 @@ def application(service: Service, gate: Gate) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        telemetry=UNTRACED,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
@@ -174,6 +184,9 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Seq
     # A thread that appends hands the interpreter over at every statement of SQLite, and by default
     # waits 5 ms each time to have it back while the loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
+    # Uvicorn raises the signal again once it has stopped: by default that would end the process
+    # before the ledger is sealed and closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         _Server(config, service).run(sockets=[listening])
     finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +30,11 @@ from attempt_ledger.listening import address_of, is_loopback, listening_on
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from replay.snapshot import Engine
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from attempt_ledger.api.traces import Traced
 
 
 @command(
@@ -149,10 +155,32 @@ def serve(
         app = application(service, OwnGate(known, provider))
         add_console(app, known, Sessions(register, known, call.clock), people)
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
+        traced = _traced(edge) if is_traced(os.environ) else None
         say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")
-        with suppress(KeyboardInterrupt):
-            serve_it(edge, service, listening, proxies or ())
+        try:
+            with suppress(KeyboardInterrupt):
+                serve_it(traced or edge, service, listening, proxies or ())
+        finally:
+            if traced is not None:
+                traced.close()
     return DONE
+
+
+def is_traced(environment: Mapping[str, str]) -> bool:
+    """Return whether OpenTelemetry's standard variables say where traces go."""
+    named = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return (
+        any(environment.get(name) for name in named)
+        and environment.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
+        and environment.get("OTEL_SDK_DISABLED", "").lower() != "true"
+    )
+
+
+def _traced(app: ASGIApp) -> Traced:
+    # The SDK takes 0.4 s to load, and most services send no traces.
+    from attempt_ledger.api.traces import Traced
+
+    return Traced(app, os.environ)
 
 
 def _secret(path: Path) -> str:
