@@ -1,5 +1,5 @@
-"""What is recorded of candidates, and what they asked for, as tables: `history`, `exception list`,
-`authorization list`.
+"""Lists as tables: `history`, `exception list`, `authorization list`, and what a command lists
+that no table of `projections.tables` has.
 
 Imported where a table is wanted: their pages of text need no Arrow.
 """
@@ -62,6 +62,38 @@ AUTHORIZATIONS: Final = (
     Column("events", pa.list_(pa.struct([("source", TEXT), ("id", TEXT)])), "its events"),
 )
 """The columns of a list of authorizations."""
+LISTS: Final[Mapping[str, tuple[Column, ...]]] = {
+    "search": (
+        Column("candidate", TEXT, "whose id it is"),
+        Column("by", TEXT, "candidate, registration_id or request_id: what begins so"),
+        Column("value", TEXT, "the id that begins so"),
+    ),
+    "policy list": (
+        Column("id", TEXT, "the policy"),
+        Column("effective_from", INSTANT, "from when this version is in force"),
+        Column("title", TEXT, "its title"),
+        Column("source", TEXT, "the text it comes from", "not said"),
+        Column("sha256", TEXT, "the digest of its file"),
+        Column("position", WHOLE, "where it was published"),
+        Column("recorded_at", INSTANT, "when it was published"),
+    ),
+    "audit access": (
+        Column("at", INSTANT, "when"),
+        Column("identity", TEXT, "who read"),
+        Column("candidate", TEXT, "whose personal data"),
+        Column("fields", _LIST, "the personal fields that were shown"),
+        Column("page", TEXT, "where: a route, a page of the console, or a command"),
+    ),
+    "token list": (
+        Column("name", TEXT, "whose token it is"),
+        Column("roles", _LIST, "what it is for"),
+        Column("created_at", INSTANT, "when it was made"),
+        Column("expires_at", INSTANT, "when it ends", "never"),
+        Column("revoked_at", INSTANT, "when it was revoked", "it was not"),
+        Column("used_at", INSTANT, "when it was used last", "never"),
+    ),
+}
+"""By command: the columns of what it lists."""
 CLEAR: Final = tuple(
     Column(name, TEXT, "in clear text; erased, if the candidate was forgotten", "left out")
     for name in ExceptionRequested.model_fields
@@ -131,6 +163,11 @@ def authorization_rows(authorizations: Iterable[Authorization]) -> pa.Table:
 def _clear(value: str | Mapping[str, bool]) -> str:
     """Return a personal field, or what stands for one that cannot be shown: `erased`."""
     return value if isinstance(value, str) else ", ".join(n for n, true in value.items() if true)
+
+
+def listed_rows(command: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return what a command of LISTS lists; of a row members that are no columns are left out."""
+    return pa.Table.from_pylist(list(rows), schema=schema_of(LISTS[command]))
 
 
 def text_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> pa.Table:

@@ -29,6 +29,7 @@ MANY: Final[Mapping[str, str]] = {
     "impact": "replay.diff",
     "kernels_for": "replay.interpreted",
     "part_fold": "replay.population",
+    "listed_rows": "replay.listings",
     "options_of": "replay.read_model.build",
     "rebuild": "replay.read_model.rebuild",
     "request_rows": "replay.listings",

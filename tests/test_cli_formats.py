@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from openpyxl import load_workbook
 from reporting import CATALOGUE, MARCH, written
 from scenarios import exam, failed, requested
 
+from attempt_ledger.api.register import Access, Register, register_path
+from attempt_ledger.api.tokens import Tokens
 from replay.formats import TABLE, About
 from replay.formats.rows import read_rows, write_rows
 from replay.listings import CLEAR, HISTORY, REQUESTS
@@ -31,6 +34,10 @@ TABLES = {
     "audit": ("audit", "events", "--candidate", "C-1"),
     "history": ("history", "C-1"),
     "exception list": ("exception", "list"),
+    "search": ("search", "C-"),
+    "policy list": ("policy", "list"),
+    "token list": ("token", "list"),
+    "audit access": ("audit", "access"),
 }
 LINES = {"export": ("export",), "feed": ("feed",)}
 HOSTILE = ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "'=1", 'a\t"b",\nc', "1", "", " ", "_x0041_")
@@ -42,6 +49,12 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the ledger of a month once."""
     path = tmp_path_factory.mktemp("formats") / "attempts.ledger"
     written(path).close()
+    register = Register(register_path(path, None))
+    Tokens(register, lambda: 0).create("robin", ["support"], None)
+    Tokens(register, lambda: 0).create("kim", ["officer", "support"], 1 << 50)
+    for candidate in ("C-1", "C-2"):
+        register.note_accesses([Access(0, "robin", candidate, ("email", "last_name"), "a page")])
+    register.close()
     return path
 
 
@@ -50,7 +63,7 @@ def door(tmp_path: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Comma
     """Stand before it."""
     for path in ledger.parent.glob("attempts.ledger*"):
         if path.is_file():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
+            shutil.copy(path, tmp_path / path.name)  # with its mode: tokens are one account's
     (tmp_path / "more.csv").write_text(f"{MORE}C-1,AZ-104,R-9,2021-05-01T09:00:00Z,fail\n")
     (tmp_path / "draft.toml").write_text(
         'id = "general"\neffective_from = 2021-03-01T00:00:00Z\n[wait]\nafter = ["P90D"]\n'

@@ -122,3 +122,53 @@ def test_a_wrong_call_writes_nothing(door: CommandLine) -> None:
     (door.folder / "pages" / "index.html").write_text("<p>a page of somebody's</p>")
     assert "no earlier output" in door.wrong("subject-access", "C-1", "--output", "pages")
     assert (door.folder / "pages" / "index.html").read_text() == "<p>a page of somebody's</p>"
+
+
+FIELDS = ["first_name", "last_name", "email", "description"]
+
+
+@pytest.mark.parametrize(
+    ("words", "through"),
+    [
+        (("history", "C-1", "--clear"), "history --clear"),
+        (("exception", "list", "--clear"), "exception list --clear"),
+        (("exception", "list", "C-1", "--clear", "--output", "a.csv"), "exception list --clear"),
+    ],
+)
+def test_clear_text_on_the_command_line_is_an_access(
+    door: CommandLine, words: tuple[str, ...], through: str
+) -> None:
+    """Written down with the fields, whoever it is of; without --clear nothing is."""
+    door.done(
+        *(word for word in words if word != "--clear"), *(["--force"] if "a.csv" in words else [])
+    )
+    assert door.json("audit", "access") == []
+    door.done(*words, "--actor", "robin", *(["--force"] if "a.csv" in words else []))
+    (access,) = door.json("audit", "access")
+    assert (access["candidate"], sorted(access["fields"])) == ("C-1", sorted(FIELDS))
+    assert access["page"] == through
+    assert access["identity"].startswith("robin, account ")
+
+
+def test_nothing_is_shown_that_cannot_be_written_down(door: CommandLine) -> None:
+    """Exit code 2, and what to do; another file of tokens takes it."""
+    door.write("tokens", "no register")
+    for words in (
+        ("history", "C-1", "--clear"),
+        ("exception", "list", "--clear", "--format", "json"),
+        ("subject-access", "C-1", "--output", "out"),
+    ):
+        said = door.wrong(*words, "--tokens", "tokens")
+        assert "nothing is shown in clear text, since the access cannot be written" in said
+        assert "name another file with --tokens" in said
+    assert not (door.folder / "out").exists()
+    door.done("history", "C-1", "--clear", "--tokens", "other")
+    assert len(door.json("audit", "access", "--tokens", "other")) == 1
+
+
+def test_what_was_erased_is_no_access(door: CommandLine) -> None:
+    """Nothing is read where nobody can read any more."""
+    door.done("forget", "C-1", "--reason", "ticket 5", "--yes")
+    door.done("history", "C-1", "--clear")
+    door.done("exception", "list", "--clear")
+    assert door.json("audit", "access") == []

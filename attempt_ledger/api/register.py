@@ -108,12 +108,14 @@ class Register:
                     connection.execute("ROLLBACK")
                     raise
 
-    def note_access(self, access: Access) -> None:
-        """Write an access down, before anything is shown; raises LedgerProblem if it cannot be."""
-        at, identity, candidate, fields, page = access
-        row = (at, identity, candidate, " ".join(fields), page)
+    def note_accesses(self, accesses: Sequence[Access]) -> None:
+        """Write accesses down, before anything is shown; raises LedgerProblem if it cannot be."""
+        rows = [
+            (at, identity, candidate, " ".join(fields), page)
+            for at, identity, candidate, fields, page in accesses
+        ]
         with self.writing() as connection:
-            connection.execute("INSERT INTO accesses VALUES (?, ?, ?, ?, ?)", row)
+            connection.executemany("INSERT INTO accesses VALUES (?, ?, ?, ?, ?)", rows)
 
     def accesses(self, candidate: str | None = None) -> list[Access]:
         """Return the accesses, to one candidate's data or to all, as they came."""

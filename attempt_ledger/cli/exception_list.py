@@ -12,10 +12,11 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
+from attempt_ledger.cli.clear_text import note_accesses
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
 from attempt_ledger.cli.listing import Listing, put_list
-from attempt_ledger.cli.options import AsOf, KnownAt, Output, command
+from attempt_ledger.cli.options import ACTOR, Actor, AsOf, KnownAt, Output, TokenFile, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns, labelled, text
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -66,8 +67,15 @@ def list_(
     is_open: Annotated[bool, typer.Option("--open", help="Only what is to be decided.")] = False,
     state: Annotated[State | None, typer.Option("--state", help="Only in this state.")] = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Show personal fields too, in clear text.")
+        bool,
+        typer.Option(
+            "--clear",
+            help="Show personal fields too, in clear text, which is written down first: see "
+            "`audit access`.",
+        ),
     ] = False,
+    actor: Actor = ACTOR,
+    tokens: TokenFile = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     format: ListFormat = None,
@@ -87,7 +95,8 @@ def list_(
     at = now if as_of is None else instant("--as-of", as_of)
     moment_known = known(known_at)
 
-    with call_of(context).open() as ledger:
+    call = call_of(context)
+    with call.open() as ledger:
         if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
             raise no_candidate(candidate, ledger)
         desk = Desk(ledger)
@@ -97,6 +106,8 @@ def list_(
             for each in desk.requests(moment, candidate)
             if exam in (None, each.exam) and wanted in (None, each.state)
         ]
+    if shown := in_clear(chosen):
+        note_accesses(call.path, shown, "exception list --clear", tokens, actor)
 
     listing = Listing(
         About("Requests for exceptions", (moment_text(*moment),)),
@@ -109,6 +120,15 @@ def list_(
     if not chosen and form == "text":
         say("No open requests." if wanted is State.open else "No requests.")
     return DONE
+
+
+def in_clear(chosen: Iterable[tuple[Request, Clear]]) -> Mapping[str, tuple[str, ...]]:
+    """Return by candidate the fields that are shown in clear text: not those erased."""
+    found: dict[str, dict[str, None]] = {}
+    for request, clear in chosen:
+        if fields := [name for name, value in clear.items() if isinstance(value, str)]:
+            found.setdefault(request.candidate, {}).update(dict.fromkeys(fields))
+    return {candidate: tuple(fields) for candidate, fields in found.items()}
 
 
 def request_object(chosen: tuple[Request, Clear]) -> str:

@@ -10,10 +10,11 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
+from attempt_ledger.cli.clear_text import note_accesses
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
 from attempt_ledger.cli.listing import Listing, put_list
-from attempt_ledger.cli.options import KnownAt, Output, command
+from attempt_ledger.cli.options import ACTOR, Actor, KnownAt, Output, TokenFile, command
 from attempt_ledger.cli.pages import Stack, columns, labelled, page, text
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import known
@@ -52,9 +53,13 @@ def history(
     clear: Annotated[
         bool,
         typer.Option(
-            "--clear", help="Personal fields in clear text, read with the key file; or left out."
+            "--clear",
+            help="Personal fields in clear text, read with the key file, which is written down "
+            "first: see `audit access`. Default: left out.",
         ),
     ] = False,
+    actor: Actor = ACTOR,
+    tokens: TokenFile = None,
     format: ListFormat = None,
     output: Output = None,
 ) -> int:
@@ -68,7 +73,8 @@ def history(
     """
     form = form_of(LISTED, format, output)
     now = clock.now()
-    with call_of(context).open() as ledger:
+    call = call_of(context)
+    with call.open() as ledger:
         stream = f"candidate/{candidate}"
         moment = snapshot_at(ledger, now, known(known_at), now=now).moment
         events = ledger.stream(stream, upto=moment.position)
@@ -79,6 +85,8 @@ def history(
         revealed = {
             event.position: ledger.vault.reveal(event, erased=ERASED) for event in events if show
         }
+        if clear and (fields := in_clear(events, revealed)):
+            note_accesses(call.path, {candidate: fields}, "history --clear", tokens, actor)
 
     def objects() -> Iterator[str]:
         for event in events:
@@ -94,6 +102,20 @@ def history(
     )
     put_list(listing, form, output)
     return DONE
+
+
+def in_clear(
+    events: Sequence[Recorded], revealed: Mapping[int, Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Return the personal fields that are shown in clear text, each once: not those erased."""
+    return tuple(
+        dict.fromkeys(
+            name
+            for event in events
+            for name, value in revealed[event.position].items()
+            if name in EVENT_TYPES[event.type].personal and isinstance(value, str)
+        )
+    )
 
 
 def _with_data(line: str, data: object) -> str:

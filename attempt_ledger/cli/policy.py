@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,13 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
+from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
+from attempt_ledger.cli.listing import Listing, put_list
 from attempt_ledger.cli.options import (
     ACTOR,
     Actor,
-    Format,
-    FormatOption,
     KnownAt,
+    Output,
     PrintLines,
     Time,
     Yes,
@@ -24,14 +26,15 @@ from attempt_ledger.cli.options import (
 )
 from attempt_ledger.cli.outcomes import append_entries, confirm_policies, put_lines
 from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.pages import columns
-from attempt_ledger.cli.pages import show as show_page
+from attempt_ledger.cli.pages import Columns, columns
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
 from ledger.instants import format_instant
 from ledger.intake.catalogue import policy_facts
 from ledger.intake.source import read_whole
 from projections.catalogue import Catalogue, Version
+from replay.formats import About
+from replay.many import many
 from replay.publishing import in_force, version_values, versions_of
 from replay.snapshot import snapshot_at
 from retake_policies import SHIPPED, shipped
@@ -84,32 +87,28 @@ def check(
     examples="""
     attempt-ledger policy list
     attempt-ledger policy list --known-at 2021-06-30 --format json
+    attempt-ledger policy list --output policies.csv
     """,
 )
 def list_(
-    context: typer.Context, known_at: KnownAt = None, format: FormatOption = Format.text
+    context: typer.Context,
+    known_at: KnownAt = None,
+    format: ListFormat = None,
+    output: Output = None,
 ) -> int:
     """List the policies that are published, every version of each."""
+    form = form_of(LISTED, format, output)
     position, catalogue = _snapshot(context, known_at)
     versions = versions_of(catalogue, position)
-    if format is Format.json:
-        put(
-            json.dumps([version_values(version) for version in versions], ensure_ascii=False) + "\n"
-        )
-    elif versions:
-        rows = [
-            (
-                version.policy.id,
-                format_instant(version.policy.effective_from),
-                str(version.event.position),
-                version.policy.title,
-            )
-            for version in versions
-        ]
-        head = ("policy", "effective from", "position", "title")
-        show_page(columns(rows, head=head, right=(2,), whole=(0, 1, 2)))
-    else:
-        say("no policy is published")
+    listing = Listing(
+        About("Published policies", (f"up to position {position}",)),
+        lambda: _list_page(versions) if versions else None,
+        lambda: (json.dumps(version_values(each), ensure_ascii=False) for each in versions),
+        lambda: many("listed_rows")("policy list", map(_list_row, versions)),
+    )
+    put_list(listing, form, output)
+    if not versions and form == "text":
+        say("No policy is published.")
     unreadable = [
         f"{event.source} {event.id} is no policy: {error}"
         for (event, error), end in zip(
@@ -120,6 +119,28 @@ def list_(
     for sentence in unreadable:
         say(sentence)
     return REFUSED if unreadable else DONE
+
+
+def _list_page(versions: Sequence[Version]) -> Columns:
+    rows = [
+        (
+            version.policy.id,
+            format_instant(version.policy.effective_from),
+            str(version.event.position),
+            version.policy.title,
+        )
+        for version in versions
+    ]
+    head = ("policy", "effective from", "position", "title")
+    return columns(rows, head=head, right=(2,), whole=(0, 1, 2))
+
+
+def _list_row(version: Version) -> dict[str, object]:
+    """Return the values of a version, its instants as microseconds."""
+    return version_values(version) | {
+        "effective_from": version.policy.effective_from,
+        "recorded_at": version.event.recorded_at,
+    }
 
 
 @command(

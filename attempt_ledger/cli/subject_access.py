@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.api.register import Access, Register, register_path
+from attempt_ledger.cli.clear_text import note_accesses
 from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, TokenFile, command
 from attempt_ledger.cli.output import say, text_to
@@ -54,15 +53,13 @@ def subject_access(
     call = call_of(context)
     if output.exists() and not output.is_dir():
         raise CallProblem(f"--output {output} is a file: name a folder")
-    register = Register(register_path(call.path, tokens))
     with call.open() as ledger:
         snapshot = snapshot_at(ledger, now, now=now)
         events = snapshot.events(candidate)
         if not events:
             raise no_candidate(candidate, ledger)
-        identity = _account() if actor == ACTOR else f"{actor}, {_account()}"
-        fields = personal_fields(events)
-        register.note_access(Access(now, identity, candidate, fields, "subject-access"))
+        shown = {candidate: personal_fields(events)}
+        register = note_accesses(call.path, shown, "subject-access", tokens, actor)
         record = record_of(ledger, snapshot, candidate, register.accesses(candidate), now=now)
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     page, data = output / "index.html", output / "data.json"
@@ -72,11 +69,3 @@ def subject_access(
         write_data(record, file)
     say(f"{page} and {data}: written, {len(events):,} events; the access was written down")
     return DONE
-
-
-def _account() -> str:
-    """Return the account that runs this program, as an identity."""
-    try:
-        return f"account {getpass.getuser()}"
-    except (KeyError, OSError):  # an account that has no name here
-        return "account without a name"

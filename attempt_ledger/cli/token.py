@@ -12,11 +12,15 @@ from attempt_ledger import clock
 from attempt_ledger.api.register import Register, register_path
 from attempt_ledger.api.tokens import ROLES, Token, Tokens
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import Format, FormatOption, TokenFile, command
+from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
+from attempt_ledger.cli.listing import Listing, put_list
+from attempt_ledger.cli.options import Output, TokenFile, command
 from attempt_ledger.cli.output import put, say
-from attempt_ledger.cli.pages import columns, show
+from attempt_ledger.cli.pages import columns
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from ledger.instants import format_instant
+from replay.formats import About
+from replay.many import many
 from retake_policies.durations import DAY, MONTHS, TIME, parse_duration
 
 Role = StrEnum("Role", {role: role for role in ROLES})  # type: ignore[misc]
@@ -61,16 +65,23 @@ def create(
 
 @command("token list", examples="attempt-ledger token list --format json")
 def list_(
-    context: typer.Context, format: FormatOption = Format.text, tokens: TokenFile = None
+    context: typer.Context,
+    format: ListFormat = None,
+    output: Output = None,
+    tokens: TokenFile = None,
 ) -> int:
     """List the tokens, and when each was used last."""
+    form = form_of(LISTED, format, output)
     every = _tokens(context, tokens).all()
-    if format is Format.json:
-        put(json.dumps([_values(each) for each in every], ensure_ascii=False) + "\n")
-    elif every:
-        head = ("name", "roles", "state", "used")
-        show(columns([_line(each) for each in every], head=head, whole=(0,)))
-    else:
+    head = ("name", "roles", "state", "used")
+    listing = Listing(
+        About("Tokens", ()),
+        lambda: columns(map(_line, every), head=head, whole=(0,)) if every else None,
+        lambda: (json.dumps(_values(each), ensure_ascii=False) for each in every),
+        lambda: many("listed_rows")("token list", (each._asdict() for each in every)),
+    )
+    put_list(listing, form, output)
+    if not every and form == "text":
         say("No tokens: `token create` makes one.")
     return DONE
 

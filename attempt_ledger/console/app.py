@@ -152,8 +152,8 @@ def _in_clear(visit: Visit) -> Response:
     found: ExceptionRequest = content.values["request"]
     service, page = visit.service, f"console: request {found.request_id}"
     clear = desk.clear(service.ledger, found)
-    service.register.note_access(
-        Access(service.now(), visit.identity.name, found.candidate, tuple(clear), page)
+    service.register.note_accesses(
+        [Access(service.now(), visit.identity.name, found.candidate, tuple(clear), page)]
     )
     headers = {"cache-control": "no-store"}
     return visit.answer(desk.request(view, clear=clear), view, **headers)

@@ -217,7 +217,7 @@ async def exceptions(
         shown = [ListedRequest(**each.model_dump(), clear=dict(desk.clear(each))) for each in found]
         fields = tuple(dict.fromkeys(name for each in shown for name in each.clear or {}))
         who, page = identity_of(request).name, "GET /v1/exceptions"
-        service.register.note_access(Access(service.now(), who, str(candidate), fields, page))
+        service.register.note_accesses([Access(service.now(), who, str(candidate), fields, page)])
         return ",".join(each.model_dump_json() for each in shown)
 
     body = await service.many(listed)
