@@ -53,7 +53,7 @@ class Access:
 
     def check(self) -> None:
         """Raise LedgerProblem unless there is a ledger that can be read."""
-        check_store(self.path)
+        check_store(self.path, self.waiting)
 
     @contextmanager
     def open(self, *, to_write: bool = False) -> Iterator[Ledger]:

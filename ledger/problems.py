@@ -72,6 +72,10 @@ class Locked(LedgerProblem):
     """Others keep a lock for longer than was to be waited for."""
 
 
+class NotDurable(LedgerProblem):
+    """What was read is not durable yet, and was waited for as long as was to be."""
+
+
 class StoreFull(LedgerProblem):
     """There is no room left to write to."""
 

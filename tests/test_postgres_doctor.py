@@ -248,6 +248,14 @@ def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
     code, told = sick.call()
     assert (code, told.keys()) == (1, {"standby-missing"})
     assert "waits for a standby (*), and none is there" in told["standby-missing"]["text"]
+    for words in (("standing", "C-1"), ("export",), ("seal",)):
+        began = time.monotonic()
+        answer = sick.door.call("--ledger", sick.url, "--wait", "3", *words)
+        assert 2.5 < time.monotonic() - began < 8, words
+        assert (answer.code, answer.out) == (2, ""), words
+        notice, problem = answer.err.splitlines()
+        assert "waiting for postgresql://" in notice
+        assert "did not confirm within 3 seconds" in problem
     with standby.running("immediate"):
         sick.until(lambda: sick.ask(streams))
         sick.until(lambda: sick.call() == (0, {}))

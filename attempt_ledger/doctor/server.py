@@ -11,6 +11,10 @@ from ledger.store.server import postgres_module
 
 CLOCKS_APART = 5 * SECOND
 _TAIL = 10_000
+_PUT_BACK = (
+    "keep the database as it is, to find out how; restore a dump or the archive into another one, "
+    "and `verify --against` a checkpoint that was kept, as docs/postgresql.md shows"
+)
 _FULL = 0.8
 """From so many of a server's connections in use on, few are left."""
 
@@ -38,12 +42,14 @@ def integrity(subject: Subject) -> Iterator[Finding]:
         yield found(
             "position-missing",
             f"position {content.missing:,} is missing, of {subject.head.position:,}",
+            f"`verify` says what was taken out or put in; {_PUT_BACK}",
             position=content.missing,
         )
     if content.falls is not None:
         yield found(
             "recorded-at-falls",
             f"position {content.falls:,} says it was recorded before the one before it",
+            f"`verify` says whether it was changed; if so, {_PUT_BACK}",
             position=content.falls,
         )
     if not sentences and content.missing is content.falls is None:

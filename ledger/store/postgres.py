@@ -24,7 +24,7 @@ from ledger.store.interface import PAGE, Found, Head
 from ledger.store.locks import Waiting
 from ledger.store.postgres_committing import Transactions
 from ledger.store.postgres_integrity import redefinitions
-from ledger.store.postgres_pool import Pool, problems
+from ledger.store.postgres_pool import Pool, problems, settle
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.schema import SCHEMA_VERSION
@@ -110,7 +110,7 @@ class PostgresStore:
                 try:
                     rows = connection.execute(statement, values or None).fetchall()
                     if rows and not (upto is not None and upto <= self._durable):
-                        connection.execute(self._statements.settle)
+                        settle(connection, self._statements.settle, self.server, self.waiting)
                     return rows
                 except psycopg.OperationalError:
                     if last or not connection.closed:

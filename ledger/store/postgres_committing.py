@@ -15,7 +15,7 @@ from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
 from ledger.store.locks import SILENCE, USUALLY, Waiting
-from ledger.store.postgres_pool import Patient, Pool, problem_of, process_shown
+from ledger.store.postgres_pool import Patient, Pool, problem_of, process_shown, saying
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
 from ledger.store.server import Server
@@ -85,7 +85,10 @@ class Transactions:
             connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
             warned: list[str] = []
             try:
-                with self._heard(connection, warned):
+                with (
+                    self._heard(connection, warned),
+                    saying(connection, self._server, waiting),
+                ):
                     ((first,),) = connection.execute(statement, values).fetchall()
             except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable):
                 return None
@@ -142,7 +145,10 @@ class Transactions:
         end = "COMMIT" if writing.wrote else "ROLLBACK"
         warned: list[str] = []
         try:
-            with self._heard(connection, warned):
+            with (
+                self._heard(connection, warned),
+                saying(connection, self._server, self._waiting),
+            ):
                 cursor = connection.execute(f"{end}; {self._statements.settle}")
             if writing.wrote and cursor.statusmessage == "ROLLBACK":
                 raise LedgerProblem(f"{self._server} rolled back: nothing was written")

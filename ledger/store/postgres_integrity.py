@@ -10,7 +10,8 @@ import psycopg
 
 from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
-from ledger.store.postgres_pool import Pool, problems
+from ledger.store.locks import USUALLY
+from ledger.store.postgres_pool import Patient, Pool, problems, settle
 from ledger.store.postgres_schema import LEDGER, Layout, quoted
 from ledger.store.server import Server
 
@@ -157,17 +158,17 @@ def _sentence(what: str, name: str, how: str | None, is_ours: bool) -> str:
 
 
 @contextmanager
-def _connected(server: Server) -> Iterator[psycopg.Connection[Any]]:
+def _connected(server: Server) -> Iterator[Patient]:
     """Open a connection of one's own; raises LedgerProblem, also for what goes wrong meanwhile."""
     with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
         yield connection
 
 
-def _settled(connection: psycopg.Connection[Any], server: Server) -> int:
+def _settled(connection: Patient, server: Server) -> int:
     """Return the last position, once it is durable: it will never hold another event."""
     s = quoted(server.schema)
     row = connection.execute(f"SELECT coalesce(max(position), 0) FROM {s}.events").fetchone()
-    connection.execute(f"SELECT {s}.settle()")
+    settle(connection, f"SELECT {s}.settle()", server, USUALLY)
     return 0 if row is None else int(row[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final
@@ -13,7 +13,8 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from ledger.problems import LedgerProblem, Locked, NoLedger, ReadOnly, StoreFull
+from ledger.problems import LedgerProblem, Locked, NoLedger, NotDurable, ReadOnly, StoreFull
+from ledger.store.locks import SILENCE, Waiting
 from ledger.store.server import Server
 
 OLDEST: Final = 15
@@ -51,20 +52,75 @@ SELECT pg_is_in_recovery()
 """
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server gave no answer for too long; the connection is closed."""
+
+
 class Patient(psycopg.Connection[Any]):
     """A connection that waits only so long for an answer: then it counts as lost."""
 
     answer_seconds = 0.0
+    overdue: Callable[[], object] | None = None
+    """Called once an answer takes longer than SILENCE."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Consume what the driver waits for."""
+        """Consume what the driver waits for; raises NoAnswer."""
+        if self.overdue is not None:
+            gen = _watched(gen, self.overdue)
         try:
             return super().wait(gen, interval, timeout or self.answer_seconds or ANSWER_SECONDS)
         except errors._WaitTimeout:
             if timeout is not None:
                 raise
             self.close()
-            raise psycopg.OperationalError("the server gave no answer for too long") from None
+            raise NoAnswer("the server gave no answer for too long") from None
+
+
+def _watched(gen: Any, overdue: Callable[[], object]) -> Generator[Any, Any, Any]:
+    """Pass on what the driver waits for, which looks up every tenth of a second."""
+    began, was_called = time.monotonic(), False
+    state = next(gen)
+    while True:
+        ready = yield state
+        if not was_called and time.monotonic() - began > SILENCE:
+            was_called = True
+            overdue()
+        try:
+            state = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+
+def settle(connection: Patient, statement: str, server: Server, waiting: Waiting) -> None:
+    """Wait until what was read is durable, also on the standbys that a commit waits for.
+
+    What is waited for is said after SILENCE. Raises NotDurable after all of `waiting`.
+    """
+    connection.answer_seconds = max(waiting.seconds, SILENCE)
+    with saying(connection, server, waiting):
+        try:
+            connection.execute(statement)
+        except NoAnswer:
+            raise NotDurable(
+                f"{server} did not confirm within {waiting.seconds:g} seconds that what was read "
+                "is durable: a standby that it waits for is missing, or its disk is slow; nothing "
+                "was written. Start the standby, take it out of synchronous_standby_names, or wait "
+                "longer (--wait)"
+            ) from None
+        finally:
+            connection.answer_seconds = 0.0
+
+
+@contextmanager
+def saying(connection: Patient, server: Server, waiting: Waiting) -> Iterator[None]:
+    """Say after SILENCE that it is waited for what is recorded to be durable."""
+    connection.overdue = lambda: waiting.notice(
+        f"waiting for {server}: what is recorded is not durable yet, perhaps for want of a standby"
+    )
+    try:
+        yield
+    finally:
+        connection.overdue = None
 
 
 def process_shown(pid: int, program: str | None, host: str | None) -> str:

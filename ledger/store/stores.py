@@ -23,10 +23,10 @@ def open_store(address: Address, *, read_only: bool, waiting: Waiting) -> Store:
     return SQLiteStore(address, read_only=read_only, waiting=waiting)
 
 
-def check_store(address: Address) -> None:
+def check_store(address: Address, waiting: Waiting = USUALLY) -> None:
     """Raise LedgerProblem unless there is a ledger that this release can read."""
     if isinstance(address, Server):
-        open_store(address, read_only=True, waiting=USUALLY).close()
+        open_store(address, read_only=True, waiting=waiting).close()
     else:
         check_file(address)
 
