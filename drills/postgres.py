@@ -20,9 +20,9 @@ from attempt_ledger import clock
 from drills.cluster import programs
 from drills.forgetful import CC, ForgetfulServer
 from drills.needs import Tool
+from drills.postgres_faults import fact, faults
 from drills.report import Finding, Options
-from ledger.events import ExamAttempted, Fact, Row
-from ledger.instants import SECOND
+from ledger.events import Row
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import LedgerProblem
 from ledger.store import postgres, postgres_committing
@@ -39,7 +39,6 @@ _MOST_EVENTS, _MOST_SECONDS = 150, 4.0
 """So many events are acknowledged at most, or so long it takes, before the power is cut again."""
 _DELAY_US = 2_000
 _LOOK = 0.005
-_BEGIN: Final = 1_600_000_000 * SECOND
 _BATCHES: Final = (1, 1, 1, 1, 5, 40)
 
 Key = tuple[str, str]
@@ -51,6 +50,7 @@ def run(options: Options) -> Iterator[Finding]:
     for version in versions[-1:] if options.slice else versions:
         cuts = options.size(max(200 // len(versions), 70), 3)
         yield cut(f"{cuts} power cuts, PostgreSQL {version}", version, cuts, options.seed)
+    yield from faults(options, versions[-1])
     for left in () if options.slice else LEFT_OUT:
         with left.out():
             what = f"power cuts without {left.name}"
@@ -190,7 +190,7 @@ class _Life:
         dice, number = random.Random(seed), 0
         with Ledger.open(self.address, clock=clock.now, waiting=Waiting(20.0)) as ledger:
             while not self._ended.is_set():
-                facts = [_fact(name, number + n) for n in range(dice.choice(_BATCHES))]
+                facts = [fact(name, number + n) for n in range(dice.choice(_BATCHES))]
                 try:
                     outcomes = ledger.append(facts)
                 except LedgerProblem as problem:
@@ -229,11 +229,6 @@ class _Life:
             self.problems.append(f"position {position} was handed on as two events")
         if position != after + 1:
             self.problems.append(f"position {position} was handed on after {after}")
-
-
-def _fact(name: str, n: int) -> Fact:
-    event = ExamAttempted(exam="AZ-104", registration_id=f"{name}-{n}", delivery="live")
-    return Fact("urn:drill", f"{name}-{n}", f"C-{n // 5}", _BEGIN + n * SECOND, event, "drill")
 
 
 # -- steps of the protocol that are left out, to see that the drill finds it
