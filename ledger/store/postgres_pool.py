@@ -66,7 +66,7 @@ class Patient(psycopg.Connection[Any]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Consume what the driver waits for; raises NoAnswer."""
         if self.overdue is not None:
-            gen = _watched(gen, self.overdue)
+            gen = _watched(gen, self.overdue, round(SILENCE / interval))
         try:
             return super().wait(gen, interval, timeout or self.answer_seconds or ANSWER_SECONDS)
         except errors._WaitTimeout:
@@ -76,14 +76,13 @@ class Patient(psycopg.Connection[Any]):
             raise NoAnswer("the server gave no answer for too long") from None
 
 
-def _watched(gen: Any, overdue: Callable[[], object]) -> Generator[Any, Any, Any]:
-    """Pass on what the driver waits for, which looks up every tenth of a second."""
-    began, was_called = time.monotonic(), False
-    state = next(gen)
+def _watched(gen: Any, overdue: Callable[[], object], most: int) -> Generator[Any, Any, Any]:
+    """Pass on what the driver waits for; call `overdue` once it looked up so often in vain."""
+    state, in_vain = next(gen), 0
     while True:
         ready = yield state
-        if not was_called and time.monotonic() - began > SILENCE:
-            was_called = True
+        in_vain += not ready
+        if in_vain == most and not ready:
             overdue()
         try:
             state = gen.send(ready)
