@@ -343,6 +343,69 @@ def test_the_desk_from_the_request_to_the_grant(
     assert '"actor":"officer-support"' in events
 
 
+def test_an_erasure_needs_two_people_in_the_browser(guarded: Served, browser: Browser) -> None:
+    """Proposed by one, approved by another: `actor` names both; who proposed cannot approve.
+
+    The pages have no barrier and fit a phone, with their forms too.
+    """
+    people = {}
+    for name, roles in (("proposer", "officer admin"), ("approver", "admin support")):
+        token = guarded.call(
+            "token", "create", name, *(w for role in roles.split() for w in ("--role", role))
+        ).strip()
+        context = browser.new_context(viewport=PHONE, bypass_csp=True, color_scheme="dark")
+        context.set_default_timeout(20_000)
+        people[name] = context.new_page()
+        people[name].goto(f"{guarded.address}/candidate?id=C-1006")
+        people[name].fill("#token", token)
+        people[name].click("main button.main")
+    one, other = people["proposer"], people["approver"]
+    one.click('text="Propose an erasure"')
+    assert one.input_value("#forget-candidate") == "C-1006"
+    one.fill("#forget-candidate", "nobody")
+    one.fill("#forget-reason", "asked for it")
+    one.locator("details[open] button.main").click()
+    assert "No candidate 'nobody'" in one.inner_text("main [role=alert]")
+    assert one.input_value("#forget-reason") == "asked for it"
+    one.fill("#forget-candidate", "C-1006")
+    one.locator("details[open] button.main").click()
+    one.wait_for_url("**/proposals?state=open")
+    assert "Somebody else has to approve it" in one.inner_text("main")
+    assert one.locator('text="Approve: erase for good"').count() == 0
+    for page in (one, other):
+        page.goto(f"{guarded.address}/proposals?candidate=C-1006")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+        assert found.violations_count == 0, found.generate_report()
+    other.click('text="Approve: erase for good"')
+    other.wait_for_url("**/proposals?state=all")
+    text = other.inner_text("main")
+    for words in ("approved", "proposer", "approver", "recorded as"):
+        assert words in text
+    events = guarded.get("/v1/history", by="support", candidate="C-1006").text
+    assert '"actor":"proposer + approver"' in events
+    assert '"type":"CandidateForgotten"' in events
+    for page in people.values():
+        page.context.close()
+
+
+def test_what_one_may_not_decide_is_refused_whatever_is_sent(guarded: Served) -> None:
+    """A form that no page shows is refused by the table that the API has."""
+    with httpx.Client(base_url=guarded.address) as client:
+        cookie = client.post("/log-in", data={"token": guarded.token("auditor")}).headers[
+            "set-cookie"
+        ]
+        headers = {"cookie": cookie.partition(";")[0]}
+        page = client.get("/proposals", headers=headers)
+        assert page.status_code == 200
+        assert "Propose</h2>" not in page.text
+        csrf = re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+        for decision in ("propose", "approve", "withdraw", "nothing"):
+            form = {"csrf": csrf, "decision": decision, "kind": "forget", "candidate": "C-1001"}
+            assert client.post("/proposals", headers=headers, data=form).status_code == 403
+        assert client.post("/proposals", headers=headers, data={"csrf": "x"}).status_code == 403
+
+
 def test_a_session_ends_with_its_token_and_everywhere(guarded: Served) -> None:
     """A cookie of this host alone; a form needs the session's own word."""
     token = guarded.call("token", "create", "leaver", "--role", "support").strip()

@@ -19,6 +19,8 @@ from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.privacy.erasure import forget
 from ledger.problems import shown
+from replay.publishing import effects_of
+from replay.snapshot import Snapshot
 
 Kind: TypeAlias = Literal["annul", "forget", "publish"]
 State: TypeAlias = Literal["open", "approved", "withdrawn", "expired"]
@@ -137,6 +139,30 @@ class Proposals:
 def undecidable(proposal: Proposal) -> Problem:
     """Return that a proposal is not open any more."""
     return Problem("undecidable", f"The proposal {proposal.id} is {proposal.state}.")
+
+
+def propose(
+    register: Register, snapshot: Snapshot, kind: Kind, what: Mapping[str, str], by: str, now: int
+) -> tuple[Proposal, tuple[str, ...]]:
+    """Check a proposal and keep it; return it, and of a policy what it would change.
+
+    Raises Problem, LedgerProblem, PolicyError.
+    """
+    check(snapshot.ledger, kind, what)
+    effects: tuple[str, ...] = ()
+    if kind == "publish":
+        found = effects_of(snapshot, [(checked_id(what["toml"], "toml"), what["toml"])])
+        effects = (*found.sentences, *([found.past] if found.past else []))
+    return Proposals(register).make(kind, what, by, now), effects
+
+
+def approve(
+    register: Register, ledger: Ledger, id: str, by: str, now: int, views: Path
+) -> Proposal:
+    """Have a proposal of another identity carried out; raises Problem, LedgerProblem."""
+    return Proposals(register).approve(
+        id, by, now, lambda proposal, actor: carry_out(ledger, proposal, actor, views)
+    )
 
 
 # -- what may be proposed: each is checked when it is proposed, and again when it is carried out

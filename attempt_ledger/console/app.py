@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.register import Access
 from attempt_ledger.api.tokens import Tokens
-from attempt_ledger.console import desk, listings, log_in, pages
+from attempt_ledger.console import desk, listings, log_in, pages, proposing
 from attempt_ledger.console.address import Address
 from attempt_ledger.console.log_in import Client
 from attempt_ledger.console.sessions import Sessions
 from attempt_ledger.console.view import Content, View
 from attempt_ledger.console.visits import STATIC, Refused, Visit, form_of, guarded, static
+from ledger.intake.catalogue import CatalogueProblem
 from ledger.problems import LedgerProblem
 from projections.exception_rules import DeskProblem
 from projections.exceptions import Request as ExceptionRequest
+from retake_policies.schema import PolicyError
 
 routes = APIRouter(include_in_schema=False)
 
@@ -49,6 +52,14 @@ PAGES: Final = (
     Page("/exceptions", "/exceptions", desk.requests, "GET /v1/exceptions", is_heavy=True),
     Page("/exception", "/exceptions", desk.request, "GET /v1/exceptions"),
     Page("/exception/new", "/exceptions", desk.new, "GET /v1/exceptions"),
+    Page(
+        "/authorizations",
+        "/authorizations",
+        listings.authorizations,
+        "GET /v1/authorizations",
+        is_heavy=True,
+    ),
+    Page("/proposals", "/proposals", proposing.proposals, "GET /v1/proposals"),
     Page("/reports", "/reports", listings.reports, _MANY),
     Page("/report", "/reports", listings.report, "GET /v1/reports/{name}", is_heavy=True),
     Page("/violations", "/reports", pages.violations, "GET /v1/violations", is_heavy=True),
@@ -57,6 +68,7 @@ PAGES: Final = (
     Page("/policy", "/policies", pages.policy, _ONE),
     Page("/audit", "/audit", listings.audits, "GET /v1/audits/{name}"),
     Page("/audit/query", "/audit", listings.audit, "GET /v1/audits/{name}", is_heavy=True),
+    Page("/accesses", "/audit", listings.accesses, "GET /v1/audits/{name}"),
     Page("/diff", "/exams", pages.diff, "GET /v1/diff", is_heavy=True),
     Page("/health", "/health", pages.health, _ONE, is_heavy=True),
 )
@@ -202,6 +214,50 @@ async def what_if(request: Request) -> Response:
         return await visit.service.many(make)
 
     return await guarded(visit, "POST /v1/what-if", made)
+
+
+_PROPOSALS: Final = {
+    "propose": "POST /v1/proposals",
+    "approve": "POST /v1/proposals/approve",
+    "withdraw": "POST /v1/proposals/withdraw",
+}
+
+
+@routes.post("/proposals", name="page propose")
+async def propose(request: Request) -> Response:
+    """Make a proposal, or decide one; what is wrong comes back with what was typed."""
+    visit = Visit(request, "/proposals")
+
+    def again(
+        values: Mapping[str, str], problem: str = "", effects: Sequence[str] = ()
+    ) -> Response:
+        view = visit.view()
+        return visit.answer(proposing.proposals(view, values, problem, effects), view)
+
+    async def made() -> Response:
+        values = await visit.form()
+        right = _PROPOSALS.get(values.get("decision", ""))
+        if right is None or not visit.may(right):
+            raise Refused("This is not yours to decide.", 403)
+        service, who = visit.service, visit.identity.name
+        try:
+            if values["decision"] == "propose":
+                effects = await service.many(lambda: proposing.make(visit.view(), values, who))
+                if effects:
+                    return await run_in_threadpool(again, {}, "", effects)
+            else:
+                await service.write(
+                    lambda ledger: proposing.decide(
+                        service.register, ledger, values, who, service.now(), service.views
+                    )
+                )
+        except (Problem, LedgerProblem, PolicyError, CatalogueProblem, ValueError) as error:
+            problem = " ".join(str(error).split())
+            return await run_in_threadpool(again, values, problem)
+        state = "open" if values["decision"] == "propose" else "all"
+        return RedirectResponse(visit.address.to("/proposals", state=state), 303)
+
+    return await guarded(visit, "GET /v1/proposals", made)
 
 
 # -- files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,10 +13,12 @@ from attempt_ledger.console.pages import meanings
 from attempt_ledger.console.sheet import ROWS, sheet_of, sheet_of_rows
 from attempt_ledger.console.view import Content, View, moment_bar
 from ledger.instants import month_of
+from projections.authorizations import STATES
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
 from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
+from replay.authorizations import Authorizations
 from replay.formats.chart import draw
 from replay.outputs import Output
 from replay.snapshot import Known
@@ -88,6 +92,30 @@ def _month(text: str) -> tuple[int, int]:
 def audits(view: View) -> Content:
     """List the audit queries."""
     return Content("audits.html", {"queries": QUERIES, "bar": moment_bar(view)})
+
+
+def authorizations(view: View) -> Content:
+    """List authorizations of one state or all, of a candidate, of an exam."""
+    address, page = view.address, view.address.page
+    state, exam = address.get("state") or "running", address.get("exam")
+    every = Authorizations(view.snapshot.ledger).every(
+        view.snapshot.moment, address.get("candidate")
+    )
+    wanted = (each for each in every if state in ("all", each.state) and exam in (None, each.exam))
+    values = {"state": state, "states": (*STATES, "all"), "bar": moment_bar(view)}
+    return Content("authorizations.html", {**_some(wanted, page), **values})
+
+
+def accesses(view: View) -> Content:
+    """List who read personal data in clear text, the latest first."""
+    every = reversed(view.register.accesses(view.address.get("candidate")))
+    return Content("accesses.html", _some(every, view.address.page))
+
+
+def _some(rows: Iterable[Any], page: int) -> dict[str, Any]:
+    """Choose a page of rows that are made while they are read."""
+    found = list(islice(rows, (page - 1) * ROWS, page * ROWS + 1))
+    return {"found": found[:ROWS], "more": len(found) > ROWS, "page": page}
 
 
 _INSTANTS: Final = ("recorded_from", "recorded_to", "valid_from", "valid_to")

@@ -144,12 +144,21 @@ def policy(view: View) -> Content:
             "chosen": chosen,
             "other": other,
             "differs": differs,
+            "sides": _sides(other, chosen),
             "sentences": {} if chosen is None else clause_texts(chosen.policy),
             "toml": "" if chosen is None else chosen.event.payload()["toml"],
             "bar": moment_bar(view),
         },
         200 if every else 404,
     )
+
+
+def _sides(other: Version | None, chosen: Version | None) -> Sequence[tuple[str, str, str]]:
+    """Return each clause of two versions with both sentences, empty where one has none."""
+    if other is None or chosen is None:
+        return ()
+    left, right = clause_texts(other.policy), clause_texts(chosen.policy)
+    return [(name, left.get(name, ""), right.get(name, "")) for name in {**left, **right}]
 
 
 def what_if(view: View, toml: str) -> Content:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from attempt_ledger.access import Access
 from attempt_ledger.api.problems import BadQuestion
+from attempt_ledger.api.register import Register
 from attempt_ledger.console.address import Address
 from attempt_ledger.console.candidate import Slider
 from attempt_ledger.moments import known, micros
@@ -26,6 +27,8 @@ class View(NamedTuple):
     """The present instant, microseconds UTC."""
     access: Access
     """How the ledger is opened, for what looks at more than its events."""
+    register: Register
+    """Who may, and who read what is personal."""
 
     @property
     def looking_back(self) -> bool:

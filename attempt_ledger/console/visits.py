@@ -26,8 +26,10 @@ from ledger.instants import format_instant
 ROOMS: Final = (
     ("/exams", "Exams"),
     ("/exceptions", "Exceptions"),
+    ("/authorizations", "Authorizations"),
     ("/reports", "Reports"),
     ("/policies", "Policies"),
+    ("/proposals", "Proposals"),
     ("/audit", "Audit"),
     ("/health", "Health"),
 )
@@ -100,7 +102,8 @@ class Visit:
         snapshot = self.service.snapshot(address.get("as_of"), address.get("known_at"), zone)
         present = self.service.snapshot()
         latest = present.at(present.moment._replace(as_of=snapshot.as_of))
-        return View(address, snapshot, latest, self.service.now(), self.service.access)
+        service = self.service
+        return View(address, snapshot, latest, service.now(), service.access, service.register)
 
     def answer(self, content: Content, view: View | None = None, **headers: str) -> Response:
         """Write a page."""

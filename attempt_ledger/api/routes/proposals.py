@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from attempt_ledger.api.proposals import Proposal, Proposals, State, carry_out, check
+from attempt_ledger.api.proposals import Proposal, Proposals, State
+from attempt_ledger.api.proposals import approve as carried_out
+from attempt_ledger.api.proposals import propose as made_proposal
 from attempt_ledger.api.routing import LONGEST_ID, identity_of, problems, router, service_of
-from attempt_ledger.checks import checked_id
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
-from replay.publishing import effects_of
 
 routes = router("proposals")
 
@@ -46,6 +46,9 @@ class Publish(_Proposed):
 
     kind: Literal["publish"]
     toml: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+Proposed: TypeAlias = Annotated[Annul | Forget | Publish, Field(discriminator="kind")]
 
 
 class Decide(BaseModel):
@@ -99,9 +102,7 @@ def shown(proposal: Proposal, effects: tuple[str, ...] = ()) -> ProposalShown:
     response_model=ProposalShown,
     responses=problems(404, 409, 422),
 )
-async def propose(
-    request: Request, proposed: Annotated[Annul | Forget | Publish, Field(discriminator="kind")]
-) -> ProposalShown:
+async def propose(request: Request, proposed: Proposed) -> ProposalShown:
     """Propose an annulment, an erasure or a policy: another identity approves it within 24 hours.
 
     It is checked now, and again when it is carried out.
@@ -111,13 +112,8 @@ async def propose(
     snapshot = service.snapshot()
 
     def make() -> ProposalShown:
-        check(snapshot.ledger, proposed.kind, what)
-        effects: tuple[str, ...] = ()
-        if proposed.kind == "publish":
-            found = effects_of(snapshot, [(checked_id(what["toml"], "toml"), what["toml"])])
-            effects = (*found.sentences, *([found.past] if found.past else []))
-        made = Proposals(service.register).make(proposed.kind, what, who, service.now())
-        return shown(made, effects)
+        register, now = service.register, service.now()
+        return shown(*made_proposal(register, snapshot, proposed.kind, what, who, now))
 
     return await service.many(make)
 
@@ -130,13 +126,8 @@ async def approve(request: Request, decide: Decide) -> ProposalShown:
     service, who = service_of(request), identity_of(request).name
 
     def work(ledger: Ledger) -> ProposalShown:
-        done = Proposals(service.register).approve(
-            decide.id,
-            who,
-            service.now(),
-            lambda proposal, actor: carry_out(ledger, proposal, actor, service.views),
-        )
-        return shown(done)
+        now = service.now()
+        return shown(carried_out(service.register, ledger, decide.id, who, now, service.views))
 
     return await service.write(work)
 

@@ -156,7 +156,7 @@
   addEventListener("offline", () => say("The connection is lost. What you see and what you typed is kept."));
   addEventListener("online", () => say(""));
 
-  const ROOMS = { e: "/exams", x: "/exceptions", r: "/reports", p: "/policies", a: "/audit", h: "/health" };
+  const ROOMS = { e: "/exams", x: "/exceptions", u: "/authorizations", r: "/reports", p: "/policies", o: "/proposals", a: "/audit", h: "/health" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=range]), textarea, select")) return;
     if ($("#keys").open) return;
