@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ledger.events import ExamAnnounced, Fact, PolicyPublished
 from ledger.intake.catalogue import CatalogueProblem
-from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, Oddities
+from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, RESULTS, Oddities
 from ledger.intake.report import Report
 from ledger.ledger import Ledger
 from ledger.problems import printable
@@ -115,6 +115,7 @@ class Gathered:
         seen.look([row], recorded_at)
         self.odd.update(seen.counts)
         self.unpaired |= seen.unpaired
+        self.unpaired.update(ledger.of_topics(sorted(seen.alone), RESULTS))
         if ledger.has_several_sources():
             self.sittings.update(ledger.of_several_sources([row.key]))
 

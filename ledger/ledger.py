@@ -268,6 +268,11 @@ class Ledger(Application[str]):
         found = self.store.of_several_sources(keys)
         return [(stream.partition("/")[2], exam) for stream, exam in found]
 
+    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (candidate, exam) of each registration that an event of some topics names."""
+        found = self.store.of_topics(keys, topics)
+        return [(stream.partition("/")[2], exam) for stream, exam in found]
+
     def has_several_sources(self) -> bool:
         """Return whether more than one source, beside this program, may speak of sittings."""
         others = {

@@ -96,6 +96,15 @@ class MemoryStore:
                 sources.setdefault((row.stream, row.exam, row.key), set()).add(row.source)
         return sorted({each[:2] for each, found in sources.items() if len(found) > 1})
 
+    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
+        return sorted(
+            {
+                (row.stream, row.exam)
+                for row in self._rows
+                if row.key in keys and row.exam is not None and row.topic in topics
+            }
+        )
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         first: dict[str, int] = {}
         for row in self._rows:

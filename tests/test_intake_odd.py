@@ -83,6 +83,30 @@ def test_results_of_other_imports_are_compared_with_their_sittings(place: Place)
     assert place.take(both, "b.jsonl").odd.unpaired == set()
 
 
+def test_a_sitting_that_comes_after_its_result_is_compared_with_it(
+    place: Place, door: CommandLine
+) -> None:
+    """By import of lines and of a CSV, and by `record`; one whose result is later is not odd."""
+    place.take(line("ExamFailed", "2021-05-20T08:00:00Z"), "a.jsonl")
+    assert place.rows(row(outcome="pending")).odd.unpaired == {("C-1", "AZ-104")}
+    assert place.rows(row(2, outcome="pending")).odd.unpaired == set()
+    early = line("ExamFailed", MAY.replace("T09", "T08")), line("ExamFailed", MAY, 2)
+    door.write("early.jsonl", "".join(early))
+    door.done("import", "early.jsonl")
+    door.write(
+        "sat.csv", HEADER + (row(outcome="pending") + row(2, outcome="pending")).replace(NINE, MAY)
+    )
+    said = door.refused("import", "sat.csv", "--source", "urn:x")
+    assert "1 result is of an instant before its sitting began (result-before-sitting)" in said
+    door.write("late.jsonl", line("ExamFailed", MAY.replace("T09", "T08"), 3))
+    door.done("import", "late.jsonl")
+    said = door.refused(
+        "record", "ExamAttempted", "C-3", "exam=AZ-104", "registration_id=R-3", "delivery=live",
+        "--time", MAY, "--source", "urn:x",
+    )  # fmt: skip
+    assert "(result-before-sitting)" in said
+
+
 def test_the_command_line_says_what_is_odd(door: CommandLine) -> None:
     """With exit code 1, whether a row or a line says it; what is only late is no fault."""
     door.write(

@@ -18,7 +18,7 @@ from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
 from ledger.intake.mapping import NO_MAP
-from ledger.intake.odd import MOST_SITTINGS
+from ledger.intake.odd import MOST_SITTINGS, RESULTS
 from ledger.intake.process import ReadingProcess, pays_a_process
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
 from ledger.intake.report import (
@@ -350,6 +350,10 @@ class _Import:
             self._report.odd.look(item.rows, now if item.kept is None else item.kept)
             if item.doubt:
                 self._report.keep(item.line, one_line(item.doubt))
+        odd = self._report.odd
+        if odd.alone and len(odd.unpaired) < MOST_SITTINGS:
+            odd.unpaired.update(self._ledger.of_topics(sorted(odd.alone), RESULTS))
+        odd.alone.clear()
         found = self._report.of_several_sources
         self._several_sources = self._several_sources or self._ledger.has_several_sources()
         if self._several_sources and len(found) < MOST_SITTINGS:

@@ -20,7 +20,7 @@ as a migration. Microseconds."""
 MOST_SITTINGS: Final = 1_000
 """Sittings that are compared with what else is recorded of them, one by one."""
 
-_RESULTS: Final = frozenset(event.topic for event in (ExamPassed, ExamFailed, BetaRescored))
+RESULTS: Final = tuple(event.topic for event in (ExamPassed, ExamFailed, BetaRescored))
 _MOST_STARTS: Final = 100_000
 
 
@@ -28,12 +28,15 @@ class Oddities:
     """Count what is odd of new facts by what they say themselves, in flat memory.
 
     A result whose sitting was not among the last ones is compared with what is recorded, later:
-    `unpaired` are the (candidate, exam) of those, as many as there is room for.
+    `unpaired` are the (candidate, exam) of those, as many as there is room for; so is a sitting
+    that comes without its result, if that came before (`alone`).
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.unpaired: set[tuple[str, str]] = set()
+        self.alone: set[str] = set()
+        """The registrations of sittings whose result has not been looked at yet."""
         self._starts: dict[tuple[str, str | None, str | None], int] = {}
 
     def look(self, rows: Iterable[Row], recorded_at: int) -> None:
@@ -45,10 +48,13 @@ class Oddities:
                 if len(self._starts) >= _MOST_STARTS:
                     self._starts.clear()
                 self._starts.setdefault(sitting, row.occurred_at)
-            elif row.topic in _RESULTS:
+                if row.key is not None:
+                    self.alone.add(row.key)
+            elif row.topic in RESULTS:
                 is_marked = row.extensions is not None and MARK in row.extensions
                 is_late = recorded_at - row.occurred_at > LATE and not is_marked
                 self.counts[LATE_RESULT] += is_late
+                self.alone.discard(row.key or "")
                 start = self._starts.get(sitting)
                 if start is not None:
                     self.counts[RESULT_BEFORE_SITTING] += row.occurred_at < start

@@ -178,6 +178,9 @@ class Store(Protocol):
     def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
         """Return (stream, exam) of each key that events of more than one source name, sorted."""
 
+    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that an event of some topics names, sorted."""
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position.
 

@@ -248,6 +248,15 @@ class PostgresStore:
             )
         return sorted(found)
 
+    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that an event of some topics names, sorted."""
+        select = (
+            f"SELECT stream, exam FROM {self._statements.events} WHERE key = ANY(%s) "
+            "AND exam IS NOT NULL AND topic = ANY(%s)"
+        )
+        pages = (self._read(select, (list(some), list(topics))) for some in _pages(keys))
+        return sorted({each for page in pages for each in page})
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position."""
         found: list[tuple[str, int]] = self._read(

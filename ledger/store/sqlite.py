@@ -259,6 +259,15 @@ class SQLiteStore:
             found.update(rows)
         return sorted(found)
 
+    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (stream, exam) of each key that an event of some topics names, sorted."""
+        found: set[tuple[str, str]] = set()
+        for some in _pages(keys):
+            select = f"SELECT stream, exam FROM events WHERE key IN ({marks(some)}) "
+            where = f"AND exam NOT NULL AND topic IN ({marks(topics)})"
+            found.update(self.values(select + where, (*some, *topics)))
+        return sorted(found)
+
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position."""
         found: list[tuple[str, int]] = self.values(
