@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -124,9 +125,14 @@ def kernels_in(cache: Path | None, say: Say = _quiet) -> Kernels:
 
     With None nothing is kept. `say` is called with what is compiled, and what is thrown away.
     """
-    kept = _compiled(cache)
+    with _loading:
+        kept = _compiled(cache)
     kept.say = say
     return kept.kernels
+
+
+_loading: Final = Lock()
+"""Workers of an engine are threads of one process: functions are made known to numba once."""
 
 
 @lru_cache(maxsize=4)
@@ -270,13 +276,20 @@ def _write(path: Path, content: bytes) -> None:
 @cache
 def digest() -> str:
     """Return a digest of all sources that are compiled, of numba and of the processor."""
-    summed = hashlib.sha256()
-    for module in SOURCES:
-        summed.update(Path(str(module.__file__)).read_bytes())
+    summed = hashlib.sha256(rules_digest().encode())
     summed.update(Path(__file__).read_bytes())  # how it is compiled
     named = (
         numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(),
         llvm.get_host_cpu_name(),
     )  # fmt: skip
     summed.update(repr(named).encode())
+    return summed.hexdigest()[:16]
+
+
+@cache
+def rules_digest() -> str:
+    """Return a digest of all sources that are compiled: the rules, the same on every machine."""
+    summed = hashlib.sha256()
+    for module in SOURCES:
+        summed.update(Path(str(module.__file__)).read_bytes())
     return summed.hexdigest()[:16]

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.store.scans import Clock
-from projections.catalogue import Catalogue
-from projections.fold.facts import NEVER, NONE, OF_AUTHORIZATIONS, OUTCOMES, Facts, Sittings
+from projections.fold.facts import (
+    NEVER,
+    NONE,
+    OF_AUTHORIZATIONS,
+    OUTCOMES,
+    CertificationDefinitions,
+    ExamDefinitions,
+    Facts,
+    Milestones,
+    PolicyVersions,
+    Sittings,
+)
 from projections.fold.rules import STATUSES
 from projections.table import INSTANT
 from projections.tables import STANDINGS
@@ -20,10 +30,63 @@ from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
 from replay.interpreted import Kernels
 from replay.questions import Answers, Decisions, Groups, Numbered, Questions
-from replay.snapshot import Snapshot
+from replay.snapshot import Engine
+from retake_policies.rules import RuleBook
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
+
+
+class Tables(Protocol):
+    """What the fold reads of a catalogue."""
+
+    @property
+    def definitions(self) -> ExamDefinitions:
+        """Exams as they were announced."""
+
+    @property
+    def milestones(self) -> Milestones:
+        """Exams that went live or retired."""
+
+    @property
+    def defined(self) -> CertificationDefinitions:
+        """Certifications."""
+
+    @property
+    def versions(self) -> PolicyVersions:
+        """Versions of policies, of which the last table has the rules."""
+
+    @property
+    def rules(self) -> RuleBook:
+        """The rules of each version."""
+
+
+class Bound(Protocol):
+    """Columns at a moment, and what they are judged by: a Snapshot, or what a worker got of one."""
+
+    @property
+    def as_of(self) -> int:
+        """The instant whose truth is asked about, microseconds UTC."""
+
+    @property
+    def position(self) -> int:
+        """The last position that is known."""
+
+    @property
+    def columns(self) -> Columns:
+        """Facts as columns, which reach the position at least."""
+
+    @property
+    def catalogue(self) -> Tables:
+        """The catalogue, numbered as the columns are."""
+
+    @property
+    def kernels(self) -> Kernels:
+        """The loops over groups."""
+
+    @property
+    def engine(self) -> Engine:
+        """How it is computed."""
 
 
 class Scope(NamedTuple):
@@ -36,7 +99,7 @@ class Scope(NamedTuple):
 EVERYBODY = Scope()
 
 
-def everybody(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
+def everybody(snapshot: Bound, scope: Scope = EVERYBODY) -> pa.Table:
     """Return one row for each candidate and exam with a visible sitting, sorted by both.
 
     A table of `SCHEMA`; the same rows for any number of workers.
@@ -54,9 +117,7 @@ def with_status(table: pa.Table, statuses: Sequence[str]) -> pa.Table:
     return table.filter(pc.is_in(table["status"], value_set=pa.array(statuses, pa.string())))
 
 
-def over_groups(
-    snapshot: Snapshot, scope: Scope, fold: Callable[[Part, Ints], pa.Table]
-) -> pa.Table:
+def over_groups(snapshot: Bound, scope: Scope, fold: Callable[[Part, Ints], pa.Table]) -> pa.Table:
     """Fold each part's groups to a table and put the tables together, sorted by candidate.
 
     The fold is called with a part and, of each of its groups, 1 or 0 for whether it is wanted.
@@ -123,7 +184,7 @@ def wanted_groups(part: Part, skip: Ints | None, columns: Columns, scope: Scope)
 class PartFold:
     """A part laid out for the compiled fold, with the catalogue that it is judged by."""
 
-    def __init__(self, part: Part, catalogue: Catalogue, kernels: Kernels) -> None:
+    def __init__(self, part: Part, catalogue: Tables, kernels: Kernels) -> None:
         self.part = part
         self.groups = groups_of(part)
         self.facts = facts_of(part, catalogue)
@@ -192,7 +253,7 @@ class PartFold:
         return Numbered(*(column[:count] for column in out))
 
 
-def part_fold(snapshot: Snapshot, part: Part) -> PartFold:
+def part_fold(snapshot: Bound, part: Part) -> PartFold:
     """Arrange a part to be judged by a snapshot's catalogue, numbered as its columns are."""
     assert snapshot.columns is not None
     return PartFold(part, snapshot.catalogue, snapshot.kernels)
@@ -241,7 +302,7 @@ class Stood(NamedTuple):
     last_outcome: Ints
 
 
-def stand(snapshot: Snapshot, part: Part, wanted: Ints) -> Stood:
+def stand(snapshot: Bound, part: Part, wanted: Ints) -> Stood:
     """Return the standing of each group that is wanted and has a visible sitting."""
     chosen = np.flatnonzero(wanted)
     answers: Any = part_fold(snapshot, part).answers(chosen, snapshot.as_of, snapshot.position)
@@ -253,16 +314,14 @@ def stand(snapshot: Snapshot, part: Part, wanted: Ints) -> Stood:
     return stood
 
 
-def sittings_of(
-    snapshot: Snapshot, part: Part, wanted: Ints, *, ordinals: bool = False
-) -> Numbered:
+def sittings_of(snapshot: Bound, part: Part, wanted: Ints, *, ordinals: bool = False) -> Numbered:
     """Return each visible sitting of the wanted groups: see `PartFold.sittings`."""
     fold = part_fold(snapshot, part)
     return fold.sittings(wanted, snapshot.as_of, snapshot.position, ordinals=ordinals)
 
 
 def judge(
-    snapshot: Snapshot,
+    snapshot: Bound,
     part: Part,
     sittings: Numbered,
     *,
@@ -296,12 +355,12 @@ def groups_of(part: Part) -> Groups:
     )
 
 
-def facts_of(part: Part, catalogue: Catalogue) -> Facts:
+def facts_of(part: Part, catalogue: Tables) -> Facts:
     """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
     return Facts(part.certifications, part.grants, part.authorizations, *_as_columns(catalogue))
 
 
-def _as_columns(catalogue: Catalogue) -> list[Any]:
+def _as_columns(catalogue: Tables) -> list[Any]:
     """Return a catalogue's tables as columns of 64-bit integers, made once for many questions."""
     for one, made in tuple(_made):
         if one is catalogue:
@@ -319,7 +378,7 @@ def _as_columns(catalogue: Catalogue) -> list[Any]:
 
 
 _KEPT = 2
-_made: list[tuple[Catalogue, list[Any]]] = []
+_made: list[tuple[Tables, list[Any]]] = []
 """The catalogues that were asked about last: a draft's and that in force in turn."""
 
 

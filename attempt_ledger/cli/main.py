@@ -88,6 +88,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "export": ("export", "Write the ledger's events as CloudEvents JSON, or a table."),
         **{f"audit {name}": ("audit", line) for name, line in QUERIES.items()},
         "audit access": ("audit_access", "List who read personal data in clear text, and when."),
+        "columns build": (
+            "columns",
+            "Build columns of everything, which an engine's workers read.",
+        ),
         "explore": ("explore", "Open the read model in Datasette, until Ctrl-C."),
         "project": ("read_model", "Bring the read model up to the ledger."),
         "rebuild": ("read_model", "Build the read model anew, compare it, and swap it in."),
@@ -135,6 +139,7 @@ GROUPS: Final[Mapping[str, str]] = {
 
     For exams whose policy requires one. Reasons and --actor are kept in clear text: no personal
     data belongs there.""",
+    "columns": """Build what an engine's workers read.""",
     "keys": """Back up the keys of personal fields; put them back.
 
     Keep such a backup apart from backups of the ledger, and destroy it when its time is over: who

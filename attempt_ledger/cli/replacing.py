@@ -20,7 +20,9 @@ OUTPUTS: Final = frozenset(
 )
 """The parameters of commands that name what to write; every other path is one to read."""
 _BESIDE: Final = ("", "-wal", "-shm", "-journal", ".lock")
-_OWN: Final = (".keys", ".signing-key", ".signing-key.last", ".tlog", ".columns", ".views")
+_OWN: Final = (
+    ".keys", ".signing-key", ".signing-key.last", ".tlog", ".columns", ".parts", ".views",
+)  # fmt: skip
 _HEAD: Final = 1 << 16
 _MARKUP: Final = 90
 """How many bytes all our pages, and all our pictures, have in common at their beginning."""

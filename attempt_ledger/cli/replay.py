@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     about,
@@ -15,11 +16,20 @@ from attempt_ledger.cli.everybody import (
     write_table,
 )
 from attempt_ledger.cli.forms import TableFormat, form_of
+from attempt_ledger.cli.on_engine import (
+    ColumnsURL,
+    EngineURL,
+    IntoURL,
+    OnEngine,
+    Tasks,
+    check_options,
+    form_into,
+)
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.fold.rules import STATUSES
 from replay.formats import TABLE
-from replay.population import with_status
+from replay.population import Scope, with_status
 
 
 @command(
@@ -29,6 +39,7 @@ from replay.population import with_status
     attempt-ledger replay --exam AZ-104 --known-at 2022-03-12
     attempt-ledger replay --status waiting --status cap-reached --format jsonl
     attempt-ledger replay --format parquet --output standings.parquet
+    attempt-ledger replay --engine sc://127.0.0.1:15002 --into standings
     """,
 )
 def replay(
@@ -44,6 +55,10 @@ def replay(
     no_column_cache: NoColumnCache = False,
     format: TableFormat = None,
     output: Output = None,
+    engine: EngineURL = None,
+    columns: ColumnsURL = None,
+    into: IntoURL = None,
+    tasks: Tasks = None,
 ) -> int:
     """Write everybody's standing as a table.
 
@@ -53,14 +68,27 @@ def replay(
 
     The facts are read from a column cache beside the ledger (LEDGER.columns), which is brought up
     to date first and may be deleted at any time.
+
+    With --engine it is folded by Apache Spark 4, or Sail, from columns of `columns build`: the same
+    rows, to the byte. With --into its workers write them, each part a file and a receipt; parts
+    that have one are not computed again.
     """
-    form = form_of(TABLE, format, output)
+    check_options(engine, columns, into, tasks, output=output, no_column_cache=no_column_cache)
+    form = "" if into is not None else form_of(TABLE, format, output)
+    parts_form = form_into(format) if into is not None else "parquet"
     check_statuses(statuses or ())
     named = candidates_in(candidates)
+    elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        table = snapshot.everybody(scope_of(snapshot, exams, named))
-        if statuses:
-            table = with_status(table, statuses)
+        if elsewhere is None:
+            table = snapshot.everybody(scope_of(snapshot, exams, named))
+            table = with_status(table, statuses) if statuses else table
+        else:
+            scope = Scope(frozenset(exams) if exams else None, frozenset(named) if named else None)
+            if into is not None:
+                elsewhere.write(snapshot, scope, statuses or (), parts_form, into)
+                return DONE
+            table = elsewhere.table(snapshot, scope, statuses or ())
         write_table(table, form, output, about("Standings", snapshot))
     return DONE
 

@@ -69,16 +69,18 @@ def build(
     certifications: Numbers,
     *,
     bounds: Sequence[str] | None = None,
+    part_rows: int = PART_ROWS,
     workers: int = 2,
     progress: Progress = lambda facts: None,
 ) -> Iterator[Part]:
     """Yield parts of every candidate's facts up to a position, in the order of candidates.
 
     The facts are first laid aside in a temporary folder, cut at candidates
-    `bounds` name, or that a sample says are evenly spread; then each piece is sorted on its own.
+    `bounds` name, or that a sample says are evenly spread (`part_rows` facts each, at most); then
+    each piece is sorted on its own.
     """
     if bounds is None:
-        pieces = -(-upto // PART_ROWS)
+        pieces = -(-upto // part_rows)
         bounds = bounds_of(scans.sample(upto, pieces * _SAMPLES_A_PART), pieces)
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]

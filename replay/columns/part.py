@@ -153,6 +153,18 @@ def _closed(column: Ints, kind: np.dtype[Any]) -> Ints:
 
 def write_part(part: Part, path: Path) -> None:
     """Write a part as an Arrow IPC file: one record, each column a list."""
+    with path.open("wb") as file:
+        _write(part, file)
+
+
+def part_bytes(part: Part) -> pa.Buffer:
+    """Return what `write_part` writes."""
+    sink = pa.BufferOutputStream()
+    _write(part, sink)
+    return sink.getvalue()
+
+
+def _write(part: Part, file: Any) -> None:
     columns = columns_of(part)
     lists = [pa.LargeListArray.from_arrays([0, len(part.candidates)], part.candidates)]
     lists += [
@@ -160,7 +172,7 @@ def write_part(part: Part, path: Path) -> None:
         for name in TYPES
     ]
     batch = pa.record_batch(lists, names=["candidates", *TYPES])
-    with path.open("wb") as file, ipc.new_file(file, batch.schema) as writer:
+    with ipc.new_file(file, batch.schema) as writer:
         writer.write_batch(batch)
 
 
@@ -170,9 +182,14 @@ def read_part(path: Path) -> Part:
     Raises OSError or pyarrow.ArrowInvalid when the file is not whole.
     """
     with pa.memory_map(os.fsencode(path)) as source:
-        batch = ipc.open_file(source).get_batch(0)
+        return part_in(source, str(path))
+
+
+def part_in(source: pa.NativeFile, name: str) -> Part:
+    """Open a part where its bytes are: nothing is copied. Raises pyarrow.ArrowInvalid."""
+    batch = ipc.open_file(source).get_batch(0)
     if batch.schema.names != ["candidates", *TYPES]:
-        raise pa.ArrowInvalid(f"{path} holds other columns")
+        raise pa.ArrowInvalid(f"{name} holds other columns")
     columns = {name: batch.column(name).values.to_numpy(zero_copy_only=True) for name in TYPES}
     return part_of(batch.column("candidates").values, columns)
 

@@ -1,0 +1,280 @@
+"""Columns for workers on other machines: parts in a storage that all of them reach, and a manifest.
+
+Made by `columns build`. The parts are ranges of candidates, named by their digests and never
+changed. The manifest names them with those digests and is signed by the ledger's signing key: so
+storage that others may write to can at most keep an answer from being computed. It is written
+last; whoever dies in the middle leaves the earlier build, and parts that the next one removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from pyarrow import fs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem, shown
+from ledger.store.server import Address
+from ledger.tlog.note import SigningKey
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_note
+from replay.columns.build import Numbers, build
+from replay.columns.cache import FORMAT
+from replay.columns.part import PART_ROWS, Part, part_bytes, part_in
+from replay.snapshot import Engine
+
+MANIFEST: Final = "manifest"
+_HEADING: Final = "attempt-ledger columns\n"
+"""The first line of what is signed: no checkpoint begins so."""
+_OURS: Final = re.compile(r"\.?([0-9a-f]{32}\.arrow|manifest)(\.[0-9a-f]{8})?")
+_CHUNK: Final = 1 << 22
+
+
+class NoColumns(LedgerProblem):
+    """There are no columns at a URL that would answer the question; str() is one sentence."""
+
+
+# -- where files lie
+
+
+class Place(NamedTuple):
+    """A folder of some storage."""
+
+    url: str
+    files: fs.FileSystem
+    path: str
+
+    @property
+    def reached(self) -> str:
+        """How a worker names it: by its whole path, or its URL."""
+        return self.path if self.is_local else self.url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, which other machines reach if they share it."""
+        return isinstance(self.files, fs.LocalFileSystem)
+
+    def read(self, name: str) -> pa.Buffer:
+        """Read a whole file; raises OSError, FileNotFoundError where there is none."""
+        with self.files.open_input_file(f"{self.path}/{name}") as file:
+            return file.read_buffer()
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Any]:
+        """Open a file that is there whole or not at all, in place of one of its name.
+
+        A local one is written beside its place; object stores show what is whole anyway.
+        """
+        folder, _, file = f"{self.path}/{name}".rpartition("/")
+        if not self.is_local:
+            with self.files.open_output_stream(f"{folder}/{file}") as stream:
+                yield stream
+            return
+        os.makedirs(folder, exist_ok=True)
+        draft = f"{folder}/.{file}.{secrets.token_hex(4)}"
+        try:
+            with open(draft, "xb") as stream:
+                yield stream
+            os.replace(draft, f"{folder}/{file}")
+        except BaseException:
+            if os.path.lexists(draft):
+                os.unlink(draft)
+            raise
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return what lies in it, or in a folder of it; nothing where it is not there."""
+        selector = fs.FileSelector(f"{self.path}/{folder}".rstrip("/"), allow_not_found=True)
+        return sorted(info.base_name for info in self.files.get_file_info(selector))
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self.files.delete_file(f"{self.path}/{name}")
+
+
+def place_of(url: str) -> Place:
+    """Return the place that a URL, or the plain path of a folder, names.
+
+    Whatever Arrow's file systems reach: ``file:``, ``s3:``, ``gs:``, ``abfs:``, ``hdfs:``. Raises
+    LedgerProblem.
+    """
+    try:
+        if "://" not in url:
+            return Place(url, fs.LocalFileSystem(), os.path.realpath(url))
+        files, path = fs.FileSystem.from_uri(url)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise LedgerProblem(
+            f"{shown(url)} names no folder that can be reached ({_first_line(error)}); accepted is "
+            "a path, file:///path, or a URL of s3, gs, abfs or hdfs"
+        ) from None
+    return Place(url, files, path.rstrip("/"))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+# -- what lies there
+
+
+class PublishedPart(BaseModel):
+    """A part: its file, the SHA-256 of its bytes, how many bytes and rows of sittings it has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    file: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class Published(BaseModel):
+    """What the manifest says: the columns of one ledger up to a position, part by part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: int
+    ledger: str
+    position: int
+    last: tuple[int, str, str] | None
+    """The event at the position (recorded_at, source, id): a ledger put back has another."""
+    part_rows: int
+    parts: tuple[PublishedPart, ...]
+    """In the order of candidates: all of one part come before those of the next."""
+    exams: tuple[str, ...]
+    certifications: tuple[str, ...]
+
+
+def publish(
+    ledger: Ledger,
+    place: Place,
+    key: SigningKey,
+    engine: Engine,
+    *,
+    part_rows: int | None = None,
+) -> Published:
+    """Build columns of everything in a ledger up to its head, and sign them.
+
+    `part_rows` is about how many sitting rows a part has; None: as many as those that are there, or
+    a million. Nothing is done where all that is there already. Raises LedgerProblem, and changes
+    nothing, where the folder holds anything else; OSError.
+    """
+    names = place.names()
+    if strange := [name for name in names if not _OURS.fullmatch(name)]:
+        raise NoColumns(
+            f"{place.url} holds {shown(strange[0])}, which no build of columns made: name another "
+            "folder"
+        )
+    earlier = _earlier(ledger, place, key.verifier) if MANIFEST in names else None
+    wanted = part_rows or (earlier.part_rows if earlier else PART_ROWS)
+    position = ledger.head().position
+    if earlier and (earlier.position, earlier.part_rows) == (position, wanted):
+        return earlier
+    exams, certifications = Numbers([]), Numbers([])
+    parts = build(
+        ledger.scans,
+        position,
+        exams,
+        certifications,
+        part_rows=wanted,
+        workers=engine.workers,
+        progress=engine.progress,
+    )
+    written = tuple(_put(place, part) for part in parts if len(part.candidates))
+    published = Published(
+        format=FORMAT,
+        ledger=str(ledger.about("ledger")),
+        position=position,
+        last=_event_at(ledger, position),
+        part_rows=wanted,
+        parts=written,
+        exams=tuple(exams.names()),
+        certifications=tuple(certifications.names()),
+    )
+    with place.writing(MANIFEST) as file:
+        body = json.dumps(published.model_dump(mode="json"))  # a note has no control characters
+        file.write(key.sign(f"{_HEADING}{body}\n"))
+    # Those of the build before stay for whoever still reads them.
+    kept = {part.file for each in (published, earlier) if each for part in each.parts}
+    for name in names:
+        if name != MANIFEST and name not in kept:
+            place.remove(name)
+    return published
+
+
+def _put(place: Place, part: Part) -> PublishedPart:
+    content = part_bytes(part)
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = f"{sha256[:32]}.arrow"
+    with place.writing(name) as file:
+        file.write(content)
+    rows = len(part.sittings.kind)
+    return PublishedPart(file=name, sha256=sha256, bytes=len(content), rows=rows)
+
+
+def _earlier(ledger: Ledger, place: Place, key: VerifierKey) -> Published | None:
+    """Return what an earlier build left, None where it is of no use any more."""
+    try:
+        return published_at(ledger, place, key, 0)
+    except NoColumns:
+        return None
+
+
+def published_at(ledger: Ledger, place: Place, key: VerifierKey, position: int) -> Published:
+    """Return the columns of a ledger at a place, which reach a position at least.
+
+    Raises NoColumns where there are none, they were signed by another key or changed since, are of
+    another ledger or release, or do not reach so far; OSError.
+    """
+    again = f"build them with `columns build --to {place.url}`"
+    try:
+        note = place.read(MANIFEST).to_pybytes()
+    except FileNotFoundError:
+        raise NoColumns(f"there are no columns at {place.url}: {again}") from None
+    try:
+        text = open_note(note, key, "the manifest")
+        heading, _, body = text.partition("\n")
+        if f"{heading}\n" != _HEADING:
+            raise ProofProblem("it is a signed note of something else")
+        published = Published.model_validate_json(body)
+    except (ProofProblem, ValidationError) as problem:
+        reason = str(problem) if isinstance(problem, ProofProblem) else "its members are others"
+        raise NoColumns(f"the columns at {place.url} are not taken: {reason}; {again}") from None
+    if published.format != FORMAT:
+        raise NoColumns(f"the columns at {place.url} are of another release: {again}")
+    if published.ledger != ledger.about("ledger"):
+        raise NoColumns(f"the columns at {place.url} are of another ledger: {again}")
+    if published.last != _event_at(ledger, published.position):
+        raise NoColumns(f"the columns at {place.url} are of what the ledger was before: {again}")
+    if published.position < position:
+        raise NoColumns(
+            f"the columns at {place.url} reach position {published.position:,}, and the question "
+            f"{position:,}: {again}"
+        )
+    return published
+
+
+def _event_at(ledger: Ledger, position: int) -> tuple[int, str, str] | None:
+    row = ledger.event(position)
+    return None if row is None else (row.recorded_at, row.source, row.id)
+
+
+def open_part(place: Place, part: PublishedPart) -> Part:
+    """Read a part, all at once: what was summed up is what is folded.
+
+    Raises NoColumns where it is not as it was built; OSError.
+    """
+    content = place.read(part.file)
+    if hashlib.sha256(content).hexdigest() != part.sha256:
+        raise NoColumns(f"{part.file} at {place.url} is not as it was built: build them anew")
+    return part_in(pa.BufferReader(content), part.file)
+
+
+def parts_of(ledger: Address) -> str:
+    """Return where the columns of a ledger are built unless somewhere else is named."""
+    return f"{os.fspath(ledger)}.parts"

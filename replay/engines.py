@@ -1,0 +1,298 @@
+"""Everybody by an engine that speaks Spark's protocol: asked part by part, and put together.
+
+The engine is asked for parts by number; its workers open them (`replay.partwise`). Folding is
+cheap, and rows that come back through the engine dominate: so workers write files, and what comes
+back is a receipt of each. A part that has none is asked for again, whatever became of the worker.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pydantic import ValidationError
+from pyspark.errors import PySparkException
+from pyspark.sql.connect.client.retries import DefaultPolicy
+from pyspark.sql.connect.session import SparkSession
+
+from ledger.instants import format_instant
+from ledger.problems import LedgerProblem, shown
+from projections.catalogue import catalogue_of
+from replay.columns.published import Place, Published
+from replay.partwise import (
+    RECEIPTS,
+    CatalogueColumns,
+    Errand,
+    Form,
+    PartReceipt,
+    Plan,
+    answer,
+    release,
+)
+from replay.population import SCHEMA, Scope
+from replay.snapshot import Snapshot
+
+RECEIPT: Final = "_receipt.json"
+"""The receipt of the whole, beside the files: written last, when all of them are there."""
+_REPLY: Final = "part long, payload binary, problem string"
+_PORT: Final = 15002
+"""Spark Connect's own."""
+_REACH: Final = 5
+"""Seconds to wait for a server that does not answer: the client would try for ever."""
+_ATTEMPTS: Final = 3
+"""How often in a row it may fail without a part being answered."""
+_OURS: Final = re.compile(rf"standings-\d{{6}}\.(csv|parquet)|{re.escape(RECEIPT)}|{RECEIPTS}")
+_DRAFT: Final = re.compile(
+    r"\.(standings-\d{6}\.(csv|parquet)(\.json)?|_receipt\.json)\.[0-9a-f]{8}"
+)
+_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
+
+
+class EngineProblem(LedgerProblem):
+    """The engine cannot be reached, or cannot answer; str() is one sentence."""
+
+
+class Answered(NamedTuple):
+    """What lies in a folder once every part is answered."""
+
+    rows: int
+    files: int
+
+
+class SparkEngine:
+    """A server of Spark's protocol: Apache Spark 4, Sail."""
+
+    def __init__(self, url: str, tasks: int) -> None:
+        """Take the URL of a server, ``sc://host:port``, and how many parts it is to answer at once.
+
+        Nothing is sent yet. Raises EngineProblem for another URL.
+        """
+        parts = urlsplit(url)
+        try:
+            port = parts.port or _PORT
+        except ValueError:
+            port = 0
+        if parts.scheme != "sc" or not parts.hostname or not port:
+            raise EngineProblem(f"{shown(url)} names no engine: accepted is sc://host:port")
+        self.url = url
+        self._at = (parts.hostname, port)
+        self._tasks = tasks
+
+    @contextmanager
+    def session(self) -> Iterator[SparkSession]:
+        """Open a session; raises EngineProblem at once where nobody answers."""
+        try:
+            socket.create_connection(self._at, timeout=_REACH).close()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise EngineProblem(f"no engine answers at {self.url}: {reason}") from None
+        logging.getLogger("pyspark").setLevel(logging.CRITICAL)  # what it logs is raised as well
+        session = None
+        try:
+            session = SparkSession.builder.remote(self.url).create()
+            session.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            yield session
+        except EngineProblem:
+            raise
+        except Exception as error:
+            raise EngineProblem(self._sentence(error)) from error
+        finally:
+            if session is not None:
+                _close(session)
+
+    def _sentence(self, error: Exception) -> str:
+        text = str(error)
+        if isinstance(error, PySparkException) and (missing := _MODULE.search(text)):
+            return (
+                f"the workers of {self.url} have no module {missing[1]}: install this release of "
+                "attempt-ledger, with its extra everyone, where they run"
+            )
+        line = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+        return f"the engine at {self.url} failed: {line.strip()}"
+
+    def run(self, errand: Errand) -> pa.Table:
+        """Have an errand's parts answered; return the replies, those of a part in order.
+
+        No more partitions than are to be answered at once: an engine that begins all of them
+        together has that many parts in memory. Raises EngineProblem.
+        """
+        count = len(errand.wanted)
+        with self.session() as session:
+            frame = session.range(0, count, 1, min(count, self._tasks))
+            replies = frame.mapInArrow(partial(answer, errand.written()), _REPLY).toArrow()
+        for problem in replies["problem"].drop_null().to_pylist():
+            raise EngineProblem(problem)
+        return replies
+
+
+def _close(session: SparkSession) -> None:
+    with suppress(Exception):  # the server is gone: there is nothing left to close
+        session.stop()
+
+
+# -- the question
+
+
+def plan_of(
+    snapshot: Snapshot,
+    published: Published,
+    scope: Scope,
+    statuses: Sequence[str] = (),
+    form: Form = "parquet",
+) -> Plan:
+    """Make the plan of everybody's standing at a snapshot, by columns that were built."""
+    catalogue = catalogue_of(snapshot.entries, published.exams, published.certifications)
+    tables = CatalogueColumns(
+        catalogue.definitions, catalogue.milestones, catalogue.defined, catalogue.versions,
+        catalogue.rules,
+    )  # fmt: skip
+    exams = {scope.exam} if isinstance(scope.exam, str) else scope.exam
+    return Plan(
+        as_of=snapshot.as_of,
+        position=snapshot.position,
+        exams=None if exams is None else tuple(sorted(exams)),
+        candidates=None if scope.candidates is None else tuple(sorted(scope.candidates)),
+        statuses=tuple(sorted(statuses)),
+        parts=published.parts,
+        exam_names=published.exams,
+        certifications=published.certifications,
+        catalogue=tables.written(),
+        form=form,
+    )
+
+
+def errand_of(
+    snapshot: Snapshot, plan: Plan, columns: Place, into: Place | None, wanted: Sequence[int]
+) -> Errand:
+    """Make one call's errand: some parts of a plan, and where everything lies."""
+    cache = snapshot.engine.cache
+    return Errand(
+        plan=plan,
+        columns=columns.reached,
+        into=None if into is None else into.reached,
+        wanted=tuple(wanted),
+        cache=None if cache is None else str(cache),
+        small=snapshot.engine.small,
+    )
+
+
+def collect(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -> pa.Table:
+    """Return the rows of all parts, through the engine: a table of `replay.population.SCHEMA`.
+
+    Raises EngineProblem.
+    """
+    if not plan.parts:
+        return SCHEMA.empty_table()
+    every = range(len(plan.parts))
+    replies = engine.run(errand_of(snapshot, plan, columns, None, every))
+    pieces: dict[int, list[bytes]] = {part: [] for part in every}
+    for part, payload in zip(
+        replies["part"].to_pylist(), replies["payload"].to_pylist(), strict=True
+    ):
+        pieces[part].append(payload)
+    tables = []
+    for part, parts in pieces.items():
+        if not parts:
+            raise EngineProblem(f"the engine at {engine.url} left part {part} out")
+        with pa.ipc.open_stream(io.BytesIO(b"".join(parts))) as stream:
+            tables.append(stream.read_all())
+    return pa.concat_tables(tables)
+
+
+def answer_into(
+    engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place, into: Place
+) -> Answered:
+    """Have every part written to a folder, and its receipt; return what is there then.
+
+    Parts that an earlier call of the same question wrote are not asked for again. Where the engine
+    fails it is asked again for the parts that have no receipt, as long as it gets further. Raises
+    EngineProblem; LedgerProblem, and writes nothing, where the folder holds anything else.
+    """
+    done = _receipts(plan, into)
+    failed = 0
+    while missing := [part for part in range(len(plan.parts)) if part not in done]:
+        problem = None
+        try:
+            engine.run(errand_of(snapshot, plan, columns, into, missing))
+        except EngineProblem as error:
+            problem = error
+        before = len(done)
+        done = _receipts(plan, into)
+        failed = 0 if len(done) > before else failed + 1
+        if problem is not None and failed == _ATTEMPTS:
+            raise EngineProblem(
+                f"{problem}; {len(done):,} of {len(plan.parts):,} parts are written, and the same "
+                "call goes on from there"
+            )
+        if problem is not None:
+            time.sleep(0.5 * failed)
+    receipts = [done[part] for part in sorted(done)]
+    with into.writing(RECEIPT) as file:
+        file.write(_whole(snapshot, plan, receipts).encode())
+    for folder in ("", RECEIPTS):
+        for name in into.names(folder):
+            if _DRAFT.fullmatch(name):  # of a worker that was killed
+                into.remove(f"{folder}/{name}".lstrip("/"))
+    return Answered(sum(each.rows for each in receipts), len(receipts))
+
+
+def _receipts(plan: Plan, into: Place) -> dict[int, PartReceipt]:
+    """Return the receipts of the parts that are answered; raises LedgerProblem for other files."""
+    names = set(into.names())
+    for name in sorted(names):
+        if not _OURS.fullmatch(name) and not _DRAFT.fullmatch(name):
+            raise EngineProblem(
+                f"{into.url} holds {shown(name)}, no part of an answer: name another folder"
+            )
+    found = {}
+    for name in into.names(RECEIPTS):
+        if _DRAFT.fullmatch(name):
+            continue
+        try:
+            receipt = PartReceipt.model_validate_json(into.read(f"{RECEIPTS}/{name}").to_pybytes())
+        except ValidationError:
+            raise EngineProblem(
+                f"{into.url} holds {RECEIPTS}/{shown(name)}, no receipt: name another folder"
+            ) from None
+        if receipt.question != plan.digest:
+            raise EngineProblem(
+                f"{into.url} holds the answer to another question: name another folder"
+            )
+        if receipt.file in names:
+            found[receipt.part] = receipt
+    return found
+
+
+def _whole(snapshot: Snapshot, plan: Plan, receipts: Sequence[PartReceipt]) -> str:
+    """Write the receipt of the whole: what was asked, by whom, and the digest of each part."""
+    known = snapshot.moment.known_at
+    return (
+        json.dumps(
+            {
+                "question": plan.digest,
+                "ledger": snapshot.ledger.about("ledger"),
+                "position": plan.position,
+                "as_of": format_instant(plan.as_of),
+                "known_at": None if known is None else format_instant(known),
+                "exams": plan.exams,
+                "statuses": plan.statuses,
+                "program": release(),
+                "columns": [f"{field.name}: {field.type}" for field in SCHEMA],
+                "rows": sum(each.rows for each in receipts),
+                "parts": [each.model_dump(exclude={"question"}) for each in receipts],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
