@@ -17,7 +17,9 @@ from test_readme import run
 from replay.formats.partitioned import SCHEMA
 
 PAGE = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
-EXPORT, *_ = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+EXPORT, ENGINE = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+
+SERVER = "sc://127.0.0.1:50051"
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,17 @@ def call(block: str, folder: Path) -> None:
     """Make the calls of a block, each of which says what the page shows."""
     for each in block.split("$ ")[1:]:
         command, shown = each.split("\n", 1)
-        said = run(command, folder).replace(f"{folder}/", "").replace(COMPILING, "")
+        said = (
+            run(command.replace(SERVER, engine()), folder)
+            .replace(f"{folder}/", "")
+            .replace(COMPILING, "")
+        )
         assert said == shown, command
+
+
+def test_everybody_on_an_engine_as_the_page_shows(place: Path) -> None:
+    """In the same folder, with the same ledger."""
+    call(ENGINE, place)
 
 
 @pytest.mark.parametrize("reader", ["duckdb", "polars", "spark"])
@@ -45,7 +56,7 @@ def test_each_engine_reads_the_same_of_the_export(
     monkeypatch.chdir(place)
     (block,) = re.findall(rf"```python {reader}\n(.*?)```", PAGE, re.DOTALL)
     if reader == "spark":  # which is elsewhere, and has another folder
-        block = block.replace("sc://127.0.0.1:50051", engine())
+        block = block.replace(SERVER, engine())
         block = block.replace('"events"', repr(str(place / "events")))
     names: dict[str, Any] = {}
     exec(compile(block, f"docs/engines.md ({reader})", "exec"), names)
