@@ -28,6 +28,7 @@ from projections.fold.facts import (
     Milestones,
     PolicyVersions,
 )
+from replay.bound import Bound
 from replay.columns.build import Columns
 from replay.columns.published import Place, PublishedPart, open_part, place_of
 from replay.compiled import rules_digest
@@ -156,7 +157,7 @@ def release() -> str:
 
 @dataclass(frozen=True)
 class PartAsked:
-    """A question bound to the columns of one part: see `replay.population.Bound`."""
+    """A question bound to the columns of one part: see `replay.bound`."""
 
     as_of: int
     position: int
@@ -215,7 +216,7 @@ def part_table(errand: Errand, part: int) -> pa.Table:
     plan = errand.plan
     opened = open_part(place_of(errand.columns), plan.parts[part])
     engine = Engine(None if errand.cache is None else Path(errand.cache), 1, small=errand.small)
-    asked = PartAsked(
+    asked: Bound = PartAsked(
         plan.as_of,
         plan.position,
         Columns(plan.position, (opened,), None, plan.exam_names, plan.certifications),

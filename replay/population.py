@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,77 +16,20 @@ from projections.fold.facts import (
     NONE,
     OF_AUTHORIZATIONS,
     OUTCOMES,
-    CertificationDefinitions,
-    ExamDefinitions,
     Facts,
-    Milestones,
-    PolicyVersions,
     Sittings,
 )
 from projections.fold.rules import STATUSES
 from projections.table import INSTANT
 from projections.tables import STANDINGS
+from replay.bound import Bound, Tables
 from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
 from replay.interpreted import Kernels
 from replay.questions import Answers, Decisions, Groups, Numbered, Questions
-from replay.snapshot import Engine
-from retake_policies.rules import RuleBook
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
-
-
-class Tables(Protocol):
-    """What the fold reads of a catalogue."""
-
-    @property
-    def definitions(self) -> ExamDefinitions:
-        """Exams as they were announced."""
-
-    @property
-    def milestones(self) -> Milestones:
-        """Exams that went live or retired."""
-
-    @property
-    def defined(self) -> CertificationDefinitions:
-        """Certifications."""
-
-    @property
-    def versions(self) -> PolicyVersions:
-        """Versions of policies, of which the last table has the rules."""
-
-    @property
-    def rules(self) -> RuleBook:
-        """The rules of each version."""
-
-
-class Bound(Protocol):
-    """Columns at a moment, and what they are judged by: a Snapshot, or what a worker got of one."""
-
-    @property
-    def as_of(self) -> int:
-        """The instant whose truth is asked about, microseconds UTC."""
-
-    @property
-    def position(self) -> int:
-        """The last position that is known."""
-
-    @property
-    def columns(self) -> Columns:
-        """Facts as columns, which reach the position at least."""
-
-    @property
-    def catalogue(self) -> Tables:
-        """The catalogue, numbered as the columns are."""
-
-    @property
-    def kernels(self) -> Kernels:
-        """The loops over groups."""
-
-    @property
-    def engine(self) -> Engine:
-        """How it is computed."""
 
 
 class Scope(NamedTuple):

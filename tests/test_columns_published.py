@@ -139,3 +139,13 @@ def test_nothing_is_built_without_the_key(tmp_path: Path, monkeypatch: pytest.Mo
     answer = door.call("columns", "build")
     assert answer.code == 2
     assert "there is no signing key" in answer.err
+
+
+def test_more_parts_than_files_may_be_open_are_refused(tmp_path: Path) -> None:
+    """With the number that would do."""
+    many = [FACTS[0], *(fact._replace(id=f"{n}") for n, fact in enumerate([FACTS[-1]] * 1600))]
+    with ledger_of(tmp_path / "a.ledger", many) as ledger:
+        place = place_of(str(tmp_path / "parts"))
+        with pytest.raises(NoColumns, match=r"more than 800 parts: give --part-rows 3 or more"):
+            publish(ledger, place, KEY, ENGINE, part_rows=2)
+        assert publish(ledger, place, KEY, ENGINE, part_rows=3).position == 1601

@@ -76,8 +76,7 @@ def build(
     """Yield parts of every candidate's facts up to a position, in the order of candidates.
 
     The facts are first laid aside in a temporary folder, cut at candidates
-    `bounds` name, or that a sample says are evenly spread (`part_rows` facts each, at most); then
-    each piece is sorted on its own.
+    `bounds` name, or that a sample says are evenly spread; then each piece is sorted on its own.
     """
     if bounds is None:
         pieces = -(-upto // part_rows)
@@ -85,8 +84,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
         spread(read_ahead(scans.facts(0, upto)), bounds, files, progress)
-        workers = min(workers, _SORTED_AT_ONCE)
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(workers := min(workers, _SORTED_AT_ONCE)) as pool:
             waiting: deque[Future[Part]] = deque()
             for file in files:
                 waiting.append(pool.submit(_arranged, file, exams, certifications))

@@ -35,7 +35,8 @@ MANIFEST: Final = "manifest"
 _HEADING: Final = "attempt-ledger columns\n"
 """The first line of what is signed: no checkpoint begins so."""
 _OURS: Final = re.compile(r"\.?([0-9a-f]{32}\.arrow|manifest)(\.[0-9a-f]{8})?")
-_CHUNK: Final = 1 << 22
+_MOST_PARTS: Final = 800
+"""Each is a file that is open while the facts are spread over them."""
 
 
 class NoColumns(LedgerProblem):
@@ -175,6 +176,11 @@ def publish(
     position = ledger.head().position
     if earlier and (earlier.position, earlier.part_rows) == (position, wanted):
         return earlier
+    if position > _MOST_PARTS * wanted:
+        raise NoColumns(
+            f"that would make more than {_MOST_PARTS:,} parts: give --part-rows "
+            f"{-(-position // _MOST_PARTS):,} or more"
+        )
     exams, certifications = Numbers([]), Numbers([])
     parts = build(
         ledger.scans,
