@@ -27,6 +27,7 @@ DRILLS = {
     "full_disk": "a disk that fills up",
     "bit_flips": "flipped bits in the file",
     "postgres": "a PostgreSQL server whose power is cut, and what is left out of its protocol",
+    "engine": "an engine that folds everybody, and whose processes are killed meanwhile",
 }
 """Each drill is the module of its name: `NEEDS`, and `run(options)`, which yields findings."""
 

@@ -13,8 +13,9 @@ import logging
 import re
 import socket
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -96,20 +97,18 @@ class SparkEngine:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise EngineProblem(f"no engine answers at {self.url}: {reason}") from None
-        logging.getLogger("pyspark").setLevel(logging.CRITICAL)  # what it logs is raised as well
-        session = None
-        try:
-            session = SparkSession.builder.remote(self.url).create()
-            session.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
-            session.conf.set("spark.sql.session.timeZone", "UTC")
-            yield session
-        except EngineProblem:
-            raise
-        except Exception as error:
-            raise EngineProblem(self._sentence(error)) from error
-        finally:
-            if session is not None:
-                _close(session)
+        # Whatever it logs or warns of is raised as well, or is its own affair.
+        logging.getLogger("pyspark").setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(), ExitStack() as stack:
+            warnings.simplefilter("ignore")
+            try:
+                session = SparkSession.builder.remote(self.url).create()
+                stack.callback(_close, session)
+                session.client.set_retry_policies([DefaultPolicy(max_retries=3, max_backoff=1000)])
+                session.conf.set("spark.sql.session.timeZone", "UTC")
+                yield session
+            except Exception as error:
+                raise EngineProblem(self._sentence(error)) from error
 
     def _sentence(self, error: Exception) -> str:
         text = str(error)

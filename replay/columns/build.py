@@ -69,7 +69,7 @@ def build(
     certifications: Numbers,
     *,
     bounds: Sequence[str] | None = None,
-    part_rows: int = PART_ROWS,
+    part_rows: int | None = None,
     workers: int = 2,
     progress: Progress = lambda facts: None,
 ) -> Iterator[Part]:
@@ -79,7 +79,7 @@ def build(
     `bounds` name, or that a sample says are evenly spread; then each piece is sorted on its own.
     """
     if bounds is None:
-        pieces = -(-upto // part_rows)
+        pieces = -(-upto // (part_rows or PART_ROWS))
         bounds = bounds_of(scans.sample(upto, pieces * _SAMPLES_A_PART), pieces)
     with tempfile.TemporaryDirectory(prefix="attempt-ledger-") as folder:
         files = [Path(folder) / f"{piece}.arrows" for piece in range(len(bounds) + 1)]
