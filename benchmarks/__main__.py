@@ -40,6 +40,7 @@ BENCHES = {
     "service": "answers, decisions and followers over HTTP, on at most 2,000,000 events",
     "postgres": "a ledger in PostgreSQL: appends, 8 writers, import, and the columns from it",
     "engine": "everybody by Sail, files written, beside the local engine",
+    "scale": "what each command over a whole ledger costs, in processor time",
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""

@@ -32,7 +32,7 @@ def figures(options: Options) -> Iterator[Figure]:
     rows = population(whole).num_rows  # makes the column cache, and compiles
     folder = fresh(options.scratch / "engine")
     number = count()
-    with opened(whole) as ledger, sail() as url:
+    with opened(whole) as ledger, sail() as (url, _):
         snapshot = snapshot_of(ledger)
         columns = place_of(str(folder / "parts"))
         key = SigningKey.generate("attempt-ledger/bench")
@@ -69,8 +69,8 @@ def figures(options: Options) -> Iterator[Figure]:
 
 
 @contextmanager
-def sail() -> Iterator[str]:
-    """Start a server; yield its address."""
+def sail() -> Iterator[tuple[str, int]]:
+    """Start a server; yield its address, and the number of its process."""
     import socket
 
     with socket.socket() as free:
@@ -87,7 +87,7 @@ def sail() -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield f"sc://127.0.0.1:{port}"
+        yield f"sc://127.0.0.1:{port}", process.pid
     finally:
         process.kill()
         process.wait()

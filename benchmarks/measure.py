@@ -106,6 +106,8 @@ class Ran:
     peak_mb: float
     """Of the largest of its processes, in 1,000,000 bytes."""
     output: str
+    processor: float = 0.0
+    """Seconds of processor time, of all of its processes."""
 
 
 def run(
@@ -126,6 +128,7 @@ def run(
             words, stdout=output_file, stderr=errors_file, cwd=cwd, env=environment
         )
         _, status, usage = os.wait4(process.pid, 0)
+        spent = usage.ru_utime + usage.ru_stime
         took = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output = "" if into else _read(output_file)
@@ -133,7 +136,7 @@ def run(
     if process.returncode not in (0, int(odd)):
         sys.stderr.write(errors)
         raise subprocess.CalledProcessError(process.returncode, words)
-    return Ran(took, usage.ru_maxrss * 1024 / 1e6, output)
+    return Ran(took, usage.ru_maxrss * 1024 / 1e6, output, spent)
 
 
 def _read(file: IO[str]) -> str:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -42,6 +42,8 @@ from replay.partwise import (
 )
 from replay.population import SCHEMA, Scope
 from replay.snapshot import Snapshot
+from replay.violations import SCHEMA as VIOLATIONS
+from replay.violations import UNREGISTERED, with_registrations
 
 RECEIPT: Final = "_receipt.json"
 """The receipt of the whole, beside the files: written last, when all of them are there."""
@@ -149,8 +151,12 @@ def plan_of(
     scope: Scope,
     statuses: Sequence[str] = (),
     form: Form = "parquet",
+    of: Literal["standings", "violations"] = "standings",
 ) -> Plan:
-    """Make the plan of everybody's standing at a snapshot, by columns that were built."""
+    """Make the plan of everybody's standing at a snapshot, or of violations.
+
+    By columns that were built, which reach its position.
+    """
     catalogue = catalogue_of(snapshot.entries, published.exams, published.certifications)
     tables = CatalogueColumns(
         catalogue.definitions, catalogue.milestones, catalogue.defined, catalogue.versions,
@@ -158,12 +164,14 @@ def plan_of(
     )  # fmt: skip
     exams = {scope.exam} if isinstance(scope.exam, str) else scope.exam
     return Plan(
+        of=of,
         as_of=snapshot.as_of,
         position=snapshot.position,
         exams=None if exams is None else tuple(sorted(exams)),
         candidates=None if scope.candidates is None else tuple(sorted(scope.candidates)),
         statuses=tuple(sorted(statuses)),
         parts=published.parts,
+        clock=published.clock,
         exam_names=published.exams,
         certifications=published.certifications,
         catalogue=tables.written(),
@@ -187,12 +195,17 @@ def errand_of(
 
 
 def collect(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -> pa.Table:
-    """Return the rows of all parts, through the engine: a table of `replay.population.SCHEMA`.
+    """Return the rows of all parts, through the engine: everybody's standing, or violations.
 
-    Raises EngineProblem.
+    A table of `replay.population.SCHEMA` or `replay.violations.SCHEMA`. Raises EngineProblem.
     """
+    rows = _rows(engine, snapshot, plan, columns)
+    return with_registrations(snapshot, rows, VIOLATIONS) if plan.of == "violations" else rows
+
+
+def _rows(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -> pa.Table:
     if not plan.parts:
-        return SCHEMA.empty_table()
+        return (UNREGISTERED if plan.of == "violations" else SCHEMA).empty_table()
     every = range(len(plan.parts))
     replies = engine.run(errand_of(snapshot, plan, columns, None, every))
     pieces: dict[int, list[bytes]] = {part: [] for part in every}

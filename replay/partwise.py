@@ -30,7 +30,7 @@ from projections.fold.facts import (
 )
 from replay.bound import Bound
 from replay.columns.build import Columns
-from replay.columns.published import Place, PublishedPart, open_part, place_of
+from replay.columns.published import Place, PublishedFile, open_clock, open_part, place_of
 from replay.compiled import rules_digest
 from replay.formats import About
 from replay.formats.rows import write_rows
@@ -38,6 +38,7 @@ from replay.interpreted import Kernels, kernels_for
 from replay.population import Scope, everybody, with_status
 from replay.rows import digest_of
 from replay.snapshot import Engine
+from replay.violations import violations_in
 from retake_policies.rules import RuleBook
 
 Form: TypeAlias = Literal["csv", "parquet"]
@@ -90,12 +91,14 @@ class Plan(BaseModel):
     """A question about everybody: all that an answer to a part depends on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    of: Literal["standings", "violations"]
     as_of: int
     position: int
     exams: tuple[str, ...] | None
     candidates: tuple[str, ...] | None
     statuses: tuple[str, ...]
-    parts: tuple[PublishedPart, ...]
+    parts: tuple[PublishedFile, ...]
+    clock: PublishedFile
     exam_names: tuple[str, ...]
     certifications: tuple[str, ...]
     catalogue: dict[str, dict[str, tuple[int, ...]]]
@@ -109,7 +112,7 @@ class Plan(BaseModel):
 
     def file(self, part: int) -> str:
         """Return the name of the file that a part's answer is written to."""
-        return f"standings-{part:06d}.{self.form}"
+        return f"{self.of}-{part:06d}.{self.form}"
 
 
 class Errand(BaseModel):
@@ -228,6 +231,9 @@ def part_table(errand: Errand, part: int) -> pa.Table:
         None if plan.exams is None else frozenset(plan.exams),
         None if plan.candidates is None else frozenset(plan.candidates),
     )
+    if plan.of == "violations":
+        clock = open_clock(place_of(errand.columns), plan.clock, plan.position)
+        return violations_in(asked, clock, scope)
     table = everybody(asked, scope)
     return with_status(table, plan.statuses) if plan.statuses else table
 

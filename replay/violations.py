@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ledger.store.scans import Clock
 from projections.fold.facts import MISSED, NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES, UNKNOWN_EXAM
 from projections.table import INSTANT
 from projections.tables import VIOLATIONS
+from replay.bound import Bound
 from replay.columns.part import Ints, Part
 from replay.population import (
     EVERYBODY,
@@ -27,6 +29,7 @@ from replay.snapshot import Snapshot
 SECOND = 1_000_000
 
 SCHEMA = VIOLATIONS.schema
+UNREGISTERED = SCHEMA.remove(SCHEMA.get_field_index("registration_id"))
 
 
 def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
@@ -36,19 +39,23 @@ def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
     what was known then, and with what is known now. A missed sitting violates nothing" (spec
     section 7, reading 13). A table of `SCHEMA`.
     """
-    columns = snapshot.columns
     clock = snapshot.ledger.scans.clock(snapshot.position)
+    return with_registrations(snapshot, violations_in(snapshot, clock, scope), SCHEMA)
+
+
+def violations_in(bound: Bound, clock: Clock, scope: Scope) -> pa.Table:
+    """Return the same but for the registrations, which columns do not keep: `UNREGISTERED`."""
+    columns = bound.columns
 
     def fold(part: Part, wanted: Ints) -> pa.Table:
-        sittings: Any = sittings_of(snapshot, part, wanted)
-        now: Any = judge(snapshot, part, sittings, ahead=True)
-        then: Any = judge(snapshot, part, sittings, then=clock)
+        sittings: Any = sittings_of(bound, part, wanted)
+        now: Any = judge(bound, part, sittings, ahead=True)
+        then: Any = judge(bound, part, sittings, then=clock)
         known = then.status != UNKNOWN_EXAM
         broken = (now.status != ELIGIBLE) | (known & (then.status != ELIGIBLE))
         rows = np.flatnonzero(broken & (sittings.outcome != MISSED))
         start, free = sittings.start[rows], now.eligible_from[rows]
         early = np.where((free != NONE) & (free != NEVER), (free - start) / SECOND, np.nan)
-        names = *SCHEMA.names[:2], *SCHEMA.names[3:]
         return pa.table(
             [
                 *candidate_and_exam(part, columns, sittings.group[rows]),
@@ -61,10 +68,10 @@ def violations(snapshot: Snapshot, scope: Scope = EVERYBODY) -> pa.Table:
                 pa.array(then.waived[rows] > 0),
                 pa.array(now.waived[rows] > 0),
             ],
-            names=names,
+            names=UNREGISTERED.names,
         )
 
-    return with_registrations(snapshot, over_groups(snapshot, scope, fold), SCHEMA)
+    return over_groups(bound, scope, fold)
 
 
 def with_registrations(snapshot: Snapshot, table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -71,7 +71,7 @@ def test_a_build_is_made_again_only_where_it_is_behind(tmp_path: Path) -> None:
             "of a build that was killed"
         )
         third = publish(ledger, place, KEY, ENGINE)
-        kept = {part.file for each in (second, third) for part in each.parts}
+        kept = {file.file for each in (second, third) for file in (*each.parts, each.clock)}
         assert set(place.names()) == kept | {"manifest"}
 
 

@@ -53,6 +53,9 @@ def test_the_answer_is_the_local_engines_to_the_byte(door: CommandLine) -> None:
     for n, question in enumerate(QUESTIONS):
         here = door.call("replay", *question).out
         assert door.done("replay", *question, *on) == here, question
+        if "--status" not in question:
+            judged = door.call("violations", *question).out
+            assert door.done("violations", *question, *on) == judged, question
         if n < 2:
             door.done("replay", *question, *on, "--into", f"csv{n}", "--format", "csv")
             files = sorted((door.folder / f"csv{n}").glob("*.csv"))

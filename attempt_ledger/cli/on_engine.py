@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +86,12 @@ class OnEngine:
         plan = many("plan_of")(snapshot, published, scope, statuses)
         return many("collect")(self._engine, snapshot, plan, place)
 
+    def violations(self, snapshot: Snapshot, scope: Scope) -> pa.Table:
+        """Return the sittings taken while not eligible, by the engine."""
+        place, published = self._published(snapshot)
+        plan = many("plan_of")(snapshot, published, scope, of="violations")
+        return many("collect")(self._engine, snapshot, plan, place)
+
     def write(
         self, snapshot: Snapshot, scope: Scope, statuses: Sequence[str], form: Form, into: str
     ) -> None:
@@ -128,6 +134,11 @@ def check_options(
         raise CallProblem("--no-column-cache does not go with --engine, which reads built columns")
     if into is not None and output is not None:
         raise CallProblem("--into does not go with --output: leave one of them out")
+
+
+def scope_elsewhere(exams: Sequence[str] | None, named: Collection[str] | None) -> Scope:
+    """Return the scope that the options name; whether there is such an exam is not looked up."""
+    return Scope(frozenset(exams) if exams else None, None if named is None else frozenset(named))
 
 
 def form_into(named: str | None) -> Form:

@@ -24,12 +24,13 @@ from attempt_ledger.cli.on_engine import (
     Tasks,
     check_options,
     form_into,
+    scope_elsewhere,
 )
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.fold.rules import STATUSES
 from replay.formats import TABLE
-from replay.population import Scope, with_status
+from replay.population import with_status
 
 
 @command(
@@ -84,7 +85,7 @@ def replay(
             table = snapshot.everybody(scope_of(snapshot, exams, named))
             table = with_status(table, statuses) if statuses else table
         else:
-            scope = Scope(frozenset(exams) if exams else None, frozenset(named) if named else None)
+            scope = scope_elsewhere(exams, named)
             if into is not None:
                 elsewhere.write(snapshot, scope, statuses or (), parts_form, into)
                 return DONE

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, shown
+from ledger.store.scans import Clock
 from ledger.store.server import Address
 from ledger.tlog.note import SigningKey
 from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_note
@@ -125,14 +127,15 @@ def _first_line(error: Exception) -> str:
 # -- what lies there
 
 
-class PublishedPart(BaseModel):
-    """A part: its file, the SHA-256 of its bytes, how many bytes and rows of sittings it has."""
+class PublishedFile(BaseModel):
+    """A file: its name, the SHA-256 of its bytes, how many of them, and of rows, it has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     file: str
     sha256: str
     bytes: int
     rows: int
+    """Of a part: rows of sittings."""
 
 
 class Published(BaseModel):
@@ -145,8 +148,10 @@ class Published(BaseModel):
     last: tuple[int, str, str] | None
     """The event at the position (recorded_at, source, id): a ledger put back has another."""
     part_rows: int
-    parts: tuple[PublishedPart, ...]
+    parts: tuple[PublishedFile, ...]
     """In the order of candidates: all of one part come before those of the next."""
+    clock: PublishedFile
+    """When positions were recorded: one row for each transaction."""
     exams: tuple[str, ...]
     certifications: tuple[str, ...]
 
@@ -191,7 +196,11 @@ def publish(
         workers=engine.workers,
         progress=engine.progress,
     )
-    written = tuple(_put(place, part) for part in parts if len(part.candidates))
+    written = tuple(
+        _put(place, part_bytes(part), len(part.sittings.kind))
+        for part in parts
+        if len(part.candidates)
+    )
     published = Published(
         format=FORMAT,
         ledger=str(ledger.about("ledger")),
@@ -199,6 +208,7 @@ def publish(
         last=_event_at(ledger, position),
         part_rows=wanted,
         parts=written,
+        clock=_put_clock(place, ledger.scans.clock(position)),
         exams=tuple(exams.names()),
         certifications=tuple(certifications.names()),
     )
@@ -206,21 +216,29 @@ def publish(
         body = json.dumps(published.model_dump(mode="json"))  # a note has no control characters
         file.write(key.sign(f"{_HEADING}{body}\n"))
     # Those of the build before stay for whoever still reads them.
-    kept = {part.file for each in (published, earlier) if each for part in each.parts}
+    kept = {
+        each.file for build in (published, earlier) if build for each in (*build.parts, build.clock)
+    }
     for name in names:
         if name != MANIFEST and name not in kept:
             place.remove(name)
     return published
 
 
-def _put(place: Place, part: Part) -> PublishedPart:
-    content = part_bytes(part)
+def _put(place: Place, content: pa.Buffer, rows: int) -> PublishedFile:
     sha256 = hashlib.sha256(content).hexdigest()
     name = f"{sha256[:32]}.arrow"
     with place.writing(name) as file:
         file.write(content)
-    rows = len(part.sittings.kind)
-    return PublishedPart(file=name, sha256=sha256, bytes=len(content), rows=rows)
+    return PublishedFile(file=name, sha256=sha256, bytes=len(content), rows=rows)
+
+
+def _put_clock(place: Place, clock: Clock) -> PublishedFile:
+    sink = pa.BufferOutputStream()
+    table = pa.table(clock._asdict())
+    with pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+    return _put(place, sink.getvalue(), table.num_rows)
 
 
 def _earlier(ledger: Ledger, place: Place, key: VerifierKey) -> Published | None:
@@ -270,15 +288,27 @@ def _event_at(ledger: Ledger, position: int) -> tuple[int, str, str] | None:
     return None if row is None else (row.recorded_at, row.source, row.id)
 
 
-def open_part(place: Place, part: PublishedPart) -> Part:
+def open_part(place: Place, part: PublishedFile) -> Part:
     """Read a part, all at once: what was summed up is what is folded.
 
     Raises NoColumns where it is not as it was built; OSError.
     """
-    content = place.read(part.file)
-    if hashlib.sha256(content).hexdigest() != part.sha256:
-        raise NoColumns(f"{part.file} at {place.url} is not as it was built: build them anew")
-    return part_in(pa.BufferReader(content), part.file)
+    return part_in(_read(place, part), part.file)
+
+
+def open_clock(place: Place, clock: PublishedFile, position: int) -> Clock:
+    """Read when positions were recorded, up to one of them; raises as `open_part` does."""
+    table = pa.ipc.open_file(_read(place, clock)).read_all()
+    first, recorded_at = (table[name].to_numpy() for name in Clock._fields)
+    known = int(np.searchsorted(first, position, side="right"))
+    return Clock(first[:known], recorded_at[:known])
+
+
+def _read(place: Place, published: PublishedFile) -> pa.BufferReader:
+    content = place.read(published.file)
+    if hashlib.sha256(content).hexdigest() != published.sha256:
+        raise NoColumns(f"{published.file} at {place.url} is not as it was built: build them anew")
+    return pa.BufferReader(content)
 
 
 def parts_of(ledger: Address) -> str:
