@@ -24,6 +24,7 @@ from projections.fold.facts import LAST, NEVER
 from replay.snapshot import Known, snapshot_at
 from replay.stretches import stretches_of
 
+HERE = Path(__file__).resolve().parent
 BACK = "as_of=2022-03-12&known_at=2022-03-12"
 ASKED = {
     "/search": "q=C-10",
@@ -387,6 +388,46 @@ def test_an_erasure_needs_two_people_in_the_browser(guarded: Served, browser: Br
     assert '"type":"CandidateForgotten"' in events
     for page in people.values():
         page.context.close()
+
+
+def test_a_policy_is_proposed_with_what_it_would_change_and_shown_beside_the_one_before(
+    guarded: Served,
+) -> None:
+    """A bad file is refused with its key; approved, both versions stand side by side."""
+    toml = (HERE.parent / "retake_policies" / "data" / "general.toml").read_text()
+    new = toml.replace("effective_from = 2021-03-31", "effective_from = 2031-01-01")
+    new = new.replace("sittings = 5", "sittings = 4")
+    assert new.count("sittings = 4") == 1
+    people = []
+    for name in ("publisher", "second"):
+        token = guarded.call("token", "create", name, "--role", "admin").strip()
+        client = httpx.Client(base_url=guarded.address)
+        cookie = client.post("/log-in", data={"token": token}).headers["set-cookie"]
+        client.headers["cookie"] = cookie.partition(";")[0]
+        page = client.get("/proposals").text
+        csrf = re.findall(r'name="csrf" value="([^"]+)"', page)[0]
+        people.append((client, csrf))
+    (one, csrf), (other, their) = people
+    form = {"csrf": csrf, "decision": "propose", "kind": "publish"}
+    for text, words in ((new.replace("PT24H", "soon"), "wait.after"), ("", "toml is required")):
+        wrong = one.post("/proposals", data={**form, "toml": text})
+        assert (wrong.status_code, words in wrong.text) == (400, True), wrong.text
+    done = one.post("/proposals", data={**form, "toml": new})
+    assert done.status_code == 200
+    assert "What it would change" in done.text
+    page = other.get("/proposals").text
+    assert "Publish a policy" in page
+    (id,) = re.findall(r'name="id" value="([0-9a-f]{16})"', page)
+    sent = other.post("/proposals", data={"csrf": their, "decision": "approve", "id": id})
+    assert sent.status_code == 303
+    sides = one.get(
+        "/policy",
+        params={"id": "general", "version": "2031-01-01T00:00:00Z", "with": "2021-03-31T00:00:00Z"},
+    ).text
+    assert "<del>at most 5 sittings" in sides
+    assert "<ins>at most 4 sittings" in sides
+    for client, _ in people:
+        client.close()
 
 
 def test_what_one_may_not_decide_is_refused_whatever_is_sent(guarded: Served) -> None:
