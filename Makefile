@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTED := $(VENV)/.ready-to-test
 
-.PHONY: setup demo console screenshots test check browser bench drill clean
+.PHONY: setup demo console screenshots test check browser bench bench-large drill clean
 
 setup: $(TESTED)
 
@@ -60,6 +60,10 @@ drill: $(TESTED)
 
 bench: $(TESTED)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# An append to twenty million events beside one to a million, on both stores: half an hour, 30 GB.
+bench-large: $(TESTED)
+	$(BIN)/python -m benchmarks large --events 20000000
 
 clean:
 	rm -rf $(VENV) .demo .benchmarks

@@ -44,6 +44,8 @@ BENCHES = {
     "oulad": "a public data set, if its file is given with --oulad",
 }
 """Each bench is the module of its name; those of the population want the most time."""
+APART = {"large": "an append to --events events beside a twentieth of them, on both stores"}
+"""Only if it is named: `make bench-large`, with 20,000,000 events."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in given.names or BENCHES:
         if name == "oulad" and options.oulad is None:
             continue
-        print(f"… {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
+        print(f"… {name}: {(BENCHES | APART)[name]}", file=sys.stderr, flush=True)
         found = _apart(name, arguments)
         figures += found
         if not found:
@@ -71,14 +73,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    named = "\n".join(f"  {name:<12}{what}" for name, what in BENCHES.items())
+    named = "\n".join(f"  {name:<12}{what}" for name, what in (BENCHES | APART).items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=(__doc__ or "").split("\n", 1)[0],
         epilog=f"benches:\n{named}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*BENCHES, []])
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*BENCHES, *APART, []])
     parser.add_argument("--events", type=int, default=Options.events, help="10,000,000 if not said")
     parser.add_argument("--runs", type=int, default=Options.runs, help="of which the median is")
     parser.add_argument("--oulad", type=Path, help="oulad-results.csv.gz")
@@ -91,7 +93,7 @@ def _apart(name: str, arguments: Sequence[str]) -> list[Figure]:
     into = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
     into.unlink(missing_ok=True)
-    options = [word for word in arguments if word not in BENCHES]
+    options = [word for word in arguments if word not in BENCHES | APART]
     command = [sys.executable, "-m", "benchmarks", name, *options, "--into", str(into)]
     code = subprocess.run(command, cwd=HERE.parent, check=False).returncode
     if code != 0 or not into.exists():

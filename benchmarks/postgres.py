@@ -21,6 +21,7 @@ from ledger.store.server import Server, read_server
 
 if TYPE_CHECKING:
     from ledger.events import Fact
+    from ledger.ledger import Ledger
 
 _WRITERS = 8
 _SECONDS = 2.0
@@ -33,7 +34,7 @@ _SETTINGS = "shared_buffers = 256MB\nmax_wal_size = 4GB\nmax_connections = 60"
 
 def figures(options: Options) -> Iterator[Figure]:
     """Measure on the newest server that is here; its disk is the one of the temporary folder."""
-    with _server(fresh(options.scratch / "postgres")) as place:
+    with server(fresh(options.scratch / "postgres")) as place:
         flush = place.flush_ms()
         yield Figure("postgres", "one flush", "ms", flush, note=f"PostgreSQL {place.version}")
         yield from _one_at_a_time(place, options)
@@ -42,7 +43,7 @@ def figures(options: Options) -> Iterator[Figure]:
         yield from _columns(place, options)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A server, and a folder for what belongs to ledgers on it."""
 
     cluster: Cluster
@@ -54,6 +55,20 @@ class _Place(NamedTuple):
         address = read_server(self.cluster.url(schema=schema), self.homes)
         address.home.parent.mkdir(parents=True, exist_ok=True)
         return address
+
+    def moved(self, path: Path, schema: str) -> Ledger:
+        """Return a ledger with the events of another, opened."""
+        from benchmarks.everyone import opened
+        from ledger.ledger import Ledger
+        from ledger.moving import copy_events
+        from ledger.store.stores import create_store
+
+        address = self.address(schema)
+        with opened(path) as source:
+            create_store(address, str(source.about("ledger")))
+            target = Ledger.open(address, clock=_now)
+            copy_events(source.store, target.store)
+        return target
 
     def flush_ms(self) -> float:
         """Return how long the disk takes over a block, in the middle of many."""
@@ -70,7 +85,8 @@ class _Place(NamedTuple):
 
 
 @contextmanager
-def _server(homes: Path) -> Iterator[_Place]:
+def server(homes: Path) -> Iterator[Place]:
+    """Run a server, whose disk is that of the temporary folder."""
     with tempfile.TemporaryDirectory(prefix="pg") as name:  # a socket's path must be short
         folder = Path(name)
         folder.chmod(0o755)
@@ -79,7 +95,7 @@ def _server(homes: Path) -> Iterator[_Place]:
         cluster.make(_SETTINGS, sync=True)
         with cluster.running("immediate"):
             cluster("createdb", "exams")
-            yield _Place(cluster, homes, version)
+            yield Place(cluster, homes, version)
 
 
 def _now() -> int:
@@ -98,7 +114,7 @@ def _facts(name: str) -> Iterator[Fact]:
         yield Fact("urn:vue", id, candidate, sat, event, "results-feed")
 
 
-def _one_at_a_time(place: _Place, options: Options) -> Iterator[Figure]:
+def _one_at_a_time(place: Place, options: Options) -> Iterator[Figure]:
     """Append fact after fact, each durable before the next begins."""
     from benchmarks.peers.aggregates import Candidate
     from benchmarks.peers.in_postgres import Plain, application
@@ -147,7 +163,7 @@ def _one_at_a_time(place: _Place, options: Options) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _together(place: _Place, options: Options, flush: float) -> Iterator[Figure]:
+def _together(place: Place, options: Options, flush: float) -> Iterator[Figure]:
     """Have as many processes append, each one event at a time, as fast as they can."""
     from ledger.ledger import Ledger
 
@@ -174,7 +190,7 @@ def _together(place: _Place, options: Options, flush: float) -> Iterator[Figure]
     )  # fmt: skip
 
 
-def _written(place: _Place, writers: int) -> list[float]:
+def _written(place: Place, writers: int) -> list[float]:
     """Return how long each append took of so many writers that began at once."""
     words = [sys.executable, "-m", __name__, place.cluster.url(schema="together"), str(place.homes)]
     with ExitStack() as stack:
@@ -218,7 +234,7 @@ def _write(url: str, homes: str, name: str) -> None:
     print(json.dumps(took))
 
 
-def _importing(place: _Place, options: Options) -> Iterator[Figure]:
+def _importing(place: Place, options: Options) -> Iterator[Figure]:
     """Import a results CSV with the command, beside one COPY of the rows that it came to."""
     from benchmarks.peers.in_postgres import Plain, copied_out
 
@@ -256,27 +272,18 @@ def _importing(place: _Place, options: Options) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _columns(place: _Place, options: Options) -> Iterator[Figure]:
+def _columns(place: Place, options: Options) -> Iterator[Figure]:
     """Lay everybody's facts out as columns, with none there."""
-    from benchmarks.everyone import opened
-    from ledger.ledger import Ledger
-    from ledger.moving import copy_events
-    from ledger.store.stores import create_store
     from replay.columns.build import passing
 
     events = min(options.events, _MOST_EVENTS)
-    address = place.address("columns")
-    with opened(ledger_of(events)) as source:
-        create_store(address, str(source.about("ledger")))
-        with Ledger.open(address, clock=_now) as target:
-            copy_events(source.store, target.store)
-    place.cluster.sql("VACUUM ANALYZE; CHECKPOINT")
+    with place.moved(ledger_of(events), "columns") as ledger:
+        place.cluster.sql("VACUUM ANALYZE; CHECKPOINT")
 
-    def ours() -> float:
-        with Ledger.open(address, clock=_now, read_only=True) as ledger:
+        def ours() -> float:
             return events / seconds(lambda: passing(ledger, events))
 
-    (mine,) = alternately(min(options.runs, 3), ours)
+        (mine,) = alternately(min(options.runs, 3), ours)
     yield Figure(
         "postgres", f"columns of {events:,} events, cold", "/s", middle(mine), at_least=400_000,
         note="from the server to columns in memory", all={"ours": mine},
