@@ -19,6 +19,8 @@ from statistics import quantiles
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from playwright.sync_api import sync_playwright
+
 from benchmarks.data import copied, fresh, ledger_of
 from benchmarks.measure import Figure, Options, alternately, middle
 
@@ -30,6 +32,16 @@ _BATCH = 1_000
 _FOLLOWERS = 200
 _RATE = 200
 _APPENDERS = 10
+_MOVED = 20
+_MOVE = """(key) => new Promise((done) => {
+  const slider = document.getElementById("as_of-slider"), began = performance.now();
+  const end = () => requestAnimationFrame(() => done(performance.now() - began));
+  document.addEventListener("shown", end, {once: true});
+  slider.value = Number(slider.value) + (key === "ArrowLeft" ? -1 : 1);
+  slider.dispatchEvent(new Event("input", {bubbles: true}));
+  slider.dispatchEvent(new Event("change", {bubbles: true}));
+})"""
+"""Move the slider by a step; the milliseconds until the page has shown what is true there."""
 _SENT = re.compile(rb'"id":"bench/([0-9]+)"')
 _SECONDS = 5.0
 _PROGRAM = str(Path(sys.executable).with_name("attempt-ledger"))
@@ -46,6 +58,7 @@ def figures(options: Options) -> Iterator[Figure]:
         pairs = rows[:: max(1, len(rows) // 5_000)]
         yield from _answers(served, pairs, options.runs)
         yield _decisions(served, pairs, options.runs)
+        yield from _pages(served, [candidate for candidate, _ in pairs[:50]])
         yield asyncio.run(_followers(served))
     shutil.rmtree(folder)
 
@@ -109,6 +122,43 @@ def _decisions(served: _Service, pairs: Sequence[Sequence[str]], runs: int) -> F
         (found,) = alternately(runs, rate)
     what = f"decisions in batches of {len(some):,}"
     return Figure("service", what, "/s", middle(found), at_least=50_000, all={"ours": found})
+
+
+def _pages(served: _Service, candidates: Sequence[str]) -> Iterator[Figure]:
+    """Ask for candidates' pages; then move a slider in a browser until each answer is shown."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{served.port}/")
+        page.fill("#token", served.token)
+        page.click("main button.main")
+        page.wait_for_load_state()
+        took, sizes = [], []
+        for candidate in candidates:
+            began = time.perf_counter()
+            answer = page.request.get(f"http://127.0.0.1:{served.port}/candidate?id={candidate}")
+            took.append(time.perf_counter() - began)
+            sizes.append(len(answer.body()) / 1_000_000)
+        yield Figure(
+            "service", "a candidate's page at the server", "s", middle(took), at_most=0.1,
+            all={"ours": took},
+        )  # fmt: skip
+        yield Figure(
+            "service", "a candidate's page in all", "MB", max(sizes), at_most=0.15,
+            all={"ours": sizes},
+        )  # fmt: skip
+        moved = []
+        for candidate in candidates[:_MOVED]:
+            page.goto(f"http://127.0.0.1:{served.port}/candidate?id={candidate}")
+            for key in ("ArrowLeft", "ArrowLeft", "ArrowRight"):
+                moved.append(float(page.evaluate(_MOVE, key)) / 1000)
+        browser.close()
+    yield Figure(
+        "service", "slider moved until the page shows the answer, 95th percentile", "s",
+        quantiles(moved, n=20)[18], at_most=0.12, all={"ours": moved},
+    )  # fmt: skip
 
 
 async def _followers(served: _Service) -> Figure:
@@ -290,7 +340,7 @@ class _Service(NamedTuple):
 def _served(ledger: Path) -> Iterator[_Service]:
     """Serve a ledger on a port that is free."""
     named = ["--ledger", str(ledger)]
-    roles = ["--role", "reader", "--role", "recorder"]
+    roles = ["--role", "reader", "--role", "recorder", "--role", "support"]
     made = [str(_PROGRAM), *named, "token", "create", "bench", *roles]
     token = subprocess.run(made, check=True, capture_output=True, text=True).stdout.strip()
     words = [str(_PROGRAM), *named, "serve", "--port", "0", "--rate", "0"]
