@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.edge import forbidden
 from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
@@ -15,6 +16,8 @@ from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 from attempt_ledger.api.tokens import Identity
 from attempt_ledger.moments import micros
+from ledger.cloudevents import to_cloudevents, without_personal
+from ledger.ledger import Ledger
 from replay.between import NotACursor, WasReset
 
 T = TypeVar("T")
@@ -65,6 +68,13 @@ After: TypeAlias = Annotated[
     int, Query(description="Only what comes after this position.", ge=0, lt=1 << 62, examples=[42])
 ]
 
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+"""An id or a code in a body."""
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=16_384, pattern=r"\S")]
+"""What a person writes in a body: not blank."""
+OfCandidate: TypeAlias = Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)]
+OfExam: TypeAlias = Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)]
+
 PROBLEM: Final[Mapping[str, Any]] = {
     "model": ProblemDetails,
     "description": "What went wrong, in a sentence.",
@@ -84,6 +94,32 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in sorted({400, 401, 403, 404, 413, 422, 429, 503, *statuses})
     }
+
+
+def decisions(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a route that records a decision: 201, or 200 where it stood so already."""
+    again = {"description": "It stood so already: nothing was recorded.", "model": model}
+    return {
+        "status_code": 201,
+        "response_model": model,
+        "responses": {200: again, **problems(404, 409, 422)},
+    }
+
+
+async def decided(
+    request: Request, name: str, decide: Callable[[Ledger], tuple[BaseModel, Sequence[int]]]
+) -> Response:
+    """Have something decided; answer with it, under its name, and with what was recorded."""
+
+    def work(ledger: Ledger) -> tuple[str, int]:
+        found, positions = decide(ledger)
+        rows = [row for at in positions if (row := ledger.event(at)) is not None]
+        events = ",".join(to_cloudevents(map(without_personal, rows)))
+        body = f'{{"{name}":{found.model_dump_json()},"events":[{events}]}}'
+        return body, 201 if rows else 200
+
+    body, status = await service_of(request).write(work)
+    return Response(body, status, media_type="application/json")
 
 
 def content(

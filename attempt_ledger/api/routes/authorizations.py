@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from attempt_ledger.api.routing import (
-    LONGEST_ID,
     AsOf,
+    Id,
     KnownAt,
+    OfCandidate,
+    OfExam,
+    Text,
+    decided,
+    decisions,
     identity_of,
     instant_of,
     problems,
     router,
     service_of,
 )
-from ledger.cloudevents import to_cloudevents
 from ledger.events import AuthorizationGranted, make_event
 from ledger.instants import format_instant
-from ledger.ledger import Ledger
 from projections.authorizations import Authorization, State
-from replay.authorizations import Authorizations, Authorized
+from replay.authorizations import Authorizations
 
 routes = router("authorizations")
-
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
-Text = Annotated[str, Field(min_length=1, max_length=16_384, pattern=r"\S")]
 
 
 class AuthorizationAsked(BaseModel):
@@ -71,31 +70,7 @@ class AnsweredAuthorization(BaseModel):
     events: list[dict[str, Any]]
 
 
-def _answers() -> dict[str, Any]:
-    again = {
-        "description": "It stood so already: nothing was recorded.",
-        "model": AnsweredAuthorization,
-    }
-    return {
-        "status_code": 201,
-        "response_model": AnsweredAuthorization,
-        "responses": {200: again, **problems(404, 409, 422)},
-    }
-
-
-async def _decided(request: Request, decide: Callable[[Authorizations], Authorized]) -> Response:
-    def work(ledger: Ledger) -> tuple[str, bool]:
-        done = decide(Authorizations(ledger))
-        rows = [row for at in done.positions if (row := ledger.event(at)) is not None]
-        events = ",".join(to_cloudevents(rows))
-        body = f'{{"authorization":{done.authorization.model_dump_json()},"events":[{events}]}}'
-        return body, bool(rows)
-
-    body, recorded = await service_of(request).write(work)
-    return Response(body, 201 if recorded else 200, media_type="application/json")
-
-
-@routes.post("/v1/authorizations", **_answers())
+@routes.post("/v1/authorizations", **decisions(AnsweredAuthorization))
 async def authorize(request: Request, wanted: AuthorizationAsked) -> Response:
     """Authorize a candidate, who need not be known yet, to sit an exam of the catalogue."""
     ends = instant_of("valid_until", wanted.valid_until)
@@ -106,19 +81,23 @@ async def authorize(request: Request, wanted: AuthorizationAsked) -> Response:
     granted = make_event("AuthorizationGranted", {**fields, **more})
     assert isinstance(granted, AuthorizationGranted)
     at, now, who = instant_of("time", wanted.time), service_of(request).now(), identity_of(request)
-    return await _decided(
+    return await decided(
         request,
-        lambda desk: desk.grant(wanted.candidate, granted, now=now, time=at, actor=who.name),
+        "authorization",
+        lambda ledger: Authorizations(ledger).grant(
+            wanted.candidate, granted, now=now, time=at, actor=who.name
+        ),
     )
 
 
-@routes.post("/v1/authorizations/revoke", **_answers())
+@routes.post("/v1/authorizations/revoke", **decisions(AnsweredAuthorization))
 async def revoke_authorization(request: Request, wanted: AuthorizationWithdrawn) -> Response:
     """Withdraw an authorization, whether it runs or not."""
     at, now, who = instant_of("time", wanted.time), service_of(request).now(), identity_of(request)
-    return await _decided(
+    return await decided(
         request,
-        lambda desk: desk.revoke(
+        "authorization",
+        lambda ledger: Authorizations(ledger).revoke(
             wanted.candidate,
             wanted.authorization_id,
             reason=wanted.reason,
@@ -133,8 +112,8 @@ async def revoke_authorization(request: Request, wanted: AuthorizationWithdrawn)
 @routes.get("/v1/authorizations", response_model=list[Authorization], responses=problems())
 async def authorizations(
     request: Request,
-    candidate: Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)] = None,
-    exam: Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)] = None,
+    candidate: OfCandidate = None,
+    exam: OfExam = None,
     state: State | None = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,

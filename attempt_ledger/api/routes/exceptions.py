@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
@@ -11,9 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from attempt_ledger.api.problems import BadQuestion
 from attempt_ledger.api.register import Access
 from attempt_ledger.api.routing import (
-    LONGEST_ID,
     AsOf,
+    Id,
     KnownAt,
+    OfCandidate,
+    OfExam,
+    Text,
+    decided,
+    decisions,
     identity_of,
     instant_of,
     problems,
@@ -21,16 +25,12 @@ from attempt_ledger.api.routing import (
     router,
     service_of,
 )
-from ledger.cloudevents import to_cloudevents, without_personal
 from ledger.events import ExceptionRequested, Fact, make_event
-from ledger.ledger import Ledger
 from projections.exceptions import Request as Made
-from replay.desk import Answered, Desk, Reference
+from replay.desk import Desk, Reference
 
 routes = router("exceptions")
 
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
-Text = Annotated[str, Field(min_length=1, max_length=16_384, pattern=r"\S")]
 State = Literal["open", "rejected", "granted", "used", "expired", "revoked"]
 _CLEAR: Final = "GET /v1/exceptions clear"
 
@@ -105,30 +105,7 @@ class AnsweredRequest(BaseModel):
     events: list[dict[str, Any]] = Field(description="CloudEvents, without personal fields.")
 
 
-async def _decided(request: Request, decide: Callable[[Desk], Answered]) -> Response:
-    """Have the desk decide, and answer with what was recorded."""
-
-    def work(ledger: Ledger) -> str:
-        answered = decide(Desk(ledger))
-        rows = [row for at in answered.positions if (row := ledger.event(at)) is not None]
-        lines = ",".join(to_cloudevents(map(without_personal, rows)))
-        return f'{{"request":{answered.request.model_dump_json()},"events":[{lines}]}}'
-
-    body = await service_of(request).write(work)
-    created = not body.endswith('"events":[]}')
-    return Response(body, 201 if created else 200, media_type="application/json")
-
-
-def _answers() -> dict[str, Any]:
-    again = {"description": "It stood so already: nothing was recorded.", "model": AnsweredRequest}
-    return {
-        "status_code": 201,
-        "response_model": AnsweredRequest,
-        "responses": {200: again, **problems(404, 409, 422)},
-    }
-
-
-@routes.post("/v1/exceptions", **_answers())
+@routes.post("/v1/exceptions", **decisions(AnsweredRequest))
 async def request_exception(request: Request, wanted: Asked) -> Response:
     """Request a retake exception, answered at once: left open, or rejected with all that is wrong.
 
@@ -140,8 +117,10 @@ async def request_exception(request: Request, wanted: Asked) -> Response:
     assert isinstance(event, ExceptionRequested)
     Fact("urn", event.request_id, wanted.candidate, now, event, who).row()
     at = instant_of("time", wanted.time)
-    return await _decided(
-        request, lambda desk: desk.request(wanted.candidate, event, now=now, time=at, actor=who)
+    return await decided(
+        request,
+        "request",
+        lambda ledger: Desk(ledger).request(wanted.candidate, event, now=now, time=at, actor=who),
     )
 
 
@@ -156,27 +135,33 @@ def _reference(request: Request, decision: _Decision) -> Reference:
     )
 
 
-@routes.post("/v1/exceptions/grant", **_answers())
+@routes.post("/v1/exceptions/grant", **decisions(AnsweredRequest))
 async def grant_exception(request: Request, decision: Grant) -> Response:
     """Grant an open request: the next sitting that counts skips what is waived."""
     of, ends = _reference(request, decision), instant_of("valid_until", decision.valid_until)
-    return await _decided(
-        request, lambda desk: desk.grant(of, waives=decision.waives, valid_until=ends)
+    return await decided(
+        request,
+        "request",
+        lambda ledger: Desk(ledger).grant(of, waives=decision.waives, valid_until=ends),
     )
 
 
-@routes.post("/v1/exceptions/reject", **_answers())
+@routes.post("/v1/exceptions/reject", **decisions(AnsweredRequest))
 async def reject_exception(request: Request, decision: Rejection) -> Response:
     """Reject an open request."""
     of = _reference(request, decision)
-    return await _decided(request, lambda desk: desk.reject(of, why=decision.why))
+    return await decided(
+        request, "request", lambda ledger: Desk(ledger).reject(of, why=decision.why)
+    )
 
 
-@routes.post("/v1/exceptions/revoke", **_answers())
+@routes.post("/v1/exceptions/revoke", **decisions(AnsweredRequest))
 async def revoke_exception(request: Request, decision: Revocation) -> Response:
     """Withdraw a grant that is not used yet."""
     of = _reference(request, decision)
-    return await _decided(request, lambda desk: desk.revoke(of, reason=decision.reason))
+    return await decided(
+        request, "request", lambda ledger: Desk(ledger).revoke(of, reason=decision.reason)
+    )
 
 
 class ListedRequest(Made):
@@ -188,8 +173,8 @@ class ListedRequest(Made):
 @routes.get("/v1/exceptions", response_model=list[ListedRequest], responses=problems(404))
 async def exceptions(
     request: Request,
-    candidate: Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)] = None,
-    exam: Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)] = None,
+    candidate: OfCandidate = None,
+    exam: OfExam = None,
     state: State | None = None,
     clear: Annotated[
         bool, Query(description="Personal fields too, of one candidate: for officers, and logged.")

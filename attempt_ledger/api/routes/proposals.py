@@ -10,14 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from attempt_ledger.api.proposals import Proposal, Proposals, State
 from attempt_ledger.api.proposals import approve as carried_out
 from attempt_ledger.api.proposals import propose as made_proposal
-from attempt_ledger.api.routing import LONGEST_ID, identity_of, problems, router, service_of
+from attempt_ledger.api.routing import Id, Text, identity_of, problems, router, service_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 
 routes = router("proposals")
-
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
-Text = Annotated[str, Field(min_length=1, max_length=16_384, pattern=r"\S")]
 
 
 class _Proposed(BaseModel):
