@@ -25,6 +25,7 @@ def figures(options: Options) -> Iterator[Figure]:
     yield Figure("scale", "the ledger's file, an event", "bytes", size)
     if not os.path.lexists(f"{whole}.signing-key"):
         yield _figure(options, "seal", attempt_ledger(whole, "seal", "--new-key"))
+    attempt_ledger(whole, "replay", "--output", folder / "first.parquet")  # compiles the rules
     parts = ("--part-rows", str(max(options.events // 16, 1)), "--to", str(folder / "parts"))
     yield _figure(options, "columns build", attempt_ledger(whole, "columns", "build", *parts))
     for file in sorted(columns_beside(whole).glob("*")):
