@@ -20,28 +20,27 @@ import psycopg
 
 from ledger.events import Recorded, Row
 from ledger.problems import LedgerProblem, NewerSchema, NoLedger, ReadOnly, Redefined
-from ledger.store.interface import PAGE, Found, Head
+from ledger.store.interface import PAGE, Head
 from ledger.store.locks import Waiting
 from ledger.store.postgres_committing import Transactions
 from ledger.store.postgres_integrity import redefinitions
 from ledger.store.postgres_pool import Pool, problems, settle
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
+from ledger.store.questions import Questions, pages
 from ledger.store.schema import SCHEMA_VERSION
 from ledger.store.server import Server, postgres_module
-from ledger.store.sqlite_writing import FORGOTTEN
 
 if TYPE_CHECKING:
     from ledger.store.postgres_scans import PostgresScans
 
 _LAST: Final = 1 << 62
-_TOP: Final = chr(0x10FFFF)
 _AGAIN_SECONDS: Final = 0.2
 _NOTIFY_SECONDS: Final = 0.05
 """Followers are woken at most so often by one store."""
 
 
-class PostgresStore:
+class PostgresStore(Questions):
     """Keep events in one schema of a database; see `ledger.store.postgres_schema`."""
 
     keeps_extensions = True
@@ -99,6 +98,11 @@ class PostgresStore:
     def values(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return what a SELECT yields, as tuples that no crash takes back any more."""
         return self._read(statement, values)
+
+    def asked(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return what a question yields, as tuples."""
+        named = select.replace("?", "%s").format(events=self._statements.events)
+        return self._read(named, values)
 
     def _read(
         self, statement: str, values: Sequence[Any] = (), *, upto: int | None = None
@@ -195,7 +199,7 @@ class PostgresStore:
         where = "WHERE position = ANY(%s)"
         return [
             row
-            for some in _pages(positions)
+            for some in pages(positions)
             for row in self._rows(where, (list(some),), upto=max(some))
         ]
 
@@ -218,84 +222,13 @@ class PostgresStore:
         """Return the key (registration, request or certification) of each event that there is."""
         select = f"SELECT position, key FROM {self._statements.events} WHERE position = ANY(%s)"
         found: dict[int, str | None] = {}
-        for some in _pages(positions):
+        for some in pages(positions):
             found.update(self._read(select, (list(some),), upto=max(some)))
-        return found
-
-    def sources(self, most: int) -> list[str]:
-        """Return the sources of the events, sorted by code point, at most so many."""
-        found: list[str] = []
-        # A look into the index for each: DISTINCT would read all of it.
-        select = f"SELECT min(source) FROM {self._statements.events} WHERE source > %s"
-        while len(found) < most:
-            ((source,),) = self._read(select, (found[-1] if found else "",))
-            if source is None:
-                break
-            found.append(source)
-        return found
-
-    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (stream, exam) of each key that events of more than one source name, sorted."""
-        found: set[tuple[str, str]] = set()
-        for some in _pages(keys):
-            found.update(
-                self._read(
-                    f"SELECT stream, exam FROM {self._statements.events} WHERE key = ANY(%s) "
-                    "AND exam IS NOT NULL GROUP BY stream, exam, key "
-                    "HAVING min(source) < max(source)",
-                    (list(some),),
-                )
-            )
-        return sorted(found)
-
-    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (stream, exam) of each key that an event of some topics names, sorted."""
-        select = (
-            f"SELECT stream, exam FROM {self._statements.events} WHERE key = ANY(%s) "
-            "AND exam IS NOT NULL AND topic = ANY(%s)"
-        )
-        pages = (self._read(select, (list(some), list(topics))) for some in _pages(keys))
-        return sorted({each for page in pages for each in page})
-
-    def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
-        """Return the next subjects of a kind of stream, each with its first position."""
-        found: list[tuple[str, int]] = self._read(
-            f"SELECT substr(stream, %s), min(position) FROM {self._statements.events} "
-            "WHERE stream > %s AND stream < %s GROUP BY stream ORDER BY stream LIMIT %s",
-            (len(kind) + 2, f"{kind}/{after}", f"{kind}0", PAGE),
-        )
         return found
 
     def is_forgotten(self, stream: str) -> bool:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
         return bool(self._read(self._statements.is_forgotten, (stream,)))
-
-    def forgotten(self) -> list[str]:
-        """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
-        select = f"SELECT DISTINCT stream FROM {self._statements.events} WHERE {FORGOTTEN}"
-        return [stream for (stream,) in self._read(select)]
-
-    def search(self, text: str, limit: int) -> list[Found]:
-        """Return candidates whose id, a registration id or a request id begins with `text`."""
-        low, events = f"candidate/{text}", self._statements.events
-        found: dict[Found, None] = {}
-        for (stream,) in self._read(
-            f"SELECT DISTINCT stream FROM {events} WHERE stream >= %s AND stream < %s "
-            "ORDER BY stream LIMIT %s",
-            (low, f"{low}{_TOP}", limit),
-        ):
-            candidate = stream[10:]
-            found[Found(candidate, "candidate", candidate)] = None
-        # Ids of certifications are keys too, so the limit is put on what is left without them.
-        for stream, key, is_request in self._read(
-            "SELECT DISTINCT stream, key, starts_with(topic, 'Exception') "
-            f"FROM {events} WHERE key >= %s AND key < %s AND NOT starts_with(topic, 'Cert') "
-            "ORDER BY key, stream LIMIT %s",
-            (text, f"{text}{_TOP}", limit),
-        ):
-            by = "request_id" if is_request else "registration_id"
-            found[Found(stream[10:], by, key)] = None
-        return list(found)[:limit]
 
     def about(self, name: str) -> str | None:
         """Return what the ledger remembers under a name."""
@@ -392,7 +325,3 @@ def _check_about(about: dict[str, str], server: Server) -> None:
             f"{server} has format {format}, this release knows {SCHEMA_VERSION}: open it with a "
             "later release"
         )
-
-
-def _pages(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (values[start : start + PAGE] for start in range(0, len(values), PAGE))

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ledger.events import Recorded, Row
 from ledger.problems import LedgerProblem, NotALedger, ReadOnly
 from ledger.store.file import connect_reader, connect_writer, storage_problems
-from ledger.store.interface import PAGE, Found, Head
+from ledger.store.interface import PAGE, Head
 from ledger.store.locks import SILENCE, FileLock, Waiting, holder
+from ledger.store.questions import Place, Questions, marks, pages
 from ledger.store.schema import EXTENSIONS, SCHEMA_VERSION, check_schema, format_of
 from ledger.store.sqlite_writing import (
     ABOUT,
-    FORGOTTEN,
     HEAD,
     IS_FORGOTTEN,
     SELECT,
@@ -39,12 +39,9 @@ _LAST_OF = (
     "ORDER BY position DESC LIMIT 1"
 )
 _LAST = 1 << 62
-_TOP = chr(0x10FFFF)
-
-_Place = TypeVar("_Place", int, str)
 
 
-class SQLiteStore:
+class SQLiteStore(Questions):
     """Keep events in one table of one file; see `ledger.store.schema.SCHEMA`.
 
     Reading takes one connection for each thread; writing goes through `writing` alone.
@@ -143,6 +140,10 @@ class SQLiteStore:
         with storage_problems(self.path):
             return self._reader().execute(statement, parameters).fetchall()
 
+    def asked(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return what a question yields, as tuples."""
+        return self.values(select.format(events="events"), values)
+
     def _rows(self, where: str, parameters: Sequence[Any] = ()) -> list[Recorded]:
         """Return the events that `where` (and what follows it) selects."""
         with storage_problems(self.path):
@@ -210,7 +211,7 @@ class SQLiteStore:
         """Return the events at some positions, in any order."""
         return [
             row
-            for some in _pages(positions)
+            for some in pages(positions)
             for row in self._rows(f"WHERE position IN ({marks(some)})", some)
         ]
 
@@ -230,51 +231,14 @@ class SQLiteStore:
     def keys_at(self, positions: Sequence[int]) -> dict[int, str | None]:
         """Return the key (registration, request or certification) of each event that there is."""
         found: dict[int, str | None] = {}
-        for some in _pages(positions):
+        for some in pages(positions):
             select = f"SELECT position, key FROM events WHERE position IN ({marks(some)})"
             found.update(self.values(select, some))
         return found
 
-    def sources(self, most: int) -> list[str]:
-        """Return the sources of the events, sorted by code point, at most so many."""
-        found: list[str] = []
-        # A look into the index for each: DISTINCT would read all of it.
-        select = "SELECT min(source) FROM events WHERE source > ?"
-        while len(found) < most:
-            ((source,),) = self.values(select, (found[-1] if found else "",))
-            if source is None:
-                break
-            found.append(source)
-        return found
-
-    def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (stream, exam) of each key that events of more than one source name, sorted."""
-        found: set[tuple[str, str]] = set()
-        for some in _pages(keys):
-            rows = self.values(
-                f"SELECT stream, exam FROM events WHERE key IN ({marks(some)}) AND exam NOT NULL "
-                "GROUP BY stream, exam, key HAVING min(source) < max(source)",
-                some,
-            )
-            found.update(rows)
-        return sorted(found)
-
-    def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (stream, exam) of each key that an event of some topics names, sorted."""
-        found: set[tuple[str, str]] = set()
-        for some in _pages(keys):
-            select = f"SELECT stream, exam FROM events WHERE key IN ({marks(some)}) "
-            where = f"AND exam NOT NULL AND topic IN ({marks(topics)})"
-            found.update(self.values(select + where, (*some, *topics)))
-        return sorted(found)
-
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position."""
-        found: list[tuple[str, int]] = self.values(
-            "SELECT substr(stream, ?), min(position) FROM events WHERE stream > ? AND stream < ? "
-            "GROUP BY stream ORDER BY stream LIMIT ?",
-            (len(kind) + 2, f"{kind}/{after}", f"{kind}0", PAGE),
-        )
+        found = super().subjects(kind, after)
         self._check_risen(after, found[-1][0] if found else None)
         return found
 
@@ -282,32 +246,6 @@ class SQLiteStore:
         """Return whether a CandidateForgotten, of any version, is in the stream."""
         select = IS_FORGOTTEN
         return bool(self.values(select, (stream,)))
-
-    def forgotten(self) -> list[str]:
-        """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
-        select = f"SELECT DISTINCT stream FROM events WHERE {FORGOTTEN}"
-        return [stream for (stream,) in self.values(select)]
-
-    def search(self, text: str, limit: int) -> list[Found]:
-        """Return candidates whose id, a registration id or a request id begins with `text`."""
-        low = f"candidate/{text}"
-        found = {
-            Found(candidate, "candidate", candidate): None
-            for (candidate,) in self.values(
-                "SELECT DISTINCT substr(stream, 11) FROM events WHERE stream >= ? AND stream < ? "
-                "ORDER BY stream LIMIT ?",
-                (low, f"{low}{_TOP}", limit),
-            )
-        }
-        # Ids of certifications are keys too, so the limit is put on what is left without them.
-        for candidate, key, is_request in self.values(
-            "SELECT DISTINCT substr(stream, 11), key, topic LIKE 'Exception%' FROM events "
-            "WHERE key >= ? AND key < ? AND topic NOT LIKE 'Cert%' ORDER BY key, stream LIMIT ?",
-            (text, f"{text}{_TOP}", limit),
-        ):
-            by = "request_id" if is_request else "registration_id"
-            found[Found(candidate, by, key)] = None
-        return list(found)[:limit]
 
     def about(self, name: str) -> str | None:
         """Return what the ledger remembers under a name."""
@@ -356,7 +294,7 @@ class SQLiteStore:
                 f"{self.path} was opened before this process was forked: open it again here"
             )
 
-    def _check_risen(self, before: _Place, last: _Place | None) -> None:
+    def _check_risen(self, before: Place, last: Place | None) -> None:
         """Raise NotALedger if reading would go on where it was: only pages in disorder do that."""
         if last is not None and last <= before:
             raise NotALedger(
@@ -386,12 +324,3 @@ class SQLiteWatch:
     def close(self) -> None:
         """Close its connection."""
         self._store.close_reader(self._connection)
-
-
-def marks(values: Sequence[Any]) -> str:
-    """Write the question marks of a list of values."""
-    return ",".join("?" * len(values))
-
-
-def _pages(values: Sequence[_Place]) -> Iterator[Sequence[_Place]]:
-    return (values[start : start + PAGE] for start in range(0, len(values), PAGE))

@@ -13,6 +13,7 @@ from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.store.batches import few, many
 from ledger.store.interface import Selection
+from ledger.store.questions import marks
 from ledger.store.scans import (
     CORRECTIONS,
     DESCRIBED,
@@ -23,7 +24,7 @@ from ledger.store.scans import (
     Annulments,
     Clock,
 )
-from ledger.store.sqlite import SQLiteStore, marks
+from ledger.store.sqlite import SQLiteStore
 
 # The driver settles each column's type by its first batch, where all may be null: so texts are
 # never null. `data` is read only where it may hold what no column does: a certification's exams.
