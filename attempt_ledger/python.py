@@ -20,7 +20,7 @@ from attempt_ledger.checks import Gathered, fault_of
 from attempt_ledger.desks import Authorizations, Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
-from attempt_ledger.places import cache_folder, ledger_address
+from attempt_ledger.places import cache_folder, keys_address, ledger_address
 from attempt_ledger.snapshot import (
     Report,
     Snapshot,
@@ -62,17 +62,18 @@ def open(
     """Open a ledger, by the path of its file or by its URL; close it, or use it in a `with`.
 
     It is read-only unless `write`. `clock` says what the time is, else the machine's clock does.
-    `source` and `actor` are those of facts that name none. `keys` is the key file of personal
-    fields and `signing_key` the key that signs checkpoints, by default beside the ledger. `wait` is
-    how many seconds to wait for another program that is writing.
+    `source` and `actor` are those of facts that name none. `keys` are those of personal
+    fields, a file or the URL of a server, and `signing_key` is the key that signs checkpoints, by
+    default beside the ledger. `wait` is how many seconds to wait for another program that is
+    writing.
 
-    Raises LedgerProblem, or ValueError for a URL that is none of a ledger.
+    Raises LedgerProblem, or ValueError for a URL that is none of a ledger, or of keys.
     """
     named = text("ledger", os.fspath(ledger))
     path = ledger_address(named)
     access = Access(
         path,
-        None if keys is None else Path(keys),
+        None if keys is None else keys_address(os.fspath(keys)),
         None if signing_key is None else Path(signing_key),
         wait,
         say=_LOG.warning,

@@ -15,6 +15,7 @@ from ledger_facts import SetClock
 from postgres import new_url, server
 from test_cli_forget import ASK, EMAIL, NAME, SHOWN
 
+import attempt_ledger as al
 from ledger.ledger import Ledger
 from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.privacy.vault import create_keys, open_keys
@@ -234,6 +235,21 @@ def test_keys_that_were_lost_come_back_from_a_copy(desk: Desk, tmp_path: Path) -
     theirs = ("--keys", keys_url(ROLES["owner"], lost))
     door.done(*theirs, "keys", "restore", "safe.keys")
     assert NAME in door.done(*theirs, *SHOWN)
+
+
+def test_a_ledger_moves_and_its_keys_stay(desk: Desk, tmp_path: Path) -> None:
+    """Elsewhere the same key store opens its fields; so it does at the Python door."""
+    door = desk.door
+    answer = door.call("move", desk.url, "moved.ledger")
+    assert answer.code == 0, answer.err
+    assert "the keys stay where they are" in answer.err
+    assert NAME in door.done("--ledger", "moved.ledger", *SHOWN)
+    door.done("--ledger", "moved.ledger", "forget", "C-1", "--reason", "ticket")
+    assert NAME not in door.done("--ledger", "moved.ledger", *SHOWN)
+    with al.open(tmp_path / "moved.ledger", keys=desk.keys) as ledger:
+        assert ledger.path == tmp_path / "moved.ledger"
+    with pytest.raises(ValueError, match="cannot be read"):
+        al.open(tmp_path / "moved.ledger", keys="postgresql://a:se@cret@h/d")
 
 
 def test_a_lost_connection_is_made_anew(store: Server, tmp_path: Path) -> None:
