@@ -25,8 +25,11 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba.core.compiler import CompileResult
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, CompileResult, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.serialize import dumps
+from numba.core.typed_passes import NativeLowering
 from numba.extending import register_jitable
 
 from ledger.own_folder import (
@@ -84,8 +87,56 @@ SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, kernels)
 """Every module that compiled code reaches, constants and layouts among them."""
 
 # Handing a tuple of sixty columns to each small function cost forty times the work itself:
-# counting references to them, though nothing here is ever allocated, and copying them.
-_OPTIONS: Final[dict[str, Any]] = {"_nrt": False}
+# counting references to them, though nothing here is ever allocated, and copying them. An entry for
+# C would hold all of it once more.
+_OPTIONS: Final[dict[str, Any]] = {"_nrt": False, "no_cfunc_wrapper": True}
+
+
+class _Piece(JITCodeLibrary):
+    """The code of one function of the fold, optimized only in the loops that it is put into.
+
+    As numba goes about it, each of a hundred functions is optimized and made machine code by
+    itself, with all that it calls, though nobody ever calls it: two thirds of compiling a loop.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()  # type: ignore[no-untyped-call]
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
+class _LowerPiece(NativeLowering):
+    """Lower a function to a piece, without an entry for Python."""
+
+    _name = "lower_piece"
+
+    def run_pass(self, state: Any) -> bool:
+        library: Any = _Piece  # numba's own classes are untyped
+        state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = True
+        super().run_pass(state)  # type: ignore[no-untyped-call]
+        lowered = state["cr"]
+        entry: Any = [].append  # numba knows code by a built-in function; this one is never called
+        state["cr"] = lowered._replace(cfunc=entry)
+        state.targetctx.insert_user_function(entry, lowered.fndesc, [state.library])
+        return True
+
+
+class _Pieces(CompilerBase):
+    """numba's compiler, but for what becomes of a function in the end."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        usual: Any = DefaultPassBuilder
+        passes = usual.define_nopython_pipeline(self.state, "piece")
+        passes.passes = [
+            (_LowerPiece if each is NativeLowering else each, what) for each, what in passes.passes
+        ]
+        passes.finalize()
+        return [passes]
+
 
 _INTERPRETED: Final = frozenset(
     {"compile_rules", "cap_starts", "_at_most", "_anchor", "_start", "rule_book", "room", "used_by"}
@@ -138,7 +189,10 @@ _loading: Final = Lock()
 @lru_cache(maxsize=4)
 def _compiled(cache: Path | None) -> _Compiled:
     for function in (*fold_functions(), *_HELPERS):
-        register_jitable(**_OPTIONS, forceinline=True)(function)
+        # The calendar is asked in twenty places, and takes few numbers: put into all of them it was
+        # two thirds of the code.
+        inline = function.__module__ != calendar.__name__
+        register_jitable(**_OPTIONS, forceinline=inline, pipeline_class=_Pieces)(function)
     return _Compiled(cache)
 
 
