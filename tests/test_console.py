@@ -430,6 +430,36 @@ def test_a_policy_is_proposed_with_what_it_would_change_and_shown_beside_the_one
         client.close()
 
 
+def test_an_ended_session_keeps_what_was_typed(guarded: Served, heard: Heard) -> None:
+    """It is said, the text is shown, and sent once somebody logged in and says so.
+
+    What another site sends is not kept.
+    """
+    page = heard.page
+    page.goto(f"{guarded.address}/exception/new?candidate=C-1004&exam=MS-900")
+    log_in(page, guarded, "officer support")
+    page.wait_for_url("**/exception/new?**")
+    page.fill("#f-request_id", "X-9002")
+    page.fill("#f-description", "the lab <b>crashed</b>")
+    page.context.clear_cookies()
+    page.click('text="Request"')
+    assert "Your session has ended" in page.inner_text("main [role=alert]")
+    assert "the lab <b>crashed</b>" in page.inner_text("main")
+    log_in(page, guarded, "officer support")
+    assert "nothing was sent yet" in page.inner_text("h1")
+    page.click('text="Send"')
+    assert "vue case number is required" in page.inner_text("main")
+    assert page.input_value("#f-description") == "the lab <b>crashed</b>"
+    heard.said.clear()  # that pages came with status 400 and 401 is written by the browser
+    for site in ("cross-site", "same-site", "none"):
+        headers = {"sec-fetch-site": site}
+        form = {"description": "from elsewhere"}
+        answer = guarded.client.post("/exception/new", data=form, headers=headers)
+        assert (answer.status_code, answer.headers["location"]) == (
+            303, "/log-in?next=%2Fexception%2Fnew",
+        )  # fmt: skip
+
+
 def test_what_one_may_not_decide_is_refused_whatever_is_sent(guarded: Served) -> None:
     """A form that no page shows is refused by the table that the API has."""
     with httpx.Client(base_url=guarded.address) as client:

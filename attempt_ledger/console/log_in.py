@@ -19,12 +19,21 @@ from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.tokens import Identity
 from attempt_ledger.console.sessions import COOKIE, LONGEST, PENDING, PENDING_COOKIE
 from attempt_ledger.console.view import Content
-from attempt_ledger.console.visits import Refused, Visit, form_of, guarded
+from attempt_ledger.console.visits import (
+    Refused,
+    Visit,
+    form_of,
+    guarded,
+    is_same_origin,
+    log_in_page,
+)
 
 routes = APIRouter(include_in_schema=False)
 
 CALLBACK: Final = "/log-in/callback"
 """Where the provider sends a browser back to: this address is registered there."""
+AGAIN: Final = "again."
+"""How the names of fields begin that were typed before somebody had to log in."""
 _SECONDS: Final = 5.0
 _FAULTS: Final = (
     httpx2.HTTPError, OAuthError, JoseError, NotValid, Problem, RuntimeError, ValueError, KeyError,
@@ -82,9 +91,9 @@ def _client(visit: Visit) -> Client | None:
 
 
 @routes.get("/log-in", name="page log in")
-async def log_in_page(request: Request) -> Response:
+async def log_inlog_in_page(request: Request) -> Response:
     """Show how to log in."""
-    return _page(Visit(request, ""), request.query_params.get("next", "/"), "")
+    return log_in_page(Visit(request, ""), request.query_params.get("next", "/"), "")
 
 
 @routes.post("/log-in", name="page logged in")
@@ -98,8 +107,19 @@ async def log_in(request: Request) -> Response:
     back = values.get("next", "/")
     cookie = await run_in_threadpool(visit.sessions.open, values.get("token", ""))
     if cookie is None:
-        return _page(visit, back, "The token is not valid, or not any more.", 401)
-    return _begun(back, cookie)
+        return log_in_page(visit, back, "The token is not valid, or not any more.", 401)
+    typed = {
+        name.removeprefix(AGAIN): text for name, text in values.items() if name.startswith(AGAIN)
+    }
+    if not typed or not is_same_origin(request):
+        return _begun(back, cookie)
+    visit.session = await run_in_threadpool(visit.sessions.find, cookie)
+    assert visit.session is not None
+    visit.identity = visit.session.identity
+    page = Content("again.html", {"action": _own(back), "typed": typed})
+    response = visit.answer(page, None, **{"cache-control": "no-store"})
+    _set(response, COOKIE, cookie, LONGEST)
+    return response
 
 
 @routes.get("/log-in/provider", name="page log in elsewhere")
@@ -112,7 +132,7 @@ async def log_in_elsewhere(request: Request) -> Response:
     try:
         response, state = await client.begin(request)
     except _FAULTS:
-        return _page(visit, back, f"{client.host} does not answer: try again.", 503)
+        return log_in_page(visit, back, f"{client.host} does not answer: try again.", 503)
     kept = json.dumps({"state": state, "next": back[:2_000]})
     cookie = await run_in_threadpool(visit.sessions.keep, kept)
     _set(response, PENDING_COOKIE, cookie, PENDING)
@@ -126,17 +146,19 @@ async def came_back(request: Request) -> Response:
     client = _client(visit)
     kept = await run_in_threadpool(visit.sessions.taken, request.cookies.get(PENDING_COOKIE))
     if client is None or kept is None:
-        return _page(visit, "/", "This was not begun here, or too long ago: log in again.", 400)
+        return log_in_page(
+            visit, "/", "This was not begun here, or too long ago: log in again.", 400
+        )
     begun = json.loads(kept)
     try:
         identity = await client.identity(request, begun["state"])
     except _FAULTS as error:
         why = str(error) if isinstance(error, NotValid) else type(error).__name__
         wrong = f"{client.host} did not log you in ({why}): try again."
-        return _page(visit, begun["next"], wrong, 401)
+        return log_in_page(visit, begun["next"], wrong, 401)
     if not identity.roles:
         wrong = f"{identity.name} has no role here: whoever manages {client.host} can add one."
-        return _page(visit, begun["next"], wrong, 403)
+        return log_in_page(visit, begun["next"], wrong, 403)
     cookie = await run_in_threadpool(visit.sessions.begin, identity, "{}")
     response = _begun(begun["next"], cookie)
     response.delete_cookie(PENDING_COOKIE, path="/", secure=True, httponly=True)
@@ -164,11 +186,14 @@ async def log_out(request: Request) -> Response:
 
 def _begun(back: str, cookie: str) -> Response:
     """Send a browser to where it wanted to go, with its session."""
-    # Only a path of our own: what begins with // names another host, and so does a backslash.
-    own = back.startswith("/") and not back.startswith(("//", "/\\"))
-    response = RedirectResponse(back if own else "/", 303)
+    response = RedirectResponse(_own(back), 303)
     _set(response, COOKIE, cookie, LONGEST)
     return response
+
+
+def _own(back: str) -> str:
+    """Return a path of our own: what begins with // names another host, or with a backslash."""
+    return back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
 
 
 def _set(response: Response, name: str, cookie: str, longest: int) -> None:
@@ -176,9 +201,3 @@ def _set(response: Response, name: str, cookie: str, longest: int) -> None:
         name, cookie, max_age=longest // 1_000_000, path="/", secure=True, httponly=True,
         samesite="lax",
     )  # fmt: skip
-
-
-def _page(visit: Visit, back: str, wrong: str, status: int = 200) -> Response:
-    client = _client(visit)
-    values = {"next": back, "wrong": wrong, "provider": None if client is None else client.host}
-    return visit.answer(Content("log-in.html", values, status))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -170,15 +170,46 @@ async def guarded(visit: Visit, right: str | None, answer: Callable[[], Any]) ->
         response: Response = await answer()
         return response
     except LogIn:
-        back = visit.request.url.path
-        if visit.request.method == "GET" and visit.request.url.query:
-            back += f"?{visit.request.url.query}"
-        return RedirectResponse(f"/log-in?{urlencode({'next': back})}", 303)
+        return await _log_in_first(visit)
     except Refused as refused:
         return visit.refuse(str(refused), refused.status)
     except Exception as error:
         problem = problem_of(error)
         return visit.refuse(str(problem), problem.status)
+
+
+async def _log_in_first(visit: Visit) -> Response:
+    """Send a browser to log in; what was typed into a form of ours is kept meanwhile."""
+    request = visit.request
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method == "GET" or not is_same_origin(request):
+        return RedirectResponse(f"/log-in?{urlencode({'next': back})}", 303)
+    try:
+        typed = await form_of(request)
+    except Refused as refused:
+        return visit.refuse(str(refused), refused.status)
+    typed.pop("csrf", None)
+    return log_in_page(visit, back, "Your session has ended. Nothing was sent yet.", 401, typed)
+
+
+def is_same_origin(request: Request) -> bool:
+    """Return whether a page of this service sent a request, as every browser tells.
+
+    Another site's form must not be kept for whoever logs in next.
+    """
+    return request.headers.get("sec-fetch-site") == "same-origin"
+
+
+def log_in_page(
+    visit: Visit, back: str, wrong: str, status: int = 200, typed: Mapping[str, str] = {}
+) -> Response:
+    """Show how to log in, what went wrong, and what was typed before."""
+    client = visit.request.app.state.client
+    host = None if client is None else client.host
+    values = {"next": back, "wrong": wrong, "provider": host, "typed": typed}
+    return visit.answer(
+        Content("log-in.html", values, status), None, **{"cache-control": "no-store"}
+    )
 
 
 @cache
