@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.ledger import Ledger
+from ledger.problems import LedgerProblem
 from ledger.tlog.note import SigningKey
 from replay.columns.build import Columns
 from replay.columns.published import (
@@ -149,3 +150,13 @@ def test_more_parts_than_files_may_be_open_are_refused(tmp_path: Path) -> None:
         with pytest.raises(NoColumns, match=r"more than 800 parts: give --part-rows 3 or more"):
             publish(ledger, place, KEY, ENGINE, part_rows=2)
         assert publish(ledger, place, KEY, ENGINE, part_rows=3).position == 1601
+
+
+def test_a_folder_whose_name_is_no_utf8_is_built_in_and_not_sent(tmp_path: Path) -> None:
+    """Workers are told names as text: one sentence says so."""
+    with ledger_of(tmp_path / "a.ledger", FACTS) as ledger:
+        place = place_of(f"{tmp_path}/parts\udcff")
+        published = publish(ledger, place, KEY, ENGINE)
+        assert published_at(ledger, place, KEY.verifier, 720) == published
+        with pytest.raises(LedgerProblem, match="no name in UTF-8"):
+            assert place.reached

@@ -49,24 +49,36 @@ class NoColumns(LedgerProblem):
 
 
 class Place(NamedTuple):
-    """A folder of some storage."""
+    """A folder of this machine, or of some storage."""
 
     url: str
-    files: fs.FileSystem
+    files: fs.FileSystem | None
+    """None for this machine's, where Arrow knows no name but in UTF-8."""
     path: str
-
-    @property
-    def reached(self) -> str:
-        """How a worker names it: by its whole path, or its URL."""
-        return self.path if self.is_local else self.url
 
     @property
     def is_local(self) -> bool:
         """Whether it is a folder of this machine, which other machines reach if they share it."""
-        return isinstance(self.files, fs.LocalFileSystem)
+        return self.files is None
+
+    @property
+    def reached(self) -> str:
+        """How a worker names it: by its whole path, or its URL; raises LedgerProblem."""
+        named = self.path if self.is_local else self.url
+        try:
+            named.encode()
+        except UnicodeEncodeError:
+            raise LedgerProblem(
+                f"{self.url} is no name in UTF-8, which an engine's workers need: name another "
+                "folder, with --columns or --into"
+            ) from None
+        return named
 
     def read(self, name: str) -> pa.Buffer:
         """Read a whole file; raises OSError, FileNotFoundError where there is none."""
+        if self.files is None:
+            with open(f"{self.path}/{name}", "rb") as opened:
+                return pa.py_buffer(opened.read())
         with self.files.open_input_file(f"{self.path}/{name}") as file:
             return file.read_buffer()
 
@@ -77,7 +89,7 @@ class Place(NamedTuple):
         A local one is written beside its place; object stores show what is whole anyway.
         """
         folder, _, file = f"{self.path}/{name}".rpartition("/")
-        if not self.is_local:
+        if self.files is not None:
             with self.files.open_output_stream(f"{folder}/{file}") as stream:
                 yield stream
             return
@@ -94,12 +106,18 @@ class Place(NamedTuple):
 
     def names(self, folder: str = "") -> list[str]:
         """Return what lies in it, or in a folder of it; nothing where it is not there."""
-        selector = fs.FileSelector(f"{self.path}/{folder}".rstrip("/"), allow_not_found=True)
+        path = f"{self.path}/{folder}".rstrip("/")
+        if self.files is None:
+            return sorted(os.listdir(path)) if os.path.isdir(path) else []
+        selector = fs.FileSelector(path, allow_not_found=True)
         return sorted(info.base_name for info in self.files.get_file_info(selector))
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        self.files.delete_file(f"{self.path}/{name}")
+        if self.files is None:
+            os.unlink(f"{self.path}/{name}")
+        else:
+            self.files.delete_file(f"{self.path}/{name}")
 
 
 def place_of(url: str) -> Place:
@@ -108,16 +126,16 @@ def place_of(url: str) -> Place:
     Whatever Arrow's file systems reach: ``file:``, ``s3:``, ``gs:``, ``abfs:``, ``hdfs:``. Raises
     LedgerProblem.
     """
+    if "://" not in url:
+        return Place(url, None, os.path.realpath(url))
     try:
-        if "://" not in url:
-            return Place(url, fs.LocalFileSystem(), os.path.realpath(url))
         files, path = fs.FileSystem.from_uri(url)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LedgerProblem(
             f"{shown(url)} names no folder that can be reached ({_first_line(error)}); accepted is "
             "a path, file:///path, or a URL of s3, gs, abfs or hdfs"
         ) from None
-    return Place(url, files, path.rstrip("/"))
+    return Place(url, None if isinstance(files, fs.LocalFileSystem) else files, path.rstrip("/"))
 
 
 def _first_line(error: Exception) -> str:
