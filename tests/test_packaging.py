@@ -141,6 +141,7 @@ EXTRAS = {
     **dict.fromkeys(["audit", "diff", "impact", "project", "rebuild", "receipt"], "everyone"),
     **dict.fromkeys(["replay", "report", "violations", "what-if"], "everyone"),
     "audit access": None,  # of the audit commands the one that a bare install has
+    "columns": "everyone",
     "explore": "explore",
     "serve": "service",
 }
