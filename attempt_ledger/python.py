@@ -31,6 +31,7 @@ from attempt_ledger.snapshot import (
     text_or_none,
 )
 from ledger.events import OWN_SOURCES, Fact, PolicyPublished
+from ledger.fields import uri_fault
 from ledger.intake.importer import Format, Options, Reading, import_file
 from ledger.intake.mapping import NO_MAP, read_map
 from ledger.intake.report import Report as ImportReport
@@ -79,7 +80,10 @@ def open(
         say=_LOG.warning,
         clock=real.now if clock is None else lambda: micros(clock(), "clock"),
     )
-    return Ledger(access, write, text_or_none("source", source), text_or_none("actor", actor))
+    feed = text_or_none("source", source)
+    if feed is not None and (fault := uri_fault(feed)):
+        raise ValueError(f"source {fault}")
+    return Ledger(access, write, feed, text_or_none("actor", actor))
 
 
 class Ledger:

@@ -100,6 +100,21 @@ def code_fault(text: str) -> str:
     return ""
 
 
+_URI = re.compile(r"""[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`\x00-\x20]+""")
+
+
+def uri_fault(text: str) -> str:
+    """Return what is wrong with a source that a person names, "" for nothing.
+
+    A feed's own events may name any URI reference. Two that mean one source are easily told apart
+    wrongly where one of them is just a word.
+
+    >>> uri_fault("urn:vue"), uri_fault("vue")
+    ('', 'should be a URI such as urn:vue, not vue')
+    """
+    return "" if _URI.fullmatch(text) else f"should be a URI such as urn:vue, not {shown(text)}"
+
+
 def read_object(text: str | bytes) -> dict[str, Any]:
     """Read a JSON object of an event; raises MalformedFact.
 

@@ -109,6 +109,7 @@ def _corrected(c: Context, moment: Moment) -> Iterator[tuple[str, str]]:
     for registration, rows in _several_results(c, moment).items():
         alone = history_of(rows, c.catalogue, c.exam)
         words, last = "", ""
+        said_by = rows[0]
         for row in rows:
             then = moment._replace(position=row.position)
             outcome = next(
@@ -116,8 +117,8 @@ def _corrected(c: Context, moment: Moment) -> Iterator[tuple[str, str]]:
             )
             if outcome == last or (outcome == "pending" and row is not rows[-1]):
                 continue
-            words += f", {_change(row, outcome, c)}" if words else outcome
-            last = outcome
+            words += f", {_change(row, said_by, outcome, c)}" if words else outcome
+            last, said_by = outcome, row
         if words != last:
             yield registration, words
 
@@ -144,9 +145,12 @@ def _several_results(c: Context, moment: Moment) -> Mapping[str, Sequence[Record
     }
 
 
-def _change(row: Recorded, outcome: str, c: Context) -> str:
-    """Return how an event changed an outcome; the date is of its recording."""
+def _change(row: Recorded, before: Recorded, outcome: str, c: Context) -> str:
+    """Return how an event changed an outcome that another said; the date is of its recording."""
     by = f"on {c.show(row.recorded_at)[: len('2022-03-17')]}{by_whom(row.actor)}"
+    stands = c.history.annulled.get(before.position, NEVER) > row.position
+    if row.source != before.source and stands and row.type not in _CHANGES:
+        return f"contradicted by {row.source} {by}: {outcome}"
     return f"{_CHANGES.get(row.type, 'corrected')} {by}: {outcome}"
 
 

@@ -94,8 +94,8 @@ def test_a_day_is_its_first_instant(door: CommandLine) -> None:
     ("words", "said"),
     [
         ("events --candidate C-1 --subject C-1", "give one of them"),
-        ("events --candidate NOBODY", "nothing is recorded of a candidate 'NOBODY'"),
-        ("history NOBODY", "nothing is recorded of a candidate 'NOBODY'"),
+        ("events --candidate NOBODY", "No candidate 'NOBODY'"),
+        ("history NOBODY", "No candidate 'NOBODY'"),
         ("events --type ExamTaken", "--type: type 'ExamTaken' is unknown: accepted are ExamAtt"),
         ("events --recorded-from 2021-03-02 --recorded-to 2021-03-02", "does not lie before"),
         ("events --valid-from 2021-03-02 --valid-to 2021-03-01", "does not lie before"),

@@ -271,7 +271,7 @@ WRONG_CALLS = {
         "--valid-until",
         "soon",
     ): "--valid-until: 'soon' is no instant",
-    ("list", "C-9"): "nothing is recorded of a candidate 'C-9' in ",
+    ("list", "C-9"): "No candidate 'C-9' in ",
     ("list", "--open", "--state", "used"): "--open and --state ask for different things",
     ("list", "--known-at", "2030-01-01"): "lies in the future",
 }

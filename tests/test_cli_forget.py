@@ -64,7 +64,7 @@ def test_it_says_what_it_did_and_again_that_it_was_done(door: CommandLine) -> No
 def test_a_wrong_call_changes_nothing(door: CommandLine) -> None:
     """Nobody of that id, no reason, an empty one."""
     before = door.done("export")
-    assert "nothing is recorded of a candidate 'C-9'" in door.wrong("forget", "C-9")
+    assert "No candidate 'C-9'" in door.wrong("forget", "C-9")
     assert "nothing is recorded" in door.wrong("forget", "C-9", "--reason", "ticket")
     assert "C-1 is not forgotten yet: say why, with --reason" in door.wrong("forget", "C-1")
     assert "--reason should say why" in door.wrong("forget", "C-1", "--reason", " ")

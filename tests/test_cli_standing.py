@@ -337,7 +337,7 @@ def test_a_history_in_json_is_an_array_of_cloudevents_as_exported(door: CommandL
 
 def test_a_history_of_nobody_is_a_wrong_call(door: CommandLine) -> None:
     """And one of the future too."""
-    assert "nothing is recorded of a candidate 'C-9'" in door.wrong("history", "C-9")
+    assert "No candidate 'C-9'" in door.wrong("history", "C-9")
     assert "lies in the future" in door.wrong("history", "C-1", "--known-at", "2023-01-01")
 
 

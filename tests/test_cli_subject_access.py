@@ -112,9 +112,7 @@ def test_who_read_it_is_written_down_before_it_is_shown(door: CommandLine) -> No
 
 def test_a_wrong_call_writes_nothing(door: CommandLine) -> None:
     """Nobody of that id; a file where a folder is meant; the folder of another's pages."""
-    assert "nothing is recorded of a candidate 'C-9'" in door.wrong(
-        "subject-access", "C-9", "--output", "out"
-    )
+    assert "No candidate 'C-9'" in door.wrong("subject-access", "C-9", "--output", "out")
     assert not (door.folder / "out").exists()
     (door.folder / "file").write_text("mine")
     assert "is a file" in door.wrong("subject-access", "C-1", "--output", "file")

@@ -129,6 +129,7 @@ BAD_MAPS = {
         "[columns]\nexam = 'Code'\n[constants]\nexam = 'AZ-104'",
         "exam is both among [columns] and among [constants]",
     ),
+    "a source of a word": ("constants.source = 'vue'", "source should be a URI such as urn:vue"),
     "two ids": (
         "id = '{exam}'\n[columns]\nregistration_id = 'No'",
         "registration_id is among [columns], and is made by id too",

@@ -9,6 +9,7 @@ import pytest
 from command_line import CommandLine
 from scenarios import (
     Given,
+    Line,
     annulled,
     attempted,
     beta,
@@ -91,6 +92,13 @@ WRONG_SEAT = failed(AZ, on="2022-03-09T10:00Z", reg="R-2").recorded("2022-03-09T
 
 GOOD = result(AZ, reg="R-2", on="2022-03-09T10:00Z", passed=True).recorded("2022-03-17T09:00Z")
 FAILED = failed(AZ, on="2022-03-09", reg="R-2")
+
+
+def elsewhere(line: Line) -> Line:
+    """Say the same by another source."""
+    return line._replace(facts=tuple(fact._replace(source="urn:vue") for fact in line.facts))
+
+
 RESCORED = functools.partial(rescored, AZ, reg="R-2", on="2022-03-20")
 
 
@@ -117,6 +125,10 @@ RESCORED = functools.partial(rescored, AZ, reg="R-2", on="2022-03-20")
         ((FAILED, RESCORED(passed=True)), "failed, rescored on 2022-03-20: passed"),
         ((FAILED, RESCORED(passed=False)), None),
         ((attempted(AZ, on="2022-03-09", reg="R-2"), GOOD), None),
+        (
+            (FAILED, elsewhere(result(AZ, reg="R-2", on="2022-03-10", passed=True))),
+            "failed, contradicted by urn:vue on 2022-03-10: passed",
+        ),
     ],
 )  # fmt: skip
 def test_an_outcome_that_was_known_otherwise(facts: Any, words: str | None) -> None:

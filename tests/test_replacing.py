@@ -25,6 +25,16 @@ WRITING = (
     ("feed", "--output"),
     ("diff", "--as-of", MARCH[0], "--to-as-of", MARCH[1], "--output"),
     ("checkpoint", "--output"),
+    ("history", "C-1", "--output"),
+    ("exception", "list", "--output"),
+    ("authorization", "list", "--output"),
+    ("search", "C-", "--output"),
+    ("policy", "list", "--output"),
+    ("policy", "schema", "--output"),
+    ("policy", "new", "--id", "a", "--effective-from", "2024-01-01"),
+    ("token", "list", "--output"),
+    ("audit", "access", "--output"),
+    ("booking", "--output"),
     ("prove", "urn:test", "R-1/attempted", "--output"),
 )
 OURS = (

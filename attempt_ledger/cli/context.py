@@ -28,7 +28,7 @@ def call_of(context: typer.Context) -> Access:
 def no_candidate(candidate: str, ledger: Ledger) -> CallProblem:
     """Return what to raise where there is nobody of that id."""
     return CallProblem(
-        f"nothing is recorded of a candidate {candidate!r} in {ledger.path}: `search` finds "
+        f"No candidate {candidate!r} in {ledger.path}: `search` finds "
         "candidates by the beginning of an id"
     )
 

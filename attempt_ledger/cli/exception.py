@@ -164,6 +164,7 @@ def request(
 
     def ask(desk: Desk) -> Answered:
         if drawn:
+            desk.check(candidate, event, now=clock.now(), time=at)  # a wrong call has no id
             put_now(f"{event.request_id}\n")
         return desk.request(candidate, event, now=clock.now(), time=at, actor=actor)
 

@@ -21,7 +21,7 @@ from attempt_ledger.cli.outcomes import said_of
 from attempt_ledger.cli.output import PROGRAM, note, say
 from attempt_ledger.cli.problems import BAD_CALL, DONE, INTERRUPTED, REFUSED, CallProblem
 from attempt_ledger.cli.progress import importing
-from attempt_ledger.cli.values import zone
+from attempt_ledger.cli.values import uri, zone
 from attempt_ledger.sealing import processes
 from ledger.events import OWN_SOURCES
 from ledger.intake import process
@@ -67,7 +67,7 @@ def results_settings(
     if source.startswith(OWN_SOURCES):
         raise CallProblem(f"--source {source} is this program's own: give the feed one of its own")
     return CsvSettings(
-        source=source,
+        source=uri("--source", source),
         zone=None if zone_name is None else zone(zone_name),
         ignore_extra=ignore_extra,
         map=NO_MAP if map is None else read_map(map, load_zone),

@@ -262,10 +262,12 @@ def _guarded(function: Function) -> Callable[..., int]:
     """Have a command protect what it reads; one that writes a file gets --force."""
     signature = inspect.signature(function, eval_str=True)
     writes = OUTPUTS & {*signature.parameters}
+    wants_context = "context" in signature.parameters
 
     def run(**values: Any) -> int:
         begin(bool(values.pop("force", False)) if writes else False)
-        call = values["context"].find_root().obj if "context" in values else None
+        context = values["context"] if wants_context else values.pop("context")
+        call = context.find_root().obj
         if call is not None:
             protect_ledger(call.path, call.keys, call.signing_key)
         for name in {*values} - OUTPUTS:
@@ -277,6 +279,9 @@ def _guarded(function: Function) -> Callable[..., int]:
         return function(**values)
 
     parameters = list(signature.parameters.values())
+    if not wants_context:  # what needs no ledger may still be called to write over one
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter("context", keyword, annotation=typer.Context))
     if writes:
         parameters.append(
             inspect.Parameter(

@@ -15,7 +15,7 @@ from attempt_ledger.cli.options import ACTOR, Actor, Time, Yes, command
 from attempt_ledger.cli.outcomes import append_one, confirm_policies, said_of
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant, pairs
+from attempt_ledger.cli.values import instant, pairs, uri
 from attempt_ledger.moments import whole
 from ledger.cloudevents import backfilled
 from ledger.events import EVENT_TYPES, OWN_SOURCES, Fact, event_class, make_event
@@ -94,7 +94,7 @@ def record(
         if at is None:
             before = None if id is None else ledger.find(source, id)
             at = clock.now() if before is None else before.occurred_at
-        fact = Fact(source, id or str(uuid4()), subject, at, event, actor)
+        fact = Fact(uri("--source", source), id or str(uuid4()), subject, at, event, actor)
         if backfill:
             fact = fact._replace(extensions=backfilled(None))
         fact.row()  # raises what is wrong with it before its id is printed

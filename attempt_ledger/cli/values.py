@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from attempt_ledger import moments
 from attempt_ledger.cli.problems import CallProblem
 from ledger.events import EVENTS
+from ledger.fields import uri_fault
 from replay.snapshot import Known
 from retake_policies.zones import load_zone
 
@@ -37,6 +38,13 @@ def known(text: str | None, option: str = "--known-at", zone: tzinfo | None = No
 def position(option: str, text: str) -> int:
     """Read a position such as ``@42``; raises CallProblem."""
     return _read(moments.position, text, option)
+
+
+def uri(option: str, text: str) -> str:
+    """Return a source that a call names; raises CallProblem unless it is a URI."""
+    if fault := uri_fault(text):
+        raise CallProblem(f"{option} {fault}")
+    return text
 
 
 def zone(name: str) -> tzinfo:

@@ -13,6 +13,7 @@ from operator import itemgetter
 from string import Formatter
 from typing import Any
 
+from ledger.fields import uri_fault
 from ledger.intake.report import PROBLEM, named, one_line
 from ledger.intake.source import SourceProblem, parse_toml, read_whole
 from ledger.intake.unpacking import text_encoding
@@ -144,6 +145,8 @@ def _contradictions(tables: Mapping[str, Any]) -> Iterator[str]:
                 )
             elif section == "constants" and name in columns:
                 yield f"{name} is both among [columns] and among [constants]: keep one of them"
+    if fault := uri_fault(constants.get("source", "urn:x")):
+        yield f"[constants] source {fault}"
     if "id" in tables:
         for section, where in ((columns, "[columns]"), (constants, "[constants]")):
             if "registration_id" in section:
