@@ -38,6 +38,19 @@ $ attempt-ledger serve --host 0.0.0.0 --name ledger.example.org --proxy 10.0.0.7
 $ curl -H "Authorization: Bearer $TOKEN" https://ledger.example.org/v1/policies
 ```
 
+People and programs may have tokens of an OIDC provider instead. Bearer tokens have to be for
+`--oidc-audience`; people log in to the console as its client (authorization code, PKCE), and come
+back to `https://NAME/log-in/callback`. Roles are those that the claim `--oidc-roles` names, `roles`
+by default; the identity, and so `actor`, is `oidc:` and the subject:
+
+```console
+$ attempt-ledger serve --name ledger.example.org --proxy 10.0.0.7 \\
+    --oidc-issuer https://login.example.org --oidc-audience ledger --oidc-client ledger-console
+```
+
+A session ends after 30 minutes without use, after 12 hours, and by *Log out everywhere* in every
+browser.
+
 TLS is a proxy's to end. The service believes `X-Forwarded-For` and `-Proto` only of the addresses
 named by `--proxy`, and who asks only by the token: no header makes anybody anybody. It answers to
 the names it was started with (`--host`, `--name`) and to no other.
