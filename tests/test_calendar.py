@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar as months
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +17,9 @@ from plain_values import EPOCH, MICROSECOND, at
 
 from projections.fold import calendar
 from projections.fold.facts import LAST, NEVER, NONE
-from retake_policies.durations import DAYS, MONTHS, TIME, Duration
+from retake_policies.durations import DAYS, MONTHS, TIME, Duration, format_duration
+from retake_policies.rules import compile_rules
+from retake_policies.schema import parse_policy
 from retake_policies.zones import BEFORE_ALL, zone_table
 
 laws = settings(deadline=None)  # the first look at a zone takes its time
@@ -121,6 +124,39 @@ def test_a_wall_time_is_the_instant_zoneinfo_takes_it_for(zone_and_time: tuple[s
     zone, time = zone_and_time
     clock = EPOCH.replace(tzinfo=None) + time * MICROSECOND
     assert calendar.of_wall(time, *zone_table(zone)) == instant(clock, zone)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_entry_of_a_zone_is_the_one_that_bisecting_finds(zone: str) -> None:
+    """Around each change, far from them all, and at both ends of time; the guess is only a guess.
+
+    Zones whose rules changed, or ended, lead the counting of half years astray.
+    """
+    begins, _ = zone_table(zone)
+    near = [change + d for change in begins[1:] for d in (-1, 0, 1, 40 * DAY)]
+    for moment in (*near, at("0001-01-01"), LAST):
+        assert calendar.entry_at(moment, begins) == bisect_right(begins, moment) - 1
+
+
+@laws
+@given(zoned(), periods, st.sampled_from(("elapsed", "calendar", "clear")))
+@example(("Pacific/Apia", at("2011-12-29T09:00Z")), Duration(DAYS, 1), "clear")
+def test_no_wait_outlasts_the_longest(
+    zone_and_instant: tuple[str, int], period: Duration, days: str
+) -> None:
+    """So a wait that began longer ago than that is over, without reckoning which it was."""
+    zone, start = zone_and_instant
+    text = f"""
+        id = "test"
+        effective_from = 2021-01-01T00:00:00Z
+        [wait]
+        after = ["{format_duration(period)}"]
+        days = "{days}"
+        zone = "{zone}"
+    """
+    rules = compile_rules(parse_policy(text, "test"))
+    end = calendar.wait_end(start, *period, rules.wait_days, *zone_table(zone))
+    assert start <= end <= start + rules.wait_longest
 
 
 @laws
