@@ -123,8 +123,7 @@ def test_a_line_that_is_not_utf8_is_named_with_its_byte_and_offset() -> None:
     source = opened(b"\xef\xbb\xbfone\ncaf\xe9\nthree\n")
     assert list(source.lines()) == ["one\n", "caf\udce9\n", "three\n"]
     assert source.faults == {
-        2: "is not UTF-8: byte 0xE9 at offset 10 of the text; save the file as UTF-8, or name its "
-        'encoding in a map, such as encoding = "cp1252"'
+        2: "is not UTF-8: byte 0xE9 at offset 10 of the text; save the file as UTF-8"
     }
 
 

@@ -58,6 +58,7 @@ class CsvFile:
         self, source: Source, separator: str | None = None, expected: Collection[str] = ()
     ) -> None:
         self._source = source
+        source.hint = ', or name its encoding in a map, such as encoding = "cp1252"'
         self._lines = source.lines()
         self._taken: list[str] = []  # the lines of the row being read
         self._again: deque[str] = deque()  # lines to be read a second time

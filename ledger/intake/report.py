@@ -123,7 +123,7 @@ class Report(Counts):
             f"{_count(self.duplicates, 'duplicate')} skipped, {self.rejected:,} rejected"
         ]
         if self.skipped:
-            lines.append(f"  {_count(self.skipped, 'row')} passed over: they say no outcome")
+            lines.append(f"  {_count(self.skipped, 'row')} passed over, without an outcome")
         if self.passed_over:
             lines.append(f"  columns that the map passes over: {named(self.passed_over)}")
         if self.corrections:

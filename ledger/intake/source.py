@@ -87,7 +87,7 @@ class Source:
     the name without a compression's suffix (``results`` and ``.csv`` for ``results.csv.gz``),
     `size` the bytes of the file as it lies on the disk, `identity` what tells it from another of
     its name, both None if they cannot be known; `encoding` is that of a file that a map says is not
-    UTF-8. `faults` has, for each line
+    UTF-8, `hint` what else helps with one that is not. `faults` has, for each line
     yielded so far that is no sound text and was not yet taken out, a sentence's end saying why.
     """
 
@@ -106,6 +106,7 @@ class Source:
         self.size = status.st_size if status is not None and regular else None
         self.identity = (status.st_dev, status.st_ino) if status is not None else None
         self.faults: dict[int, str] = {}
+        self.hint = ""
         plain = PurePath(path or "stdin")
         if plain.suffix.lower() in _COMPRESSIONS:
             plain = plain.with_suffix("")
@@ -251,7 +252,7 @@ class Source:
                 where = f"byte 0x{line[error.start]:02X}"
                 fault = (
                     f"is not UTF-8: {where} at offset {offset + error.start:,} of the text; save "
-                    'the file as UTF-8, or name its encoding in a map, such as encoding = "cp1252"'
+                    f"the file as UTF-8{self.hint}"
                 )
                 if self.encoding is not None:
                     fault = f"is not {self.encoding}, as the map says: {where}"
