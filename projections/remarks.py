@@ -101,6 +101,10 @@ def _step(status: str, until: int, show: Show) -> str:
     return f"{words} until {show(until)}" if until != NEVER else f"{words} without an end"
 
 
+_MOST_CHANGES: Final = 10
+"""So many events that changed an outcome are told of one sitting, the last ones."""
+
+
 def _corrected(c: Context, moment: Moment) -> Iterator[tuple[str, str]]:
     """Yield each sitting whose outcome was known otherwise: `failed, corrected on 2022-03-17: …`.
 
@@ -109,18 +113,23 @@ def _corrected(c: Context, moment: Moment) -> Iterator[tuple[str, str]]:
     for registration, rows in _several_results(c, moment).items():
         alone = history_of(rows, c.catalogue, c.exam)
         words, last = "", ""
-        said_by = rows[0]
-        for row in rows:
+        results = [row for row in rows if row.type != "ExamAttempted"]
+        shown = results[
+            -_MOST_CHANGES:
+        ]  # each costs a fold of the sitting: all would be the square
+        said_by = shown[0]
+        for row in shown:
             then = moment._replace(position=row.position)
             outcome = next(
                 (each.outcome for each in sittings_of(c.exam, alone, c.catalogue, then)), last
             )
-            if outcome == last or (outcome == "pending" and row is not rows[-1]):
+            if outcome == last or (outcome == "pending" and row is not shown[-1]):
                 continue
             words += f", {_change(row, said_by, outcome, c)}" if words else outcome
             last, said_by = outcome, row
         if words != last:
-            yield registration, words
+            more = len(results) - len(shown)
+            yield registration, f"of {len(results):,} results the last: {words}" if more else words
 
 
 def _several_results(c: Context, moment: Moment) -> Mapping[str, Sequence[Recorded]]:

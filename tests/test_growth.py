@@ -33,6 +33,7 @@ from scenarios import (
     withdrawn,
 )
 
+from projections.remarks import remarks_of
 from projections.standing import Moment
 from replay.desk import Desk
 from replay.snapshot import Snapshot
@@ -145,10 +146,17 @@ def audit(name: str, **said: Any) -> Callable[[Snapshot], object]:
     return lambda snapshot: rows(snapshot.ledger, name, **said)
 
 
+def remarks(snapshot: Snapshot) -> object:
+    """Ask what there is to say beside a standing."""
+    history = snapshot.history("C-1")
+    return remarks_of(snapshot.standing("C-1", X), history, snapshot.catalogue)
+
+
 QUESTIONS: Final[Mapping[str, Callable[[Snapshot], object]]] = {
     "standing": lambda snapshot: snapshot.standing("C-1", X),
     "standing then": lambda s: s.at(Moment(s.as_of // 2, None, s.position)).standing("C-1", X),
     "standings": lambda snapshot: snapshot.standings("C-1"),
+    "remarks": remarks,
     "requests": lambda snapshot: list(Desk(snapshot.ledger).requests(snapshot.moment)),
     "audit history": audit("history", candidate="C-1"),
     "audit exceptions": audit("exceptions"),

@@ -137,6 +137,16 @@ def test_an_outcome_that_was_known_otherwise(facts: Any, words: str | None) -> N
     assert found == ({} if words is None else {"R-2": words})
 
 
+def test_of_many_changes_the_last_are_named() -> None:
+    """Each costs a fold of the sitting."""
+    changes = [
+        result(AZ, reg="R-2", on=f"2022-03-{day:02}", passed=day % 2 == 0) for day in range(10, 31)
+    ]
+    words = remarks(given(LIVE, FAILED, *changes), "2022-04-01").corrected["R-2"]
+    assert words.startswith("of 22 results the last: failed, corrected on 2022-03-22: passed, ")
+    assert words.endswith("corrected on 2022-03-30: passed")
+
+
 def test_what_was_not_corrected_yet_is_not_named() -> None:
     """Neither on the axis of knowledge nor on that of truth."""
     story = given(
