@@ -45,7 +45,7 @@ _RELEASE: Final = version("attempt-ledger")
 """Another release may word the same answer otherwise."""
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A question about one candidate, as people type it."""
 
     candidate: str
@@ -55,32 +55,34 @@ class Asked(NamedTuple):
     zone: str | None = None
 
 
-def tag_of(asked: Asked, validity: Validity, answers: Iterable[Standing]) -> str:
-    """Write the ETag of answers: what was asked, the policy versions, what they were folded from.
+def tag_of(question: Question, validity: Validity, answers: Iterable[Standing]) -> str:
+    """Write the ETag of answers: the question, the policy versions, what they were folded from.
 
-    The moment that was asked for is no part of it: the same answer at another is the same answer.
+    The moment of the question is no part of it: the same answer at another is the same answer.
     """
     policies = " ".join(each.policy.sha256 if each.policy else "-" for each in answers)
     (who, who_at), (catalogue, catalogue_at), since, until = validity
     facts = f"{who}-{who_at}.{catalogue}-{catalogue_at}.{since}.{until}"
-    return f'W/"{_question(asked)}.{_digest(policies)}.{facts}"'
+    return f'W/"{_digest_of(question)}.{_digest(policies)}.{facts}"'
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def tags_in(header: str, asked: Asked) -> tuple[tuple[str, Validity], ...]:
+def tags_in(header: str, question: Question) -> tuple[tuple[str, Validity], ...]:
     """Read an If-None-Match: the tags in it of a question, by this release, and what each says."""
-    question = _question(asked)
+    digest = _digest_of(question)
     found = []
     for match in _TAG.finditer(header):
-        if match[1] == question:
+        if match[1] == digest:
             who, who_at, catalogue, catalogue_at, *stretch = map(int, match.groups()[1:])
             facts = Head(who, who_at), Head(catalogue, catalogue_at)
             found.append((match[0], Validity(*facts, *stretch)))
     return tuple(found)
 
 
-def _question(asked: Asked) -> str:
-    return _digest("\0".join((_RELEASE, asked.candidate, asked.exam or "", asked.zone or "")))
+def _digest_of(question: Question) -> str:
+    return _digest(
+        "\0".join((_RELEASE, question.candidate, question.exam or "", question.zone or ""))
+    )
 
 
 def _digest(text: str) -> str:
@@ -109,29 +111,29 @@ def cache_control(snapshot: Snapshot, as_of: str | None, known_at: str | None, n
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
-def answer_of(service: Service, asked: Asked, tags: str = "") -> tuple[int, Headers, bytes]:
+def answer_of(service: Service, question: Question, tags: str = "") -> tuple[int, Headers, bytes]:
     """Answer a question: status, headers and body. Raises Problem, UnansweredMoment.
 
     `tags` is the If-None-Match that came with it: 304 where one of them still holds.
     """
-    clock = zone_of(asked.zone)
-    snapshot = service.snapshot(asked.as_of, asked.known_at, clock)
+    clock = zone_of(question.zone)
+    snapshot = service.snapshot(question.as_of, question.known_at, clock)
     control = FRESH
-    if asked.as_of is not None and asked.known_at is not None:
-        control = cache_control(snapshot, asked.as_of, asked.known_at, service.now())
+    if question.as_of is not None and question.known_at is not None:
+        control = cache_control(snapshot, question.as_of, question.known_at, service.now())
     headers: Headers = [
         (b"cache-control", control.encode()),
         (b"ledger-position", b"%d" % snapshot.position),
     ]
-    for tag, validity in tags_in(tags, asked) if 0 < len(tags) <= _LONGEST_READ else ():
-        if still_holds(validity, snapshot, asked.candidate):
+    for tag, validity in tags_in(tags, question) if 0 < len(tags) <= _LONGEST_READ else ():
+        if still_holds(validity, snapshot, question.candidate):
             return 304, [*headers, (b"etag", tag.encode())], b""
-    show = None if clock is None else shown_in(clock, str(asked.zone))
-    answers, validity = answers_of(snapshot, asked.candidate, asked.exam, show)
+    show = None if clock is None else shown_in(clock, str(question.zone))
+    answers, validity = answers_of(snapshot, question.candidate, question.exam, show)
     lines = [answer.model_dump_json() for answer in answers]
-    body = (f"[{','.join(lines)}]" if asked.exam is None else lines[0]).encode()
+    body = (f"[{','.join(lines)}]" if question.exam is None else lines[0]).encode()
     headers += [
-        (b"etag", tag_of(asked, validity, answers).encode()),
+        (b"etag", tag_of(question, validity, answers).encode()),
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
@@ -141,7 +143,7 @@ def answer_of(service: Service, asked: Asked, tags: str = "") -> tuple[int, Head
 class Standings:
     """Answer a well-formed `GET /v1/standing` before any route.
 
-    It is asked thousands of times a second, and what FastAPI does for a request, which is meant to
+    It is called thousands of times a second, and what FastAPI does for a request, which is meant to
     tell what is wrong with it, takes longer than the fold. Whatever is not well-formed goes on to
     its route, which says why.
     """
@@ -154,13 +156,13 @@ class Standings:
         """Answer one request (ASGI)."""
         if scope["type"] == "http" and scope["state"].get("route") == "GET /v1/standing":
             query = scope["query_string"].decode("latin-1")
-            asked = _asked(query) if len(query) <= _LONGEST_READ else None
-            if asked is not None:
+            question = _question_in(query) if len(query) <= _LONGEST_READ else None
+            if question is not None:
                 tags = ""
                 for name, value in scope["headers"]:
                     if name == b"if-none-match":
                         tags += value.decode("latin-1")
-                status, headers, body = answer_of(self._service, asked, tags)
+                status, headers, body = answer_of(self._service, question, tags)
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
                 return
@@ -168,7 +170,7 @@ class Standings:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _asked(query: str) -> Asked | None:
+def _question_in(query: str) -> Question | None:
     """Read a query string, None for one that the route has to look at."""
     pairs = parse_qsl(query, keep_blank_values=True)
     words = dict(pairs)
@@ -176,8 +178,11 @@ def _asked(query: str) -> Asked | None:
         return None
     if not all(0 < len(value) <= _LONGEST[name] for name, value in words.items()):
         return None
-    return Asked(**words)
+    return Question(**words)
 
 
-_LONGEST: Final = dict.fromkeys(Asked._fields, 64) | {"candidate": LONGEST_ID, "exam": LONGEST_ID}
+_LONGEST: Final = dict.fromkeys(Question._fields, 64) | {
+    "candidate": LONGEST_ID,
+    "exam": LONGEST_ID,
+}
 """As the route's parameters say."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attempt_ledger.api.caching import Asked, answer_of
+from attempt_ledger.api.caching import Question, answer_of
 from attempt_ledger.api.forms import BATCH, events_answer
 from attempt_ledger.api.routing import (
     After,
@@ -58,8 +58,8 @@ async def standing(
     the catalogue is answered `unknown-exam`.
     """
     # Most are answered before any route: see `attempt_ledger.api.caching.Standings`.
-    asked = Asked(candidate, exam, as_of, known_at, zone)
-    status, headers, body = answer_of(service_of(request), asked)
+    question = Question(candidate, exam, as_of, known_at, zone)
+    status, headers, body = answer_of(service_of(request), question)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 
