@@ -14,6 +14,7 @@ from projections.fold.facts import (
     NO_AUTHORIZATIONS,
     NO_CERTIFICATIONS,
     NO_GRANTS,
+    NOTHING_IN_TIME,
     RETIRED_AT,
     WENT_LIVE,
     CertificationDefinitions,
@@ -181,6 +182,7 @@ def catalogue_of(
         certifications=NO_CERTIFICATIONS,
         grants=NO_GRANTS,
         authorizations=NO_AUTHORIZATIONS,
+        in_time=NOTHING_IN_TIME,
         exams=ExamDefinitions(
             *shared(exam_number, announced),
             policy=[policy_number[entry[row.position]["policy"]] for row in announced],

@@ -21,7 +21,7 @@ from projections.fold.facts import (
     Question,
     Sittings,
 )
-from projections.fold.grants import decision_of, is_active
+from projections.fold.grants import holds, is_active
 from projections.fold.passes import wait_begins
 from projections.fold.verdict import Judged, last_start, reasons_in
 from projections.history import History
@@ -345,12 +345,12 @@ EXPLAIN: Final[Mapping[int, Callable[[Context], Reason]]] = {
 
 def under_grant(c: Context, waived: Reason, bit: int) -> Reason:
     """Add to a waived reason the grants that waive it."""
-    facts, q, grants = c.history.facts, c.q, list[int]()
-    since, i = last_start(c.sittings, c.judged.walked), q.grants_lo
-    while i < q.grants_hi:
-        row, i = decision_of(facts, q, i)
-        if row >= 0 and facts.grants.waives[row] & bit and is_active(facts, row, c.t, since):
-            grants.append(row)
+    facts, q, since = c.history.facts, c.q, last_start(c.sittings, c.judged.walked)
+    grants = [
+        i
+        for i in range(q.grants_lo, q.grants_hi)
+        if facts.grants.waives[i] & bit and is_active(facts, i, c.t, since) and holds(facts, q, i)
+    ]
     events = [c.history.grant_events[row] for row in grants]
     ends = max(facts.grants.until[i] for i in grants)
     before = "" if ends == NEVER else f" before {c.show(ends)}"

@@ -1,7 +1,7 @@
 """One candidate's facts as the fold reads them, with the way back to their events."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -16,6 +16,7 @@ from projections.fold.facts import (
     CertificationRows,
     Facts,
     GrantRows,
+    InTime,
     SittingRows,
 )
 
@@ -39,6 +40,72 @@ AUTHORIZATION_KINDS: Final = {
 }
 
 
+LONGEST_CODE: Final = 64
+"""Longer codes are not looked through for characters that are off."""
+
+
+def is_nearly(code: str, exam: str) -> bool:
+    """Return whether a code is another one, in another casing or one character off.
+
+    >>> is_nearly("az-104", "AZ-104"), is_nearly("AZ-14", "AZ-104"), is_nearly("AZ-104", "AZ-104")
+    (True, True, False)
+    """
+    if code == exam or abs(len(code) - len(exam)) > 1:
+        return False
+    if code.casefold() == exam.casefold():
+        return True
+    short, long = sorted((code, exam), key=len)
+    if len(long) > LONGEST_CODE:
+        return False
+    same = 0
+    while same < len(short) and short[same] == long[same]:
+        same += 1
+    return short[same + (len(short) == len(long)) :] == long[same + 1 :]
+
+
+def forms(code: str) -> set[str]:
+    """Return what a code has in common with each that is nearly it: one of these, at least."""
+    found = {code, code.casefold()}
+    if len(code) <= LONGEST_CODE:
+        found.update(code[:i] + code[i + 1 :] for i in range(len(code)))
+    return found
+
+
+class Codes:
+    """The sittings of a candidate by the codes of their exams, to find codes that are alike."""
+
+    def __init__(self, rows: Sequence[Recorded]) -> None:
+        """Look at nothing yet."""
+        self._rows = rows
+
+    @cached_property
+    def sittings(self) -> Mapping[str, list[Recorded]]:
+        """The rows of sittings by their exam."""
+        found: dict[str, list[Recorded]] = {}
+        for row in self._rows:
+            if row.exam and part_and_kind(row.topic)[0] == 0:
+                found.setdefault(row.exam, []).append(row)
+        return found
+
+    @cached_property
+    def _by_form(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for code in self.sittings:
+            for form in forms(code):
+                found.setdefault(form, []).append(code)
+        return found
+
+    def nearly(self, exam: str) -> list[str]:
+        """Return the codes of sittings that are nearly that of an exam, sorted."""
+        some: Iterable[str] = self.sittings
+        if len(self.sittings) > _FEW:  # many are not compared one by one, each with each
+            some = {code for form in forms(exam) for code in self._by_form.get(form, ())}
+        return sorted(code for code in some if is_nearly(code, exam))
+
+
+_FEW: Final = 16
+
+
 class History(NamedTuple):
     """What is recorded of one candidate, laid out for the fold.
 
@@ -48,6 +115,7 @@ class History(NamedTuple):
 
     rows: Sequence[Recorded]
     """All of it, whatever exam it is of."""
+    codes: Codes
     annulled: Mapping[int, int]
     """By annulled position: that of its annulment."""
     sittings: SittingRows
@@ -85,6 +153,7 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
         rows=rows,
+        codes=Codes(rows),
         annulled=annulled,
         sittings=sitting_rows(sitting, annulled),
         sitting_events=sitting,
@@ -96,6 +165,7 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
             certifications=certifications,
             grants=grant_rows(granted, annulled, catalogue),
             authorizations=authorization_rows(authorized, annulled, catalogue),
+            in_time=InTime(order_in_time(certified), order_in_time(granted)),
             defined=defined,
         ),
     )
@@ -107,6 +177,11 @@ def together(rows: Sequence[Recorded], of: Callable[[Recorded], Hashable]) -> li
     for row in rows:
         found.setdefault(of(row), []).append(row)
     return [row for some in found.values() for row in some]
+
+
+def order_in_time(rows: Sequence[Recorded]) -> list[int]:
+    """Return where the first of some rows stands by (time, position), the second, and so on."""
+    return sorted(range(len(rows)), key=lambda i: (rows[i].occurred_at, rows[i].position))
 
 
 @cache

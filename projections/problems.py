@@ -9,7 +9,6 @@ from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFO
 from projections.answers import Problem
 from projections.catalogue import Catalogue, in_time, setting_of
 from projections.explain import Context, causes
-from projections.history import SITTING_KINDS
 from projections.sentences import listed
 
 SOURCES_DISAGREE: Final = "sources-disagree"
@@ -93,38 +92,16 @@ def problem(code: str, text: str, because: Iterable[Recorded]) -> Problem:
 
 def miscoded(c: Context) -> Iterator[Problem]:
     """Yield sittings of an exam that nobody announced, whose code is nearly the one asked about."""
-    codes = {row.exam for row in c.history.rows} - {c.exam, None}
-    for code in sorted(code for code in codes if code and is_nearly(code, c.exam)):
+    for code in c.history.codes.nearly(c.exam):
         if setting_of(c.catalogue, code, c.q.as_of, c.q.known).definition >= 0:
             continue
-        sittings = [
-            row
-            for row in c.history.rows
-            if row.exam == code and row.type in SITTING_KINDS and is_visible(c, row)
-        ]
+        sittings = [row for row in c.history.codes.sittings[code] if is_visible(c, row)]
         if sittings:
             text = (
                 f"There are sittings of {code}, which was not in the catalogue at that time: "
                 f"{c.exam} may be meant."
             )
             yield problem(UNKNOWN_EXAM, text, in_time(sittings))
-
-
-def is_nearly(code: str, exam: str) -> bool:
-    """Return whether a code is another one, in another casing or one character off.
-
-    >>> is_nearly("az-104", "AZ-104"), is_nearly("AZ-14", "AZ-104"), is_nearly("AZ-104", "AZ-104")
-    (True, True, False)
-    """
-    if code == exam or abs(len(code) - len(exam)) > 1:
-        return False
-    if code.casefold() == exam.casefold():
-        return True
-    short, long = sorted((code, exam), key=len)
-    same = 0
-    while same < len(short) and short[same] == long[same]:
-        same += 1
-    return short[same + (len(short) == len(long)) :] == long[same + 1 :]
 
 
 def nearest(code: str, catalogue: Catalogue) -> str | None:

@@ -13,7 +13,7 @@ from projections.answers import Sitting, Standing
 from projections.catalogue import Catalogue
 from projections.exceptions import EXCEPTION_TYPES, Request, requests_of
 from projections.explain import Context
-from projections.fold.certifications import Holding, covers, holding, run_end
+from projections.fold.certifications import Held, covers, earned_by, last_held, run_end
 from projections.fold.facts import NEVER
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.fold.verdict import verdict_at
@@ -185,16 +185,17 @@ def _certifications(c: Context, standing: Standing) -> Iterator[tuple[str, str]]
     facts, i = c.history.facts, c.q.certifications_lo
     while i < c.q.certifications_hi:
         lo, i = i, run_end(facts.certifications, i, c.q.certifications_hi)
-        it = holding(facts.certifications, lo, i, c.t, c.q.known, c.q.exam)
-        if it.first >= 0 and covers(facts, c.q, lo, it, c.t):
-            yield c.history.certification_events[lo].key or "", _certification_words(c, it)
+        held = last_held(facts.certifications, lo, i, c.t, c.q.known)
+        if held.last >= 0 and covers(facts, c.q, lo, i, c.t, c.t):
+            yield c.history.certification_events[lo].key or "", _certification_words(c, lo, held)
 
 
-def _certification_words(c: Context, it: Holding) -> str:
-    times = c.history.facts.certifications.time
-    words = f"earned {c.show(times[it.first])}"
-    if it.renewals:
-        words += f", renewed {c.show(times[it.last])}"
+def _certification_words(c: Context, lo: int, it: Held) -> str:
+    rows = c.history.facts.certifications
+    first, renewals = earned_by(rows, lo, it.last, c.q.known)
+    words = f"earned {c.show(rows.time[first])}"
+    if renewals:
+        words += f", renewed {c.show(rows.time[it.last])}"
     if it.ends_at == NEVER:
         return f"{words}, does not expire"
     return f"{words}, {'expired' if it.ends_at <= c.t else 'expires'} {c.show(it.ends_at)}"

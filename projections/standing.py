@@ -81,7 +81,7 @@ def judged_for(
         len(history.authorization_events),
     )
     sittings = room(hi - lo, len(history.authorization_events))
-    n = gather(history.sittings, lo, hi, moment.as_of, moment.position, -1, sittings)
+    n = gather(history.sittings, lo, hi, moment.as_of, moment.position, sittings)
     judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
     if show is None:
         version = judged.verdict.version

@@ -53,7 +53,7 @@ from projections.fold import (
     verdict,
     walk,
 )
-from replay import kernels, questions
+from replay import kernels, questions, reached
 from replay.interpreted import Kernels
 from retake_policies import rules as policy_rules
 
@@ -83,7 +83,7 @@ FOLD: Final[tuple[ModuleType, ...]] = (
 )
 """Every module whose functions are compiled, lowest first."""
 
-SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, kernels)
+SOURCES: Final[tuple[ModuleType, ...]] = (*FOLD, facts, questions, reached, kernels)
 """Every module that compiled code reaches, constants and layouts among them."""
 
 # Handing a tuple of sixty columns to each small function cost forty times the work itself:
@@ -139,7 +139,17 @@ class _Pieces(CompilerBase):
 
 
 _INTERPRETED: Final = frozenset(
-    {"compile_rules", "cap_starts", "_at_most", "_anchor", "_start", "rule_book", "room", "used_by"}
+    {
+        "compile_rules",
+        "cap_starts",
+        "_at_most",
+        "_anchor",
+        "_start",
+        "rule_book",
+        "room",
+        "room_to_walk",
+        "used_by",
+    }
 )
 
 
@@ -161,11 +171,12 @@ _FILES: Final = re.compile(r"[\w.-]+\.nb[ic](\.[0-9a-f]{16}\.tmp)?")
 
 
 _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
-    kernels.question,
-    kernels.next_fact,
-    kernels.first_sitting,
+    reached.question,
+    reached.next_fact,
+    reached.first_sitting,
     kernels.same_stretch,
-    kernels.ordinal_at,
+    reached.go_on,
+    reached.certified_from,
     kernels.number_before,
 )
 """What the loops share among themselves."""

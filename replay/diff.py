@@ -163,8 +163,7 @@ def causes_of(
     `late` knows all that either moment does.
     """
     candidate: str | None = None
-    rows: list[Recorded] = []
-    ends: dict[int, int] = {}
+    differing = Differing([], before, after)
     entries = [(row, row.payload()) for row in late.entries if row.annuls is None]
     exams = table["exam"].unique().to_pylist()
     covering = {exam: certifications_of(exam, entries) for exam in exams}
@@ -173,13 +172,8 @@ def causes_of(
     }
     for name, exam in zip(table["candidate"].to_pylist(), table["exam"].to_pylist(), strict=True):
         if name != candidate:
-            candidate, rows = name, late.events(name)
-            ends = annulments(rows)
-        made = [
-            row
-            for row in rows
-            if differs(row, ends, before, after) and bears_on(row, exam, covering[exam], rows)
-        ]
+            candidate, differing = name, Differing(late.events(name), before, after)
+        made = differing.for_exam(exam, covering[exam])
         if made:
             yield "events", made
         elif not moved[exam]:
@@ -252,24 +246,36 @@ def certifications_of(exam: str, entries: Sequence[Entry]) -> set[str]:
     }
 
 
-def bears_on(row: Recorded, exam: str, covering: set[str], rows: Sequence[Recorded]) -> bool:
-    """Return whether a candidate's event can bear on a standing for an exam.
+class Differing:
+    """A candidate's events that are visible at one of two moments only, by what they bear on."""
 
-    A certification's can if the catalogue (`covering`) or any of the
-    candidate's own `rows` says that it covers the exam.
-    """
-    if row.type in CERTIFICATION_KINDS:
-        return row.key in covering or any(
-            other.key == row.key and '"exams"' in other.data and names(other, exam)
-            for other in rows
-            if other.type in CERTIFICATION_KINDS
-        )
-    return row.exam == exam and row.type in _OF_AN_EXAM
+    def __init__(self, rows: Sequence[Recorded], before: Moment, after: Moment) -> None:
+        """Find them, once for all exams."""
+        ends = annulments(rows)
+        self._of_exam: dict[str | None, list[Recorded]] = {}
+        self._certified: list[Recorded] = []
+        for row in rows:
+            if row.type in CERTIFICATION_KINDS:
+                self._certified += [row] if differs(row, ends, before, after) else []
+            elif row.type in _OF_AN_EXAM and differs(row, ends, before, after):
+                self._of_exam.setdefault(row.exam, []).append(row)
+        self._naming: dict[str, set[str | None]] = {}
+        """By exam: the certifications of which any of the candidate's own events names it."""
+        for row in rows:
+            if row.type in CERTIFICATION_KINDS and '"exams"' in row.data:
+                for exam in row.payload().get("exams") or ():
+                    self._naming.setdefault(exam, set()).add(row.key)
 
+    def for_exam(self, exam: str, covering: set[str]) -> list[Recorded]:
+        """Return those that can bear on a standing for an exam.
 
-def names(row: Recorded, exam: str) -> bool:
-    """Return whether an event about a certification names the exam itself."""
-    return exam in (row.payload().get("exams") or ())
+        A certification's can if the catalogue (`covering`) or any of the candidate's own events
+        says that it covers the exam.
+        """
+        naming = self._naming.get(exam, set())
+        certified = [row for row in self._certified if row.key in covering or row.key in naming]
+        made = [*self._of_exam.get(exam, ()), *certified]
+        return sorted(made, key=lambda row: row.position) if certified else made
 
 
 def differs(row: Recorded, ends: dict[int, int], before: Moment, after: Moment) -> bool:

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from replay import kernels
-from replay.questions import Groups
 from replay.snapshot import Engine
 
 
@@ -27,45 +26,13 @@ class Kernels(NamedTuple):
     hold_all: Callable[..., int]
 
 
-STEPS: Final = 200_000
-"""So many are interpreted in about two seconds. What they are: `steps`."""
-
-
 def kernels_for(events: int, engine: Engine) -> Kernels:
-    """Return the loops for a ledger of so many events: compiled, unless it is small.
-
-    A small ledger may still hold one candidate with very many sittings of an exam: what such facts
-    are put to is compiled too.
-    """
-    if events > engine.small:
-        return _compiled(engine)
-    return Kernels(*(_by_size(name, engine) for name in Kernels._fields))
-
-
-def _compiled(engine: Engine) -> Kernels:
+    """Return the loops for a ledger of so many events: compiled, unless it is small."""
+    if events <= engine.small:
+        return INTERPRETED
     from replay.compiled import kernels_in  # the compiler takes half a second to load
 
     return kernels_in(engine.cache, engine.say)
-
-
-def _by_size(name: str, engine: Engine) -> Callable[..., Any]:
-    def run(*arguments: Any) -> Any:
-        many = steps(arguments[1]) > STEPS
-        loops = _compiled(engine) if many else INTERPRETED
-        return getattr(loops, name)(*arguments)
-
-    return run
-
-
-def steps(groups: object) -> int:
-    """Return how many rows a loop may come to in the worst case: all of a group, for each of them.
-
-    0 for what is no group: then each row is come to a few times.
-    """
-    if not isinstance(groups, Groups):
-        return 0
-    lengths = np.asarray(groups.hi) - np.asarray(groups.lo)
-    return int((lengths * lengths).sum())
 
 
 def _interpreted(loop: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,40 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from projections.fold.certifications import holding, run_end
+from projections.fold.certifications import earned_by, last_held, run_end
 from projections.fold.facts import (
     NEVER,
     NONE,
     PASSED,
-    RESULT_REVOKED,
     CertificationRows,
     Facts,
-    Question,
     SittingRows,
     Sittings,
 )
 from projections.fold.rules import ELIGIBLE, wait_after, wait_number
-from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible, setting_at, verdict_at
-from projections.fold.walk import walk
-from replay.questions import Answers, Decisions, Groups, Holdings, Numbered, Questions, Stretches
+from projections.fold.sittings import gather, place_of
+from projections.fold.verdict import (
+    NOWHERE,
+    Way,
+    is_same_way,
+    judged_on,
+    setting_at,
+    verdict_at,
+)
+from projections.fold.walk import walk_again
+from replay.questions import (
+    Answers,
+    Decisions,
+    Groups,
+    Holdings,
+    Numbered,
+    Questions,
+    Scratch,
+    Stretches,
+)
+from replay.reached import AT_NO_GROUP, Reached, first_sitting, go_on, next_fact, question
 from retake_policies.rules import Rules, rules_at
-
-
-def question(groups: Groups, g: int, as_of: int, known: int) -> Question:
-    """Make the question about one group."""
-    c = groups.candidate[g]
-    return Question(
-        groups.exam[g],
-        as_of,
-        known,
-        groups.certification_offset[c],
-        groups.certification_offset[c + 1],
-        groups.grant_offset[c],
-        groups.grant_offset[c + 1],
-        groups.authorization_offset[c],
-        groups.authorization_offset[c + 1],
-    )
 
 
 def answer_each(
@@ -50,14 +49,15 @@ def answer_each(
     facts: Facts,
     questions: Questions,
     ahead: int,
-    scratch: Sittings,
+    scratch: Scratch,
     out: Answers,
 ) -> None:
     """Answer each question on its own, about any group at any (as_of, known).
 
-    With `ahead` 1, `eligible_from` is looked for too, else it is NONE. `scratch` has room for the
-    longest group.
+    With `ahead` 1, `eligible_from` is looked for too, else it is NONE. Questions about one group,
+    one later than the other, are quick one after another. `scratch` has room for the longest group.
     """
+    reached, sittings = AT_NO_GROUP, scratch.sittings
     for i in range(len(questions.group)):
         g, as_of, known = questions.group[i], questions.as_of[i], questions.known[i]
         out.status[i], out.eligible_from[i], out.waived[i], out.sittings[i] = -1, NONE, 0, 0
@@ -66,19 +66,27 @@ def answer_each(
         if g < 0:
             continue
         q = question(groups, g, as_of, known)
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, questions.without[i], scratch)
-        judged = verdict_at(facts, q, scratch, n, as_of)
-        verdict = judged.verdict
+        reached = go_on(rows, groups, facts, q, g, scratch, reached)
+        n, way, without = reached.gathered.n, reached.way, -1
+        if questions.without[i] >= 0:
+            size = groups.hi[g] - groups.lo[g]
+            without = place_of(sittings, questions.without[i], size)
+            way = Way(min(way.n, without) if without >= 0 else way.n, way.version, way.at)
+        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, without, ahead, way)
+        way, verdict = found.way, found.judged.verdict
+        last = n - 1 if without != n - 1 else n - 2
+        if without >= 0:
+            way = Way(min(way.n, without), way.version, way.at)
+        reached = Reached(g, reached.gathered, way)
         out.status[i] = verdict.status
+        out.eligible_from[i] = found.eligible_from
         out.waived[i] = verdict.waived
-        out.sittings[i] = n
+        out.sittings[i] = n if without < 0 else n - 1
         out.in_series[i] = verdict.in_series
         out.period_end[i] = verdict.period_end
-        if n > 0:
-            out.last_sitting_at[i] = scratch.start[n - 1]
-            out.last_outcome[i] = scratch.outcome[n - 1]
-        if ahead == 1:
-            out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
+        if last >= 0:
+            out.last_sitting_at[i] = sittings.start[last]
+            out.last_outcome[i] = sittings.outcome[last]
 
 
 def decide_each(
@@ -86,7 +94,7 @@ def decide_each(
     groups: Groups,
     facts: Facts,
     questions: Questions,
-    scratch: Sittings,
+    scratch: Scratch,
     out: Decisions,
 ) -> None:
     """Decide each question: the status, from when it is eligible, and when anything changes next.
@@ -100,17 +108,17 @@ def decide_each(
         if g < 0:
             continue
         q = question(groups, g, as_of, known)
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, questions.without[i], scratch)
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, scratch.sittings)
         if n == 0:
             continue
-        judged = verdict_at(facts, q, scratch, n, as_of)
-        verdict = judged.verdict
+        found = judged_on(facts, q, scratch.sittings, scratch.walks, n, as_of, -1, 1, NOWHERE)
+        verdict = found.judged.verdict
         out.status[i] = verdict.status
-        out.eligible_from[i] = first_eligible(facts, q, scratch, n, judged)
-        t = judged.horizon
+        out.eligible_from[i] = found.eligible_from
+        t = found.judged.horizon
         out.changes[i] = t
         if t != NEVER:
-            then = verdict_at(facts, q, scratch, n, t).verdict
+            then = verdict_at(facts, q, scratch.sittings, n, t).verdict
             if (
                 then.status == verdict.status
                 and then.version == verdict.version
@@ -122,58 +130,6 @@ def decide_each(
                 and then.period_end == verdict.period_end
             ):
                 out.changes[i] = NONE
-
-
-def next_fact(
-    rows: SittingRows, groups: Groups, g: int, facts: Facts, q: Question, after: int
-) -> int:
-    """Return the first instant after one at which a fact that may bear on a group becomes true.
-
-    Its own sittings, its candidate's certifications, its grants and authorizations, as known at
-    `q.known`; NEVER if there is none.
-    """
-    first, known = NEVER, q.known
-    for i in range(groups.lo[g], groups.hi[g]):
-        if rows.time[i] > after and rows.position[i] <= known < rows.annulled[i]:
-            first = rows.time[i]
-            break
-    certifications = facts.certifications
-    for i in range(q.certifications_lo, q.certifications_hi):
-        if (
-            after < certifications.time[i] < first
-            and certifications.position[i] <= known < certifications.annulled[i]
-        ):
-            first = certifications.time[i]
-    grants = facts.grants
-    for i in range(q.grants_lo, q.grants_hi):
-        if (
-            after < grants.time[i] < first
-            and grants.exam[i] == q.exam
-            and grants.position[i] <= known < grants.annulled[i]
-        ):
-            first = grants.time[i]
-    authorized = facts.authorizations
-    for i in range(q.authorizations_lo, q.authorizations_hi):
-        if authorized.time[i] >= first:
-            break
-        if (
-            authorized.time[i] > after
-            and authorized.exam[i] == q.exam
-            and authorized.position[i] <= known < authorized.annulled[i]
-        ):
-            first = authorized.time[i]
-    return first
-
-
-def first_sitting(rows: SittingRows, lo: int, hi: int, known: int) -> int:
-    """Return the first instant at which a sitting is visible, NEVER if none ever is.
-
-    A revocation alone is no sitting (spec section 4).
-    """
-    for i in range(lo, hi):
-        if rows.kind[i] != RESULT_REVOKED and rows.position[i] <= known < rows.annulled[i]:
-            return rows.time[i]
-    return NEVER
 
 
 def same_stretch(out: Stretches, one: int, other: int) -> bool:
@@ -195,7 +151,7 @@ def stretch_all(
     first: int,
     end: int,
     known: int,
-    scratch: Sittings,
+    scratch: Scratch,
     room: int,
     out: Stretches,
 ) -> tuple[int, int]:
@@ -205,78 +161,58 @@ def stretch_all(
     may change something, everything is judged; a stretch begins where anything differs. Returns
     the group it did not come to any more, as `out` has room for so many, and how many were written.
     """
-    at = 0
+    at, sittings, reached = 0, scratch.sittings, AT_NO_GROUP
     for g in range(first, end):
         begin = at
         fact = first_sitting(rows, groups.lo[g], groups.hi[g], known)
         while fact != NEVER:
             q = question(groups, g, fact, known)
-            n = gather(rows, groups.lo[g], groups.hi[g], fact, known, -1, scratch)
-            following = next_fact(rows, groups, g, facts, q, fact)
-            t, checked, eligible_from = fact, 0, NONE
+            reached = go_on(rows, groups, facts, q, g, scratch, reached)
+            n, way = reached.gathered.n, reached.way
+            following = next_fact(rows, groups, g, facts, q)
+            t, ahead, eligible_from = fact, 1, NONE
             while t < following:
                 if at == room:
                     return g, begin
-                judged = verdict_at(facts, q, scratch, n, t)
-                verdict = judged.verdict
+                found = judged_on(facts, q, sittings, scratch.walks, n, t, -1, ahead, way)
+                way, verdict = found.way, found.judged.verdict
                 # Over the same facts eligible_from stays what it is until that instant comes.
                 if verdict.status == ELIGIBLE:
-                    checked, eligible_from = 0, NONE
-                elif checked == 0:
-                    checked, eligible_from = 1, first_eligible(facts, q, scratch, n, judged)
+                    ahead, eligible_from = 1, NONE
+                elif ahead == 1:
+                    ahead, eligible_from = 0, found.eligible_from
                 out.group[at] = g
                 out.valid_from[at] = t
                 out.status[at] = verdict.status
                 out.eligible_from[at] = eligible_from
                 out.in_series[at] = verdict.in_series
                 out.period_end[at] = verdict.period_end
-                out.last_sitting_at[at] = scratch.start[n - 1]
-                out.last_outcome[at] = scratch.outcome[n - 1]
+                out.last_sitting_at[at] = sittings.start[n - 1]
+                out.last_outcome[at] = sittings.outcome[n - 1]
                 if at == begin or not same_stretch(out, at - 1, at):
                     if at > begin:
                         out.valid_to[at - 1] = t
                     at += 1
-                t = judged.horizon
+                t = found.judged.horizon
+            reached = Reached(g, reached.gathered, way)
             fact = following
         if at > begin:
             out.valid_to[at - 1] = NEVER
     return end, at
 
 
-def ordinal_at(
-    rows: SittingRows,
-    groups: Groups,
-    g: int,
-    facts: Facts,
-    start: int,
-    known: int,
-    key: int,
-    scratch: Sittings,
+def number_before(
+    rules: Rules, sittings: Sittings, s: int, before: int, walked: Sittings, size: int
 ) -> int:
-    """Return the place in its series of the sitting of a key that began at `start`, 0 for none."""
-    q = question(groups, g, start, known)
-    setting = setting_at(facts, q, start)
-    ordinal = 0
-    if setting.version >= 0:
-        n = gather(rows, groups.lo[g], groups.hi[g], start, known, -1, scratch)
-        walk(facts, q, rules_at(facts.rules, setting.version), scratch, n, start)
-        for k in range(n):
-            if scratch.key[k] == key:
-                ordinal = scratch.ordinal[k]
-    return ordinal
-
-
-def number_before(rules: Rules, sittings: Sittings, s: int, before: int, walked: Sittings) -> int:
     """Return the `wait_number` of the counted sitting before sitting `s`.
 
     Its ordinal is the one it had when it began; with `within` they are counted as `walked` has
     them, the sittings when `s` began.
     """
-    i = 0
-    while rules.within_amount > 0 and walked.key[i] != sittings.key[s]:
-        if walked.key[i] == sittings.key[before] and walked.ordinal[i] > 0:
+    if rules.within_amount > 0:
+        i = place_of(walked, sittings.key[before], size)
+        if 0 <= i < place_of(walked, sittings.key[s], size) and walked.ordinal[i] > 0:
             return wait_number(rules, walked, i)
-        i += 1
     return sittings.ordinal[before]
 
 
@@ -291,7 +227,7 @@ def number_sittings(
     known: int,
     ordinals: int,
     sittings: Sittings,
-    scratch: Sittings,
+    scratch: Scratch,
     out: Numbered,
 ) -> int:
     """Describe every sitting visible at (as_of, known) of groups first to end whose `wanted` is 1.
@@ -299,30 +235,34 @@ def number_sittings(
     In the order of groups, starts and positions. With `ordinals` 1 the ordinal is the one that it
     had when it began, itself among the sittings; else 0. Returns how many there are.
     """
-    at = 0
+    at, reached, walked = 0, AT_NO_GROUP, scratch.sittings
     for g in range(first, end):
         if wanted[g] == 0:
             continue
         lo, hi = groups.lo[g], groups.hi[g]
-        there = gather(rows, lo, hi, as_of, known, -1, sittings)
+        there = gather(rows, lo, hi, as_of, known, sittings)
         before = -1
         for s in range(there):
             start = sittings.start[s]
             ordinal, previous, wait_until = 0, NONE, NONE
-            if ordinals == 1:
-                ordinal = ordinal_at(rows, groups, g, facts, start, known, sittings.key[s], scratch)
+            q = question(groups, g, start, known)
+            setting = setting_at(facts, q, start)
+            if ordinals == 1 and setting.version >= 0:
+                rules = rules_at(facts.rules, setting.version)
+                reached = go_on(rows, groups, facts, q, g, scratch, reached)
+                way, n = reached.way, reached.gathered.n
+                done = way.n if is_same_way(facts, q, rules, way, setting.version, start) else 0
+                walk_again(facts, q, rules, walked, scratch.walks, done, n, start, -1)
+                reached = Reached(g, reached.gathered, Way(n, setting.version, start))
+                i = place_of(walked, sittings.key[s], hi - lo)
+                ordinal = walked.ordinal[i] if i >= 0 else 0
                 if ordinal > 1 and before >= 0:
                     previous = sittings.start[before]
                     if sittings.outcome[before] != PASSED:
-                        version = setting_at(
-                            facts, question(groups, g, start, known), start
-                        ).version
-                        rules = rules_at(facts.rules, version)
-                        number = number_before(rules, sittings, s, before, scratch)
+                        number = number_before(rules, sittings, s, before, walked, hi - lo)
                         wait_until = wait_after(rules, number, previous, sittings.end[before])
-                sittings.ordinal[s] = ordinal
-                if ordinal > 0:
-                    before = s
+            sittings.ordinal[s] = ordinal
+            before = s if ordinal > 0 else before
             out.row[at] = sittings.opened_by[s]
             out.group[at] = g
             out.number[at] = s + 1
@@ -357,14 +297,15 @@ def hold_all(
         i = offset[c]
         while i < offset[c + 1]:
             lo, i = i, run_end(rows, i, offset[c + 1])
-            state = holding(rows, lo, i, by, known, -1)
-            if state.first < 0:
+            held = last_held(rows, lo, i, by, known)
+            if held.last < 0:
                 continue
+            first, renewals = earned_by(rows, lo, held.last, known)
             out.candidate[at] = c
-            out.first[at] = state.first
-            out.last[at] = state.last
-            out.renewals[at] = state.renewals
-            out.expired_at[at] = state.expired_at
-            out.ends_at[at] = state.ends_at
+            out.first[at] = first
+            out.last[at] = held.last
+            out.renewals[at] = renewals
+            out.expired_at[at] = held.expired_at
+            out.ends_at[at] = held.ends_at
             at += 1
     return at

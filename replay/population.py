@@ -17,16 +17,18 @@ from projections.fold.facts import (
     OF_AUTHORIZATIONS,
     OUTCOMES,
     Facts,
+    InTime,
     Sittings,
 )
 from projections.fold.rules import STATUSES
+from projections.fold.walk import Walks
 from projections.table import INSTANT
 from projections.tables import STANDINGS
 from replay.bound import Bound, Tables
 from replay.columns.build import Columns
 from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
 from replay.interpreted import Kernels
-from replay.questions import Answers, Decisions, Groups, Numbered, Questions
+from replay.questions import Answers, Decisions, Groups, Numbered, Questions, Scratch
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
@@ -189,7 +191,7 @@ class PartFold:
             as_of,
             known,
             int(ordinals),
-            scratch_for(self.part),
+            scratch_for(self.part).sittings,
             scratch_for(self.part),
             out,
         )
@@ -300,7 +302,40 @@ def groups_of(part: Part) -> Groups:
 
 def facts_of(part: Part, catalogue: Tables) -> Facts:
     """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
-    return Facts(part.certifications, part.grants, part.authorizations, *_as_columns(catalogue))
+    return Facts(
+        part.certifications, part.grants, part.authorizations, _in_time(part),
+        *_as_columns(catalogue),
+    )  # fmt: skip
+
+
+def _in_time(part: Part) -> InTime:
+    """Return a part's certifications and grants in the order of time, made once for questions."""
+    for one, made in tuple(_ordered):
+        if one is part:
+            return made
+    orders: Any = (
+        _order_in_time(part.certifications, part.certification_offset),
+        _order_in_time(part.grants, part.grant_offset),
+    )
+    _ordered.append((part, InTime(*orders)))
+    del _ordered[:-_PARTS_KEPT]
+    return _ordered[-1][1]
+
+
+def _order_in_time(rows: Any, offset: Ints) -> Ints:
+    """Return the rows of each candidate's run by (time, position), run after run."""
+    order = np.arange(len(rows.time))
+    run = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
+    disorder = (np.diff(rows.time) < 0) | ((np.diff(rows.time) == 0) & (np.diff(rows.position) < 0))
+    some = np.isin(run, run[1:][disorder & (np.diff(run) == 0)])  # few candidates have several
+    sort = np.lexsort((rows.position[some], rows.time[some], run[some]))
+    order[some] = order[some][sort]
+    return order
+
+
+_PARTS_KEPT = 64
+_ordered: list[tuple[Part, InTime]] = []
+"""The parts that were asked about last."""
 
 
 def _as_columns(catalogue: Tables) -> list[Any]:
@@ -325,15 +360,16 @@ _made: list[tuple[Tables, list[Any]]] = []
 """The catalogues that were asked about last: a draft's and that in force in turn."""
 
 
-def scratch_for(part: Part) -> Sittings:
-    """Make room for the sittings of a part's longest group."""
+def scratch_for(part: Part) -> Scratch:
+    """Make room for a part's longest group."""
     longest = int((part.group_hi - part.group_lo).max(initial=1))
     authorized = int(np.diff(part.authorization_offset).max(initial=0))
     room: Any = [
         np.empty(authorized if name in OF_AUTHORIZATIONS else longest, dtype=np.int64)
         for name in Sittings._fields
     ]
-    return Sittings(*room)
+    walks: Any = [np.empty(longest, dtype=np.int64) for _ in Walks._fields]
+    return Scratch(Sittings(*room), Walks(*walks))
 
 
 def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:

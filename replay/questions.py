@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from projections.fold.facts import Sittings, room
+from projections.fold.walk import Walks, room_to_walk
+
 
 class Groups(NamedTuple):
     """One candidate and exam each: its rows, and its candidate's runs."""
@@ -16,6 +19,18 @@ class Groups(NamedTuple):
     certification_offset: Sequence[int]
     grant_offset: Sequence[int]
     authorization_offset: Sequence[int]
+
+
+class Scratch(NamedTuple):
+    """Room for the longest group."""
+
+    sittings: Sittings
+    walks: Walks
+
+
+def room_for(size: int, authorizations: int) -> Scratch:
+    """Make room for a group of `size` rows, whose candidate has so many rows of authorizations."""
+    return Scratch(room(size, authorizations), room_to_walk(size))
 
 
 class Questions(NamedTuple):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from projections.catalogue import Catalogue
-from projections.fold.facts import NEVER, NONE, room
+from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import STATUSES
 from projections.history import History
 from replay import kernels
-from replay.questions import Groups, Stretches
+from replay.questions import Groups, Stretches, room_for
 
 
 class Stretch(NamedTuple):
@@ -37,7 +37,7 @@ def stretches_of(history: History, catalogue: Catalogue, exam: str, known: int) 
     if group is None:
         return []
     lo, hi = history.runs[exam]
-    scratch = room(hi - lo, len(history.authorization_events))
+    scratch = room_for(hi - lo, len(history.authorization_events))
     size = 64
     while True:
         out = Stretches(*([0] * size for _ in Stretches._fields))

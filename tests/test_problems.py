@@ -21,7 +21,8 @@ from scenarios import (
 
 from ledger.events import ExamAttempted
 from projections.answers import Problem
-from projections.problems import CODES, is_nearly
+from projections.history import is_nearly
+from projections.problems import CODES
 
 AZ: Final = exam("AZ-104")
 FIRST: Final = "2021-04-01T09:00Z"

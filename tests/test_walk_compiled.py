@@ -43,7 +43,7 @@ def fold(
     rows: SittingRows, lo: int, hi: int, facts: Facts, q: Question, out: Sittings
 ) -> tuple[int, Judged, int]:
     """Fold one candidate and exam: the number of sittings, the verdict, the first free instant."""
-    n = gather(rows, lo, hi, q.as_of, q.known, -1, out)
+    n = gather(rows, lo, hi, q.as_of, q.known, out)
     judged = verdict_at(facts, q, out, n, q.as_of)
     return n, judged, first_eligible(facts, q, out, n, judged)
 

@@ -44,6 +44,17 @@ def next_start(
     return NEVER
 
 
+def after_in_time(time: Sequence[int], order: Sequence[int], lo: int, hi: int, at: int) -> int:
+    """Return the first of places lo to hi of an order in time whose row is after `at`, else hi."""
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if time[order[middle]] <= at:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
 def exam_definition(exams: ExamDefinitions, exam: int, at: int, known: int) -> int:
     """Return the row of an exam's definition at an instant, -1 when none is known.
 

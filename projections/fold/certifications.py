@@ -1,10 +1,9 @@
 """Which certifications cover an exam, and when they end."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from projections.fold.catalogue import certification_definition, next_start
 from projections.fold.facts import (
-    EXPIRED,
     HELD,
     NEVER,
     NONE,
@@ -12,22 +11,21 @@ from projections.fold.facts import (
     Facts,
     Question,
 )
+from retake_policies.rules import first_after
 
 
-class Holding(NamedTuple):
-    """One certification of a candidate, by what is visible at an instant."""
+class Held(NamedTuple):
+    """What holds of a certification of a candidate, by what is visible at an instant."""
 
-    first: int
-    """The row that earned it first, -1 when none has."""
     last: int
-    """The row that earned or renewed it last."""
-    renewals: int
+    """The row that earned or renewed it last, -1 when none has."""
     expired_at: int
     """When a CertExpired after that row says that it ended, NEVER when none does."""
     ends_at: int
-    """The end: `expires_at` of the last row or, if earlier, `expired_at`; NEVER without end."""
-    names_exam: bool
-    """Whether any row that earned or renewed it names the exam."""
+    """The end: `expires_at` of that row or, if earlier, `expired_at`; NEVER without end."""
+
+
+NOT_HELD: Final = Held(-1, NEVER, NEVER)
 
 
 class Cover(NamedTuple):
@@ -54,35 +52,44 @@ def run_end(rows: CertificationRows, i: int, hi: int) -> int:
     return j
 
 
-def names_exam(rows: CertificationRows, i: int, exam: int) -> bool:
-    """Return whether a row that earns a certification itself names the exam."""
-    for k in range(rows.exam_lo[i], rows.exam_hi[i]):  # noqa: SIM110 (compiled: no generators)
-        if rows.exam[k] == exam:
-            return True
+def names_exam(rows: CertificationRows, lo: int, hi: int, by: int, known: int, exam: int) -> bool:
+    """Return whether any row that earned or renewed a certification by then names the exam."""
+    for i in range(first_after(rows.time, lo, hi, by) - 1, lo - 1, -1):
+        if rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]:
+            for k in range(rows.exam_lo[i], rows.exam_hi[i]):
+                if rows.exam[k] == exam:
+                    return True
     return False
 
 
-def holding(rows: CertificationRows, lo: int, hi: int, by: int, known: int, exam: int) -> Holding:
-    """Return how a certification, of rows lo to hi, stands by those that are true by `by`.
+def last_held(rows: CertificationRows, lo: int, hi: int, by: int, known: int) -> Held:
+    """Return what holds of a certification, of rows lo to hi, by those that are true by `by`.
 
     "It ends at the expires_at of the last of these [CertEarned, CertRenewed] or, if a CertExpired
-    follows that one, at the earlier of the two" (spec section 4). `exam` is looked for among those
-    named, -1 for none.
+    follows that one, at the earlier of the two" (spec section 4). Read from the end: a renewal is
+    all that counts of those before it.
     """
-    first, last, renewals, expired_at, ends_at, named = -1, -1, -1, NEVER, NEVER, False
-    for j in range(lo, hi):
-        if rows.time[j] > by:
-            break
-        if not rows.position[j] <= known < rows.annulled[j]:
+    expired_at = NEVER
+    for i in range(first_after(rows.time, lo, hi, by) - 1, lo - 1, -1):
+        if not rows.position[i] <= known < rows.annulled[i]:
             continue
-        if rows.kind[j] == HELD:
-            first = j if first < 0 else first
-            last, renewals, expired_at, ends_at = j, renewals + 1, NEVER, rows.until[j]
-            named = named or names_exam(rows, j, exam)
-        elif rows.kind[j] == EXPIRED and last >= 0 and expired_at == NEVER:
-            expired_at = rows.time[j]
-            ends_at = min(ends_at, expired_at)
-    return Holding(first, last, renewals, expired_at, ends_at, named)
+        if rows.kind[i] == HELD:
+            return Held(i, expired_at, min(rows.until[i], expired_at))
+        expired_at = rows.time[i]
+    return NOT_HELD
+
+
+def earned_by(rows: CertificationRows, lo: int, last: int, known: int) -> tuple[int, int]:
+    """Return the row that earned a certification first, and how often it was renewed since.
+
+    Of rows lo to `last`, which is the one that holds.
+    """
+    first, renewals = last, 0
+    for i in range(last - 1, lo - 1, -1):
+        if rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]:
+            first = i
+            renewals += 1
+    return first, renewals
 
 
 def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int) -> bool:
@@ -97,10 +104,15 @@ def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int
     return False
 
 
-def covers(facts: Facts, q: Question, lo: int, it: Holding, defined_at: int) -> bool:
-    """Return whether a certification, whose rows begin at `lo`, covers the exam."""
-    return it.names_exam or defined_for(
-        facts, facts.certifications.certification[lo], q.exam, defined_at, q.known
+def covers(facts: Facts, q: Question, lo: int, hi: int, by: int, defined_at: int) -> bool:
+    """Return whether a certification, of rows lo to hi, covers the exam.
+
+    "By its definition at A, or by `exams` of any CertEarned or CertRenewed of it by t" (spec
+    section 4). `defined_at` is the instant whose definitions are meant.
+    """
+    rows = facts.certifications
+    return defined_for(facts, rows.certification[lo], q.exam, defined_at, q.known) or names_exam(
+        rows, lo, hi, by, q.known, q.exam
     )
 
 
@@ -117,10 +129,8 @@ def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
     i = q.certifications_lo
     while i < q.certifications_hi:
         lo, i = i, run_end(rows, i, q.certifications_hi)
-        it = holding(rows, lo, i, by, known, q.exam)
-        if it.first < 0:
-            continue
-        if not covers(facts, q, lo, it, defined_at):
+        it = last_held(rows, lo, i, by, known)
+        if it.last < 0 or not covers(facts, q, lo, i, by, defined_at):
             continue
         end = it.ends_at
         if end <= t:

@@ -179,12 +179,20 @@ class PolicyVersions(NamedTuple):
     effective_from: Sequence[int]
 
 
+class InTime(NamedTuple):
+    """Rows whose runs are not in (time, position) order, in that order; a run is one candidate."""
+
+    certifications: Sequence[int]
+    grants: Sequence[int]
+
+
 class Facts(NamedTuple):
     """Everything a verdict may look up besides the sittings themselves."""
 
     certifications: CertificationRows
     grants: GrantRows
     authorizations: AuthorizationRows
+    in_time: InTime
     exams: ExamDefinitions
     milestones: Milestones
     defined: CertificationDefinitions
@@ -247,3 +255,4 @@ def room(size: int, authorizations: int) -> Sittings:
 NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
 NO_GRANTS: Final = GrantRows([], [], [], [], [], [], [], [])
 NO_AUTHORIZATIONS: Final = AuthorizationRows([], [], [], [], [], [], [], [])
+NOTHING_IN_TIME: Final = InTime([], [])

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from projections.fold.catalogue import after_in_time
 from projections.fold.facts import GRANTED, NEVER, Facts, Question
 
 
@@ -25,18 +26,25 @@ def used_by(counted: Sequence[int], since: int, until: int) -> int:
     return s if s < len(counted) and counted[s] < until else -1
 
 
-def decision_of(facts: Facts, q: Question, i: int) -> tuple[int, int]:
-    """Return the row that holds of the request whose rows begin at `i`, and where they end.
+def holds(facts: Facts, q: Question, i: int) -> bool:
+    """Return whether a row about an exception of the exam is visible, and holds of its request.
 
     "A grant is keyed by (candidate, exam, request_id); the last of its ExceptionGranted and
-    ExceptionRevoked holds" (spec section 4). -1 where none is visible.
+    ExceptionRevoked holds" (spec section 4).
     """
-    rows, exam, key, holds = facts.grants, facts.grants.exam[i], facts.grants.key[i], -1
+    rows, exam, key = facts.grants, facts.grants.exam[i], facts.grants.key[i]
+    if exam != q.exam or rows.time[i] > q.as_of:
+        return False
+    if not rows.position[i] <= q.known < rows.annulled[i]:
+        return False
+    i += 1
     while i < q.grants_hi and rows.key[i] == key and rows.exam[i] == exam:
-        if rows.time[i] <= q.as_of and rows.position[i] <= q.known < rows.annulled[i]:
-            holds = i
+        if rows.time[i] > q.as_of:
+            break
+        if rows.position[i] <= q.known < rows.annulled[i]:
+            return False
         i += 1
-    return (holds if exam == q.exam else -1), i
+    return True
 
 
 def is_active(facts: Facts, i: int, t: int, since: int) -> bool:
@@ -54,11 +62,13 @@ def waiver_at(facts: Facts, q: Question, t: int, since: int, bits: int) -> Waive
 
     `since` is when the last counted sitting began.
     """
+    rows, order, lo = facts.grants, facts.in_time.grants, q.grants_lo
     waives, next_end = 0, NEVER
-    i = q.grants_lo if bits != 0 else q.grants_hi
-    while i < q.grants_hi:
-        row, i = decision_of(facts, q, i)
-        if row >= 0 and facts.grants.waives[row] & bits and is_active(facts, row, t, since):
-            waives |= facts.grants.waives[row] & bits
-            next_end = min(next_end, facts.grants.until[row])
+    k = after_in_time(rows.time, order, lo, q.grants_hi, q.as_of) - 1 if bits != 0 else lo - 1
+    while k >= lo and rows.time[order[k]] > since:
+        i = order[k]
+        if rows.waives[i] & bits and is_active(facts, i, t, since) and holds(facts, q, i):
+            waives |= rows.waives[i] & bits
+            next_end = min(next_end, rows.until[i])
+        k -= 1
     return Waiver(waives, next_end)

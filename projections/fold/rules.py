@@ -249,23 +249,28 @@ def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capp
     return Capped(sittings.window[inside - allowed], c, sittings.window[0])
 
 
+def series_cap(rules: Rules, walked: Walked, in_series: int, c: int, t: int) -> Capped:
+    """Judge a first-sitting or last-sitting cap.
+
+    Used up while "sittings_in_series >= sittings and A < the period's end".
+    """
+    if in_series >= rules.cap_sittings[c] and t < walked.period_end:
+        return Capped(walked.period_end, c, NEVER)
+    return NOT_CAPPED
+
+
 def cap_reached(
     rules: Rules, sittings: Sittings, n: int, walked: Walked, in_series: int, t: int
 ) -> Capped:
-    """Block while a cap is used up; of several used caps the one that ends last.
-
-    First-sitting or last-sitting: "sittings_in_series >= sittings and A < the
-    period's end".
-    """
+    """Block while a cap is used up; of several used caps the one that ends last."""
     capped = NOT_CAPPED
     for c in range(len(rules.cap_anchor)):
         if walked.counted < rules.cap_sittings[c]:
             continue  # mostly so
-        used = NOT_CAPPED
-        if not is_anchored(rules, c):
+        if is_anchored(rules, c):
+            used = series_cap(rules, walked, in_series, c, t)
+        else:
             used = window_cap(rules, sittings, n, c, t)
-        elif in_series >= rules.cap_sittings[c] and t < walked.period_end:
-            used = Capped(walked.period_end, c, NEVER)
         if used.until > capped.until:
             capped = used
     return capped
@@ -296,6 +301,8 @@ def wait_number(rules: Rules, sittings: Sittings, last: int) -> int:
         if sittings.ordinal[i] == ordinal:
             each = wall(sittings.start[i], rules.zone_from, rules.zone_offset) // DAY
             near += int(moved(each, rules.within_unit, rules.within_amount) > date)
+            if moved(each + 1, rules.within_unit, rules.within_amount) <= date:
+                break  # no sitting before it counts, not even one of a day that came twice
             ordinal -= 1
         i -= 1
     return near

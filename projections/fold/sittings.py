@@ -1,11 +1,12 @@
 """Facts into sittings: which deliveries took place, and how each came out."""
 
-from __future__ import annotations
+from typing import Final, NamedTuple
 
 from projections.fold.facts import (
     ATTEMPTED,
     FAILED,
     MISSED,
+    NEVER,
     NONE,
     NOT_ATTENDED,
     PASSED,
@@ -42,10 +43,46 @@ def slot_of(out: Sittings, key: int, size: int) -> int:
     return h
 
 
-def gather(
-    rows: SittingRows, lo: int, hi: int, as_of: int, known: int, without: int, out: Sittings
-) -> int:
+class Gathered(NamedTuple):
+    """The sittings of a run as they are visible at a moment, and how far its rows were read."""
+
+    as_of: int
+    known: int
+    n: int
+    """How many sittings there are."""
+    same: int
+    """How many of them, from the first on, are what they were at the moment before."""
+    read: int
+    """The row after those that were read."""
+    taken: int
+    """The row after the last that is visible."""
+    missing: int
+    """The first row that is true already and not known yet; of no meaning if `known_from` is
+    NEVER."""
+    known_from: int
+    """The first position from which on such a row is known."""
+    annulled_from: int
+    """The first position from which on a row that is visible is annulled."""
+    orphans: int
+    """1 if a revocation came before anything else of its sitting."""
+
+
+BEFORE_ALL: Final = Gathered(NONE, NONE, 0, 0, 0, 0, 0, NEVER, NONE, 0)
+"""Before the first moment: whatever comes is gathered from the first row on."""
+
+
+def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sittings) -> int:
     """Fill `out` with the sittings visible at (as_of, known); return how many there are.
+
+    In (start, position) order; `out` must have room for hi - lo sittings. See `gather_on`.
+    """
+    return gather_on(rows, lo, hi, as_of, known, BEFORE_ALL, out).n
+
+
+def gather_on(
+    rows: SittingRows, lo: int, hi: int, as_of: int, known: int, before: Gathered, out: Sittings
+) -> Gathered:
+    """Go on from the sittings in `out`, gathered at a moment before, to those visible at another.
 
     "A sitting starts at its ExamAttempted's time (the first, if several) and
     ends at its ended_at, else at its start. A result without a visible
@@ -55,19 +92,57 @@ def gather(
     ExamAttempted the first result or SittingMissed gives start and delivery. A SittingMissed whose
     time lies before an attempted sitting's start says nothing." (spec section 4)
 
-    `without` is a registration to leave out, -1 for none: a sitting is judged
-    without itself. `out` must have room for hi - lo sittings.
+    Where as_of and known only rise, each row is read once: rows are in the order in which sittings
+    begin. What does not come in that order, or is annulled, is gathered anew.
     """
-    n, size = 0, hi - lo
-    for h in range(size):
-        out.slot[h] = -1
-    for i in range(lo, hi):
-        if rows.time[i] > as_of:
-            break
-        if not rows.position[i] <= known < rows.annulled[i] or rows.key[i] == without:
-            continue
-        n = add_row(rows, i, size, out, n)
-    return in_order(out, n)
+    n, read, taken, missing = before.n, before.read, before.taken, before.missing
+    known_from, annulled_from, orphans = before.known_from, before.annulled_from, before.orphans
+    size = hi - lo
+    if (
+        as_of < before.as_of
+        or not before.known <= known < annulled_from
+        or (known_from <= known and missing < taken)
+    ):
+        n, read, taken, known_from, annulled_from, orphans = 0, lo, lo, NEVER, NEVER, 0
+        for h in range(size):
+            out.slot[h] = -1
+    elif known_from <= known:
+        read, known_from = missing, NEVER
+    same = n
+    while read < hi and rows.time[read] <= as_of:
+        if rows.position[read] > known:
+            missing = read if known_from == NEVER else missing
+            known_from = min(known_from, rows.position[read])
+        elif known < rows.annulled[read]:
+            annulled_from, taken = min(annulled_from, rows.annulled[read]), read + 1
+            s = out.slot[slot_of(out, rows.key[read], size)]
+            if s < 0 and rows.kind[read] == RESULT_REVOKED:
+                orphans = 1
+            else:
+                s = n if s < 0 else s
+                if s == n and orphans == 1:
+                    n = revoked_before(rows, lo, read, known, size, out, n)
+                n = add_row(rows, read, size, out, n)
+                if out.opened_by[s] == read and s < n - 1:
+                    to_the_end(out, s, n, size)
+                same = min(same, s)
+        read += 1
+    return Gathered(as_of, known, n, same, read, taken, missing, known_from, annulled_from, orphans)
+
+
+def place_of(out: Sittings, key: int, size: int) -> int:
+    """Return which sitting, of a run of `size` rows, has a key; -1 if none has."""
+    return out.slot[slot_of(out, key, size)] if size > 0 else -1
+
+
+def revoked_before(
+    rows: SittingRows, lo: int, i: int, known: int, size: int, out: Sittings, n: int
+) -> int:
+    """Add the revocations that came before row `i`, which begins their sitting; see `add_row`."""
+    for j in range(lo, i):
+        if rows.key[j] == rows.key[i] and rows.position[j] <= known < rows.annulled[j]:
+            n = add_row(rows, j, size, out, n)
+    return n
 
 
 def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
@@ -113,31 +188,14 @@ def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
     return n
 
 
-def in_order(out: Sittings, n: int) -> int:
-    """Drop what was never opened and sort by (start, position); return how many are left.
-
-    Nearly always in order already: only a result recorded without its attempt,
-    or true before it, makes this move anything.
-    """
-    kept = 0
+def to_the_end(out: Sittings, s: int, n: int, size: int) -> None:
+    """Move a sitting behind the others: it began later than its first result said."""
+    for i in range(s, n - 1):
+        swap(out, i, i + 1)
+    for h in range(size):
+        out.slot[h] = -1
     for i in range(n):
-        if out.opened_by[i] == -1:
-            continue
-        if i > kept:
-            swap(out, i, kept)
-        j = kept
-        while j > 0 and comes_before(out, j, j - 1):
-            swap(out, j - 1, j)
-            j -= 1
-        kept += 1
-    return kept
-
-
-def comes_before(out: Sittings, a: int, b: int) -> bool:
-    """Return whether sitting `a` comes before sitting `b`, in (start, position) order."""
-    return out.start[a] < out.start[b] or (
-        out.start[a] == out.start[b] and out.position[a] < out.position[b]
-    )
+        out.slot[slot_of(out, out.key[i], size)] = i
 
 
 def swap(out: Sittings, a: int, b: int) -> None:

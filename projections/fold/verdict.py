@@ -35,7 +35,14 @@ from projections.fold.rules import (
     status_of,
     waivable,
 )
-from projections.fold.walk import AT_THE_START, Walked, cover_by_policy, walk
+from projections.fold.walk import (
+    AT_THE_START,
+    Walked,
+    Walks,
+    cover_by_policy,
+    walk,
+    walk_again,
+)
 from retake_policies.rules import AFTER, AFTER_EXPIRY, Rules, rules_at, version_in_force
 
 
@@ -93,6 +100,11 @@ class Judged(NamedTuple):
 
 
 NO_DATES: Final = Dates(NEVER, NEVER, NEVER)
+UNJUDGED: Final = Judged(
+    UNKNOWN_VERDICT, NEVER, NEVER, Setting(-1, -1, 0, NO_DATES, CLOSED, NEVER),
+    AT_THE_START, NO_COVER, NOT_ASKED,
+)  # fmt: skip
+"""Before anything is judged."""
 
 
 def setting_at(facts: Facts, q: Question, t: int) -> Setting:
@@ -130,16 +142,50 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     """
     setting = setting_at(facts, q, t)
     if setting.version < 0:
-        return Judged(
-            UNKNOWN_VERDICT, setting.until, setting.until, setting, AT_THE_START, NO_COVER,
-            NOT_ASKED,
-        )  # fmt: skip
+        return not_judged(setting)
     rules = rules_at(facts.rules, setting.version)
     walked = walk(facts, q, rules, sittings, n, t)
-    blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
-    since = last_start(sittings, walked)
-    waiver = waiver_at(facts, q, t, since, waivable(blocked.blocks))
+    return verdict_from(facts, q, rules, sittings, n, t, setting, walked)
+
+
+def not_judged(setting: Setting) -> Judged:
+    """Return the verdict where no policy is known."""
+    until = setting.until
+    return Judged(UNKNOWN_VERDICT, until, until, setting, AT_THE_START, NO_COVER, NOT_ASKED)
+
+
+def verdict_from(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
+    setting: Setting, walked: Walked,
+) -> Judged:  # fmt: skip
+    """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
+    covered = covered_at(facts, q, rules, t, walked)
+    passes = passes_at(rules, sittings, t, walked, covered)
+    capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
+    blocked = blocked_at(
+        facts, q, rules, sittings, n, t, setting, walked, covered.cover, passes, capped
+    )
+    waiver = waiver_at(facts, q, t, last_start(sittings, walked), waivable(blocked.blocks))
     return judged_at(rules, t, setting, walked, blocked, waiver)
+
+
+class Covered(NamedTuple):
+    """The certifications that cover the exam at an instant, and until when they surely do."""
+
+    cover: Cover
+    until: int
+
+
+NOT_COVERED: Final = Covered(NO_COVER, NEVER)
+"""Where no pass has to be free again, or the policy asks for no certification."""
+
+
+class Passes(NamedTuple):
+    """Whether the last sitting's pass is free again decides where a series stands."""
+
+    in_series: int
+    until: int
+    """The first instant after it at which passes or certifications may stand otherwise."""
 
 
 class Blocked(NamedTuple):
@@ -159,32 +205,38 @@ def last_start(sittings: Sittings, walked: Walked) -> int:
     return sittings.start[walked.last] if walked.last >= 0 else NONE
 
 
-def blocked_at(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
-    setting: Setting, walked: Walked,
-) -> Blocked:  # fmt: skip
-    """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
-    dates, cover, until, last = setting.dates, NO_COVER, NEVER, walked.last
-    if walked.passed >= 0 and rules.retake == AFTER_EXPIRY:
-        cover = cover_by_policy(facts, q, rules, t, t)
-        until = next_definition(facts, q, t)
-        if cover.running_until != NONE:
-            until = min(until, cover.running_until)
-            if t < cover.opens:
-                until = min(until, cover.opens)
-    free = False
+def covered_at(facts: Facts, q: Question, rules: Rules, t: int, walked: Walked) -> Covered:
+    """Look at the certifications where a pass may be free again by them."""
+    if walked.passed < 0 or rules.retake != AFTER_EXPIRY:
+        return NOT_COVERED
+    return Covered(cover_by_policy(facts, q, rules, t, t), next_definition(facts, q, t))
+
+
+def passes_at(rules: Rules, sittings: Sittings, t: int, walked: Walked, covered: Covered) -> Passes:
+    """Find where the series stands at `t`, by whether the last sitting's pass is free again."""
+    cover, until, last, free = covered.cover, covered.until, walked.last, False
+    if cover.running_until != NONE:
+        until = min(until, cover.running_until)
+        if t < cover.opens:
+            until = min(until, cover.opens)
     if last >= 0 and sittings.outcome[last] == PASSED:
         start, end = sittings.start[last], sittings.end[last]
         free = free_again(rules, start, end, cover, t)
         if rules.retake == AFTER and not free:
             until = min(until, free_from(rules, start, end))
-    in_series = in_series_at(walked, free, t)
-    capped = cap_reached(rules, sittings, n, walked, in_series, t)
+    return Passes(in_series_at(walked, free, t), until)
+
+
+def blocked_at(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
+    setting: Setting, walked: Walked, cover: Cover, passes: Passes, capped: Capped,
+) -> Blocked:  # fmt: skip
+    """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
     authorized = authorized_at(facts, q, rules, sittings, n, t)
     blocks = blocks_at(
-        rules, sittings, dates, setting.phase, walked, cover, authorized, capped.until, t
+        rules, sittings, setting.dates, setting.phase, walked, cover, authorized, capped.until, t
     )
-    return Blocked(blocks, capped, cover, authorized, in_series, until)
+    return Blocked(blocks, capped, cover, authorized, passes.in_series, passes.until)
 
 
 def judged_at(
@@ -232,6 +284,68 @@ def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged
             return soonest
         soonest = again.soonest
     return NEVER
+
+
+class Way(NamedTuple):
+    """A walk that can be gone on from."""
+
+    n: int
+    """Over how many sittings."""
+    version: int
+    """The row of its policy version."""
+    at: int
+    """By the definitions of certifications of this instant."""
+
+
+NOWHERE: Final = Way(0, -1, NONE)
+
+
+def is_same_way(facts: Facts, q: Question, rules: Rules, way: Way, version: int, at: int) -> bool:
+    """Return whether a walk would be the same by a policy version and the definitions at `at`."""
+    if version != way.version:
+        return False
+    if rules.retake != AFTER_EXPIRY or at == way.at:
+        return True
+    return next_definition(facts, q, min(at, way.at)) > max(at, way.at)
+
+
+class Ahead(NamedTuple):
+    """A verdict, from when it is eligible, and how far the walk can be gone on from."""
+
+    judged: Judged
+    eligible_from: int
+    """As `first_eligible` has it, if that is asked for; else NONE."""
+    way: Way
+
+
+def judged_on(
+    facts: Facts, q: Question, sittings: Sittings, walks: Walks, n: int, t: int,
+    without: int, ahead: int, way: Way,
+) -> Ahead:  # fmt: skip
+    """Judge at `t` as `verdict_at` does, and go on from the walk before, as far as it holds.
+
+    As if sitting `without`, -1 for none, had not been. With `ahead` 1 `eligible_from` is looked
+    for.
+    """
+    first, at = UNJUDGED, t
+    while True:
+        setting = setting_at(facts, q, at)
+        judged = not_judged(setting)
+        if setting.version >= 0:
+            rules = rules_at(facts.rules, setting.version)
+            done = way.n if is_same_way(facts, q, rules, way, setting.version, at) else 0
+            walked = walk_again(facts, q, rules, sittings, walks, done, n, at, without)
+            way = Way(n, setting.version, at)
+            judged = verdict_from(facts, q, rules, sittings, n, at, setting, walked)
+        if at == t:
+            first = judged
+        if ahead == 0:
+            return Ahead(first, NONE, way)
+        if judged.verdict.status == ELIGIBLE:
+            return Ahead(first, NONE if at == t else at, way)
+        at = judged.soonest
+        if at == NEVER:
+            return Ahead(first, NEVER, way)
 
 
 def reasons_in(verdict: Verdict) -> tuple[list[int], list[int]]:

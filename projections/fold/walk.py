@@ -42,6 +42,25 @@ AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0, 0)
 """Before the first sitting."""
 
 
+class Walks(NamedTuple):
+    """Where the walk stands after each sitting: `Walked`, column by column."""
+
+    first: list[int]
+    last: list[int]
+    ordinal: list[int]
+    period_end: list[int]
+    passed: list[int]
+    betas: list[int]
+    pending: list[int]
+    pending_betas: list[int]
+    counted: list[int]
+
+
+def room_to_walk(size: int) -> Walks:
+    """Make room for the walk of so many sittings."""
+    return Walks(*([0] * size for _ in Walks._fields))
+
+
 def anchored_cap(rules: Rules) -> int:
     """Find the first-sitting or last-sitting cap; a policy has at most one."""
     for c in range(len(rules.cap_anchor)):
@@ -131,3 +150,31 @@ def walk_on(
         last = i
         counted += 1
     return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted)
+
+
+def walk_again(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, walks: Walks,
+    lo: int, hi: int, at: int, without: int,
+) -> Walked:  # fmt: skip
+    """Go on with a walk from sitting `lo` to `hi`, from what `walks` has of those before.
+
+    As if sitting `without`, -1 for none, had not been. See `walk_on`.
+    """
+    walked = AT_THE_START
+    if lo > 0:
+        s = lo - 1
+        walked = Walked(
+            walks.first[s], walks.last[s], walks.ordinal[s], walks.period_end[s],
+            walks.passed[s], walks.betas[s], walks.pending[s], walks.pending_betas[s],
+            walks.counted[s],
+        )  # fmt: skip
+    for s in range(lo, hi):
+        if s == without:
+            sittings.ordinal[s] = 0
+        else:
+            walked = walk_on(facts, q, rules, sittings, s, s + 1, at, walked)
+        walks.first[s], walks.last[s], walks.ordinal[s] = walked.first, walked.last, walked.ordinal
+        walks.period_end[s], walks.passed[s] = walked.period_end, walked.passed
+        walks.betas[s], walks.pending[s] = walked.betas, walked.pending
+        walks.pending_betas[s], walks.counted[s] = walked.pending_betas, walked.counted
+    return walked

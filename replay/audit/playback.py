@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from projections.answers import Sitting
 from projections.catalogue import Catalogue
 from projections.fold.facts import (
-    GRANTED,
     NEVER,
     NONE,
     OF_AUTHORIZATIONS,
     OUTCOMES,
     PENDING,
-    CertificationDefinitions,
-    CertificationRows,
-    Facts,
-    GrantRows,
     Question,
-    SittingRows,
     Sittings,
     room,
 )
-from projections.fold.grants import Waiver, is_active
-from projections.fold.rules import ELIGIBLE, STATUSES, waivable
+from projections.fold.rules import (
+    ELIGIBLE,
+    NOT_CAPPED,
+    STATUSES,
+    Capped,
+    is_anchored,
+    series_cap,
+    waivable,
+)
 from projections.fold.sittings import add_row
 from projections.fold.verdict import (
+    NOT_COVERED,
     Judged,
     Setting,
     blocked_at,
     judged_at,
     last_start,
+    passes_at,
     reasons_in,
     setting_at,
     verdict_at,
 )
-from projections.fold.walk import AT_THE_START, walk_on
+from projections.fold.walk import AT_THE_START, Walked, is_counted, walk_on
 from projections.history import History
 from projections.standing import instant_or_null
-from retake_policies.rules import AFTER_EXPIRY, rules_at
+from replay.audit.carried import Coming, Covers, Grants, Windows, moves
+from retake_policies.rules import AFTER_EXPIRY, Rules, rules_at
+
+STRIDE: Final = 8
+"""Where the walk stands is noted after so many sittings."""
 
 
 class Seen(NamedTuple):
@@ -55,68 +61,6 @@ class Seen(NamedTuple):
     period_ends_at: int | None
     outcome: str | None
     """Of the sitting that the event is about; of the last one where it is about none."""
-
-
-Rows: TypeAlias = SittingRows | CertificationRows | GrantRows | CertificationDefinitions
-
-
-class Moves(NamedTuple):
-    """At which positions rows become known or are annulled, in order, and when each is true."""
-
-    position: Sequence[int]
-    time: Sequence[int]
-
-    def first_between(self, before: int, after: int) -> int:
-        """Return the first instant of which another position knows otherwise, NEVER if none."""
-        lo, hi = bisect_right(self.position, before), bisect_right(self.position, after)
-        return min(self.time[lo:hi], default=NEVER)
-
-
-def moves(rows: Rows) -> Moves:
-    """Arrange rows by when they become known, and by when they are annulled."""
-    both = (
-        *zip(rows.position, rows.time, strict=True),
-        *zip(rows.annulled, rows.time, strict=True),
-    )
-    moved = sorted(each for each in both if each[0] != NEVER)
-    return Moves([position for position, _ in moved], [time for _, time in moved])
-
-
-class Coming:
-    """Which of some rows become visible, or invisible, from one moment to a later one."""
-
-    def __init__(self, rows: Rows, some: Iterable[int]) -> None:
-        """Arrange the rows; none is visible yet."""
-        self._rows, some = rows, list(some)
-        self._known = sorted((rows.position[i], i) for i in some)
-        self._annulled = sorted((rows.annulled[i], i) for i in some if rows.annulled[i] != NEVER)
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Forget what was visible."""
-        self._at, self._ended = 0, 0
-        self._ahead: list[tuple[int, int]] = []
-        """The rows that are known and true only later, by time."""
-
-    def between(self, q: Question) -> tuple[list[int], list[int]]:
-        """Return the rows that became visible since the last moment, and those that were and went.
-
-        Each in (time, position) order.
-        """
-        rows, every = self._rows, (q.known, len(self._rows.time))
-        upto, ended = bisect_right(self._known, every), bisect_right(self._annulled, every)
-        ahead = [(rows.time[i], i) for _, i in self._known[self._at : upto]]
-        gone = {i for _, i in self._annulled[self._ended : ended]}
-        seen = gone - {i for _, i in (*ahead, *(self._ahead if gone else ()))}
-        ahead = [each for each in ahead if q.known < rows.annulled[each[1]]]
-        if gone:
-            self._ahead = [each for each in self._ahead if each[1] not in gone]
-        for each in ahead:
-            insort(self._ahead, each)
-        self._at, self._ended = upto, ended
-        due = bisect_right(self._ahead, (q.as_of, len(rows.time)))
-        fresh, self._ahead = [i for _, i in self._ahead[:due]], self._ahead[due:]
-        return fresh, sorted(seen)
 
 
 class Playback:
@@ -145,6 +89,8 @@ class Playback:
         """The number of each registration."""
         self._coming = Coming(rows, range(lo, hi))
         self._grants = Grants(self._facts, number)
+        self._covers = Covers(self._facts)
+        self._windows = Windows()
         certified, defined = self._facts.certifications, self._facts.defined
         self._certified = moves(certified)
         self._defined = moves(defined)
@@ -157,6 +103,10 @@ class Playback:
         """Forget all that was visible."""
         self._coming.begin_anew()
         self._grants.begin_anew()
+        self._covers.begin_anew()
+        self._windows.begin_anew()
+        self._moved: set[int] = set()
+        """The keys of sittings that are not in the windows as they are now."""
         self._own: dict[int, tuple[list[int], Sittings]] = {}
         """Of each registration its visible rows, and the sitting that they make, alone."""
         self._order: list[tuple[int, int]] = []
@@ -168,7 +118,7 @@ class Playback:
             if name not in OF_AUTHORIZATIONS
         ]
         self._walks = [AT_THE_START]
-        """Where the walk stands before each sitting, as far as it has come."""
+        """Where the walk stands before each `STRIDE`th sitting, as far as it has come."""
 
     def at(self, as_of: int, position: int, sitting: str | None) -> Seen:
         """Return what is seen at a moment, with the outcome of a sitting, else of the last one."""
@@ -238,13 +188,15 @@ class Playback:
         for i in fresh:
             self._change(i, visible=True)
         self._grants.go_on(self._q)
+        self._covers.go_on(self._q)
         # A certification bears on the walk of sittings after it was earned, renewed or expired.
         first = self._certified.first_between(before, self._q.known)
-        del self._walks[bisect_left(self._sittings.start, first) + 1 :]
+        self._walk_from(bisect_left(self._sittings.start, first))
 
     def _change(self, i: int, *, visible: bool) -> None:
         """Make the sitting of a row anew, with the row or without it."""
         rows, key = self._rows, self._rows.key[i]
+        self._moved.add(key)
         mine, own = self._own.setdefault(key, ([], alone()))
         before = ordered(own) if is_there(own) else None
         if visible and (not mine or i > mine[-1]):
@@ -266,19 +218,24 @@ class Playback:
         after = ordered(own) if is_there(own) else None
         if before != after and before is not None:
             s = bisect_left(self._order, before)
-            del self._order[s], self._walks[s + 1 :]
+            del self._order[s]
+            self._walk_from(s)
             for column in self._columns:
                 del column[s]
         if after is None:
             return
         s = bisect_left(self._order, after)
-        del self._walks[s + 1 :]
+        self._walk_from(s)
         if before != after:
             self._order.insert(s, after)
             for column in self._columns:
                 column.insert(s, 0)
         for column, (value, *_) in zip(self._columns, own, strict=False):
             column[s] = value
+
+    def _walk_from(self, s: int) -> None:
+        """Let the walk of a sitting, and of those after it, be done again."""
+        del self._walks[s // STRIDE + 1 :]
 
     def _judge(self, t: int) -> Judged:
         """Judge as `verdict_at` does, from where the walk was."""
@@ -292,13 +249,44 @@ class Playback:
         if by != self._walked_by:
             self._walked_by = by
             del walks[1:]
-        for s in range(len(walks) - 1, n):
-            walks.append(walk_on(facts, q, rules, sittings, s, s + 1, t, walks[s]))
-        walked = walks[n]
-        blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
+        s = (len(walks) - 1) * STRIDE
+        walked = walks[-1]
+        while s < n:
+            end = min(s + STRIDE, n)
+            walked = walk_on(facts, q, rules, sittings, s, end, t, walked)
+            if end == s + STRIDE:
+                walks.append(walked)
+            s = end
+        covered = NOT_COVERED
+        if walked.passed >= 0 and rules.retake == AFTER_EXPIRY:
+            covered = self._covers.at(q, rules, t)
+        passes = passes_at(rules, sittings, t, walked, covered)
+        capped = self._capped(setting.version, rules, walked, passes.in_series, t)
+        blocked = blocked_at(
+            facts, q, rules, sittings, n, t, setting, walked, covered.cover, passes, capped
+        )
         since = last_start(sittings, walked)
         waiver = self._grants.waiver_at(t, since, waivable(blocked.blocks))
         return judged_at(rules, t, setting, walked, blocked, waiver)
+
+    def _capped(self, version: int, rules: Rules, walked: Walked, in_series: int, t: int) -> Capped:
+        """Return what `rules.cap_reached` does."""
+        windows, capped = self._windows, NOT_CAPPED
+        if windows.follow(version, rules):
+            self._moved = {*self._own}
+        for key in self._moved:
+            _, own = self._own[key]
+            counted = is_there(own) and is_counted(rules, own, 0)
+            windows.put(rules, key, own.start[0] if counted else None)
+        self._moved.clear()
+        for c in range(len(rules.cap_anchor)):
+            if is_anchored(rules, c):
+                used = series_cap(rules, walked, in_series, c, t)
+            else:
+                used = windows.used(rules, c, t)
+            if used.until > capped.until:
+                capped = used
+        return capped
 
     def _definitions_at(self, t: int) -> tuple[int, ...]:
         """Return numbers that stay while certifications are defined as they are at `t`."""
@@ -333,53 +321,3 @@ def is_there(own: Sittings) -> bool:
 def ordered(own: Sittings) -> tuple[int, int]:
     """Return what a sitting is ordered by among all."""
     return own.start[0], own.position[0]
-
-
-class Grants:
-    """The grants that hold of one candidate's requests for one exam, as more become visible."""
-
-    def __init__(self, facts: Facts, exam: int) -> None:
-        """Know of none yet."""
-        self._facts, self._rows = facts, facts.grants
-        mine = [i for i, number in enumerate(facts.grants.exam) if number == exam]
-        self._coming = Coming(self._rows, mine)
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Forget all that was visible."""
-        self._coming.begin_anew()
-        self._visible: dict[int, list[int]] = {}
-        """The visible rows of each request: the last holds."""
-        self._active: list[tuple[int, int]] = []
-        """Those that hold and are grants, by time."""
-
-    def go_on(self, q: Question) -> None:
-        """Take in what is newly visible, and take out what is newly annulled."""
-        fresh, gone = self._coming.between(q)
-        for some, change in ((gone, list[int].remove), (fresh, insort)):
-            for i in some:
-                visible = self._visible.setdefault(self._rows.key[i], [])
-                before = visible[-1:]
-                change(visible, i)
-                if before != visible[-1:]:
-                    self._hold(before, visible[-1:])
-
-    def _hold(self, before: Sequence[int], after: Sequence[int]) -> None:
-        """Let another row hold of a request."""
-        rows = self._rows
-        for i in before:
-            if rows.kind[i] == GRANTED:
-                del self._active[bisect_left(self._active, (rows.time[i], i))]
-        for i in after:
-            if rows.kind[i] == GRANTED:
-                insort(self._active, (rows.time[i], i))
-
-    def waiver_at(self, t: int, since: int, bits: int) -> Waiver:
-        """Return what `grants.waiver_at` does, of the grants that no sitting used."""
-        rows, waives, next_end = self._rows, 0, NEVER
-        first = bisect_right(self._active, (since, len(rows.time)))
-        for _, i in self._active[first:] if bits else ():
-            if rows.waives[i] & bits and is_active(self._facts, i, t, since):
-                waives |= rows.waives[i] & bits
-                next_end = min(next_end, rows.until[i])
-        return Waiver(waives, next_end)
