@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -54,9 +54,6 @@ CHANGED = pa.schema(
 moments; else `catalogue` or `policy`, with the entries that changed; else `clock`.
 """
 
-
-Entry: TypeAlias = tuple[Recorded, dict[str, Any]]
-"""An entry of the catalogue and its payload."""
 
 _OF_AN_EXAM = SITTING_KINDS.keys() | GRANT_KINDS.keys() | AUTHORIZATION_KINDS.keys()
 """The events of a candidate that bear on the standing for the exam that they name."""
@@ -163,61 +160,73 @@ def causes_of(
     `late` knows all that either moment does.
     """
     candidate: str | None = None
-    differing = Differing([], before, after)
-    entries = [(row, row.payload()) for row in late.entries if row.annuls is None]
-    exams = table["exam"].unique().to_pylist()
-    covering = {exam: certifications_of(exam, entries) for exam in exams}
-    moved = {
-        exam: moved_entries(exam, entries, covering[exam], late, before, after) for exam in exams
-    }
+    differing, entries = Differing([], before, after), Entries(late, before, after)
     for name, exam in zip(table["candidate"].to_pylist(), table["exam"].to_pylist(), strict=True):
         if name != candidate:
             candidate, differing = name, Differing(late.events(name), before, after)
-        made = differing.for_exam(exam, covering[exam])
+        made = differing.for_exam(exam, entries.covering.get(exam, set()))
+        moved = [] if made else entries.moved(exam)
         if made:
             yield "events", made
-        elif not moved[exam]:
+        elif not moved:
             yield "clock", []
-        elif all(row.stream.startswith("policy/") for row in moved[exam]):
-            yield "policy", moved[exam]
+        elif all(row.stream.startswith("policy/") for row in moved):
+            yield "policy", moved
         else:
-            yield "catalogue", moved[exam]
+            yield "catalogue", moved
 
 
-def moved_entries(
-    exam: str,
-    entries: Sequence[Entry],
-    covering: set[str],
-    late: Snapshot,
-    before: Moment,
-    after: Moment,
-) -> list[Recorded]:
-    """Return the catalogue entries about an exam that are known, or hold, at one moment only.
+class Entries:
+    """The catalogue's entries, by what they are about, as two moments know them."""
 
-    Entries of the exam, of the certifications that ever name it (`covering`),
-    and of the policies it ever follows.
-    """
-    policies = {
-        data["policy"]
-        for row, data in entries
-        if row.type == "ExamAnnounced" and row.subject == exam
-    }
-    named = {"exam": {exam}, "policy": policies, "certification": covering}
-    ends = annulments(late.entries)
-    holds = holding(exam, late.catalogue, before), holding(exam, late.catalogue, after)
+    def __init__(self, late: Snapshot, before: Moment, after: Moment) -> None:
+        """Arrange them, once for all exams. `late` knows all that either moment does."""
+        self._catalogue, self._before, self._after = late.catalogue, before, after
+        self._ends = annulments(late.entries)
+        self._of: dict[str, list[Recorded]] = {}
+        self._policies: dict[str, set[str]] = {}
+        """By exam: the policies that it ever follows."""
+        self.covering: dict[str, set[str]] = {}
+        """By exam: the certifications that name it in any of their entries."""
+        for row in late.entries:
+            if row.annuls is not None:
+                continue
+            self._of.setdefault(row.stream, []).append(row)
+            if row.type == "ExamAnnounced":
+                self._policies.setdefault(row.subject, set()).add(row.payload()["policy"])
+            elif row.type == "CertificationDefined":
+                for exam in row.payload()["exams"]:
+                    self.covering.setdefault(exam, set()).add(row.subject)
+        self.moved = cache(self._moved)
 
-    def moves(row: Recorded) -> bool:
-        kind, _, subject = row.stream.partition("/")
-        return subject in named[kind] and (
-            known(row, ends, before) != known(row, ends, after)
-            or (row.position in holds[0]) != (row.position in holds[1])
+    def _moved(self, exam: str) -> list[Recorded]:
+        """Return the entries about an exam that are known, or hold, at one moment only.
+
+        Entries of the exam, of the certifications that ever name it, and of the policies it ever
+        follows.
+        """
+        covering = self.covering.get(exam, set())
+        streams = [f"exam/{exam}"]
+        streams += [f"policy/{policy}" for policy in self._policies.get(exam, ())]
+        streams += [f"certification/{certification}" for certification in covering]
+        earlier, later = (
+            holding(exam, covering, self._catalogue, at) for at in (self._before, self._after)
         )
+        rows = (row for stream in streams for row in self._of.get(stream, ()))
+        moved = [
+            row
+            for row in rows
+            if known(row, self._ends, self._before) != known(row, self._ends, self._after)
+            or (row.position in earlier) != (row.position in later)
+        ]
+        return sorted(moved, key=lambda row: row.position)
 
-    return [row for row, _ in entries if moves(row)]
 
+def holding(exam: str, covering: set[str], catalogue: Catalogue, at: Moment) -> set[int]:
+    """Return the positions of the entries that hold for an exam at a moment.
 
-def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
-    """Return the positions of the entries that hold for an exam at a moment."""
+    `covering` are the certifications that are looked at.
+    """
     definitions, versions = catalogue.definitions, catalogue.versions
     positions: set[int] = set()
     definition = exam_definition(definitions, catalogue.exams.get(exam, -1), at.as_of, at.position)
@@ -230,20 +239,12 @@ def holding(exam: str, catalogue: Catalogue, at: Moment) -> set[int]:
         )  # fmt: skip
         if version >= 0:
             positions.add(versions.position[version])
-    for certification in catalogue.certifications.values():
+    for name in covering:
+        certification = catalogue.certifications[name]
         row = certification_definition(catalogue.defined, certification, at.as_of, at.position)
         if row >= 0:
             positions.add(catalogue.defined.position[row])
     return positions
-
-
-def certifications_of(exam: str, entries: Sequence[Entry]) -> set[str]:
-    """Return the certifications that name an exam in any of their entries."""
-    return {
-        row.subject
-        for row, data in entries
-        if row.type == "CertificationDefined" and exam in data["exams"]
-    }
 
 
 class Differing:

@@ -192,6 +192,9 @@ WRONG = {
     "policies = {ours = 3} is no table of texts": "[policies]\nours = 3\n" + CASE,
     "nowhere.toml: no such file": '[policies]\nx = "nowhere.toml"\n' + CASE
     + 'asks = [{ as_of = 2021-03-01, exam = "X", status = "eligible" }]',
+    "is not TOML: a key has more than 20 parts": f"a{'.a' * 100_000} = 1\n",
+    "policies.x: is not TOML": "[policies]\nx = '''\n[wait\n'''\n" + CASE
+    + 'asks = [{ as_of = 2021-03-01, exam = "X" }]',
     'policies.x: wait.after[1] = "P1DT1H" mixes': "[policies]\nx = '''\n[wait]\n"
     'after = ["P1DT1H"]\n\'\'\'\n' + CASE + 'asks = [{ as_of = 2021-03-01, exam = "X" }]',
 }  # fmt: skip

@@ -255,7 +255,7 @@ def steps(question: Callable[[Snapshot], object], snapshot: Snapshot) -> int:
         question(snapshot)
     finally:
         sys.settrace(before)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
     return count
 
 
@@ -268,7 +268,7 @@ def test_twice_the_facts_take_twice_the_steps(kind: str, tmp_path: Path) -> None
             catalogue = exam(X), certification("admin", exams=[X])
             more = [exam(f"X-{i}") for i in range(size)] if kind == "exams" else []
             snapshot = bound(made.told(*catalogue, *more, *KINDS[kind](size)).ledger, small=10**9)
-            for name, question in (QUESTIONS | OF_EVERYBODY).items():
+            for name, question in {**QUESTIONS, **OF_EVERYBODY}.items():
                 taken[name].append(steps(question, snapshot))
     worse = {}
     for name, (few, some, many) in taken.items():

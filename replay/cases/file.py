@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
 
-from ledger.intake.source import read_whole
+from ledger.intake.source import parse_toml, read_whole
 from ledger.problems import LedgerProblem
 from projections.fold.rules import STATUSES
 from replay.cases.lines import CaseLine, When, read_line, when
@@ -133,7 +132,7 @@ def read_cases(path: Path) -> CaseFile:
     """
     where = str(path)
     try:
-        tree = tomllib.loads(read_whole(path).decode())
+        tree = parse_toml(read_whole(path).decode())
     except UnicodeDecodeError as error:
         problem = f"{where}: is not UTF-8 at byte {error.start + 1}; save it as UTF-8."
         raise CasesProblem(problem) from None
@@ -163,13 +162,14 @@ def _text(path: Path, name: str, text: str) -> str:
     if "\n" not in text:
         beside = path.parent / text
         data = read_whole(beside)
-        return _sound(data.decode(), str(beside))
-    tree = tomllib.loads(text)
+        parse_policy(data, str(beside))
+        return data.decode()
+    where = f"{path}: policies.{name}"
+    try:
+        tree = parse_toml(text)
+    except (ValueError, RecursionError) as error:
+        raise CasesProblem(f"{where}: is not TOML: {error}.") from None
     head = "" if "id" in tree else f'id = "{name}"\n'
     head += "" if "effective_from" in tree else "effective_from = 2000-01-01T00:00:00Z\n"
-    return _sound(head + text, f"{path}: policies.{name}")
-
-
-def _sound(text: str, where: str) -> str:
-    parse_policy(text, where)
-    return text
+    parse_policy(head + text, where)
+    return head + text
