@@ -26,7 +26,17 @@ from projections.table import INSTANT
 from projections.tables import STANDINGS
 from replay.bound import Bound, Tables
 from replay.columns.build import Columns
-from replay.columns.part import INT8, INT32, INT64, Ints, Part, Types, places, replaced
+from replay.columns.part import (
+    INT8,
+    INT32,
+    INT64,
+    Ints,
+    Part,
+    Types,
+    order_in_time,
+    places,
+    replaced,
+)
 from replay.interpreted import Kernels
 from replay.questions import Answers, Decisions, Groups, Numbered, Questions, Scratch
 
@@ -314,23 +324,12 @@ def _in_time(part: Part) -> InTime:
         if one is part:
             return made
     orders: Any = (
-        _order_in_time(part.certifications, part.certification_offset),
-        _order_in_time(part.grants, part.grant_offset),
+        order_in_time(part.certifications, part.certification_offset),
+        order_in_time(part.grants, part.grant_offset),
     )
     _ordered.append((part, InTime(*orders)))
     del _ordered[:-_PARTS_KEPT]
     return _ordered[-1][1]
-
-
-def _order_in_time(rows: Any, offset: Ints) -> Ints:
-    """Return the rows of each candidate's run by (time, position), run after run."""
-    order = np.arange(len(rows.time))
-    run = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
-    disorder = (np.diff(rows.time) < 0) | ((np.diff(rows.time) == 0) & (np.diff(rows.position) < 0))
-    some = np.isin(run, run[1:][disorder & (np.diff(run) == 0)])  # few candidates have several
-    sort = np.lexsort((rows.position[some], rows.time[some], run[some]))
-    order[some] = order[some][sort]
-    return order
 
 
 _PARTS_KEPT = 64

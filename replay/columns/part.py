@@ -284,6 +284,17 @@ def offsets(length: Ints) -> Ints:
     return ends
 
 
+def order_in_time(rows: Any, offset: Ints) -> Ints:
+    """Return the rows of each candidate's run by (time, position), run after run."""
+    order = np.arange(len(rows.time))
+    run = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
+    disorder = (np.diff(rows.time) < 0) | ((np.diff(rows.time) == 0) & (np.diff(rows.position) < 0))
+    some = np.isin(run, run[1:][disorder & (np.diff(run) == 0)])  # few candidates have several
+    sort = np.lexsort((rows.position[some], rows.time[some], run[some]))
+    order[some] = order[some][sort]
+    return order
+
+
 def merge(old: Part, new: Part) -> Part:
     """Put two parts together; of a candidate in both, the new one's facts are taken."""
     kept = np.flatnonzero(~replaced(old, new))
