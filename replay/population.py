@@ -17,7 +17,6 @@ from projections.fold.facts import (
     OF_AUTHORIZATIONS,
     OUTCOMES,
     Facts,
-    InTime,
     Sittings,
 )
 from projections.fold.rules import STATUSES
@@ -33,7 +32,7 @@ from replay.columns.part import (
     Ints,
     Part,
     Types,
-    order_in_time,
+    in_time,
     places,
     replaced,
 )
@@ -313,28 +312,9 @@ def groups_of(part: Part) -> Groups:
 def facts_of(part: Part, catalogue: Tables) -> Facts:
     """Return what a verdict looks up: the part's own facts and the catalogue, as columns."""
     return Facts(
-        part.certifications, part.grants, part.authorizations, _in_time(part),
+        part.certifications, part.grants, part.authorizations, in_time(part),
         *_as_columns(catalogue),
     )  # fmt: skip
-
-
-def _in_time(part: Part) -> InTime:
-    """Return a part's certifications and grants in the order of time, made once for questions."""
-    for one, made in tuple(_ordered):
-        if one is part:
-            return made
-    orders: Any = (
-        order_in_time(part.certifications, part.certification_offset),
-        order_in_time(part.grants, part.grant_offset),
-    )
-    _ordered.append((part, InTime(*orders)))
-    del _ordered[:-_PARTS_KEPT]
-    return _ordered[-1][1]
-
-
-_PARTS_KEPT = 64
-_ordered: list[tuple[Part, InTime]] = []
-"""The parts that were asked about last."""
 
 
 def _as_columns(catalogue: Tables) -> list[Any]:

@@ -18,7 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from projections.fold.facts import AuthorizationRows, CertificationRows, GrantRows, SittingRows
+from projections.fold.facts import (
+    AuthorizationRows,
+    CertificationRows,
+    GrantRows,
+    InTime,
+    SittingRows,
+)
 
 Ints: TypeAlias = npt.NDArray[Any]
 
@@ -282,6 +288,25 @@ def offsets(length: Ints) -> Ints:
     """Return where runs of these lengths begin, laid end to end, and where the last ends."""
     ends: Ints = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
     return ends
+
+
+def in_time(part: Part) -> InTime:
+    """Return a part's certifications and grants in the order of time, made once for questions."""
+    for one, made in tuple(_ordered):
+        if one is part:
+            return made
+    orders: Any = (
+        order_in_time(part.certifications, part.certification_offset),
+        order_in_time(part.grants, part.grant_offset),
+    )
+    _ordered.append((part, InTime(*orders)))
+    del _ordered[:-_PARTS_KEPT]
+    return _ordered[-1][1]
+
+
+_PARTS_KEPT = 64
+_ordered: list[tuple[Part, InTime]] = []
+"""The parts that were asked about last."""
 
 
 def order_in_time(rows: Any, offset: Ints) -> Ints:
