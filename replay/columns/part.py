@@ -295,16 +295,13 @@ def in_time(part: Part) -> InTime:
     for one, made in tuple(_ordered):
         if one is part:
             return made
-    orders: Any = (
-        order_in_time(part.certifications, part.certification_offset),
-        order_in_time(part.grants, part.grant_offset),
-    )
-    _ordered.append((part, InTime(*orders)))
-    del _ordered[:-_PARTS_KEPT]
+    certified: Any = order_in_time(part.certifications, part.certification_offset)
+    granted: Any = order_in_time(part.grants, part.grant_offset)
+    _ordered.append((part, InTime(certified, granted)))
+    del _ordered[:-64]
     return _ordered[-1][1]
 
 
-_PARTS_KEPT = 64
 _ordered: list[tuple[Part, InTime]] = []
 """The parts that were asked about last."""
 
