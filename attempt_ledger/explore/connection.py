@@ -97,6 +97,17 @@ class Exploring(sqlite3.Connection):
 
     problem = ""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Open it, and beside it an empty database, which runs functions that are bounded here."""
+        super().__init__(*arguments, **options)
+        self.beside = sqlite3.connect(":memory:", check_same_thread=False)
+        self.beside.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
+
+    def close(self) -> None:
+        """Close both."""
+        self.beside.close()
+        super().close()
+
     def cursor(self, factory: Any = Answer) -> Any:
         """Return a cursor whose answers are bounded."""
         return super().cursor(factory)
@@ -198,15 +209,13 @@ def _add_functions(connection: Exploring, now: Callable[[], int]) -> None:
     def instant(number: int | None) -> str | None:
         return None if number is None or number >= OPEN else format_instant(number)
 
-    # SQLite's own, as a statement of its own: within our bounds on a text, and on its width.
-    plain = sqlite3.connect(":memory:", check_same_thread=False)
-    plain.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES)
-
     def printf(*values: Any) -> Any:
         if values and _WIDE.search(str(values[0])):
             connection.problem = "a width in printf or format is a number of at most three digits"
             raise ValueError(connection.problem)
-        return plain.execute(f"SELECT printf({', '.join('?' * len(values))})", values).fetchone()[0]
+        # SQLite's own, as a statement of its own: within our bounds on a text, and on its width.
+        plain = f"SELECT printf({', '.join('?' * len(values))})"
+        return connection.beside.execute(plain, values).fetchone()[0]
 
     for name in ("printf", "format"):
         connection.create_function(name, -1, printf, deterministic=True)
