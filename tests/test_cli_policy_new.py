@@ -92,6 +92,7 @@ def test_a_file_that_is_there_stays(door: CommandLine) -> None:
     [
         (("--effective-from", "2024"), "effective_from = 2024 is no instant"),
         (("--effective-from", "soon"), "--effective-from 'soon' is no instant; write one such as"),
+        (("--effective-from", "[" * 5_000), "is no instant; write one such as"),
         (("--cap", "five"), "--cap 'five' is no limit; write SITTINGS"),
         (("--cap", "5/P12M/sometimes"), "--cap '5/P12M/sometimes' is no limit"),
         (("--cap", "5/P12M/P2Y"), "--cap '5/P12M/P2Y' is no limit"),

@@ -277,7 +277,7 @@ def moment(text: str) -> Any:
     text = f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII) else text
     try:
         return tomllib.loads(f"t = {text}")["t"]
-    except (tomllib.TOMLDecodeError, ValueError):
+    except (ValueError, RecursionError):
         raise CallProblem(
             f"--effective-from {text!r} is no instant; write one such as 2021-03-31T00:00:00Z"
         ) from None
