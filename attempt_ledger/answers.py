@@ -122,6 +122,8 @@ class ExceptionRequest:
     registration_id: str | None
     reason: str | None
     requested_at: datetime | None
+    requested_by: str | None
+    """Who recorded the request."""
     changed_at: datetime
     missing: tuple[str, ...]
     why: str | None
@@ -129,6 +131,8 @@ class ExceptionRequest:
     valid_until: datetime | None
     used_by: str | None
     """The registration of the sitting that used the grant."""
+    decided_by: str | None
+    """Who recorded the decision."""
     events: tuple[Cause, ...]
 
 

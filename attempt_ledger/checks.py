@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ledger.events import ExamAnnounced, Fact, PolicyPublished
+from ledger.events import Fact
 from ledger.intake.catalogue import CatalogueProblem
 from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, RESULTS, Oddities
 from ledger.intake.report import Report
 from ledger.ledger import Ledger
+from ledger.models import ExamAnnounced, PolicyPublished
 from ledger.problems import printable
 from retake_policies.schema import PolicyError, parse_policy
 

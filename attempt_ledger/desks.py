@@ -9,7 +9,7 @@ from attempt_ledger.answers import Authorization, ExceptionRequest, public
 from attempt_ledger.facts import make_fact
 from attempt_ledger.moments import When, micros, utc
 from attempt_ledger.snapshot import public_names, text, text_or_none
-from ledger.events import AuthorizationGranted, ExceptionRequested
+from ledger.models import AuthorizationGranted, ExceptionRequested
 from replay import authorizations as core
 from replay.desk import Answered, Desk, Reference
 

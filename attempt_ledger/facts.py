@@ -11,9 +11,15 @@ from typing import Any
 
 from attempt_ledger.moments import micros, utc
 from ledger.cloudevents import to_cloudevent
-from ledger.events import EVENT_TYPES, EVENTS, CandidateForgotten, Fact, Recorded, make_event
+from ledger.events import Fact, Recorded
 from ledger.fields import Event as Model
 from ledger.instants import format_instant
+from ledger.models import (
+    EVENT_TYPES,
+    EVENTS,
+    CandidateForgotten,
+    make_event,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from attempt_ledger.snapshot import (
     text,
     text_or_none,
 )
-from ledger.events import OWN_SOURCES, Fact, PolicyPublished
+from ledger.events import OWN_SOURCES, Fact
 from ledger.fields import uri_fault
 from ledger.intake.importer import Format, Options, Reading, import_file
 from ledger.intake.mapping import NO_MAP, read_map
@@ -38,6 +38,7 @@ from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
 from ledger.ledger import Ledger as Store
 from ledger.ledger import Outcome
+from ledger.models import PolicyPublished
 from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
 from ledger.store.server import Address

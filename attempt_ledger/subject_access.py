@@ -8,9 +8,10 @@ from typing import IO, Any, Final, NamedTuple
 
 from attempt_ledger.api.register import Access
 from ledger.cloudevents import to_cloudevent
-from ledger.events import EVENT_TYPES, Recorded
+from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
+from ledger.models import EVENT_TYPES
 from ledger.privacy.vault import ERASED
 from projections.answers import Standing
 from projections.catalogue import annulments

@@ -14,8 +14,9 @@ def figures(options: Options) -> Iterator[Figure]:
     """Append fact after fact, each on the disk before the next begins."""
     from benchmarks.peers.aggregates import Candidate, application
     from benchmarks.peers.plain import Plain
-    from ledger.events import ExamAttempted, Fact
+    from ledger.events import Fact
     from ledger.ledger import Ledger
+    from ledger.models import ExamAttempted
 
     each = min(1_000, max(20, options.events // 1_000))
     folder = fresh(options.scratch / "append")

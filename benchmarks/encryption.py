@@ -31,8 +31,10 @@ def figures(options: Options) -> Iterator[Figure]:
     the same on both sides, is many times what is measured. Every candidate has a key already: the
     first one is a commit of the key file more, for all that are new in a transaction.
     """
-    from ledger.events import ExceptionRequested, Fact, Sealed
+    from ledger.events import Fact
+    from ledger.fields import Sealed
     from ledger.ledger import Ledger
+    from ledger.models import ExceptionRequested
 
     numbers = count(1)
     candidates = min(_CANDIDATES, max(100, options.events))

@@ -44,7 +44,8 @@ def _opened(path: object) -> Ledger:
 def _figure(
     where: str, sizes: tuple[int, int], options: Options, ledgers: list[Ledger]
 ) -> Iterator[Figure]:
-    from ledger.events import ExamAttempted, Fact
+    from ledger.events import Fact
+    from ledger.models import ExamAttempted
 
     dice = random.Random(1)
     numbers = iter(range(1 << 30))

@@ -103,7 +103,8 @@ def _now() -> int:
 
 
 def _facts(name: str) -> Iterator[Fact]:
-    from ledger.events import ExamAttempted, Fact
+    from ledger.events import Fact
+    from ledger.models import ExamAttempted
 
     for number in range(1 << 30):
         registration, sat = f"{name}-{number:08d}", _START + number * 60_000_000

@@ -158,7 +158,8 @@ def _position(views: Path) -> int:
 
 def _facts(people: list[str]) -> Iterator[Fact]:
     """Make attempts and their results, by one candidate after another."""
-    from ledger.events import ExamAttempted, ExamFailed, Fact
+    from ledger.events import Fact
+    from ledger.models import ExamAttempted, ExamFailed
 
     number = 0
     while True:

@@ -26,9 +26,10 @@ import pyarrow.parquet as pq
 
 from drills.needs import Tool, path_of, program
 from drills.report import Finding, Options
-from ledger.events import ExamAttempted, ExamFailed, Fact
+from ledger.events import Fact
 from ledger.instants import DAY
 from ledger.ledger import Ledger
+from ledger.models import ExamAttempted, ExamFailed
 from ledger.tlog.note import SigningKey
 from projections.standing import Moment
 from replay.columns.published import Place, place_of, publish

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from attempt_ledger import clock
 from attempt_ledger.places import cache_folder
-from ledger.events import ExamAnnounced, ExamAttempted, Fact
+from ledger.events import Fact
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
+from ledger.models import ExamAnnounced, ExamAttempted
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import make_key
 from replay.compiled import kernels_in

@@ -21,8 +21,9 @@ import typer.main
 from attempt_ledger import clock
 from attempt_ledger.cli.main import app
 from drills.ground import sitting
-from ledger.events import ExceptionRequested, Fact
+from ledger.events import Fact
 from ledger.ledger import Appended, Ledger
+from ledger.models import ExceptionRequested
 from ledger.store.sqlite_writing import SQLiteWriting
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal

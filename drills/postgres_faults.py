@@ -28,9 +28,10 @@ from drills.forgetful import ForgetfulServer
 from drills.life import results
 from drills.report import Finding, Options
 from drills.whole import Key
-from ledger.events import ExamAttempted, Fact
+from ledger.events import Fact
 from ledger.instants import SECOND
 from ledger.ledger import Appended, Ledger
+from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem
 from ledger.store.locks import Waiting
 from ledger.store.postgres_integrity import inspect

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from itertools import cycle
 
 from attempt_ledger import clock
-from ledger.events import Fact, make_event
+from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.models import make_event
 from ledger.problems import LedgerProblem
 
 SOURCE = "urn:drill"

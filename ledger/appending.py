@@ -9,19 +9,18 @@ from itertools import repeat
 from operator import itemgetter, le
 from typing import Any, TypeAlias, cast
 
-from ledger.events import (
-    EVENT_TYPES,
-    EVENTS,
-    CandidateForgotten,
-    EventAnnulled,
-    Fact,
-    Recorded,
-    Row,
-    make_event,
-)
+from ledger.events import Fact, Recorded, Row
 from ledger.fields import read_object
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
-from ledger.models import UPCASTS, Upcasts
+from ledger.models import (
+    EVENT_TYPES,
+    EVENTS,
+    UPCASTS,
+    CandidateForgotten,
+    EventAnnulled,
+    Upcasts,
+    make_event,
+)
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
 from ledger.privacy.vault import Keyring
 from ledger.store.interface import Writing

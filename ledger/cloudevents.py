@@ -10,18 +10,14 @@ from typing import Any
 
 from ledger.events import (
     BACKFILL,
-    EVENTS,
     MARK,
     UNCLEAN,
     Fact,
     Recorded,
-    Sealed,
-    event_class,
-    make_event,
 )
-from ledger.fields import read_object
+from ledger.fields import Sealed, read_object
 from ledger.instants import format_instant, parse_instant
-from ledger.models import UPCASTS, Upcasts
+from ledger.models import EVENTS, UPCASTS, Upcasts, event_class, make_event
 from ledger.problems import MalformedFact, printable, shown
 
 MEMBERS = (

@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from ledger.appending import Appending
-from ledger.events import CandidateForgotten, Recorded, Row
+from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
+from ledger.models import CandidateForgotten
 from ledger.privacy.vault import KEY_FILE, Keyring, Vault, open_keys
 from ledger.store.interface import Head
 from ledger.store.server import Server

@@ -3,80 +3,18 @@
 import re
 from typing import Any, NamedTuple
 
-from ledger.fields import Event, EventRef, Sealed, code_fault, read_object
+from ledger.fields import Event, code_fault, read_object
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
 from ledger.models import (
     BY_TOPIC,
-    EVENT_TYPES,
-    EVENTS,
     UPCASTS,
-    AuthorizationGranted,
-    AuthorizationRevoked,
-    BetaRescored,
-    CandidateForgotten,
-    CertEarned,
-    CertExpired,
-    CertificationDefined,
-    CertRenewed,
-    EventAnnulled,
-    ExamAnnounced,
     ExamAttempted,
-    ExamFailed,
-    ExamPassed,
-    ExamRetired,
-    ExamWentLive,
-    ExceptionGranted,
-    ExceptionRejected,
-    ExceptionRequested,
-    ExceptionRevoked,
-    PolicyPublished,
-    ResultRevoked,
-    SittingMissed,
     Upcasts,
     event_class,
     make_event,
     upcast,
 )
 from ledger.problems import LedgerProblem, MalformedFact, shown
-
-__all__ = [
-    "BACKFILL",
-    "BY_TOPIC",
-    "EVENTS",
-    "EVENT_TYPES",
-    "MARK",
-    "OWN_SOURCES",
-    "AuthorizationGranted",
-    "AuthorizationRevoked",
-    "BetaRescored",
-    "CandidateForgotten",
-    "CertEarned",
-    "CertExpired",
-    "CertRenewed",
-    "CertificationDefined",
-    "Event",
-    "EventAnnulled",
-    "EventRef",
-    "ExamAnnounced",
-    "ExamAttempted",
-    "ExamFailed",
-    "ExamPassed",
-    "ExamRetired",
-    "ExamWentLive",
-    "ExceptionGranted",
-    "ExceptionRejected",
-    "ExceptionRequested",
-    "ExceptionRevoked",
-    "Fact",
-    "PolicyPublished",
-    "Recorded",
-    "ResultRevoked",
-    "Row",
-    "Sealed",
-    "SittingMissed",
-    "event_class",
-    "make_event",
-]
 
 UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What CloudEvents allows in no attribute: control characters. (No surrogate can be stored.)"""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, get_args
 
-from ledger.events import (
+from ledger.instants import format_instant
+from ledger.models import (
     ExceptionGranted,
     ExceptionRejected,
     ExceptionRequested,
     ExceptionRevoked,
+    Waived,
 )
-from ledger.instants import format_instant
-from ledger.models import Waived
 from projections.answers import Sitting
 from projections.exceptions import Request
 from projections.sentences import listed

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ledger.events import (
-    AuthorizationGranted,
-    AuthorizationRevoked,
-    Event,
-    Fact,
-    Recorded,
-)
+from ledger.events import Fact, Recorded
+from ledger.fields import Event
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
+from ledger.models import AuthorizationGranted, AuthorizationRevoked
 from projections.authorizations import TYPES, Authorization, authorizations_of
 from projections.catalogue import setting_of
 from projections.exception_rules import DeskProblem

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.appending import Appending
-from ledger.events import EVENT_TYPES, Event, ExceptionRejected, ExceptionRequested, Fact, Recorded
+from ledger.events import Fact, Recorded
+from ledger.fields import Event
 from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
+from ledger.models import EVENT_TYPES, ExceptionRejected, ExceptionRequested
 from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments, policy_at, setting_of
 from projections.exception_rules import (

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
-from ledger.events import (
+from ledger.events import Fact
+from ledger.fields import Event
+from ledger.models import (
     AuthorizationGranted,
     CertEarned,
-    Event,
     ExamAttempted,
     ExamFailed,
     ExamPassed,
-    Fact,
     SittingMissed,
 )
 from ledger.problems import LedgerProblem

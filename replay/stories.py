@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from ledger.events import ExamAnnounced, Fact, PolicyPublished, Recorded
+from ledger.events import Fact, Recorded
 from ledger.instants import MIN_INSTANT
+from ledger.models import ExamAnnounced, PolicyPublished
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of

@@ -12,8 +12,9 @@ from typing import Any
 
 from ledger_facts import FULL, sample
 
-from ledger.events import CandidateForgotten, Fact
+from ledger.events import Fact
 from ledger.ledger import Ledger
+from ledger.models import CandidateForgotten
 
 PERSONAL = ("first_name", "last_name", "email", "description")
 CLEAR = {name: FULL["ExceptionRequested"][name] for name in PERSONAL}

@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ledger.cloudevents import to_cloudevent
-from ledger.events import EVENT_TYPES, Fact, make_event
+from ledger.events import Fact
 from ledger.instants import parse_instant
 from ledger.ledger import Ledger, Outcome
+from ledger.models import EVENT_TYPES, make_event
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = parse_instant("2021-04-01T00:00:00Z")

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from ledger.events import CandidateForgotten, ExceptionRequested, Recorded, Row
+from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
+from ledger.models import CandidateForgotten, ExceptionRequested
 from ledger.problems import ReadOnly
 from ledger.store.interface import PAGE, Found, Head, Selection, Store
 from ledger.store.locks import Waiting

@@ -11,7 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ledger.events import EVENT_TYPES, Fact, Recorded
+from ledger.events import Fact, Recorded
+from ledger.models import EVENT_TYPES
 
 FIVE_MINUTES = 300_000_000
 NEW, DUPLICATE, CONFLICT, REFUSED = "new", "duplicate", "conflict", "refused"

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import strategies
 from strategies import Asking, World, asking, world
 
-from ledger.events import EventRef, Fact, Recorded, Row
+from ledger.events import Fact, Recorded, Row
+from ledger.fields import EventRef
 from ledger.ledger import Appended, Ledger
 
 NOW = 253_000_000_000_000_000

@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 from plain_values import When, at, text
 from standing_checks import assert_standing
 
-from ledger import events
-from ledger.events import Event, EventRef, Fact, Recorded
+from ledger import models
+from ledger.events import Fact, Recorded
+from ledger.fields import Event, EventRef
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import History, history_of
@@ -62,7 +63,7 @@ def instant_or_none(when: When | None) -> int | None:
 def policy(toml: str, *, on: When = EARLY) -> Line:
     """Publish a policy's text."""
     id = str(tomllib.loads(toml)["id"])
-    return line(id, f"policy/{id}", on, events.PolicyPublished(toml=toml))
+    return line(id, f"policy/{id}", on, models.PolicyPublished(toml=toml))
 
 
 def exam(
@@ -75,7 +76,7 @@ def exam(
     on: When = EARLY,
 ) -> Line:
     """Announce an exam."""
-    announced = events.ExamAnnounced(
+    announced = models.ExamAnnounced(
         title=f"Exam {code}",
         policy=policy,
         beta_opens_at=instant_or_none(beta_opens),
@@ -87,17 +88,17 @@ def exam(
 
 def went_live(code: str, *, on: When) -> Line:
     """Say that an exam went live."""
-    return line(code, f"exam/{code}/live", on, events.ExamWentLive())
+    return line(code, f"exam/{code}/live", on, models.ExamWentLive())
 
 
 def retired(code: str, *, on: When) -> Line:
     """Say that an exam was retired."""
-    return line(code, f"exam/{code}/retired", on, events.ExamRetired())
+    return line(code, f"exam/{code}/retired", on, models.ExamRetired())
 
 
 def certification(id: str, *, exams: Sequence[str], on: When = EARLY) -> Line:
     """Define a certification."""
-    defined = events.CertificationDefined(title=f"Certification {id}", exams=tuple(exams))
+    defined = models.CertificationDefined(title=f"Certification {id}", exams=tuple(exams))
     return line(id, f"certification/{id}", on, defined)
 
 
@@ -120,7 +121,7 @@ def attempted(
 ) -> Line:
     """Begin a sitting."""
     reg = registration(on, reg)
-    event = events.ExamAttempted(
+    event = models.ExamAttempted(
         exam=exam,
         registration_id=reg,
         delivery=delivery,  # type: ignore[arg-type]
@@ -136,7 +137,7 @@ def beta(exam: str, *, on: When, reg: str | None = None, who: str = CANDIDATE) -
 
 def result(exam: str, *, reg: str, on: When, passed: bool, who: str = CANDIDATE) -> Line:
     """Return the result of a sitting."""
-    kind = events.ExamPassed if passed else events.ExamFailed
+    kind = models.ExamPassed if passed else models.ExamFailed
     return line(who, f"{reg}/result", on, kind(exam=exam, registration_id=reg))
 
 
@@ -161,20 +162,20 @@ def sat(exam: str, good: bool, on: When, result_at: When | None, more: Mapping[s
 
 def rescored(exam: str, *, reg: str, on: When, passed: bool, who: str = CANDIDATE) -> Line:
     """Determine a beta sitting's result."""
-    event = events.BetaRescored(exam=exam, registration_id=reg, passed=passed)
+    event = models.BetaRescored(exam=exam, registration_id=reg, passed=passed)
     return line(who, f"{reg}/rescored", on, event)
 
 
 def revoked(exam: str, *, reg: str, on: When, who: str = CANDIDATE) -> Line:
     """Revoke a result."""
-    event = events.ResultRevoked(exam=exam, registration_id=reg, reason="proctor's report")
+    event = models.ResultRevoked(exam=exam, registration_id=reg, reason="proctor's report")
     return line(who, f"{reg}/revoked", on, event)
 
 
 def missed(exam: str, *, on: When, reg: str | None = None, who: str = CANDIDATE) -> Line:
     """Not come to a sitting that was booked."""
     reg = registration(on, reg)
-    event = events.SittingMissed(exam=exam, registration_id=reg)
+    event = models.SittingMissed(exam=exam, registration_id=reg)
     return line(who, f"{reg}/missed", on, event)
 
 
@@ -191,7 +192,7 @@ def authorized(
     who: str = CANDIDATE,
 ) -> Line:
     """Authorize a candidate to sit."""
-    event = events.AuthorizationGranted(
+    event = models.AuthorizationGranted(
         exam=exam,
         authorization_id=id,
         valid_until=instant_or_none(valid_until),
@@ -202,7 +203,7 @@ def authorized(
 
 def unauthorized(exam: str, *, on: When, id: str = "A-1", who: str = CANDIDATE) -> Line:
     """Withdraw an authorization."""
-    event = events.AuthorizationRevoked(exam=exam, authorization_id=id, reason="granted in error")
+    event = models.AuthorizationRevoked(exam=exam, authorization_id=id, reason="granted in error")
     return line(who, f"{id}/revoked", on, event)
 
 
@@ -220,7 +221,7 @@ def requested(
     **fields: str,
 ) -> Line:
     """Ask for a retake exception."""
-    event = events.ExceptionRequested(
+    event = models.ExceptionRequested(
         request_id=request, exam=exam, registration_id=reg, reason=reason, **fields
     )
     return line(who, f"{request}/requested", on, event)
@@ -236,7 +237,7 @@ def rejected(
     who: str = CANDIDATE,
 ) -> Line:
     """Refuse an exception."""
-    event = events.ExceptionRejected(request_id=request, exam=exam, missing=tuple(missing), why=why)
+    event = models.ExceptionRejected(request_id=request, exam=exam, missing=tuple(missing), why=why)
     return line(who, f"{request}/rejected", on, event)
 
 
@@ -250,7 +251,7 @@ def granted(
     who: str = CANDIDATE,
 ) -> Line:
     """Grant an exception."""
-    event = events.ExceptionGranted(
+    event = models.ExceptionGranted(
         request_id=request,
         exam=exam,
         waives=tuple(waives),  # type: ignore[arg-type]
@@ -261,7 +262,7 @@ def granted(
 
 def withdrawn(exam: str, *, on: When, request: str = "X-1", who: str = CANDIDATE) -> Line:
     """Revoke an exception."""
-    event = events.ExceptionRevoked(request_id=request, exam=exam, reason="granted in error")
+    event = models.ExceptionRevoked(request_id=request, exam=exam, reason="granted in error")
     return line(who, f"{request}/revoked", on, event)
 
 
@@ -269,7 +270,7 @@ def withdrawn(exam: str, *, on: When, request: str = "X-1", who: str = CANDIDATE
 
 
 def held(
-    kind: type[events.CertEarned] | type[events.CertRenewed],
+    kind: type[models.CertEarned] | type[models.CertRenewed],
     certification: str,
     on: When,
     expires: When | None,
@@ -294,7 +295,7 @@ def earned(
     who: str = CANDIDATE,
 ) -> Line:
     """Earn a certification."""
-    return held(events.CertEarned, certification, on, expires, exams, who)
+    return held(models.CertEarned, certification, on, expires, exams, who)
 
 
 def renewed(
@@ -306,12 +307,12 @@ def renewed(
     who: str = CANDIDATE,
 ) -> Line:
     """Renew a certification."""
-    return held(events.CertRenewed, certification, on, expires, exams, who)
+    return held(models.CertRenewed, certification, on, expires, exams, who)
 
 
 def expired(certification: str, *, on: When, who: str = CANDIDATE) -> Line:
     """End a certification."""
-    event = events.CertExpired(certification=certification)
+    event = models.CertExpired(certification=certification)
     return line(who, f"{certification}/CertExpired", on, event)
 
 
@@ -320,14 +321,14 @@ def expired(certification: str, *, on: When, who: str = CANDIDATE) -> Line:
 
 def forgotten(who: str = CANDIDATE, *, on: When) -> Line:
     """Erase a person's data."""
-    return line(who, "forgotten", on, events.CandidateForgotten())
+    return line(who, "forgotten", on, models.CandidateForgotten())
 
 
 def annulled(
     id: str, *, on: When, subject: str = CANDIDATE, reason: str = "recorded in error"
 ) -> Line:
     """Say that an event told before, of this id, was recorded in error."""
-    event = events.EventAnnulled(annuls=EventRef(source=SOURCE, id=id), reason=reason)
+    event = models.EventAnnulled(annuls=EventRef(source=SOURCE, id=id), reason=reason)
     return line(subject, f"{id}/annulled", on, event)
 
 
@@ -363,7 +364,7 @@ def recorded(lines: Sequence[Line]) -> list[Recorded]:
         last = max(clock, last + 1)
         for fact in told.facts:
             row = fact._replace(id=fresh(fact.id, ids)).row(as_recorded=True)
-            if isinstance(fact.event, events.EventAnnulled):
+            if isinstance(fact.event, models.EventAnnulled):
                 target = ids[fact.event.annuls.id]
                 assert target.subject == fact.subject, f"{target.id} is of {target.subject}"
                 row = row._replace(stream=target.stream, annuls=target.position)

@@ -19,9 +19,9 @@ from benchmarks.peers.in_sql import InSql, write_facts
 from benchmarks.population import agree, asked_at
 from benchmarks.table import quantity
 from ledger.cloudevents import parse_line, to_cloudevent
-from ledger.events import EVENTS
 from ledger.instants import DAY
 from ledger.ledger import Appended, Ledger
+from ledger.models import EVENTS
 from projections.standing import Moment
 
 NOW = 1_800_000_000_000_000  # 2027: later than anything that is made

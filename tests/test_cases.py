@@ -25,7 +25,7 @@ from plain_values import at
 from scenarios import CANDIDATE, SHIPPED, Asked, Given, line_of
 from scenarios import policy as published
 
-from ledger.events import EVENT_TYPES
+from ledger.models import EVENT_TYPES
 from projections.answers import Standing
 from projections.fold.rules import STATUSES
 from retake_policies.schema import (

@@ -29,8 +29,9 @@ from scenarios import (
 )
 
 from ledger.appending import Appended
-from ledger.events import ExceptionGranted, ExceptionRejected, ExceptionRequested, Recorded
+from ledger.events import Recorded
 from ledger.ledger import Ledger
+from ledger.models import ExceptionGranted, ExceptionRejected, ExceptionRequested
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
 from projections.standing import Moment

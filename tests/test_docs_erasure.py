@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 
-from ledger.events import EVENTS
+from ledger.models import EVENTS
 
 PAGE = (Path(__file__).parents[1] / "docs/erasure.md").read_text(encoding="utf-8")
 

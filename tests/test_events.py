@@ -9,18 +9,17 @@ from eventsourcing.utils import resolve_topic
 from ledger_facts import FULL, MINIMAL, NINE, sample
 from pydantic import ValidationError
 
-from ledger.events import (
+from ledger.events import Fact, Recorded
+from ledger.instants import DAY, MAX_INSTANT, format_instant, parse_instant
+from ledger.models import (
     BY_TOPIC,
     EVENT_TYPES,
     EVENTS,
     EventAnnulled,
     ExamAttempted,
     ExamPassed,
-    Fact,
-    Recorded,
     make_event,
 )
-from ledger.instants import DAY, MAX_INSTANT, format_instant, parse_instant
 from ledger.problems import LedgerProblem, MalformedFact
 
 TYPES = list(EVENT_TYPES)

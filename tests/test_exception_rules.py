@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import pytest
 from plain_values import at
 
-from ledger.events import (
+from ledger.fields import Sealed
+from ledger.models import (
     ExceptionGranted,
     ExceptionRejected,
     ExceptionRequested,
     ExceptionRevoked,
-    Sealed,
 )
 from projections.answers import Sitting
 from projections.exception_rules import (

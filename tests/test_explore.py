@@ -32,9 +32,10 @@ from read_models import beside, project
 from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.questions import QUESTIONS
 from attempt_ledger.explore.serving import FACETS, metadata
-from ledger.events import ExamAttempted, ExceptionRequested, Fact, Recorded
+from ledger.events import Fact, Recorded
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.ledger import Ledger
+from ledger.models import ExamAttempted, ExceptionRequested
 from projections.answers import Sitting, Standing
 from projections.exceptions import requests_of
 from projections.standing import Moment

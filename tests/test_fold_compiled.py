@@ -18,8 +18,8 @@ from random_ledger import Told, questions, random_ledger, seeded_worlds
 from strategies import World, randomness, world
 from test_cases import assert_reads_now
 
-from ledger.events import EVENT_TYPES
 from ledger.ledger import Ledger
+from ledger.models import EVENT_TYPES
 from projections.answers import Standing
 from projections.fold.facts import OUTCOMES
 from projections.fold.rules import STATUSES

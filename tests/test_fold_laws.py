@@ -17,7 +17,8 @@ from standing_checks import assert_sound
 from strategies import Asking, World, asking, randomness, world, worlds_asked
 from test_cases import assert_reads
 
-from ledger.events import EVENT_TYPES, Recorded
+from ledger.events import Recorded
+from ledger.models import EVENT_TYPES
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
 from projections.fold.rules import STATUSES

@@ -22,9 +22,10 @@ from ledger_facts import (
 )
 
 from ledger.appending import differences
-from ledger.events import EVENT_TYPES, Fact, Row
+from ledger.events import Fact, Row
 from ledger.instants import DAY, SECOND, format_instant
 from ledger.ledger import Appended, Conflict, Duplicate, Head, Ledger, Refused
+from ledger.models import EVENT_TYPES
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
-from ledger.events import Fact, Recorded, make_event
+from ledger.events import Fact, Recorded
 from ledger.ledger import Found, Head, Ledger
+from ledger.models import make_event
 from ledger.problems import NotALedger
 
 

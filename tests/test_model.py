@@ -32,8 +32,9 @@ from ledger.backup.backup import CopyOptions, back_up
 from ledger.backup.restore import Kept, finish, restore
 from ledger.backup.staging import drafting
 from ledger.cloudevents import parse_line, to_cloudevents
-from ledger.events import Fact, Recorded, make_event
+from ledger.events import Fact, Recorded
 from ledger.ledger import Ledger
+from ledger.models import make_event
 from ledger.privacy.erasure import (
     NothingRecorded,
     certificate,

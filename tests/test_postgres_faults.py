@@ -14,8 +14,9 @@ import pytest
 from ledger_facts import MINIMAL, SetClock, attempted
 from postgres import new_server, server
 
-from ledger.events import Fact, make_event
+from ledger.events import Fact
 from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.models import make_event
 from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting

@@ -29,8 +29,10 @@ from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
 from ledger.cloudevents import parse_line
 from ledger.dry_run import Rehearsal
-from ledger.events import EventAnnulled, EventRef, Fact, make_event
+from ledger.events import Fact
+from ledger.fields import EventRef
 from ledger.ledger import Appended, Duplicate, Ledger, Refused
+from ledger.models import EventAnnulled, make_event
 from ledger.privacy.erasure import (
     SOURCE,
     ErasedEvent,

@@ -22,8 +22,9 @@ from ledger_facts import FULL, GOLDEN, MINIMAL, SetClock, a_ledger, exported, ki
 from test_store_schema import redefine, renamed
 
 from ledger.cloudevents import parse_line
-from ledger.events import EVENTS, ExceptionRequested, Fact
+from ledger.events import Fact
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
+from ledger.models import EVENTS, ExceptionRequested
 from ledger.privacy.cipher import Encryptor, associated_data, decrypt, padded, tag
 from ledger.problems import KeyFileProblem, LedgerProblem
 

@@ -19,7 +19,7 @@ from scenarios import (
     result,
 )
 
-from ledger.events import ExamAttempted
+from ledger.models import ExamAttempted
 from projections.answers import Problem
 from projections.history import is_nearly
 from projections.problems import CODES

@@ -19,7 +19,7 @@ from example_ledger import CACHE_HOME, facts
 import attempt_ledger as al
 from attempt_ledger import answers
 from attempt_ledger.access import Access
-from ledger.events import EVENT_TYPES
+from ledger.models import EVENT_TYPES
 from projections import answers as models
 from projections.authorizations import Authorization
 from projections.exceptions import Request

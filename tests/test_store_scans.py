@@ -13,8 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ledger.events import ExamAttempted, Fact
+from ledger.events import Fact
 from ledger.ledger import Ledger
+from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem
 from ledger.store import batches
 

@@ -15,9 +15,10 @@ from strategies import randomness, world
 
 from attempt_ledger.cli.export import WITHOUT_EXAM, Exported
 from ledger.cloudevents import backfilled
-from ledger.events import ExamAttempted, Recorded
+from ledger.events import Recorded
 from ledger.instants import DAY
 from ledger.ledger import Ledger
+from ledger.models import ExamAttempted
 from projections.fold.facts import LAST
 from projections.history import SITTING_KINDS
 from projections.standing import Moment

@@ -29,7 +29,8 @@ from strategies import randomness
 from test_tables_law import asked, told_otherwise
 
 from ledger.cloudevents import backfilled
-from ledger.events import ExamAttempted, Recorded
+from ledger.events import Recorded
+from ledger.models import ExamAttempted
 from projections.fold.facts import LAST
 from projections.history import SITTING_KINDS
 from projections.problems import CODES, SOURCES_DISAGREE, UNKNOWN_EXAM

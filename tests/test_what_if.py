@@ -16,8 +16,9 @@ from random_ledger import PLACES, random_ledger, seeded_worlds
 from scenarios import beta, exam, failed, passed, policy
 from strategies import policy_text
 
-from ledger.events import Fact, PolicyPublished
+from ledger.events import Fact
 from ledger.ledger import Appended, Ledger
+from ledger.models import PolicyPublished
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ledger_facts import GOLDEN, NOW, SetClock, a_ledger, exported, facts
 
 from ledger.cloudevents import MEMBERS, parse_line, to_cloudevent
-from ledger.events import EVENTS, Fact, Recorded
+from ledger.events import Fact, Recorded
 from ledger.ledger import Appended, Ledger
+from ledger.models import EVENTS
 from ledger.problems import MalformedFact
 
 # As spec section 2 prints it, on one line.

@@ -13,7 +13,9 @@ from attempt_ledger.cli.outcomes import append_one
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
-from ledger.events import EventAnnulled, EventRef, Fact
+from ledger.events import Fact
+from ledger.fields import EventRef
+from ledger.models import EventAnnulled
 
 SOURCE = "urn:attempt-ledger:cli"
 

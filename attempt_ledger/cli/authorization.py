@@ -21,8 +21,9 @@ from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns, labelled, text
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, known
-from ledger.events import AuthorizationGranted, Fact, make_event
+from ledger.events import Fact
 from ledger.instants import format_instant
+from ledger.models import AuthorizationGranted, make_event
 from projections.authorizations import Authorization
 from projections.exception_rules import DeskProblem
 from projections.sentences import IN_UTC, Show

@@ -21,9 +21,10 @@ from attempt_ledger.cli.options import (
 from attempt_ledger.cli.output import put, put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant
-from ledger.events import ExceptionRequested, Fact, make_event
+from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.intake.source import parse_toml, read_whole
+from ledger.models import ExceptionRequested, make_event
 from projections.catalogue import policy_at
 from projections.exception_rules import DeskProblem
 from projections.sentences import listed

@@ -19,8 +19,9 @@ from attempt_ledger.cli.pages import Stack, columns, labelled, page, text
 from attempt_ledger.cli.problems import DONE
 from attempt_ledger.cli.values import known
 from ledger.cloudevents import to_cloudevent
-from ledger.events import EVENT_TYPES, Recorded
+from ledger.events import Recorded
 from ledger.instants import format_instant
+from ledger.models import EVENT_TYPES
 from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments, in_time
 from projections.remarks import by_whom

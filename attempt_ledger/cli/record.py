@@ -18,7 +18,8 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, pairs, uri
 from attempt_ledger.moments import whole
 from ledger.cloudevents import backfilled
-from ledger.events import EVENT_TYPES, OWN_SOURCES, Fact, event_class, make_event
+from ledger.events import OWN_SOURCES, Fact
+from ledger.models import EVENT_TYPES, event_class, make_event
 from ledger.problems import MalformedFact
 
 SOURCE = "urn:attempt-ledger:cli"

@@ -10,8 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from attempt_ledger import moments
 from attempt_ledger.cli.problems import CallProblem
-from ledger.events import EVENTS
 from ledger.fields import uri_fault
+from ledger.models import EVENTS
 from replay.snapshot import Known
 from retake_policies.zones import load_zone
 

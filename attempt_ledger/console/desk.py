@@ -9,8 +9,8 @@ from typing import Any, Final
 from attempt_ledger.console.sheet import ROWS
 from attempt_ledger.console.view import Content, View, moment_bar
 from attempt_ledger.moments import micros
-from ledger.events import ExceptionRequested, make_event
 from ledger.ledger import Ledger
+from ledger.models import ExceptionRequested, make_event
 from projections.catalogue import policy_at
 from projections.exception_rules import Wrong, wrongs
 from projections.exceptions import Request

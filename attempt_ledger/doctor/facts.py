@@ -7,7 +7,7 @@ from itertools import groupby, islice
 
 from attempt_ledger.checks import Gathered, unknown_exams
 from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found
-from ledger.events import EventAnnulled, Row
+from ledger.events import Row
 from ledger.intake.odd import (
     LATE_RESULT,
     LONG_SITTING,
@@ -16,6 +16,7 @@ from ledger.intake.odd import (
     Oddities,
 )
 from ledger.ledger import Ledger
+from ledger.models import EventAnnulled
 from projections.history import SITTING_KINDS
 from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM
 

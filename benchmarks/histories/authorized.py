@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.events import AuthorizationGranted, ExamAttempted, Fact, SittingMissed
+from ledger.events import Fact
 from ledger.instants import DAY
 from ledger.ledger import Ledger
+from ledger.models import AuthorizationGranted, ExamAttempted, SittingMissed
 
 SOURCE: Final = "urn:applications"
 SERVES: Final = 3

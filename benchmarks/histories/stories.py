@@ -14,9 +14,11 @@ import numpy as np
 from benchmarks.histories.dice import Dice, Flags, Ints
 from benchmarks.histories.sittings import FAILED, PASSED, PENDING, Sittings
 from benchmarks.histories.world import DAY, NEVER, World, catalogue_facts
-from ledger.events import (
+from ledger.events import Fact
+from ledger.fields import EventRef
+from ledger.instants import SECOND
+from ledger.models import (
     EventAnnulled,
-    EventRef,
     ExamAttempted,
     ExamFailed,
     ExamPassed,
@@ -24,10 +26,8 @@ from ledger.events import (
     ExceptionRejected,
     ExceptionRequested,
     ExceptionRevoked,
-    Fact,
     ResultRevoked,
 )
-from ledger.instants import SECOND
 
 FEED: Final = "urn:vue"
 DESK: Final = "urn:desk"

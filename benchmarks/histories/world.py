@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.histories.dice import Ints
-from ledger.events import (
+from ledger.events import Fact
+from ledger.instants import SECOND
+from ledger.models import (
     CertificationDefined,
     ExamAnnounced,
     ExamRetired,
     ExamWentLive,
-    Fact,
     PolicyPublished,
 )
-from ledger.instants import SECOND
 from retake_policies import shipped
 
 CATALOGUE: Final = "urn:attempt-ledger:catalogue"

@@ -19,17 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.appending import AHEAD
-from ledger.events import (
-    CertificationDefined,
-    Event,
-    ExamAnnounced,
-    Fact,
-    PolicyPublished,
-    Recorded,
-)
+from ledger.events import Fact, Recorded
+from ledger.fields import Event
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
 from ledger.intake.report import one_line
 from ledger.intake.source import SourceProblem, parse_toml, read_whole
+from ledger.models import CertificationDefined, ExamAnnounced, PolicyPublished
 from ledger.problems import LedgerProblem, printable, shown
 
 SOURCE = "urn:attempt-ledger:catalogue"

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 from ledger.cloudevents import backfilled
-from ledger.events import ExamAnnounced
 from ledger.intake.cloudevents import Check, read_lines, refused_line
 from ledger.intake.csv import RefusedRows
 from ledger.intake.mapping import NO_MAP
@@ -31,6 +30,7 @@ from ledger.intake.report import (
 from ledger.intake.results import CsvSettings, ResultsReader
 from ledger.intake.source import BrokenSource, Item, Source, SourceProblem, open_source
 from ledger.ledger import Ledger
+from ledger.models import ExamAnnounced
 from ledger.problems import LedgerProblem
 
 Format: TypeAlias = Literal["auto", "cloudevents", "csv", "xlsx"]

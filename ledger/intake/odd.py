@@ -6,8 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from ledger.events import MARK, BetaRescored, ExamAttempted, ExamFailed, ExamPassed, Row
+from ledger.events import MARK, Row
 from ledger.instants import DAY
+from ledger.models import (
+    BetaRescored,
+    ExamAttempted,
+    ExamFailed,
+    ExamPassed,
+)
 
 RESULT_BEFORE_SITTING: Final = "result-before-sitting"
 LONG_SITTING: Final = "long-sitting"

@@ -12,13 +12,14 @@ from itertools import chain as joined_lists
 from typing import NamedTuple, TypeAlias
 
 from ledger.appending import Appended, Appending, Conflict, Duplicate, Refused
-from ledger.events import OWN_SOURCES, ExamAttempted, Recorded, Row, SittingMissed
+from ledger.events import OWN_SOURCES, Recorded, Row
 from ledger.instants import format_instant
 from ledger.intake.mapping import BadRow
 from ledger.intake.report import Counts
 from ledger.intake.results import BETA_UNSAID, UNSAID, filled, joined
 from ledger.intake.source import Item
 from ledger.ledger import Ledger
+from ledger.models import ExamAttempted, SittingMissed
 from ledger.problems import shown
 
 MOST_RESULTS = 50

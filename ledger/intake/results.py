@@ -17,17 +17,11 @@ from pydantic import ValidationError
 
 from ledger.events import (
     OWN_SOURCES,
-    BetaRescored,
-    Event,
-    ExamAttempted,
-    ExamFailed,
-    ExamPassed,
     Fact,
     Recorded,
     Row,
-    SittingMissed,
-    make_event,
 )
+from ledger.fields import Event
 from ledger.instants import (
     MIN_INSTANT,
     NoZone,
@@ -50,6 +44,14 @@ from ledger.intake.mapping import (
 from ledger.intake.report import unexpected
 from ledger.intake.source import Item, Source
 from ledger.intake.workbook import WorkbookRows
+from ledger.models import (
+    BetaRescored,
+    ExamAttempted,
+    ExamFailed,
+    ExamPassed,
+    SittingMissed,
+    make_event,
+)
 from ledger.problems import MalformedFact, shown
 
 DEFAULT_SOURCE = "urn:csv"

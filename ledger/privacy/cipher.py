@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.events import EVENT_TYPES
+from ledger.models import EVENT_TYPES
 from ledger.privacy.key_file import KEY_BYTES
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from itertools import chain, count
 from typing import Any, Final, NamedTuple
 
 from ledger.appending import Appended, Appending, Refused
-from ledger.events import CandidateForgotten, Fact, Recorded
+from ledger.events import Fact, Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
+from ledger.models import CandidateForgotten
 from ledger.privacy.cipher import encrypted_fields
 from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.problems import LedgerProblem

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ledger.events import BY_TOPIC, Recorded
+from ledger.events import Recorded
 from ledger.instants import format_instant
+from ledger.models import BY_TOPIC
 from ledger.store.findings import Finding
 from ledger.store.inspection import inspection_of
 from ledger.tlog import merkle

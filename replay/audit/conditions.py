@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from ledger.events import EVENT_TYPES
 from ledger.fields import Instant
+from ledger.models import EVENT_TYPES
 from projections.answers import Answer
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
 

@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from ledger.events import (
-    ExceptionGranted,
-    ExceptionRequested,
-    Recorded,
-)
+from ledger.events import Recorded
+from ledger.models import ExceptionGranted, ExceptionRequested
 from projections.answers import Sitting
 from projections.catalogue import Catalogue, Version, annulments, in_time, policy_at
 from projections.exception_rules import (

@@ -9,15 +9,15 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.events import (
+from ledger.events import Recorded
+from ledger.instants import format_instant
+from ledger.models import (
     BetaRescored,
     ExamAttempted,
     ExamFailed,
     ExamPassed,
-    Recorded,
     SittingMissed,
 )
-from ledger.instants import format_instant
 from ledger.store.interface import Selection
 from projections.fold.facts import LAST
 from projections.problems import SOURCES_DISAGREE

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.events import EVENT_TYPES, Recorded
+from ledger.events import Recorded
+from ledger.models import EVENT_TYPES
 from ledger.store.interface import Selection
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
 from replay.audit.conditions import Conditions, threshold

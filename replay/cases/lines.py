@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from ledger import events
-from ledger.events import Event, Fact
+from ledger import models
+from ledger.events import Fact
+from ledger.fields import Event
 from ledger.instants import MIN_INSTANT, format_instant
 from replay.stories import CANDIDATE, SOURCE
 from retake_policies.fields import Instant, Line, Listed, refused
@@ -75,7 +76,7 @@ class _Sitting(CaseLine):
 
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the attempt."""
-        event = events.ExamAttempted(
+        event = models.ExamAttempted(
             exam=self.of,
             registration_id=self.registration,
             delivery=self.delivery,
@@ -118,7 +119,7 @@ class Failed(_Result):
         """Return the failure."""
         if self.delivery == "beta":
             return rescore(self.of, self.registration, False)
-        return events.ExamFailed(exam=self.of, registration_id=self.registration)
+        return models.ExamFailed(exam=self.of, registration_id=self.registration)
 
 
 class Passed(_Result):
@@ -130,12 +131,12 @@ class Passed(_Result):
         """Return the pass."""
         if self.delivery == "beta":
             return rescore(self.of, self.registration, True)
-        return events.ExamPassed(exam=self.of, registration_id=self.registration)
+        return models.ExamPassed(exam=self.of, registration_id=self.registration)
 
 
 def rescore(exam: str, registration: str, passed: bool) -> Event:
     """Return a beta sitting's result."""
-    return events.BetaRescored(exam=exam, registration_id=registration, passed=passed)
+    return models.BetaRescored(exam=exam, registration_id=registration, passed=passed)
 
 
 class Missed(CaseLine):
@@ -148,7 +149,7 @@ class Missed(CaseLine):
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield that nobody came."""
         registration = self.reg or f"{self.of}@{format_instant(self.on)}"
-        event = events.SittingMissed(exam=self.of, registration_id=registration)
+        event = models.SittingMissed(exam=self.of, registration_id=registration)
         yield Fact(SOURCE, f"{registration}/missed", CANDIDATE, self.on, event)
 
 
@@ -160,7 +161,7 @@ class Revoked(_Dated):
 
     def event(self) -> Event:
         """Return the revocation."""
-        return events.ResultRevoked(exam=self.of, registration_id=self.reg, reason="example")
+        return models.ResultRevoked(exam=self.of, registration_id=self.reg, reason="example")
 
 
 class Authorized(_Dated):
@@ -173,7 +174,7 @@ class Authorized(_Dated):
 
     def event(self) -> Event:
         """Return the authorization."""
-        return events.AuthorizationGranted(
+        return models.AuthorizationGranted(
             exam=self.of,
             authorization_id=self.id,
             valid_until=self.valid_until,
@@ -189,7 +190,7 @@ class Unauthorized(_Dated):
 
     def event(self) -> Event:
         """Return the withdrawal."""
-        return events.AuthorizationRevoked(exam=self.of, authorization_id=self.id, reason="example")
+        return models.AuthorizationRevoked(exam=self.of, authorization_id=self.id, reason="example")
 
 
 class Granted(_Dated):
@@ -204,7 +205,7 @@ class Granted(_Dated):
 
     def event(self) -> Event:
         """Return the grant."""
-        return events.ExceptionGranted(
+        return models.ExceptionGranted(
             request_id=self.request,
             exam=self.of,
             waives=self.waives,
@@ -220,7 +221,7 @@ class Withdrawn(_Dated):
 
     def event(self) -> Event:
         """Return the withdrawal."""
-        return events.ExceptionRevoked(request_id=self.request, exam=self.of, reason="example")
+        return models.ExceptionRevoked(request_id=self.request, exam=self.of, reason="example")
 
 
 class _Certified(_Dated):
@@ -240,7 +241,7 @@ class Earned(_Certified):
 
     def event(self) -> Event:
         """Return the certification."""
-        return events.CertEarned(certification=self.of, expires_at=self.expires, exams=self.exams)
+        return models.CertEarned(certification=self.of, expires_at=self.expires, exams=self.exams)
 
 
 class Renewed(_Certified):
@@ -250,7 +251,7 @@ class Renewed(_Certified):
 
     def event(self) -> Event:
         """Return the renewal."""
-        return events.CertRenewed(certification=self.of, expires_at=self.expires, exams=self.exams)
+        return models.CertRenewed(certification=self.of, expires_at=self.expires, exams=self.exams)
 
 
 class Expired(_Dated):
@@ -260,7 +261,7 @@ class Expired(_Dated):
 
     def event(self) -> Event:
         """Return the end."""
-        return events.CertExpired(certification=self.of)
+        return models.CertExpired(certification=self.of)
 
 
 class Announced(CaseLine):
@@ -274,7 +275,7 @@ class Announced(CaseLine):
 
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the announcement, which holds from the beginning of time."""
-        event = events.ExamAnnounced(
+        event = models.ExamAnnounced(
             title=self.of,
             policy=self.policy or policy,
             beta_opens_at=self.beta_opens,

@@ -22,8 +22,8 @@ from attempt_ledger.api.routing import (
     router,
     service_of,
 )
-from ledger.events import AuthorizationGranted, make_event
 from ledger.instants import format_instant
+from ledger.models import AuthorizationGranted, make_event
 from projections.authorizations import Authorization, State
 from replay.authorizations import Authorizations
 

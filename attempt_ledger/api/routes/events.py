@@ -23,8 +23,8 @@ from attempt_ledger.api.routing import (
 )
 from attempt_ledger.api.tail import PIECE, Entry, News, Tail, entries_of, news_of
 from ledger.cloudevents import to_cloudevents
-from ledger.events import EVENT_TYPES, event_class
 from ledger.ledger import Ledger
+from ledger.models import EVENT_TYPES, event_class
 from ledger.problems import MalformedFact, shown
 
 routes = router("events")
