@@ -307,7 +307,8 @@ C-1 (instants in UTC)
     00:00:00    13:30:00    live sitting
                             urn:vue R-2/attempted, by cli
  9  2021-07-01  2021-04-08  ExamFailed  AZ-104  R-2
-    00:00:00    13:30:00    annulled: position 11 by desk: another seat
+    00:00:00    13:30:00    annulled on 2022-06-01 by desk, position 11: another
+                            seat
                             urn:vue R-2/result, by cli
 11  2022-06-01  2022-06-01  EventAnnulled
     00:00:00    00:00:00    annuls urn:vue R-2/result; reason another seat
