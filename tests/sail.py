@@ -9,7 +9,26 @@ import subprocess
 import sys
 import time
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+
+
+def _import_client() -> None:
+    """Import Spark's client once, where it does not take a worker of xdist for its own doctests.
+
+    It looks for a file of the main module, finds none in a worker, and ends the process.
+    """
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        return
+    main.__file__ = __file__
+    try:
+        import_module("pyspark.sql.connect.session")
+    finally:
+        del main.__file__
+
+
+_import_client()
 
 SAIL = str(Path(sys.executable).with_name("sail"))
 
