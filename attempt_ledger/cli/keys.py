@@ -40,7 +40,7 @@ def create(
         ),
     ] = None,
 ) -> int:
-    """Create an empty key file, or a key store on the server that --keys names.
+    """Create an empty key file, or a key store on a server.
 
     Needed only to let roles of a server in: else the first personal field does it. A keeper can
     read keys, add new ones and destroy them, and neither change one nor bring one back.

@@ -65,7 +65,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "forget": ("forget", "Erase a candidate's personal data for good."),
         "keys create": (
             "keys",
-            "Create an empty key file, or a key store on the server that --keys names.",
+            "Create an empty key file, or a key store on a server.",
         ),
         "keys backup": ("keys", "Copy the keys to a file, to be used for some days."),
         "keys restore": ("keys", "Put back the keys of everybody who was not forgotten."),
