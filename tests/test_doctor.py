@@ -19,6 +19,7 @@ from example_ledger import compiled_quietly
 from ledger_facts import SetClock
 from test_ledger_faults import as_nobody, shown
 
+from attempt_ledger import doctor
 from attempt_ledger.cli import context, read_model
 from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
@@ -812,6 +813,22 @@ def test_lengths_and_sizes_are_written_for_people() -> None:
     assert [size(n) for n in (0, 999, 1500, 45_600_000, 3 * 10**12)] == [
         "0 bytes", "999 bytes", "1.5 KB", "46 MB", "3.0 TB",
     ]  # fmt: skip
+
+
+def test_what_is_recorded_while_the_doctor_looks_is_not_ahead_of_the_clock(
+    sick: Sick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked at the clock once, when it began: a busy ledger was a minute ahead of it."""
+    first, *others = CHECKS
+
+    def busy(subject: findings.Subject) -> Iterator[findings.Finding]:
+        sick.later(60 * SECOND)
+        sick.record()
+        return first.check(subject)
+
+    monkeypatch.setattr(doctor, "CHECKS", [first._replace(check=busy), *others])
+    _, answer = sick.call()
+    assert "clock-behind" not in {each["code"] for each in answer["findings"]}
 
 
 # -- one connection checkpoints

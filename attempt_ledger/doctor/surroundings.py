@@ -116,7 +116,9 @@ def room(subject: Subject) -> Iterator[Finding]:
 
 def clock(subject: Subject) -> Iterator[Finding]:
     """Is the clock where the ledger's last recorded_at says it must be?"""
-    now, head = subject.now, subject.head
+    head = subject.head
+    # Read after it: what is recorded while the doctor looks at the rest is not ahead of the clock.
+    now = subject.clock()
     figures: dict[str, Figure] = {
         "now": format_instant(now),
         "last_recorded_at": format_instant(head.recorded_at) if head.position else None,
