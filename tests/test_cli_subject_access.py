@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+
+from attempt_ledger.api.register import Access, Register
+from ledger.problems import LedgerProblem
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(1)>"
 NAME, EMAIL = f"Robinetta {HOSTILE}", "robinetta@example.org"
@@ -170,3 +175,39 @@ def test_what_was_erased_is_no_access(door: CommandLine) -> None:
     door.done("history", "C-1", "--clear")
     door.done("exception", "list", "--clear")
     assert door.json("audit", "access") == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "CREATE TRIGGER a BEFORE INSERT ON accesses BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE TRIGGER sqlite_a AFTER INSERT ON accesses BEGIN DELETE FROM accesses; END",
+        "ALTER TABLE accesses ADD COLUMN more TEXT",
+    ],
+)
+def test_a_register_that_was_redefined_shows_nothing(door: CommandLine, planted: str) -> None:
+    """A trigger in it could swallow the access that was written down."""
+    door.done("token", "create", "a", "--role", "officer")
+    with closing(sqlite3.connect(f"{door.folder}/attempts.ledger.tokens")) as connection:
+        hidden = "sqlite_a" in planted
+        connection.execute(planted.replace("sqlite_a", "b"))
+        if hidden:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_schema SET name = 'sqlite_a' WHERE name = 'b'")
+        connection.commit()
+    for words in (("history", "C-1", "--clear"), ("audit", "access"), ("token", "list")):
+        answer = door.call(*words)
+        assert (answer.code, NAME in answer.out) == (2, False)
+        assert "attempts.ledger.tokens" in answer.err
+
+
+def test_a_trigger_that_comes_while_the_register_is_open_does_not_run(tmp_path: Path) -> None:
+    """What would run it is refused, not swallowed."""
+    register = Register(tmp_path / "a.tokens")
+    access = Access(1, "robin", "C-1", ("email",), "history")
+    register.note_accesses([access])
+    with closing(sqlite3.connect(tmp_path / "a.tokens")) as connection:
+        connection.execute("CREATE TRIGGER a BEFORE INSERT ON accesses BEGIN SELECT 1; END")
+    with pytest.raises(LedgerProblem):
+        register.note_accesses([access])
+    register.close()

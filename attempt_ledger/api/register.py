@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 from ledger.durable import sqlite_uri
 from ledger.problems import LedgerProblem
 from ledger.store.file import make_file, storage_problems
+from ledger.store.schema import guard, objects_of, redefinitions
 from ledger.store.server import Address
 
 APPLICATION_ID: Final = 0x41744C54  # "AtLT"
 
-_SCHEMA: Final = f"""
-BEGIN;
+_TABLES: Final = """
 CREATE TABLE tokens (
   name TEXT PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, roles TEXT NOT NULL,
   created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, used_at INTEGER
@@ -40,9 +40,8 @@ CREATE TABLE accesses (
   at INTEGER NOT NULL, identity TEXT NOT NULL, candidate TEXT NOT NULL, fields TEXT NOT NULL,
   page TEXT NOT NULL
 ) STRICT;
-PRAGMA application_id = {APPLICATION_ID};
-COMMIT;
 """
+_SCHEMA: Final = f"BEGIN;{_TABLES}PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;\n"
 
 
 class Access(NamedTuple):
@@ -161,5 +160,10 @@ class Register:
             if mark != APPLICATION_ID:
                 connection.close()
                 raise LedgerProblem(f"{self.path} is no file of tokens: it was left as it is")
+            # A trigger could swallow an access that is written down, or bring a token back.
+            guard(connection)
+            if sentences := redefinitions(connection, objects_of(_TABLES), frozenset()):
+                connection.close()
+                raise LedgerProblem(f"{self.path} was changed past the program: {sentences[0]}")
             self._connection = connection
         return self._connection

@@ -72,6 +72,7 @@ _OF_OTHERS: Final[frozenset[Object]] = frozenset(
 _DEFINITION: Final = re.compile(r"CREATE (?:UNIQUE )?(TABLE|INDEX) (\w+)(?: ON (\w+))?")
 
 # As bytes, since text that is no UTF-8, or goes on after a NUL, must be seen as it is.
+_KEYS: Final = re.compile(r" (?:TEXT|BLOB) PRIMARY KEY| NOT NULL UNIQUE")
 _ASK: Final = (
     "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) "
     "FROM sqlite_schema ORDER BY rowid"
@@ -86,8 +87,8 @@ def objects_of(schema: str) -> frozenset[Object]:
         assert match is not None
         type, name, table = match.groups()
         objects.append((type.lower(), name, table or name, text))
-        if " TEXT PRIMARY KEY" in text:  # which makes an index by itself
-            objects.append(("index", f"sqlite_autoindex_{name}_1", name, None))
+        for number, _ in enumerate(_KEYS.findall(text), start=1):  # each makes an index by itself
+            objects.append(("index", f"sqlite_autoindex_{name}_{number}", name, None))
     return frozenset(objects)
 
 
