@@ -142,6 +142,10 @@ class Register:
                 self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        """Close the file: a command has a register for one question, and leaves it."""
+        self.close()
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             others = self.path.stat().st_mode & 0o077
