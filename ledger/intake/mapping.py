@@ -5,6 +5,7 @@ On the left of each line of a map stands our name, on the right the file's: docs
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
