@@ -112,7 +112,7 @@ def settle(connection: Patient, statement: str, server: Server, waiting: Waiting
 
 @contextmanager
 def saying(connection: Patient, server: Server, waiting: Waiting) -> Iterator[None]:
-    """Say after SILENCE that it is waited for what is recorded to be durable."""
+    """Print after SILENCE that it is waited for what is recorded to be durable."""
     connection.overdue = lambda: waiting.notice(
         f"waiting for {server}: what is recorded is not durable yet, perhaps for want of a standby"
     )
