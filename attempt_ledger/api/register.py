@@ -160,14 +160,20 @@ class Register:
                 timeout=5,
                 check_same_thread=False,
             )
-            (mark,) = connection.execute("PRAGMA application_id").fetchone()
-            if mark != APPLICATION_ID:
+            try:
+                self._check(connection)
+            except BaseException:
                 connection.close()
-                raise LedgerProblem(f"{self.path} is no file of tokens: it was left as it is")
-            # A trigger could swallow an access that is written down, or bring a token back.
-            guard(connection)
-            if sentences := redefinitions(connection, objects_of(_TABLES), frozenset()):
-                connection.close()
-                raise LedgerProblem(f"{self.path} was changed past the program: {sentences[0]}")
+                raise
             self._connection = connection
         return self._connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Raise LedgerProblem unless the file is a register, and defines what one does."""
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
+        if mark != APPLICATION_ID:
+            raise LedgerProblem(f"{self.path} is no file of tokens: it was left as it is")
+        # A trigger could swallow an access that is written down, or bring a token back.
+        guard(connection)
+        if sentences := redefinitions(connection, objects_of(_TABLES), frozenset()):
+            raise LedgerProblem(f"{self.path} was changed past the program: {sentences[0]}")
