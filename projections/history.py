@@ -10,6 +10,9 @@ from projections.catalogue import Catalogue, annulments, in_time
 from projections.fold import facts
 from projections.fold.facts import (
     NEVER,
+    NO_AUTHORIZATIONS,
+    NO_CERTIFICATIONS,
+    NO_GRANTS,
     NONE,
     AuthorizationRows,
     CertificationDefinitions,
@@ -88,19 +91,25 @@ class Codes:
         return found
 
     @cached_property
+    def _every(self) -> set[str]:
+        """The codes that any row names, of sittings or not: quicker to find than `sittings`."""
+        return {row.exam for row in self._rows if row.exam}
+
+    @cached_property
     def _by_form(self) -> Mapping[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for code in self.sittings:
+        for code in self._every:
             for form in forms(code):
                 found.setdefault(form, []).append(code)
         return found
 
     def nearly(self, exam: str) -> list[str]:
         """Return the codes of sittings that are nearly that of an exam, sorted."""
-        some: Iterable[str] = self.sittings
-        if len(self.sittings) > _FEW:  # many are not compared one by one, each with each
+        some: Iterable[str] = self._every
+        if len(self._every) > _FEW:  # many are not compared one by one, each with each
             some = {code for form in forms(exam) for code in self._by_form.get(form, ())}
-        return sorted(code for code in some if is_nearly(code, exam))
+        near = [code for code in some if is_nearly(code, exam)]
+        return sorted(code for code in near if code in self.sittings)
 
 
 _FEW: Final = 16
@@ -236,6 +245,8 @@ def grant_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> GrantRows:
     """Arrange the rows of exceptions, those of a request together, by (time, position)."""
+    if not rows:
+        return NO_GRANTS
     columns, shared = laid_out(rows, annulled)
     return GrantRows(
         *shared,
@@ -250,6 +261,8 @@ def authorization_rows(
     rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> AuthorizationRows:
     """Arrange the rows of authorizations, already sorted by (time, position)."""
+    if not rows:
+        return NO_AUTHORIZATIONS
     columns, shared = laid_out(rows, annulled)
     first: dict[tuple[str | None, str | None], int] = {}
     keys = zip(columns.exam, columns.key, strict=True)
@@ -270,6 +283,8 @@ def certification_rows(
     Those that the catalogue does not define get numbers of their own, with no
     definition; so the definitions are returned, as wide as needed.
     """
+    if not rows:
+        return NO_CERTIFICATIONS, catalogue.defined
     columns, shared = laid_out(rows, annulled)
     number = dict(catalogue.certifications)
     exams: list[int] = []
