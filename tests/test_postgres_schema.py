@@ -58,6 +58,71 @@ CHANGES = {
     ),
     "a right": ("GRANT INSERT ON {s}.events TO PUBLIC", "PUBLIC on events may insert"),
     "the lock": ("GRANT SELECT ON {s}.append_order TO PUBLIC", "PUBLIC on append_order may select"),
+    "a trigger that calls itself the server's": (
+        "CREATE FUNCTION public.f_{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; "
+        "END'; CREATE TRIGGER t BEFORE INSERT ON {s}.events EXECUTE FUNCTION public.f_{n}(); "
+        "UPDATE pg_trigger SET tgisinternal = true WHERE tgrelid = '{s}.events'::regclass",
+        "trigger events.t",
+    ),
+    "a trigger behind another catalogue": (
+        "CREATE FUNCTION public.f_{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; "
+        "END'; CREATE TRIGGER t BEFORE INSERT ON {s}.events EXECUTE FUNCTION public.f_{n}(); "
+        "CREATE SCHEMA before_{n}; CREATE VIEW before_{n}.pg_trigger AS "
+        "SELECT * FROM pg_catalog.pg_trigger WHERE false; CREATE ROLE role_{n} LOGIN SUPERUSER; "
+        "ALTER ROLE role_{n} SET search_path = before_{n}, pg_catalog",
+        "trigger events.t",
+    ),
+    "a right to a column": (
+        "GRANT UPDATE (actor) ON {s}.events TO PUBLIC",
+        "PUBLIC on events.actor may update",
+    ),
+    "a right to define": ("GRANT CREATE ON SCHEMA {s} TO PUBLIC", "PUBLIC on the schema may create"),
+    "a right to append": (
+        "GRANT EXECUTE ON FUNCTION {s}.begin_append TO PUBLIC",
+        "PUBLIC on begin_append may execute",
+    ),
+    "another order of the same name": (
+        'CREATE COLLATION public."C" (provider = libc, locale = "POSIX"); '
+        'ALTER TABLE {s}.events ALTER source TYPE text COLLATE public."C"',
+        "column events.source",
+    ),
+    "a parent, whose rights reach its children": (
+        "CREATE TABLE public.p_{n} (LIKE {s}.events); ALTER TABLE {s}.events INHERIT public.p_{n}",
+        "child table events of p_",
+    ),
+    "a function that is not called for a null": (
+        "ALTER FUNCTION {s}.append_one STRICT",
+        "function append_one",
+    ),
+    "a key that is looked at too late": (
+        "ALTER TABLE {s}.events DROP CONSTRAINT events_pkey; "
+        "ALTER TABLE {s}.events ADD PRIMARY KEY (position) DEFERRABLE",
+        "constraint events.events_pkey",
+    ),
+    "an operator": (
+        "CREATE OPERATOR {s}.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
+        "operator",
+    ),
+    "statistics that call a function": (
+        "CREATE STATISTICS {s}.x ON (lower(source)) FROM {s}.events",
+        "statistics object",
+    ),
+    "a type": ("CREATE DOMAIN {s}.text AS pg_catalog.text", "type"),
+    "rights to come": (
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT INSERT ON TABLES TO PUBLIC",
+        "default privileges",
+    ),
+    "a subscription": (
+        "CREATE SUBSCRIPTION s_{n} CONNECTION '' PUBLICATION p WITH (connect = false); "
+        "INSERT INTO pg_subscription_rel SELECT oid, '{s}.events'::regclass, 'i' "
+        "FROM pg_subscription WHERE subname = 's_{n}'",
+        "subscription s_",
+    ),
+    "columns that changed places": (
+        "ALTER TABLE {s}.signed RENAME log TO x; ALTER TABLE {s}.signed RENAME note TO log; "
+        "ALTER TABLE {s}.signed RENAME x TO note",
+        "column signed.log",
+    ),
 }
 
 
@@ -65,10 +130,12 @@ CHANGES = {
 def test_a_change_of_the_schema_is_found(change: str, said: str, tmp_path: Path) -> None:
     """Nothing is written any more, and one sentence names what was changed."""
     address = made(tmp_path)
+    role = f"role_{address.schema}"
     with owner(address) as connection:
         connection.execute(change.format(s=quoted(address.schema), n=address.schema))
+    who = as_role(address, role) if role in change.format(s="", n=address.schema) else address
     with (
-        Ledger.open(address, clock=SetClock()) as ledger,
+        Ledger.open(who, clock=SetClock()) as ledger,
         pytest.raises(Redefined, match="changed past the ledger") as problem,
     ):
         ledger.append([attempted(1)])

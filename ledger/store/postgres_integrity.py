@@ -22,13 +22,16 @@ _NAMES: Final = ", ".join(Recorded._fields)
 _RELATIONS: Final = """
 SELECT 'relation', c.relname, c.relkind::text || c.relpersistence::text
   || CASE WHEN c.relrowsecurity OR c.relforcerowsecurity THEN ' row security' ELSE '' END
-FROM pg_class c WHERE c.relnamespace = %(n)s AND c.relkind <> 'c'
+  || CASE WHEN c.relkind = 'r' AND m.amname <> 'heap' THEN ' ' || m.amname ELSE '' END
+FROM pg_class c LEFT JOIN pg_am m ON m.oid = c.relam
+WHERE c.relnamespace = %(n)s AND c.relkind <> 'c'
 UNION ALL
-SELECT 'column', c.relname || '.' || a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
-  CASE WHEN a.attnotnull THEN 'not null' END, l.collname,
+SELECT 'column', c.relname || '.' || a.attname, concat_ws(' ',
+  row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum),
+  format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
+  CASE WHEN a.attcollation <> 0 THEN a.attcollation::regcollation END,
   CASE WHEN a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '' THEN 'computed' END)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-  LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.collname <> 'default'
 WHERE c.relnamespace = %(n)s AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT 'index', c.relname,
@@ -38,8 +41,7 @@ SELECT 'index', c.relname,
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = %(n)s
 UNION ALL
 SELECT 'trigger', c.relname || '.' || t.tgname, ''
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-WHERE c.relnamespace = %(n)s AND NOT t.tgisinternal
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = %(n)s
 UNION ALL
 SELECT 'rule', c.relname || '.' || r.rulename, ''
 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
@@ -48,17 +50,29 @@ UNION ALL
 SELECT 'policy', c.relname || '.' || p.polname, ''
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = %(n)s
 UNION ALL
-SELECT 'constraint', c.relname || '.' || k.conname, k.contype::text
+SELECT 'constraint', c.relname || '.' || k.conname,
+  k.contype::text || CASE WHEN k.condeferrable THEN ' deferrable' ELSE '' END
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 WHERE c.relnamespace = %(n)s AND k.contype <> 'n'
 UNION ALL
 SELECT 'child table', c.relname || ' of ' || p.relname, ''
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
-WHERE p.relnamespace = %(n)s
+WHERE %(n)s IN (p.relnamespace, c.relnamespace)
+UNION ALL
+SELECT 'subscription', s.subname || ' to ' || c.relname, ''
+FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid
+  JOIN (SELECT oid, subname FROM pg_subscription) s ON s.oid = r.srsubid
+WHERE c.relnamespace = %(n)s
 UNION ALL
 SELECT 'function', f.proname, concat_ws('|', pg_get_function_arguments(f.oid), f.prosecdef,
-  f.provolatile, l.lanname, array_to_string(f.proconfig, ','), f.prosrc)
+  f.provolatile, l.lanname, array_to_string(f.proconfig, ','),
+  CASE WHEN f.proisstrict OR f.proparallel <> 'u' OR f.prosupport <> 0 THEN 'altered' END, f.prosrc)
 FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang WHERE f.pronamespace = %(n)s
+UNION ALL
+SELECT 'object', pg_describe_object(d.classid, d.objid, d.objsubid), ''
+FROM pg_depend d
+WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = %(n)s AND d.classid NOT IN (
+  'pg_class'::regclass, 'pg_proc'::regclass, 'pg_publication_namespace'::regclass)
 UNION ALL
 SELECT 'owner', c.relname, pg_get_userbyid(c.relowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -68,10 +82,21 @@ SELECT 'owner', f.proname, pg_get_userbyid(f.proowner)
 FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
 WHERE n.oid = %(n)s AND f.proowner <> n.nspowner
 UNION ALL
-SELECT 'right', coalesce(r.rolname, 'PUBLIC') || ' on ' || c.relname, lower(a.privilege_type)
-FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE c.relnamespace = %(n)s AND a.grantee <> c.relowner
-  AND (a.privilege_type <> 'SELECT' OR c.relname = 'append_order')
+SELECT 'right', coalesce(r.rolname, 'PUBLIC') || ' on ' || g.what, lower(a.privilege_type)
+FROM (
+  SELECT relname, relacl, relowner, relname = 'append_order' FROM pg_class
+    WHERE relnamespace = %(n)s
+  UNION ALL
+  SELECT c.relname || '.' || t.attname, t.attacl, c.relowner, c.relname = 'append_order'
+    FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid WHERE c.relnamespace = %(n)s
+  UNION ALL
+  SELECT proname, proacl, proowner, false FROM pg_proc WHERE pronamespace = %(n)s
+  UNION ALL
+  SELECT 'the schema', nspacl, nspowner, false FROM pg_namespace WHERE oid = %(n)s
+) AS g(what, acl, owner, is_lock)
+  CROSS JOIN aclexplode(g.acl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE a.grantee <> g.owner AND (g.is_lock OR a.privilege_type NOT IN ('SELECT', 'EXECUTE', 'USAGE')
+  OR a.privilege_type = 'EXECUTE' AND a.grantee = 0)
 """
 
 
@@ -85,8 +110,12 @@ def _expected(schema: str, layout: Layout) -> dict[tuple[str, str], str]:
     }
     for table, columns in layout.tables.items():
         found["relation", table] = "rp"
-        for name, type, needed in columns:
-            words = [type, "not null" if needed else "", "C" if type == "text" else ""]
+        for number, (name, type, needed) in enumerate(columns, start=1):
+            words = [
+                f"{number} {type}",
+                "not null" if needed else "",
+                '"C"' if type == "text" else "",
+            ]
             found["column", f"{table}.{name}"] = " ".join(filter(None, words))
         if table in layout.keyed:
             indexes[f"{table}_pkey"] = f"({columns[0][0]}) unique"
@@ -110,8 +139,10 @@ def redefinitions(
 ) -> list[str]:
     """Return a sentence for each object of a schema that is not as its layout defines it.
 
-    Triggers, rules, policies, views, child tables, functions, columns, indexes, constraints, and
-    rights to write that somebody was granted. None: all is as it should be. Raises psycopg.Error.
+    Triggers, rules, policies, views, tables above and below, functions, columns, indexes,
+    constraints, subscriptions, whatever else a schema can have, and rights but to read and to call.
+    None: all is as it should be. What is asked is the server's own catalogue, whatever path a role
+    or a database is set to (`postgres_pool.PATH`). Raises psycopg.Error.
     """
     row = connection.execute(
         "SELECT oid FROM pg_namespace WHERE nspname = %s", (schema,)
@@ -147,6 +178,8 @@ def _sentence(what: str, name: str, how: str | None, is_ours: bool) -> str:
         return f"the ledger's schema grants a right that nobody needs: {name} may {how}"
     if what == "owner":
         return f"the schema's {name} belongs to another role, {how}"
+    if what == "object":
+        return f"the schema has what no ledger defines: {name}"
     if how is None:
         return f"the schema's {what} {name} is missing"
     if what == "relation" and not is_ours:

@@ -42,9 +42,14 @@ _SETTINGS: Final = {
 }
 """Unless the URL says otherwise."""
 
+PATH: Final = "SET search_path = pg_catalog, pg_temp"
+"""First on every connection: no name of ours is looked up in another schema, whatever path a role
+or a database is set to. A view named pg_trigger in front of the server's own would hide one."""
+
 # A transaction whose program hangs must not keep others from appending for ever. Less than `on`
 # would acknowledge what a crash takes back.
-_BEGIN: Final = """
+_BEGIN: Final = f"""
+{PATH};
 SET idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');

@@ -16,7 +16,7 @@ from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
 from ledger.store.interface import Selection
 from ledger.store.postgres import PostgresStore
-from ledger.store.postgres_pool import problem_of
+from ledger.store.postgres_pool import PATH, problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.scans import (
     CORRECTIONS,
@@ -211,6 +211,7 @@ class PostgresScans:
                 dbapi.connect(self._store.pool.conninfo(), autocommit=True) as connection,
                 connection.cursor() as cursor,
             ):
+                cursor.execute(PATH)
                 cursor.adbc_statement.set_options(**_BATCHES)
                 cursor.execute(select)
                 for batch in cursor.fetch_record_batch():
