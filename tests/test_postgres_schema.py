@@ -13,6 +13,7 @@ from postgres import VERSIONS, new_server, new_url, server
 
 from ledger.ledger import Appended, Ledger
 from ledger.problems import LedgerProblem, Redefined
+from ledger.store import postgres
 from ledger.store.postgres_making import grant
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server, read_server
@@ -76,7 +77,10 @@ CHANGES = {
         "GRANT UPDATE (actor) ON {s}.events TO PUBLIC",
         "PUBLIC on events.actor may update",
     ),
-    "a right to define": ("GRANT CREATE ON SCHEMA {s} TO PUBLIC", "PUBLIC on the schema may create"),
+    "a right to define": (
+        "GRANT CREATE ON SCHEMA {s} TO PUBLIC",
+        "PUBLIC on the schema may create",
+    ),
     "a right to append": (
         "GRANT EXECUTE ON FUNCTION {s}.begin_append TO PUBLIC",
         "PUBLIC on begin_append may execute",
@@ -373,3 +377,55 @@ def test_what_lets_others_into_a_file_is_not_for_a_server(
     url = new_url()
     assert "is on a server: --writer" in door.wrong("--ledger", url, "init", "--mode", "660")
     assert "there is no ledger" in door.wrong("--ledger", url, "export")
+
+
+# -- what is defined while a ledger is open
+
+
+MEANWHILE = {
+    "a trigger that swallows": (
+        "CREATE FUNCTION public.f_{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; "
+        "END'; CREATE TRIGGER t BEFORE INSERT ON {s}.events EXECUTE FUNCTION public.f_{n}()"
+    ),
+    "a trigger that changes": (
+        "CREATE FUNCTION public.f_{n}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.actor := "
+        "''x''; RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON {s}.events FOR EACH ROW "
+        "EXECUTE FUNCTION public.f_{n}()"
+    ),
+    "a rule": "CREATE RULE r AS ON INSERT TO {s}.events DO INSTEAD NOTHING",
+    "row security": "ALTER TABLE {s}.events ENABLE ROW LEVEL SECURITY",
+}
+
+
+@pytest.mark.parametrize("change", MEANWHILE.values(), ids=MEANWHILE)
+def test_what_comes_while_a_ledger_is_open_does_not_run(change: str, tmp_path: Path) -> None:
+    """The next transaction is refused, of one event and of several; without it all is well."""
+    address = made(tmp_path)
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+        with owner(address) as connection:
+            connection.execute(change.format(s=quoted(address.schema), n=address.schema))
+            for events in ([attempted(2)], [attempted(3), attempted(4)], [attempted(1)]):
+                with pytest.raises(Redefined, match="changed past the ledger"):
+                    ledger.append(events)
+            for remedy in (
+                "DROP TRIGGER IF EXISTS t ON {s}.events",
+                "DROP RULE IF EXISTS r ON {s}.events",
+                "ALTER TABLE {s}.events DISABLE ROW LEVEL SECURITY",
+            ):
+                connection.execute(remedy.format(s=quoted(address.schema)))
+        assert ledger.append([attempted(2)]) == [Appended(2)]
+
+
+def test_a_function_that_comes_while_a_ledger_is_open_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes for long looks again at what the schema defines."""
+    monkeypatch.setattr(postgres, "_LOOK_EVERY", 1)
+    address = made(tmp_path)
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+        with owner(address) as connection:
+            connection.execute(CHANGES["another function"][0].format(s=quoted(address.schema)))
+        with pytest.raises(Redefined, match="function settle"):
+            ledger.append([attempted(2)])

@@ -149,6 +149,28 @@ def test_keys_that_somebody_would_copy_are_not_used(store: Server) -> None:
         opened.key_file(None)
 
 
+def test_a_trigger_that_comes_while_keys_are_open_keeps_none(store: Server) -> None:
+    """A key is destroyed, or that is refused: no trigger makes it be said of one that is there."""
+    s = quoted(store.schema)
+    with closing(open_keys(store)) as opened:
+        keys = opened.key_file(None)
+        assert keys is not None
+        keys.keep("C-1", bytes(32))
+        keys.commit()
+        with psycopg.connect(server().url(), autocommit=True) as connection:
+            connection.execute(
+                f"CREATE FUNCTION public.g_{store.schema}() RETURNS trigger LANGUAGE plpgsql AS "
+                f"'BEGIN RETURN NULL; END'; CREATE TRIGGER t BEFORE UPDATE ON {s}.keys FOR EACH "
+                f"ROW EXECUTE FUNCTION public.g_{store.schema}()"
+            )
+            with pytest.raises(KeyFileProblem, match=r"changed past the ledger: .*trigger keys\.t"):
+                keys.destroy("C-1")
+            connection.execute(f"DROP TRIGGER t ON {s}.keys")
+        assert keys.destroy("C-1")
+        keys.commit()
+        assert keys.look_up("C-1") == (None, True)
+
+
 # -- at the command line: the events of one role, the keys of another, and several machines
 
 

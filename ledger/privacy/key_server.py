@@ -107,12 +107,15 @@ class KeyServer:
         self.connection = connection
         self._s = quoted(server.schema)
         connection.answer_seconds = _ANSWER_SECONDS
-        if others := redefinitions(connection, server.schema, KEYS):
-            raise KeyFileProblem(
-                f"{server} was changed past the ledger: {others[0]}; nothing was changed. Find out "
-                "by whom, and put it right"
-            )
+        self._check_schema()
         self.id = self._id()
+
+    def _check_schema(self) -> None:
+        if others := redefinitions(self.connection, self.path.schema, KEYS):
+            raise KeyFileProblem(
+                f"{self.path} was changed past the ledger: {others[0]}; nothing was changed. Find "
+                "out by whom, and put it right"
+            )
 
     def _id(self) -> str:
         return str(self._rows("SELECT value FROM {s}.about WHERE name = 'id'")[0][0])
@@ -196,9 +199,18 @@ class KeyServer:
         return "", "".join(filled), ""
 
     def begin(self) -> None:
-        """Begin a transaction, ended by `commit` or `rollback`."""
+        """Begin a transaction, ended by `commit` or `rollback`.
+
+        Raises KeyFileProblem if something was defined in the store meanwhile, which might keep a
+        key that is destroyed.
+        """
         if self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
             self.connection.execute("BEGIN")
+            try:
+                self._check_schema()
+            except BaseException:
+                self.rollback()
+                raise
 
     def commit(self) -> None:
         """Make durable what was written, on the standbys that the server waits for, too.

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from ledger.store.postgres_scans import PostgresScans
 
 _LAST: Final = 1 << 62
-_AGAIN_SECONDS: Final = 0.2
-_NOTIFY_SECONDS: Final = 0.05
-"""Followers are woken at most so often by one store."""
+_LOOK_EVERY = 1000
+"""So many transactions go by until who writes looks again at all that the schema defines. At what
+would run in it each of them looks."""
 
 
 class PostgresStore(Questions):
@@ -53,7 +53,7 @@ class PostgresStore(Questions):
         self.pool = Pool(server, patience=max(waiting.seconds, 1.0))
         self._statements = Statements(server.schema)
         self._durable = 0
-        self._is_checked = False
+        self._unchecked = _LOOK_EVERY
         self._transactions = Transactions(server, self.pool)
         self._process = os.getpid()
         try:
@@ -85,9 +85,10 @@ class PostgresStore(Questions):
         if self.read_only:
             raise ReadOnly(f"{self.server} was opened for reading: nothing was written")
         self._check_process()
-        if not self._is_checked:
+        if self._unchecked >= _LOOK_EVERY:
             self.check()
-            self._is_checked = True
+            self._unchecked = 0
+        self._unchecked += 1
 
     def upgrade(self) -> bool:
         """Return False: there is no earlier format."""

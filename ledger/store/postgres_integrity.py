@@ -12,7 +12,7 @@ from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
 from ledger.store.locks import USUALLY
 from ledger.store.postgres_pool import Patient, Pool, problems, settle
-from ledger.store.postgres_schema import LEDGER, Layout, quoted
+from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server
 
 _PATIENCE: Final = 10.0
@@ -102,7 +102,6 @@ WHERE a.grantee <> g.owner AND (g.is_lock OR a.privilege_type NOT IN ('SELECT', 
 
 def _expected(schema: str, layout: Layout) -> dict[tuple[str, str], str]:
     """Return how each object of a schema of ours is, as `_RELATIONS` writes it."""
-    s = quoted(schema)
     found: dict[tuple[str, str], str] = {}
     indexes = {
         name: text + (" unique" if unique else "")
@@ -127,10 +126,10 @@ def _expected(schema: str, layout: Layout) -> dict[tuple[str, str], str]:
         settings = ["search_path=pg_catalog, pg_temp"]
         settings += [layout.plans[name]] if name in layout.plans else []
         found["function", name] = "|".join(
-            (arguments, "t", "v", "plpgsql", ",".join(settings), body.format(s=s))
+            (arguments, "t", "v", "plpgsql", ",".join(settings), body_of(body, schema))
         )
     for name, (arguments, body) in layout.procedures.items():
-        found["function", name] = "|".join((arguments, "f", "v", "plpgsql", body.format(s=s)))
+        found["function", name] = "|".join((arguments, "f", "v", "plpgsql", body_of(body, schema)))
     return found
 
 

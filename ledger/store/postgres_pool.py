@@ -13,7 +13,15 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from ledger.problems import LedgerProblem, Locked, NoLedger, NotDurable, ReadOnly, StoreFull
+from ledger.problems import (
+    LedgerProblem,
+    Locked,
+    NoLedger,
+    NotDurable,
+    ReadOnly,
+    Redefined,
+    StoreFull,
+)
 from ledger.store.locks import SILENCE, Waiting
 from ledger.store.server import Server
 
@@ -330,6 +338,12 @@ _MEANINGS: Final[tuple[tuple[tuple[type[psycopg.Error], ...], Make], ...]] = (
         lambda server, text: NoLedger(
             f"there is no ledger in {server}, or not all of one ({text}): name another schema, or "
             "make one with init"
+        ),
+    ),
+    (
+        (errors.InvalidObjectDefinition,),
+        lambda server, text: Redefined(
+            f"{server} was changed past the ledger, nothing was written: {text}; `verify` says more"
         ),
     ),
     (

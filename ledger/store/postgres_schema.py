@@ -57,12 +57,21 @@ _UNNESTED: Final = (
     + f") WITH ORDINALITY AS u(recorded_at, {_NAMES}, ord)"
 )
 
+# Nothing can be defined on the events from the look at them until the transaction ends: whoever
+# defines a trigger waits for the lock that writing takes.
 _BEGIN: Final = """
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'appending needs read committed' USING ERRCODE = '25001';
   END IF;
   LOCK TABLE {s}.append_order IN EXCLUSIVE MODE;
+  LOCK TABLE {s}.events IN ROW EXCLUSIVE MODE;
+  IF EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = {n} AND c.relname = 'events' AND (c.relrowsecurity
+        OR c.relhastriggers AND EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid)
+        OR c.relhasrules AND EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = c.oid))) THEN
+    RAISE EXCEPTION 'something runs in it that is not the ledger''s' USING ERRCODE = '42P17';
+  END IF;
   SELECT e.position, e.recorded_at INTO o_position, o_recorded_at
     FROM {s}.events e ORDER BY e.position DESC LIMIT 1;
   o_position := coalesce(o_position, 0);
@@ -76,6 +85,7 @@ _APPEND: Final = f"""
 DECLARE
   last record;
   taken bigint;
+  stored bigint;
   {_DECLARED}
 BEGIN
   SELECT * INTO last FROM {{s}}.begin_append();
@@ -87,7 +97,8 @@ BEGIN
   BEGIN
     INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
       SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED} ORDER BY u.ord;
-    RETURN p_count;
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    taken := p_count + 1;
   EXCEPTION WHEN unique_violation THEN
     SELECT coalesce(min(t.ord), p_count) INTO taken FROM (
       SELECT u.ord, row_number() OVER (PARTITION BY u.source, u.id ORDER BY u.ord) AS nth,
@@ -97,8 +108,12 @@ BEGIN
     INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
       SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED}
       WHERE u.ord < taken ORDER BY u.ord;
-    RETURN taken - 1;
+    GET DIAGNOSTICS stored = ROW_COUNT;
   END;
+  IF stored <> taken - 1 THEN
+    RAISE EXCEPTION '% of % rows went in', stored, taken - 1 USING ERRCODE = '42P17';
+  END IF;
+  RETURN stored;
 END
 """
 
@@ -114,6 +129,9 @@ BEGIN
   INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
     VALUES (last.o_position + 1, CASE WHEN last.o_position = 0 THEN p_now
       ELSE greatest(p_now, last.o_recorded_at + 1) END, {_NAMED});
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the row did not go in' USING ERRCODE = '42P17';
+  END IF;
   RETURN last.o_position + 1;
 END
 """
@@ -271,6 +289,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def body_of(body: str, schema: str) -> str:
+    """Return what a function of a schema does, with the schema's name in it."""
+    return body.format(s=quoted(schema), n="'" + schema.replace("'", "''") + "'")
+
+
 def statements(schema: str, layout: Layout, about: Mapping[str, str]) -> Iterator[str]:
     """Yield what makes a schema that is not there yet, empty but for what it says of itself."""
     s = quoted(schema)
@@ -289,12 +312,12 @@ def statements(schema: str, layout: Layout, about: Mapping[str, str]) -> Iterato
         plan = f"SET {layout.plans[name]} " if name in layout.plans else ""
         yield (
             f"CREATE FUNCTION {s}.{name}({arguments}) {returns}LANGUAGE plpgsql VOLATILE "
-            f"SECURITY DEFINER {_FOLLOWS} {plan}AS $body${body.format(s=s)}$body$"
+            f"SECURITY DEFINER {_FOLLOWS} {plan}AS $body${body_of(body, schema)}$body$"
         )
     for name, (arguments, body) in layout.procedures.items():
         yield (
             f"CREATE PROCEDURE {s}.{name}({arguments}) LANGUAGE plpgsql "
-            f"AS $body${body.format(s=s)}$body$"
+            f"AS $body${body_of(body, schema)}$body$"
         )
     yield f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {s} FROM PUBLIC"
     for name, value in about.items():
