@@ -5,7 +5,7 @@ from __future__ import annotations
 from attempt_ledger.api.oidc import Issuer, NotValid
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.roles import NOBODY
-from attempt_ledger.api.tokens import PREFIX, Identity, Tokens
+from attempt_ledger.api.tokens import PREFIX, Identity, Tokens, is_whole
 
 _LONGEST = 8 << 10
 """Of an Authorization header, in bytes: longer ones are not looked at."""
@@ -35,7 +35,11 @@ class OwnGate:
                 raise unauthenticated(f"The token is not valid: {problem}.") from None
         identity = self._tokens.identity(token)
         if identity is None:
-            raise unauthenticated("The token is not valid, or not any more.")
+            raise unauthenticated(
+                "The token is not valid, or not any more."
+                if is_whole(token) or not token.startswith(PREFIX)
+                else "The token has a letter too many, too few or wrong: copy it again."
+            )
         return identity
 
     def note_uses(self) -> None:

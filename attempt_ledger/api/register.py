@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,10 @@ class Access(NamedTuple):
     """The personal fields that were shown."""
     page: str
     """Where: a route, a page of the console, or a command."""
+
+
+_COARSEST: Final = 3_000_000_000
+"""Nanoseconds: no file system's clock is coarser."""
 
 
 def register_path(ledger: Address, named: Path | None) -> Path:
@@ -129,11 +134,20 @@ class Register:
         ]
 
     def version(self) -> object:
-        """Return what differs as soon as another process has written into the file."""
-        if not self.is_there:
+        """Return what differs as soon as another process has written into the file.
+
+        Its time of change tells, which is read in a tenth of the time that SQLite's own counter
+        takes; but for the first seconds, in which a coarse clock may write the same time twice.
+        """
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
             return None
+        stamp = found.st_ino, found.st_size, found.st_mtime_ns
+        if abs(time.time_ns() - found.st_mtime_ns) > _COARSEST:
+            return stamp
         with self._lock, storage_problems(self.path):
-            return self._open().execute("PRAGMA data_version").fetchone()[0]
+            return stamp, self._open().execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         """Close the file."""
