@@ -96,6 +96,18 @@ class Snapshot:
         self._read = shared or Shared(ledger, engine)
         self.moment = moment
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are of one open ledger, at the same moment."""
+        return (
+            isinstance(other, Snapshot)
+            and self._read is other._read
+            and self.moment == other.moment
+        )
+
+    def __hash__(self) -> int:
+        """Return what is equal for equal ones."""
+        return hash((id(self._read), self.moment))
+
     def at(self, moment: Moment) -> Snapshot:
         """Return the same ledger at another moment; what one has read serves the other."""
         return Snapshot(self.ledger, moment, shared=self._read)

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 800}
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Open a real browser."""
-    with sync_playwright() as play:
-        yield play.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
 
 
 class Heard:
@@ -36,3 +26,23 @@ class Heard:
     def _hear(self, message: ConsoleMessage) -> None:
         if not message.text.startswith("[DOM]"):  # advice to whoever makes the page
             self.said.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Open a real browser."""
+    with sync_playwright() as play:
+        yield play.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+
+
+@pytest.fixture
+def heard(browser: Browser) -> Iterator[Heard]:
+    """Open a page on a wide screen; it must have said nothing in the end."""
+    context = browser.new_context(viewport=WIDE)
+    it = Heard(context)
+    yield it
+    assert it.said == []
+    context.close()

@@ -8,6 +8,8 @@ from importlib import import_module
 
 from hypothesis import settings
 
+pytest_plugins = ("browsing",)
+
 # Started in the background of a script, this process ignores Ctrl-C, and so would every process
 # that a test starts and interrupts. What is handled here is back to its default in those.
 signal.signal(signal.SIGINT, signal.default_int_handler)

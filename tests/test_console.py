@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, WIDE, Heard, chromium
+from browsing import PHONE, WIDE, Heard
 from example_ledger import HISTORY, NOW, facts, ledger_of
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from serving import COMMAND, ENVIRONMENT, Served, served
 
 from attempt_ledger.console.app import PAGES
@@ -63,23 +63,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(path, "--rate", "0") as it:
         it.token("officer", "support")
         yield it
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Open a real browser."""
-    with chromium() as it:
-        yield it
-
-
-@pytest.fixture
-def heard(browser: Browser) -> Iterator[Heard]:
-    """Open a page on a wide screen; it must have said nothing in the end."""
-    context = browser.new_context(viewport=WIDE)
-    it = Heard(context)
-    yield it
-    assert it.said == []
-    context.close()
 
 
 # -- every page
@@ -215,6 +198,34 @@ def test_both_sliders_travel_by_key_and_by_mouse(server: Served, heard: Heard) -
     page.wait_for_url(link)
     page.goto(link)
     assert "pending" in page.inner_text(".answer")
+
+
+DRAG = """(values) => {
+  const slider = document.getElementById("known_at-slider");
+  for (const value of values) {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", {bubbles: true}));
+  }
+  slider.dispatchEvent(new Event("change", {bubbles: true}));
+}"""
+
+
+def test_a_drag_is_one_page_of_the_history_and_asks_for_one_page_at_a_time(
+    server: Served, heard: Heard
+) -> None:
+    """Steps that were passed meanwhile are not asked for; Back goes to where the drag began."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    begun = page.url
+    asked: list[str] = []
+    page.on("request", lambda each: "/candidate?" in each.url and asked.append(each.url))
+    steps = json.loads(page.get_attribute("#known_at-slider", "data-steps") or "")
+    page.evaluate(DRAG, [4, 3, 2, 1])
+    page.wait_for_url(f"**known_at={quote(steps[1][0])}")
+    assert [each.rpartition("=")[2] for each in asked] == [quote(steps[i][0]) for i in (4, 1)]
+    page.go_back()
+    page.wait_for_url(begun)
+    expect(page.locator(".answer")).to_contain_text("Passed")
 
 
 def test_keys_move_the_page_and_the_lock_moves_both(server: Served, heard: Heard) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, WIDE, Heard, chromium
+from browsing import PHONE, Heard
 from oidc_provider import Provider, running
 from playwright.sync_api import Browser
 from serving import Served, example, served
@@ -31,23 +31,6 @@ def it(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator
         example(tmp_path_factory.mktemp("log-in")), *words, "--oidc-client", "console"
     ) as it:
         yield it
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Open a real browser."""
-    with chromium() as it:
-        yield it
-
-
-@pytest.fixture
-def heard(browser: Browser) -> Iterator[Heard]:
-    """Open a page on a wide screen; it must have said nothing in the end."""
-    context = browser.new_context(viewport=WIDE)
-    it = Heard(context)
-    yield it
-    assert it.said == []
-    context.close()
 
 
 def test_somebody_logs_in_and_out_everywhere(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from projections.standing import Moment
 from replay.snapshot import Snapshot
 from replay.stretches import stretches_of
 
 MOST: Final = 40
 """So many fields at most, along and up."""
+_REMEMBERED: Final = 64 * MOST
+"""So many rows are kept of the pictures that were drawn last."""
 
 
 class Field(NamedTuple):
@@ -46,6 +50,17 @@ def thinned(values: Sequence[int], most: int) -> list[int]:
     return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _answers(known: Snapshot, candidate: str, exam: str) -> Sequence[tuple[int, int, str]]:
+    """Return from when to when there is which answer, on what is known, whatever the as_of.
+
+    What was known at a position never changes, so that a slider that is moved folds nothing anew.
+    """
+    history = known.history(candidate, exam)
+    found = stretches_of(history, known.catalogue, exam, known.position)
+    return [(each.valid_from, each.valid_to, each.status) for each in found]
+
+
 def knowledge_of(
     snapshot: Snapshot, candidate: str, exam: str, positions: Sequence[int], head: int
 ) -> Knowledge | None:
@@ -54,14 +69,9 @@ def knowledge_of(
     `positions` are those at which something about the candidate was learned, rising.
     """
     rows = thinned(positions, MOST)
-    every: list[list[tuple[int, int, str]]] = []
-    latest = snapshot.at(snapshot.moment._replace(position=head))
-    events, catalogue = latest.events(candidate, exam), latest.catalogue
-    for position in rows:
-        known = snapshot.at(snapshot.moment._replace(position=position))
-        history = known.history(candidate, exam)
-        found = stretches_of(history, catalogue, exam, position)
-        every.append([(each.valid_from, each.valid_to, each.status) for each in found])
+    latest = snapshot.at(Moment(snapshot.as_of, None, head))
+    events = latest.events(candidate, exam)
+    every = [_answers(snapshot.at(Moment(0, None, each)), candidate, exam) for each in rows]
     cuts = sorted({start for stretches in every for start, _, _ in stretches})
     if not events or not cuts:
         return None

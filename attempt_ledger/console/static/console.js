@@ -4,15 +4,32 @@
   document.documentElement.classList.add("scripted");
   const $ = (query, of = document) => of.querySelector(query);
   const all = (query, of = document) => [...of.querySelectorAll(query)];
-  let toScale = false, locked = false, underway = null, waiting = null, chord = "";
+  let toScale = false, locked = false, dragging = false, waiting = null, chord = "";
+  let wish = null, underway = null;
+  const PATIENCE = 2000;
 
   // -- the page follows the address: the parts that a moment changes are put in place of the old
 
+  // One page is asked for at a time, and then the last that was wished for meanwhile: a service that
+  // is asked for every step of a slider at once is slower with each.
   async function show(address, { push = true, dragged = null } = {}) {
-    underway?.abort();
-    underway = new AbortController();
+    wish = { address, push: push || Boolean(wish?.push), dragged };
+    if (underway) {
+      if (performance.now() - underway.began > PATIENCE) underway.abort.abort();
+      return;
+    }
+    while (wish) {
+      const next = wish;
+      wish = null;
+      underway = { abort: new AbortController(), began: performance.now() };
+      await put(next, underway.abort.signal);
+      underway = null;
+    }
+  }
+
+  async function put({ address, push, dragged }, signal) {
     try {
-      const answer = await fetch(address, { signal: underway.signal, headers: { accept: "text/html" } });
+      const answer = await fetch(address, { signal, headers: { accept: "text/html" } });
       if (answer.redirected) { location.assign(answer.url); return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!answer.ok) { say($("main", fresh)?.innerText.trim() || `The service answered ${answer.status}.`); return; }
@@ -96,12 +113,14 @@
   function moved(event) {
     const slider = event.target, name = slider.closest("[data-axis]").dataset.axis;
     const index = indexOf(slider), step = steps(slider)[index];
-    if (event.type === "input" && Number(slider.dataset.index) === index) return;
+    const push = !dragging;  // a whole drag is one page of the history
+    dragging = event.type === "input";
+    if (Number(slider.dataset.index) === index) return;
     slider.dataset.index = index;
     slider.setAttribute("aria-valuetext", step[1]);
     const field = $(".field input:not([type=hidden])", slider.closest("[data-axis]"));
     field.value = step[1];
-    show(addressAt(name, step[0], step[2]), { push: event.type === "change", dragged: slider });
+    show(addressAt(name, step[0], step[2]), { push, dragged: slider });
   }
 
   function press(axis, which) {
@@ -152,7 +171,11 @@
     const lock = event.target.closest("[data-lock]");
     if (lock) { locked = !locked; lock.setAttribute("aria-pressed", locked); }
   });
-  addEventListener("popstate", () => show(location.href, { push: false }));
+  addEventListener("popstate", () => {
+    wish = null;
+    underway?.abort.abort();
+    show(location.href, { push: false });
+  });
   addEventListener("offline", () => say("The connection is lost. What you see and what you typed is kept."));
   addEventListener("online", () => say(""));
 
