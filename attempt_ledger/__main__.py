@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from attempt_ledger import _stranger
+
+_MANY = 50_000
+"""So many new objects before those in circles are looked for: a command makes hardly any, and by
+default, 700, the looking takes a quarter of an import's time."""
 
 
 def main() -> None:
@@ -13,6 +18,7 @@ def main() -> None:
     if (sentence := _stranger()) is not None:
         print(f"attempt-ledger: {sentence}", file=sys.stderr)
         sys.exit(2)
+    gc.set_threshold(_MANY)
     # Pydantic looks for plugins through all that is installed: time, and code that is not ours.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Here, since what it imports would come from the stranger's package, and reads that variable.

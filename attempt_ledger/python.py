@@ -32,8 +32,9 @@ from attempt_ledger.snapshot import (
 )
 from ledger.events import OWN_SOURCES, Fact
 from ledger.fields import uri_fault
-from ledger.intake.importer import Format, Options, Reading, import_file
+from ledger.intake.importer import import_file
 from ledger.intake.mapping import NO_MAP, read_map
+from ledger.intake.reading import Format, Options, Reading
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
 from ledger.ledger import Ledger as Store

@@ -61,8 +61,9 @@ def _audits(options: Options, folder: Path, query: str) -> Figure:
 
 def audited(folder: Path, candidates: int, query: str) -> float:
     """Audit so many candidates with 800 sittings, requests and grants in all; processor seconds."""
-    from ledger.intake.importer import Options as Settings
-    from ledger.intake.importer import Reading, import_file
+    from ledger.intake.importer import import_file
+    from ledger.intake.reading import Options as Settings
+    from ledger.intake.reading import Reading
     from ledger.ledger import Ledger
     from projections.standing import Moment
     from replay.audit.conditions import Conditions
@@ -115,8 +116,9 @@ def audited(folder: Path, candidates: int, query: str) -> float:
 
 def took(content: bytes, name: str, folder: Path) -> float:
     """Import an input into a fresh ledger, in this process; return its processor seconds."""
-    from ledger.intake.importer import Options as Settings
-    from ledger.intake.importer import Reading, import_file
+    from ledger.intake.importer import import_file
+    from ledger.intake.reading import Options as Settings
+    from ledger.intake.reading import Reading
     from ledger.ledger import Ledger
 
     fresh(folder)

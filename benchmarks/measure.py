@@ -118,7 +118,13 @@ def run(
     `into` takes what it prints, if that is much: held here, it would count as a child's memory.
     """
     words = [str(word) for word in command]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    # With compiled modules, as an installed program has them: the warm-up run writes them.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE.parent),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(FOLDER / "bytecode"),
+    }
     began = time.perf_counter()
     with (
         tempfile.TemporaryFile("w+") as errors_file,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from ledger.appending import Appending
+from ledger.appending import Appending, Refused
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten
@@ -40,6 +40,9 @@ class Rehearsal(Ledger):
         self._by_key: dict[tuple[str, str], Recorded] = {}
         self._by_stream: dict[str, list[Recorded]] = defaultdict(list)
         self._of_key: dict[str, list[Recorded]] = defaultdict(list)
+
+    def append_new(self, rows: Sequence[Row | Refused]) -> None:
+        """Return None: the store is not asked to append anything."""
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:

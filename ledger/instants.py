@@ -69,6 +69,8 @@ def zone_of(text: str) -> tuple[str, str | None]:
     >>> zone_of("2021-03-01 10:00 Europe/Berlin"), zone_of("2021-03-01 10:00 UTC")
     (('2021-03-01 10:00', 'Europe/Berlin'), ('2021-03-01 10:00 UTC', None))
     """
+    if len(text) == 20 and text[19] == "Z":  # as nearly every feed writes it
+        return text, None
     match = _ZONED.fullmatch(text)
     return (text, None) if match is None or match[2] == "UTC" else (match[1], match[2])
 

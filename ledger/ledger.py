@@ -186,16 +186,23 @@ class Ledger(Application[str]):
         if not facts:
             return []
         rows = _laid_out(facts, as_recorded=keep_recorded_at)
-        now = self.clock()
-        if not keep_recorded_at and (plain := plain_rows(rows, now)):
-            first = self.store.append_new(plain, now)
-            if first is not None:
-                return [Appended(first + n) for n in range(len(plain))]
+        if not keep_recorded_at and (first := self.append_new(rows)) is not None:
+            return [Appended(first + n) for n in range(len(rows))]
         with self.appending() as appending:
             if keep_recorded_at:
                 kept = [getattr(fact, "recorded_at", None) for fact in facts]
                 return appending.take_kept(rows, kept)
             return appending.take(rows)
+
+    def append_new(self, rows: Sequence[Row | Refused]) -> int | None:
+        """Append rows in one step, durably, where the store knows one; return the first position.
+
+        None, and nothing was changed, where one of them is not new, or needs a look at the ledger
+        or at keys. Raises LedgerProblem as `append` does.
+        """
+        now = self.clock()
+        plain = plain_rows(rows, now)
+        return None if plain is None else self.store.append_new(plain, now)
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:

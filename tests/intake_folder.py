@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.instants import format_instant, parse_instant
-from ledger.intake.importer import Options, Progress, Reading, import_file
+from ledger.intake.importer import Progress, import_file
+from ledger.intake.reading import Options, Reading
 from ledger.intake.report import Report
 from ledger.intake.results import CsvSettings
 from ledger.ledger import Ledger

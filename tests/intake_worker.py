@@ -20,7 +20,8 @@ from pathlib import Path
 from intake_folder import NOW
 
 from ledger.intake import process
-from ledger.intake.importer import Options, Reading, import_file
+from ledger.intake.importer import import_file
+from ledger.intake.reading import Options, Reading
 from ledger.intake.report import Report
 from ledger.ledger import Ledger
 

@@ -34,6 +34,7 @@ class MemoryStore:
     """Rows in a list; a transaction is a copy of its end that is added when it commits."""
 
     keeps_extensions = True
+    works_elsewhere = False
 
     def __init__(self, *, read_only: bool = False) -> None:
         self.read_only = read_only

@@ -16,7 +16,7 @@ from ledger_facts import exported
 
 from ledger.events import Fact
 from ledger.intake.cloudevents import mended, refused_line
-from ledger.intake.importer import format_of
+from ledger.intake.reading import format_of
 from ledger.intake.report import default_rejects
 from ledger.intake.results import CsvSettings
 from ledger.intake.source import Source, SourceProblem, open_source

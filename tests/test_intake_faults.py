@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from intake_folder import GOOD, HEADER, NOW, Event, Place, counts
 
-from ledger.intake.importer import Options, Reading, import_file
+from ledger.intake.importer import import_file
+from ledger.intake.reading import Options, Reading
 from ledger.intake.source import SourceProblem
 from ledger.ledger import Ledger
 

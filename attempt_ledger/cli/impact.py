@@ -26,7 +26,8 @@ from attempt_ledger.cli.outcomes import said_of
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
 from ledger.dry_run import Rehearsal
-from ledger.intake.importer import Options, Reading, import_file
+from ledger.intake.importer import import_file
+from ledger.intake.reading import Options, Reading
 from ledger.intake.results import DEFAULT_SOURCE
 from replay.formats import TABLE
 

@@ -25,8 +25,9 @@ from attempt_ledger.cli.values import uri, zone
 from attempt_ledger.sealing import processes
 from ledger.events import OWN_SOURCES
 from ledger.intake import process
-from ledger.intake.importer import Options, Reading, import_file, read_headers
+from ledger.intake.importer import import_file
 from ledger.intake.mapping import NO_MAP, read_map
+from ledger.intake.reading import Options, Reading, read_headers
 from ledger.intake.results import DEFAULT_SOURCE, CsvSettings
 from ledger.intake.source import SourceProblem
 from ledger.ledger import Ledger

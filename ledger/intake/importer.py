@@ -7,18 +7,17 @@ is in and completes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ledger.cloudevents import backfilled
-from ledger.intake.cloudevents import Check, read_lines, refused_line
+from ledger.intake.cloudevents import read_lines, refused_line
 from ledger.intake.csv import RefusedRows
-from ledger.intake.mapping import NO_MAP
 from ledger.intake.odd import MOST_SITTINGS, RESULTS
 from ledger.intake.process import ReadingProcess, pays_a_process
+from ledger.intake.reading import Reading
 from ledger.intake.recording import Lines, Recording, Refusal, Results, Stopwatch
 from ledger.intake.report import (
     Rejects,
@@ -27,139 +26,17 @@ from ledger.intake.report import (
     one_line,
     unexpected,
 )
-from ledger.intake.results import CsvSettings, ResultsReader
-from ledger.intake.source import BrokenSource, Item, Source, SourceProblem, open_source
+from ledger.intake.source import BrokenSource, Item, SourceProblem
 from ledger.ledger import Ledger
 from ledger.models import ExamAnnounced
 from ledger.problems import LedgerProblem
-
-Format: TypeAlias = Literal["auto", "cloudevents", "csv", "xlsx"]
-FORMATS: tuple[Format, ...] = ("auto", "cloudevents", "csv", "xlsx")
 
 TRANSACTION_SECONDS = 0.05
 """So that a single append beside an import waits no longer than that."""
 _FEWEST, _FIRST, _MOST = 64, 512, 16_384  # rows in a transaction
 _HEAVY = 8 << 20  # characters in a transaction: lines may be a megabyte long
-_EXTENSIONS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "cloudevents",
-    ".ndjson": "cloudevents",
-    ".json": "cloudevents",
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a call says about its inputs."""
-
-    format: Format = "auto"
-    csv: CsvSettings = field(default_factory=CsvSettings)
-    """How files of results are read; `csv.actor` is who imports lines, too."""
-    corrections: bool = False
-    """Record a changed result as a further one, instead of refusing it."""
-    again: bool = False
-    """Record what was annulled and comes again as a further event of its own, ``…/result/2``."""
-    keep_recorded_at: bool = False
-    """Move a history in, whose recordedtime, or recorded_at, is kept."""
-    backfill: bool = False
-    """Mark what is recorded as moved in: it is late because the ledger began late."""
-    two_processes: bool = False
-    """Read large results CSVs in a second process, started anew (``spawn``)."""
-    check: Check | None = None
-    """What the door has against a fact that came as a line, which the ledger cannot judge."""
-    exam_fault: Callable[[str], str | None] | None = None
-    """What the door has against rows of an exam, such as that nobody announced it; None: nothing.
-    """
-    rejects: Path | None = None
-    """Where refused rows go; None: `default_rejects`."""
-
-
 Progress: TypeAlias = Callable[[Report, int, int | None], None]
 """Called after every transaction: the report so far, bytes read of the input, its size if known."""
-
-
-def format_of(source: Source, format: Format = "auto") -> Format:
-    """Return the format of an input: the one named, else by its extension, else by its first byte.
-
-    Call it before anything of the input is read. Raises SourceProblem for what is no input.
-    """
-    if source.is_workbook and format in ("auto", "xlsx"):
-        return "xlsx"
-    if source.is_workbook or format == "xlsx":
-        is_one = "is a workbook" if source.is_workbook else "is no workbook"
-        raise SourceProblem(f"{source.name} {is_one}, which --format {format} does not fit")
-    if format != "auto":
-        return format
-    if source.extension == ".toml":
-        raise SourceProblem(f"{source.name} is TOML: a catalogue goes in with `catalogue`")
-    known = _EXTENSIONS.get(source.extension)
-    if known is not None:
-        return known
-    start = source.first_bytes()[:1]
-    return "cloudevents" if start in (b"", b"{", b"[") else "csv"
-
-
-class Reading:
-    """An input whose header was read, and none of its rows.
-
-    Raises SourceProblem for an input or options that cannot be imported at all.
-    """
-
-    def __init__(self, source: Source, options: Options) -> None:
-        self.source = source
-        self.options = options
-        self.results: ResultsReader | None = None
-        if format_of(source, options.format) != "cloudevents":
-            self.results = ResultsReader(source, options.csv)
-        elif options.csv.map != NO_MAP:
-            raise SourceProblem(f"{source.name} holds CloudEvents, for which there is no map")
-
-    @classmethod
-    def open(cls, path: str, options: Options) -> Self:
-        """Open an input and read its header; - is standard input. Use it in a `with`."""
-        source = open_source(path, workbooks=True, encoding=options.csv.map.encoding)
-        try:
-            return cls(source, options)
-        except BaseException:
-            source.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.source.close()
-
-
-def read_headers(paths: Collection[str], options: Options) -> dict[str, Reading]:
-    """Read the header of every input before a row of any is recorded.
-
-    Return those that can be read but once, such as a pipe. Raises SourceProblem, with a sentence
-    for each input that cannot be imported.
-    """
-    once: dict[str, Reading] = {}
-    faults: list[str] = []
-    for path in paths:
-        try:
-            reading = Reading.open(path, options)
-        except SourceProblem as problem:
-            faults.append(str(problem))
-            continue
-        if reading.source.path is None or reading.source.size is None:
-            once[path] = reading
-        else:
-            reading.source.close()
-    if faults:
-        for reading in once.values():
-            reading.source.close()
-        raise SourceProblem("\n".join(faults) + "; nothing was recorded")
-    return once
 
 
 def import_file(
@@ -189,6 +66,18 @@ def import_file(
     finally:
         run.close()
     return report
+
+
+class _Sent(NamedTuple):
+    """A batch that is being recorded."""
+
+    batch: list[Item]
+    sound: list[Item]
+    recording: Future[Recording]
+
+    def done(self) -> tuple[list[Item], list[Item], Recording]:
+        """Wait for what becomes of it; raises what ends the import."""
+        return self.batch, self.sound, self.recording.result()
 
 
 class _Import:
@@ -248,8 +137,8 @@ class _Import:
     def go(self, progress: Progress | None) -> None:
         """Import all of it; raises LedgerProblem for what ends it early."""
         report = self._report
-        for batch in self._cut():
-            recording = self._take(batch)
+        for batch, sound, recording in self._recorded():
+            self._report_on(batch, sound, recording)
             if len(batch) >= self._size and recording.seconds > 0:
                 change = min(max(TRANSACTION_SECONDS / recording.seconds, 0.5), 2.0)
                 self._size = round(min(max(self._size * change, _FEWEST), _MOST))
@@ -295,28 +184,59 @@ class _Import:
         if broken is not None:
             raise broken
 
-    def _take(self, batch: list[Item]) -> Recording:
-        """Record what is sound of a batch, then set aside what was refused of it, in order."""
-        report = self._report
+    def _recorded(self) -> Iterator[tuple[list[Item], list[Item], Recording]]:
+        """Yield each batch, what is sound of it, and what became of that, in order.
+
+        While a server records one batch, the last one is reported on and the next one is read. Not
+        of a history that is moved in: nothing of it comes after the first row that is refused. Nor
+        in a dry run, which records here.
+        """
+        store = self._ledger.store
+        if self._keep or store.read_only or not store.works_elsewhere:
+            for batch in map(self._said, self._cut()):
+                sound = self._sound(batch)
+                yield batch, sound, self._record(sound)
+            return
+        sent: _Sent | None = None
+        with ThreadPoolExecutor(1) as beside:
+            try:
+                for batch in map(self._said, self._cut()):
+                    sound = self._sound(batch)
+                    done = sent and sent.done()  # if that failed, nothing more is sent
+                    sent = _Sent(batch, sound, beside.submit(self._record, sound))
+                    if done:
+                        yield done
+            except (BrokenSource, KeyboardInterrupt):
+                if sent:
+                    yield sent.done()
+                raise
+            if sent:
+                yield sent.done()
+
+    def _said(self, batch: list[Item]) -> list[Item]:
+        """Return what of a batch says anything, with a problem where its exam is not known."""
         said = [item for item in batch if item.rows or item.problem]
-        report.read += len(batch)
-        report.skipped += len(batch) - len(said)
-        batch = said
-        if self._exam_fault is not None:
-            batch = _of_known_exams(batch, self._exam_fault)
+        self._report.read += len(batch)
+        self._report.skipped += len(batch) - len(said)
+        return said if self._exam_fault is None else _of_known_exams(said, self._exam_fault)
+
+    def _sound(self, batch: list[Item]) -> list[Item]:
+        """Return what of a batch is to be recorded."""
         sound = [item for item in batch if not item.problem]
-        if self._backfill:
-            sound = list(map(_backfilled, sound))
-        recording = self._record(sound)
+        return list(map(_backfilled, sound)) if self._backfill else sound
+
+    def _report_on(self, batch: list[Item], sound: list[Item], recording: Recording) -> None:
+        """Count what became of a batch, and set aside what was refused of it, in order."""
+        report = self._report
         for index, row in recording.joined.items():
             sound[index] = sound[index]._replace(rows=(row,))
         report.count_exams(
-            item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused
+            [item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused]
         )
         report.add(recording)
         self._look(sound, recording)
         if len(sound) == len(batch) and not recording.refused:
-            return recording
+            return
         recorded = count()
         for index, item in enumerate(batch):
             refusal = (
@@ -340,7 +260,6 @@ class _Import:
             else:
                 self._refused_rows.add(item.raw, problem)
         self._rejects.flush()
-        return recording
 
     def _look(self, items: list[Item], recording: Recording) -> None:
         """Note what is odd of what was recorded, and the sittings that another source has too."""

@@ -47,22 +47,28 @@ class Oddities:
 
     def look(self, rows: Iterable[Row], recorded_at: int) -> None:
         """Look at rows that were recorded at an instant; all but those of sittings say nothing."""
+        starts, alone = self._starts, self.alone
+        long = late = before = 0
         for row in rows:
-            sitting = (row.stream, row.exam, row.key)
-            if row.topic == ExamAttempted.topic:
-                self.counts[LONG_SITTING] += (row.until or 0) - row.occurred_at > LONG
-                if len(self._starts) >= _MOST_STARTS:
-                    self._starts.clear()
-                self._starts.setdefault(sitting, row.occurred_at)
-                if row.key is not None:
-                    self.alone.add(row.key)
-            elif row.topic in RESULTS:
-                is_marked = row.extensions is not None and MARK in row.extensions
-                is_late = recorded_at - row.occurred_at > LATE and not is_marked
-                self.counts[LATE_RESULT] += is_late
-                self.alone.discard(row.key or "")
-                start = self._starts.get(sitting)
+            topic, key = row.topic, row.key
+            if topic == ExamAttempted.topic:
+                long += (row.until or 0) - row.occurred_at > LONG
+                if len(starts) >= _MOST_STARTS:
+                    starts.clear()
+                starts.setdefault((row.stream, row.exam, key), row.occurred_at)
+                if key is not None:
+                    alone.add(key)
+            elif topic in RESULTS:
+                if recorded_at - row.occurred_at > LATE:
+                    late += row.extensions is None or MARK not in row.extensions
+                alone.discard(key or "")
+                start = starts.get((row.stream, row.exam, key))
                 if start is not None:
-                    self.counts[RESULT_BEFORE_SITTING] += row.occurred_at < start
+                    before += row.occurred_at < start
                 elif row.exam is not None and len(self.unpaired) < MOST_SITTINGS:
                     self.unpaired.add((row.stream.partition("/")[2], row.exam))
+        # Once for all of them: this runs for each row of an import.
+        counts = ((LONG_SITTING, long), (LATE_RESULT, late), (RESULT_BEFORE_SITTING, before))
+        for name, count in counts:
+            if count:
+                self.counts[name] += count

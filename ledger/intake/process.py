@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from queue import Empty, Queue
 from threading import Thread
@@ -33,6 +34,11 @@ def pays_a_process(source: Source) -> bool:
     if source.path is None or source.size is None or source.is_workbook:
         return False
     return source.size * (_COMPRESSED_TO if source.is_compressed else 1) >= WORTH_BYTES
+
+
+# As `_make` does it, without a look at how many values there are: this runs once for each row.
+_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+_item: Callable[[tuple[Any, ...]], Item] = partial(tuple.__new__, Item)
 
 
 class _Message(NamedTuple):
@@ -75,7 +81,7 @@ class ReadingProcess:
             message: _Message = pickle.loads(received)
             self.bytes_read = message.bytes_read
             for line, fields, rows, problem, kept, doubt in message.items:
-                yield Item(line, fields, list(map(Row._make, rows)), problem, kept, doubt)
+                yield _item((line, fields, list(map(_row, rows)), problem, kept, doubt))
             if message.problem:
                 raise BrokenSource(message.problem)
             if message.ended:

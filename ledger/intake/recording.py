@@ -153,8 +153,11 @@ class Results:
     def _optimistic(self, batch: Sequence[Item]) -> Recording | None:
         """Append all of a batch if all of it is new; else change nothing."""
         rows = list(joined_lists.from_iterable([item.rows for item in batch]))
-        if any(row.topic == SittingMissed.topic for row in rows):
+        if SittingMissed.topic in {row.topic for row in rows}:
             return None
+        new, began = list(range(len(batch))), self._stopwatch()
+        if not self._rules.keep and self._ledger.append_new(rows) is not None:
+            return Recording(recorded=len(rows), new=new, seconds=self._stopwatch() - began)
         try:
             with self._ledger.appending() as appending:
                 began = self._stopwatch()
@@ -167,8 +170,7 @@ class Results:
                     raise _NotAllNew
         except _NotAllNew:
             return None
-        seconds = self._stopwatch() - began
-        return Recording(recorded=len(rows), new=list(range(len(batch))), seconds=seconds)
+        return Recording(recorded=len(rows), new=new, seconds=self._stopwatch() - began)
 
     def _careful(self, batch: Sequence[Item]) -> Recording:
         """Look at what the ledger holds of each row before any of it is appended."""

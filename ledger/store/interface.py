@@ -117,6 +117,10 @@ class Store(Protocol):
     """How long to wait for others that write, and whom to tell."""
 
     @property
+    def works_elsewhere(self) -> bool:
+        """Whether a server does the work, so that this program can do something else meanwhile."""
+
+    @property
     def keeps_extensions(self) -> bool:
         """Whether extension attributes of events can be kept."""
 

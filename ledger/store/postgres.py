@@ -44,6 +44,7 @@ class PostgresStore(Questions):
     """Keep events in one schema of a database; see `ledger.store.postgres_schema`."""
 
     keeps_extensions = True
+    works_elsewhere = True
 
     def __init__(self, server: Server, *, read_only: bool, waiting: Waiting) -> None:
         """Open it; raises NoLedger, NewerSchema, or LedgerProblem for what else is in the way."""

@@ -45,17 +45,25 @@ _VALUES: Final = ", ".join(f"u.{name}" for name in Row._fields)
 
 
 _ALL: Final = ("recorded_at", *Row._fields)
-# Each column comes as one text, since a driver takes longer to write an array than all else takes.
-_DECLARED: Final = "\n  ".join(
-    f"v_{name} {type}[] := (string_to_array(p_{name}, E'\\x1f', E'\\x1e'))[:p_count]::{type}[];"
-    for name in _ALL
-    for type in ("text" if name in TEXTS else "bigint",)
-)
-_UNNESTED: Final = (
-    "ROWS FROM ("
-    + ", ".join(f"unnest(v_{name})" for name in _ALL)
-    + f") WITH ORDINALITY AS u(recorded_at, {_NAMES}, ord)"
-)
+
+
+def _declared(names: Sequence[str]) -> str:
+    """Declare an array for each column, of the one text as which it comes.
+
+    A driver takes longer to write an array than all else takes.
+    """
+    types = (("text" if name in TEXTS else "bigint") for name in names)
+    return "\n  ".join(
+        f"v_{name} {type}[] := (string_to_array(p_{name}, E'\\x1f', E'\\x1e'))[:p_count]::{type}[];"
+        for name, type in zip(names, types, strict=True)
+    )
+
+
+def _unnested(names: Sequence[str]) -> str:
+    """Return these arrays as rows, numbered by `ord`."""
+    each = ", ".join(f"unnest(v_{name})" for name in names)
+    return f"ROWS FROM ({each}) WITH ORDINALITY AS u({', '.join(names)}, ord)"
+
 
 # Nothing can be defined on the events from the look at them until the transaction ends: whoever
 # defines a trigger waits for the lock that writing takes.
@@ -86,7 +94,7 @@ DECLARE
   last record;
   taken bigint;
   stored bigint;
-  {_DECLARED}
+  {_declared(_ALL)}
 BEGIN
   SELECT * INTO last FROM {{s}}.begin_append();
   IF last.o_position > 0 AND v_recorded_at[1] < last.o_recorded_at OR EXISTS (
@@ -96,7 +104,8 @@ BEGIN
   END IF;
   BEGIN
     INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED} ORDER BY u.ord;
+      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_unnested(_ALL)}
+      ORDER BY u.ord;
     GET DIAGNOSTICS stored = ROW_COUNT;
     taken := p_count + 1;
   EXCEPTION WHEN unique_violation THEN
@@ -106,7 +115,7 @@ BEGIN
       FROM unnest(v_source, v_id) WITH ORDINALITY AS u(source, id, ord)) t
     WHERE t.nth > 1 OR t.there IS NOT NULL;
     INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_UNNESTED}
+      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_unnested(_ALL)}
       WHERE u.ord < taken ORDER BY u.ord;
     GET DIAGNOSTICS stored = ROW_COUNT;
   END;
@@ -136,16 +145,21 @@ BEGIN
 END
 """
 
+# The same where there are several, all with one recorded_at.
 _APPEND_NEW: Final = f"""
 DECLARE
   last record;
+  stored bigint;
+  {_declared(Row._fields)}
 BEGIN
   SELECT * INTO last FROM {{s}}.begin_append();
-  IF {{s}}.append(p_count,
-      repeat(CASE WHEN last.o_position = 0 THEN p_now
-        ELSE greatest(p_now, last.o_recorded_at + 1) END || E'\x1f', p_count),
-      {_NAMED}) < p_count THEN
-    RAISE EXCEPTION 'a key is there already' USING ERRCODE = '23505';
+  INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
+    SELECT last.o_position + u.ord, CASE WHEN last.o_position = 0 THEN p_now
+      ELSE greatest(p_now, last.o_recorded_at + 1) END, {_VALUES}
+    FROM {_unnested(Row._fields)} ORDER BY u.ord;
+  GET DIAGNOSTICS stored = ROW_COUNT;
+  IF stored <> p_count THEN
+    RAISE EXCEPTION '% of % rows went in', stored, p_count USING ERRCODE = '42P17';
   END IF;
   RETURN last.o_position + 1;
 END

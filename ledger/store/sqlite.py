@@ -127,6 +127,8 @@ class SQLiteStore(Questions):
             connection.execute("COMMIT")
         return True
 
+    works_elsewhere = False
+
     @property
     def keeps_extensions(self) -> bool:
         """Whether the file is of a format that keeps extension attributes."""
