@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +15,15 @@ import pytest
 from ledger_facts import MINIMAL, SetClock, attempted
 from postgres import new_server, server
 
-from ledger.events import Fact
+from ledger.events import Fact, Row
+from ledger.intake.importer import import_file
+from ledger.intake.reading import Options, Reading
 from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.models import make_event
 from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting
+from ledger.store.postgres import PostgresStore
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server, read_server
 
@@ -287,3 +291,57 @@ def test_a_large_append_does_not_stall(
             outcomes = ledger.append([fact._replace(source=source) for fact in facts])
             assert outcomes == [Appended(before + n) for n in range(1, len(facts) + 1)]
     assert time.monotonic() - began < 20
+
+
+def _results(count: int) -> str:
+    rows = (
+        f"C-{n % 97},AZ-104,R-{n:05d},2021-03-01T09:{n % 60:02d}:00Z,,live,pass,,\n"
+        for n in range(count)
+    )
+    header = (
+        "candidate_id,exam,registration_id,started_at,ended_at,delivery,outcome,result_at,score"
+    )
+    return f"{header}\n{''.join(rows)}"
+
+
+def test_an_input_that_breaks_off_is_reported_as_far_as_it_was_recorded(
+    address: Server, tmp_path: Path
+) -> None:
+    """The batch that was being recorded when the input broke off counts too."""
+    whole = gzip.compress(_results(4_000).encode())
+    path = tmp_path / "results.csv.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    with (
+        Ledger.open(address, clock=SetClock()) as ledger,
+        Reading.open(str(path), Options()) as reading,
+    ):
+        report = import_file(ledger, reading, stopwatch=time.monotonic)
+        assert report.stopped is not None
+        assert report.recorded == 2 * report.read == ledger.head().position > 2_000
+
+
+def test_after_a_batch_that_fails_no_other_is_recorded(
+    address: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read ahead stays out, and the import says why; again, it is completed."""
+    path = tmp_path / "results.csv"
+    path.write_text(_results(4_000))
+    taken = PostgresStore.append_new
+    calls = 0
+
+    def fails(self: PostgresStore, rows: Sequence[Row], now: int) -> int | None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise LedgerProblem("the disk is full")
+        return taken(self, rows, now)
+
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        for fails_once in (True, False):
+            monkeypatch.setattr(PostgresStore, "append_new", fails if fails_once else taken)
+            with Reading.open(str(path), Options()) as reading:
+                report = import_file(ledger, reading, stopwatch=time.monotonic)
+            if fails_once:
+                assert (report.stopped, calls) == ("the disk is full", 3)
+                assert report.recorded == ledger.head().position < 8_000
+        assert (report.stopped, ledger.head().position) == (None, 8_000)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from threading import Lock, Timer
 from typing import Any, Final, TypeVar
 
@@ -93,7 +92,7 @@ class Transactions:
             except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable):
                 return None
             except psycopg.OperationalError:  # before it committed, or after
-                first = self._asked_after(process, partial(_place_of, rows)) or 0
+                first = self._asked_after(process, lambda later: later.place_of(rows)) or 0
                 if first <= known:
                     return None
             self._check_confirmed(warned)
@@ -249,12 +248,3 @@ class Transactions:
             self._timer.cancel()
             self._timer.join()
             self._notify()
-
-
-def _place_of(rows: Sequence[Row], later: PostgresWriting) -> int | None:
-    """Return the position of the first row if all of them stand, one after the other."""
-    first = later.place_of(rows[0])
-    if first is None:
-        return None
-    places = [later.place_of(row) for row in rows]
-    return first if places == list(range(first, first + len(rows))) else None

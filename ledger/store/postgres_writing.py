@@ -29,6 +29,7 @@ class Statements:
         self.about = f"{self.about_all} WHERE name = %s"
         self.select = f"SELECT {_NAMES} FROM {s}.events "
         self.find = f"{self.select}WHERE source = %s AND id = %s"
+        self.between = f"{self.select}WHERE position >= %s AND position < %s ORDER BY position"
         self.head = f"SELECT position, recorded_at FROM {s}.events ORDER BY position DESC LIMIT 1"
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
@@ -64,13 +65,20 @@ class PostgresWriting:
     def stands_in(self, later: PostgresWriting) -> bool:
         """Return whether what this transaction wrote is there in a later one, so it committed."""
         if self.last is not None:
-            return later.place_of(self.last) == self.position
+            return later.place_of([self.last]) == self.position
         return all(later.about(name) == value for name, value in self._remembered.items())
 
-    def place_of(self, row: Row) -> int | None:
-        """Return the position at which a row stands, every column of it; None if it does not."""
-        found = self.find(row.source, row.id)
-        return None if found is None or found[2:] != tuple(row) else found.position
+    def place_of(self, rows: Sequence[Row]) -> int | None:
+        """Return where rows stand one after the other, every column of each; None if they do not.
+
+        That is the position of the first.
+        """
+        first = self.find(rows[0].source, rows[0].id)
+        if first is None:
+            return None
+        upto = first.position + len(rows)
+        found = self._values(self._statements.between, (first.position, upto))
+        return first.position if [row[2:] for row in found] == list(map(tuple, rows)) else None
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
         """Insert rows at the next positions; stop before the first whose key is in the ledger."""
