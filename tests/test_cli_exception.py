@@ -376,18 +376,18 @@ def test_a_list_as_text(listed: CommandLine) -> None:
         == """\
 C-1
   X-1  AZ-104  granted 2022-06-02 12:00 UTC
-       asked    2022-06-01 12:00 UTC by cli
-       reason   lab-crash
-       sitting  R-2
-       waives   wait, until 2022-06-20 00:00 UTC
-       decided  by cli
-       event    urn:attempt-ledger:desk exception/X-1/requested
-       event    urn:attempt-ledger:desk exception/X-1/granted
+       requested  2022-06-01 12:00 UTC by cli
+       reason     lab-crash
+       sitting    R-2
+       waives     wait, until 2022-06-20 00:00 UTC
+       decided    by cli
+       event      urn:attempt-ledger:desk exception/X-1/requested
+       event      urn:attempt-ledger:desk exception/X-1/granted
   X-2  AZ-104  open 2022-06-02 12:00 UTC
-       asked    2022-06-02 12:00 UTC by cli
-       reason   lab-crash
-       sitting  R-2
-       event    urn:attempt-ledger:desk exception/X-2/requested
+       requested  2022-06-02 12:00 UTC by cli
+       reason     lab-crash
+       sitting    R-2
+       event      urn:attempt-ledger:desk exception/X-2/requested
 """
     )
     everyone = listed.done("exception", "list")

@@ -162,7 +162,7 @@ def request_lines(request: Request, clear: Clear, show: Show) -> Columns:
 def details(request: Request, clear: Clear, show: Show) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a request, name by name."""
     if request.requested_at is not None:
-        yield "asked", f"{show(request.requested_at)}{by_whom(request.requested_by)}"
+        yield "requested", f"{show(request.requested_at)}{by_whom(request.requested_by)}"
     if request.reason:
         yield "reason", request.reason
     if request.registration_id:

@@ -101,7 +101,7 @@ class PostgresStore(Questions):
         """Return what a SELECT yields, as tuples that no crash takes back any more."""
         return self._read(statement, values)
 
-    def asked(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
+    def selected(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return what a question yields, as tuples."""
         named = select.replace("?", "%s").format(events=self._statements.events)
         return self._read(named, values)

@@ -18,7 +18,7 @@ class Questions(ABC):
     """What a store answers by statements that every database of ours reads alike."""
 
     @abstractmethod
-    def asked(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
+    def selected(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return what a SELECT yields, as tuples; its values stand where ``?`` does.
 
         ``{events}`` stands for the table.
@@ -30,7 +30,7 @@ class Questions(ABC):
         # A look into the index for each: DISTINCT would read all of it.
         select = "SELECT min(source) FROM {events} WHERE source > ?"
         while len(found) < most:
-            ((source,),) = self.asked(select, (found[-1] if found else "",))
+            ((source,),) = self.selected(select, (found[-1] if found else "",))
             if source is None:
                 break
             found.append(source)
@@ -42,7 +42,7 @@ class Questions(ABC):
         for some in pages(keys):
             select = f"SELECT stream, exam FROM {{events}} WHERE key IN ({marks(some)}) "
             each = "AND exam IS NOT NULL GROUP BY stream, exam, key "
-            found.update(self.asked(f"{select}{each}HAVING min(source) < max(source)", some))
+            found.update(self.selected(f"{select}{each}HAVING min(source) < max(source)", some))
         return sorted(found)
 
     def of_topics(self, keys: Sequence[str], topics: Sequence[str]) -> list[tuple[str, str]]:
@@ -51,13 +51,13 @@ class Questions(ABC):
         for some in pages(keys):
             select = f"SELECT stream, exam FROM {{events}} WHERE key IN ({marks(some)}) "
             where = f"AND exam IS NOT NULL AND topic IN ({marks(topics)})"
-            found.update(self.asked(select + where, (*some, *topics)))
+            found.update(self.selected(select + where, (*some, *topics)))
         return sorted(found)
 
     def subjects(self, kind: str, after: str) -> list[tuple[str, int]]:
         """Return the next subjects of a kind of stream, each with its first position."""
         # "0" comes right after "/": so all streams of a kind are a range.
-        return self.asked(
+        return self.selected(
             "SELECT substr(stream, ?), min(position) FROM {events} WHERE stream > ? AND "
             "stream < ? GROUP BY stream ORDER BY stream LIMIT ?",
             (len(kind) + 2, f"{kind}/{after}", f"{kind}0", PAGE),
@@ -66,13 +66,13 @@ class Questions(ABC):
     def forgotten(self) -> list[str]:
         """Return every stream with a CandidateForgotten, in any order. Looks at every event."""
         select = f"SELECT DISTINCT stream FROM {{events}} WHERE {FORGOTTEN}"
-        return [stream for (stream,) in self.asked(select)]
+        return [stream for (stream,) in self.selected(select)]
 
     def search(self, text: str, limit: int) -> list[Found]:
         """Return candidates whose id, a registration id or a request id begins with `text`."""
         low = f"candidate/{text}"
         found: dict[Found, None] = {}
-        for (stream,) in self.asked(
+        for (stream,) in self.selected(
             "SELECT DISTINCT stream FROM {events} WHERE stream >= ? AND stream < ? "
             "ORDER BY stream LIMIT ?",
             (low, f"{low}{_TOP}", limit),
@@ -80,7 +80,7 @@ class Questions(ABC):
             candidate = stream[10:]
             found[Found(candidate, "candidate", candidate)] = None
         # Ids of certifications are keys too, so the limit is put on what is left without them.
-        for stream, key, is_request in self.asked(
+        for stream, key, is_request in self.selected(
             "SELECT DISTINCT stream, key, substr(topic, 1, 9) = 'Exception' FROM {events} "
             "WHERE key >= ? AND key < ? AND substr(topic, 1, 4) <> 'Cert' "
             "ORDER BY key, stream LIMIT ?",

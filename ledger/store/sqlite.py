@@ -142,7 +142,7 @@ class SQLiteStore(Questions):
         with storage_problems(self.path):
             return self._reader().execute(statement, parameters).fetchall()
 
-    def asked(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
+    def selected(self, select: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return what a question yields, as tuples."""
         return self.values(select.format(events="events"), values)
 
