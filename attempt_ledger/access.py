@@ -46,6 +46,12 @@ class Access:
     counting: Counting = uncounted
     clock: Clock = lambda: clock.now()
 
+    def __post_init__(self) -> None:
+        """Have whoever is handed an address wait, and say so, as this door does."""
+        for name in ("path", "keys"):
+            if isinstance(address := getattr(self, name), Server):
+                object.__setattr__(self, name, address.patient(self.waiting))
+
     @property
     def waiting(self) -> Waiting:
         """How long to wait for others that write; what is waited for is said."""

@@ -228,6 +228,18 @@ def test_every_code_of_a_server_has_a_case() -> None:
     assert {*SERVER_CODES} <= {case.code for case in CASES} | {*OF_STANDBYS}
 
 
+WAITING = (
+    ("standing", "C-1"),
+    ("export",),
+    ("seal",),
+    ("verify",),
+    ("verify", "--full"),
+    ("prove", "1"),
+    ("history", "C-1"),
+)
+"""Commands that hand on what they read, each by another way."""
+
+
 def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
     """It is told whether a commit waits for it; without it nothing is read, so nothing hangs."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
@@ -248,9 +260,12 @@ def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
     code, told = sick.call()
     assert (code, told.keys()) == (1, {"standby-missing"})
     assert "waits for a standby (*), and none is there" in told["standby-missing"]["text"]
-    for words in (("standing", "C-1"), ("export",), ("seal",)):
+    calls = [("--ledger", sick.url, *words) for words in WAITING]
+    calls.append(("--ledger", f"{sick.url}&schema=another", "init", "--bare"))
+    calls.append(("--keys", sick.cluster.url(schema="keys_there"), "keys", "create"))
+    for words in calls:
         began = time.monotonic()
-        answer = sick.door.call("--ledger", sick.url, "--wait", "3", *words)
+        answer = sick.door.call("--wait", "3", *words)
         assert 2.5 < time.monotonic() - began < 8, words
         assert (answer.code, answer.out) == (2, ""), words
         notice, problem = answer.err.splitlines()

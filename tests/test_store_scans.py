@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from postgres import new_server
 
 from ledger.events import Fact
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem
-from ledger.store import batches
+from ledger.store import batches, postgres_scans
 
 NOW = 1_700_000_000_000_000
 SELECT = "SELECT position, key, flag FROM events WHERE position > ? ORDER BY position"
@@ -149,3 +150,18 @@ def children() -> list[int]:
     """Name the processes that this one has started and that still are."""
     told = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return [int(pid) for pid in told.split()]
+
+
+def test_pieces_that_two_connections_read_are_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every fact once, by position, wherever a piece ends; who stops early leaves nothing open."""
+    monkeypatch.setattr(postgres_scans, "_PIECE", 300)
+    with Ledger.create(new_server(tmp_path), clock=lambda: NOW) as ledger:
+        ledger.append([sat(number) for number in range(1_000)])
+        for after, upto in ((0, 1_000), (299, 600), (300, 601), (999, 1_000), (5, 5)):
+            found = [n for batch in ledger.scans.facts(after, upto) for n in batch["position"]]
+            assert [n.as_py() for n in found] == list(range(after + 1, upto + 1))
+        begun = ledger.scans.facts(0, 1_000)
+        next(begun)
+        begun.close()

@@ -19,7 +19,7 @@ from ledger.privacy.key_file import quoted as text_of
 from ledger.problems import KeyFileProblem
 from ledger.store.postgres_integrity import redefinitions
 from ledger.store.postgres_making import making
-from ledger.store.postgres_pool import Patient, Pool, problems
+from ledger.store.postgres_pool import Patient, Pool, confirming, problems
 from ledger.store.postgres_schema import ABOUT, Layout, quoted
 from ledger.store.server import Role, Server
 
@@ -226,7 +226,14 @@ class KeyServer:
 
         self.connection.add_notice_handler(warn)
         try:
-            self.connection.execute("COMMIT")
+            with confirming(
+                self.connection,
+                self.path,
+                self.path.waiting,
+                "the keys are durable",
+                "nothing was recorded, repeat the call",
+            ):
+                self.connection.execute("COMMIT")
         finally:
             self.connection.remove_notice_handler(warn)
         if warned:

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Final, NamedTuple, TypeAlias
 
 from ledger.problems import Locked
-from ledger.store.server import Address
 
 PRIVATE: Final = 0o600
 """The mode of a ledger, unless it is said otherwise: nobody else opens it, or what lies beside it.
@@ -37,7 +36,7 @@ class Waiting(NamedTuple):
     notice: Callable[[str], object] = lambda sentence: None
     """Called with one sentence after SILENCE."""
 
-    def steps(self, path: Address, holder: Holder) -> Iterator[float]:
+    def steps(self, path: os.PathLike[str], holder: Holder) -> Iterator[float]:
         """Yield how many seconds to try for: at first in silence, then after a notice.
 
         Raises Locked once all of them were tried.

@@ -10,7 +10,6 @@ import psycopg
 
 from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
-from ledger.store.locks import USUALLY
 from ledger.store.postgres_pool import Patient, Pool, problems, settle
 from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server
@@ -200,7 +199,7 @@ def _settled(connection: Patient, server: Server) -> int:
     """Return the last position, once it is durable: it will never hold another event."""
     s = quoted(server.schema)
     row = connection.execute(f"SELECT coalesce(max(position), 0) FROM {s}.events").fetchone()
-    settle(connection, f"SELECT {s}.settle()", server, USUALLY)
+    settle(connection, f"SELECT {s}.settle()", server, server.waiting)
     return 0 if row is None else int(row[0])
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Final
 
 import psycopg
 
 from ledger.problems import LedgerProblem
-from ledger.store.postgres_pool import Pool, problems
+from ledger.store.postgres_pool import Patient, Pool, confirming, problems
 from ledger.store.postgres_schema import LEDGER, Layout, grants, quoted, statements
 from ledger.store.postgres_writing import PostgresWriting
 from ledger.store.schema import SCHEMA_VERSION
@@ -45,7 +45,7 @@ def making(
         _check_encoding(connection, server)
         try:
             # Durable when this returns: this transaction commits as the connection does.
-            with connection.transaction():
+            with _confirmed(connection, server), connection.transaction():
                 for statement in statements(server.schema, layout, about):
                     connection.execute(statement)
                 yield connection
@@ -57,6 +57,11 @@ def making(
             ) from None
         except psycopg.errors.UniqueViolation:  # two at once
             raise LedgerProblem(f"{server} is already there: nothing was changed") from None
+
+
+def _confirmed(connection: Patient, server: Server) -> AbstractContextManager[None]:
+    so = "it may be there all the same: look before you go on"
+    return confirming(connection, server, server.waiting, "it is durable", so)
 
 
 def _check_encoding(connection: psycopg.Connection[Any], server: Server) -> None:
@@ -73,6 +78,7 @@ def grant(server: Server, roles: Iterable[tuple[str, Role]], layout: Layout = LE
     with (
         problems(server),
         closing(Pool(server, patience=_PATIENCE).open()) as connection,
+        _confirmed(connection, server),
         connection.transaction(),
     ):
         _grant(connection, server, layout, roles)

@@ -104,23 +104,33 @@ def _watched(gen: Any, overdue: Callable[[], object], most: int) -> Generator[An
 
 
 def settle(connection: Patient, statement: str, server: Server, waiting: Waiting) -> None:
-    """Wait until what was read is durable, also on the standbys that a commit waits for.
+    """Wait until what was read is durable, also on the standbys that a commit waits for."""
+    with confirming(connection, server, waiting, "what was read is durable", "nothing was written"):
+        connection.execute(statement)
 
-    What is waited for is said after SILENCE. Raises NotDurable after all of `waiting`.
+
+@contextmanager
+def confirming(
+    connection: Patient, server: Server, waiting: Waiting, what: str, so: str
+) -> Iterator[None]:
+    """Wait until the server confirms what the body has it do, or ends.
+
+    What is waited for is said after SILENCE. Raises NotDurable after all of `waiting`: `what` is
+    not confirmed, and `so`.
     """
+    before = connection.answer_seconds
     connection.answer_seconds = max(waiting.seconds, SILENCE)
     with saying(connection, server, waiting):
         try:
-            connection.execute(statement)
+            yield
         except NoAnswer:
             raise NotDurable(
-                f"{server} did not confirm within {waiting.seconds:g} seconds that what was read "
-                "is durable: a standby that it waits for is missing, or its disk is slow; nothing "
-                "was written. Start the standby, take it out of synchronous_standby_names, or wait "
-                "longer (--wait)"
+                f"{server} did not confirm within {waiting.seconds:g} seconds that {what}: a "
+                f"standby that it waits for is missing, or its disk is slow; {so}. Start the "
+                "standby, take it out of synchronous_standby_names, or wait longer (--wait)"
             ) from None
         finally:
-            connection.answer_seconds = 0.0
+            connection.answer_seconds = before
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from ledger.store.postgres_pool import Patient, Pool, problems, process_shown
+from ledger.store.postgres_pool import Patient, Pool, confirming, problems, process_shown
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server
 
@@ -54,7 +54,12 @@ def last_signed(server: Server, log: str) -> bytes | None:
 def keep_last_signed(server: Server, log: str, size: int, note: bytes) -> None:
     """Keep a checkpoint of so many events that is about to be published; raises LedgerProblem."""
     keep = f"SELECT {quoted(server.schema)}.keep_signed(%s, %s, %s)"
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+    what, so = "it keeps what was signed", "nothing was published"
+    with (
+        problems(server),
+        closing(Pool(server, patience=_PATIENCE).open()) as connection,
+        confirming(connection, server, server.waiting, what, so),
+    ):
         connection.execute(keep, (log, size, note.decode()))
 
 

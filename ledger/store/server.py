@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ledger.extras import needing
 from ledger.problems import LedgerProblem
+from ledger.store.locks import USUALLY, Waiting
 
 Role: TypeAlias = Literal["writer", "reader", "sealer", "keeper"]
 """What a role of the server may do with a ledger, or with its keys, that another role owns."""
@@ -41,6 +42,16 @@ class Server:
     name: str
     """Its URL, to be shown."""
     home: Path
+    waiting: Waiting = field(default=USUALLY, repr=False, compare=False)
+    """How long to wait until the server confirms something, and whom to tell."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process has nobody to tell.
+        return Server, (self.conninfo, self.schema, self.name, self.home)
+
+    def patient(self, waiting: Waiting) -> Self:
+        """Return it with how long its answers are waited for."""
+        return replace(self, waiting=waiting)
 
     def __str__(self) -> str:
         return self.name
