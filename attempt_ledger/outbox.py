@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import IO, Any, Final, Literal, NamedTuple, TypeAlias
 
 from attempt_ledger.api.register import Register
 from ledger.instants import format_instant
-from replay.between import (
-    Booking,
-    Bookings,
-    Row,
-    beginning,
-    booking_id,
-    difference,
-    read_cursor,
-    write_cursor,
-)
+from replay.between import beginning, read_cursor, write_cursor
+from replay.bookings import FEW, Booking, Row, booking_id, bookings, difference
 from replay.snapshot import Snapshot
 
 Status: TypeAlias = Literal["accepted", "error"]
@@ -35,83 +28,95 @@ class Confirmed(NamedTuple):
 class Delivery(NamedTuple):
     """What a booking system is to do, and the cursor for the next time."""
 
-    rows: list[Row]
+    rows: Iterator[Row]
+    """By candidate and exam; found as they are read, and read once."""
     at: int
     """The moment they are of, microseconds UTC."""
     position: int
     cursor: str
 
-    def to_json(self) -> str:
-        """Write it as JSON."""
-        values = {
-            "as_of": format_instant(self.at),
-            "position": self.position,
-            "cursor": self.cursor,
-            "rows": [values_of(row, self.at) for row in self.rows],
-        }
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    def write_json(self, file: IO[str]) -> int:
+        """Write it as JSON, row by row; return how many there are."""
+        begin = {
+            "as_of": format_instant(self.at), "position": self.position, "cursor": self.cursor,
+        }  # fmt: skip
+        file.write(f'{_json(begin)[:-1]},"rows":[')
+        count = 0
+        for row in self.rows:
+            file.write(f"{',' if count else ''}{_json(values_of(row, self.at))}")
+            count += 1
+        file.write("]}")
+        return count
 
 
 def undelivered(snapshot: Snapshot, since: str | None, register: Register | None) -> Delivery:
     """Return what differs since a cursor, and what was not confirmed of earlier times.
 
-    With a register what is returned is remembered there until it is confirmed. Raises NotACursor
-    and WasReset.
+    With a register what is returned is remembered there, before it is read, until it is confirmed.
+    In flat memory, however much it is. Raises NotACursor and WasReset.
     """
     ledger = snapshot.ledger
     before = beginning(ledger) if since is None else read_cursor(since, ledger)
-    rows = {row.booking.id: row for row in difference(snapshot.at(before), snapshot)}
+    rows = difference(snapshot.at(before), snapshot)
     if register is not None:
-        rows = dict(_with_unconfirmed(rows, register, snapshot))
-        _remember(register, rows.values(), snapshot.as_of)
-    ordered = sorted(rows.values(), key=lambda row: (row.booking.candidate, row.booking.exam))
-    cursor = write_cursor(snapshot.moment, ledger)
-    return Delivery(ordered, snapshot.as_of, snapshot.position, cursor)
+        rows = _remembered(_with_unconfirmed(rows, register, snapshot), register, snapshot.as_of)
+    return Delivery(rows, snapshot.as_of, snapshot.position, write_cursor(snapshot.moment, ledger))
 
 
-def _with_unconfirmed(
-    rows: Mapping[str, Row], register: Register, snapshot: Snapshot
-) -> Iterable[tuple[str, Row]]:
-    """Yield rows with what was sent before and not confirmed, as it is now."""
-    bookings = Bookings(snapshot)
-    pending = {
-        id: json.loads(row) for id, row in register.rows("SELECT id, row FROM confirmations")
-    }
-    for id, sent in pending.items():
-        now = bookings.of(sent["candidate"]).get(sent["exam"])
-        if now is None:
-            yield id, Row("delete", _booking(sent))
+_UNCONFIRMED: Final = (
+    "SELECT row FROM confirmations "
+    "ORDER BY json_extract(row, '$.candidate'), json_extract(row, '$.exam')"
+)
+
+
+def _with_unconfirmed(rows: Iterator[Row], register: Register, snapshot: Snapshot) -> Iterator[Row]:
+    """Yield rows with what was sent before and not confirmed, as it is now, in their order."""
+    ((count,),) = register.rows("SELECT count(*) FROM confirmations") or [(0,)]
+    whom = None
+    if count <= FEW:
+        found = register.rows("SELECT json_extract(row, '$.candidate') FROM confirmations")
+        whom = {candidate for (candidate,) in found}
+    present, changed = bookings(snapshot, whom), next(rows, None)
+    now = next(present, None)
+    for (text,) in register.copied(_UNCONFIRMED):
+        sent = json.loads(text)
+        was = Booking(sent["candidate"], sent["exam"], sent["from"], sent["until"])
+        while changed is not None and changed.booking[:2] <= was[:2]:
+            if changed.booking[:2] < was[:2]:
+                yield changed
+            changed = next(rows, None)
+        while now is not None and now[:2] < was[:2]:
+            now = next(present, None)
+        if now is None or now[:2] != was[:2]:
+            yield Row("delete", was)
         else:
             # What was not confirmed may not be there: then an update of it would fail.
-            yield id, Row("update" if sent["transaction"] == "update" else "add", now)
-    yield from ((id, row) for id, row in rows.items() if id not in pending)
+            yield Row("update" if sent["transaction"] == "update" else "add", now)
+    if changed is not None:
+        yield changed
+        yield from rows
 
 
-def _booking(sent: Mapping[str, Any]) -> Booking:
-    return Booking(sent["candidate"], sent["exam"], sent["from"], sent["until"])
+_TOGETHER: Final = 10_000
+"""So many rows are remembered in one transaction, before the first of them is sent."""
 
 
-def _remember(register: Register, rows: Iterable[Row], at: int) -> None:
-    values = [
-        (
-            row.booking.id,
-            json.dumps(
-                {
-                    "transaction": row.transaction,
-                    "candidate": row.booking.candidate,
-                    "exam": row.booking.exam,
-                    "from": row.booking.eligible_from,
-                    "until": row.booking.eligible_until,
-                },
-                ensure_ascii=False,
-            ),
-            at,
-        )
-        for row in rows
-    ]
-    if values:
+def _remembered(rows: Iterator[Row], register: Register, at: int) -> Iterator[Row]:
+    while some := list(islice(rows, _TOGETHER)):
+        values = [(row.booking.id, _kept(row), at) for row in some]
         with register.writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO confirmations VALUES (?, ?, ?)", values)
+        yield from some
+
+
+def _kept(row: Row) -> str:
+    candidate, exam, start, until = row.booking
+    named = {"transaction": row.transaction, "candidate": candidate, "exam": exam}
+    return _json(named | {"from": start, "until": until})
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def confirm(register: Register, confirmations: Iterable[tuple[str, Status]]) -> Confirmed:

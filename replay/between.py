@@ -1,4 +1,4 @@
-"""The difference between two moments, for programs that follow standings: changes, and bookings.
+"""The difference between two moments, for programs that follow standings.
 
 Who follows keeps a cursor, the moment that it knows of, and learns what differs now.
 So nothing is remembered for it here, and what was missed comes with the next answer.
@@ -9,20 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from ledger.appending import AHEAD
-from ledger.events import Recorded
 from ledger.ledger import Ledger
-from projections.catalogue import Catalogue
-from projections.fold.facts import NEVER, NONE
-from projections.fold.rules import ELIGIBLE
-from projections.fold.verdict import first_eligible, verdict_at
-from projections.history import History, history_of
-from projections.standing import Moment, judged_for
-from replay.desk import subjects_of
+from projections.standing import Moment
 from replay.snapshot import Snapshot, recorded_at, scope_of
 
 STEP: Final = 10_000
@@ -91,9 +83,6 @@ def next_moment(ledger: Ledger, before: Moment, now: int) -> Moment:
     return Moment(max(at, before.as_of), at, position)
 
 
-# -- changes
-
-
 class Change(NamedTuple):
     """A standing that differs, and since when; instants are microseconds UTC."""
 
@@ -153,184 +142,3 @@ def _changed_at(
         return min(max(made), after.as_of)
     changes = before.standing(candidate, exam).next_change_at
     return after.as_of if changes is None else min(changes, after.as_of)
-
-
-# -- bookings
-
-
-class Booking(NamedTuple):
-    """When somebody may sit an exam, as a booking system keeps it; instants microseconds UTC."""
-
-    candidate: str
-    exam: str
-    eligible_from: int
-    eligible_until: int | None
-    """Exclusive: the first instant at which it is over, on present facts; None if it never is."""
-
-    @property
-    def id(self) -> str:
-        """Its id for ever, made of candidate and exam alone."""
-        return booking_id(self.candidate, self.exam)
-
-
-class Row(NamedTuple):
-    """What a booking system is to do."""
-
-    transaction: str
-    """``add``, ``update`` or ``delete``."""
-    booking: Booking
-    """Of a deletion the one that was."""
-
-
-def booking_id(candidate: str, exam: str) -> str:
-    """Name a candidate and an exam.
-
-    >>> booking_id("C-1001", "AZ-104")
-    '9fdbd1a70ea2e6b4e5aa'
-    """
-    return hashlib.sha256(f"{candidate}\0{exam}".encode()).hexdigest()[:20]
-
-
-def booking(
-    candidate: str, exam: str, history: History, catalogue: Catalogue, moment: Moment
-) -> Booking | None:
-    """Return from when until when a candidate may sit an exam; None if on no date ahead.
-
-    The stretch of eligibility that holds the moment, with its true beginning, else the next one.
-    """
-    c = judged_for(exam, history, catalogue, moment)
-    if c.judged.verdict.status == ELIGIBLE:
-        start = _began(exam, history, catalogue, moment)
-        at, judged = moment.as_of, c.judged
-    else:
-        start = first_eligible(history.facts, c.q, c.sittings, c.n, c.judged)
-        if start in (NONE, NEVER):
-            return None
-        at, judged = start, verdict_at(history.facts, c.q, c.sittings, c.n, start)
-    until = None
-    while judged.horizon != NEVER:
-        at = judged.horizon
-        judged = verdict_at(history.facts, c.q, c.sittings, c.n, at)
-        if judged.verdict.status != ELIGIBLE:
-            until = at
-            break
-    return Booking(candidate, exam, start, until)
-
-
-def _began(exam: str, history: History, catalogue: Catalogue, moment: Moment) -> int:
-    """Return since when somebody is eligible who is so at a moment: at the latest the first fact.
-
-    On what is known then: from each fact back to the one before it, by the clock in between.
-    """
-    times = sorted(
-        {
-            row.occurred_at
-            for row in history.rows
-            if row.occurred_at <= moment.as_of and row.annuls is None and row.exam in (exam, None)
-        }
-    )
-    began, end = moment.as_of, moment.as_of + 1
-    for start in reversed(times):
-        c = judged_for(exam, history, catalogue, moment._replace(as_of=start))
-        at, judged, since = start, c.judged, None
-        while at < end:
-            if judged.verdict.status != ELIGIBLE:
-                since = None
-            elif since is None:
-                since = at
-            if judged.horizon == NEVER:
-                break
-            at = judged.horizon
-            judged = verdict_at(history.facts, c.q, c.sittings, c.n, at) if at < end else judged
-        if since is None:
-            return began
-        began, end = since, start
-        if since > start:
-            return since
-    return began
-
-
-class Bookings:
-    """The bookings of a ledger at one moment."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-
-    def of(self, candidate: str) -> dict[str, Booking]:
-        """Return a candidate's bookings by exam: with a sitting, a grant, or an authorization."""
-        # Together, since the catalogue is numbered otherwise once columns were read.
-        catalogue, moment = self.snapshot.catalogue, self.snapshot.moment
-        history = history_of(self.snapshot.events(candidate), catalogue)
-        found = {}
-        for exam in _exams(history.rows, moment.as_of):
-            one = booking(candidate, exam, history, catalogue, moment)
-            if one is not None:
-                found[exam] = one
-        return found
-
-
-_OF_AN_EXAM: Final = (
-    "ExamAttempted", "ExamPassed", "ExamFailed", "BetaRescored", "SittingMissed",
-    "ExceptionGranted", "AuthorizationGranted",
-)  # fmt: skip
-
-
-def _exams(rows: Iterable[Recorded], as_of: int) -> list[str]:
-    return sorted(
-        {
-            row.exam
-            for row in rows
-            if row.exam and row.occurred_at <= as_of and row.type in _OF_AN_EXAM
-        }
-    )
-
-
-def difference(before: Snapshot, after: Snapshot) -> Iterator[Row]:
-    """Yield what a booking system is to do that was told about one moment, at another.
-
-    By candidate and exam. From a moment at which nothing was known everything is added.
-    """
-    old, new = Bookings(before), Bookings(after)
-    for candidate in affected(before, after):
-        was = old.of(candidate) if before.position else {}
-        now = new.of(candidate)
-        for exam in sorted(was.keys() | now.keys()):
-            if was.get(exam) != now.get(exam):
-                yield row_of(was.get(exam), now.get(exam))
-
-
-def row_of(was: Booking | None, now: Booking | None) -> Row:
-    """Return what turns one booking into another; one of them at least is there."""
-    if now is None:
-        assert was is not None
-        return Row("delete", was)
-    return Row("add" if was is None else "update", now)
-
-
-def affected(before: Snapshot, after: Snapshot) -> Iterable[str]:
-    """Return candidates whose bookings may differ between two moments, sorted.
-
-    All of them where the catalogue changed. Else who has new events, or some that became true;
-    whose standing changed by the clock, which the compiled fold finds; and who has nothing but a
-    grant or an authorization.
-    """
-    ledger = after.ledger
-    if before.position == 0 or before.entries[-1:] != after.entries[-1:]:
-        return ledger.candidates(after.position)
-    touched = {
-        row.subject
-        for row in ledger.read(before.position, after.position)
-        if row.stream.startswith("candidate/")
-    }
-    # What was recorded already and true only now: at most AHEAD of its recording.
-    since = ledger.position_at(before.as_of - AHEAD)
-    touched.update(
-        row.subject
-        for row in ledger.read(since, before.position)
-        if row.occurred_at > before.as_of and row.stream.startswith("candidate/")
-    )
-    touched.update(before.diff(after)["candidate"].to_pylist())
-    touched.update(
-        subjects_of(ledger, ("ExceptionGranted", "AuthorizationGranted"), after.position)
-    )
-    return sorted(touched)

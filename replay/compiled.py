@@ -178,6 +178,8 @@ _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
     reached.go_on,
     reached.certified_from,
     kernels.number_before,
+    reached.may_be_booked,
+    kernels.eligible_since,
 )
 """What the loops share among themselves."""
 

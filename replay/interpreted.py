@@ -21,6 +21,7 @@ class Kernels(NamedTuple):
 
     answer_each: Callable[..., None]
     decide_each: Callable[..., None]
+    book_each: Callable[..., None]
     stretch_all: Callable[..., tuple[int, int]]
     number_sittings: Callable[..., int]
     hold_all: Callable[..., int]

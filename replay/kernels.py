@@ -15,6 +15,7 @@ from projections.fold.facts import (
     PASSED,
     CertificationRows,
     Facts,
+    Question,
     SittingRows,
     Sittings,
 )
@@ -31,6 +32,7 @@ from projections.fold.verdict import (
 from projections.fold.walk import walk_again
 from replay.questions import (
     Answers,
+    Booked,
     Decisions,
     Groups,
     Holdings,
@@ -39,7 +41,15 @@ from replay.questions import (
     Scratch,
     Stretches,
 )
-from replay.reached import AT_NO_GROUP, Reached, first_sitting, go_on, next_fact, question
+from replay.reached import (
+    AT_NO_GROUP,
+    Reached,
+    first_sitting,
+    go_on,
+    may_be_booked,
+    next_fact,
+    question,
+)
 from retake_policies.rules import Rules, rules_at
 
 
@@ -130,6 +140,69 @@ def decide_each(
                 and then.period_end == verdict.period_end
             ):
                 out.changes[i] = NONE
+
+
+def book_each(
+    rows: SittingRows,
+    groups: Groups,
+    facts: Facts,
+    questions: Questions,
+    scratch: Scratch,
+    out: Booked,
+) -> None:
+    """Return of each question from when until when it may be booked: with any fact to book by.
+
+    The stretch of eligibility that holds the moment, with its true beginning, else the next one.
+    """
+    sittings = scratch.sittings
+    for i in range(len(questions.group)):
+        g, as_of, known = questions.group[i], questions.as_of[i], questions.known[i]
+        out.start[i], out.until[i] = NONE, NEVER
+        q = question(groups, g, as_of, known)
+        if not may_be_booked(rows, groups, facts, q, g):
+            continue
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, sittings)
+        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, -1, 1, NOWHERE)
+        is_eligible = found.judged.verdict.status == ELIGIBLE
+        start, t = found.eligible_from, found.judged.horizon
+        if not is_eligible:
+            if not NONE < start < NEVER:
+                continue
+            t = verdict_at(facts, q, sittings, n, start).horizon
+        while t != NEVER:
+            judged = verdict_at(facts, q, sittings, n, t)
+            if judged.verdict.status != ELIGIBLE:
+                out.until[i] = t
+                break
+            t = judged.horizon
+        out.start[i] = eligible_since(rows, groups, facts, q, g, scratch) if is_eligible else start
+
+
+def eligible_since(
+    rows: SittingRows, groups: Groups, facts: Facts, q: Question, g: int, scratch: Scratch
+) -> int:
+    """Return since when a group is eligible that is so at a moment: at the latest its first fact.
+
+    On what is known then: from each fact to the next, by the clock in between.
+    """
+    reached, since = AT_NO_GROUP, NONE
+    fact = next_fact(rows, groups, g, facts, question(groups, g, NONE, q.known))
+    while fact <= q.as_of:
+        then = question(groups, g, fact, q.known)
+        reached = go_on(rows, groups, facts, then, g, scratch, reached)
+        n, way = reached.gathered.n, reached.way
+        following, t = next_fact(rows, groups, g, facts, then), fact
+        while t < following and t <= q.as_of:
+            found = judged_on(facts, then, scratch.sittings, scratch.walks, n, t, -1, 0, way)
+            way = found.way
+            if found.judged.verdict.status != ELIGIBLE:
+                since = NONE
+            elif since == NONE:
+                since = t
+            t = found.judged.horizon
+        reached = Reached(g, reached.gathered, way)
+        fact = following
+    return since
 
 
 def same_stretch(out: Stretches, one: int, other: int) -> bool:

@@ -158,13 +158,8 @@ class PartFold:
         `without` is the key of a sitting to leave out, -1 for none. With `ahead`, `eligible_from`
         is looked for. Columns of numbers, parallel to `group`.
         """
-        size = len(group)
-        columns: Any = [
-            np.ascontiguousarray(np.broadcast_to(column, size), dtype=np.int64)
-            for column in (group, as_of, known, without)
-        ]
-        out: Any = Answers(*_empty(_ANSWERS, size))
-        questions, scratch = Questions(*columns), scratch_for(self.part)
+        out: Any = Answers(*_empty(_ANSWERS, len(group)))
+        questions, scratch = questions_of(group, as_of, known, without), scratch_for(self.part)
         self.kernels.answer_each(
             self.part.sittings, self.groups, self.facts, questions, int(ahead), scratch, out
         )
@@ -172,15 +167,10 @@ class PartFold:
 
     def decisions(self, group: Sequence[int], as_of: int, known: int) -> Decisions:
         """Decide about groups (-1: none) at one moment; columns parallel to `group`."""
-        size = len(group)
-        columns: Any = [
-            np.ascontiguousarray(np.broadcast_to(column, size), dtype=np.int64)
-            for column in (np.asarray(group, dtype=np.int64), as_of, known, -1)
-        ]
-        out: Any = Decisions(*_empty(_DECISIONS, size))
-        questions, scratch = Questions(*columns), scratch_for(self.part)
+        out: Any = Decisions(*_empty(_DECISIONS, len(group)))
+        questions = questions_of(np.asarray(group, dtype=np.int64), as_of, known)
         self.kernels.decide_each(
-            self.part.sittings, self.groups, self.facts, questions, scratch, out
+            self.part.sittings, self.groups, self.facts, questions, scratch_for(self.part), out
         )
         return out  # type: ignore[no-any-return]
 
@@ -205,6 +195,17 @@ class PartFold:
             out,
         )
         return Numbered(*(column[:count] for column in out))
+
+
+def questions_of(
+    group: Ints, as_of: Ints | int, known: Ints | int, without: Ints | int = -1
+) -> Questions:
+    """Return questions about groups as the kernels take them."""
+    columns: Any = [
+        np.ascontiguousarray(np.broadcast_to(column, len(group)), dtype=np.int64)
+        for column in (group, as_of, known, without)
+    ]
+    return Questions(*columns)
 
 
 def part_fold(snapshot: Bound, part: Part) -> PartFold:

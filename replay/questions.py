@@ -69,6 +69,15 @@ class Decisions(NamedTuple):
     """When anything changes next, NEVER if nothing does; NONE where that is not told so."""
 
 
+class Booked(NamedTuple):
+    """When each group asked about may be booked; parallel."""
+
+    start: list[int]
+    """Since or from when it is eligible; NONE where there is nothing to book."""
+    until: list[int]
+    """The first instant after it at which it is over, on present facts; NEVER if it never is."""
+
+
 class Stretches(NamedTuple):
     """Stretches of time in which nothing of a group's standing changes, in order; parallel."""
 

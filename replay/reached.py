@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from projections.fold.catalogue import after_in_time
-from projections.fold.facts import NEVER, RESULT_REVOKED, Facts, Question, SittingRows
+from projections.fold.facts import GRANTED, NEVER, RESULT_REVOKED, Facts, Question, SittingRows
 from projections.fold.sittings import BEFORE_ALL, Gathered, gather_on
 from projections.fold.verdict import NOWHERE, Way
 from replay.questions import Groups, Scratch
@@ -118,3 +118,28 @@ def first_sitting(rows: SittingRows, lo: int, hi: int, known: int) -> int:
         if rows.kind[i] != RESULT_REVOKED and rows.position[i] <= known < rows.annulled[i]:
             return rows.time[i]
     return NEVER
+
+
+def may_be_booked(rows: SittingRows, groups: Groups, facts: Facts, q: Question, g: int) -> bool:
+    """Return whether a sitting, a grant or an authorization is visible, whatever became of it."""
+    if first_sitting(rows, groups.lo[g], groups.hi[g], q.known) <= q.as_of:
+        return True
+    grants, authorized = facts.grants, facts.authorizations
+    for i in range(q.grants_lo, q.grants_hi):
+        if (
+            grants.exam[i] == q.exam
+            and grants.kind[i] == GRANTED
+            and grants.time[i] <= q.as_of
+            and grants.position[i] <= q.known < grants.annulled[i]
+        ):
+            return True
+    for i in range(q.authorizations_lo, q.authorizations_hi):
+        if authorized.time[i] > q.as_of:
+            break
+        if (
+            authorized.exam[i] == q.exam
+            and authorized.kind[i] == GRANTED
+            and authorized.position[i] <= q.known < authorized.annulled[i]
+        ):
+            return True
+    return False

@@ -33,10 +33,10 @@ def stretches_of(history: History, catalogue: Catalogue, exam: str, known: int) 
     `history` must hold what is known of the candidate, `catalogue` what is known of it at least.
     Empty where no sitting is known. The same rows as the table `timeline` has of them.
     """
-    group = _group(history, catalogue, exam)
-    if group is None:
+    if exam not in history.runs:
         return []
     lo, hi = history.runs[exam]
+    group = group_of(history, catalogue, exam)
     scratch = room_for(hi - lo, len(history.authorization_events))
     size = 64
     while True:
@@ -58,10 +58,9 @@ def stretches_of(history: History, catalogue: Catalogue, exam: str, known: int) 
     ]
 
 
-def _group(history: History, catalogue: Catalogue, exam: str) -> Groups | None:
-    if exam not in history.runs:
-        return None
-    lo, hi = history.runs[exam]
+def group_of(history: History, catalogue: Catalogue, exam: str) -> Groups:
+    """Return one candidate and exam as the loops take it, with a sitting or without."""
+    lo, hi = history.runs.get(exam, (0, 0))
     return Groups(
         candidate=[0],
         exam=[catalogue.exams.get(exam, -1)],

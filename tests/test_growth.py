@@ -37,7 +37,8 @@ from scenarios import (
 
 from projections.remarks import remarks_of
 from projections.standing import Moment
-from replay.between import changes, difference
+from replay.between import changes
+from replay.bookings import difference
 from replay.desk import Desk
 from replay.interpreted import INTERPRETED
 from replay.read_model.build import Options

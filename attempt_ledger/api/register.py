@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -95,6 +95,17 @@ class Register:
         with self._lock, storage_problems(self.path):
             return self._open().execute(statement, values).fetchall()
 
+    def copied(self, statement: str) -> Iterator[Any]:
+        """Yield what a SELECT yields, as it is now, in flat memory.
+
+        It is copied first, so that whoever reads it may write into the file meanwhile.
+        """
+        if not self.is_there:
+            return
+        with storage_problems(self.path), closing(self._connected()) as connection:
+            connection.execute(f"CREATE TEMP TABLE copied AS {statement}")
+            yield from connection.execute("SELECT * FROM temp.copied ORDER BY rowid")
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Open a durable transaction, the file being made if it is missing."""
@@ -162,25 +173,28 @@ class Register:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            others = self.path.stat().st_mode & 0o077
-            if others:
-                raise LedgerProblem(
-                    f"{self.path} can be opened by other accounts: chmod 600 makes it yours alone"
-                )
-            connection = sqlite3.connect(
-                sqlite_uri(self.path, "mode=rw"),
-                uri=True,
-                isolation_level=None,
-                timeout=5,
-                check_same_thread=False,
-            )
-            try:
-                self._check(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = self._connected()
         return self._connection
+
+    def _connected(self) -> sqlite3.Connection:
+        others = self.path.stat().st_mode & 0o077
+        if others:
+            raise LedgerProblem(
+                f"{self.path} can be opened by other accounts: chmod 600 makes it yours alone"
+            )
+        connection = sqlite3.connect(
+            sqlite_uri(self.path, "mode=rw"),
+            uri=True,
+            isolation_level=None,
+            timeout=5,
+            check_same_thread=False,
+        )
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Raise LedgerProblem unless the file is a register, and defines what one does."""

@@ -90,12 +90,12 @@ def booking(
             found = undelivered(snapshot, since, register)
         except (NotACursor, WasReset) as problem:
             raise CallProblem(f"--since: {problem}") from None
-    with text_to(output) as file:
-        if format is BookingFormat.tsv:
-            write_pearson(found.rows, file, found.at, clock_of)
-        else:
-            file.write(f"{found.to_json()}\n")
-    rows = len(found.rows)
+        with text_to(output) as file:
+            if format is BookingFormat.tsv:
+                rows = write_pearson(found.rows, file, found.at, clock_of)
+            else:
+                rows = found.write_json(file)
+                file.write("\n")
     say(f"{rows:,} row{'' if rows == 1 else 's'}; the next call: --since {found.cursor}")
     return DONE
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import IO, Final
 
-from replay.between import Row
+from replay.bookings import Row
 
 COLUMNS: Final = (
     "AuthorizationTransactionType", "ClientAuthorizationID", "ClientCandidateID",

@@ -86,7 +86,7 @@ async def booking(
         if media == TSV:
             write_pearson(found.rows, text, found.at, clock)
         else:
-            text.write(found.to_json())
+            found.write_json(text)
         text.flush()
         text.detach()
         return {"booking-cursor": found.cursor, "ledger-position": str(snapshot.position)}
