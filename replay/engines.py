@@ -14,10 +14,10 @@ import re
 import socket
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -28,13 +28,15 @@ from pyspark.sql.connect.session import SparkSession
 
 from ledger.instants import format_instant
 from ledger.problems import LedgerProblem, shown
-from projections.catalogue import catalogue_of
+from projections.catalogue import Catalogue, catalogue_of
 from replay.columns.published import Place, Published
 from replay.partwise import (
+    COUNTED,
     RECEIPTS,
     CatalogueColumns,
     Errand,
     Form,
+    Of,
     PartReceipt,
     Plan,
     answer,
@@ -44,6 +46,16 @@ from replay.population import SCHEMA, Scope
 from replay.snapshot import Snapshot
 from replay.violations import SCHEMA as VIOLATIONS
 from replay.violations import UNREGISTERED, with_registrations
+from replay.what_if import STANDINGS as CHANGED_STANDINGS
+from replay.what_if import UNREGISTERED as UNREGISTERED_SITTINGS
+from replay.what_if import (
+    Compared,
+    Counted,
+    Draft,
+    compared,
+    drafted_events,
+    exams_under,
+)
 
 RECEIPT: Final = "_receipt.json"
 """The receipt of the whole, beside the files: written last, when all of them are there."""
@@ -54,9 +66,11 @@ _REACH: Final = 5
 """Seconds to wait for a server that does not answer: the client would try for ever."""
 _ATTEMPTS: Final = 3
 """How often in a row it may fail without a part being answered."""
-_OURS: Final = re.compile(rf"standings-\d{{6}}\.(csv|parquet)|{re.escape(RECEIPT)}|{RECEIPTS}")
+_OURS: Final = re.compile(
+    rf"(standings|violations)-\d{{6}}\.(csv|parquet)|{re.escape(RECEIPT)}|{RECEIPTS}"
+)
 _DRAFT: Final = re.compile(
-    r"\.(standings-\d{6}\.(csv|parquet)(\.json)?|_receipt\.json)\.[0-9a-f]{8}"
+    r"\.((standings|violations)-\d{6}\.(csv|parquet)(\.json)?|_receipt\.json)\.[0-9a-f]{8}"
 )
 _MODULE: Final = re.compile(r"No module named '?([\w.]+)")
 
@@ -151,17 +165,13 @@ def plan_of(
     scope: Scope,
     statuses: Sequence[str] = (),
     form: Form = "parquet",
-    of: Literal["standings", "violations"] = "standings",
+    of: Of = "standings",
 ) -> Plan:
     """Make the plan of everybody's standing at a snapshot, or of violations.
 
     By columns that were built, which reach its position.
     """
-    catalogue = catalogue_of(snapshot.entries, published.exams, published.certifications)
-    tables = CatalogueColumns(
-        catalogue.definitions, catalogue.milestones, catalogue.defined, catalogue.versions,
-        catalogue.rules,
-    )  # fmt: skip
+    catalogue = _numbered(snapshot, published)
     exams = {scope.exam} if isinstance(scope.exam, str) else scope.exam
     return Plan(
         of=of,
@@ -174,9 +184,29 @@ def plan_of(
         clock=published.clock,
         exam_names=published.exams,
         certifications=published.certifications,
-        catalogue=tables.written(),
+        catalogue=_written(catalogue),
+        drafted=None,
+        touched=(),
+        since=None,
         form=form,
     )
+
+
+def _numbered(snapshot: Snapshot, published: Published) -> Catalogue:
+    """Return the catalogue, numbered as the columns are."""
+    return catalogue_of(snapshot.entries, published.exams, published.certifications)
+
+
+def _written(catalogue: Catalogue) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return what the fold reads of a catalogue, as a plan has it."""
+    tables = CatalogueColumns(
+        catalogue.definitions, catalogue.milestones, catalogue.defined, catalogue.versions,
+        catalogue.rules,
+    )  # fmt: skip
+    return {
+        name: {column: tuple(numbers) for column, numbers in table.items()}
+        for name, table in tables.written().items()
+    }
 
 
 def errand_of(
@@ -199,13 +229,50 @@ def collect(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place)
 
     A table of `replay.population.SCHEMA` or `replay.violations.SCHEMA`. Raises EngineProblem.
     """
-    rows = _rows(engine, snapshot, plan, columns)
+    rows = _counted(engine, snapshot, plan, columns).rows
     return with_registrations(snapshot, rows, VIOLATIONS) if plan.of == "violations" else rows
 
 
-def _rows(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -> pa.Table:
+def compare(
+    engine: SparkEngine,
+    snapshot: Snapshot,
+    plan: Plan,
+    published: Published,
+    columns: Place,
+    drafts: Sequence[Draft],
+    since: int | None,
+) -> Compared:
+    """Return what drafts would have done, as `replay.what_if.what_if` does.
+
+    `plan` is that of everybody's standing now. Raises EngineProblem.
+    """
+    drafted = snapshot.supposing(drafted_events(drafts))
+    catalogue = _numbered(drafted, published)
+    under = {
+        "drafted": _written(catalogue),
+        "touched": tuple(exams_under(catalogue, drafts)),
+        "since": since,
+    }
+    sittings, standings = (
+        _counted(engine, snapshot, plan.model_copy(update={"of": of, **under}), columns)
+        for of in ("changed-sittings", "changed-standings")
+    )
+    return compared(snapshot, drafted, drafts, sittings, standings)
+
+
+_ROWS: Final[Mapping[Of, pa.Schema]] = {
+    "standings": SCHEMA,
+    "violations": UNREGISTERED,
+    "changed-sittings": UNREGISTERED_SITTINGS,
+    "changed-standings": CHANGED_STANDINGS,
+}
+"""The rows that workers compute for a question, with what columns keep."""
+
+
+def _counted(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -> Counted:
+    """Return the rows of all parts, and what their metadata count."""
     if not plan.parts:
-        return (UNREGISTERED if plan.of == "violations" else SCHEMA).empty_table()
+        return Counted(_ROWS[plan.of].empty_table(), 0)
     every = range(len(plan.parts))
     replies = engine.run(errand_of(snapshot, plan, columns, None, every))
     pieces: dict[int, list[bytes]] = {part: [] for part in every}
@@ -219,7 +286,10 @@ def _rows(engine: SparkEngine, snapshot: Snapshot, plan: Plan, columns: Place) -
             raise EngineProblem(f"the engine at {engine.url} left part {part} out")
         with pa.ipc.open_stream(io.BytesIO(b"".join(parts))) as stream:
             tables.append(stream.read_all())
-    return pa.concat_tables(tables)
+    counts = [int((table.schema.metadata or {}).get(COUNTED, 0)) for table in tables]
+    return Counted(
+        pa.concat_tables(table.replace_schema_metadata(None) for table in tables), sum(counts)
+    )
 
 
 def answer_into(
@@ -300,7 +370,7 @@ def _whole(snapshot: Snapshot, plan: Plan, receipts: Sequence[PartReceipt]) -> s
                 "exams": plan.exams,
                 "statuses": plan.statuses,
                 "program": release(),
-                "columns": [f"{field.name}: {field.type}" for field in SCHEMA],
+                "columns": [f"{field.name}: {field.type}" for field in _ROWS[plan.of]],
                 "rows": sum(each.rows for each in receipts),
                 "parts": [each.model_dump(exclude={"question"}) for each in receipts],
             },

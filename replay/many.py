@@ -22,6 +22,7 @@ MANY: Final[Mapping[str, str]] = {
     "answer_into": "replay.engines",
     "authorization_rows": "replay.listings",
     "collect": "replay.engines",
+    "compare": "replay.engines",
     "columns_of": "replay.columns.cache",
     "compute": "replay.outputs",
     "diff": "replay.diff",

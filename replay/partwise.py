@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,6 @@ from projections.fold.facts import (
     Milestones,
     PolicyVersions,
 )
-from replay.bound import Bound
 from replay.columns.build import Columns
 from replay.columns.published import Place, PublishedFile, open_clock, open_part, place_of
 from replay.compiled import rules_digest
@@ -39,8 +38,11 @@ from replay.population import Scope, everybody, with_status
 from replay.rows import digest_of
 from replay.snapshot import Engine
 from replay.violations import violations_in
+from replay.what_if import changed_sittings, changed_standings
 from retake_policies.rules import RuleBook
 
+Of: TypeAlias = Literal["standings", "violations", "changed-sittings", "changed-standings"]
+"""What is asked of everybody; the last two of a draft."""
 Form: TypeAlias = Literal["csv", "parquet"]
 """How the files of an answer are written: each can be read by itself, and all of them as one."""
 
@@ -50,6 +52,8 @@ RECEIPTS: Final = "_receipts"
 REPLY: Final = pa.schema([("part", pa.int64()), ("payload", pa.binary()), ("problem", pa.string())])
 """What comes back through the engine: a receipt for each part; or a part's rows, as pieces of an
 Arrow stream in order; or one sentence about what hinders this worker."""
+COUNTED: Final = b"counted"
+"""What the metadata of a part's rows name the number by that were looked at."""
 _PIECE: Final = 1 << 20
 """Bytes of a piece: engines send what is much larger badly, or not at all."""
 
@@ -91,7 +95,7 @@ class Plan(BaseModel):
     """A question about everybody: all that an answer to a part depends on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    of: Literal["standings", "violations"]
+    of: Of
     as_of: int
     position: int
     exams: tuple[str, ...] | None
@@ -102,6 +106,11 @@ class Plan(BaseModel):
     exam_names: tuple[str, ...]
     certifications: tuple[str, ...]
     catalogue: dict[str, dict[str, tuple[int, ...]]]
+    drafted: dict[str, dict[str, tuple[int, ...]]] | None
+    """The catalogue with drafts in it, if any are tried."""
+    touched: tuple[int, ...]
+    """The exams under a draft, as the columns number them."""
+    since: int | None
     form: Form
 
     @property
@@ -219,11 +228,11 @@ def part_table(errand: Errand, part: int) -> pa.Table:
     plan = errand.plan
     opened = open_part(place_of(errand.columns), plan.parts[part])
     engine = Engine(None if errand.cache is None else Path(errand.cache), 1, small=errand.small)
-    asked: Bound = PartAsked(
+    asked = PartAsked(
         plan.as_of,
         plan.position,
         Columns(plan.position, (opened,), None, plan.exam_names, plan.certifications),
-        _catalogue(plan),
+        CatalogueColumns.read(plan.catalogue),
         kernels_for(plan.position, engine),
         engine,
     )
@@ -234,18 +243,26 @@ def part_table(errand: Errand, part: int) -> pa.Table:
     if plan.of == "violations":
         clock = open_clock(place_of(errand.columns), plan.clock, plan.position)
         return violations_in(asked, clock, scope)
+    if plan.drafted is not None:
+        return _changed(plan, asked, scope)
     table = everybody(asked, scope)
     return with_status(table, plan.statuses) if plan.statuses else table
 
 
-def _catalogue(plan: Plan) -> CatalogueColumns:
-    return CatalogueColumns.read(plan.catalogue)
+def _changed(plan: Plan, asked: PartAsked, scope: Scope) -> pa.Table:
+    """Return what drafts change; of how many is in the table's metadata."""
+    drafted = replace(asked, catalogue=CatalogueColumns.read(plan.drafted or {}))
+    if plan.of == "changed-sittings":
+        found = changed_sittings(asked, drafted, plan.touched, plan.since, scope)
+    else:
+        found = changed_standings(asked, drafted, plan.touched, scope)
+    return found.rows.replace_schema_metadata({COUNTED: str(found.of)})
 
 
 def write_part_answer(plan: Plan, part: int, table: pa.Table, place: Place) -> str:
     """Write the rows of a part, then its receipt; return the receipt as JSON."""
     content = io.BytesIO()
-    write_rows(table, plan.form, content, About("Standings"))
+    write_rows(table, plan.form, content, About(plan.of.capitalize()))
     receipt = PartReceipt(
         question=plan.digest,
         part=part,

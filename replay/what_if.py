@@ -16,6 +16,7 @@ from projections.fold.catalogue import next_start
 from projections.fold.facts import MISSED, NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.table import INSTANT
+from replay.bound import Bound
 from replay.columns.part import Ints, Part
 from replay.population import (
     EVERYBODY,
@@ -45,6 +46,7 @@ SITTINGS = pa.schema(
     ]
 )
 """Past sittings that the draft would have `refused` or newly `allowed`."""
+UNREGISTERED = SITTINGS.remove(SITTINGS.get_field_index("registration_id"))
 
 STANDINGS = pa.schema(
     [
@@ -81,6 +83,13 @@ class Compared(NamedTuple):
     """For each draft when a published version takes over from it, None if none does."""
 
 
+class Counted(NamedTuple):
+    """What a draft changes, and of how many that were looked at."""
+
+    rows: pa.Table
+    of: int
+
+
 def what_if(
     snapshot: Snapshot,
     drafts: Sequence[Draft],
@@ -96,46 +105,88 @@ def what_if(
     start with what the snapshot knows; those before `since`, and missed ones, are left out.
     Tables `SITTINGS` and `STANDINGS`, sorted by candidate, exam and start.
     """
-    published = snapshot.entries
     drafted = snapshot.supposing(drafted_events(drafts))
-    columns = drafted.columns  # before either catalogue is asked for: then it is numbered alike
-    judged: list[int] = []
-    stood: list[int] = []
-    touched = exams_under(drafted.catalogue, {draft.id for draft in drafts})
+    _ = drafted.columns  # before either catalogue is asked for: then it is numbered alike
+    touched = exams_under(drafted.catalogue, drafts)
+    return compared(
+        snapshot,
+        drafted,
+        drafts,
+        changed_sittings(snapshot, drafted, touched, since, scope),
+        changed_standings(snapshot, drafted, touched, scope),
+    )
 
-    def fold_sittings(part: Part, wanted: Ints) -> pa.Table:
-        sittings: Any = sittings_of(snapshot, part, wanted)
+
+def compared(
+    snapshot: Snapshot,
+    drafted: Snapshot,
+    drafts: Sequence[Draft],
+    sittings: Counted,
+    standings: Counted,
+) -> Compared:
+    """Put what changes together, with what there is to say of each draft."""
+    return Compared(
+        sittings=with_registrations(snapshot, sittings.rows, SITTINGS),
+        standings=standings.rows,
+        judged=sittings.of,
+        stood=standings.of,
+        until=tuple(taken_over(drafted, n) for n in draft_positions(drafts)),
+        idle=tuple(draft.id for draft in drafts if draft.id not in followed(snapshot.entries)),
+    )
+
+
+def changed_sittings(
+    bound: Bound, drafted: Bound, touched: Sequence[int], since: int | None, scope: Scope
+) -> Counted:
+    """Judge sittings under both; return `UNREGISTERED`, without what columns do not keep.
+
+    `touched` are the exams under a draft, as the columns number them.
+    """
+    judged: list[int] = []
+
+    def fold(part: Part, wanted: Ints) -> pa.Table:
+        sittings: Any = sittings_of(bound, part, wanted)
         past = sittings.start >= (NONE if since is None else since)
         past &= sittings.outcome != MISSED
         judged.append(int(past.sum()))
         # Only where a draft could make a difference: the rest comes out the same.
         under = np.flatnonzero(past & np.isin(part.group_exam, touched)[sittings.group])
         some: Any = Numbered(*(column[under] for column in sittings))
-        now: Any = judge(snapshot, part, some)
+        now: Any = judge(bound, part, some)
         then: Any = judge(drafted, part, some)
         rows = np.flatnonzero((now.status == ELIGIBLE) != (then.status == ELIGIBLE))
         return pa.table(
             [
-                *candidate_and_exam(part, columns, some.group[rows]),
+                *candidate_and_exam(part, bound.columns, some.group[rows]),
                 pa.array(some.start[rows]).cast(INSTANT),
                 pa.array(np.asarray(part.sittings.position)[some.row[rows]]),
                 words((now.status[rows] == ELIGIBLE).astype(np.int8), CHANGES),
                 words(now.status[rows], STATUSES),
                 words(then.status[rows], STATUSES),
             ],
-            names=[*SITTINGS.names[:2], *SITTINGS.names[3:]],
+            names=UNREGISTERED.names,
         )
 
-    def fold_standings(part: Part, wanted: Ints) -> pa.Table:
+    rows = over_groups(bound, scope, fold)
+    return Counted(rows, sum(judged))
+
+
+def changed_standings(
+    bound: Bound, drafted: Bound, touched: Sequence[int], scope: Scope
+) -> Counted:
+    """Compare standings at the moment under both; return `STANDINGS`."""
+    stood: list[int] = []
+
+    def fold(part: Part, wanted: Ints) -> pa.Table:
         under = np.isin(part.group_exam, touched)
-        now = stand(snapshot, part, wanted)
+        now = stand(bound, part, wanted)
         then = stand(drafted, part, wanted * under)
         stood.append(int((now.status >= 0).sum()))
         changed = (now.status != then.status) | (now.eligible_from != then.eligible_from)
         rows = np.flatnonzero(under & (now.status >= 0) & changed)
         return pa.table(
             [
-                *candidate_and_exam(part, columns, rows),
+                *candidate_and_exam(part, bound.columns, rows),
                 words(now.status[rows], STATUSES),
                 instants(now.eligible_from, rows),
                 words(then.status[rows], STATUSES),
@@ -144,16 +195,8 @@ def what_if(
             schema=STANDINGS,
         )
 
-    sittings = over_groups(snapshot, scope, fold_sittings)
-    standings = over_groups(snapshot, scope, fold_standings)
-    return Compared(
-        sittings=with_registrations(snapshot, sittings, SITTINGS),
-        standings=standings,
-        judged=sum(judged),
-        stood=sum(stood),
-        until=tuple(taken_over(drafted, n) for n in draft_positions(drafts)),
-        idle=tuple(draft.id for draft in drafts if draft.id not in followed(published)),
-    )
+    rows = over_groups(bound, scope, fold)
+    return Counted(rows, sum(stood))
 
 
 CHANGES = ("allowed", "refused")
@@ -164,9 +207,9 @@ def followed(entries: Sequence[Recorded]) -> set[str]:
     return {row.payload()["policy"] for row in entries if row.type == "ExamAnnounced"}
 
 
-def exams_under(catalogue: Catalogue, policies: set[str]) -> list[int]:
-    """Return the exams that follow one of these policies by any of their entries."""
-    numbers = {catalogue.policies[policy] for policy in policies}
+def exams_under(catalogue: Catalogue, drafts: Sequence[Draft]) -> list[int]:
+    """Return the exams that follow a draft's policy by any of their entries."""
+    numbers = {catalogue.policies[draft.id] for draft in drafts}
     definitions = catalogue.definitions
     return [
         exam

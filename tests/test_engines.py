@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,11 @@ from replay.partwise import REPLY, answer, release
 from replay.population import EVERYBODY
 from replay.snapshot import Engine, Snapshot
 
-QUESTIONS = (
+DRAFT = 'id = "general"\neffective_from = 2021-03-31T00:00:00Z\n[wait]\nafter = ["P30D"]\n'
+
+Words = tuple[str, ...]
+
+QUESTIONS: tuple[Words, ...] = (
     (),
     ("--as-of", "2022-06-18", "--known-at", "2022-06-18"),
     ("--as-of", "2022-03-01", "--known-at", "@300"),
@@ -44,6 +51,7 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     door.done("import", "--keep-recorded-at", str(HISTORY))
     door.done("columns", "build", "--part-rows", "150", "--to", "parts")
     (tmp_path / "some.txt").write_text("C-1009\nC-1117\nC-1172\n")
+    (tmp_path / "draft.toml").write_text(DRAFT)
     return door
 
 
@@ -56,6 +64,9 @@ def test_the_answer_is_the_local_engines_to_the_byte(door: CommandLine) -> None:
         if "--status" not in question:
             judged = door.call("violations", *question).out
             assert door.done("violations", *question, *on) == judged, question
+            compared = asked_of(door, "here", question)
+            assert asked_of(door, "there", question, on) == compared, question
+            assert question or min(text.count("\n") for text in compared) > 2
         if n < 2:
             door.done("replay", *question, *on, "--into", f"csv{n}", "--format", "csv")
             files = sorted((door.folder / f"csv{n}").glob("*.csv"))
@@ -68,6 +79,87 @@ def test_the_answer_is_the_local_engines_to_the_byte(door: CommandLine) -> None:
     assert pa.concat_tables(map(pq.read_table, files)).equals(
         pq.read_table(door.folder / "here.parquet")
     )
+
+
+def asked_of(door: CommandLine, name: str, question: Words, where: Words = ()) -> list[str]:
+    """Ask what a draft would have done; return the summary and the two tables."""
+    files = ("--sittings", f"{name}-1.csv", "--standings", f"{name}-2.csv")
+    since = ("--since", "2021-06-01") if question else ()
+    summary = door.done("what-if", "--policy", "draft.toml", *question, *since, *where, *files)
+    return [summary, *((door.folder / f"{name}-{n}.csv").read_text() for n in (1, 2))]
+
+
+def test_violations_are_written_by_the_workers(door: CommandLine) -> None:
+    """All but the registration, which the position names; another question is another folder."""
+    on = ("--engine", sail.engine(), "--columns", "parts")
+    door.done("violations", *on, "--into", "rows")
+    door.done("violations", "--output", "here.parquet")
+    files = sorted((door.folder / "rows").glob("violations-*.parquet"))
+    assert len(files) > 3
+    here = pq.read_table(door.folder / "here.parquet").drop_columns("registration_id")
+    assert here.num_rows
+    assert pa.concat_tables(map(pq.read_table, files)).equals(here)
+    answer = door.call("replay", *on, "--into", "rows")
+    assert (answer.code, "the answer to another question" in answer.err) == (2, True)
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server of S3's protocol, which keeps a bucket in a folder; what follows a URL to reach it.
+
+    Keys are found in the environment, here and at the workers.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "s3" / "exams").mkdir(parents=True)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    words = ["--port", str(port), str(tmp_path / "s3")]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-m", "localbucket", *words], **quiet) as process:
+        try:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    time.sleep(0.05)
+            yield f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
+        finally:
+            process.kill()
+
+
+def test_columns_and_rows_lie_in_a_storage_that_others_reach(
+    door: CommandLine, storage: str
+) -> None:
+    """As in folders: the same bytes, no part twice, and another's folder is refused."""
+    url, engine = sail.start()
+    parts, rows = f"s3://exams/parts{storage}", f"s3://exams/some/rows{storage}"
+    on = ("--as-of", "2022-06-18", "--engine", url, "--columns", parts)
+    try:
+        door.done("columns", "build", "--part-rows", "150", "--to", parts)
+        assert door.done("replay", *on) == door.done("replay", "--as-of", "2022-06-18")
+        for _ in range(2):
+            answer = door.call("replay", *on, "--into", rows, "--format", "csv")
+            assert (answer.code, "in 5 files" in answer.err) == (0, True)
+        stored = door.folder / "s3" / "exams" / "some" / "rows"
+        lines = [path.read_text().splitlines() for path in sorted(stored.glob("*.csv"))]
+        here = door.done("replay", "--as-of", "2022-06-18").splitlines()
+        assert [lines[0][0], *(line for each in lines for line in each[1:])] == here
+        assert json.loads((stored / "_receipt.json").read_text())["rows"] == len(here) - 1
+        answer = door.call("violations", *on, "--into", rows)
+        assert (answer.code, "another question" in answer.err) == (2, True)
+    finally:
+        sail.end(engine)
+
+
+def test_a_secret_in_a_url_is_refused_and_not_repeated(door: CommandLine) -> None:
+    """It would go to every worker, and stand in messages: the environment is the place for it."""
+    answer = door.call("columns", "build", "--to", "s3://key:hush@exams/parts")
+    assert (answer.code, "hush" in answer.err) == (2, False)
+    assert "in the environment" in answer.err
 
 
 def test_columns_beside_the_ledger_are_built_where_they_are_behind(door: CommandLine) -> None:

@@ -31,7 +31,8 @@ from replay.population import Scope
 from replay.snapshot import Engine, Snapshot
 
 if TYPE_CHECKING:
-    from replay.partwise import Form
+    from replay.partwise import Form, Of
+    from replay.what_if import Compared, Draft
 
 EngineURL = Annotated[
     str | None,
@@ -92,13 +93,31 @@ class OnEngine:
         plan = many("plan_of")(snapshot, published, scope, of="violations")
         return many("collect")(self._engine, snapshot, plan, place)
 
+    def what_if(
+        self, snapshot: Snapshot, drafts: Sequence[Draft], since: int | None, scope: Scope
+    ) -> Compared:
+        """Return what drafts would have done, by the engine."""
+        place, published = self._published(snapshot)
+        plan = many("plan_of")(snapshot, published, scope)
+        compared: Compared = many("compare")(
+            self._engine, snapshot, plan, published, place, drafts, since
+        )
+        return compared
+
     def write(
-        self, snapshot: Snapshot, scope: Scope, statuses: Sequence[str], form: Form, into: str
+        self,
+        snapshot: Snapshot,
+        scope: Scope,
+        statuses: Sequence[str],
+        form: Form,
+        into: str,
+        *,
+        of: Of = "standings",
     ) -> None:
-        """Have everybody's standing written to a folder, and say how long it is."""
+        """Have everybody's standing, or violations, written to a folder; say how long it is."""
         folder = place_for(into)
         place, published = self._published(snapshot)
-        plan = many("plan_of")(snapshot, published, scope, statuses, form)
+        plan = many("plan_of")(snapshot, published, scope, statuses, form, of)
         answered = many("answer_into")(self._engine, snapshot, plan, place, folder)
         rows = f"{answered.rows:,} row{'' if answered.rows == 1 else 's'}"
         files = f"{answered.files:,} file{'' if answered.files == 1 else 's'}"

@@ -17,9 +17,11 @@ from attempt_ledger.cli.forms import TableFormat, form_of
 from attempt_ledger.cli.on_engine import (
     ColumnsURL,
     EngineURL,
+    IntoURL,
     OnEngine,
     Tasks,
     check_options,
+    form_into,
     scope_elsewhere,
 )
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
@@ -34,6 +36,7 @@ from replay.formats import TABLE
     attempt-ledger violations --exam AZ-104 --format jsonl
     attempt-ledger violations --as-of 2023-01-01 --output violations-2022.csv
     attempt-ledger violations --engine sc://127.0.0.1:15002
+    attempt-ledger violations --engine sc://127.0.0.1:15002 --into violations
     """,
 )
 def violations(
@@ -47,6 +50,7 @@ def violations(
     output: Output = None,
     engine: EngineURL = None,
     columns: ColumnsURL = None,
+    into: IntoURL = None,
     tasks: Tasks = None,
 ) -> int:
     """List every sitting that was taken while not eligible.
@@ -55,16 +59,22 @@ def violations(
     (status_then; empty where the exam or its policy was not yet known) and with what is known now
     (status_now, eligible_from_now, and how many seconds too early it was). waived_then and
     waived_now tell whether a grant waived a reason. With --engine they are judged by Apache
-    Spark 4, or Sail: see `replay`.
+    Spark 4, or Sail: see `replay`. With --into its workers write them, all but registration_id,
+    which their columns do not have: a position names the sitting.
     """
-    check_options(engine, columns, None, tasks, output=output, no_column_cache=no_column_cache)
-    form = form_of(TABLE, format, output)
+    check_options(engine, columns, into, tasks, output=output, no_column_cache=no_column_cache)
+    form = "" if into is not None else form_of(TABLE, format, output)
+    parts_form = form_into(format) if into is not None else "parquet"
     named = candidates_in(candidates)
     elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
         if elsewhere is None:
             table = snapshot.violations(scope_of(snapshot, exams, named))
         else:
-            table = elsewhere.violations(snapshot, scope_elsewhere(exams, named))
+            scope = scope_elsewhere(exams, named)
+            if into is not None:
+                elsewhere.write(snapshot, scope, (), parts_form, into, of="violations")
+                return DONE
+            table = elsewhere.violations(snapshot, scope)
         write_table(table, form, output, about("Sittings while not eligible", snapshot))
     return DONE

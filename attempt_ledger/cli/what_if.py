@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     about,
@@ -18,6 +19,14 @@ from attempt_ledger.cli.everybody import (
     write_table,
 )
 from attempt_ledger.cli.forms import form_of
+from attempt_ledger.cli.on_engine import (
+    ColumnsURL,
+    EngineURL,
+    OnEngine,
+    Tasks,
+    check_options,
+    scope_elsewhere,
+)
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, CallProblem
@@ -35,6 +44,7 @@ from retake_policies.schema import Policy, parse_policy
     attempt-ledger what-if --policy seven-days.toml --since 2023-01-01
     attempt-ledger what-if --policy draft.toml --exam AZ-104 --sittings refused.csv
     attempt-ledger what-if --policy a.toml --policy b.toml --standings changed.parquet
+    attempt-ledger what-if --policy draft.toml --engine sc://127.0.0.1:15002
     """,
 )
 def what_if(
@@ -67,14 +77,18 @@ def what_if(
             "--standings", metavar="FILE", help="Write the standings at --as-of that would change."
         ),
     ] = None,
+    engine: EngineURL = None,
+    columns: ColumnsURL = None,
+    tasks: Tasks = None,
 ) -> int:
     """Show what draft policies would have done.
 
     A draft counts as one more version of the policy of its id: from its effective_from on it takes
     the place of what is in force, until a version of a later day does. Every past sitting is judged
     at its start under both, with what is known; then everybody's standing at --as-of. The summary
-    goes to standard output.
+    goes to standard output. With --engine both are folded by Apache Spark 4, or Sail: see `replay`.
     """
+    check_options(engine, columns, None, tasks, output=None, no_column_cache=no_column_cache)
     sittings_form = form_of(TABLE, None, sittings, "--sittings")
     standings_form = form_of(TABLE, None, standings, "--standings")
     at = clock.now() if as_of is None else instant("--as-of", as_of)
@@ -83,11 +97,16 @@ def what_if(
         raise CallProblem("--since lies after --as-of: no sitting could be judged")
     named = candidates_in(candidates)
     drafts = [read_draft(path) for path in policies]
+    elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
+    tried = [draft for draft, _ in drafts]
 
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        compared = snapshot.what_if(
-            [draft for draft, _ in drafts], since=start, scope=scope_of(snapshot, exams, named)
-        )
+        if elsewhere is None:
+            scope = scope_of(snapshot, exams, named)
+            compared = snapshot.what_if(tried, since=start, scope=scope)
+        else:
+            scope = scope_elsewhere(exams, named)
+            compared = elsewhere.what_if(snapshot, tried, start, scope)
     for id in compared.idle:
         say(
             f"no exam follows a policy {id!r}, so its draft changes nothing: a draft has the id of "

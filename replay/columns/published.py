@@ -128,6 +128,11 @@ def place_of(url: str) -> Place:
     """
     if "://" not in url:
         return Place(url, None, os.path.realpath(url))
+    if ":" in url.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+        raise LedgerProblem(
+            "the URL of a folder has a secret in it, which workers and messages would get: leave "
+            "it out, and put it in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     try:
         files, path = fs.FileSystem.from_uri(url)
     except (pa.ArrowException, OSError, ValueError) as error:
