@@ -32,6 +32,10 @@ class Provider:
         self.header: dict[str, Any] = {}
         self.requests: list[dict[str, str]] = []
         """What was sent to the token endpoint."""
+        self.ended: list[dict[str, str]] = []
+        """What was sent to the address where a session ends."""
+        self.ends = True
+        """Whether there is such an address."""
 
     def token(self, code: str, verifier: str) -> dict[str, Any] | None:
         """Redeem a code, once; None where it is none, or not whoever began."""
@@ -75,9 +79,16 @@ def running() -> Iterator[Provider]:
                 provider.codes[code] = asked
                 back = urlencode({"code": code, "state": asked["state"]})
                 self._send(302, "text/plain", b"", location=f"{asked['redirect_uri']}?{back}")
+            elif path == "/end":
+                provider.ended.append(asked)
+                back = urlencode({"state": asked["state"]})
+                address = f"{asked['post_logout_redirect_uri']}?{back}"
+                self._send(302, "text/plain", b"", location=address)
             else:
+                ends = {"end_session_endpoint": f"{provider.url}/end"} if provider.ends else {}
                 self._json(
                     {
+                        **ends,
                         "issuer": provider.url,
                         "jwks_uri": f"{provider.url}/keys",
                         "authorization_endpoint": f"{provider.url}/authorize",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -60,11 +61,39 @@ def test_somebody_logs_in_and_out_everywhere(
     second.click("#robin")
     second.wait_for_url(f"{it.address}/")
     page.click('text="everywhere"')
-    page.wait_for_url("**/log-in")
+    page.wait_for_url("**/log-in?state=*")
+    assert provider.ended[-1]["client_id"] == "console"
+    assert provider.ended[-1]["post_logout_redirect_uri"] == f"{it.address}/log-in"
+    assert page.context.cookies() == []
     for each in (page, second):
         each.goto(f"{it.address}/exceptions")
         assert "/log-in?next=" in each.url
     other.close()
+
+
+def test_somebody_logs_out_here_where_the_provider_cannot_be_logged_out_of(
+    tmp_path: Path, provider: Provider, browser: Browser
+) -> None:
+    """And whoever came with a token of ours has no session there."""
+    provider.ends = False
+    words = ("--oidc-issuer", provider.url, "--oidc-audience", "ledger")
+    with served(example(tmp_path), *words, "--oidc-client", "console") as here:
+        token, ended = here.token("support"), len(provider.ended)
+        page = browser.new_context().new_page()
+        for how in ("provider", "token"):
+            page.goto(f"{here.address}/policies")
+            if how == "provider":
+                page.click("main a.button")
+                page.click("#robin")
+            else:
+                page.fill("#token", token)
+                page.click("main button.main")
+            page.wait_for_url("**/policies")
+            page.click('text="Log out"')
+            page.wait_for_url(f"{here.address}/log-in")
+        page.context.close()
+    provider.ends = True
+    assert len(provider.ended) == ended
 
 
 def test_roles_are_those_that_the_provider_says(it: Served, browser: Browser) -> None:

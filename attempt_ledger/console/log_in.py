@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from attempt_ledger.api.oidc import Issuer, NotValid
 from attempt_ledger.api.problems import Problem
-from attempt_ledger.api.tokens import Identity
+from attempt_ledger.api.tokens import OIDC, Identity
 from attempt_ledger.console.sessions import COOKIE, LONGEST, PENDING, PENDING_COOKIE
 from attempt_ledger.console.view import Content
 from attempt_ledger.console.visits import (
@@ -30,8 +30,9 @@ from attempt_ledger.console.visits import (
 
 routes = APIRouter(include_in_schema=False)
 
+LOG_IN: Final = "/log-in"
 CALLBACK: Final = "/log-in/callback"
-"""Where the provider sends a browser back to: this address is registered there."""
+"""Where the provider sends a browser back to: these addresses are registered there."""
 AGAIN: Final = "again."
 """How the names of fields begin that were typed before somebody had to log in."""
 _SECONDS: Final = 5.0
@@ -84,19 +85,33 @@ class Client:
             raise NotValid("the provider sent no ID token")
         return await self._issuer.identity(token, audience=self._id)
 
+    async def end(self, request: Request) -> str | None:
+        """Return where a browser ends its session at the provider; None where it cannot.
+
+        The provider sends it back to the page to log in. It learns whom it is about from its own
+        cookie: an ID token as a hint would have to be kept here.
+        """
+        back = f"{str(request.base_url).rstrip('/')}{LOG_IN}"
+        try:
+            found = await self._app.create_logout_url(back, client_id=self._id)
+        except _FAULTS:  # it has no such address, or is away
+            return None
+        url = str(found["url"])
+        return url if urlsplit(url).scheme in ("http", "https") else None
+
 
 def _client(visit: Visit) -> Client | None:
     client: Client | None = visit.request.app.state.client
     return client
 
 
-@routes.get("/log-in", name="page log in")
-async def log_inlog_in_page(request: Request) -> Response:
+@routes.get(LOG_IN, name="page log in")
+async def log_in_first(request: Request) -> Response:
     """Show how to log in."""
     return log_in_page(Visit(request, ""), request.query_params.get("next", "/"), "")
 
 
-@routes.post("/log-in", name="page logged in")
+@routes.post(LOG_IN, name="page logged in")
 async def log_in(request: Request) -> Response:
     """Begin a session by a token."""
     visit = Visit(request, "")
@@ -177,7 +192,15 @@ async def log_out(request: Request) -> Response:
             visit.sessions.close_all(visit.identity.name)
         else:
             visit.sessions.close(visit.session.sha256)
-        response = RedirectResponse("/log-in", 303)
+        client, elsewhere = _client(visit), None
+        if client is not None and visit.identity.name.startswith(OIDC):
+            elsewhere = await client.end(request)
+        response: Response = RedirectResponse(LOG_IN, 303)
+        if client is not None and elsewhere is not None:
+            # A page that leads there, since a form of ours may not: see the policy of content.
+            visit.session = None
+            page = Content("logged-out.html", {"elsewhere": elsewhere, "provider": client.host})
+            response = visit.answer(page, None, **{"cache-control": "no-store"})
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True)
         return response
 
