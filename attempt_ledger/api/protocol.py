@@ -1,4 +1,4 @@
-"""A connection that is bounded in time: whoever sends or takes nothing is cut off."""
+"""A connection that is bounded: in time, for whoever sends or takes nothing; and in its headers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,24 @@ REQUEST_SECONDS: Final = 60.0
 """So long a request may take to arrive, its head and its body."""
 STALLED_SECONDS: Final = 30.0
 """So long a reader may take nothing of what waits for it."""
+LONGEST_HEAD: Final = 64 << 10
+"""So many bytes the head of a request may have, and one more piece as the network brings it.
+
+Uvicorn bounds neither their number nor their length, and the parser puts a header that comes in
+pieces together by copying it anew with each.
+"""
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Uvicorn's own protocol, with a clock on what a client is to do."""
 
+    _head = 0
+    """How much of a head has arrived that is not complete."""
+    _is_complete = False
     _arriving: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -24,8 +37,23 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._await_request()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; cut off whoever sends a head without an end."""
+        super().data_received(data)
+        if not self._is_complete:
+            self._head += len(data)
+            if self._head > LONGEST_HEAD and not self.transport.is_closing():
+                self.transport.write(_TOO_LONG)
+                self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Go on with a request whose head is here."""
+        self._is_complete = True
+        super().on_headers_complete()
+
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a request."""
+        self._head, self._is_complete = 0, False
         super().on_message_begin()
         self._await_request()
 
