@@ -43,7 +43,7 @@ class ForgetfulServer(Cluster):
         super().__init__(Path(self._holder), version)
         self._undo = self.folder / "undo"
         shim = self.folder / "wal_shim.so"
-        shutil.copy(_compiled(), shim)
+        shutil.copy(compiled_shim(), shim)
         self._environment = {
             "LD_PRELOAD": str(shim),
             "WAL_DELAY_US": str(delay_us),
@@ -126,8 +126,8 @@ def _read(path: str) -> str:
 
 
 @cache
-def _compiled() -> Path:
-    """Compile the shim once for all; raises Missing."""
+def compiled_shim() -> Path:
+    """Compile what is put between a server and its disk, once for all; raises Missing."""
     made = Path(tempfile.mkdtemp(prefix="shim")) / "wal_shim.so"
     flags = ["-O2", "-Wall", "-shared", "-fPIC", "-o", str(made), str(_SHIM), "-ldl"]
     subprocess.run([str(path_of(CC)), *flags], check=True, capture_output=True)
