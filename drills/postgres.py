@@ -21,6 +21,7 @@ from drills.cluster import programs
 from drills.forgetful import CC, ForgetfulServer
 from drills.needs import Tool
 from drills.postgres_faults import fact, faults
+from drills.postgres_keys import cut_keys, unflushed
 from drills.report import Finding, Options
 from ledger.events import Row
 from ledger.ledger import Appended, Duplicate, Ledger
@@ -52,11 +53,20 @@ def run(options: Options) -> Iterator[Finding]:
     for version in versions[-1:] if options.slice else versions:
         cuts = options.size(max(200 // len(versions), 70), 3)
         yield cut(f"{cuts} power cuts, PostgreSQL {version}", version, cuts, options.seed)
+    cuts = options.size(100, 3)
+    yield cut_keys(f"{cuts} power cuts of a key store", versions[-1], cuts, options.seed)
     yield from faults(options, versions[-1])
     for left in () if options.slice else LEFT_OUT:
         with left.out():
             what = f"power cuts without {left.name}"
             found = cut(
+                what, versions[-1], 60, options.seed, until_found=True, delay_us=_SLOW_DELAY_US
+            )
+        yield expected(found)
+    if not options.slice:
+        with unflushed():
+            what = "power cuts of a key store without its flush before the event"
+            found = cut_keys(
                 what, versions[-1], 60, options.seed, until_found=True, delay_us=_SLOW_DELAY_US
             )
         yield expected(found)
