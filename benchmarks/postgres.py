@@ -66,18 +66,25 @@ class Place(NamedTuple):
         return address
 
     def moved(self, path: Path, schema: str) -> Ledger:
-        """Return a ledger with the events of another, opened."""
+        """Return a ledger with the events of another, opened; they come by COPY, as its owner may.
+
+        `move` would append them, at a fifth of the rate.
+        """
+        import psycopg
+
         from benchmarks.everyone import opened
+        from ledger.events import Recorded
         from ledger.ledger import Ledger
-        from ledger.moving import copy_events
         from ledger.store.stores import create_store
 
         address = self.address(schema)
-        with opened(path) as source:
+        into = f"COPY {schema}.events ({', '.join(Recorded._fields)}) FROM STDIN"
+        with opened(path) as source, psycopg.connect(self.cluster.url()) as connection:
             create_store(address, str(source.about("ledger")))
-            target = Ledger.open(address, clock=_now)
-            copy_events(source.store, target.store)
-        return target
+            with connection.cursor().copy(into) as copy:
+                for row in source.read():
+                    copy.write_row(row)
+        return Ledger.open(address, clock=_now)
 
     def flush_ms(self) -> float:
         """Return how long the disk takes over a block, in the middle of many."""
