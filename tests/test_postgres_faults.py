@@ -345,3 +345,24 @@ def test_after_a_batch_that_fails_no_other_is_recorded(
                 assert (report.stopped, calls) == ("the disk is full", 3)
                 assert report.recorded == ledger.head().position < 8_000
         assert (report.stopped, ledger.head().position) == (None, 8_000)
+
+
+def test_an_interrupted_import_counts_what_was_being_recorded(
+    address: Server, tmp_path: Path
+) -> None:
+    """Ctrl-C comes while the server records the next batch: that is in, and is said to be."""
+    path = tmp_path / "results.csv"
+    path.write_text(_results(4_000))
+    calls = iter(range(1 << 30))
+
+    def interrupt(*_: object) -> None:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+
+    with (
+        Ledger.open(address, clock=SetClock()) as ledger,
+        Reading.open(str(path), Options()) as reading,
+    ):
+        report = import_file(ledger, reading, stopwatch=time.monotonic, progress=interrupt)
+        assert report.interrupted
+        assert 0 < report.recorded == ledger.head().position < 8_000

@@ -75,10 +75,6 @@ class _Sent(NamedTuple):
     sound: list[Item]
     recording: Future[Recording]
 
-    def done(self) -> tuple[list[Item], list[Item], Recording]:
-        """Wait for what becomes of it; raises what ends the import."""
-        return self.batch, self.sound, self.recording.result()
-
 
 class _Import:
     """One import under way."""
@@ -106,6 +102,7 @@ class _Import:
             )
         self._size = _FIRST  # rows of a transaction, as it turns out
         self._process: ReadingProcess | None = None
+        self._sent: _Sent | None = None
         self._batches: Lines | Results
         extension = ".jsonl" if results is None else ".csv"
         self._rejects = Rejects(
@@ -149,13 +146,15 @@ class _Import:
                 return
 
     def close(self) -> None:
-        """End the other process, close the rejects file and note where it is."""
+        """End the other process, report on what was still recorded, close the rejects file."""
         if self._process is not None:
             self._process.close()
         report = self._report
         try:
+            if (done := self._done()) is not None:
+                self._report_on(*done)
             self._rejects.close()
-        except SourceProblem as problem:
+        except LedgerProblem as problem:
             report.stopped = str(problem)
         if self._rejects.is_made:
             report.rejects = self._rejects.path
@@ -197,21 +196,30 @@ class _Import:
                 sound = self._sound(batch)
                 yield batch, sound, self._record(sound)
             return
-        sent: _Sent | None = None
         with ThreadPoolExecutor(1) as beside:
-            try:
-                for batch in map(self._said, self._cut()):
-                    sound = self._sound(batch)
-                    done = sent and sent.done()  # if that failed, nothing more is sent
-                    sent = _Sent(batch, sound, beside.submit(self._record, sound))
-                    if done:
-                        yield done
-            except (BrokenSource, KeyboardInterrupt):
-                if sent:
-                    yield sent.done()
-                raise
-            if sent:
-                yield sent.done()
+            for batch in map(self._said, self._cut()):
+                sound = self._sound(batch)
+                done = self._done()  # if that failed, nothing more is sent
+                self._sent = _Sent(batch, sound, beside.submit(self._record, sound))
+                if done is not None:
+                    yield done
+            if (done := self._done()) is not None:
+                yield done
+
+    def _done(self) -> tuple[list[Item], list[Item], Recording] | None:
+        """Wait for what becomes of the batch that is being recorded; None if there is none."""
+        sent = self._sent
+        if sent is None:
+            return None
+        try:
+            recording = sent.recording.result()
+        except KeyboardInterrupt:  # it is recorded all the same: `close` reports on it
+            raise
+        except BaseException:
+            self._sent = None
+            raise
+        self._sent = None
+        return sent.batch, sent.sound, recording
 
     def _said(self, batch: list[Item]) -> list[Item]:
         """Return what of a batch says anything, with a problem where its exam is not known."""
@@ -228,12 +236,12 @@ class _Import:
     def _report_on(self, batch: list[Item], sound: list[Item], recording: Recording) -> None:
         """Count what became of a batch, and set aside what was refused of it, in order."""
         report = self._report
+        report.add(recording)  # first: Ctrl-C may come at any moment
         for index, row in recording.joined.items():
             sound[index] = sound[index]._replace(rows=(row,))
         report.count_exams(
             [item.rows[0].exam for i, item in enumerate(sound) if i not in recording.refused]
         )
-        report.add(recording)
         self._look(sound, recording)
         if len(sound) == len(batch) and not recording.refused:
             return
