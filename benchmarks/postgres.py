@@ -43,13 +43,12 @@ def figures(options: Options) -> Iterator[Figure]:
         flush = place.flush_ms()
         yield Figure("postgres", "one flush", "ms", flush, note=f"PostgreSQL {place.version}")
         yield from _one_at_a_time(place, options)
-        yield from _together(place, options, flush, ", as the disk is")
+        yield from _together(place, options, flush, ", a process each")
         yield from _importing(place, options)
         yield from _columns(place, options)
     with server(fresh(options.scratch / "postgres"), _SLOWER_US) as place:
-        slower = flush + _SLOWER_US / 1000
-        note = f", {_SLOWER_US / 1000:g} ms of it added to each sync of the disk"
-        yield from _together(place, options, slower, note)
+        slower = _SLOWER_US / 1000
+        yield from _together(place, options, flush + slower, f", each sync {slower:g} ms slower")
 
 
 class Place(NamedTuple):
@@ -187,7 +186,7 @@ def _one_at_a_time(place: Place, options: Options) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _together(place: Place, options: Options, flush: float, disk: str) -> Iterator[Figure]:
+def _together(place: Place, options: Options, flush: float, how: str) -> Iterator[Figure]:
     """Have as many processes append, each one event at a time, as fast as they can."""
     from ledger.ledger import Ledger
 
@@ -203,8 +202,7 @@ def _together(place: Place, options: Options, flush: float, disk: str) -> Iterat
         return len(took) / _SECONDS
 
     alone, together = alternately(min(options.runs, 3), one, many, warm_up=0)
-    what = f"{_WRITERS} writers together, a process each, one flush {flush:.2f} ms"
-    note = f"one flush {flush:.2f} ms{disk}"
+    what, note = f"{_WRITERS} writers together{how}", f"one flush {flush:.2f} ms"
     yield Figure(
         "postgres", what, "/s", middle(together), middle(alone), "one writer", at_least=2.5,
         note=note, all={"ours": together, "peer": alone},
