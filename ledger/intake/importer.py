@@ -192,12 +192,12 @@ class _Import:
         """
         store = self._ledger.store
         if self._keep or store.read_only or not store.works_elsewhere:
-            for batch in map(self._said, self._cut()):
+            for batch in map(self._filled, self._cut()):
                 sound = self._sound(batch)
                 yield batch, sound, self._record(sound)
             return
         with ThreadPoolExecutor(1) as beside:
-            for batch in map(self._said, self._cut()):
+            for batch in map(self._filled, self._cut()):
                 sound = self._sound(batch)
                 done = self._done()  # if that failed, nothing more is sent
                 self._sent = _Sent(batch, sound, beside.submit(self._record, sound))
@@ -221,12 +221,12 @@ class _Import:
         self._sent = None
         return sent.batch, sent.sound, recording
 
-    def _said(self, batch: list[Item]) -> list[Item]:
-        """Return what of a batch says anything, with a problem where its exam is not known."""
-        said = [item for item in batch if item.rows or item.problem]
+    def _filled(self, batch: list[Item]) -> list[Item]:
+        """Count a batch; return its rows that say anything, with a problem for an unknown exam."""
+        filled = [item for item in batch if item.rows or item.problem]
         self._report.read += len(batch)
-        self._report.skipped += len(batch) - len(said)
-        return said if self._exam_fault is None else _of_known_exams(said, self._exam_fault)
+        self._report.skipped += len(batch) - len(filled)
+        return filled if self._exam_fault is None else _of_known_exams(filled, self._exam_fault)
 
     def _sound(self, batch: list[Item]) -> list[Item]:
         """Return what of a batch is to be recorded."""
