@@ -136,9 +136,9 @@ class _Import:
         report = self._report
         for batch, sound, recording in self._recorded():
             self._report_on(batch, sound, recording)
-            if len(batch) >= self._size and recording.seconds > 0:
+            if recording.seconds > 0:
                 change = min(max(TRANSACTION_SECONDS / recording.seconds, 0.5), 2.0)
-                self._size = round(min(max(self._size * change, _FEWEST), _MOST))
+                self._size = round(min(max(len(batch) * change, _FEWEST), _MOST))
             if progress is not None:
                 read = (self._process or self._source).bytes_read
                 progress(report, read, self._source.size)
