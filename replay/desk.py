@@ -12,7 +12,7 @@ from ledger.instants import format_instant
 from ledger.ledger import Conflict, Ledger, Refused
 from ledger.models import EVENT_TYPES, ExceptionRejected, ExceptionRequested
 from ledger.privacy.vault import ERASED
-from projections.catalogue import annulments, policy_at, setting_of
+from projections.catalogue import annulments, in_time, policy_at, setting_of
 from projections.exception_rules import (
     DeskProblem,
     answer_request,
@@ -28,6 +28,8 @@ from projections.exceptions import (
     REQUESTED,
     REVOKED,
     Request,
+    State,
+    deciding,
     requests_of,
     visible_exceptions,
 )
@@ -150,18 +152,23 @@ class Desk:
         """Withdraw a grant. `reason` is kept in clear text: no personal data belongs there."""
         return self._decide(of, lambda request, policy, at: revoke(request, reason=reason))
 
-    def requests(self, moment: Moment, candidate: str | None = None) -> Iterator[Request]:
+    def requests(
+        self, moment: Moment, candidate: str | None = None, state: State | None = None
+    ) -> Iterator[Request]:
         """Yield requests at a moment: of one candidate, or of all, sorted by candidate.
 
-        Those of a candidate come in the order of their first events. Memory is flat but for the ids
-        of the candidates that ever asked.
+        Those of a candidate come in the order of their first events; of one state, or of any.
+        Memory is flat but for the ids of the candidates that ever asked.
         """
         catalogue = self._snapshot.at(moment).catalogue
-        names = [] if candidate is None else [candidate]
+        names: Iterable[str] = [] if candidate is None else [candidate]
         if candidate is None:
-            names = subjects_of(self._ledger, EXCEPTION_TYPES, moment.position)
+            of = may_be_open if state == "open" else asked_ever
+            names = of(self._ledger, moment)
         for name in names:
-            yield from requests_of(name, self._rows(name, moment.position), catalogue, moment)
+            for each in requests_of(name, self._rows(name, moment.position), catalogue, moment):
+                if state in (None, each.state):
+                    yield each
 
     def clear(self, request: Request) -> dict[str, str | Mapping[str, bool]]:
         """Return a request's personal fields in clear text, and `ERASED` for those erased.
@@ -274,17 +281,39 @@ class Desk:
         return next(r for r in requests if (r.exam, r.request_id) == (of.exam, of.request_id))
 
 
+def asked_ever(ledger: Ledger, moment: Moment) -> list[str]:
+    """Return who has a request, whatever became of it, sorted."""
+    return subjects_of(ledger, EXCEPTION_TYPES, moment.position)
+
+
+def may_be_open(ledger: Ledger, moment: Moment) -> list[str]:
+    """Return whose request may be open, sorted: nothing decides it, or something was annulled.
+
+    Most requests that there ever were are decided, and whose are all decided is not folded.
+    """
+    found: dict[tuple[str, str | None, str | None], list[Recorded]] = {}
+    for row in _events_of(ledger, EXCEPTION_TYPES, moment.position):
+        if row.occurred_at <= moment.as_of:
+            bare = row._replace(data="", extensions=None)  # many are kept at once
+            found.setdefault((row.subject, row.exam, row.key), []).append(bare)
+    some = {subject for (subject, *_), rows in found.items() if deciding(in_time(rows)) is None}
+    corrected = subjects_of(ledger, ("EventAnnulled",), moment.position)
+    return sorted(some | ({subject for subject, *_ in found} & set(corrected)))
+
+
 def subjects_of(ledger: Ledger, types: Iterable[str], upto: int) -> list[str]:
     """Return whom events of some types up to a position are about, sorted."""
+    return sorted({row.subject for row in _events_of(ledger, types, upto)})
+
+
+def _events_of(ledger: Ledger, types: Iterable[str], upto: int) -> Iterator[Recorded]:
     topics = [
         f"{type}:{version}" for type in types for version in range(EVENT_TYPES[type].version + 1)
     ]
-    found: set[str] = set()
     after = 0
     while page := ledger.store.page(after, upto, topics=topics):
-        found.update(row.subject for row in page)
+        yield from page
         after = page[-1].position
-    return sorted(found)
 
 
 def event_id(request_id: str, type: str, number: int = 1) -> str:

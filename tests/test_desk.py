@@ -34,6 +34,7 @@ from ledger.ledger import Ledger
 from ledger.models import ExceptionGranted, ExceptionRejected, ExceptionRequested
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
+from projections.exceptions import STATES, State
 from projections.standing import Moment
 from replay.desk import SOURCE, Desk, Reference, WrongCall, event_id
 from replay.snapshot import Snapshot
@@ -483,6 +484,30 @@ def test_everybodys_requests_are_listed_by_candidate(desk: Desk, ledger: Ledger)
     assert listed(ledger.head().position, WHO) == both
     assert listed(ledger.head().position, "C-4") == []
     assert listed(0) == []
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_requests_of_one_state_are_those_of_all_that_are_in_it(
+    desk: Desk, ledger: Ledger, state: State
+) -> None:
+    """Open ones too, whoever decided in which order: annulled, or before it was asked for."""
+    tell(
+        ledger,
+        *(
+            requested(AZ, on="2021-05-02", reg="R", request=f"X-{n}", who=f"C-{n}")
+            for n in (3, 4, 5)
+        ),
+        granted(AZ, on="2021-05-03", request="X-3", who="C-3"),
+        granted(AZ, on="2021-05-03", request="X-4", who="C-4", valid_until="2021-05-10"),
+        granted(AZ, on="2021-05-01", request="X-6", who="C-6"),
+        annulled("X-3/granted", on="2021-05-04", subject="C-3"),
+        requested(AZ, on="2021-05-05", reg="R", request="X-6", who="C-6"),
+    )
+    head = ledger.head().position
+    for at_, position in ((NOW, head), (NOW, head - 1), (at("2021-05-02T12:00Z"), head)):
+        moment = Moment(at_, None, position)
+        every = [each for each in desk.requests(moment) if each.state == state]
+        assert list(desk.requests(moment, state=state)) == every
 
 
 def test_personal_fields_are_told_in_clear_only_when_asked_for(

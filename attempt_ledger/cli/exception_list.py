@@ -103,8 +103,8 @@ def list_(
         moment = snapshot_at(ledger, at, moment_known, now=now).moment
         chosen = [
             (each, desk.clear(each) if clear else {})
-            for each in desk.requests(moment, candidate)
-            if exam in (None, each.exam) and wanted in (None, each.state)
+            for each in desk.requests(moment, candidate, None if wanted is None else wanted.value)
+            if exam in (None, each.exam)
         ]
     if shown := in_clear(chosen):
         note_accesses(call.path, shown, "exception list --clear", tokens, actor)

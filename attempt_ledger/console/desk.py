@@ -13,12 +13,14 @@ from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested, make_event
 from projections.catalogue import policy_at
 from projections.exception_rules import Wrong, wrongs
-from projections.exceptions import Request
+from projections.exceptions import Request, State
 from replay.desk import Desk, Reference
 from retake_policies.schema import Policy
 from retake_policies.wording import clause_texts
 
-STATES: Final = ("open", "granted", "used", "expired", "rejected", "revoked")
+STATES: Final[tuple[State, ...]] = (
+    "open", "granted", "used", "expired", "rejected", "revoked",
+)  # fmt: skip
 FIELDS: Final = tuple(
     name for name in ExceptionRequested.model_fields if name not in ("request_id", "exam")
 )
@@ -27,14 +29,12 @@ FIELDS: Final = tuple(
 
 def requests(view: View) -> Content:
     """List requests: those that are open, or of one state, or of one candidate."""
-    state = view.address.get("state") or "open"
+    wished = view.address.get("state")
     of = view.address.get("candidate")
     page = view.address.page
-    wanted = (
-        each
-        for each in Desk(view.snapshot.ledger).requests(view.snapshot.moment, of)
-        if state == "all" or each.state == state
-    )
+    one: State = next((each for each in STATES if each == wished), "open")
+    state = None if wished == "all" else one
+    wanted = Desk(view.snapshot.ledger).requests(view.snapshot.moment, of, state)
     found = list(islice(wanted, (page - 1) * ROWS, page * ROWS + 1))
     return Content(
         "exceptions.html",
@@ -42,7 +42,7 @@ def requests(view: View) -> Content:
             "requests": found[:ROWS],
             "more": len(found) > ROWS,
             "page": page,
-            "state": state,
+            "state": state or "all",
             "states": (*STATES, "all"),
             "bar": moment_bar(view),
         },

@@ -195,8 +195,8 @@ async def exceptions(
     def listed() -> str:
         found = [
             each
-            for each in desk.requests(snapshot.moment, candidate)
-            if exam in (None, each.exam) and state in (None, each.state)
+            for each in desk.requests(snapshot.moment, candidate, state)
+            if exam in (None, each.exam)
         ]
         if not clear:
             return ",".join(each.model_dump_json() for each in found)
