@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from itertools import groupby
 from typing import Annotated
 
 import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
-from attempt_ledger.cli.context import call_of, no_candidate
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.exception import not_blank
 from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
-from attempt_ledger.cli.listing import Listing, put_list
-from attempt_ledger.cli.options import ACTOR, Actor, AsOf, KnownAt, Output, Time, command
+from attempt_ledger.cli.listing import Listing, by_candidate, listed_at, put_list
+from attempt_ledger.cli.options import (
+    ACTOR,
+    Actor,
+    AsOf,
+    CandidateOrAll,
+    ExamOption,
+    KnownAt,
+    Output,
+    Time,
+    command,
+)
 from attempt_ledger.cli.output import put_now, say
-from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns, labelled, text
+from attempt_ledger.cli.pages import Columns, Stack, Text, columns, labelled
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant, known
+from attempt_ledger.cli.values import instant
 from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.models import AuthorizationGranted, make_event
@@ -31,7 +40,6 @@ from replay.authorizations import Authorizations, Authorized
 from replay.desk import WrongCall
 from replay.formats import About
 from replay.many import many
-from replay.snapshot import snapshot_at
 
 Candidate = Annotated[str, typer.Argument(metavar="CANDIDATE", help="The candidate's id.")]
 _STYLES = {"running": pages.GOOD, "revoked": pages.BAD}
@@ -189,13 +197,8 @@ def terms_of(found: Authorization) -> str:
 )
 def list_(
     context: typer.Context,
-    candidate: Annotated[
-        str | None,
-        typer.Argument(metavar="[CANDIDATE]", help="The candidate's id. Left out: everyone's."),
-    ] = None,
-    exam: Annotated[
-        str | None, typer.Option("--exam", metavar="EXAM", help="Only of this exam.")
-    ] = None,
+    candidate: CandidateOrAll = None,
+    exam: ExamOption = None,
     state: Annotated[State | None, typer.Option("--state", help="Only in this state.")] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -208,13 +211,7 @@ def list_(
     like have a row for each authorization.
     """
     form = form_of(LISTED, format, output)
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
-    moment_known = known(known_at)
-    with call_of(context).open() as ledger:
-        if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
-            raise no_candidate(candidate, ledger)
-        moment = snapshot_at(ledger, at, moment_known, now=now).moment
+    with listed_at(context, candidate, as_of, known_at) as (ledger, moment):
         chosen = [
             each
             for each in Authorizations(ledger).every(moment, candidate)
@@ -222,7 +219,7 @@ def list_(
         ]
     listing = Listing(
         About("authorizations"),
-        lambda: all_of(chosen) if chosen else None,
+        lambda: by_candidate(chosen, lambda each: each.candidate, lambda each: lines(each, IN_UTC)),
         lambda: (each.model_dump_json() for each in chosen),
         lambda: many("authorization_rows")(chosen),
     )
@@ -230,17 +227,6 @@ def list_(
     if not chosen and form == "text":
         say("No authorizations.")
     return DONE
-
-
-def all_of(chosen: Iterable[Authorization]) -> Stack:
-    """Show authorizations, those of each candidate together, with an empty line in between."""
-    parts: list[Part] = []
-    for candidate, some in groupby(chosen, lambda each: each.candidate):
-        parts += [
-            *([text("")] if parts else []),
-            block(candidate, *(lines(e, IN_UTC) for e in some)),
-        ]
-    return Stack(*parts)
 
 
 def lines(found: Authorization, show: Show) -> Columns:

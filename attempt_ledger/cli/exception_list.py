@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from itertools import groupby
 from typing import Annotated
 
 import typer
 
-from attempt_ledger import clock
 from attempt_ledger.cli import pages
 from attempt_ledger.cli.clear_text import note_accesses
-from attempt_ledger.cli.context import call_of, no_candidate
+from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
-from attempt_ledger.cli.listing import Listing, put_list
-from attempt_ledger.cli.options import ACTOR, Actor, AsOf, KnownAt, Output, TokenFile, command
+from attempt_ledger.cli.listing import Listing, by_candidate, listed_at, put_list
+from attempt_ledger.cli.options import (
+    ACTOR,
+    Actor,
+    AsOf,
+    CandidateOrAll,
+    ExamOption,
+    KnownAt,
+    Output,
+    TokenFile,
+    command,
+)
 from attempt_ledger.cli.output import say
-from attempt_ledger.cli.pages import Columns, Part, Stack, Text, block, columns, labelled, text
+from attempt_ledger.cli.pages import Columns, Stack, Text, columns, labelled
 from attempt_ledger.cli.problems import DONE, CallProblem
-from attempt_ledger.cli.values import instant, known
 from projections.exceptions import Request
 from projections.remarks import by_whom
 from projections.sentences import IN_UTC, Show, listed
@@ -28,7 +35,6 @@ from replay.desk import Desk
 from replay.formats import About
 from replay.many import many
 from replay.receipts import moment_text
-from replay.snapshot import snapshot_at
 
 _STYLES = {"open": pages.WAIT, "rejected": pages.BAD, "granted": pages.GOOD, "revoked": pages.BAD}
 
@@ -57,13 +63,8 @@ class State(StrEnum):
 )
 def list_(
     context: typer.Context,
-    candidate: Annotated[
-        str | None,
-        typer.Argument(metavar="[CANDIDATE]", help="The candidate's id. Left out: everyone's."),
-    ] = None,
-    exam: Annotated[
-        str | None, typer.Option("--exam", metavar="EXAM", help="Only of this exam.")
-    ] = None,
+    candidate: CandidateOrAll = None,
+    exam: ExamOption = None,
     is_open: Annotated[bool, typer.Option("--open", help="Only what is to be decided.")] = False,
     state: Annotated[State | None, typer.Option("--state", help="Only in this state.")] = None,
     clear: Annotated[
@@ -91,27 +92,23 @@ def list_(
     if is_open and state is not None:
         raise CallProblem("--open and --state ask for different things: give one of them")
     wanted = State.open if is_open else state
-    now = clock.now()
-    at = now if as_of is None else instant("--as-of", as_of)
-    moment_known = known(known_at)
-
-    call = call_of(context)
-    with call.open() as ledger:
-        if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
-            raise no_candidate(candidate, ledger)
+    with listed_at(context, candidate, as_of, known_at) as (ledger, moment):
         desk = Desk(ledger)
-        moment = snapshot_at(ledger, at, moment_known, now=now).moment
         chosen = [
             (each, desk.clear(each) if clear else {})
             for each in desk.requests(moment, candidate, None if wanted is None else wanted.value)
             if exam in (None, each.exam)
         ]
     if shown := in_clear(chosen):
-        note_accesses(call.path, shown, "exception list --clear", tokens, actor)
+        note_accesses(call_of(context).path, shown, "exception list --clear", tokens, actor)
 
     listing = Listing(
         About("Requests for exceptions", (moment_text(*moment),)),
-        lambda: all_requests(chosen) if chosen else None,
+        lambda: by_candidate(
+            chosen,
+            lambda each: each[0].candidate,
+            lambda each: request_lines(each[0], each[1], IN_UTC),
+        ),
         lambda: map(request_object, chosen),
         lambda: many("request_rows")(chosen, clear=clear),
         private=clear,
@@ -136,19 +133,6 @@ def request_object(chosen: tuple[Request, Clear]) -> str:
     request, clear = chosen
     answer = request.model_dump(mode="json") | ({"clear": dict(clear)} if clear else {})
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-
-
-def all_requests(chosen: Iterable[tuple[Request, Clear]]) -> Stack:
-    """Show requests, those of each candidate together, with an empty line between candidates."""
-    parts: list[Part] = []
-    for candidate, requests in groupby(chosen, lambda each: each[0].candidate):
-        parts += [*([text("")] if parts else []), requests_page(candidate, list(requests), IN_UTC)]
-    return Stack(*parts)
-
-
-def requests_page(candidate: str, requests: Sequence[tuple[Request, Clear]], show: Show) -> Stack:
-    """Show a candidate's requests below the candidate's id."""
-    return block(candidate, *(request_lines(request, clear, show) for request, clear in requests))
 
 
 def request_lines(request: Request, clear: Clear, show: Show) -> Columns:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import typer
+
+from attempt_ledger import clock
+from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.output import bytes_to, say, text_to
-from attempt_ledger.cli.pages import Part, show
+from attempt_ledger.cli.pages import Part, Stack, block, show, text
+from attempt_ledger.cli.values import instant, known
+from ledger.ledger import Ledger
+from projections.standing import Moment
 from replay.formats import About
 from replay.many import many
+from replay.snapshot import snapshot_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+T = TypeVar("T")
 
 
 class Listing(NamedTuple):
@@ -26,6 +39,29 @@ class Listing(NamedTuple):
     rows: Callable[[], pa.Table]
     private: bool = False
     """Whether personal data is in it: then nobody else may read the file."""
+
+
+@contextmanager
+def listed_at(
+    context: typer.Context, candidate: str | None, as_of: str | None, known_at: str | None
+) -> Iterator[tuple[Ledger, Moment]]:
+    """Open the ledger at a moment as people type it; raises where the candidate is not in it."""
+    now = clock.now()
+    at, wanted = now if as_of is None else instant("--as-of", as_of), known(known_at)
+    with call_of(context).open() as ledger:
+        if candidate is not None and not ledger.stream(f"candidate/{candidate}"):
+            raise no_candidate(candidate, ledger)
+        yield ledger, snapshot_at(ledger, at, wanted, now=now).moment
+
+
+def by_candidate(
+    chosen: Iterable[T], candidate: Callable[[T], str], lines: Callable[[T], Part]
+) -> Stack | None:
+    """Show what is listed, that of each candidate together; None where there is nothing."""
+    parts: list[Part] = []
+    for name, some in groupby(chosen, candidate):
+        parts += [*([text("")] if parts else []), block(name, *map(lines, some))]
+    return Stack(*parts) if parts else None
 
 
 def put_list(listing: Listing, form: str, output: Path | None) -> None:

@@ -94,6 +94,10 @@ Output = Annotated[
     ),
 ]
 ExamOption = Annotated[str | None, typer.Option("--exam", metavar="X", help="Of this exam alone.")]
+CandidateOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="[CANDIDATE]", help="The candidate's id. Left out: everyone's."),
+]
 ExamsOption = Annotated[
     list[str] | None,
     typer.Option("--exam", metavar="X", help="Of this exam alone; repeatable."),
