@@ -238,6 +238,11 @@ WAITING = (
     ("history", "C-1"),
 )
 """Commands that hand on what they read, each by another way."""
+PERSONAL = (
+    "record", "--id", "1", "ExceptionRequested", "C-1", "request_id=Q-1", "exam=AZ-104",
+    "registration_id=R-1", "reason=illness", "email=c@example.org",
+)  # fmt: skip
+"""What needs a key, which is durable before the event is."""
 
 
 def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
@@ -250,6 +255,9 @@ def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
                        "--checkpoint=fast --no-sync")  # fmt: skip
     standby.set_up("")
     streams = "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'"
+    with_keys = ("--ledger", "a.ledger", "--keys", sick.cluster.url(schema="other_keys"))
+    sick.door.done(*with_keys, "keys", "create")
+    sick.door.done(*with_keys, "init", "--bare")
     with standby.running("immediate"):
         sick.until(lambda: sick.ask(streams))
         assert sick.call()[1].keys() == {"standby-asynchronous"}
@@ -263,6 +271,7 @@ def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
     calls = [("--ledger", sick.url, *words) for words in WAITING]
     calls.append(("--ledger", f"{sick.url}&schema=another", "init", "--bare"))
     calls.append(("--keys", sick.cluster.url(schema="keys_there"), "keys", "create"))
+    calls.append((*with_keys, *PERSONAL))
     for words in calls:
         began = time.monotonic()
         answer = sick.door.call("--wait", "3", *words)
