@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant, parse_instant
-from ledger.problems import MalformedFact, shown
+from ledger.problems import MalformedFact, RepeatedMember, shown
 
 
 def _instant(value: object) -> int:
@@ -120,9 +120,20 @@ def read_object(text: str | bytes) -> dict[str, Any]:
 
     Not a number is no number, and no object has a member twice: readers disagree which one counts.
     """
+    found = parse_json(text)
+    if type(found) is not dict:
+        raise MalformedFact("this is not a JSON object")
+    return found
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON of others, in which no number is none and no object has a member twice.
+
+    Raises MalformedFact, RepeatedMember for the latter.
+    """
     try:
         found = from_json(text, allow_inf_nan=False)
-        if type(found) is dict:
+        if type(found) is dict or type(found) is list:
             decoded = text if isinstance(text, str) else text.decode()
             # More names than members: one is there twice, or stands in a text. Which, is looked up.
             if len(_NAME.findall(decoded)) != _members(found):
@@ -131,8 +142,6 @@ def read_object(text: str | bytes) -> dict[str, Any]:
         raise
     except (ValueError, TypeError, RecursionError) as error:
         raise MalformedFact(f"this is not JSON: {error}") from None
-    if type(found) is not dict:
-        raise MalformedFact("this is not a JSON object")
     return found
 
 
@@ -142,7 +151,7 @@ _NAME = re.compile(r'"[ \t\r\n]*:')
 def _members(value: Any) -> int:
     """Count the members of the objects in a JSON value."""
     count = len(value) if type(value) is dict else 0
-    for each in value.values() if count else value:
+    for each in value.values() if type(value) is dict else value:
         if type(each) is dict or type(each) is list:
             count += _members(each)
     return count
@@ -151,7 +160,7 @@ def _members(value: Any) -> int:
 def _each_once(members: list[tuple[str, Any]]) -> None:
     twice = [name for name, count in Counter(name for name, _ in members).items() if count > 1]
     if twice:
-        raise MalformedFact(f"{shown(twice[0])} is there more than once in an object")
+        raise RepeatedMember(f"{shown(twice[0])} is there more than once in an object")
 
 
 class _Part(BaseModel):

@@ -88,6 +88,10 @@ class MalformedFact(LedgerProblem, ValueError):
     """The text or the object is not a fact the ledger can take."""
 
 
+class RepeatedMember(MalformedFact):
+    """An object of a JSON text names a member twice: readers disagree which of them counts."""
+
+
 class LogProblem(LedgerProblem):
     """The log cannot be read, written or continued."""
 

@@ -12,14 +12,17 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from ledger.cloudevents import to_cloudevent
 from ledger.events import Recorded
+from ledger.fields import read_object
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
+from ledger.problems import MalformedFact
 from projections.tables import TABLES
 from replay.formats.xlsx import title_of_workbook
 from replay.outputs import (
@@ -220,7 +223,7 @@ def picture_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compare
         if same_bytes(file, again):
             return SAME
     file.seek(0)
-    if hashlib.sha256(file.read()).hexdigest() != receipt.file_sha256:
+    if hashlib.file_digest(file, "sha256").hexdigest() != receipt.file_sha256:
         return Compared(["the picture is not the one that the receipt is of"], [], [])
     note = "the picture is as its receipt says; drawn here it comes out a little otherwise"
     return Compared([], [note], [])
@@ -248,12 +251,25 @@ def events_checked(snapshot: Snapshot, path: Path, receipt: Receipt, program: st
         position = after
         for row in ledger.read(after, receipt.position):
             position = row.position
-            ours, theirs = to_cloudevent(row), file.readline().decode("utf-8", "replace")
+            ours, theirs = to_cloudevent(row), _line(file).decode("utf-8", "replace")
             if theirs != f"{ours}\n":
                 found.append(line_apart(position - after, ours, theirs.rstrip("\n")))
-        if rest := sum(1 for _ in file):
+        if rest := sum(1 for _ in iter(partial(_line, file), b"")):
             found.append(f"{rest:,} more lines are {THERE} than {HERE}, after position {position}")
     return Checked([*differs, *shortened(found)], other_program(receipt, program))
+
+
+_LONGEST: Final = 16 << 20
+"""Bytes of a line of a foreign file that are looked at."""
+
+
+def _line(file: BinaryIO) -> bytes:
+    """Return the next line; of one that is longer than any event its beginning, as if it ended."""
+    line = file.readline(_LONGEST)
+    more = line
+    while len(more) == _LONGEST and not more.endswith(b"\n"):
+        more = file.readline(_LONGEST)
+    return line
 
 
 def line_apart(number: int, ours: str, theirs: str) -> str:
@@ -263,10 +279,10 @@ def line_apart(number: int, ours: str, theirs: str) -> str:
     if not theirs:
         return f"line {number}: {named} is missing {THERE}"
     try:
-        said = json.loads(theirs)
-        members = sorted(k for k in {*event, *said} if event.get(k) != said.get(k))
-    except (ValueError, TypeError):
+        said = read_object(theirs)
+    except MalformedFact:
         return f"line {number} is no event; {HERE} it is {named}"
+    members = sorted(k for k in {*event, *said} if event.get(k) != said.get(k))
     if {"source", "id"} & set(members):
         return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {named}"
     return f"line {number}, {named}: {', '.join(members) or 'its spelling'} differs"

@@ -225,6 +225,9 @@ def write(output: Output, file: BinaryIO) -> None:
             text.detach()
 
 
+_LARGEST_RECEIPT: Final = 16 << 20
+
+
 def find_receipt(path: Path) -> Receipt:
     """Find the receipt of a file: inside it, else beside it.
 
@@ -242,7 +245,11 @@ def find_receipt(path: Path) -> Receipt:
         raise ReceiptProblem(
             f"{path} has no receipt: none is inside it, and there is no {sidecar.name} beside it"
         )
-    return read_receipt(sidecar.read_bytes(), sidecar.name)
+    with sidecar.open("rb") as beside_it:
+        text = beside_it.read(_LARGEST_RECEIPT + 1)
+    if len(text) > _LARGEST_RECEIPT:
+        raise ReceiptProblem(f"{sidecar} is larger than 16 MB: no receipt is")
+    return read_receipt(text, sidecar.name)
 
 
 def _inside(file: BinaryIO) -> str | bytes | None:
@@ -260,13 +267,18 @@ def rows_of(file: BinaryIO, form: Form) -> Generator[tuple[str, ...]]:
     """Yield what a file says, row by row, as texts; the first row is the header.
 
     Of plain text a row is a line, and there is no header. Raises ValueError for what is not of
-    the form.
+    the form, whatever the library makes of it that reads it; OSError.
     """
     file.seek(0)
-    if form in TABLE:
-        yield from read_rows(file, form)
-    elif form == "html":
-        yield from read_page(file)
-    else:
-        for raw in file:
-            yield (raw.decode("utf-8", "replace").rstrip("\n"),)
+    try:
+        if form in TABLE:
+            yield from read_rows(file, form)
+        elif form == "html":
+            yield from read_page(file)
+        else:
+            for raw in file:
+                yield (raw.decode("utf-8", "replace").rstrip("\n"),)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(f"it cannot be read ({type(error).__name__})") from error

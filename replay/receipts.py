@@ -18,9 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from ledger.fields import Instant
+from ledger.fields import Instant, parse_json
 from ledger.instants import Period, format_instant
 from ledger.ledger import Ledger
+from ledger.problems import MalformedFact
 from projections.answers import Answer, Cause
 from projections.catalogue import Catalogue, catalogue_of
 from projections.standing import Moment
@@ -153,7 +154,10 @@ class Receipt(Answer):
 def read_receipt(text: str | bytes, where: str) -> Receipt:
     """Read a receipt from JSON; raises ReceiptProblem."""
     try:
+        parse_json(text)  # of a member that is there twice, readers disagree which counts
         return Receipt.model_validate_json(text)
+    except MalformedFact as problem:
+        raise ReceiptProblem(f"{where} is no receipt of this program: {problem}") from None
     except ValidationError as error:
         first = error.errors()[0]
         member = ".".join(map(str, first["loc"])) or "the text"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from openpyxl import load_workbook
 from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, inputs, snapshot, tell, written
 from scenarios import attempted, failed, policy
 
+from ledger.cloudevents import to_cloudevent
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from projections.tables import TABLES
@@ -569,3 +571,98 @@ def test_a_later_policy_version_is_told_from_the_one_a_receipt_names(tmp_path: P
         tell(ledger, [policy(text, on="2022-01-01")], before=STORY)
         assert checked(ledger, path)[:2] == ([], [])
         assert len(made(ledger, basis="restated").receipt.policies) == len(shipped()) + 1
+
+
+# -- files of others: what they say costs a sentence, and no more memory than an output has
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("line", ["[]", '"x"', "5", "null", "[1e999]", DEEP, '{"id":1,"id":2}'])
+def test_a_line_that_is_no_event_is_named(ledger: Ledger, tmp_path: Path, line: str) -> None:
+    """Whatever JSON it is instead."""
+    path = tmp_path / "events.jsonl"
+    lines = [to_cloudevent(row) for row in ledger.read()]
+    receipt = receipt_of_events(ledger, 0, ledger.head().position, program=PROGRAM)
+    path.write_text("\n".join([line, *lines[1:], ""]))
+    beside(path).write_text(receipt.to_json())
+    assert "line 1 is no event" in checked(ledger, path).differs[0]
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize("text", [f"[\n{DEEP}\n]", DEEP, '{"month":"x","month":"2021-03"}'])
+def test_rows_that_are_read_in_two_ways_or_not_at_all_differ(
+    ledger: Ledger, tmp_path: Path, form: Form, text: str
+) -> None:
+    """Nested too deep, or with a member that is there twice: readers disagree which counts."""
+    path = put(made(ledger, form=form), tmp_path / f"out.{form}")
+    path.write_text(f"[{text}]" if form == "json" and text[0] == "{" else text)
+    assert f"the file is no {form}" in checked(ledger, path).differs[0]
+
+
+def test_a_receipt_with_a_member_twice_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    """What one reader takes for position 5 is 6 for another."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    text = beside(path).read_text()
+    beside(path).write_text(text.replace('"position":', '"position":1,"position":', 1))
+    with pytest.raises(ReceiptProblem, match="'position' is there more than once"):
+        find_receipt(path)
+
+
+def test_a_receipt_of_more_than_16_mb_is_not_read(ledger: Ledger, tmp_path: Path) -> None:
+    """One that takes no room on the disk (a sparse file) may be of any length."""
+    path = put(made(ledger), tmp_path / "out.csv")
+    with beside(path).open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ReceiptProblem, match="larger than 16 MB"):
+        find_receipt(path)
+
+
+LONG = pa.array(["x" * (1 << 20)])
+HOSTILE = {
+    "days": pa.array([1], pa.date32()),
+    "bytes": pa.array([b"\xff"]),
+    "deep": pa.array([[[["x"]]]]),
+    "one text for many rows": LONG,
+}
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+@pytest.mark.parametrize("column", HOSTILE.values(), ids=HOSTILE)
+def test_columns_that_no_output_has_differ(
+    ledger: Ledger, tmp_path: Path, form: Form, column: pa.Array
+) -> None:
+    """One sentence; a text that is there once for 300 rows is not laid out 300 times at once."""
+    path = put(made(ledger, form=form), tmp_path / f"out.{form}")
+    table = pq.read_table(path) if form == "parquet" else pa.ipc.open_file(path).read_all()
+    many = pa.array([0] * (300 if (form, column) == ("parquet", LONG) else 2))
+    table = table.take(many).set_column(0, "month", column.take(many))
+    if form == "parquet":
+        pq.write_table(table, path, compression="zstd")
+        assert path.stat().st_size < 1 << 16
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    tracemalloc.start()
+    try:
+        differs = checked(ledger, path).differs
+        assert f"the file is no {form}" in differs[0] or (form, column) == ("arrow", LONG)
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_texts_of_an_arrow_file_that_end_elsewhere_are_not_read(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A file says itself where its texts begin and end: beyond its own bytes is other memory."""
+    path = put(made(ledger, form="arrow"), tmp_path / "out.arrow")
+    table = pa.ipc.open_file(path).read_all().slice(0, 1)
+    table = table.set_column(0, "month", pa.array(["abcdefgh"]))
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    before, text, after = path.read_bytes().partition(b"abcdefgh")
+    bounds = before.rindex(b"\0\0\0\0\x08\0\0\0")
+    path.write_bytes(before[: bounds + 7] + b"\x40" + before[bounds + 8 :] + text + after)
+    assert "the file is no arrow" in checked(ledger, path).differs[0]

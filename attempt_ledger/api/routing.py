@@ -17,7 +17,9 @@ from attempt_ledger.api.tail import Tail
 from attempt_ledger.api.tokens import Identity
 from attempt_ledger.moments import micros
 from ledger.cloudevents import to_cloudevents, without_personal
+from ledger.fields import parse_json
 from ledger.ledger import Ledger
+from ledger.problems import MalformedFact, RepeatedMember
 from replay.between import NotACursor, WasReset
 
 T = TypeVar("T")
@@ -133,12 +135,13 @@ def content(
 
 
 class StrictRoute(APIRoute):
-    """A route that passes over nothing: a parameter that it has not, or that comes twice."""
+    """A route that passes over nothing: a parameter that it has not, or what comes twice."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
         answer = super().get_route_handler()
         params = self.dependant.query_params
+        takes_json = self.body_field is not None
         known = {param.alias for param in params}
         several = {param.alias for param in params if "list" in str(param.field_info.annotation)}
 
@@ -152,9 +155,21 @@ class StrictRoute(APIRoute):
                     for name in names:
                         if name not in several and names.count(name) > 1:
                             raise BadQuestion(f"{name} appears twice, and takes one value")
+            if takes_json and (body := await request.body()):
+                _check_members(body)
             return await answer(request)
 
         return strict
+
+
+def _check_members(body: bytes) -> None:
+    """Raise Problem where an object in a body has a member twice; what is no JSON is said later."""
+    try:
+        parse_json(body)
+    except RepeatedMember as problem:
+        raise Problem("malformed-body", f"The body: {problem}.") from None
+    except MalformedFact:
+        pass
 
 
 def _unknown(name: str, known: set[str]) -> str:

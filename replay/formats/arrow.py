@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from replay.formats.json import BATCH, Batched, batch_texts
+from replay.formats.json import BATCH, Batched, check_columns, foreign_texts
 
 
 def write_arrow(table: Batched, file: BinaryIO) -> None:
@@ -22,8 +22,9 @@ def read_arrow(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     """Yield the rows as texts, the header first; raises ValueError."""
     try:
         reader = ipc.open_file(file)
+        check_columns(reader.schema)
         yield tuple(reader.schema.names)
-        for number in range(reader.num_record_batches):
-            yield from batch_texts(reader.get_batch(number))
+        batches = map(reader.get_batch, range(reader.num_record_batches))
+        yield from foreign_texts(batches, file)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Arrow file ({error})") from None

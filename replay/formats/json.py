@@ -12,6 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledger.fields import parse_json
+from ledger.problems import shown
+from projections.table import INSTANT, NUMBER, TEXT, TRUTH, WHOLE
+
 BATCH: Final = 65_536
 """Rows that are written at once."""
 _SECOND = 1_000_000
@@ -150,7 +154,7 @@ def read_jsonl(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
     """Yield the rows of JSON objects as texts, their names first; raises ValueError."""
     names: tuple[str, ...] | None = None
     for number, line in enumerate(lines, 1):
-        row = json.loads(line)
+        row = parse_json(line)
         if not isinstance(row, dict):
             raise ValueError(f"row {number} is no JSON object")
         if names is None:
@@ -159,6 +163,65 @@ def read_jsonl(lines: Iterable[bytes | str]) -> Iterator[tuple[str, ...]]:
         if tuple(row) != names:
             raise ValueError(f"row {number} has other members than the first")
         yield tuple(map(value_text, row.values()))
+
+
+def check_columns(schema: pa.Schema) -> None:
+    """Raise ValueError unless every column of others is of a type that ours have, named once."""
+    for each in schema:
+        if not _is_ours(each.type):
+            raise ValueError(f"its column {shown(each.name)} is of a type that no output has")
+    if len(set(schema.names)) < len(schema.names):
+        raise ValueError("two of its columns have one name")
+
+
+def _is_ours(kind: pa.DataType) -> bool:
+    if pa.types.is_list(kind):
+        inside = kind.value_type
+        return inside in _TYPES or (
+            pa.types.is_struct(inside) and all(each.type in _TYPES for each in inside)
+        )
+    return kind in _TYPES
+
+
+_TYPES: Final = (TEXT, WHOLE, NUMBER, TRUTH, INSTANT)
+
+
+def foreign_texts(batches: Iterable[pa.RecordBatch], file: BinaryIO) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of others' file as `batch_texts` does, in bounded memory.
+
+    A batch says where its texts begin and end: what is not so is found first. A text that is there
+    once for many rows may be long, and a file small. Raises ValueError.
+    """
+    left = _SLICE + _MOST_TIMES * file.seek(0, 2)
+    for batch in batches:
+        batch.validate(full=True)
+        lengths = [_lengths(column) for column in batch.columns]
+        left -= sum(pc.sum(each).as_py() or 0 for each in lengths)
+        if left < 0:
+            raise ValueError(f"it unpacks to more than {_MOST_TIMES} times its size")
+        longest = sum(pc.max(each).as_py() or 0 for each in lengths)
+        rows = max(1, _SLICE // (longest + 1))
+        for start in range(0, batch.num_rows, rows):
+            columns = [
+                each.dictionary_decode() if pa.types.is_dictionary(each.type) else each
+                for each in batch.slice(start, rows).columns
+            ]
+            yield from batch_texts(pa.record_batch(columns, batch.schema.names))
+
+
+def _lengths(column: pa.Array) -> pa.Array:
+    """Return how many bytes each text of a column has, which has no others."""
+    if pa.types.is_dictionary(column.type):
+        return pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+    if pa.types.is_string(column.type):
+        return pc.binary_length(column).cast(pa.int64())
+    return pa.array([], pa.int64())
+
+
+_SLICE: Final = 64 << 20
+"""Bytes of texts that are laid out at once."""
+_MOST_TIMES: Final = 500
+"""So many times the size of a file its texts may have; ours, of which most differ, have 50."""
 
 
 def batch_texts(batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
@@ -182,7 +245,7 @@ def _elements(file: BinaryIO) -> Iterator[bytes | str]:
                 raise ValueError(f"{line[:20]!r} is no row")
         return
     file.seek(0)
-    rows = json.load(file)
+    rows = parse_json(file.read())
     if not isinstance(rows, list):
         raise ValueError("it is no JSON array")
     yield from map(json.dumps, rows)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.formats.json import BATCH, Batched, batch_texts
+from replay.formats.json import BATCH, Batched, check_columns, foreign_texts
 
 MEMBER: Final = b"attempt-ledger.receipt"
 """The receipt's key in the metadata."""
+_MOST_UNPACKED: Final = 512 << 20
+"""Bytes of a group of rows: a million of ours have less."""
 
 
 def write_parquet(table: Batched, file: BinaryIO, receipt: Callable[[], str] | None = None) -> None:
@@ -41,17 +43,22 @@ def receipt_of_parquet(file: BinaryIO) -> bytes | None:
 def read_parquet(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     """Yield the rows as texts, the header first; raises ValueError."""
     parquet = _opened(file)
+    check_columns(parquet.schema_arrow)
+    groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+    if any(group.total_byte_size > _MOST_UNPACKED for group in groups):
+        raise ValueError("it unpacks to more than 512 MB at once, as no output does")
     yield tuple(parquet.schema_arrow.names)
+    # A text that stands there once for many rows is kept once, until it is known how long it is.
+    texts = [each.name for each in parquet.schema_arrow if pa.types.is_string(each.type)]
     try:
-        for batch in parquet.iter_batches(BATCH):
-            yield from batch_texts(batch)
+        yield from foreign_texts(_opened(file, texts).iter_batches(BATCH), file)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Parquet file ({error})") from None
 
 
-def _opened(file: BinaryIO) -> pq.ParquetFile:
+def _opened(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     try:
         file.seek(0)
-        return pq.ParquetFile(file)
+        return pq.ParquetFile(file, read_dictionary=list(dictionaries))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Parquet file ({error})") from None
