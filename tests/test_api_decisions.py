@@ -12,6 +12,7 @@ from serving import Served, event, example, lines_of, served
 
 from attempt_ledger.api.proposals import VALID, Proposals
 from attempt_ledger.api.register import Register
+from attempt_ledger.api.tokens import TokenProblem, Tokens
 from ledger.ledger import Ledger
 
 SECRET = "Robin.Sample@example.org"
@@ -178,3 +179,34 @@ def test_a_proposal_ends(it: Served) -> None:
     states = [each["state"] for each in it.get("/v1/proposals", by="auditor").json()]
     assert states.count("withdrawn") == 1
     it.problem(post(it, "/v1/proposals/approve", {"id": "nothing"}, "other"), 404, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/authorizations", '{"candidate":"S-1","candidate":"S-2","exam":"AZ-104"}'),
+        ("/v1/proposals", '{"kind":"forget","candidate":"S-1","reason":"x","reason":"y"}'),
+        ("/v1/booking/confirmations", '{"confirmations":[{"id":"a","id":"b","status":"error"}]}'),
+    ],
+)
+def test_a_body_that_could_be_read_in_two_ways_is_refused(it: Served, path: str, body: str) -> None:
+    """At any depth: of a member that is there twice, readers disagree which counts."""
+    by = "booking" if "booking" in path else "officer"
+    headers = {"content-type": "application/json"}
+    found = it.ask("POST", path, by=by, content=body, headers=headers)
+    assert "more than once" in it.problem(found, 422, "malformed-body")["detail"]
+
+
+def test_one_name_never_looks_like_another_or_like_two(it: Served) -> None:
+    """`actor` names two people by a plus, and whoever reads it tells one name from another."""
+    it.token("officer")
+    for name, said in (
+        ("ana + ben", "would be taken for two"),
+        ("OFFICER", "there is a token 'officer'"),
+        ("ｏfficer", "there is a token 'officer'"),
+        ("OIDC:robin", "are those of an OIDC provider"),
+    ):
+        with pytest.raises(TokenProblem, match=said):
+            Tokens(Register(it.path.with_name(f"{it.path.name}.tokens")), lambda: 0).create(
+                name, ["officer"], None
+            )

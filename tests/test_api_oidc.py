@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from oidc_provider import KEY, running
 from serving import Served, event, example, served
@@ -74,7 +74,7 @@ def test_a_token_of_the_provider_is_an_identity_with_its_roles(it: Served, provi
         {"iss": "https://evil.example"}, {"iss": ["{iss}"]}, {"iss": None}, {"aud": "other"},
         {"aud": None}, {"aud": {"ledger": 1}}, {"exp": 1}, {"exp": None}, {"exp": "soon"},
         {"exp": True}, {"nbf": 9_999_999_999}, {"iat": 9_999_999_999}, {"sub": None}, {"sub": ""},
-        {"sub": ["robin"]}, {"sub": "ro\u200bbin"},
+        {"sub": ["robin"]}, {"sub": "ro\u200bbin"}, {"sub": "robin + oidc:ana"},
     ],
 )  # fmt: skip
 def test_a_claim_that_is_not_as_it_has_to_be_is_refused(
@@ -97,7 +97,9 @@ def test_a_signature_that_is_not_the_providers_is_refused(it: Served, provider: 
     good = signed(claims(provider))
     head, body, signature = good.split(".")
     secret = OctKey.import_key(KEY.as_dict(private=False)["n"])
+    twice = json.dumps(claims(provider)).replace('"sub"', '"sub": "ana", "sub"').encode()
     tokens = [
+        jws.serialize_compact({"alg": "RS256", "kid": "k1"}, twice, KEY, algorithms=["RS256"]),
         signed(claims(provider), OTHER),
         f"{head}.{body}.",
         f"{head}.{body}",

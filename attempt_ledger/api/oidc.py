@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
-import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
@@ -16,8 +14,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from attempt_ledger.api.problems import Problem
-from attempt_ledger.api.tokens import OIDC, ROLES, Identity
-from ledger.fields import code_fault
+from attempt_ledger.api.tokens import BOTH, OIDC, ROLES, Identity
+from ledger.fields import code_fault, parse_json
+from ledger.problems import RepeatedMember
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 """Signatures that are taken: never one by a shared secret, and never none."""
@@ -60,6 +59,9 @@ class Issuer:
         assert self._keys is not None
         try:
             found = jwt.decode(token, self._keys, algorithms=list(ALGORITHMS))
+            parse_json(decoded(token.split(".")[1]))  # of a claim made twice, which one counts?
+        except RepeatedMember as problem:
+            raise NotValid(f"of its claims {problem}") from None
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise NotValid(f"its signature does not hold ({type(error).__name__})") from None
         return self._of(found.claims, audience or self._audience)
@@ -77,7 +79,7 @@ class Issuer:
             raise NotValid("it has expired")
         if max(_seconds(claims, "nbf"), _seconds(claims, "iat")) > now + SKEW:
             raise NotValid("it is not valid yet")
-        if type(subject) is not str or not subject or code_fault(subject):
+        if type(subject) is not str or not subject or code_fault(subject) or BOTH in subject:
             raise NotValid("it names nobody")
         claimed = claims.get(self._claim, ())
         roles = claimed.split() if type(claimed) is str else claimed
@@ -113,14 +115,18 @@ class Issuer:
             return KeySet.import_key_set(keys.raise_for_status().json())
 
 
+def decoded(part: str) -> bytes:
+    """Return what a part of a token says; raises ValueError."""
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
 def header_of(token: str) -> dict[str, Any]:
     """Read the header of a token in compact form; raises NotValid for any other, and `crit`."""
     if len(token) > LONGEST or _COMPACT.fullmatch(token) is None:
         raise NotValid("it is no token in compact form")
-    text = token.partition(".")[0]
     try:
-        header = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
+        header = parse_json(decoded(token.partition(".")[0]))
+    except ValueError:
         raise NotValid("its header does not read") from None
     if not isinstance(header, dict) or header.get("alg") not in ALGORITHMS:
         raise NotValid(f"it is not signed by one of {', '.join(ALGORITHMS)}")

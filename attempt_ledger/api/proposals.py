@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.register import Register
+from attempt_ledger.api.tokens import BOTH
 from attempt_ledger.checks import checked_id
 from attempt_ledger.purging import purged
 from ledger.appending import Conflict, Refused
@@ -104,7 +105,7 @@ class Proposals:
             raise undecidable(proposal)
         if proposal.proposed_by == by:
             raise Problem("forbidden", f"{by} made this proposal: somebody else has to approve it.")
-        result = carry_out(proposal, f"{proposal.proposed_by} + {by}")
+        result = carry_out(proposal, f"{proposal.proposed_by}{BOTH}{by}")
         self._decide(id, "approved", by, now, result)
         return self.get(id, now)
 

@@ -9,6 +9,7 @@ import string
 import zlib
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
+from unicodedata import normalize
 
 from attempt_ledger.api.register import Register
 from ledger.fields import code_fault
@@ -22,6 +23,9 @@ PREFIX: Final = "atl_"
 
 OIDC: Final = "oidc:"
 """How the identities of a provider begin: no token has such a name."""
+
+BOTH: Final = " + "
+"""What stands between the names of two people in `actor`: no name has it."""
 
 _LETTERS: Final = string.digits + string.ascii_letters
 _RANDOM: Final = 32
@@ -56,6 +60,15 @@ def made() -> str:
     """Make a token: a prefix, 190 random bits, and a checksum of both."""
     text = PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM))
     return text + checksum(text)
+
+
+def _looks(name: str) -> str:
+    """Return what names that are hardly told from one another have in common.
+
+    >>> _looks("Robin") == _looks("ｒobin")
+    True
+    """
+    return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
 def checksum(text: str) -> str:
@@ -100,7 +113,9 @@ class Tokens:
         """Make a token of a name that was never used; return it, which is shown only now."""
         if not name or (fault := code_fault(name)):
             raise TokenProblem(f"the name {shown(name)} {fault if name else 'is empty'}")
-        if name.startswith(OIDC):
+        if BOTH in name:
+            raise TokenProblem(f"the name {shown(name)} would be taken for two: leave the + out")
+        if _looks(name).startswith(OIDC):
             raise TokenProblem(f"names that begin with {OIDC} are those of an OIDC provider")
         if wrong := sorted(set(roles) - set(ROLES)):
             raise TokenProblem(f"there is no role {wrong[0]}: accepted are {', '.join(ROLES)}")
@@ -108,11 +123,12 @@ class Tokens:
             raise TokenProblem(f"a token without a role may nothing: give it {', '.join(ROLES)}")
         token = made()
         with self._register.writing() as connection:
-            if connection.execute("SELECT 1 FROM tokens WHERE name = ?", (name,)).fetchone():
-                raise TokenProblem(
-                    f"there is a token {shown(name)}, or there was: what it recorded bears its "
-                    "name, so give the new one another"
-                )
+            for (other,) in connection.execute("SELECT name FROM tokens"):
+                if _looks(other) == _looks(name):
+                    raise TokenProblem(
+                        f"there is a token {shown(other)}, or there was: what it recorded bears "
+                        "its name, so give the new one another"
+                    )
             connection.execute(
                 "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL, NULL)",
                 (name, digest(token), " ".join(sorted(roles)), self._now(), expires_at),
