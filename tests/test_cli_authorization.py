@@ -212,3 +212,25 @@ def test_a_missed_sitting_is_recorded_and_violates_nothing(door: CommandLine) ->
         False,
     )
     assert "missed   R-1" in door.done("standing", "C-1", "PMP")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"a":' * 100_000, "cannot be read"),
+        ('{"id":"a","id":"b","status":"error"}', "'id' is there more than once"),
+        ('{"id":"a","status":"error","message":"one\u2028two"}', ""),
+    ],
+    ids=["too deep", "a member twice", "a line that is one"],
+)
+def test_confirmations_that_cannot_be_read_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    """Whatever a booking system sends; U+2028 ends no line of JSON."""
+    door = CommandLine(tmp_path, monkeypatch)
+    door.done("init")
+    (tmp_path / "back.jsonl").write_text(line)
+    answer = door.call("booking", "--confirmations", "back.jsonl")
+    assert answer.code == (2 if said else 1), answer.err
+    assert said in answer.err
+    assert "should not have happened" not in answer.err

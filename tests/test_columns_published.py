@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -118,9 +119,16 @@ def test_another_folder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     door.done("init")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    (tmp_path / "cargo").mkdir()
+    (tmp_path / "cargo" / "manifest").write_text("10 bales")
+    door.done("--ledger", "b.ledger", "init")
+    door.done("--ledger", "b.ledger", "columns", "build", "--to", "theirs")
+    theirs = {path: path.read_bytes() for path in (tmp_path / "theirs").iterdir()}
     for to, words in (
         ("mine", "holds 'thesis.txt', which no build of columns made"),
         ("mine/thesis.txt", "is a file: name a folder"),
+        ("cargo", "holds a manifest, which no build of columns made"),
+        ("theirs", "holds the columns of another ledger"),
         ("attempts.ledger", "is the ledger"),
         ("attempts.ledger.tlog", "belongs to the ledger"),
         ("ftp://somewhere/else", "names no folder that can be reached"),
@@ -130,6 +138,25 @@ def test_another_folder_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
         assert words in answer.err
         assert len(answer.err.splitlines()) == 1
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "cargo" / "manifest").read_text() == "10 bales"
+    assert {path: path.read_bytes() for path in (tmp_path / "theirs").iterdir()} == theirs
+
+
+def test_a_pipe_or_a_giant_in_place_of_a_part_is_not_waited_for(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    """Storage that others write to keeps an answer from being computed, and does no more."""
+    with ledger:
+        place = place_of(str(tmp_path / "parts"))
+        part = publish(ledger, place, KEY, ENGINE, part_rows=100).parts[0]
+        file = tmp_path / "parts" / part.file
+        os.truncate(file, 1 << 40)
+        with pytest.raises(NoColumns, match="is not as it was built"):
+            open_part(place, part)
+        file.unlink()
+        os.mkfifo(file)
+        with pytest.raises(OSError, match="is no file"):
+            open_part(place, part)
 
 
 def test_nothing_is_built_without_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,7 @@ def test_a_killed_run_leaves_nothing_that_is_read_twice(tmp_path: Path) -> None:
         (lambda out: files(out)[1].unlink(), "lacks what comes after position 32:"),
         (lambda out: files(out)[-1].write_bytes(b"PAR1"), "is no whole Parquet file"),
         (lambda out: pq.write_table(pa.table({"a": [1]}), files(out)[0]), "has other columns"),
+        (lambda out: piped(files(out)[-1]), "is no whole Parquet file"),
     ],
 )  # fmt: skip
 def test_a_folder_of_anything_else_is_refused_and_stays(
@@ -136,6 +137,12 @@ def test_a_folder_of_anything_else_is_refused_and_stays(
         assert words in str(problem.value)
         assert len(str(problem.value).splitlines()) == 1
         assert sorted(out.rglob("*")) == before
+
+
+def piped(path: Path) -> None:
+    """Put a pipe in a file's place, into which nobody writes."""
+    path.unlink()
+    os.mkfifo(path)
 
 
 def files(out: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from datetime import UTC
 from enum import StrEnum
@@ -21,6 +20,7 @@ from attempt_ledger.cli.output import put, say, text_to
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import zone
 from attempt_ledger.outbox import Status, confirm, undelivered
+from ledger.fields import parse_json
 from ledger.intake.source import read_whole
 from replay.between import NotACursor, WasReset
 from replay.formats.pearson import write_pearson
@@ -115,7 +115,7 @@ def _read(path: Path) -> Iterator[tuple[str, Status]]:
     try:
         text = read_whole(path).decode("utf-8-sig")
         if text.lstrip().startswith("{"):
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [parse_json(line) for line in text.split("\n") if line.strip()]
         else:
             first = text.partition("\n")[0]
             rows = list(csv.DictReader(io.StringIO(text), delimiter="\t" if "\t" in first else ","))

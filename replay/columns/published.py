@@ -8,13 +8,15 @@ last; whoever dies in the middle leaves the earlier build, and parts that the ne
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ import pyarrow as pa
 from pyarrow import fs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ledger.fields import parse_json
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, shown
 from ledger.store.scans import Clock
@@ -74,13 +77,20 @@ class Place(NamedTuple):
             ) from None
         return named
 
-    def read(self, name: str) -> pa.Buffer:
-        """Read a whole file; raises OSError, FileNotFoundError where there is none."""
+    def read(self, name: str, most: int = 16 << 20) -> pa.Buffer:
+        """Read a whole file of at most so many bytes; of a longer one, one byte more.
+
+        Others may write to the storage. Raises OSError, FileNotFoundError where there is none.
+        """
+        path = f"{self.path}/{name}"
         if self.files is None:
-            with open(f"{self.path}/{name}", "rb") as opened:
-                return pa.py_buffer(opened.read())
-        with self.files.open_input_file(f"{self.path}/{name}") as file:
-            return file.read_buffer()
+            # A pipe in its place would have us wait for whoever writes into it.
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                    raise OSError(errno.EINVAL, "is no file", path)
+                return pa.py_buffer(opened.read(most + 1))
+        with self.files.open_input_file(path) as file:
+            return file.read_buffer(most + 1)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Any]:
@@ -199,6 +209,8 @@ def publish(
             f"{place.url} holds {shown(strange[0])}, which no build of columns made: name another "
             "folder"
         )
+    if MANIFEST in names and place.path != os.path.realpath(parts_of(ledger.path)):
+        _check_manifest(ledger, place)
     earlier = _earlier(ledger, place, key.verifier) if MANIFEST in names else None
     wanted = part_rows or (earlier.part_rows if earlier else PART_ROWS)
     position = ledger.head().position
@@ -246,6 +258,25 @@ def publish(
         if name != MANIFEST and name not in kept:
             place.remove(name)
     return published
+
+
+def _check_manifest(ledger: Ledger, place: Place) -> None:
+    """Raise NoColumns where what would be replaced is no build of this ledger's columns.
+
+    One that was damaged is; what it says is not believed, only whose it says it is.
+    """
+    heading, _, rest = place.read(MANIFEST).to_pybytes().partition(b"\n")
+    if heading + b"\n" != _HEADING.encode():
+        raise NoColumns(
+            f"{place.url} holds a {MANIFEST}, which no build of columns made: name another folder"
+        )
+    with suppress(ValueError, AttributeError):
+        named = parse_json(rest.partition(b"\n")[0]).get("ledger")
+        if named != ledger.about("ledger"):
+            raise NoColumns(
+                f"{place.url} holds the columns of another ledger: name another folder, or remove "
+                "them first"
+            )
 
 
 def _put(place: Place, content: pa.Buffer, rows: int) -> PublishedFile:
@@ -328,7 +359,7 @@ def open_clock(place: Place, clock: PublishedFile, position: int) -> Clock:
 
 
 def _read(place: Place, published: PublishedFile) -> pa.BufferReader:
-    content = place.read(published.file)
+    content = place.read(published.file, published.bytes)
     if hashlib.sha256(content).hexdigest() != published.sha256:
         raise NoColumns(f"{published.file} at {place.url} is not as it was built: build them anew")
     return pa.BufferReader(content)

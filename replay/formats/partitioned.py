@@ -247,7 +247,8 @@ def _reached(ledger: Ledger, root: int, path: Path) -> int:
 
 def _rows(ledger: Ledger, folder: int, name: str, path: Path, *, newest: bool) -> int:
     """Return how many events a file has; the last of the newest has to be the ledger's."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    # A pipe in its place would have us wait for whoever writes into it: Parquet it is not.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     with os.fdopen(os.open(name, flags, dir_fd=folder), "rb") as file:
         try:
             parquet = pq.ParquetFile(file)
