@@ -122,17 +122,23 @@ def page_of(
     DRAWN facts, so that ten thousand events do not slow the page.
     """
     clock = address.clock
-    every = latest.events(candidate)
     history = snapshot.history(candidate)
-    standings = snapshot.standings(candidate, show=clock.show)
+    # Read and folded once where all that is known is known.
+    later = history if snapshot.position == latest.position else latest.history(candidate)
+    every = later.rows
+    standings = snapshot.standings(candidate, show=clock.show, history=history)
     wanted = address.get("exam")
     if wanted is not None and all(each.exam != wanted for each in standings):
-        standings = (*standings, snapshot.standing(candidate, wanted, show=clock.show))
+        one = snapshot.standing(candidate, wanted, show=clock.show, history=history)
+        standings = (*standings, one)
     ordered = sorted(standings, key=lambda each: (each.exam != wanted, _last(each)))
     lines = {each.exam: _stretches(history, snapshot, each.exam) for each in ordered[:CARDS]}
-    cards = [
-        _card(snapshot, latest, history, each, lines[each.exam], clock) for each in ordered[:CARDS]
-    ]
+    cards = []
+    for each in ordered[:CARDS]:
+        present = each
+        if later is not history:
+            present = latest.standing(candidate, each.exam, show=clock.show, history=later)
+        cards.append(_card(snapshot, history, each, present, lines[each.exam], clock))
     as_of, known_at = _sliders(snapshot, latest, every, lines, address, now)
     exam = ordered[0].exam if ordered else ""
     knowledge = None
@@ -199,9 +205,9 @@ def _counted(count: int, noun: str) -> str:
 
 def _card(
     snapshot: Snapshot,
-    latest: Snapshot,
     history: History,
     standing: Standing,
+    present: Standing,
     stretches: list[Stretch] | None,
     clock: Clock,
 ) -> Card:
@@ -210,7 +216,6 @@ def _card(
     with_date, without = HEADLINES.get(standing.status, ("May sit from", standing.status))
     ahead = standing.eligible_from
     headline = with_date if standing.eligible or ahead is not None else without
-    present = latest.standing(standing.candidate, exam, show=clock.show)
     picture = None
     if stretches is not None and standing.sittings:
         known = _every_sitting(history, snapshot, standing)
