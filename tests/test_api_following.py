@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 from serving import Served, event, example, served
+
+from attempt_ledger.api.edge import Edge, Rates
+from attempt_ledger.api.metrics import Metrics
+from attempt_ledger.api.roles import NOBODY
+from attempt_ledger.api.routes import events
+from attempt_ledger.api.tail import READS, News
+from attempt_ledger.api.tokens import Identity
 
 EVENTS = {"content-type": "application/cloudevents+json"}
 
@@ -99,3 +111,77 @@ def test_requests_are_counted_by_route_and_status(it: Served) -> None:
     assert "attempt_ledger_position" in text
     assert "C-1001" not in text
     it.problem(it.get("/metrics"), 401, "unauthenticated")
+
+
+def test_many_who_are_far_behind_leave_the_others_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their events are read and written out in a few threads at a time, not in one for each."""
+    running: list[int] = [0, 0]
+    lock = threading.Lock()
+
+    def read(*words: object) -> News:
+        with lock:
+            running[0] += 1
+            running[1] = max(running)
+        time.sleep(0.005)
+        with lock:
+            running[0] -= 1
+        return News(b"data: x\n\n", None, 1)
+
+    monkeypatch.setattr(events, "_read", read)
+    monkeypatch.setattr(events, "reset_of", lambda *words: None)
+
+    async def follow() -> None:
+        tail: Any = SimpleNamespace(
+            ended=False, ledger=None, position=9, after=lambda *words: None,
+            reads=anyio.CapacityLimiter(READS),
+        )  # fmt: skip
+
+        async def one() -> None:
+            frames = events._followed(tail, 0, frozenset(), None, None)
+            for _ in range(3):
+                await anext(frames)
+
+        await asyncio.gather(*(one() for _ in range(30)))
+
+    asyncio.run(follow())
+    assert 0 < running[1] <= READS
+
+
+def test_a_request_that_hangs_when_the_service_stops_is_answered() -> None:
+    """One whose body does not come, say: with a problem, and without a traceback."""
+    sent: list[Any] = []
+
+    async def hangs(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def stop() -> None:
+        edge = Edge(hangs, Anybody(), ["localhost"], Rates(0, lambda: 0), Metrics())
+        scope = {
+            "type": "http", "method": "GET", "path": "/healthz", "state": {},
+            "headers": [(b"host", b"localhost")], "query_string": b"",
+        }  # fmt: skip
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        task = asyncio.create_task(edge(scope, receive, send))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    asyncio.run(stop())
+    assert sent[0]["status"] == 503
+    assert b"The service stops" in sent[1]["body"]
+
+
+class Anybody:
+    """Takes everybody for nobody."""
+
+    async def identity(self, authorization: str | None) -> Identity:
+        return NOBODY
+
+    def note_uses(self) -> None:
+        """Nothing to note."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
@@ -30,6 +31,9 @@ HEADERS: Final = {
     b"cache-control": b"no-store",
 }
 """What every answer carries, unless its route says something else under that name."""
+
+
+STOPS: Final = "The service stops: send it again to the one that comes after."
 
 
 class Gate(Protocol):
@@ -103,6 +107,10 @@ class Edge:
         try:
             body = await self._admitted(scope)
             await self._app(scope, _bounded(receive, body), answer.send)
+        except asyncio.CancelledError:
+            # The service stops, and this took longer than it may: a body that does not come, say.
+            if not answer.started:
+                await Problem("unavailable", STOPS).response()(scope, receive, answer.send)
         except Exception as error:
             if not answer.started:
                 await problem_of(error).response()(scope, receive, answer.send)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+import anyio
+
 from attempt_ledger.api.service import Service
 from ledger.cloudevents import to_cloudevents
 from ledger.events import Recorded
@@ -18,6 +20,8 @@ KEPT: Final = 8_192
 """So many events are at hand for followers; who is further behind reads the store."""
 PIECE: Final = 500
 """So many events, at most, are sent at once."""
+READS: Final = 2
+"""So many followers who are far behind are read for at once."""
 AGAIN_SECONDS: Final = 0.5
 """When the ledger cannot be read, it is tried again so soon."""
 
@@ -78,6 +82,8 @@ class Tail:
         """The last position that is at hand."""
         self.ledger = service.ledger
         """The ledger that positions are of: another once it was restored."""
+        self.reads = anyio.CapacityLimiter(READS)
+        """For who is far behind: many of them at once would leave the loop no turn."""
         self.ended = False
         """Whether the service is to stop."""
         self._thread.start()

@@ -219,7 +219,7 @@ async def _followed(
         news = tail.after(after, types)
         if news is None:
             news = await anyio.to_thread.run_sync(
-                _read, ledger, after, tail.position, topics_of(types)
+                _read, ledger, after, tail.position, topics_of(types), limiter=tail.reads
             )
         began, after = after, news.upto
         if news.frames:
