@@ -31,7 +31,7 @@ FRESH: Final = "private, no-cache"
 """It may be kept, and must be validated again each time."""
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 
-_REMEMBERED: Final = 4_096
+_REMEMBERED: Final = 1 << 14
 """So many questions and tags are not read anew: who asks again sends the same words."""
 _LONGEST_READ: Final = 1_000
 """Longer words are left to the route, or are no tags of ours."""
@@ -61,10 +61,10 @@ def tag_of(question: Question, validity: Validity, answers: Iterable[Standing]) 
 
     The moment of the question is no part of it: the same answer at another is the same answer.
     """
-    policies = " ".join(each.policy.sha256 if each.policy else "-" for each in answers)
+    policies = tuple(each.policy.sha256 if each.policy else "-" for each in answers)
     (who, who_at), (catalogue, catalogue_at), since, until = validity
     facts = f"{who}-{who_at}.{catalogue}-{catalogue_at}.{since}.{until}"
-    return f'W/"{_digest_of(question)}.{_digest(policies)}.{facts}"'
+    return f'W/"{_digest_of(question)}.{_digest_of_all(policies)}.{facts}"'
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -84,6 +84,11 @@ def _digest_of(question: Question) -> str:
     return _digest(
         "\0".join((_RELEASE, question.candidate, question.exam or "", question.zone or ""))
     )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _digest_of_all(policies: tuple[str, ...]) -> str:
+    return _digest(" ".join(policies))
 
 
 def _digest(text: str) -> str:
