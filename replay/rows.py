@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, TypeAlias, cast
+from typing import TypeAlias
 
 import pyarrow as pa
 
-from replay.formats.json import BATCH, Batched, json_lines, write_jsonl
+from replay.formats.json import BATCH, Batched, json_bytes
 
 Batches: TypeAlias = Callable[[], Iterator[pa.RecordBatch]]
 """Makes the rows anew each time it is called: the same ones."""
@@ -21,27 +20,10 @@ Tally: TypeAlias = Callable[[pa.RecordBatch], "Counter[str]"]
 
 def digest_of(table: pa.Table) -> str:
     """Return the SHA-256 of a table's rows, written as JSON Lines; of no rows that of nothing."""
-    summed = Summing()
-    write_jsonl(table, cast("IO[str]", summed))
+    summed = hashlib.sha256()
+    for batch in table.to_batches(max_chunksize=BATCH):
+        summed.update(json_bytes(batch))
     return summed.hexdigest()
-
-
-class Summing(io.TextIOBase):
-    """A text file that keeps nothing but the digest of what is written to it, as UTF-8."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        super().__init__()
-        self._summed = hashlib.sha256()
-
-    def write(self, text: str) -> int:
-        """Add text to the sum."""
-        self._summed.update(text.encode())
-        return len(text)
-
-    def hexdigest(self) -> str:
-        """Return the digest so far."""
-        return self._summed.hexdigest()
 
 
 def columns_of(table: Batched) -> tuple[str, ...]:
@@ -114,11 +96,11 @@ class _Sums:
 
     def __init__(self, tally: Tally) -> None:
         self.rows = 0
-        self.digest = Summing()
+        self.digest = hashlib.sha256()
         self.tally: Counter[str] = Counter()
         self._tally = tally
 
     def take(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows
-        self.digest.write(json_lines(batch))
+        self.digest.update(json_bytes(batch))
         self.tally.update(self._tally(batch))
