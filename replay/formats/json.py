@@ -80,8 +80,11 @@ def write_json(table: Batched, file: Written) -> None:
     file.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def instant_texts(column: pa.Array) -> pa.Array:
-    """Write instants as RFC 3339 with `Z`, six decimals only where they are not zero."""
+def instant_texts(column: pa.Array, quote: str = "") -> pa.Array:
+    """Write instants as RFC 3339 with `Z`, six decimals only where they are not zero.
+
+    Each between quotes, if there are any; null stays null.
+    """
     values = column.cast(pa.int64()).fill_null(0).to_numpy()
     # Not divmod, which takes twice as long as a division by a constant and the rest of it.
     whole = values // _SECOND
@@ -91,12 +94,14 @@ def instant_texts(column: pa.Array) -> pa.Array:
     # There are far fewer days than instants, and no more times of day than a table holds.
     some, day = _numbered(days)
     dates = pa.array(np.datetime_as_string(some.astype("datetime64[D]"))).take(pa.array(day))
-    parts = [dates, _times().take(pa.array(seconds)), "Z"]
+    parts = [quote, dates, _times().take(pa.array(seconds)), "Z", quote]
     if micros.any():
         thousands, rest = (_thousand().take(pa.array(part)) for part in np.divmod(micros, 1000))
         fine = pc.binary_join_element_wise(".", thousands, rest, "Z", "")
-        parts[2] = pc.if_else(pa.array(micros != 0), fine, "Z")
+        parts[3] = pc.if_else(pa.array(micros != 0), fine, "Z")
     written = pc.binary_join_element_wise(*parts, "")
+    if not column.null_count:
+        return written
     return pc.if_else(pc.is_valid(column), written, pa.scalar(None, pa.string()))
 
 
@@ -124,11 +129,14 @@ def _thousand() -> pa.Array:
 def _json(column: pa.Array) -> tuple[str, pa.Array]:
     """Write each value as JSON, but for the quotes around it, where all have them."""
     kind = column.type
-    if pa.types.is_timestamp(kind) or _is_plain_text(column):
-        written = instant_texts(column) if pa.types.is_timestamp(kind) else column
-        if not written.null_count:
-            return '"', written
-        written = pc.binary_join_element_wise('"', written, '"', "")
+    if pa.types.is_timestamp(kind):
+        if not column.null_count:
+            return '"', instant_texts(column)
+        written = instant_texts(column, '"')
+    elif _is_plain_text(column):
+        if not column.null_count:
+            return '"', column
+        written = pc.binary_join_element_wise('"', column, '"', "")
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         written = column.cast(pa.string())
     else:
