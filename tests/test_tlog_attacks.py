@@ -240,6 +240,10 @@ ROWS: dict[str, tuple[Attack, list[str]]] = {
         meddle("DROP TABLE events"),
         ["no such table: events"],
     ),
+    "its own id, which is in no event": (
+        meddle("UPDATE about SET value = 'another' WHERE name = 'ledger'"),
+        ["says it is attempt-ledger/another, its log is of attempt-ledger/"],
+    ),
     "a number as text": (
         meddle(
             "PRAGMA writable_schema = ON",

@@ -14,15 +14,14 @@ from ledger.durable import replace
 from ledger.instants import format_instant, parse_instant
 from ledger.problems import Inconsistent, LedgerProblem, Unsound
 from ledger.store.file import connect_reader, storage_problems
-from ledger.store.findings import MOST_FOUND, Finding
+from ledger.store.findings import MOST_FOUND
 from ledger.store.integrity import (
-    id_of,
     inspect,
     last_position,
     read_rows,
     read_through,
 )
-from ledger.tlog.checkpoint import LogPaths, need_verifier_key, origin_of, read_note
+from ledger.tlog.checkpoint import LogPaths, need_verifier_key, read_note
 from ledger.tlog.verify import verify
 from ledger.tlog.verify_proof import (
     Checkpoint,
@@ -175,7 +174,7 @@ def unsound(
             verdict = verify(paths, key, full=True, processes=processes, progress=progress)
             # A note for who verifies where it lies: the copy is to lie elsewhere.
             paths.verified.unlink(missing_ok=True)
-            findings = list(verdict.findings) or _of_another(paths, key)
+            findings = list(verdict.findings)
     except LedgerProblem as problem:
         return [str(problem)]
     sentences = [finding.sentence for finding in findings]
@@ -183,13 +182,6 @@ def unsound(
         [f"and {len(sentences) - MOST_FOUND} more findings"] if len(sentences) > MOST_FOUND else []
     )
     return [*sentences[:MOST_FOUND], *more]
-
-
-def _of_another(paths: LogPaths, key: VerifierKey) -> list[Finding]:
-    """Find that a ledger's own id, which is in no event, is not that of its log."""
-    origin = origin_of(id_of(paths.file))
-    sentence = f"{paths.ledger} says it is {origin}, its log is of {key.name}"
-    return [] if origin == key.name else [Finding(None, sentence)]
 
 
 def differing(source: FileState, copy: Path, after: int) -> int | None:

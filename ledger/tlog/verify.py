@@ -11,7 +11,13 @@ from ledger.problems import LedgerProblem
 from ledger.store.findings import Finding, of_positions
 from ledger.store.inspection import inspection_of
 from ledger.tlog import merkle
-from ledger.tlog.checkpoint import LogPaths, compared_with, signed_before, verified_before
+from ledger.tlog.checkpoint import (
+    LogPaths,
+    compared_with,
+    origin_of,
+    signed_before,
+    verified_before,
+)
 from ledger.tlog.diagnosis import explained
 from ledger.tlog.leaf import hash_tiles, pieces, shared_out
 from ledger.tlog.sealer import Progress
@@ -68,6 +74,7 @@ def verify(
         if signed is None:
             return Verdict(None, 0, seen.head, findings)
         checkpoint = signed.checkpoint
+        findings += _of_another(paths, checkpoint)
         tree = Tree(paths.tiles, checkpoint.size)
         if against is not None:
             findings += compared_with(tree, key, against, checkpoint, seen.head)
@@ -78,6 +85,16 @@ def verify(
         with suppress(OSError):  # a place that may only be read is verified from the start again
             replace(paths.verified, signed.note)
     return Verdict(checkpoint, after, seen.head, sorted(findings, key=_by_position))
+
+
+def _of_another(paths: LogPaths, checkpoint: Checkpoint) -> list[Finding]:
+    """Find that a ledger's own id, which is in no event, is not that of its log."""
+    try:
+        origin = origin_of(inspection_of(paths.ledger).id_of(paths.ledger))
+    except LedgerProblem as problem:
+        return [Finding(None, str(problem))]
+    sentence = f"{paths.ledger} says it is {origin}, its log is of {checkpoint.origin}"
+    return [] if origin == checkpoint.origin else [Finding(None, sentence)]
 
 
 def _rows(
