@@ -93,6 +93,26 @@ def test_every_operation_names_its_problems_and_its_security(openapi: dict[str, 
         assert operation["description"]
 
 
+def test_every_operation_has_an_example(openapi: dict[str, Any]) -> None:
+    """Of what it takes, or of what it answers; a problem's own is none."""
+    schemas = openapi["components"]["schemas"]
+
+    def exemplified(value: Any, seen: tuple[str, ...] = ("ProblemDetails",)) -> bool:
+        if isinstance(value, list):
+            return any(exemplified(each, seen) for each in value)
+        if not isinstance(value, dict):
+            return False
+        if "$ref" in value:
+            name = value["$ref"].rpartition("/")[2]
+            return name not in seen and exemplified(schemas[name], (*seen, name))
+        return any(
+            name in ("example", "examples") or exemplified(each, seen)
+            for name, each in value.items()
+        )
+
+    assert [key for key, operation in operations(openapi) if not exemplified(operation)] == []
+
+
 def test_every_operation_by_every_role(it: Served, openapi: dict[str, Any]) -> None:
     """Whatever its schema allows: no fault, nothing undocumented, nothing that a role may not."""
     schema = schemathesis.openapi.from_dict(openapi)

@@ -96,6 +96,25 @@ def test_somebody_logs_out_here_where_the_provider_cannot_be_logged_out_of(
     assert len(provider.ended) == ended
 
 
+@pytest.mark.parametrize("proxies", [(), ("127.0.0.1",), ("10.0.0.7",)])
+def test_forwarded_headers_are_believed_of_listed_proxies_alone(
+    tmp_path: Path, provider: Provider, proxies: tuple[str, ...]
+) -> None:
+    """The scheme that a browser is sent back to; the host is never another's."""
+    words = ("--oidc-issuer", provider.url, "--oidc-audience", "ledger", "--oidc-client", "console")
+    named = [word for each in proxies for word in ("--proxy", each)]
+    headers = {
+        "x-forwarded-proto": "https", "x-forwarded-host": "evil.example",
+        "x-forwarded-for": "10.0.0.7", "forwarded": "host=evil.example;proto=https",
+    }  # fmt: skip
+    with served(example(tmp_path), *words, *named) as here:
+        sent = here.ask("GET", "/log-in/provider", headers=headers)
+        back = parse_qs(urlsplit(sent.headers["location"]).query)["redirect_uri"][0]
+    address = here.address.removeprefix("http://")
+    scheme = "https" if proxies == ("127.0.0.1",) else "http"
+    assert back == f"{scheme}://{address}/log-in/callback"
+
+
 def test_roles_are_those_that_the_provider_says(it: Served, browser: Browser) -> None:
     """An admin does not see the audits of an officer alone; a guest sees nothing."""
     context = browser.new_context()

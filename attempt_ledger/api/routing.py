@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from attempt_ledger.api.edge import forbidden
 from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
@@ -81,6 +81,11 @@ PROBLEM: Final[Mapping[str, Any]] = {
     "model": ProblemDetails,
     "description": "What went wrong, in a sentence.",
 }
+
+
+def body_like(example: Mapping[str, Any]) -> ConfigDict:
+    """Describe a body by an example; what it has not is refused."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [dict(example)]})
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.routing import (
     AsOf,
@@ -14,6 +14,7 @@ from attempt_ledger.api.routing import (
     OfCandidate,
     OfExam,
     Text,
+    body_like,
     decided,
     decisions,
     identity_of,
@@ -33,13 +34,8 @@ routes = router("authorizations")
 class AuthorizationAsked(BaseModel):
     """Who may sit what: an application, a purchase, a course."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"candidate": "C-1001", "exam": "AZ-104", "authorization_id": "V-1", "sittings": 1}
-            ]
-        },
+    model_config = body_like(
+        {"candidate": "C-1001", "exam": "AZ-104", "authorization_id": "V-1", "sittings": 1}
     )
 
     candidate: Id
@@ -54,7 +50,9 @@ class AuthorizationAsked(BaseModel):
 class AuthorizationWithdrawn(BaseModel):
     """Which is withdrawn, and why, without personal data."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = body_like(
+        {"candidate": "C-1001", "authorization_id": "V-1", "reason": "the purchase was refunded"}
+    )
 
     candidate: Id
     authorization_id: Id

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.routes.tables import PROGRAM
-from attempt_ledger.api.routing import instant_of, problems, router, service_of
+from attempt_ledger.api.routing import body_like, instant_of, problems, router, service_of
 from ledger.instants import format_instant
 from replay.checking import check
 from replay.formats.json import write_jsonl
@@ -34,7 +34,9 @@ _SHOWN: Final = 1_000
 class Drafts(BaseModel):
     """Draft policies to be tried."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = body_like(
+        {"policies": ['id = "general"\neffective_from = 2027-01-01\n…'], "since": "2026-01-01"}
+    )
 
     policies: Annotated[list[str], Field(min_length=1, max_length=20, description="TOML texts.")]
     as_of: Annotated[str | None, Field(max_length=64)] = None
@@ -99,7 +101,7 @@ def _rows(table: Any) -> list[dict[str, Any]]:
 class Check(BaseModel):
     """An output to be checked: its file, and its receipt unless that is inside."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = body_like({"receipt": {"format": "…"}, "text": "candidate,exam,…\n"})
 
     receipt: dict[str, Any] | None = None
     text: str | None = Field(None, description="The file's content, where it is text.")

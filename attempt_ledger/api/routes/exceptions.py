@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.problems import BadQuestion
 from attempt_ledger.api.register import Access
@@ -16,6 +16,7 @@ from attempt_ledger.api.routing import (
     OfCandidate,
     OfExam,
     Text,
+    body_like,
     decided,
     decisions,
     identity_of,
@@ -39,19 +40,14 @@ _CLEAR: Final = "GET /v1/exceptions clear"
 class Asked(BaseModel):
     """A request for a retake exception; personal fields are kept encrypted."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "candidate": "C-1001",
-                    "exam": "AZ-104",
-                    "request_id": "X-17",
-                    "registration_id": "R-77",
-                    "reason": "lab-crash",
-                }
-            ]
-        },
+    model_config = body_like(
+        {
+            "candidate": "C-1001",
+            "exam": "AZ-104",
+            "request_id": "X-17",
+            "registration_id": "R-77",
+            "reason": "lab-crash",
+        }
     )
 
     candidate: Id
@@ -69,10 +65,11 @@ class Asked(BaseModel):
     time: str | None = Field(None, max_length=64)
 
 
+_DECIDED: Final = {"candidate": "C-1001", "request_id": "X-17"}
+
+
 class _Decision(BaseModel):
     """Which request is decided; `exam` where a candidate has requests of one id for several."""
-
-    model_config = ConfigDict(extra="forbid")
 
     candidate: Id
     request_id: Id
@@ -83,6 +80,8 @@ class _Decision(BaseModel):
 class Grant(_Decision):
     """A grant; without `waives` all that the policy lets."""
 
+    model_config = body_like({**_DECIDED, "waives": ["wait"], "valid_until": "2022-04-01"})
+
     waives: list[Literal["wait", "cap", "passed"]] | None = None
     valid_until: str | None = Field(None, max_length=64)
 
@@ -90,11 +89,15 @@ class Grant(_Decision):
 class Rejection(_Decision):
     """A rejection, and why, without personal data."""
 
+    model_config = body_like({**_DECIDED, "why": "the test centre's log shows no failure"})
+
     why: Text
 
 
 class Revocation(_Decision):
     """A grant withdrawn, and why, without personal data."""
+
+    model_config = body_like({**_DECIDED, "reason": "granted for another registration"})
 
     reason: Text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.metrics import CONTENT_TYPE
 from attempt_ledger.api.routing import AsOf, KnownAt, content, problems, router, service_of
@@ -17,14 +17,14 @@ routes = router("operations")
 class Health(BaseModel):
     """That it answers."""
 
-    status: str
+    status: str = Field(examples=["ok"])
 
 
 class Readiness(BaseModel):
     """How far the ledger is that it answers from."""
 
-    status: str
-    position: int
+    status: str = Field(examples=["ok"])
+    position: int = Field(examples=[720])
 
 
 @routes.get("/healthz", response_model=Health)
@@ -42,7 +42,10 @@ async def readyz(request: Request) -> Readiness:
 @routes.get(
     "/metrics",
     response_class=Response,
-    responses={200: content("text/plain", {"type": "string"}), **problems()},
+    responses={
+        200: content("text/plain", {"type": "string"}, "attempt_ledger_position 720.0\n"),
+        **problems(),
+    },
 )
 async def metrics(request: Request) -> Response:
     """Count and time what was answered, as Prometheus reads it."""

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Final
 
 import anyio.to_thread
-from fastapi import Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from attempt_ledger.api.caching import FOR_EVER, FRESH
 from attempt_ledger.api.problems import Problem
@@ -69,7 +69,10 @@ async def proof(
     response_class=Response,
     responses={
         200: content(
-            _TEXT, {"type": "string"}, description="A signed note, c2sp.org/tlog-checkpoint."
+            _TEXT,
+            {"type": "string"},
+            "attempt-ledger/…\n720\n…\n\n— …\n",
+            "A signed note, c2sp.org/tlog-checkpoint.",
         ),
         **problems(404),
     },
@@ -84,7 +87,10 @@ async def checkpoint(request: Request) -> Response:
 @routes.get(
     "/v1/vkey",
     response_class=Response,
-    responses={200: content(_TEXT, {"type": "string"}), **problems(404)},
+    responses={
+        200: content(_TEXT, {"type": "string"}, "attempt-ledger/…+1a2b3c4d+…\n"),
+        **problems(404),
+    },
 )
 async def vkey(request: Request) -> Response:
     """Return the key by which checkpoints and proofs are checked."""
@@ -102,7 +108,9 @@ async def vkey(request: Request) -> Response:
         **problems(404),
     },
 )
-async def log(request: Request, path: str) -> Response:
+async def log(
+    request: Request, path: Annotated[str, Path(examples=["tile/0/000.p/72"])]
+) -> Response:
     """Return a file of the log as c2sp.org/tlog-tiles lays it out: `checkpoint`, or `tile/…`."""
     is_tile = _TILE.fullmatch(path) is not None
     if not is_tile and path != "checkpoint":

@@ -5,24 +5,32 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from attempt_ledger.api.proposals import Proposal, Proposals, State
 from attempt_ledger.api.proposals import approve as carried_out
 from attempt_ledger.api.proposals import propose as made_proposal
-from attempt_ledger.api.routing import Id, Text, identity_of, problems, router, service_of
+from attempt_ledger.api.routing import (
+    Id,
+    Text,
+    body_like,
+    identity_of,
+    problems,
+    router,
+    service_of,
+)
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 
 routes = router("proposals")
 
 
-class _Proposed(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Annul(_Proposed):
+class Annul(BaseModel):
     """Annul an event that was recorded in error."""
+
+    model_config = body_like(
+        {"kind": "annul", "source": "urn:vue", "id": "R-77/result", "reason": "of another"}
+    )
 
     kind: Literal["annul"]
     source: Id
@@ -30,16 +38,24 @@ class Annul(_Proposed):
     reason: Text = Field(description="Why, without personal data.")
 
 
-class Forget(_Proposed):
+class Forget(BaseModel):
     """Erase a candidate's personal data for good."""
+
+    model_config = body_like(
+        {"kind": "forget", "candidate": "C-1001", "reason": "asked for by letter"}
+    )
 
     kind: Literal["forget"]
     candidate: Id
     reason: Text = Field(description="Why, without personal data.")
 
 
-class Publish(_Proposed):
+class Publish(BaseModel):
     """Publish a policy."""
+
+    model_config = body_like(
+        {"kind": "publish", "toml": 'id = "general"\neffective_from = 2027-01-01\n…'}
+    )
 
     kind: Literal["publish"]
     toml: Annotated[str, Field(min_length=1, max_length=65_536)]
@@ -51,7 +67,7 @@ Proposed: TypeAlias = Annotated[Annul | Forget | Publish, Field(discriminator="k
 class Decide(BaseModel):
     """Which proposal is decided."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"id": "4f1c…"}]})
+    model_config = body_like({"id": "4f1c…"})
 
     id: Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -59,7 +75,7 @@ class Decide(BaseModel):
 class ProposalShown(BaseModel):
     """A proposal, and what became of it."""
 
-    id: str
+    id: str = Field(examples=["4f1c…"])
     kind: Literal["annul", "forget", "publish"]
     what: dict[str, str]
     state: Literal["open", "approved", "withdrawn", "expired"]
