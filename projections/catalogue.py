@@ -199,6 +199,12 @@ def catalogue_of(
             exam_lo=[0, *last[:-1]] if last else [],
             exam_hi=last,
             exam=[*chain(*covered)],
+            moved=sorted(
+                position
+                for row in certified
+                for position in (row.position, annulled.get(row.position))
+                if position is not None
+            ),
         ),
         versions=PolicyVersions(
             *shared(

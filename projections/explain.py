@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from ledger.events import Recorded
 from projections.answers import Cause, Reason
 from projections.catalogue import Catalogue, in_time
-from projections.fold import rules
+from projections.fold import caps, rules
 from projections.fold.catalogue import Dates, latest_milestone
+from projections.fold.certifications import running_row
 from projections.fold.facts import (
     NEVER,
     NONE,
@@ -189,8 +190,9 @@ def passed(c: Context) -> Reason:
     because = [c.history.sitting_events[c.sittings.outcome_row[s]] for s in stands]
     text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
     mine = ""
-    if cover.row >= 0:
-        because.append(earned := c.history.certification_events[cover.row])
+    if cover.running_until != NONE:
+        row = running_row(c.history.facts, c.q, c.t, cover.running_until)
+        because.append(earned := c.history.certification_events[row])
         mine = f"your certification {earned.key}"
     clause = wording.PASS_RETAKE
     if passing.after:
@@ -280,7 +282,7 @@ def cap_reached(c: Context) -> Reason:
     """Explain `cap-reached` by the sittings that use the cap which ends last."""
     verdict, walked = c.judged.verdict, c.judged.walked
     number, cap = verdict.cap, c.policy.cap[verdict.cap]
-    used = [s for s in range(c.n) if rules.uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
+    used = [s for s in range(c.n) if caps.uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
     text = f"You have taken {c.exam} {times(len(used))}"
     allowed = f"the most allowed is {cap.sittings}"
     until = c.until(rules.CAP_REACHED)
@@ -292,7 +294,7 @@ def cap_reached(c: Context) -> Reason:
     if cap.for_life:
         text += " in all" if cap.since is None else ""
     elif cap.anchor == "calendar":
-        begins = rules.window_begins(c.rules, number, c.t)
+        begins = caps.window_begins(c.rules, number, c.t)
         if cap.periods > 1:  # without a date: those that count are others from each boundary on
             text += f" in this period and the {cap.periods - 1} before it"
         elif begins != NONE:
@@ -315,9 +317,10 @@ def waiting(c: Context) -> Reason:
 
     Not that the exam may be taken then: another reason may stand beside this one.
     """
-    last, wait = c.judged.walked.last, c.policy.wait
+    walked, wait = c.judged.walked, c.policy.wait
+    last = walked.last
     at = c.show(wait_begins(c.rules, c.sittings.start[last], c.sittings.end[last]))
-    number = rules.wait_number(c.rules, c.sittings, last)
+    number = rules.wait_number(c.rules, c.sittings, walked.first, last, walked.ordinal, c.n)
     length = say_duration(wait.after[rules.wait_entry(c.rules, number)])
     near = f" within {say_duration(wait.within)}" if wait.within else ""
     until = c.show(c.until(rules.WAITING))

@@ -80,7 +80,7 @@ def judged_for(
         0,
         len(history.authorization_events),
     )
-    sittings = room(hi - lo, len(history.authorization_events))
+    sittings = room(hi - lo, q.authorizations_hi, q.certifications_hi)
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, sittings)
     judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
     if show is None:

@@ -79,7 +79,7 @@ def booking(
         group_of(history, catalogue, exam),
         history.facts,
         Questions([0], [moment.as_of], [moment.position], [-1]),
-        room_for(hi - lo, len(history.authorization_events)),
+        room_for(hi - lo, len(history.authorization_events), len(history.certification_events)),
         out,
     )
     return _booking(candidate, exam, out.start[0], out.until[0])

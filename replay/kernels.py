@@ -22,14 +22,12 @@ from projections.fold.facts import (
 from projections.fold.rules import ELIGIBLE, wait_after, wait_number
 from projections.fold.sittings import gather, place_of
 from projections.fold.verdict import (
-    NOWHERE,
-    Way,
-    is_same_way,
     judged_on,
     setting_at,
     verdict_at,
+    way_on,
 )
-from projections.fold.walk import walk_again
+from projections.fold.walk import NOWHERE, Walks, walk_again
 from replay.questions import (
     Answers,
     Booked,
@@ -77,21 +75,18 @@ def answer_each(
             continue
         q = question(groups, g, as_of, known)
         reached = go_on(rows, groups, facts, q, g, scratch, reached)
-        n, way, without = reached.gathered.n, reached.way, -1
+        n, last, without = reached.gathered.n, reached.gathered.last, -1
         if questions.without[i] >= 0:
-            size = groups.hi[g] - groups.lo[g]
-            without = place_of(sittings, questions.without[i], size)
-            way = Way(min(way.n, without) if without >= 0 else way.n, way.version, way.at)
-        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, without, ahead, way)
-        way, verdict = found.way, found.judged.verdict
-        last = n - 1 if without != n - 1 else n - 2
-        if without >= 0:
-            way = Way(min(way.n, without), way.version, way.at)
-        reached = Reached(g, reached.gathered, way)
+            lo, hi = groups.lo[g], groups.hi[g]
+            without = place_of(rows, lo, questions.without[i], hi - lo, sittings)
+        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, without, ahead, reached.way)
+        reached, verdict = Reached(g, reached.gathered, found.way), found.judged.verdict
+        while last >= 0 and (last == without or sittings.opened_by[last] < 0):
+            last -= 1
         out.status[i] = verdict.status
         out.eligible_from[i] = found.eligible_from
         out.waived[i] = verdict.waived
-        out.sittings[i] = n if without < 0 else n - 1
+        out.sittings[i] = reached.gathered.sittings - int(without >= 0)
         out.in_series[i] = verdict.in_series
         out.period_end[i] = verdict.period_end
         if last >= 0:
@@ -241,7 +236,7 @@ def stretch_all(
         while fact != NEVER:
             q = question(groups, g, fact, known)
             reached = go_on(rows, groups, facts, q, g, scratch, reached)
-            n, way = reached.gathered.n, reached.way
+            n, last, way = reached.gathered.n, reached.gathered.last, reached.way
             following = next_fact(rows, groups, g, facts, q)
             t, ahead, eligible_from = fact, 1, NONE
             while t < following:
@@ -260,8 +255,8 @@ def stretch_all(
                 out.eligible_from[at] = eligible_from
                 out.in_series[at] = verdict.in_series
                 out.period_end[at] = verdict.period_end
-                out.last_sitting_at[at] = sittings.start[n - 1]
-                out.last_outcome[at] = sittings.outcome[n - 1]
+                out.last_sitting_at[at] = sittings.start[last]
+                out.last_outcome[at] = sittings.outcome[last]
                 if at == begin or not same_stretch(out, at - 1, at):
                     if at > begin:
                         out.valid_to[at - 1] = t
@@ -275,18 +270,17 @@ def stretch_all(
 
 
 def number_before(
-    rules: Rules, sittings: Sittings, s: int, before: int, walked: Sittings, size: int
+    rules: Rules, ordinal: int, i: int, s: int, walked: Sittings, walks: Walks
 ) -> int:
-    """Return the `wait_number` of the counted sitting before sitting `s`.
+    """Return the `wait_number` of the counted sitting before the one at place `s` of a walk.
 
     Its ordinal is the one it had when it began; with `within` they are counted as `walked` has
-    them, the sittings when `s` began.
+    them, the sittings when `s` began: there it stands at place `i`, if it does.
     """
-    if rules.within_amount > 0:
-        i = place_of(walked, sittings.key[before], size)
-        if 0 <= i < place_of(walked, sittings.key[s], size) and walked.ordinal[i] > 0:
-            return wait_number(rules, walked, i)
-    return sittings.ordinal[before]
+    if rules.within_amount > 0 and 0 <= i < s and walked.ordinal[i] > 0:
+        waits = len(rules.wait_unit)
+        return wait_number(rules, walked, walks.first[i], i, walked.ordinal[i], waits)
+    return ordinal
 
 
 def number_sittings(
@@ -323,16 +317,19 @@ def number_sittings(
             if ordinals == 1 and setting.version >= 0:
                 rules = rules_at(facts.rules, setting.version)
                 reached = go_on(rows, groups, facts, q, g, scratch, reached)
-                way, n = reached.way, reached.gathered.n
-                done = way.n if is_same_way(facts, q, rules, way, setting.version, start) else 0
-                walk_again(facts, q, rules, walked, scratch.walks, done, n, start, -1)
-                reached = Reached(g, reached.gathered, Way(n, setting.version, start))
-                i = place_of(walked, sittings.key[s], hi - lo)
+                way = way_on(facts, q, rules, walked, reached.way, setting.version, start)
+                n = reached.gathered.n
+                way = walk_again(facts, q, rules, walked, scratch.walks, way, n, start)
+                reached = Reached(g, reached.gathered, way)
+                i = place_of(rows, lo, sittings.key[s], hi - lo, walked)
                 ordinal = walked.ordinal[i] if i >= 0 else 0
                 if ordinal > 1 and before >= 0:
                     previous = sittings.start[before]
                     if sittings.outcome[before] != PASSED:
-                        number = number_before(rules, sittings, s, before, walked, hi - lo)
+                        j = place_of(rows, lo, sittings.key[before], hi - lo, walked)
+                        number = number_before(
+                            rules, sittings.ordinal[before], j, i, walked, scratch.walks
+                        )
                         wait_until = wait_after(rules, number, previous, sittings.end[before])
             sittings.ordinal[s] = ordinal
             before = s if ordinal > 0 else before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +15,10 @@ from ledger.store.scans import Clock
 from projections.fold.facts import (
     NEVER,
     NONE,
-    OF_AUTHORIZATIONS,
     OUTCOMES,
     Facts,
-    Sittings,
 )
 from projections.fold.rules import STATUSES
-from projections.fold.walk import Walks
 from projections.table import INSTANT
 from projections.tables import STANDINGS
 from replay.bound import Bound, Tables
@@ -37,7 +35,7 @@ from replay.columns.part import (
     replaced,
 )
 from replay.interpreted import Kernels
-from replay.questions import Answers, Decisions, Groups, Numbered, Questions, Scratch
+from replay.questions import Answers, Decisions, Groups, Numbered, Questions, Scratch, room_for
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
@@ -344,12 +342,8 @@ def scratch_for(part: Part) -> Scratch:
     """Make room for a part's longest group."""
     longest = int((part.group_hi - part.group_lo).max(initial=1))
     authorized = int(np.diff(part.authorization_offset).max(initial=0))
-    room: Any = [
-        np.empty(authorized if name in OF_AUTHORIZATIONS else longest, dtype=np.int64)
-        for name in Sittings._fields
-    ]
-    walks: Any = [np.empty(longest, dtype=np.int64) for _ in Walks._fields]
-    return Scratch(Sittings(*room), Walks(*walks))
+    certified = int(np.diff(part.certification_offset).max(initial=0))
+    return room_for(longest, authorized, certified, partial(np.zeros, dtype=np.int64))
 
 
 def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:

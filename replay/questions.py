@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from projections.fold.facts import Sittings, room
+from projections.fold.facts import Sittings, room, zeros
 from projections.fold.walk import Walks, room_to_walk
 
 
@@ -28,9 +28,11 @@ class Scratch(NamedTuple):
     walks: Walks
 
 
-def room_for(size: int, authorizations: int) -> Scratch:
-    """Make room for a group of `size` rows, whose candidate has so many rows of authorizations."""
-    return Scratch(room(size, authorizations), room_to_walk(size))
+def room_for(
+    size: int, authorizations: int, certifications: int, column: Callable[[int], Any] = zeros
+) -> Scratch:
+    """Make room for a group of `size` rows, and for its candidate's rows of the other two."""
+    return Scratch(room(size, authorizations, certifications, column), room_to_walk(size, column))
 
 
 class Questions(NamedTuple):

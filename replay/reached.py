@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from projections.fold.catalogue import after_in_time
+from projections.fold.covers import learned_from
 from projections.fold.facts import GRANTED, NEVER, RESULT_REVOKED, Facts, Question, SittingRows
 from projections.fold.sittings import BEFORE_ALL, Gathered, gather_on
-from projections.fold.verdict import NOWHERE, Way
+from projections.fold.walk import NOWHERE, Way
 from replay.questions import Groups, Scratch
 from retake_policies.rules import first_after
 
@@ -44,29 +45,25 @@ def go_on(
     before: Reached,
 ) -> Reached:  # fmt: skip
     """Go on to a question: of the same group, later, only what is new is gathered and walked."""
-    gathered, n = BEFORE_ALL, 0
-    if g == before.g:
-        gathered, n = before.gathered, before.way.n
-        if q.known != gathered.known:  # it bears on the walk of sittings after it
-            first = certified_from(facts, q, gathered.known)
-            while n > 0 and scratch.sittings.start[n - 1] >= first:
-                n -= 1
+    gathered, way, first = BEFORE_ALL, NOWHERE, NEVER
+    then = before.gathered
+    if g == before.g and then.as_of <= q.as_of and then.known <= q.known:
+        gathered, way = then, before.way
+        if then.known < q.known:  # of certifications too, which bear on the sittings after them
+            first = learned_from(facts, q, scratch.sittings.covers)
     gathered = gather_on(
-        rows, groups.lo[g], groups.hi[g], q.as_of, q.known, gathered, scratch.sittings
+        rows, groups.lo[g], groups.hi[g], q.as_of, q.known, gathered, way.walked, scratch.sittings
     )
-    return Reached(g, gathered, Way(min(n, gathered.same), before.way.version, before.way.at))
-
-
-def certified_from(facts: Facts, q: Question, known: int) -> int:
-    """Return the first instant of which `q.known` knows otherwise of certifications than `known`.
-
-    NEVER if of none.
-    """
-    rows, first = facts.certifications, NEVER
-    for i in range(q.certifications_lo, q.certifications_hi):
-        if known < rows.position[i] <= q.known or known < rows.annulled[i] <= q.known:
-            first = min(first, rows.time[i])
-    return first
+    n, touched = min(way.n, gathered.same), max(way.touched, gathered.touched)
+    if first < NEVER:
+        touched = way.walked
+        while n > 0 and scratch.sittings.start[n - 1] >= first:
+            n -= 1
+    way = Way(
+        n, way.walked, touched, way.version, way.edition,
+        way.betas, way.pending, way.pending_betas, way.counted,
+    )  # fmt: skip
+    return Reached(g, gathered, way)
 
 
 def next_fact(rows: SittingRows, groups: Groups, g: int, facts: Facts, q: Question) -> int:

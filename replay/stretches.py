@@ -37,7 +37,9 @@ def stretches_of(history: History, catalogue: Catalogue, exam: str, known: int) 
         return []
     lo, hi = history.runs[exam]
     group = group_of(history, catalogue, exam)
-    scratch = room_for(hi - lo, len(history.authorization_events))
+    scratch = room_for(
+        hi - lo, len(history.authorization_events), len(history.certification_events)
+    )
     size = 64
     while True:
         out = Stretches(*([0] * size for _ in Stretches._fields))

@@ -318,7 +318,7 @@ def test_what_is_granted_is_what_the_fold_waives(lines: list[Line], day: str) ->
         0,
         0,
     )
-    sittings = room(hi - lo, len(history.authorization_events))
+    sittings = room(hi - lo, 0, 0)
     n = gather(history.sittings, lo, hi, q.as_of, q.known, sittings)
     since = last_start(sittings, verdict_at(history.facts, q, sittings, n, q.as_of).walked)
     bits = {"wait": WAIVES_WAIT, "cap": WAIVES_CAP}

@@ -39,6 +39,9 @@ class Asked:
             [0, len(self.history.certification_events)], [0, len(self.history.grant_events)],
             [0, len(self.history.authorization_events)],
         )  # fmt: skip
+        self.sizes = (
+            len(self.history.authorization_events), len(self.history.certification_events)
+        )  # fmt: skip
         self.moments = sorted({row.occurred_at for row in self.history.rows})
         self.positions = sorted({row.position for row in self.history.rows})
 
@@ -51,7 +54,7 @@ class Asked:
         rows = self.history.sittings
         kept = [i for i in range(self.lo, self.hi) if rows.key[i] != without]
         mine = SittingRows(*([column[i] for i in kept] for column in rows))
-        out = room(len(kept), len(self.history.authorization_events))
+        out = room(len(kept), *self.sizes)
         n = gather(mine, 0, len(kept), as_of, known, out)
         q = self.q(as_of, known)
         judged = verdict_at(self.history.facts, q, out, n, as_of)
@@ -96,7 +99,7 @@ def test_questions_one_after_another_are_answered_as_each_alone(
         kernels.answer_each(
             there.history.sittings, there.groups, there.history.facts,
             Questions([0] * count, as_of, known, without), 1,
-            room_for(there.hi - there.lo, len(there.history.authorization_events)), out,
+            room_for(there.hi - there.lo, *there.sizes), out,
         )  # fmt: skip
         for i, said in enumerate(zip(*out, strict=True)):
             assert said == there.alone(as_of[i], known[i], without[i]), (there.who, there.exam, i)
@@ -110,13 +113,13 @@ def test_sittings_are_numbered_as_each_was_when_it_began(
     for there, random in asked:
         size, known = there.hi - there.lo, random.choice(there.positions)
         out = Numbered(*([0] * size for _ in Numbered._fields))
-        authorized = len(there.history.authorization_events)
         count = kernels.number_sittings(
             there.history.sittings, there.groups, there.history.facts, [1], 0, 1,
-            there.moments[-1], known, 1, room(size, authorized), room_for(size, authorized), out,
+            there.moments[-1], known, 1, room(size, *there.sizes), room_for(size, *there.sizes),
+            out,
         )  # fmt: skip
         for i in range(count):
-            then = room(size, authorized)
+            then = room(size, *there.sizes)
             rows, start = there.history.sittings, out.start[i]
             n = gather(rows, there.lo, there.hi, start, known, then)
             q = there.q(start, known)

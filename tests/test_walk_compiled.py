@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from projections.catalogue import catalogue_of
 from projections.fold.facts import (
     NEVER,
     NONE,
-    OF_AUTHORIZATIONS,
+    NOT_BY_SITTING,
     Facts,
     Question,
     SittingRows,
@@ -113,16 +114,16 @@ def test_compiled_it_says_the_same(compiled: Fold, runs: list[Run]) -> None:
     """Every number of the verdict and of the sittings, when it may change, and when it is free."""
     statuses: Counter[int] = Counter()
     for seed, run in enumerate(runs):
-        size = run.hi - run.lo, run.q.authorizations_hi
+        size = run.hi - run.lo, run.q.authorizations_hi, run.q.certifications_hi
         listed = room(*size)
         said = fold(run.rows, run.lo, run.hi, run.facts, run.q, listed)
         facts = Facts._make(map(columns, run.facts))
-        in_columns = columns(room(*size))
+        in_columns = room(*size, partial(np.zeros, dtype=np.int64))
         again = compiled(columns(run.rows), run.lo, run.hi, facts, run.q, in_columns)
         assert again == said, f"world {seed}"
         n = said[0]
         for name, held, other in zip(Sittings._fields, listed, in_columns, strict=True):
-            if name not in ("window", *OF_AUTHORIZATIONS):
+            if name not in ("window", *NOT_BY_SITTING):
                 assert held[:n] == other[:n].tolist(), f"{name} of world {seed}"
         statuses[said[1].verdict.status] += 1
         statuses[len(STATUSES)] += said[2] not in (NONE, NEVER)

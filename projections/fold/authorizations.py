@@ -10,6 +10,7 @@ from projections.fold.facts import (
     Question,
     Sittings,
 )
+from projections.fold.heap import pop, push
 from retake_policies.rules import Rules
 
 UNBOUNDED: Final = 1 << 62
@@ -66,21 +67,21 @@ def serve(
         start = sittings.start[s]
         while i < hi and rows.time[i] <= start:
             if sittings.left[i - lo] > 0:
-                size = push(rows, sittings.heap, size, i)
+                size = push(rows.until, sittings.heap, size, i)
             i += 1
         while size > 0 and rows.until[sittings.heap[0]] <= start:
-            size = pop(rows, sittings.heap, size)
+            size = pop(rows.until, sittings.heap, size)
         if size > 0:
             first = sittings.heap[0] - lo
             sittings.left[first] -= 1
             if sittings.left[first] == 0:
-                size = pop(rows, sittings.heap, size)
+                size = pop(rows.until, sittings.heap, size)
     while i < hi and rows.time[i] <= t:
         if sittings.left[i - lo] > 0:
-            size = push(rows, sittings.heap, size, i)
+            size = push(rows.until, sittings.heap, size, i)
         i += 1
     while size > 0 and rows.until[sittings.heap[0]] <= t:
-        size = pop(rows, sittings.heap, size)
+        size = pop(rows.until, sittings.heap, size)
     if size == 0:
         used = last >= 0 and rows.kind[last] == GRANTED and sittings.left[last - lo] == 0
         return Authorized(-1, NEVER, last, used)
@@ -114,35 +115,3 @@ def hold(
                 sittings.left[i - lo] = rows.sittings[i] or allowed or UNBOUNDED
             last = i
     return last
-
-
-def ends_before(rows: AuthorizationRows, a: int, b: int) -> bool:
-    """Return whether of two authorizations `a` serves first: it ends first, or is the earlier."""
-    return rows.until[a] < rows.until[b] or (rows.until[a] == rows.until[b] and a < b)
-
-
-def push(rows: AuthorizationRows, heap: list[int], size: int, i: int) -> int:
-    """Add a row to those that run, the one that ends first on top; return how many there are."""
-    k = size
-    heap[k] = i
-    while k > 0 and ends_before(rows, heap[k], heap[(k - 1) // 2]):
-        up = (k - 1) // 2
-        heap[k], heap[up] = heap[up], heap[k]
-        k = up
-    return size + 1
-
-
-def pop(rows: AuthorizationRows, heap: list[int], size: int) -> int:
-    """Take away the one that ends first; return how many there are left."""
-    size -= 1
-    heap[0] = heap[size]
-    k = 0
-    while 2 * k + 1 < size:
-        down = 2 * k + 1
-        if down + 1 < size and ends_before(rows, heap[down + 1], heap[down]):
-            down += 1
-        if not ends_before(rows, heap[down], heap[k]):
-            break
-        heap[k], heap[down] = heap[down], heap[k]
-        k = down
-    return size

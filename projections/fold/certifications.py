@@ -1,5 +1,6 @@
 """Which certifications cover an exam, and when they end."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from projections.fold.catalogue import certification_definition, next_start
@@ -34,14 +35,12 @@ class Cover(NamedTuple):
     running_until: int
     """The latest end of those that run, NEVER for one without end, NONE when none runs."""
     lapsed_at: int
-    """The latest end of those that ended, NONE when none has."""
-    row: int
-    """The row that `running_until` comes from, -1 when none runs."""
+    """Where none runs: the latest end of those that ended, NONE when none has."""
     opens: int
     """From when a pass is free before `running_until`, NEVER where the policy frees none."""
 
 
-NO_COVER = Cover(NONE, NONE, -1, NEVER)
+NO_COVER: Final = Cover(NONE, NONE, NEVER)
 
 
 def run_end(rows: CertificationRows, i: int, hi: int) -> int:
@@ -55,11 +54,18 @@ def run_end(rows: CertificationRows, i: int, hi: int) -> int:
 def names_exam(rows: CertificationRows, lo: int, hi: int, by: int, known: int, exam: int) -> bool:
     """Return whether any row that earned or renewed a certification by then names the exam."""
     for i in range(first_after(rows.time, lo, hi, by) - 1, lo - 1, -1):
-        if rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]:
-            for k in range(rows.exam_lo[i], rows.exam_hi[i]):
-                if rows.exam[k] == exam:
-                    return True
+        seen = rows.kind[i] == HELD and rows.position[i] <= known < rows.annulled[i]
+        if seen and is_among(rows.exam, rows.exam_lo[i], rows.exam_hi[i], exam):
+            return True
     return False
+
+
+def is_among(exams: Sequence[int], lo: int, hi: int, exam: int) -> bool:
+    """Return whether an exam is among those from lo to hi."""
+    k = lo
+    while k < hi and exams[k] != exam:
+        k += 1
+    return k < hi
 
 
 def last_held(rows: CertificationRows, lo: int, hi: int, by: int, known: int) -> Held:
@@ -98,10 +104,8 @@ def defined_for(facts: Facts, certification: int, exam: int, at: int, known: int
     definition = certification_definition(defined, certification, at, known)
     if definition < 0:
         return False
-    for k in range(defined.exam_lo[definition], defined.exam_hi[definition]):
-        if defined.exam[k] == exam:
-            return True
-    return False
+    lo, hi = defined.exam_lo[definition], defined.exam_hi[definition]
+    return is_among(defined.exam, lo, hi, exam)
 
 
 def covers(facts: Facts, q: Question, lo: int, hi: int, by: int, defined_at: int) -> bool:
@@ -116,28 +120,21 @@ def covers(facts: Facts, q: Question, lo: int, hi: int, by: int, defined_at: int
     )
 
 
-def cover_at(facts: Facts, q: Question, t: int, defined_at: int) -> Cover:
-    """Return how the certifications earned by `t` and covering the exam stand at `t`.
+def running_row(facts: Facts, q: Question, t: int, running_until: int) -> int:
+    """Return the row that the latest end of those comes from that cover the exam and run at `t`.
 
-    "A certification covers X by its definition at A, or by `exams` of any CertEarned or CertRenewed
-    of it by t; both earn it. Only events with time <= t are used for t" (spec section 4).
-    `defined_at` is the instant whose definitions are meant. `opens` is the policy's to say.
+    Of several that end then the one that holds longest. `running_until` is that end.
     """
-    rows, known = facts.certifications, q.known
-    running_until, lapsed_at, row = NONE, NONE, -1
-    by = min(t, q.as_of)
+    rows, by, row = facts.certifications, min(t, q.as_of), -1
     i = q.certifications_lo
     while i < q.certifications_hi:
         lo, i = i, run_end(rows, i, q.certifications_hi)
-        it = last_held(rows, lo, i, by, known)
-        if it.last < 0 or not covers(facts, q, lo, i, by, defined_at):
+        it = last_held(rows, lo, i, by, q.known)
+        if it.last < 0 or it.ends_at != running_until or not covers(facts, q, lo, i, by, t):
             continue
-        end = it.ends_at
-        if end <= t:
-            lapsed_at = max(lapsed_at, end)
-        elif end > running_until or (end == running_until and comes_first(rows, it.last, row)):
-            running_until, row = end, it.last
-    return Cover(running_until, lapsed_at, row, NEVER)
+        if row < 0 or comes_first(rows, it.last, row):
+            row = it.last
+    return row
 
 
 def comes_first(rows: CertificationRows, i: int, j: int) -> bool:

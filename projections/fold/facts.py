@@ -9,8 +9,8 @@ The codes are plain module constants rather than enums: the same functions run
 as ordinary Python over lists and, compiled, over columns.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from retake_policies.rules import RuleBook
 
@@ -166,6 +166,8 @@ class CertificationDefinitions(NamedTuple):
     exam_lo: Sequence[int]
     exam_hi: Sequence[int]
     exam: Sequence[int]
+    moved: Sequence[int]
+    """The positions at which any of them becomes known or is annulled, in order."""
 
 
 class PolicyVersions(NamedTuple):
@@ -214,8 +216,39 @@ class Question(NamedTuple):
     authorizations_hi: int
 
 
+class Covers(NamedTuple):
+    """Room to carry along how certifications cover an exam (`projections.fold.covers`).
+
+    But for the first two a column has a place for each row of the candidate's certifications.
+    """
+
+    of: list[int]
+    """What it is of, and how far it has come: nine numbers."""
+    latest_of: list[int]
+    """A tree over the certifications: the latest end of those below, its root at 1."""
+    first: list[int]
+    """Where in the run the first row of the same certification stands."""
+    end: list[int]
+    """At its first row: when a certification ends, NONE while it is not earned."""
+    covers: list[int]
+    """At its first row: 1 if it covers the exam, 0 if not, -1 while that was not looked up."""
+    end_before: list[int]
+    """By rows as they are read: what `end` was before."""
+    covers_before: list[int]
+    """By rows as they are read: what `covers` was before."""
+    latest: list[int]
+    """By rows as they are read: the latest end of all that cover the exam then."""
+    due: list[int]
+    """The position at which a row that was read becomes known or is annulled; 0 for none."""
+    heap: list[int]
+    """The rows that have one, the first on top."""
+
+
 class Sittings(NamedTuple):
-    """The sittings of a run, in (start, position) order, filled by `gather` and `walk`."""
+    """The sittings of a run, in (start, position) order, filled by `gather` and `walk`.
+
+    `gather_on` leaves gaps among them, where `opened_by` is -1.
+    """
 
     key: list[int]
     start: list[int]
@@ -234,21 +267,45 @@ class Sittings(NamedTuple):
     window: list[int]
     """Room to sort in: when the sittings inside a cap's window leave it."""
     slot: list[int]
-    """Room to find a sitting by its key."""
+    """Room to find a sitting by its key: the last row of it that was read, -1 for none."""
+    stands: list[int]
+    """By slots: where the sitting stands, -1 when it is none."""
+    before: list[int]
+    """By rows: the one before it of the same sitting, -1 when it is the first."""
+    line: list[int]
+    """Room for the visible rows of one sitting."""
+    due: list[int]
+    """By rows: the position at which it becomes known or is annulled, if that is later."""
+    changing: list[int]
+    """The rows of which that is so, the first on top."""
     heap: list[int]
     """Room for as many as the run has rows of authorizations: those that run, in a heap."""
     left: list[int]
     """As much room: how many sittings each may still serve."""
+    covers: Covers
+    """Room to carry along how certifications cover the exam."""
 
 
-OF_AUTHORIZATIONS: Final = ("heap", "left")
-"""The room that goes by the number of authorizations."""
+NOT_BY_SITTING: Final = ("heap", "left", "covers")
+"""The room that goes by the number of other rows."""
 
 
-def room(size: int, authorizations: int) -> Sittings:
-    """Make room for the sittings of a run of `size` rows, and for the rows of authorizations."""
+def zeros(size: int) -> list[int]:
+    """Make a column for one candidate."""
+    return [0] * size
+
+
+def room(
+    size: int, authorizations: int, certifications: int, column: Callable[[int], Any] = zeros
+) -> Sittings:
+    """Make room for a run of `size` rows, and for its candidate's rows of the other two."""
+    by_sitting = {name: column(size) for name in Sittings._fields if name not in NOT_BY_SITTING}
+    by_row = {name: column(certifications) for name in Covers._fields[2:]}
     return Sittings(
-        *([0] * (authorizations if n in OF_AUTHORIZATIONS else size) for n in Sittings._fields)
+        **by_sitting,
+        heap=column(authorizations),
+        left=column(authorizations),
+        covers=Covers(of=column(9), latest_of=column(2 * certifications), **by_row),
     )
 
 

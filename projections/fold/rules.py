@@ -4,17 +4,13 @@ Each rule returns when its reason ends: an instant after `t` while it blocks,
 NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 """
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from projections.fold.authorizations import Authorized
 from projections.fold.calendar import (
     DAY,
-    midnight_after,
     moved,
     on_from,
-    period_around,
-    period_begins,
-    same_time_after,
     wait_end,
     wall,
 )
@@ -34,14 +30,7 @@ from projections.fold.facts import (
 from projections.fold.passes import free_again, free_until, wait_begins
 from projections.fold.walk import Walked
 from retake_policies.rules import (
-    CALENDAR_DATES,
-    CALENDAR_DAYS,
-    FIRST_SITTING,
-    FOR_LIFE,
-    LAST_SITTING,
     NO_OVERDUE,
-    ROLLING,
-    ROLLING_DATES,
     Rules,
 )
 
@@ -75,18 +64,6 @@ WAIVED_BY: Final = (0, 0, 0, 0, 0, WAIVES_PASS, 0, 0, WAIVES_CAP, WAIVES_WAIT)
 Blocks: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 """By status: until when it holds, NONE when it does not (and for ELIGIBLE)."""
 UNKNOWN: Final[Blocks] = (NONE, NEVER, *(NONE,) * 8)
-
-
-class Capped(NamedTuple):
-    """The used cap that ends last, and the first instant at which it counts others."""
-
-    until: int
-    cap: int
-    """-1 when none is used up."""
-    next_change: int
-
-
-NOT_CAPPED: Final = Capped(NONE, -1, NEVER)
 
 
 def retired(dates: Dates, t: int) -> int:
@@ -171,140 +148,27 @@ def result_pending(rules: Rules, walked: Walked, dates: Dates, phase: int, t: in
     return NONE
 
 
-def is_anchored(rules: Rules, c: int) -> bool:
-    """Return whether a cap is one of the series: first-sitting or last-sitting."""
-    return rules.cap_anchor[c] in (FIRST_SITTING, LAST_SITTING)
-
-
-def leaves_window(rules: Rules, c: int, start: int) -> int:
-    """Return when a sitting begun at `start` leaves the window of a cap that is not anchored.
-
-    Rolling: "start + period (same time of day, months clamped); with by = "date": 00:00 of their
-    date + period". Calendar: when the period of the sitting is no more among "the period that holds
-    A and the periods - 1 before it". For life: never. NONE before `since`: it is not counted.
-    """
-    if start < rules.cap_since[c]:
-        return NONE
-    anchor, zone_from, zone_offset = rules.cap_anchor[c], rules.zone_from, rules.zone_offset
-    unit, amount = rules.cap_unit[c], rules.cap_amount[c]
-    if anchor == ROLLING:
-        return same_time_after(start, unit, amount, zone_from, zone_offset)
-    if anchor == ROLLING_DATES:
-        return midnight_after(start, unit, amount, zone_from, zone_offset)
-    if anchor == FOR_LIFE:
-        return NEVER
-    starts = rules.start[rules.cap_start_lo[c] : rules.cap_start_hi[c]]
-    dated = anchor == CALENDAR_DATES
-    number = period_around(starts, dated, start, zone_from, zone_offset)
-    return period_begins(starts, dated, number + rules.cap_periods[c], zone_from, zone_offset)
-
-
-def window_begins(rules: Rules, c: int, t: int) -> int:
-    """Return when the first of the periods began that a calendar's cap counts at `t`.
-
-    NONE where that has no beginning, and for a cap that goes by no calendar.
-    """
-    if rules.cap_anchor[c] not in (CALENDAR_DAYS, CALENDAR_DATES):
-        return NONE
-    starts = rules.start[rules.cap_start_lo[c] : rules.cap_start_hi[c]]
-    dated = rules.cap_anchor[c] == CALENDAR_DATES
-    number = period_around(starts, dated, t, rules.zone_from, rules.zone_offset)
-    first = number + 1 - rules.cap_periods[c]
-    return period_begins(starts, dated, first, rules.zone_from, rules.zone_offset)
-
-
-def counted_from(sittings: Sittings, n: int, since: int) -> int:
-    """Count the counted sittings that began at an instant or later."""
-    count, i = 0, n - 1
-    while i >= 0 and sittings.start[i] >= since:
-        count += int(sittings.ordinal[i] > 0)
-        i -= 1
-    return count
-
-
-def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
-    """Judge a cap over a window: used up while as many counted sittings or more are inside.
-
-    It ends when enough have left. Ends do not always rise with starts (30 and 31 January both
-    leave on 28 February, at their own times of day), so those still inside are sorted.
-    """
-    allowed, since = rules.cap_sittings[c], rules.cap_since[c]
-    if counted_from(sittings, n, max(since, window_begins(rules, c, t))) < allowed:
-        return NOT_CAPPED  # when each of so few leaves need not be reckoned
-    inside = 0
-    for i in range(n):
-        if sittings.ordinal[i] == 0:
-            continue
-        leaves = leaves_window(rules, c, sittings.start[i])
-        if leaves <= t:
-            continue
-        j = inside
-        while j > 0 and sittings.window[j - 1] > leaves:
-            sittings.window[j] = sittings.window[j - 1]
-            j -= 1
-        sittings.window[j] = leaves
-        inside += 1
-    if inside < allowed:
-        return NOT_CAPPED
-    return Capped(sittings.window[inside - allowed], c, sittings.window[0])
-
-
-def series_cap(rules: Rules, walked: Walked, in_series: int, c: int, t: int) -> Capped:
-    """Judge a first-sitting or last-sitting cap.
-
-    Used up while "sittings_in_series >= sittings and A < the period's end".
-    """
-    if in_series >= rules.cap_sittings[c] and t < walked.period_end:
-        return Capped(walked.period_end, c, NEVER)
-    return NOT_CAPPED
-
-
-def cap_reached(
-    rules: Rules, sittings: Sittings, n: int, walked: Walked, in_series: int, t: int
-) -> Capped:
-    """Block while a cap is used up; of several used caps the one that ends last."""
-    capped = NOT_CAPPED
-    for c in range(len(rules.cap_anchor)):
-        if walked.counted < rules.cap_sittings[c]:
-            continue  # mostly so
-        if is_anchored(rules, c):
-            used = series_cap(rules, walked, in_series, c, t)
-        else:
-            used = window_cap(rules, sittings, n, c, t)
-        if used.until > capped.until:
-            capped = used
-    return capped
-
-
-def uses_cap(rules: Rules, sittings: Sittings, i: int, walked: Walked, c: int, t: int) -> bool:
-    """Return whether a sitting is one of those that a cap counts at `t`."""
-    if sittings.ordinal[i] == 0:
-        return False
-    if is_anchored(rules, c):
-        return i >= walked.first
-    return leaves_window(rules, c, sittings.start[i]) > t
-
-
-def wait_number(rules: Rules, sittings: Sittings, last: int) -> int:
+def wait_number(
+    rules: Rules, sittings: Sittings, first: int, last: int, ordinal: int, most: int
+) -> int:
     """Return which wait follows a counted sitting: its ordinal or, with `within`, how many count.
 
     "Of the series' counted sittings up to the last, m have a date (of the start, policy zone) plus
-    `within` after the last one's date" (spec section 4). Expects the ordinals that `walk` gave.
+    `within` after the last one's date" (spec section 4). `first` opened its series. Counted up to
+    `most`. Expects of the ordinals that `walk` gave that those counted have one.
     """
-    ordinal = sittings.ordinal[last]
     if rules.within_amount == 0 or ordinal <= 1:
         return ordinal
     date = wall(sittings.start[last], rules.zone_from, rules.zone_offset) // DAY
-    near, i = 1, last - 1
-    ordinal -= 1
-    while ordinal > 0:
-        if sittings.ordinal[i] == ordinal:
+    near = 1
+    for i in range(last - 1, first - 1, -1):
+        if sittings.ordinal[i] > 0:
             each = wall(sittings.start[i], rules.zone_from, rules.zone_offset) // DAY
             near += int(moved(each, rules.within_unit, rules.within_amount) > date)
             if moved(each + 1, rules.within_unit, rules.within_amount) <= date:
                 break  # no sitting before it counts, not even one of a day that came twice
-            ordinal -= 1
-        i -= 1
+            if near >= most:
+                break
     return near
 
 
@@ -343,7 +207,9 @@ def waiting(rules: Rules, sittings: Sittings, walked: Walked, t: int) -> int:
     start, end = sittings.start[last], sittings.end[last]
     if wait_begins(rules, start, end) + rules.wait_longest <= t:
         return NONE  # mostly so, and which wait it was need not be known
-    until = wait_after(rules, wait_number(rules, sittings, last), start, end)
+    waits = len(rules.wait_unit)  # all after them are as the last
+    number = wait_number(rules, sittings, walked.first, last, walked.ordinal, waits)
+    until = wait_after(rules, number, start, end)
     return until if t < until else NONE
 
 

@@ -19,6 +19,7 @@ from projections.fold.facts import (
     SittingRows,
     Sittings,
 )
+from projections.fold.heap import pop, push
 
 
 def outcome_of(kind: int, flag: int) -> int:
@@ -32,56 +33,46 @@ def outcome_of(kind: int, flag: int) -> int:
     return MISSED if kind == NOT_ATTENDED else REVOKED
 
 
-def slot_of(out: Sittings, key: int, size: int) -> int:
-    """Return the slot of a key in a table of `size` slots: the one it has, else the free one.
-
-    A table rather than a search: with many sittings a search for each row is their square.
-    """
-    h = key % size
-    while out.slot[h] >= 0 and out.key[out.slot[h]] != key:
-        h = h + 1 if h + 1 < size else 0
-    return h
-
-
 class Gathered(NamedTuple):
     """The sittings of a run as they are visible at a moment, and how far its rows were read."""
 
     as_of: int
     known: int
     n: int
+    """How many rows were read."""
+    sittings: int
     """How many sittings there are."""
+    last: int
+    """The last of them, -1 when there is none."""
+    due: int
+    """How many of the rows that were read become known, or are annulled, only later."""
     same: int
-    """How many of them, from the first on, are what they were at the moment before."""
-    read: int
-    """The row after those that were read."""
-    taken: int
-    """The row after the last that is visible."""
-    missing: int
-    """The first row that is true already and not known yet; of no meaning if `known_from` is
-    NEVER."""
-    known_from: int
-    """The first position from which on such a row is known."""
-    annulled_from: int
-    """The first position from which on a row that is visible is annulled."""
-    orphans: int
-    """1 if a revocation came before anything else of its sitting."""
+    """How many places, from the first on, are what they were at the moment before."""
+    touched: int
+    """The place after the last that is another; 0 if none is."""
 
 
-BEFORE_ALL: Final = Gathered(NONE, NONE, 0, 0, 0, 0, 0, NEVER, NONE, 0)
+BEFORE_ALL: Final = Gathered(NONE, NONE, 0, 0, -1, 0, 0, 0)
 """Before the first moment: whatever comes is gathered from the first row on."""
 
 
 def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sittings) -> int:
     """Fill `out` with the sittings visible at (as_of, known); return how many there are.
 
-    In (start, position) order; `out` must have room for hi - lo sittings. See `gather_on`.
+    In (start, position) order, without a gap; `out` must have room for hi - lo. See `gather_on`.
     """
-    return gather_on(rows, lo, hi, as_of, known, BEFORE_ALL, out).n
+    n = 0
+    for s in range(gather_on(rows, lo, hi, as_of, known, BEFORE_ALL, 0, out).n):
+        if out.opened_by[s] >= 0:
+            move(out, s, n)
+            n += 1
+    return n
 
 
 def gather_on(
-    rows: SittingRows, lo: int, hi: int, as_of: int, known: int, before: Gathered, out: Sittings
-) -> Gathered:
+    rows: SittingRows, lo: int, hi: int, as_of: int, known: int, before: Gathered, walked: int,
+    out: Sittings,
+) -> Gathered:  # fmt: skip
     """Go on from the sittings in `out`, gathered at a moment before, to those visible at another.
 
     "A sitting starts at its ExamAttempted's time (the first, if several) and
@@ -92,75 +83,124 @@ def gather_on(
     ExamAttempted the first result or SittingMissed gives start and delivery. A SittingMissed whose
     time lies before an attempted sitting's start says nothing." (spec section 4)
 
-    Where as_of and known only rise, each row is read once: rows are in the order in which sittings
-    begin. What does not come in that order, or is annulled, is gathered anew.
+    Sittings are in (start, position) order: each stands, among the rows of the run, at the one that
+    opens it, and where a row opens none there is a gap. As as_of and known only rise each row is
+    read once; what becomes known late, or is annulled, changes no sitting but its own. Which of the
+    first `walked` places are another than before is in the answer.
     """
-    n, read, taken, missing = before.n, before.read, before.taken, before.missing
-    known_from, annulled_from, orphans = before.known_from, before.annulled_from, before.orphans
+    n, count, last, due = before.n, before.sittings, before.last, before.due
     size = hi - lo
-    if (
-        as_of < before.as_of
-        or not before.known <= known < annulled_from
-        or (known_from <= known and missing < taken)
-    ):
-        n, read, taken, known_from, annulled_from, orphans = 0, lo, lo, NEVER, NEVER, 0
-        for h in range(size):
-            out.slot[h] = -1
-    elif known_from <= known:
-        read, known_from = missing, NEVER
-    same = n
-    while read < hi and rows.time[read] <= as_of:
-        if rows.position[read] > known:
-            missing = read if known_from == NEVER else missing
-            known_from = min(known_from, rows.position[read])
-        elif known < rows.annulled[read]:
-            annulled_from, taken = min(annulled_from, rows.annulled[read]), read + 1
-            s = out.slot[slot_of(out, rows.key[read], size)]
-            if s < 0 and rows.kind[read] == RESULT_REVOKED:
-                orphans = 1
-            else:
-                s = n if s < 0 else s
-                if s == n and orphans == 1:
-                    n = revoked_before(rows, lo, read, known, size, out, n)
-                n = add_row(rows, read, size, out, n)
-                if out.opened_by[s] == read and s < n - 1:
-                    to_the_end(out, s, n, size)
-                same = min(same, s)
-        read += 1
-    return Gathered(as_of, known, n, same, read, taken, missing, known_from, annulled_from, orphans)
+    for h in range(size if n == 0 else 0):
+        out.slot[h] = -1
+    same, touched = walked, 0
+    while True:
+        late = due > 0 and out.due[out.changing[0]] <= known
+        if late:
+            j = out.changing[0]
+            due = pop(out.due, out.changing, due)
+        elif n < size and rows.time[lo + n] <= as_of:
+            j = n
+            n += 1
+        else:
+            break
+        i = lo + j
+        h = slot_of(rows, lo, rows.key[i], size, out)
+        if not late:
+            link(rows, i, j, h, out)
+        changes = rows.annulled[i] if rows.position[i] <= known else rows.position[i]
+        if known < changes < NEVER:
+            out.due[j] = changes
+            due = push(out.due, out.changing, due, j)
+        before_it = out.stands[h]
+        if late:
+            restate(rows, lo, known, h, out)
+        elif rows.position[i] <= known < rows.annulled[i]:
+            take_in(rows, lo, i, known, h, out)
+        else:
+            continue
+        now = out.stands[h]
+        count += int(now >= 0) - int(before_it >= 0)
+        for s in (before_it, now):
+            if 0 <= s < walked:
+                same, touched = min(same, s), max(touched, s + 1)
+        last = max(last, now)
+        while last >= 0 and out.opened_by[last] < 0:
+            last -= 1
+    return Gathered(as_of, known, n, count, last, due, same, touched)
 
 
-def place_of(out: Sittings, key: int, size: int) -> int:
-    """Return which sitting, of a run of `size` rows, has a key; -1 if none has."""
-    return out.slot[slot_of(out, key, size)] if size > 0 else -1
+def slot_of(rows: SittingRows, lo: int, key: int, size: int, out: Sittings) -> int:
+    """Return the slot of a key in a table of `size` slots: the one it has, else the free one.
 
-
-def revoked_before(
-    rows: SittingRows, lo: int, i: int, known: int, size: int, out: Sittings, n: int
-) -> int:
-    """Add the revocations that came before row `i`, which begins their sitting; see `add_row`."""
-    for j in range(lo, i):
-        if rows.key[j] == rows.key[i] and rows.position[j] <= known < rows.annulled[j]:
-            n = add_row(rows, j, size, out, n)
-    return n
-
-
-def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
-    """Add a row that comes after those that are in the n sittings; return how many they are then.
-
-    `size` is that of the table of slots. See `gather`.
+    A table rather than a search: with many sittings a search for each row is their square.
     """
-    key = rows.key[i]
-    h = slot_of(out, key, size)
-    s = out.slot[h]
-    if s < 0:
-        s = out.slot[h] = n
-        n += 1
-        out.key[s] = key
-        out.opened_by[s] = -1
-        out.outcome[s] = PENDING
-        out.outcome_row[s] = -1
-        out.result_row[s] = -1
+    h = key % size
+    while out.slot[h] >= 0 and rows.key[lo + out.slot[h]] != key:
+        h = h + 1 if h + 1 < size else 0
+    return h
+
+
+def place_of(rows: SittingRows, lo: int, key: int, size: int, out: Sittings) -> int:
+    """Return where the sitting with a key stands, of a run of `size` rows; -1 if there is none."""
+    h = slot_of(rows, lo, key, size, out)
+    return out.stands[h] if out.slot[h] >= 0 else -1
+
+
+def link(rows: SittingRows, i: int, j: int, h: int, out: Sittings) -> None:
+    """Put a row that was read behind those of its sitting that were read before."""
+    if out.slot[h] < 0:
+        out.stands[h] = -1
+    out.before[j], out.slot[h] = out.slot[h], j
+    out.key[j], out.start[j], out.opened_by[j], out.ordinal[j] = rows.key[i], rows.time[i], -1, 0
+
+
+def take_in(rows: SittingRows, lo: int, i: int, known: int, h: int, out: Sittings) -> None:
+    """Let a visible row, after all that were read, bear on its sitting."""
+    s = out.stands[h]
+    if s >= 0 and (rows.kind[i] != ATTEMPTED or rows.kind[out.opened_by[s]] == ATTEMPTED):
+        add_row(rows, i, s, out)
+    elif rows.kind[i] != RESULT_REVOKED:
+        restate(rows, lo, known, h, out)
+
+
+def restate(rows: SittingRows, lo: int, known: int, h: int, out: Sittings) -> None:
+    """Make a sitting anew of its visible rows, and let it stand where it belongs."""
+    if out.stands[h] >= 0:
+        begin(out.stands[h], out)
+    out.stands[h] = -1
+    j, visible = out.slot[h], 0
+    while j >= 0:
+        if rows.position[lo + j] <= known < rows.annulled[lo + j]:
+            out.line[visible] = lo + j
+            visible += 1
+        k = out.before[j]
+        while k >= 0 and rows.annulled[lo + k] <= known:
+            k = out.before[k]  # annulled once and for all
+        out.before[j] = k
+        j = k
+    if visible == 0:
+        return
+    s = out.line[0] - lo  # one of its own, so that nothing else stands there
+    begin(s, out)
+    for k in range(visible - 1, -1, -1):
+        add_row(rows, out.line[k], s, out)
+    opened_by = out.opened_by[s]
+    if opened_by >= 0:
+        out.stands[h] = opened_by - lo
+        move(out, s, opened_by - lo)
+    if opened_by - lo != s:
+        begin(s, out)
+        out.start[s] = rows.time[lo + s]
+
+
+def begin(s: int, out: Sittings) -> None:
+    """Let no sitting stand at a place."""
+    out.opened_by[s] = out.outcome_row[s] = out.result_row[s] = -1
+    out.outcome[s], out.ordinal[s] = PENDING, 0
+
+
+def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
+    """Let a row bear on a sitting, after those that did already; see `gather_on`."""
     kind = rows.kind[i]
     if kind == ATTEMPTED:
         if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
@@ -174,7 +214,7 @@ def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
                 out.outcome[s] = (
                     PENDING if before < 0 else outcome_of(rows.kind[before], rows.flag[before])
                 )
-        return n
+        return
     if kind != NOT_ATTENDED:
         out.result_row[s] = i
     out.outcome[s] = outcome_of(kind, rows.flag[i])
@@ -185,27 +225,13 @@ def add_row(rows: SittingRows, i: int, size: int, out: Sittings, n: int) -> int:
         out.end[s] = rows.time[i]
         out.beta[s] = 1 if kind == RESCORED else 0
         out.position[s] = rows.position[i]
-    return n
 
 
-def to_the_end(out: Sittings, s: int, n: int, size: int) -> None:
-    """Move a sitting behind the others: it began later than its first result said."""
-    for i in range(s, n - 1):
-        swap(out, i, i + 1)
-    for h in range(size):
-        out.slot[h] = -1
-    for i in range(n):
-        out.slot[slot_of(out, out.key[i], size)] = i
-
-
-def swap(out: Sittings, a: int, b: int) -> None:
-    """Let two sittings change places."""
-    out.key[a], out.key[b] = out.key[b], out.key[a]
-    out.start[a], out.start[b] = out.start[b], out.start[a]
-    out.end[a], out.end[b] = out.end[b], out.end[a]
-    out.beta[a], out.beta[b] = out.beta[b], out.beta[a]
-    out.position[a], out.position[b] = out.position[b], out.position[a]
-    out.opened_by[a], out.opened_by[b] = out.opened_by[b], out.opened_by[a]
-    out.outcome[a], out.outcome[b] = out.outcome[b], out.outcome[a]
-    out.outcome_row[a], out.outcome_row[b] = out.outcome_row[b], out.outcome_row[a]
-    out.result_row[a], out.result_row[b] = out.result_row[b], out.result_row[a]
+def move(out: Sittings, a: int, b: int) -> None:
+    """Let the sitting at `a` stand at `b`."""
+    out.key[b], out.start[b], out.end[b], out.beta[b] = (
+        out.key[a], out.start[a], out.end[a], out.beta[a],
+    )  # fmt: skip
+    out.position[b], out.opened_by[b] = out.position[a], out.opened_by[a]
+    out.outcome[b], out.outcome_row[b] = out.outcome[a], out.outcome_row[a]
+    out.result_row[b], out.ordinal[b] = out.result_row[a], out.ordinal[a]

@@ -8,6 +8,7 @@ it again at each instant where the candidate may become eligible.
 from typing import Final, NamedTuple
 
 from projections.fold.authorizations import NOT_ASKED, Authorized, authorized_at
+from projections.fold.caps import Capped, cap_reached
 from projections.fold.catalogue import (
     Dates,
     exam_dates,
@@ -16,7 +17,8 @@ from projections.fold.catalogue import (
     next_start,
     phase,
 )
-from projections.fold.certifications import NO_COVER, Cover, next_definition
+from projections.fold.certifications import NO_COVER, Cover
+from projections.fold.covers import cover_at, defined_until, edition
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
 from projections.fold.grants import Waiver, waiver_at
 from projections.fold.passes import free_again, free_from
@@ -27,10 +29,8 @@ from projections.fold.rules import (
     UNKNOWN_EXAM,
     WAIVED_BY,
     Blocks,
-    Capped,
     blocked_until,
     blocks_at,
-    cap_reached,
     overdue_from,
     status_of,
     waivable,
@@ -39,11 +39,13 @@ from projections.fold.walk import (
     AT_THE_START,
     Walked,
     Walks,
-    cover_by_policy,
+    Way,
     walk,
     walk_again,
+    walked_to,
+    walked_without,
 )
-from retake_policies.rules import AFTER, AFTER_EXPIRY, Rules, rules_at, version_in_force
+from retake_policies.rules import AFTER, Rules, rules_at, version_in_force
 
 
 class Verdict(NamedTuple):
@@ -159,7 +161,7 @@ def verdict_from(
     setting: Setting, walked: Walked,
 ) -> Judged:  # fmt: skip
     """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
-    covered = covered_at(facts, q, rules, t, walked)
+    covered = covered_at(facts, q, rules, sittings, t, walked)
     passes = passes_at(rules, sittings, t, walked, covered)
     capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
     blocked = blocked_at(
@@ -205,11 +207,14 @@ def last_start(sittings: Sittings, walked: Walked) -> int:
     return sittings.start[walked.last] if walked.last >= 0 else NONE
 
 
-def covered_at(facts: Facts, q: Question, rules: Rules, t: int, walked: Walked) -> Covered:
+def covered_at(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, t: int, walked: Walked
+) -> Covered:
     """Look at the certifications where a pass may be free again by them."""
-    if walked.passed < 0 or rules.retake != AFTER_EXPIRY:
+    if walked.passed < 0:
         return NOT_COVERED
-    return Covered(cover_by_policy(facts, q, rules, t, t), next_definition(facts, q, t))
+    cover = cover_at(facts, q, rules, sittings.covers, t, t)
+    return Covered(cover, defined_until(q, rules, sittings.covers))
 
 
 def passes_at(rules: Rules, sittings: Sittings, t: int, walked: Walked, covered: Covered) -> Passes:
@@ -286,27 +291,14 @@ def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged
     return NEVER
 
 
-class Way(NamedTuple):
-    """A walk that can be gone on from."""
-
-    n: int
-    """Over how many sittings."""
-    version: int
-    """The row of its policy version."""
-    at: int
-    """By the definitions of certifications of this instant."""
-
-
-NOWHERE: Final = Way(0, -1, NONE)
-
-
-def is_same_way(facts: Facts, q: Question, rules: Rules, way: Way, version: int, at: int) -> bool:
-    """Return whether a walk would be the same by a policy version and the definitions at `at`."""
-    if version != way.version:
-        return False
-    if rules.retake != AFTER_EXPIRY or at == way.at:
-        return True
-    return next_definition(facts, q, min(at, way.at)) > max(at, way.at)
+def way_on(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, way: Way, version: int, at: int
+) -> Way:
+    """Return the way to go on from, by a policy version and the definitions at `at`."""
+    now = edition(facts, q, rules, sittings.covers, at)
+    if version == way.version and now == way.edition:
+        return way
+    return Way(0, 0, 0, version, now, 0, 0, 0, 0)
 
 
 class Ahead(NamedTuple):
@@ -324,19 +316,26 @@ def judged_on(
 ) -> Ahead:  # fmt: skip
     """Judge at `t` as `verdict_at` does, and go on from the walk before, as far as it holds.
 
-    As if sitting `without`, -1 for none, had not been. With `ahead` 1 `eligible_from` is looked
-    for.
+    As if the sitting at place `without`, -1 for none, had not been. With `ahead` 1 `eligible_from`
+    is looked for.
     """
     first, at = UNJUDGED, t
+    if without == n - 1 and way.walked < n:
+        n, without = n - 1, -1  # the walk has not come to it
     while True:
         setting = setting_at(facts, q, at)
         judged = not_judged(setting)
         if setting.version >= 0:
             rules = rules_at(facts.rules, setting.version)
-            done = way.n if is_same_way(facts, q, rules, way, setting.version, at) else 0
-            walked = walk_again(facts, q, rules, sittings, walks, done, n, at, without)
-            way = Way(n, setting.version, at)
+            way = way_on(facts, q, rules, sittings, way, setting.version, at)
+            way = walk_again(facts, q, rules, sittings, walks, way, n, at)
+            walked, ordinal = walked_to(walks, way), 0
+            if without >= 0:
+                walked = walked_without(facts, q, rules, sittings, walks, way, without, at)
+                ordinal, sittings.ordinal[without] = sittings.ordinal[without], 0
             judged = verdict_from(facts, q, rules, sittings, n, at, setting, walked)
+            if without >= 0:
+                sittings.ordinal[without] = ordinal
         if at == t:
             first = judged
         if ahead == 0:

@@ -1,12 +1,22 @@
 """The walk: counted sittings into series, ordinals and periods (spec section 4)."""
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from projections.fold.calendar import midnight_after
-from projections.fold.certifications import NO_COVER, Cover, cover_at
-from projections.fold.facts import MISSED, NEVER, PASSED, PENDING, Facts, Question, Sittings
-from projections.fold.passes import free_again, free_from, window_opens
-from retake_policies.rules import AFTER, AFTER_EXPIRY, FIRST_SITTING, LAST_SITTING, Rules
+from projections.fold.covers import cover_at
+from projections.fold.facts import (
+    MISSED,
+    NEVER,
+    PASSED,
+    PENDING,
+    Facts,
+    Question,
+    Sittings,
+    zeros,
+)
+from projections.fold.passes import free_again, free_from
+from retake_policies.rules import AFTER, FIRST_SITTING, LAST_SITTING, Rules
 
 
 class Walked(NamedTuple):
@@ -43,7 +53,10 @@ AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0, 0)
 
 
 class Walks(NamedTuple):
-    """Where the walk stands after each sitting: `Walked`, column by column."""
+    """Where the walk stands after each sitting, column by column: `Walked`, but for its sums.
+
+    In place of these, what each sitting adds to them.
+    """
 
     first: list[int]
     last: list[int]
@@ -56,9 +69,32 @@ class Walks(NamedTuple):
     counted: list[int]
 
 
-def room_to_walk(size: int) -> Walks:
+def room_to_walk(size: int, column: Callable[[int], Any] = zeros) -> Walks:
     """Make room for the walk of so many sittings."""
-    return Walks(*([0] * size for _ in Walks._fields))
+    return Walks(*(column(size) for _ in Walks._fields))
+
+
+class Way(NamedTuple):
+    """A walk that can be gone on from."""
+
+    n: int
+    """Over how many places it holds."""
+    walked: int
+    """Over how many it went: from `n` on it may be another now."""
+    touched: int
+    """The place after the last whose sitting is another now."""
+    version: int
+    """The row of its policy version."""
+    edition: int
+    """By which definitions of certifications: see `covers.edition`."""
+    betas: int
+    """The sums over all that it went over."""
+    pending: int
+    pending_betas: int
+    counted: int
+
+
+NOWHERE: Final = Way(0, 0, 0, -1, 0, 0, 0, 0, 0)
 
 
 def anchored_cap(rules: Rules) -> int:
@@ -67,14 +103,6 @@ def anchored_cap(rules: Rules) -> int:
         if rules.cap_anchor[c] in (FIRST_SITTING, LAST_SITTING):
             return c
     return -1
-
-
-def cover_by_policy(facts: Facts, q: Question, rules: Rules, t: int, defined_at: int) -> Cover:
-    """Look at the certifications only where the policy asks for them."""
-    if rules.retake == AFTER_EXPIRY and q.certifications_lo < q.certifications_hi:
-        running_until, lapsed_at, row, _ = cover_at(facts, q, t, defined_at)
-        return Cover(running_until, lapsed_at, row, window_opens(rules, running_until))
-    return NO_COVER
 
 
 def is_counted(rules: Rules, sittings: Sittings, i: int) -> bool:
@@ -121,6 +149,8 @@ def walk_on(
     cap = anchored_cap(rules)
     first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted = walked
     for i in range(lo, hi):
+        if sittings.opened_by[i] < 0:
+            continue  # no sitting stands here
         betas += sittings.beta[i]
         if sittings.outcome[i] == PASSED:
             if passed < 0 or frees_last(rules, sittings, i, passed):
@@ -134,7 +164,7 @@ def walk_on(
         t = sittings.start[i]
         opens = last < 0 or t >= period_end
         if not opens and sittings.outcome[last] == PASSED:
-            cover = cover_by_policy(facts, q, rules, t, at)
+            cover = cover_at(facts, q, rules, sittings.covers, t, at)
             opens = free_again(rules, sittings.start[last], sittings.end[last], cover, t)
         ordinal = 1 if opens else ordinal + 1
         if opens:
@@ -153,28 +183,116 @@ def walk_on(
 
 
 def walk_again(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, walks: Walks,
-    lo: int, hi: int, at: int, without: int,
-) -> Walked:  # fmt: skip
-    """Go on with a walk from sitting `lo` to `hi`, from what `walks` has of those before.
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, walks: Walks, way: Way,
+    n: int, at: int,
+) -> Way:  # fmt: skip
+    """Go on with a walk to place `n`; see `walk_on`.
 
-    As if sitting `without`, -1 for none, had not been. See `walk_on`.
+    Where sittings are another than before it is walked again from the first of them, until it
+    stands where it stood then, at a sitting that is the same: from there on nothing but ordinals
+    may differ, or the last pass.
     """
-    walked = AT_THE_START
-    if lo > 0:
-        s = lo - 1
-        walked = Walked(
-            walks.first[s], walks.last[s], walks.ordinal[s], walks.period_end[s],
-            walks.passed[s], walks.betas[s], walks.pending[s], walks.pending_betas[s],
-            walks.counted[s],
-        )  # fmt: skip
-    for s in range(lo, hi):
-        if s == without:
-            sittings.ordinal[s] = 0
-        else:
-            walked = walk_on(facts, q, rules, sittings, s, s + 1, at, walked)
-        walks.first[s], walks.last[s], walks.ordinal[s] = walked.first, walked.last, walked.ordinal
-        walks.period_end[s], walks.passed[s] = walked.period_end, walked.passed
-        walks.betas[s], walks.pending[s] = walked.betas, walked.pending
-        walks.pending_betas[s], walks.counted[s] = walked.pending_betas, walked.counted
-    return walked
+    betas, pending, pending_betas, counted = (
+        way.betas, way.pending, way.pending_betas, way.counted,
+    )  # fmt: skip
+    s = way.n
+    while s < n:
+        new = walk_on(facts, q, rules, sittings, s, s + 1, at, stands_at(walks, s))
+        again = s < way.walked
+        if again:
+            betas, pending = betas - walks.betas[s], pending - walks.pending[s]
+            pending_betas = pending_betas - walks.pending_betas[s]
+            counted -= walks.counted[s]
+        same = way.touched <= (new.last if new.last >= 0 else s + 1)
+        met = again and same and meets(rules, walks, s, new)
+        if met:
+            carry_on(sittings, walks, s, way.walked, new)
+        walks.first[s], walks.last[s], walks.ordinal[s] = new.first, new.last, new.ordinal
+        walks.period_end[s], walks.passed[s] = new.period_end, new.passed
+        walks.betas[s], walks.pending[s] = new.betas, new.pending
+        walks.pending_betas[s], walks.counted[s] = new.pending_betas, new.counted
+        betas, pending = betas + new.betas, pending + new.pending
+        pending_betas, counted = pending_betas + new.pending_betas, counted + new.counted
+        s = way.walked if met else s + 1
+    return Way(
+        n, max(n, way.walked), 0, way.version, way.edition, betas, pending, pending_betas, counted
+    )
+
+
+def stands_at(walks: Walks, s: int) -> Walked:
+    """Return where a walk stands before place `s`, its sums left out."""
+    if s == 0:
+        return AT_THE_START
+    s -= 1
+    return Walked(
+        walks.first[s], walks.last[s], walks.ordinal[s], walks.period_end[s], walks.passed[s],
+        0, 0, 0, 0,
+    )  # fmt: skip
+
+
+def meets(rules: Rules, walks: Walks, s: int, new: Walked) -> bool:
+    """Return whether a walk goes on from place `s` as it did, but for ordinals or the last pass.
+
+    A series opens by what the sitting before was, and by the end of the period; an ordinal has a
+    say in that under a last-sitting cap alone. Which pass is free last is compared under `after`.
+    """
+    cap = anchored_cap(rules)
+    by_ordinal = cap >= 0 and rules.cap_anchor[cap] == LAST_SITTING
+    return (
+        new.last == walks.last[s]
+        and new.period_end == walks.period_end[s]
+        and (new.ordinal == walks.ordinal[s] or not by_ordinal)
+        and (new.passed == walks.passed[s] or rules.retake != AFTER)
+    )
+
+
+def carry_on(sittings: Sittings, walks: Walks, s: int, end: int, new: Walked) -> None:
+    """Carry to the places after `s`, which the walk met, in what it differs there."""
+    first, passed = walks.first[s], walks.passed[s]
+    more = new.ordinal - walks.ordinal[s]
+    series, pass_ = new.first != first or more != 0, new.passed != passed
+    k = s + 1
+    while k < end and (series or pass_):
+        series = series and walks.first[k] == first
+        pass_ = pass_ and walks.passed[k] == passed
+        if series:
+            walks.first[k], walks.ordinal[k] = new.first, walks.ordinal[k] + more
+            if sittings.ordinal[k] > 0:
+                sittings.ordinal[k] += more
+        if pass_:
+            walks.passed[k] = new.passed
+        k += 1
+
+
+def walked_to(walks: Walks, way: Way) -> Walked:
+    """Return where a walk stands at its end."""
+    it = stands_at(walks, way.n)
+    return Walked(
+        it.first, it.last, it.ordinal, it.period_end, it.passed,
+        way.betas, way.pending, way.pending_betas, way.counted,
+    )  # fmt: skip
+
+
+def walked_without(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, walks: Walks, way: Way,
+    without: int, at: int,
+) -> Walked:  # fmt: skip
+    """Return where a walk would stand at its end if the sitting at place `without` had not been."""
+    end, new = walked_to(walks, way), stands_at(walks, without)
+    for s in range(without + 1, way.n):
+        ordinal = sittings.ordinal[s]
+        new = walk_on(facts, q, rules, sittings, s, s + 1, at, new)
+        sittings.ordinal[s] = ordinal
+        if meets(rules, walks, s, new):
+            first, order, passed = end.first, end.ordinal, end.passed
+            if first == walks.first[s]:
+                first, order = new.first, order + new.ordinal - walks.ordinal[s]
+            if passed == walks.passed[s]:
+                passed = new.passed
+            new = Walked(first, end.last, order, end.period_end, passed, 0, 0, 0, 0)
+            break
+    return Walked(
+        new.first, new.last, new.ordinal, new.period_end, new.passed,
+        end.betas - walks.betas[without], end.pending - walks.pending[without],
+        end.pending_betas - walks.pending_betas[without], end.counted - walks.counted[without],
+    )  # fmt: skip

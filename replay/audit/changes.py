@@ -95,6 +95,9 @@ class CandidateRecord:
             before = without.at(t, row.position - 1, sitting)
             if before != within.at(t, row.position, sitting):
                 return t
+            made = within.made_of(sitting)
+            if made is not None and made == without.made_of(sitting):
+                return None  # nothing is another with it, and no later fact makes it so
             t = min(without.horizon, within.horizon, self._next_event(t))
         return None
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from typing import Final, NamedTuple
 
 from projections.answers import Sitting
 from projections.catalogue import Catalogue
+from projections.fold.caps import cap_reached
+from projections.fold.covers import edition, learned_from
 from projections.fold.facts import (
     NEVER,
     NONE,
-    OF_AUTHORIZATIONS,
+    NOT_BY_SITTING,
     OUTCOMES,
     PENDING,
     Question,
@@ -19,19 +21,15 @@ from projections.fold.facts import (
 )
 from projections.fold.rules import (
     ELIGIBLE,
-    NOT_CAPPED,
     STATUSES,
-    Capped,
-    is_anchored,
-    series_cap,
     waivable,
 )
-from projections.fold.sittings import add_row
+from projections.fold.sittings import add_row, begin, outcome_of
 from projections.fold.verdict import (
-    NOT_COVERED,
     Judged,
     Setting,
     blocked_at,
+    covered_at,
     judged_at,
     last_start,
     passes_at,
@@ -39,11 +37,11 @@ from projections.fold.verdict import (
     setting_at,
     verdict_at,
 )
-from projections.fold.walk import AT_THE_START, Walked, is_counted, walk_on
+from projections.fold.walk import AT_THE_START, walk_on
 from projections.history import History
 from projections.standing import instant_or_null
-from replay.audit.carried import Coming, Covers, Grants, Windows, moves
-from retake_policies.rules import AFTER_EXPIRY, Rules, rules_at
+from replay.audit.carried import Coming, Grants
+from retake_policies.rules import rules_at
 
 STRIDE: Final = 8
 """Where the walk stands is noted after so many sittings."""
@@ -89,13 +87,7 @@ class Playback:
         """The number of each registration."""
         self._coming = Coming(rows, range(lo, hi))
         self._grants = Grants(self._facts, number)
-        self._covers = Covers(self._facts)
-        self._windows = Windows()
-        certified, defined = self._facts.certifications, self._facts.defined
-        self._certified = moves(certified)
-        self._defined = moves(defined)
-        self._definitions = sorted(defined.time)
-        self._walked_by: tuple[object, ...] = ()
+        self._walked_by = -1, 0
         """What the walk depends on besides the candidate's facts."""
         self._begin_anew()
 
@@ -103,19 +95,15 @@ class Playback:
         """Forget all that was visible."""
         self._coming.begin_anew()
         self._grants.begin_anew()
-        self._covers.begin_anew()
-        self._windows.begin_anew()
-        self._moved: set[int] = set()
-        """The keys of sittings that are not in the windows as they are now."""
         self._own: dict[int, tuple[list[int], Sittings]] = {}
         """Of each registration its visible rows, and the sitting that they make, alone."""
         self._order: list[tuple[int, int]] = []
         """The start and position of each sitting: their order."""
-        self._sittings = room(0, len(self._facts.authorizations.time))
+        self._sittings = room(0, self._q.authorizations_hi, self._q.certifications_hi)
         self._columns = [
             column
             for name, column in self._sittings._asdict().items()
-            if name not in OF_AUTHORIZATIONS
+            if name not in NOT_BY_SITTING
         ]
         self._walks = [AT_THE_START]
         """Where the walk stands before each `STRIDE`th sitting, as far as it has come."""
@@ -129,7 +117,7 @@ class Playback:
         before, self._q = self._q, self._q._replace(as_of=as_of, known=position)
         if as_of < before.as_of or position < before.known:
             self._begin_anew()
-        self._go_on(before.known)
+        self._go_on()
         judged = self._judge(as_of)
         self.horizon, self.setting = judged.horizon, judged.setting
         return judged
@@ -148,6 +136,21 @@ class Playback:
             period_ends_at=instant_or_null(verdict.period_end),
             outcome=None if s < 0 else OUTCOMES[self._sittings.outcome[s]],
         )
+
+    def made_of(self, registration: str | None) -> tuple[int, ...] | None:
+        """Return all that a sitting's visible rows come to, for now and for rows after them.
+
+        None where none of them is visible.
+        """
+        mine, own = self._own.get(self._keys.get(registration, -1), ([], alone()))
+        if not mine:
+            return None
+        opened_by, result = own.opened_by[0], own.result_row[0]
+        return (
+            own.start[0], own.end[0], own.beta[0], own.outcome[0],
+            -1 if opened_by < 0 else self._rows.kind[opened_by],
+            -1 if result < 0 else outcome_of(self._rows.kind[result], self._rows.flag[result]),
+        )  # fmt: skip
 
     def sitting(self, registration: str) -> Sitting | None:
         """Return a sitting that is visible where it stands, by its registration."""
@@ -180,7 +183,7 @@ class Playback:
         _, own = self._own.get(self._keys.get(registration, -1), ([], None))
         return -1 if own is None or not is_there(own) else bisect_left(self._order, ordered(own))
 
-    def _go_on(self, before: int) -> None:
+    def _go_on(self) -> None:
         """Take in what is newly visible, and take out what is newly annulled."""
         fresh, gone = self._coming.between(self._q)
         for i in gone:
@@ -188,20 +191,18 @@ class Playback:
         for i in fresh:
             self._change(i, visible=True)
         self._grants.go_on(self._q)
-        self._covers.go_on(self._q)
         # A certification bears on the walk of sittings after it was earned, renewed or expired.
-        first = self._certified.first_between(before, self._q.known)
+        first = learned_from(self._facts, self._q, self._sittings.covers)
         self._walk_from(bisect_left(self._sittings.start, first))
 
     def _change(self, i: int, *, visible: bool) -> None:
         """Make the sitting of a row anew, with the row or without it."""
         rows, key = self._rows, self._rows.key[i]
-        self._moved.add(key)
         mine, own = self._own.setdefault(key, ([], alone()))
         before = ordered(own) if is_there(own) else None
         if visible and (not mine or i > mine[-1]):
             mine.append(i)
-            add_row(rows, i, 1, own, own.slot[0] + 1)  # a later row only adds to what is there
+            add_row(rows, i, 0, own)  # a later row only adds to what is there
         else:
             if visible:
                 insort(mine, i)
@@ -210,7 +211,7 @@ class Playback:
             own = alone()
             self._own[key] = mine, own
             for j in mine:
-                add_row(rows, j, 1, own, own.slot[0] + 1)
+                add_row(rows, j, 0, own)
         self._put(before, own)
 
     def _put(self, before: tuple[int, int] | None, own: Sittings) -> None:
@@ -245,7 +246,7 @@ class Playback:
         if setting.version < 0:
             return verdict_at(facts, q, sittings, n, t)
         rules = rules_at(facts.rules, setting.version)
-        by = setting.version, *(self._definitions_at(t) if rules.retake == AFTER_EXPIRY else ())
+        by = setting.version, edition(facts, q, rules, sittings.covers, t)
         if by != self._walked_by:
             self._walked_by = by
             del walks[1:]
@@ -257,43 +258,15 @@ class Playback:
             if end == s + STRIDE:
                 walks.append(walked)
             s = end
-        covered = NOT_COVERED
-        if walked.passed >= 0 and rules.retake == AFTER_EXPIRY:
-            covered = self._covers.at(q, rules, t)
+        covered = covered_at(facts, q, rules, sittings, t, walked)
         passes = passes_at(rules, sittings, t, walked, covered)
-        capped = self._capped(setting.version, rules, walked, passes.in_series, t)
+        capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
         blocked = blocked_at(
             facts, q, rules, sittings, n, t, setting, walked, covered.cover, passes, capped
         )
         since = last_start(sittings, walked)
         waiver = self._grants.waiver_at(t, since, waivable(blocked.blocks))
         return judged_at(rules, t, setting, walked, blocked, waiver)
-
-    def _capped(self, version: int, rules: Rules, walked: Walked, in_series: int, t: int) -> Capped:
-        """Return what `rules.cap_reached` does."""
-        windows, capped = self._windows, NOT_CAPPED
-        if windows.follow(version, rules):
-            self._moved = {*self._own}
-        for key in self._moved:
-            _, own = self._own[key]
-            counted = is_there(own) and is_counted(rules, own, 0)
-            windows.put(rules, key, own.start[0] if counted else None)
-        self._moved.clear()
-        for c in range(len(rules.cap_anchor)):
-            if is_anchored(rules, c):
-                used = series_cap(rules, walked, in_series, c, t)
-            else:
-                used = windows.used(rules, c, t)
-            if used.until > capped.until:
-                capped = used
-        return capped
-
-    def _definitions_at(self, t: int) -> tuple[int, ...]:
-        """Return numbers that stay while certifications are defined as they are at `t`."""
-        if not self._certified.position:
-            return ()
-        known = bisect_right(self._defined.position, self._q.known)
-        return known, bisect_right(self._definitions, t)
 
     def _first_eligible(self, judged: Judged) -> int:
         """Return what `verdict.first_eligible` does, from where the walk was."""
@@ -308,8 +281,8 @@ class Playback:
 
 def alone() -> Sittings:
     """Make room for one sitting of which nothing is known yet."""
-    own = room(1, 0)
-    own.slot[0] = own.opened_by[0] = -1
+    own = room(1, 0, 0)
+    begin(0, own)
     return own
 
 
