@@ -160,12 +160,49 @@ def passes(n: int) -> Iterator[Line]:
         yield renewed("admin", on=day(3 * i + 3.5), expires=day(3 * i + 5))
 
 
+CROWDED: Final = """
+id = "own"
+title = "Waits by how many sittings are near, and a rolling cap"
+source = "urn:test"
+effective_from = 2005-01-01T00:00:00Z
+
+[wait]
+after = ["P1D", "P2D"]
+within = "P100Y"
+zone = "Europe/Berlin"
+
+[[cap]]
+sittings = 3
+period = "P1200M"
+anchor = "rolling"
+"""
+
+
 def crowded(n: int) -> Iterator[Line]:
-    """Sittings that all lie in the window of a cap."""
-    text = '[wait]\nafter = ["P1D"]\n\n[[cap]]\nsittings = 3\nperiod = "P1200M"\n'
-    yield policy(f'id = "own"\neffective_from = "2005-01-01"\nzone = "Europe/Berlin"\n{text}')
+    """Sittings that all lie in the window of a cap, and near each other."""
+    yield policy(CROWDED)
     yield exam(X, policy="own", on=day(-1))
     yield from sittings(n)
+
+
+def same_instant(n: int) -> Iterator[Line]:
+    """Sittings that all began at one instant, every other one passed."""
+    for i in range(n):
+        yield (passed if i % 2 else failed)(X, on=day(0), reg=f"R-{i}")
+
+
+def certified(n: int) -> Iterator[Line]:
+    """Each sitting passed, and a certification earned by it that covers the exam."""
+    for i in range(n):
+        yield passed(X, on=day(i), reg=f"R-{i}")
+        yield earned(f"K-{i}", on=day(i + 0.5), expires=day(i + 400), exams=[X])
+
+
+def late_results(n: int) -> Iterator[Line]:
+    """Sittings, and of each another result that becomes known when all have been."""
+    yield from sittings(n)
+    for i in range(n):
+        yield result(X, reg=f"R-{i}", on=day(i + 0.1), passed=i % 2 == 1)
 
 
 KINDS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
@@ -173,7 +210,7 @@ KINDS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
     for each in (
         sittings, grants, rejections, one_request, corrections, annulments, renewals,
         certifications, definitions, versions, exams, unheard, results_first,
-        passes, crowded,
+        passes, crowded, same_instant, certified, late_results,
     )
 }  # fmt: skip
 
@@ -229,12 +266,14 @@ OF_EVERYBODY: Final[Mapping[str, Callable[[Snapshot], object]]] = {
 """Questions about everybody, on the loops that are interpreted in a small ledger."""
 
 
-MANY_SITTINGS: Final = ("sittings", "grants", "results_first", "crowded")
+MANY_SITTINGS: Final = (
+    "sittings", "grants", "results_first", "crowded", "same_instant", "annulments", "certified",
+    "certifications", "late_results",
+)  # fmt: skip
 """The kinds of which everybody is asked about too.
 
-What is let be, since its steps are few: a replay of many certifications looks at each for each fact
-(1,600 take 15 s, interpreted); a result annulled between two sittings makes the next violation
-gather anew (1,600 take 7 s).
+What is let be: authorizations serve the sittings anew for each question, and so is everything
+walked anew by another version of the policy.
 """
 
 
@@ -269,6 +308,8 @@ def test_twice_the_facts_take_twice_the_steps(kind: str, tmp_path: Path) -> None
             catalogue = exam(X), certification("admin", exams=[X])
             more = [exam(f"X-{i}") for i in range(size)] if kind == "exams" else []
             snapshot = bound(made.told(*catalogue, *more, *KINDS[kind](size)).ledger, small=10**9)
+            if kind not in ("exams", "unheard"):
+                assert snapshot.standing("C-1", X).policy is not None
             for name, question in asked.items():
                 taken[name].append(steps(question, snapshot))
     worse = {}
