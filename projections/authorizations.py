@@ -53,15 +53,17 @@ def authorizations_of(
     `catalogue` must hold all that is known at `moment.position`.
     """
     history = history_of(rows, catalogue)
-    exams = dict.fromkeys(row.exam or "" for row in history.authorization_events)
+    exams: dict[str, list[tuple[int, Recorded]]] = {}
+    for i, row in enumerate(history.authorization_events):
+        exams.setdefault(row.exam or "", []).append((i, row))
     found: dict[tuple[int, str], Authorization] = {}
-    for exam in exams:
+    for exam, some in exams.items():
         c = judged_for(exam, history, catalogue, moment)
         allowed = c.rules.authorization_sittings if c.judged.setting.version >= 0 else 0
         serve(history.facts, c.q, allowed, c.sittings, c.n, moment.as_of)
         visible: dict[str, list[int]] = {}
-        for i, row in enumerate(history.authorization_events):
-            if row.exam == exam and is_visible(c, row):
+        for i, row in some:
+            if is_visible(c, row):
                 visible.setdefault(row.key or "", []).append(i)
         for id, mine in visible.items():
             found[mine[0], id] = authorization_of(candidate, id, c, mine, allowed)
@@ -77,7 +79,7 @@ def authorization_of(
     granted = next((i for i in reversed(rows) if facts.kind[i] == GRANTED), None)
     may = UNBOUNDED if granted is None else facts.sittings[granted] or allowed or UNBOUNDED
     holds = granted == last
-    left = c.sittings.left[last] if holds else may
+    left = c.sittings.served.left[last] if holds else may
     state: State = "revoked" if not holds else "running"
     if holds and left == 0:
         state = "used"

@@ -244,6 +244,24 @@ class Covers(NamedTuple):
     """The rows that have one, the first on top."""
 
 
+class Served(NamedTuple):
+    """Room to serve sittings by authorizations (`projections.fold.authorizations`).
+
+    But for the first two a column has a place for each row of the candidate's authorizations.
+    """
+
+    of: list[int]
+    """What it is of, and how far it has come: thirteen numbers."""
+    recounted: list[int]
+    """One number: the first place that is counted, or is not, otherwise than when it was served."""
+    holds: list[int]
+    """At the first row of an authorization: the row that holds, -1 when none does."""
+    left: list[int]
+    """How many sittings each may still serve."""
+    heap: list[int]
+    """Those that run, the first to end on top."""
+
+
 class Sittings(NamedTuple):
     """The sittings of a run, in (start, position) order, filled by `gather` and `walk`.
 
@@ -278,15 +296,13 @@ class Sittings(NamedTuple):
     """By rows: the position at which it becomes known or is annulled, if that is later."""
     changing: list[int]
     """The rows of which that is so, the first on top."""
-    heap: list[int]
-    """Room for as many as the run has rows of authorizations: those that run, in a heap."""
-    left: list[int]
-    """As much room: how many sittings each may still serve."""
+    served: Served
+    """Room to serve the sittings by authorizations."""
     covers: Covers
     """Room to carry along how certifications cover the exam."""
 
 
-NOT_BY_SITTING: Final = ("heap", "left", "covers")
+NOT_BY_SITTING: Final = ("served", "covers")
 """The room that goes by the number of other rows."""
 
 
@@ -303,8 +319,13 @@ def room(
     by_row = {name: column(certifications) for name in Covers._fields[2:]}
     return Sittings(
         **by_sitting,
-        heap=column(authorizations),
-        left=column(authorizations),
+        served=Served(
+            column(13),
+            column(1),
+            column(authorizations),
+            column(authorizations),
+            column(authorizations),
+        ),
         covers=Covers(of=column(9), latest_of=column(2 * certifications), **by_row),
     )
 

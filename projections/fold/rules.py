@@ -78,7 +78,7 @@ def not_open(dates: Dates, phase: int) -> int:
 
 def not_authorized(rules: Rules, authorized: Authorized) -> int:
     """Block, open-ended, where the policy requires an authorization and none runs."""
-    return NEVER if rules.authorization_required == 1 and authorized.row < 0 else NONE
+    return NEVER if rules.authorization_required == 1 and not authorized.runs else NONE
 
 
 def pass_stands(rules: Rules, sittings: Sittings, i: int, cover: Cover, t: int) -> bool:

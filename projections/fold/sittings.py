@@ -90,8 +90,10 @@ def gather_on(
     """
     n, count, last, due = before.n, before.sittings, before.last, before.due
     size = hi - lo
-    for h in range(size if n == 0 else 0):
-        out.slot[h] = -1
+    if n == 0:
+        out.served.recounted[0] = -1
+        for h in range(size):
+            out.slot[h] = -1
     same, touched = walked, 0
     while True:
         late = due > 0 and out.due[out.changing[0]] <= known
@@ -193,10 +195,18 @@ def restate(rows: SittingRows, lo: int, known: int, h: int, out: Sittings) -> No
         out.start[s] = rows.time[lo + s]
 
 
+def count(out: Sittings, s: int, ordinal: int) -> None:
+    """Write the ordinal of the sitting at a place, 0 where none is counted."""
+    if (out.ordinal[s] > 0) != (ordinal > 0):
+        out.served.recounted[0] = min(out.served.recounted[0], s)
+    out.ordinal[s] = ordinal
+
+
 def begin(s: int, out: Sittings) -> None:
     """Let no sitting stand at a place."""
     out.opened_by[s] = out.outcome_row[s] = out.result_row[s] = -1
-    out.outcome[s], out.ordinal[s] = PENDING, 0
+    out.outcome[s] = PENDING
+    count(out, s, 0)
 
 
 def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
@@ -234,4 +244,5 @@ def move(out: Sittings, a: int, b: int) -> None:
     )  # fmt: skip
     out.position[b], out.opened_by[b] = out.position[a], out.opened_by[a]
     out.outcome[b], out.outcome_row[b] = out.outcome[a], out.outcome_row[a]
-    out.result_row[b], out.ordinal[b] = out.result_row[a], out.ordinal[a]
+    out.result_row[b] = out.result_row[a]
+    count(out, b, out.ordinal[a])

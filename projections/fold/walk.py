@@ -16,6 +16,7 @@ from projections.fold.facts import (
     zeros,
 )
 from projections.fold.passes import free_again, free_from
+from projections.fold.sittings import count
 from retake_policies.rules import AFTER, FIRST_SITTING, LAST_SITTING, Rules
 
 
@@ -159,7 +160,7 @@ def walk_on(
             pending += 1 - sittings.beta[i]
             pending_betas += sittings.beta[i]
         if not is_counted(rules, sittings, i):
-            sittings.ordinal[i] = 0
+            count(sittings, i, 0)
             continue
         t = sittings.start[i]
         opens = last < 0 or t >= period_end
@@ -176,7 +177,7 @@ def walk_on(
             period_end = midnight_after(
                 t, rules.cap_unit[cap], rules.cap_amount[cap], rules.zone_from, rules.zone_offset
             )
-        sittings.ordinal[i] = ordinal
+        count(sittings, i, ordinal)
         last = i
         counted += 1
     return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted)

@@ -220,7 +220,7 @@ class Playback:
         if before != after and before is not None:
             s = bisect_left(self._order, before)
             del self._order[s]
-            self._walk_from(s)
+            self._move_from(s)
             for column in self._columns:
                 del column[s]
         if after is None:
@@ -229,10 +229,19 @@ class Playback:
         self._walk_from(s)
         if before != after:
             self._order.insert(s, after)
+            self._move_from(s)
             for column in self._columns:
                 column.insert(s, 0)
+        ordinal = self._sittings.ordinal[s]
         for column, (value, *_) in zip(self._columns, own, strict=False):
             column[s] = value
+        self._sittings.ordinal[s] = ordinal  # as the walk gave it; what it gives now is compared
+
+    def _move_from(self, s: int) -> None:
+        """Let the sittings from one on stand elsewhere, and be walked and served again."""
+        self._walk_from(s)
+        recounted = self._sittings.served.recounted
+        recounted[0] = min(recounted[0], s)
 
     def _walk_from(self, s: int) -> None:
         """Let the walk of a sitting, and of those after it, be done again."""
