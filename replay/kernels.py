@@ -79,7 +79,10 @@ def answer_each(
         if questions.without[i] >= 0:
             lo, hi = groups.lo[g], groups.hi[g]
             without = place_of(rows, lo, questions.without[i], hi - lo, sittings)
-        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, without, ahead, reached.way)
+        left_out = without
+        if 0 <= without == last and reached.way.walked <= without:
+            n, left_out = without, -1  # the walk has not come to it, and none is after it
+        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, left_out, ahead, reached.way)
         reached, verdict = Reached(g, reached.gathered, found.way), found.judged.verdict
         while last >= 0 and (last == without or sittings.opened_by[last] < 0):
             last -= 1

@@ -321,8 +321,6 @@ def judged_on(
     is looked for.
     """
     first, at = UNJUDGED, t
-    if without == n - 1 and way.walked < n:
-        n, without = n - 1, -1  # the walk has not come to it
     while True:
         setting = setting_at(facts, q, at)
         judged = not_judged(setting)
