@@ -85,6 +85,8 @@ def serve(
     authorizations that hold may still serve. Goes on from the question before as far as that can
     be: where the sittings served are the same, and of the authorizations none holds otherwise.
     """
+    if q.authorizations_lo == q.authorizations_hi:
+        return Authorized(False, NEVER, -1, False)
     rows, room = facts.authorizations, sittings.served
     of, lo = room.of, q.authorizations_lo
     if not (can_go_on(q, allowed, room, n) and hold_on(rows, q, allowed, room)):

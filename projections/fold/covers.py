@@ -195,6 +195,8 @@ def learned_from(facts: Facts, q: Question, room: Covers) -> int:
     NEVER where nothing was read of this candidate and exam.
     """
     of = room.of
-    if of[LO] != q.certifications_lo or of[EXAM] != q.exam or q.known <= of[KNOWN]:
+    if q.certifications_lo == q.certifications_hi or q.known <= of[KNOWN]:
+        return NEVER
+    if of[LO] != q.certifications_lo or of[EXAM] != q.exam:
         return NEVER
     return learn(facts, q, room)

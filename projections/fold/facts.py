@@ -306,6 +306,11 @@ NOT_BY_SITTING: Final = ("served", "covers")
 """The room that goes by the number of other rows."""
 
 
+NOT_SERVED: Final = Served([0] * 13, [0], [], [], [])
+NOT_COVERING: Final = Covers([0] * 9, *([] for _ in range(9)))
+"""Where the candidate has no authorizations, no certifications: nothing of it is read."""
+
+
 def zeros(size: int) -> list[int]:
     """Make a column for one candidate."""
     return [0] * size
@@ -315,19 +320,15 @@ def room(
     size: int, authorizations: int, certifications: int, column: Callable[[int], Any] = zeros
 ) -> Sittings:
     """Make room for a run of `size` rows, and for its candidate's rows of the other two."""
-    by_sitting = {name: column(size) for name in Sittings._fields if name not in NOT_BY_SITTING}
-    by_row = {name: column(certifications) for name in Covers._fields[2:]}
-    return Sittings(
-        **by_sitting,
-        served=Served(
-            column(13),
-            column(1),
-            column(authorizations),
-            column(authorizations),
-            column(authorizations),
-        ),
-        covers=Covers(of=column(9), latest_of=column(2 * certifications), **by_row),
-    )
+    by_sitting = [column(size) for _ in range(len(Sittings._fields) - len(NOT_BY_SITTING))]
+    served, covers = NOT_SERVED, NOT_COVERING
+    if authorizations or column is not zeros:
+        mine = [column(authorizations) for _ in range(3)]
+        served = Served(column(13), column(1), *mine)
+    if certifications or column is not zeros:
+        by_row = [column(certifications) for _ in range(8)]
+        covers = Covers(column(9), column(2 * certifications), *by_row)
+    return Sittings(*by_sitting, served=served, covers=covers)
 
 
 NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])

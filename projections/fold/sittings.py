@@ -61,6 +61,33 @@ def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sit
 
     In (start, position) order, without a gap; `out` must have room for hi - lo. See `gather_on`.
     """
+    size, n = hi - lo, 0
+    out.served.recounted[0] = -1
+    for h in range(size):
+        out.slot[h] = -1
+    for i in range(lo, hi):
+        if rows.time[i] > as_of:
+            break
+        if not rows.position[i] <= known < rows.annulled[i]:
+            continue
+        h = slot_of(rows, lo, rows.key[i], size, out)
+        if out.slot[h] < 0:
+            out.slot[h], out.stands[h] = i - lo, n
+            out.key[n], out.opened_by[n], out.ordinal[n] = rows.key[i], -1, 0
+            out.outcome[n], out.outcome_row[n], out.result_row[n] = PENDING, -1, -1
+            n += 1
+        s = out.stands[h]
+        opened_by = out.opened_by[s]
+        add_row(rows, i, s, out)
+        if (out.opened_by[s] != opened_by and opened_by >= 0) or out.opened_by[s] < 0:
+            return gather_by_opening(rows, lo, hi, as_of, known, out)
+    return n
+
+
+def gather_by_opening(
+    rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sittings
+) -> int:
+    """Do what `gather` does, where the first row of a sitting is not the one that opens it."""
     n = 0
     for s in range(gather_on(rows, lo, hi, as_of, known, BEFORE_ALL, 0, out).n):
         if out.opened_by[s] >= 0:
@@ -195,18 +222,11 @@ def restate(rows: SittingRows, lo: int, known: int, h: int, out: Sittings) -> No
         out.start[s] = rows.time[lo + s]
 
 
-def count(out: Sittings, s: int, ordinal: int) -> None:
-    """Write the ordinal of the sitting at a place, 0 where none is counted."""
-    if (out.ordinal[s] > 0) != (ordinal > 0):
-        out.served.recounted[0] = min(out.served.recounted[0], s)
-    out.ordinal[s] = ordinal
-
-
 def begin(s: int, out: Sittings) -> None:
     """Let no sitting stand at a place."""
     out.opened_by[s] = out.outcome_row[s] = out.result_row[s] = -1
     out.outcome[s] = PENDING
-    count(out, s, 0)
+    recount(out, s, 0)
 
 
 def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
@@ -237,6 +257,13 @@ def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
         out.position[s] = rows.position[i]
 
 
+def recount(out: Sittings, s: int, ordinal: int) -> None:
+    """Write the ordinal of the sitting at a place, 0 where none is counted."""
+    if (out.ordinal[s] > 0) != (ordinal > 0) and s < out.served.recounted[0]:
+        out.served.recounted[0] = s
+    out.ordinal[s] = ordinal
+
+
 def move(out: Sittings, a: int, b: int) -> None:
     """Let the sitting at `a` stand at `b`."""
     out.key[b], out.start[b], out.end[b], out.beta[b] = (
@@ -245,4 +272,4 @@ def move(out: Sittings, a: int, b: int) -> None:
     out.position[b], out.opened_by[b] = out.position[a], out.opened_by[a]
     out.outcome[b], out.outcome_row[b] = out.outcome[a], out.outcome_row[a]
     out.result_row[b] = out.result_row[a]
-    count(out, b, out.ordinal[a])
+    recount(out, b, out.ordinal[a])

@@ -35,7 +35,7 @@ from projections.fold.rules import (
     status_of,
     waivable,
 )
-from projections.fold.sittings import count
+from projections.fold.sittings import recount
 from projections.fold.walk import (
     AT_THE_START,
     Walked,
@@ -332,10 +332,10 @@ def judged_on(
             if without >= 0:
                 walked = walked_without(facts, q, rules, sittings, walks, way, without, at)
                 ordinal = sittings.ordinal[without]
-                count(sittings, without, 0)
+                recount(sittings, without, 0)
             judged = verdict_from(facts, q, rules, sittings, n, at, setting, walked)
             if without >= 0:
-                count(sittings, without, ordinal)
+                recount(sittings, without, ordinal)
         if at == t:
             first = judged
         if ahead == 0:

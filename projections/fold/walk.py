@@ -16,7 +16,7 @@ from projections.fold.facts import (
     zeros,
 )
 from projections.fold.passes import free_again, free_from
-from projections.fold.sittings import count
+from projections.fold.sittings import recount
 from retake_policies.rules import AFTER, FIRST_SITTING, LAST_SITTING, Rules
 
 
@@ -160,7 +160,8 @@ def walk_on(
             pending += 1 - sittings.beta[i]
             pending_betas += sittings.beta[i]
         if not is_counted(rules, sittings, i):
-            count(sittings, i, 0)
+            if sittings.ordinal[i] > 0:
+                recount(sittings, i, 0)
             continue
         t = sittings.start[i]
         opens = last < 0 or t >= period_end
@@ -177,7 +178,9 @@ def walk_on(
             period_end = midnight_after(
                 t, rules.cap_unit[cap], rules.cap_amount[cap], rules.zone_from, rules.zone_offset
             )
-        count(sittings, i, ordinal)
+        if sittings.ordinal[i] == 0 and i < sittings.served.recounted[0]:
+            sittings.served.recounted[0] = i
+        sittings.ordinal[i] = ordinal
         last = i
         counted += 1
     return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted)
