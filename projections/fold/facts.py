@@ -328,7 +328,7 @@ def room(
     if certifications or column is not zeros:
         by_row = [column(certifications) for _ in range(8)]
         covers = Covers(column(9), column(2 * certifications), *by_row)
-    return Sittings(*by_sitting, served=served, covers=covers)
+    return Sittings._make([*by_sitting, served, covers])
 
 
 NO_CERTIFICATIONS: Final = CertificationRows([], [], [], [], [], [], [], [], [])
