@@ -49,7 +49,9 @@ $ attempt-ledger serve --name ledger.example.org --proxy 10.0.0.7 \\
 ```
 
 A session ends after 30 minutes without use, after 12 hours, and by *Log out everywhere* in every
-browser.
+browser. Whoever logged in at the provider is logged out there too, where it has an address for that
+(`end_session_endpoint`), and comes back to `https://NAME/log-in`, which is registered there as a
+post-logout address. The provider's token is not kept, and so not sent as a hint.
 
 TLS is a proxy's to end. The service believes `X-Forwarded-For` and `-Proto` only of the addresses
 named by `--proxy`, and who asks only by the token: no header makes anybody anybody. It answers to
