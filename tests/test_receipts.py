@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -666,3 +667,43 @@ def test_texts_of_an_arrow_file_that_end_elsewhere_are_not_read(
     bounds = before.rindex(b"\0\0\0\0\x08\0\0\0")
     path.write_bytes(before[: bounds + 7] + b"\x40" + before[bounds + 8 :] + text + after)
     assert "the file is no arrow" in checked(ledger, path).differs[0]
+
+
+OPENED = (
+    "<",
+    "<!--",
+    "<![",
+    "<?",
+    '<a x="',
+    "</a",
+    "&#",
+    "<script>",
+    "<td ",
+    "<td><b>",
+    "<!-- -->",
+)
+
+
+@pytest.mark.parametrize("opened", OPENED)
+def test_a_page_of_others_is_read_in_time_that_grows_with_it(
+    ledger: Ledger, tmp_path: Path, opened: str
+) -> None:
+    """Of tags, comments and entities that never end: 200,000 of them, which took minutes."""
+    path = put(made(ledger, form="html"), tmp_path / "out.html")
+    path.write_text(path.read_text().replace("<tbody>", f"<tbody>{opened * 200_000}", 1))
+    began = time.process_time()
+    checked(ledger, path)
+    assert time.process_time() - began < 5
+
+
+def test_what_a_page_does_not_show_is_no_row(ledger: Ledger, tmp_path: Path) -> None:
+    """Rows in a comment or a script are none: they would hide what is shown."""
+    path = put(made(ledger, form="html"), tmp_path / "out.html")
+    whole = path.read_text()
+    for before, after in (("<!--", "-->"), ("<script>", "</SCRIPT>")):
+        path.write_text(
+            whole.replace("<tbody>", f"<tbody>{before}", 1).replace(
+                "</tbody>", f"{after}</tbody>", 1
+            )
+        )
+        assert checked(ledger, path).differs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
+from html import unescape
 from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 import pyarrow as pa
@@ -116,10 +116,7 @@ def receipt_of_page(file: BinaryIO) -> str | None:
 def read_page(file: BinaryIO) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a page's table, the header first."""
     file.seek(0)
-    reader = _Rows()
-    reader.feed(file.read().decode("utf-8", "replace"))
-    reader.close()
-    head, *rows = reader.rows or [[]]
+    head, *rows = _cells(file.read().decode("utf-8", "replace")) or [[]]
     if head:
         yield tuple(map(column_of, head))
     yield from (tuple(map(_value, row)) for row in rows)
@@ -136,28 +133,56 @@ def _value(cell: str) -> str:
     return f"{float(cell[:-2]) / 100:.4f}".rstrip("0").rstrip(".")
 
 
-class _Rows(HTMLParser):
-    """Gathers the cells of tables."""
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>", re.ASCII)
+_RAW: Final = {
+    name: re.compile(f"</{name}[^<>]*>", re.ASCII | re.IGNORECASE)
+    for name in ("script", "style", "textarea", "title", "template")
+}
+"""Elements whose content is no markup, and how each ends."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self._inside = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a row or a cell."""
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-            self._inside = True
+def _cells(text: str) -> list[list[str]]:
+    """Return the cells of a page's tables, row by row, in time that grows with the page.
 
-    def handle_endtag(self, tag: str) -> None:
-        """End a cell."""
-        if tag in ("td", "th"):
-            self._inside = False
+    The library's parser looks ahead anew at each tag that is never closed: a page of others, 100 KB
+    long, kept it busy for a minute.
+    """
+    rows: list[list[list[str]]] = []
+    is_inside = False
+    for tag, data in _pieces(text):
+        if data and is_inside:
+            rows[-1][-1].append(unescape(data))
+        elif tag == "tr":
+            rows.append([])
+            is_inside = False
+        elif tag in ("td", "th") and rows:
+            rows[-1].append([])
+            is_inside = True
+        elif tag in ("/td", "/th"):
+            is_inside = False
+    return [["".join(cell) for cell in row] for row in rows]
 
-    def handle_data(self, data: str) -> None:
-        """Collect a cell's text."""
-        if self._inside and self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the tags of a page, by name, and the texts between them, without what is not shown."""
+    at = 0
+    while (found := text.find("<", at)) >= 0:
+        yield "", text[at:found]
+        if text.startswith("<!--", found):
+            end = text.find("-->", found)
+            if end < 0:
+                return
+            at = end + 3
+        elif (match := _TAG.match(text, found)) is None:
+            yield "", "<"
+            at = found + 1
+        else:
+            tag = f"{match[1]}{match[2]}".lower()
+            yield tag, ""
+            at = match.end()
+            if tag in _RAW:
+                closing = _RAW[tag].search(text, at)
+                if closing is None:
+                    return
+                at = closing.end()
+    yield "", text[at:]
