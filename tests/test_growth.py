@@ -21,6 +21,7 @@ from scenarios import (
     Line,
     annulled,
     attempted,
+    authorized,
     certification,
     earned,
     exam,
@@ -185,6 +186,27 @@ def crowded(n: int) -> Iterator[Line]:
     yield from sittings(n)
 
 
+ON_PAPER: Final = """
+id = "own"
+title = "Each authorization for two sittings"
+source = "urn:test"
+effective_from = 2005-01-01T00:00:00Z
+
+[authorization]
+required = true
+sittings = 2
+"""
+
+
+def authorizations(n: int) -> Iterator[Line]:
+    """Each sitting with an authorization before it, which may serve two."""
+    yield policy(ON_PAPER)
+    yield exam(X, policy="own", on=day(-1))
+    for i in range(n):
+        yield authorized(X, on=day(i), id=f"A-{i}")
+        yield failed(X, on=day(i + 0.5), reg=f"R-{i}")
+
+
 def same_instant(n: int) -> Iterator[Line]:
     """Sittings that all began at one instant, every other one passed."""
     for i in range(n):
@@ -210,7 +232,7 @@ KINDS: Final[Mapping[str, Callable[[int], Iterator[Line]]]] = {
     for each in (
         sittings, grants, rejections, one_request, corrections, annulments, renewals,
         certifications, definitions, versions, exams, unheard, results_first,
-        passes, crowded, same_instant, certified, late_results,
+        passes, crowded, same_instant, certified, late_results, authorizations,
     )
 }  # fmt: skip
 
@@ -268,12 +290,12 @@ OF_EVERYBODY: Final[Mapping[str, Callable[[Snapshot], object]]] = {
 
 MANY_SITTINGS: Final = (
     "sittings", "grants", "results_first", "crowded", "same_instant", "annulments", "certified",
-    "certifications", "late_results",
+    "certifications", "late_results", "authorizations",
 )  # fmt: skip
 """The kinds of which everybody is asked about too.
 
-What is let be: authorizations serve the sittings anew for each question, and so is everything
-walked anew by another version of the policy.
+What is let be: by another version of the policy, or another definition of a certification, all
+sittings are walked anew, so that very many of both take their product.
 """
 
 
