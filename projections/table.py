@@ -10,6 +10,7 @@ import pyarrow as pa
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 TEXT: Final = pa.string()
 WHOLE: Final = pa.int64()
+SMALL: Final = pa.int32()
 NUMBER: Final = pa.float64()
 TRUTH: Final = pa.bool_()
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import pyarrow as pa
-
-from projections.table import INSTANT, NUMBER, TEXT, TRUTH, WHOLE, Column, Table
+from projections.table import INSTANT, NUMBER, SMALL, TEXT, TRUTH, WHOLE, Column, Table
 
 OPEN: Final = 253_402_300_800_000_000
 """10000-01-01T00:00Z, after every instant there is: the valid_to of a stretch without end."""
@@ -165,9 +163,7 @@ _STANDING = (
     Column("status", TEXT, _STATUS),
     Column("eligible", TRUTH, "whether the candidate may sit the exam"),
     Column("eligible_from", INSTANT, "the first instant that is so", "eligible, or never"),
-    Column(
-        "sittings_in_series", pa.int32(), "the last ordinal; 0 if a sitting would open a series"
-    ),
+    Column("sittings_in_series", SMALL, "the last ordinal; 0 if a sitting would open a series"),
     Column("period_ends_at", INSTANT, "the end of the current period", "there is none"),
     Column("last_sitting_at", INSTANT, "when the last sitting began"),
     Column("last_outcome", TEXT, "its outcome: passed, failed, pending, revoked or missed"),

@@ -20,7 +20,7 @@ from projections.history import (
     SITTING_KINDS,
 )
 from projections.standing import Moment
-from projections.table import INSTANT
+from projections.table import INSTANT, SMALL
 from replay.columns.part import Ints, Part
 from replay.population import (
     EVERYBODY,
@@ -137,7 +137,7 @@ def standing_columns(stood: Stood, rows: Ints) -> list[pa.Array]:
     return [
         pa.array(STATUSES, pa.string()).take(pa.array(stood.status[rows], mask=absent)),
         nulled(instants(stood.eligible_from, rows), absent),
-        pa.array(stood.in_series[rows], pa.int32(), mask=absent),
+        pa.array(stood.in_series[rows], SMALL, mask=absent),
         nulled(instants(stood.period_end, rows), absent),
         nulled(instants(stood.last_sitting_at, rows), absent),
         pa.array(OUTCOMES, pa.string()).take(

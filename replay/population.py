@@ -19,7 +19,7 @@ from projections.fold.facts import (
     Facts,
 )
 from projections.fold.rules import STATUSES
-from projections.table import INSTANT
+from projections.table import INSTANT, SMALL
 from projections.tables import STANDINGS
 from replay.bound import Bound, Tables
 from replay.columns.build import Columns
@@ -356,7 +356,7 @@ def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:
             words(code, STATUSES),
             pa.array(code == 0),
             instants(stood.eligible_from, there),
-            pa.array(stood.in_series[there], pa.int32()),
+            pa.array(stood.in_series[there], SMALL),
             instants(stood.period_end, there),
             instants(stood.last_sitting_at, there),
             words(stood.last_outcome[there], OUTCOMES),

@@ -139,7 +139,7 @@ forget C-1001 --reason "asked for"
 
 EXTRAS = {
     **dict.fromkeys(["audit", "diff", "impact", "project", "rebuild", "receipt"], "everyone"),
-    **dict.fromkeys(["replay", "report", "violations", "what-if"], "everyone"),
+    **dict.fromkeys(["booking", "replay", "report", "violations", "what-if"], "everyone"),
     "audit access": None,  # of the audit commands the one that a bare install has
     "columns": "everyone",
     "explore": "explore",

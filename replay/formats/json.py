@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ledger.fields import parse_json
 from ledger.problems import shown
-from projections.table import INSTANT, NUMBER, TEXT, TRUTH, WHOLE
+from projections.table import INSTANT, NUMBER, SMALL, TEXT, TRUTH, WHOLE
 
 BATCH: Final = 65_536
 """Rows that are written at once."""
@@ -207,7 +207,7 @@ def _is_ours(kind: pa.DataType) -> bool:
     return kind in _TYPES
 
 
-_TYPES: Final = (TEXT, WHOLE, NUMBER, TRUTH, INSTANT)
+_TYPES: Final = (TEXT, WHOLE, SMALL, NUMBER, TRUTH, INSTANT)
 
 
 def foreign_texts(batches: Iterable[pa.RecordBatch], file: BinaryIO) -> Iterator[tuple[str, ...]]:
