@@ -50,7 +50,7 @@ from retake_policies import shipped
 BEGIN: Final = datetime(2010, 1, 1, 9, tzinfo=UTC)
 X: Final = "AZ-104"
 GENERAL: Final = dict(shipped())["general"]
-SIZES: Final = (15, 30, 60)
+SIZES: Final = (20, 40, 80)
 AT_MOST: Final = 2.8
 """How often the steps that the first facts add the next, twice as many, may add."""
 
