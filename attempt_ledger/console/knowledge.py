@@ -18,15 +18,22 @@ _REMEMBERED: Final = 64 * MOST
 
 
 class Field(NamedTuple):
-    """An area of one answer: between two instants, for what was known from a position on."""
+    """An area of one answer: between two instants, for what was known from a position to another.
+
+    Its lowest row is `y`; instants are microseconds UTC.
+    """
 
     x: int
     y: int
     width: int
+    height: int
     status: str
     as_of: int
-    """An instant inside it, microseconds UTC."""
+    """An instant inside it."""
     position: int
+    """That of its lowest row."""
+    last_position: int
+    """That of its highest."""
 
 
 class Knowledge(NamedTuple):
@@ -77,7 +84,9 @@ def knowledge_of(
         return None
     starts = thinned(cuts, MOST)
     fields: list[Field] = []
+    below: dict[tuple[int, int, str], int] = {}
     for y, (position, stretches) in enumerate(zip(rows, every, strict=True)):
+        here: dict[tuple[int, int, str], int] = {}
         begins = [start for start, _, _ in stretches]
         x = 0
         while x < len(starts):
@@ -89,8 +98,15 @@ def knowledge_of(
                 if (stretches[next_at][2] if next_at >= 0 else "nothing") != status:
                     break
                 width += 1
-            fields.append(Field(x, y, width, status, starts[x], position))
+            area = x, width, status
+            if (same := below.get(area)) is None:
+                same = len(fields)
+                fields.append(Field(x, y, width, 0, status, starts[x], position, position))
+            field = fields[same]
+            fields[same] = field._replace(height=field.height + 1, last_position=position)
+            here[area] = same
             x += width
+        below = here
     column = max(bisect_right(starts, snapshot.as_of) - 1, 0)
     row = max(bisect_right(rows, snapshot.position) - 1, 0)
     return Knowledge(fields, len(starts), len(rows), (column, row), starts, rows)
