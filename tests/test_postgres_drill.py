@@ -14,7 +14,9 @@ def test_events_are_lost_that_nobody_flushed_before_they_were_acknowledged() -> 
     with left.out():
         found = cut("cuts", NEWEST, 30, 1, until_found=True)
     assert not found.sound
-    assert any("gone after a cut" in each for each in found.problems)
+    # Gone when it is looked at, or recorded anew, elsewhere, by a writer that came before that.
+    lost = ("gone after a cut", "acknowledged at two positions")
+    assert any(each in problem for problem in found.problems for each in lost)
     assert expected(found).sound
 
 
