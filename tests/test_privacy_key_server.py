@@ -16,8 +16,12 @@ from postgres import new_url, server
 from test_cli_forget import ASK, EMAIL, NAME, SHOWN
 
 import attempt_ledger as al
+from ledger.events import Fact
 from ledger.ledger import Ledger
+from ledger.models import ExceptionRequested
+from ledger.privacy.erasure import forget
 from ledger.privacy.key_file import Erasure, KeyBackup
+from ledger.privacy.key_server import KeyServer
 from ledger.privacy.vault import create_keys, open_keys
 from ledger.problems import KeyFileProblem, LedgerProblem
 from ledger.store.postgres_schema import quoted
@@ -306,3 +310,26 @@ def test_what_is_wrong_with_an_address_of_keys_is_one_sentence(
     assert "is a file: --keeper" in door.wrong("keys", "create", "--keeper", "x")
     door.done("keys", "create")
     assert "already there" in door.wrong("keys", "create")
+
+
+def test_a_server_that_goes_while_somebody_is_forgotten_is_one_sentence(
+    store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done with the keys then: no error of the driver comes out."""
+
+    def gone(keys: KeyServer, candidate: str) -> tuple[bytes | None, bool]:
+        with psycopg.connect(server().url(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", (keys.connection.info.backend_pid,))
+        return look_up(keys, candidate)
+
+    look_up = KeyServer.look_up
+    with Ledger.create(tmp_path / "a.ledger", clock=SetClock(1_000_000), keys=store) as ledger:
+        asked = ExceptionRequested(
+            request_id="X-1", exam="AZ-104", registration_id="R-1", reason="illness", email=EMAIL
+        )
+        ledger.append([Fact("urn:desk", "X-1", "C-1", 1_000_000, asked, "desk")])
+        monkeypatch.setattr(KeyServer, "look_up", gone)
+        with pytest.raises(LedgerProblem):
+            forget(ledger, "C-1", reason="ticket", actor=None, time=2_000_000)
+        monkeypatch.undo()
+        assert forget(ledger, "C-1", reason="ticket", actor=None, time=2_000_000).position

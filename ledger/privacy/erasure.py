@@ -91,7 +91,8 @@ def _forget(ledger: Ledger, candidate: str, reason: str, actor: str | None, time
             destroyed = appending.keyring.destroy(candidate)
             return Forgotten(said.position, erased_of(rows), True, destroyed)
         keys = appending.keyring.file()
-        key, destroyed = (None, False) if keys is None else keys.look_up(candidate)
+        with appending.keyring.problems():
+            key, destroyed = (None, False) if keys is None else keys.look_up(candidate)
         if not rows and not destroyed:
             raise NothingRecorded(f"nothing is recorded of a candidate {candidate!r}")
         position = _append(appending, candidate, actor, time)

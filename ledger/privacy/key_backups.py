@@ -57,7 +57,8 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
         keys = appending.keyring.file()
         if keys is None:
             raise KeyFileProblem(f"{ledger.vault.path} is not there: there are no keys to back up")
-        keys.note_backup(backup)
+        with appending.keyring.problems():
+            keys.note_backup(backup)
         appending.keyring.commit()  # before there is a copy, so that none is unknown
         _clear_drafts(file)
         _copy(keys, file, backup)
@@ -130,19 +131,20 @@ def _merged(
             f"{path} holds other keys ({keys.id[:8]}…) than {backup.path} ({backup.id[:8]}…): "
             "nothing was changed"
         )
-    gone = ledger.forgotten() | {name for name, there in keys.candidates() if not there}
-    gone |= {name for name, there in backup.candidates() if not there}
-    back, other = 0, set[str]()
-    again = {name for name in gone if keys.destroy(name)}
-    for candidate, key in backup.with_keys():
-        here, _ = keys.look_up(candidate)
-        if candidate in gone:
-            again.add(candidate)
-        elif here is None:
-            keys.keep(candidate, key)
-            back += 1
-        elif here != key:
-            other.add(candidate)
-    for erasure in backup.erasures():
-        keys.register(erasure)
+    with appending.keyring.problems():
+        gone = ledger.forgotten() | {name for name, there in keys.candidates() if not there}
+        gone |= {name for name, there in backup.candidates() if not there}
+        back, other = 0, set[str]()
+        again = {name for name in gone if keys.destroy(name)}
+        for candidate, key in backup.with_keys():
+            here, _ = keys.look_up(candidate)
+            if candidate in gone:
+                again.add(candidate)
+            elif here is None:
+                keys.keep(candidate, key)
+                back += 1
+            elif here != key:
+                other.add(candidate)
+        for erasure in backup.erasures():
+            keys.register(erasure)
     return back, again, other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -245,6 +245,10 @@ class Keyring:
     def file(self) -> KeyFile | KeyServer | None:
         """Return the open key file, for what else is done with it; None if there is none."""
         return self._found()
+
+    def problems(self) -> AbstractContextManager[None]:
+        """Turn what goes wrong with the keys that `file` or `adopt` returned into one sentence."""
+        return self._open.problems()
 
     def adopt(self) -> KeyFile | KeyServer:
         """Return the open key file, which is this ledger's from now on; made if there is none."""
