@@ -20,6 +20,7 @@ from ledger.events import Fact
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
 from ledger.privacy.erasure import forget
+from ledger.privacy.key_backups import back_up
 from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.privacy.key_server import KeyServer
 from ledger.privacy.vault import create_keys, open_keys
@@ -333,3 +334,25 @@ def test_a_server_that_goes_while_somebody_is_forgotten_is_one_sentence(
             forget(ledger, "C-1", reason="ticket", actor=None, time=2_000_000)
         monkeypatch.undo()
         assert forget(ledger, "C-1", reason="ticket", actor=None, time=2_000_000).position
+
+
+def test_a_server_that_goes_while_keys_are_copied_is_one_sentence(
+    store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys are read after it is noted that there is a copy."""
+
+    def gone(keys: KeyServer) -> tuple[str, str, str]:
+        with psycopg.connect(server().url(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", (keys.connection.info.backend_pid,))
+        return copied(keys)
+
+    copied = KeyServer.copied
+    backup = tmp_path / "keys.backup"
+    with Ledger.create(tmp_path / "a.ledger", clock=SetClock(1_000_000), keys=store) as ledger:
+        monkeypatch.setattr(KeyServer, "copied", gone)
+        with pytest.raises(LedgerProblem):
+            back_up(ledger, backup, now=1_000_000, until=2_000_000)
+        monkeypatch.undo()
+        assert not backup.exists()
+        back_up(ledger, backup, now=1_000_000, until=2_000_000)
+    assert backup.exists()

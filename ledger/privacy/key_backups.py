@@ -61,7 +61,8 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
             keys.note_backup(backup)
         appending.keyring.commit()  # before there is a copy, so that none is unknown
         _clear_drafts(file)
-        _copy(keys, file, backup)
+        with appending.keyring.problems():
+            _copy(keys, file, backup)
     return backup
 
 
