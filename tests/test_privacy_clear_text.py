@@ -19,6 +19,7 @@ from example_ledger import CACHE_HOME, ROOT
 
 from drills.needs import STRACE, provide
 from drills.tracing import Call, traced
+from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 
@@ -330,10 +331,10 @@ def test_what_is_asked_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # -- killed in the middle, so that the log is left
 
 
-def some_recorded(ledger: Path) -> bool:
-    """Return whether a batch is committed: full memory writes pages to the log before that."""
+def requested(ledger: Path) -> list[Recorded]:
+    """Return the requests that are committed: full memory writes pages to the log before that."""
     with Ledger.open(ledger, clock=lambda: 0, read_only=True) as opened:
-        return opened.head().position > 0
+        return [row for row in opened.read() if row.type == "ExceptionRequested"]
 
 
 def test_a_kill_leaves_no_clear_text_in_the_log_nor_a_key_after_erasure(tmp_path: Path) -> None:
@@ -352,7 +353,7 @@ def test_a_kill_leaves_no_clear_text_in_the_log_nor_a_key_after_erasure(tmp_path
     )  # fmt: skip
     wal = Path(f"{ledger}-wal")
     while process.poll() is None and not (
-        wal.exists() and wal.stat().st_size > 600_000 and some_recorded(ledger)
+        wal.exists() and wal.stat().st_size > 600_000 and requested(ledger)
     ):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -362,9 +363,8 @@ def test_a_kill_leaves_no_clear_text_in_the_log_nor_a_key_after_erasure(tmp_path
     files = {path: raw for path, raw in files_in(tmp_path).items() if path.name != "many.jsonl"}
     assert holding(files, words) == []
 
-    with Ledger.open(ledger, clock=lambda: 0, read_only=True) as opened:
-        first = next(row for row in opened.read() if row.type == "ExceptionRequested")
-        assert format_instant(first.recorded_at)
+    first = requested(ledger)[0]
+    assert format_instant(first.recorded_at)
     key = keys_in(Path(f"{ledger}.keys"))[first.subject]
     assert key
     done = subprocess.run([COMMAND, "forget", first.subject, "--reason", "ticket"], **place)  # type: ignore[call-overload]
