@@ -124,11 +124,11 @@ def test_a_signature_that_is_not_the_providers_is_refused(it: Served, provider: 
 
 def test_a_giant_header_is_not_parsed() -> None:
     """Before anything is decoded; deep nesting ends."""
-    began = time.perf_counter()
+    began = time.process_time()
     for token in ("a" * 100_000, f"{encoded('x' * 20_000)}.a.b", "e30.e30.", "[[[[.a.b", ""):
         with pytest.raises(NotValid):
             header_of(token)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_the_provider_may_be_away(tmp_path: Path) -> None:

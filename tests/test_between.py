@@ -75,7 +75,7 @@ def test_differences_add_up_to_what_there_is(
             before = after
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_the_bookings_of_everybody_are_those_of_each(
     tmp_path_factory: pytest.TempPathFactory, seed: int

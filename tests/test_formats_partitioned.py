@@ -47,7 +47,7 @@ def grown(ledger: Ledger, upto: int) -> None:
     ledger.append(FACTS[ledger.head().position : upto], keep_recorded_at=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.lists(st.integers(0, len(FACTS)), max_size=4), st.sampled_from([1, 7, 100, 1000]))
 def test_each_run_adds_what_is_new_and_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, stops: list[int], most: int

@@ -715,7 +715,7 @@ def proved_text(proved: Any) -> str:
 DEEP = settings.get_current_profile_name() == "deep"
 TestLives = Lives.TestCase
 TestLives.settings = settings(
-    max_examples=200 if DEEP else 25,
+    max_examples=200 if DEEP else 15,
     stateful_step_count=80 if DEEP else 40,
     deadline=None,
     derandomize=not DEEP,

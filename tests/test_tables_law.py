@@ -87,7 +87,7 @@ def _otherwise(random: Random, row: Recorded) -> Recorded:
     return row
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(random=randomness())
 def test_every_table_of_the_read_model_is_the_one_computed_at_the_head(random: Random) -> None:
     """Row for row, in random ledgers: built at once, and followed in two steps."""
