@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,9 +18,11 @@ from hypothesis import strategies as st
 from intake_folder import GOOD, HEADER, Event, Place, counts
 from ledger_facts import exported
 
-from ledger.intake import importer
-from ledger.intake.results import CsvSettings
-from ledger.intake.source import SourceProblem
+from ledger.intake import importer, results
+from ledger.intake.mapping import ResultsMap
+from ledger.intake.results import CsvSettings, ResultsReader
+from ledger.intake.source import SourceProblem, open_source
+from ledger.problems import LedgerProblem
 
 
 @pytest.fixture
@@ -706,3 +710,98 @@ def test_rows_cut_into_files_and_transactions_are_one_import(
     files = [rows[a:b] for a, b in pairwise(bounds)]
     once = taken([rows], corrections=corrections)
     assert taken(files, corrections=corrections, size=size) == once
+
+
+# -- rows as nearly every feed writes them are made without their models
+
+ID = (
+    "C-1",
+    "R'1",
+    "100%",
+    "a:b/c~!",
+    "",
+    " C-1",
+    "C 1",
+    'C"1',
+    "C\\1",
+    "Ü-1",
+    "C\x7f1",
+    "C\t1",
+    "%s",
+)
+TIME = (
+    *("2021-03-01T09:00:00Z", "2021-03-01T10:00:00Z", "2024-02-29T23:59:59Z", "", "soon"),
+    *("2021-03-01 09:00:00Z", "2021-03-01t09:00:00Z", "2021-03-01T09:00:00z", "2021-03-01T09:00Z"),
+    *(
+        "2021-02-29T09:00:00Z",
+        "2021-03-01T24:00:00Z",
+        "2021-03-01T09:00:60Z",
+        "0000-01-01T00:00:00Z",
+    ),
+    *(
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2021-03-01T09:00:00.5Z",
+        "٢٠21-03-01T09:00:00Z",
+    ),
+    *("2021-W09-1T09:00:00Z", "2021-03-01T09:00:00+01:00", "20210301T0900000000Z"),
+)
+CELLS = (
+    *(ID, ID, ID, TIME, TIME),
+    ("", "live", "beta", "Live ", "online"),
+    ("pass", "fail", "Pass", "pending", "missed", "", "bestanden"),
+    ("", *TIME),
+    ("", "0", "640", "007", "-1", "68.5", "68,5", "9" * 15, "9" * 16, "٦", "1e2"),
+    ("", "urn:vue", "vue", "urn:attempt-ledger:cli", "urn:v ue"),
+)
+PLAIN = ("C-1", "AZ-104", "R-1", TIME[0], TIME[1], "", "fail", "", "640", "")
+SETTINGS = (
+    CsvSettings(),
+    CsvSettings(actor="feed"),
+    CsvSettings(actor="die Prüfstelle"),
+    CsvSettings(source="urn:attempt-ledger:cli"),
+    CsvSettings(zone=ZoneInfo("CET"), map=ResultsMap(outcomes={"bestanden": "pass"}, decimal=",")),
+    CsvSettings(map=ResultsMap(skip=frozenset(("fail",)))),
+    CsvSettings(map=ResultsMap(date_format=("%Y-%d-%mT%H:%M:%SZ",))),
+    CsvSettings(map=ResultsMap(id=(("X-", "registration_id"),))),
+)
+
+
+def made(cells: list[str], settings: CsvSettings) -> object:
+    """Return what a row becomes, or the sentence that refuses it."""
+    header = f"{HEADER.strip()},source\n".encode()
+    with open_source("-", stdin=io.BytesIO(header)) as source:
+        try:
+            return ResultsReader(source, settings).rows(cells)
+        except (ValueError, LedgerProblem) as problem:
+            return str(problem)
+
+
+def check_both(cells: list[str], settings: CsvSettings) -> None:
+    quick = made(cells, settings)
+    with patch.object(results, "_PLAIN", re.compile("(?!)")):
+        assert quick == made(cells, settings), cells
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_row_made_without_its_models_is_the_one_that_they_make(settings: CsvSettings) -> None:
+    """Whatever stands in any one of its cells: the same rows, or the same sentence."""
+    for place, values in enumerate(CELLS):
+        for value in values:
+            check_both([*PLAIN[:place], value, *PLAIN[place + 1 :]], settings)
+
+
+@given(st.tuples(*map(st.sampled_from, CELLS)), st.sampled_from(SETTINGS))
+@settings(max_examples=100, deadline=None)
+def test_it_is_whatever_stands_in_all_of_them(
+    cells: tuple[str, ...], settings: CsvSettings
+) -> None:
+    """The same rows, or the same sentence."""
+    check_both([*cells], settings)
+
+
+def test_the_rows_of_a_feed_are_made_without_their_models() -> None:
+    """It would cost three times as much."""
+    with patch.object(results, "result_of", side_effect=AssertionError("a model was made")):
+        for cells in ([*PLAIN], [*PLAIN[:5], "live", "pass", TIME[2], "", "urn:vue"]):
+            assert len(made(cells, CsvSettings(actor="feed"))[0]) == 2  # type: ignore[index]

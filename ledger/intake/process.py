@@ -12,7 +12,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ledger.events import Row
+from ledger.events import row_of
 from ledger.intake.results import CsvSettings, ResultsReader
 from ledger.intake.source import BrokenSource, Item, Source, SourceProblem, open_source
 from ledger.problems import LedgerProblem
@@ -37,7 +37,6 @@ def pays_a_process(source: Source) -> bool:
 
 
 # As `_make` does it, without a look at how many values there are: this runs once for each row.
-_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
 _item: Callable[[tuple[Any, ...]], Item] = partial(tuple.__new__, Item)
 
 
@@ -81,7 +80,7 @@ class ReadingProcess:
             message: _Message = pickle.loads(received)
             self.bytes_read = message.bytes_read
             for line, fields, rows, problem, kept, doubt in message.items:
-                yield _item((line, fields, list(map(_row, rows)), problem, kept, doubt))
+                yield _item((line, fields, list(map(row_of, rows)), problem, kept, doubt))
             if message.problem:
                 raise BrokenSource(message.problem)
             if message.ended:

@@ -16,8 +16,8 @@ from ledger.events import OWN_SOURCES, Recorded, Row
 from ledger.instants import format_instant
 from ledger.intake.mapping import BadRow
 from ledger.intake.report import Counts
-from ledger.intake.results import BETA_UNSAID, UNSAID, filled, joined
 from ledger.intake.source import Item
+from ledger.intake.unsaid import BETA_UNSAID, UNSAID, filled, joined
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted, SittingMissed
 from ledger.problems import shown
