@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
+from itertools import chain, count, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -89,6 +90,7 @@ class _Import:
     ) -> None:
         self._ledger = ledger
         self._several_sources = False
+        self._sources: set[str] = set()  # of what was recorded
         self._source = source = reading.source
         options, results = reading.options, reading.results
         self._report = report
@@ -271,18 +273,23 @@ class _Import:
 
     def _look(self, items: list[Item], recording: Recording) -> None:
         """Note what is odd of what was recorded, and the sittings that another source has too."""
-        now = self._ledger.clock()
-        for index in recording.new:
-            item = items[index]
-            self._report.odd.look(item.rows, now if item.kept is None else item.kept)
+        odd, now = self._report.odd, self._ledger.clock()
+        new = [items[index] for index in recording.new]
+        for kept, together in groupby(new, attrgetter("kept")):
+            rows = chain.from_iterable(item.rows for item in together)
+            odd.look(rows, now if kept is None else kept)
+        for item in new if self._keep else ():
             if item.doubt:
                 self._report.keep(item.line, one_line(item.doubt))
-        odd = self._report.odd
         if odd.alone and len(odd.unpaired) < MOST_SITTINGS:
             odd.unpaired.update(self._ledger.of_topics(sorted(odd.alone), RESULTS))
         odd.alone.clear()
         found = self._report.of_several_sources
-        self._several_sources = self._several_sources or self._ledger.has_several_sources()
+        sources = {row.source for item in items for row in item.rows}
+        if not (self._several_sources or sources <= self._sources):
+            # Asked when there may be one more, not for each batch: the answer is waited for.
+            self._sources |= sources
+            self._several_sources = self._ledger.has_several_sources()
         if self._several_sources and len(found) < MOST_SITTINGS:
             keys = {row.key for item in items for row in item.rows if row.key and row.exam}
             found.update(self._ledger.of_several_sources(sorted(filter(None, keys))))

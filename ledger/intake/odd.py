@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from ledger.events import MARK, Row
 from ledger.instants import DAY
@@ -28,6 +28,9 @@ MOST_SITTINGS: Final = 1_000
 
 RESULTS: Final = tuple(event.topic for event in (ExamPassed, ExamFailed, BetaRescored))
 _MOST_STARTS: Final = 100_000
+_Sitting: TypeAlias = tuple[str, str | None, str | None]
+"""(stream, exam, registration)."""
+_NONE: Final[_Sitting] = ("", None, None)
 
 
 class Oddities:
@@ -43,30 +46,37 @@ class Oddities:
         self.unpaired: set[tuple[str, str]] = set()
         self.alone: set[str] = set()
         """The registrations of sittings whose result has not been looked at yet."""
-        self._starts: dict[tuple[str, str | None, str | None], int] = {}
+        self._starts: dict[_Sitting, int] = {}
 
     def look(self, rows: Iterable[Row], recorded_at: int) -> None:
         """Look at rows that were recorded at an instant; all but those of sittings say nothing."""
         starts, alone = self._starts, self.alone
         long = late = before = 0
-        for row in rows:
-            topic, key = row.topic, row.key
+        sitting, start = _NONE, 0  # the last one, behind which its result stands as a rule
+        for at, topic, stream, _, _, _, exam, key, _, until, _, _, extensions in rows:
             if topic == ExamAttempted.topic:
-                long += (row.until or 0) - row.occurred_at > LONG
+                long += until is not None and until - at > LONG
+                if sitting[2] is not None:
+                    alone.add(sitting[2])
                 if len(starts) >= _MOST_STARTS:
                     starts.clear()
-                starts.setdefault((row.stream, row.exam, key), row.occurred_at)
-                if key is not None:
-                    alone.add(key)
+                sitting = stream, exam, key
+                start = starts.setdefault(sitting, at)
             elif topic in RESULTS:
-                if recorded_at - row.occurred_at > LATE:
-                    late += row.extensions is None or MARK not in row.extensions
+                if recorded_at - at > LATE:
+                    late += extensions is None or MARK not in extensions
+                if sitting == (stream, exam, key):
+                    before += at < start
+                    sitting = _NONE
+                    continue
                 alone.discard(key or "")
-                start = starts.get((row.stream, row.exam, key))
-                if start is not None:
-                    before += row.occurred_at < start
-                elif row.exam is not None and len(self.unpaired) < MOST_SITTINGS:
-                    self.unpaired.add((row.stream.partition("/")[2], row.exam))
+                earlier = starts.get((stream, exam, key))
+                if earlier is not None:
+                    before += at < earlier
+                elif exam is not None and len(self.unpaired) < MOST_SITTINGS:
+                    self.unpaired.add((stream.partition("/")[2], exam))
+        if sitting[2] is not None:
+            alone.add(sitting[2])
         # Once for all of them: this runs for each row of an import.
         counts = ((LONG_SITTING, long), (LATE_RESULT, late), (RESULT_BEFORE_SITTING, before))
         for name, count in counts:
