@@ -1,7 +1,7 @@
 """The catalogue as the fold reads it: exams, certifications and policies from their events."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import itemgetter
@@ -67,6 +67,23 @@ class Catalogue(NamedTuple):
     """By unreadable policy: the position of its annulment, NEVER when there is none."""
     facts: Facts
     """All of this as a verdict looks it up, beside no facts of any candidate."""
+
+
+def alike_in(
+    lo: Sequence[int], hi: Sequence[int], said: Sequence[Hashable]
+) -> tuple[list[int], list[int]]:
+    """Return of each row the first of its run that says the same, and the next that does not."""
+    alike, differs = [0] * len(said), [0] * len(said)
+    for first, end in zip(lo, hi, strict=True):
+        seen: dict[Hashable, int] = {}
+        for row in range(first, end):
+            alike[row] = seen.setdefault(said[row], row)
+        after = end
+        for row in range(end - 1, first - 1, -1):
+            if row + 1 < end and alike[row + 1] != alike[row]:
+                after = row + 1
+            differs[row] = after
+    return alike, differs
 
 
 def setting_of(catalogue: Catalogue, exam: str, at: int, position: int) -> Setting:
@@ -176,19 +193,40 @@ def catalogue_of(
         found = (entry[row.position].get(name) for row in announced)
         return [NEVER if date is None else parse_instant(date) for date in found]
 
+    exam_columns, version_columns = (
+        shared(exam_number, announced),
+        shared(
+            policy_number,
+            [version.event for version in published],
+            [version.policy.id for version in published],  # the text's own
+        ),
+    )
+    followed = [policy_number[entry[row.position]["policy"]] for row in announced]
+    opened, live, ended = dates("beta_opens_at"), dates("live_at"), dates("retires_at")
+    exams_alike = alike_in(*exam_columns[:2], list(zip(followed, opened, live, ended, strict=True)))
+    rules_alike = alike_in(*version_columns[:2], [version.rules for version in published])
+
     covered = [[exam_number[code] for code in entry[row.position]["exams"]] for row in certified]
     last = list(accumulate(map(len, covered)))
+    moved = sorted(
+        (position, certification_number[row.subject])
+        for row in certified
+        for position in (row.position, annulled.get(row.position))
+        if position is not None
+    )
     facts = Facts(
         certifications=NO_CERTIFICATIONS,
         grants=NO_GRANTS,
         authorizations=NO_AUTHORIZATIONS,
         in_time=NOTHING_IN_TIME,
         exams=ExamDefinitions(
-            *shared(exam_number, announced),
-            policy=[policy_number[entry[row.position]["policy"]] for row in announced],
-            beta_opens_at=dates("beta_opens_at"),
-            live_at=dates("live_at"),
-            retires_at=dates("retires_at"),
+            *exam_columns,
+            policy=followed,
+            beta_opens_at=opened,
+            live_at=live,
+            retires_at=ended,
+            alike=exams_alike[0],
+            differs=exams_alike[1],
         ),
         milestones=Milestones(
             *shared(exam_number, reached),
@@ -199,20 +237,14 @@ def catalogue_of(
             exam_lo=[0, *last[:-1]] if last else [],
             exam_hi=last,
             exam=[*chain(*covered)],
-            moved=sorted(
-                position
-                for row in certified
-                for position in (row.position, annulled.get(row.position))
-                if position is not None
-            ),
+            moved=[position for position, _ in moved],
+            moved_of=[number for _, number in moved],
         ),
         versions=PolicyVersions(
-            *shared(
-                policy_number,
-                [version.event for version in published],
-                [version.policy.id for version in published],  # the text's own
-            ),
+            *version_columns,
             effective_from=[version.policy.effective_from for version in published],
+            alike=rules_alike[0],
+            differs=rules_alike[1],
         ),
         rules=rule_book(version.rules for version in published),
     )

@@ -22,10 +22,10 @@ from projections.standing import Moment
 from replay import kernels
 from replay.columns.part import Ints, Part, replaced
 from replay.desk import subjects_of
-from replay.population import groups_of, part_fold, questions_of, scratch_for
-from replay.questions import Booked, Groups, Questions, room_for
+from replay.population import groups_of, part_fold, questions_of
+from replay.questions import Booked, Groups, Questions
 from replay.snapshot import Snapshot
-from replay.stretches import group_of
+from replay.stretches import group_of, room_of
 
 FEW: Final = 1_000
 """So many candidates are asked about one by one, rather than looked up among everybody."""
@@ -72,14 +72,13 @@ def booking(
     Or where there is no sitting, grant or authorization of it. The stretch of eligibility that
     holds the moment, with its true beginning, else the next one.
     """
-    lo, hi = history.runs.get(exam, (0, 0))
     out = Booked([NONE], [NEVER])
     kernels.book_each(
         history.sittings,
         group_of(history, catalogue, exam),
         history.facts,
         Questions([0], [moment.as_of], [moment.position], [-1]),
-        room_for(hi - lo, len(history.authorization_events), len(history.certification_events)),
+        room_of(history, exam),
         out,
     )
     return _booking(candidate, exam, out.start[0], out.until[0])
@@ -133,7 +132,7 @@ def _of_part(snapshot: Snapshot, part: Part, skip: Ints | None) -> Iterator[Book
     room: Any = (np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64))
     out: Any = Booked(*room)
     questions = questions_of(np.arange(size), snapshot.as_of, snapshot.position)
-    fold.kernels.book_each(part.sittings, groups, fold.facts, questions, scratch_for(part), out)
+    fold.kernels.book_each(part.sittings, groups, fold.facts, questions, fold.scratch(), out)
     candidate, exam = np.asarray(groups.candidate), np.asarray(groups.exam)
     for some in np.array_split(np.flatnonzero(out.start != NONE), size // _TOGETHER + 1):
         names = part.candidates.take(candidate[some]).to_pylist()

@@ -41,6 +41,7 @@ from ledger.own_folder import (
     write_own,
 )
 from projections.fold import (
+    ahead,
     authorizations,
     calendar,
     caps,
@@ -83,6 +84,7 @@ FOLD: Final[tuple[ModuleType, ...]] = (
     authorizations,
     sittings,
     walk,
+    ahead,
     caps,
     rules,
     verdict,
@@ -154,6 +156,7 @@ _INTERPRETED: Final = frozenset(
         "rule_book",
         "room",
         "room_to_walk",
+        "room_ahead",
         "used_by",
     }
 )

@@ -82,7 +82,9 @@ def answer_each(
         left_out = without
         if 0 <= without == last and reached.way.walked <= without:
             n, left_out = without, -1  # the walk has not come to it, and none is after it
-        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, left_out, ahead, reached.way)
+        found = judged_on(
+            facts, q, sittings, scratch.walks, scratch.kept, n, as_of, left_out, ahead, reached.way
+        )
         reached, verdict = Reached(g, reached.gathered, found.way), found.judged.verdict
         while last >= 0 and (last == without or sittings.opened_by[last] < 0):
             last -= 1
@@ -119,7 +121,9 @@ def decide_each(
         n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, scratch.sittings)
         if n == 0:
             continue
-        found = judged_on(facts, q, scratch.sittings, scratch.walks, n, as_of, -1, 1, NOWHERE)
+        found = judged_on(
+            facts, q, scratch.sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE
+        )
         verdict = found.judged.verdict
         out.status[i] = verdict.status
         out.eligible_from[i] = found.eligible_from
@@ -160,7 +164,7 @@ def book_each(
         if not may_be_booked(rows, groups, facts, q, g):
             continue
         n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, sittings)
-        found = judged_on(facts, q, sittings, scratch.walks, n, as_of, -1, 1, NOWHERE)
+        found = judged_on(facts, q, sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE)
         is_eligible = found.judged.verdict.status == ELIGIBLE
         start, t = found.eligible_from, found.judged.horizon
         if not is_eligible:
@@ -191,7 +195,9 @@ def eligible_since(
         n, way = reached.gathered.n, reached.way
         following, t = next_fact(rows, groups, g, facts, then), fact
         while t < following and t <= q.as_of:
-            found = judged_on(facts, then, scratch.sittings, scratch.walks, n, t, -1, 0, way)
+            found = judged_on(
+                facts, then, scratch.sittings, scratch.walks, scratch.kept, n, t, -1, 0, way
+            )
             way = found.way
             if found.judged.verdict.status != ELIGIBLE:
                 since = NONE
@@ -245,7 +251,9 @@ def stretch_all(
             while t < following:
                 if at == room:
                     return g, begin
-                found = judged_on(facts, q, sittings, scratch.walks, n, t, -1, ahead, way)
+                found = judged_on(
+                    facts, q, sittings, scratch.walks, scratch.kept, n, t, -1, ahead, way
+                )
                 way, verdict = found.way, found.judged.verdict
                 # Over the same facts eligible_from stays what it is until that instant comes.
                 if verdict.status == ELIGIBLE:

@@ -142,6 +142,14 @@ class PartFold:
         self.facts = facts_of(part, catalogue)
         self.kernels = kernels
 
+    def scratch(self) -> Scratch:
+        """Make room for the part's longest group."""
+        part, versions = self.part, len(self.facts.versions.time)
+        longest = int((part.group_hi - part.group_lo).max(initial=1))
+        authorized = int(np.diff(part.authorization_offset).max(initial=0))
+        certified = int(np.diff(part.certification_offset).max(initial=0))
+        return room_for(longest, authorized, certified, versions, partial(np.zeros, dtype=np.int64))
+
     def answers(
         self,
         group: Ints,
@@ -157,7 +165,7 @@ class PartFold:
         is looked for. Columns of numbers, parallel to `group`.
         """
         out: Any = Answers(*_empty(_ANSWERS, len(group)))
-        questions, scratch = questions_of(group, as_of, known, without), scratch_for(self.part)
+        questions, scratch = questions_of(group, as_of, known, without), self.scratch()
         self.kernels.answer_each(
             self.part.sittings, self.groups, self.facts, questions, int(ahead), scratch, out
         )
@@ -168,7 +176,7 @@ class PartFold:
         out: Any = Decisions(*_empty(_DECISIONS, len(group)))
         questions = questions_of(np.asarray(group, dtype=np.int64), as_of, known)
         self.kernels.decide_each(
-            self.part.sittings, self.groups, self.facts, questions, scratch_for(self.part), out
+            self.part.sittings, self.groups, self.facts, questions, self.scratch(), out
         )
         return out  # type: ignore[no-any-return]
 
@@ -188,8 +196,8 @@ class PartFold:
             as_of,
             known,
             int(ordinals),
-            scratch_for(self.part).sittings,
-            scratch_for(self.part),
+            self.scratch().sittings,
+            self.scratch(),
             out,
         )
         return Numbered(*(column[:count] for column in out))
@@ -336,14 +344,6 @@ def _as_columns(catalogue: Tables) -> list[Any]:
 _KEPT = 2
 _made: list[tuple[Tables, list[Any]]] = []
 """The catalogues that were asked about last: a draft's and that in force in turn."""
-
-
-def scratch_for(part: Part) -> Scratch:
-    """Make room for a part's longest group."""
-    longest = int((part.group_hi - part.group_lo).max(initial=1))
-    authorized = int(np.diff(part.authorization_offset).max(initial=0))
-    certified = int(np.diff(part.certification_offset).max(initial=0))
-    return room_for(longest, authorized, certified, partial(np.zeros, dtype=np.int64))
 
 
 def table_of(part: Part, columns: Columns, stood: Stood) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from projections.fold.ahead import Kept, room_ahead
 from projections.fold.facts import Sittings, room, zeros
 from projections.fold.walk import Walks, room_to_walk
 
@@ -26,13 +27,23 @@ class Scratch(NamedTuple):
 
     sittings: Sittings
     walks: Walks
+    kept: Kept
+    """Room to look ahead in."""
 
 
 def room_for(
-    size: int, authorizations: int, certifications: int, column: Callable[[int], Any] = zeros
-) -> Scratch:
-    """Make room for a group of `size` rows, and for its candidate's rows of the other two."""
-    return Scratch(room(size, authorizations, certifications, column), room_to_walk(size, column))
+    size: int, authorizations: int, certifications: int, versions: int,
+    column: Callable[[int], Any] = zeros,
+) -> Scratch:  # fmt: skip
+    """Make room for a group of `size` rows, and for its candidate's rows of the other two.
+
+    `versions` is how many versions of policies there are.
+    """
+    return Scratch(
+        room(size, authorizations, certifications, column),
+        room_to_walk(size, column),
+        room_ahead(versions, column),
+    )
 
 
 class Questions(NamedTuple):

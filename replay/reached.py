@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from projections.fold.ahead import MOST, forget
 from projections.fold.catalogue import after_in_time
 from projections.fold.covers import learned_from
 from projections.fold.facts import GRANTED, NEVER, RESULT_REVOKED, Facts, Question, SittingRows
@@ -55,6 +56,8 @@ def go_on(
         rows, groups.lo[g], groups.hi[g], q.as_of, q.known, gathered, way.walked, scratch.sittings
     )
     n, touched = min(way.n, gathered.same), max(way.touched, gathered.touched)
+    if first < NEVER or gathered.same < scratch.kept.of[MOST]:
+        forget(scratch.kept)
     if first < NEVER:
         touched = way.walked
         while n > 0 and scratch.sittings.start[n - 1] >= first:

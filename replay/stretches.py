@@ -13,7 +13,7 @@ from projections.fold.facts import NEVER, NONE
 from projections.fold.rules import STATUSES
 from projections.history import History
 from replay import kernels
-from replay.questions import Groups, Stretches, room_for
+from replay.questions import Groups, Scratch, Stretches, room_for
 
 
 class Stretch(NamedTuple):
@@ -35,11 +35,7 @@ def stretches_of(history: History, catalogue: Catalogue, exam: str, known: int) 
     """
     if exam not in history.runs:
         return []
-    lo, hi = history.runs[exam]
-    group = group_of(history, catalogue, exam)
-    scratch = room_for(
-        hi - lo, len(history.authorization_events), len(history.certification_events)
-    )
+    group, scratch = group_of(history, catalogue, exam), room_of(history, exam)
     size = 64
     while True:
         out = Stretches(*([0] * size for _ in Stretches._fields))
@@ -71,4 +67,15 @@ def group_of(history: History, catalogue: Catalogue, exam: str) -> Groups:
         certification_offset=[0, len(history.certification_events)],
         grant_offset=[0, len(history.grant_events)],
         authorization_offset=[0, len(history.authorization_events)],
+    )
+
+
+def room_of(history: History, exam: str) -> Scratch:
+    """Make room for one candidate and exam."""
+    lo, hi = history.runs.get(exam, (0, 0))
+    return room_for(
+        hi - lo,
+        len(history.authorization_events),
+        len(history.certification_events),
+        len(history.facts.versions.time),
     )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ledger.events import Recorded
 from ledger.models import PolicyPublished
 from projections.catalogue import Catalogue
-from projections.fold.catalogue import next_start
+from projections.fold.catalogue import coming_after
 from projections.fold.facts import MISSED, NEVER, NONE
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.table import INSTANT
@@ -32,6 +32,7 @@ from replay.population import (
 from replay.questions import Numbered
 from replay.snapshot import Snapshot
 from replay.violations import with_registrations
+from retake_policies.rules import first_after
 
 SITTINGS = pa.schema(
     [
@@ -237,16 +238,13 @@ def taken_over(drafted: Snapshot, position: int) -> int | None:
     versions = catalogue.versions
     draft = versions.position.index(position)
     policy = catalogue.policies[catalogue.published[draft].policy.id]
-    first = next_start(
-        versions.effective_from,
-        versions.position,
-        versions.annulled,
-        versions.lo[policy],
-        versions.hi[policy],
-        versions.effective_from[draft],
-        drafted.position,
-    )
-    return None if first == NEVER else first
+    starts, lo, hi = versions.effective_from, versions.lo[policy], versions.hi[policy]
+    after = first_after(starts, lo, hi, starts[draft])
+    coming = coming_after(
+        starts, versions.position, versions.annulled, versions.alike, versions.differs,
+        draft, after, hi, drafted.position,
+    )  # fmt: skip
+    return None if coming.until == NEVER else coming.until
 
 
 def draft_event(draft: Draft, position: int) -> Recorded:

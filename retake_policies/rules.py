@@ -314,7 +314,19 @@ def version_in_force(
     first, the first is used", and "of equal effective_from the one later in (time, position)".
     Returns -1 when no row is known; the answer is assumed when the row starts after `at`.
     """
-    begun = first_after(starts, lo, hi, at)
+    return in_force(starts, position, annulled, lo, first_after(starts, lo, hi, at), hi, known)
+
+
+def in_force(
+    starts: Sequence[int],
+    position: Sequence[int],
+    annulled: Sequence[int],
+    lo: int,
+    begun: int,
+    hi: int,
+    known: int,
+) -> int:
+    """Do what `version_in_force` does, where rows lo to `begun` are those that have begun."""
     for row in range(begun - 1, lo - 1, -1):
         if position[row] <= known < annulled[row]:
             return row

@@ -42,6 +42,7 @@ class Asked:
         self.sizes = (
             len(self.history.authorization_events), len(self.history.certification_events)
         )  # fmt: skip
+        self.versions = len(self.catalogue.published)
         self.moments = sorted({row.occurred_at for row in self.history.rows})
         self.positions = sorted({row.position for row in self.history.rows})
 
@@ -99,7 +100,7 @@ def test_questions_one_after_another_are_answered_as_each_alone(
         kernels.answer_each(
             there.history.sittings, there.groups, there.history.facts,
             Questions([0] * count, as_of, known, without), 1,
-            room_for(there.hi - there.lo, *there.sizes), out,
+            room_for(there.hi - there.lo, *there.sizes, there.versions), out,
         )  # fmt: skip
         for i, said in enumerate(zip(*out, strict=True)):
             assert said == there.alone(as_of[i], known[i], without[i]), (there.who, there.exam, i)
@@ -115,8 +116,8 @@ def test_sittings_are_numbered_as_each_was_when_it_began(
         out = Numbered(*([0] * size for _ in Numbered._fields))
         count = kernels.number_sittings(
             there.history.sittings, there.groups, there.history.facts, [1], 0, 1,
-            there.moments[-1], known, 1, room(size, *there.sizes), room_for(size, *there.sizes),
-            out,
+            there.moments[-1], known, 1, room(size, *there.sizes),
+            room_for(size, *there.sizes, there.versions), out,
         )  # fmt: skip
         for i in range(count):
             then = room(size, *there.sizes)

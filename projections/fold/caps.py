@@ -84,43 +84,53 @@ def window_begins(rules: Rules, c: int, t: int) -> int:
     return period_begins(starts, dated, first, rules.zone_from, rules.zone_offset)
 
 
-def counted_from(sittings: Sittings, n: int, since: int, most: int) -> int:
-    """Count the counted sittings that began at an instant or later, up to so many."""
+def counted_from(sittings: Sittings, n: int, since: int, number: int) -> int:
+    """Return the place of a counted sitting by its number, from 1 for the last of all.
+
+    -1 where so many did not begin at an instant or later.
+    """
     count, i = 0, n - 1
-    while i >= 0 and sittings.start[i] >= since and count < most:
-        count += int(sittings.ordinal[i] > 0)
+    while i >= 0 and sittings.start[i] >= since:
+        if sittings.ordinal[i] > 0:
+            count += 1
+            if count == number:
+                return i
         i -= 1
-    return count
+    return -1
 
 
 def window_cap(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> Capped:
     """Judge a cap over a window: used up while as many counted sittings or more are inside.
 
-    It ends when enough have left. Ends do not always rise with starts (30 and 31 January both leave
-    on 28 February, at their own times of day), but for those `FAR_APART` they do. So of the last
-    sittings as many are sorted as are allowed, and those near the first of them.
+    It ends when enough have left: when all but as many as are allowed, less one, have. Ends do not
+    always rise with starts (30 and 31 January both leave on 28 February, at their own times of
+    day), but for those `FAR_APART` they do. So of the last sittings, as many as are allowed, only
+    those near the first of them are sorted.
     """
     allowed, since = rules.cap_sittings[c], rules.cap_since[c]
     begins = max(since, window_begins(rules, c, t))
-    if counted_from(sittings, n, begins, allowed) < allowed:
+    last = counted_from(sittings, n, begins, allowed)
+    if last < 0:
         return NOT_CAPPED  # when each of so few leaves need not be reckoned
-    inside, i, floor = 0, n - 1, NONE
-    while i >= 0 and sittings.start[i] >= floor:
+    near = sittings.start[last] - FAR_APART, sittings.start[last] + FAR_APART
+    inside, later, i = 0, 0, n - 1
+    while i >= 0 and sittings.start[i] >= near[0]:
         if sittings.ordinal[i] > 0:
-            leaves = leaves_window(rules, c, sittings.start[i])
-            if leaves > t:
+            if sittings.start[i] > near[1]:
+                later += 1  # it leaves after all that are near
+            else:
+                leaves = leaves_window(rules, c, sittings.start[i])
                 j = inside
                 while j > 0 and sittings.window[j - 1] < leaves:
                     sittings.window[j] = sittings.window[j - 1]
                     j -= 1
                 sittings.window[j] = leaves
                 inside += 1
-            if floor == NONE and (leaves <= t or inside == allowed):
-                floor = sittings.start[i] - FAR_APART
         i -= 1
-    if inside < allowed:
+    until = sittings.window[allowed - later - 1]
+    if until <= t:
         return NOT_CAPPED
-    return Capped(sittings.window[allowed - 1], c, first_to_leave(rules, sittings, n, c, t))
+    return Capped(until, c, first_to_leave(rules, sittings, n, c, t))
 
 
 def first_to_leave(rules: Rules, sittings: Sittings, n: int, c: int, t: int) -> int:

@@ -1,7 +1,7 @@
 """The catalogue at an instant: which entry holds, which dates, which phase."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from projections.fold.facts import (
     CLOSED,
@@ -14,7 +14,7 @@ from projections.fold.facts import (
     ExamDefinitions,
     Milestones,
 )
-from retake_policies.rules import first_after, version_in_force
+from retake_policies.rules import version_in_force
 
 
 class Dates(NamedTuple):
@@ -25,23 +25,42 @@ class Dates(NamedTuple):
     retires_at: int
 
 
-def next_start(
+class Coming(NamedTuple):
+    """What comes after the dated entry that holds; NEVER where nothing does."""
+
+    until: int
+    """The first instant from which another entry holds."""
+    other: int
+    """The first from which one holds that says something else."""
+
+
+NOTHING_COMES: Final = Coming(NEVER, NEVER)
+
+
+def coming_after(
     starts: Sequence[int],
     position: Sequence[int],
     annulled: Sequence[int],
-    lo: int,
+    alike: Sequence[int],
+    differs: Sequence[int],
+    row: int,
+    i: int,
     hi: int,
-    at: int,
     known: int,
-) -> int:
-    """Return the first instant after `at` from which another dated entry holds, NEVER if none.
+) -> Coming:
+    """Return what comes after entry `row`, of rows i to hi, which rise by `starts`.
 
-    Of rows lo to hi, which rise by `starts`.
+    Of those that say the same only the first is looked at.
     """
-    for i in range(first_after(starts, lo, hi, at), hi):
+    until = NEVER
+    while i < hi:
+        same = alike[i] == alike[row]
         if position[i] <= known < annulled[i]:
-            return starts[i]
-    return NEVER
+            until = min(until, starts[i])
+            if not same:
+                return Coming(until, starts[i])
+        i = differs[i] if same and until < NEVER else i + 1
+    return Coming(until, NEVER)
 
 
 def after_in_time(time: Sequence[int], order: Sequence[int], lo: int, hi: int, at: int) -> int:

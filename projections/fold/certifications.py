@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from projections.fold.catalogue import certification_definition, next_start
+from projections.fold.catalogue import certification_definition
 from projections.fold.facts import (
     HELD,
     NEVER,
@@ -144,18 +144,27 @@ def comes_first(rows: CertificationRows, i: int, j: int) -> bool:
     )
 
 
-def next_definition(facts: Facts, q: Question, at: int) -> int:
-    """Return the first instant after `at` from which one of the certifications is defined anew."""
-    rows, defined = facts.certifications, facts.defined
-    first = NEVER
-    for i in range(q.certifications_lo, q.certifications_hi):
-        c = rows.certification[i]
-        if i > q.certifications_lo and rows.certification[i - 1] == c:
+class Named(NamedTuple):
+    """Whether a certification's definition names an exam, 1 or 0, and until when that stays so."""
+
+    names: int
+    until: int
+
+
+NOT_NAMED: Final = Named(0, NEVER)
+"""Where a certification was never defined."""
+
+
+def named_at(facts: Facts, certification: int, exam: int, at: int, known: int) -> Named:
+    """Return whether a certification's definition at `at` names an exam, and until when."""
+    defined = facts.defined
+    lo, hi = defined.lo[certification], defined.hi[certification]
+    if lo == hi:
+        return NOT_NAMED
+    names = defined_for(facts, certification, exam, at, known)
+    for i in range(first_after(defined.time, lo, hi, at), hi):
+        if not defined.position[i] <= known < defined.annulled[i]:
             continue
-        lo, hi = defined.lo[c], defined.hi[c]
-        if lo < hi:
-            start = next_start(
-                defined.time, defined.position, defined.annulled, lo, hi, at, q.known
-            )
-            first = min(first, start)
-    return first
+        if is_among(defined.exam, defined.exam_lo[i], defined.exam_hi[i], exam) != names:
+            return Named(int(names), defined.time[i])
+    return Named(int(names), NEVER)

@@ -11,9 +11,8 @@ from projections.fold.catalogue import after_in_time
 from projections.fold.certifications import (
     NO_COVER,
     Cover,
-    defined_for,
     is_among,
-    next_definition,
+    named_at,
 )
 from projections.fold.facts import HELD, NEVER, NONE, Covers, Facts, Question
 from projections.fold.heap import pop, push
@@ -38,6 +37,8 @@ DUE: Final = 7
 """How many of them become known, or are annulled, only later."""
 TIMES: Final = 8
 """How often it was begun anew."""
+OWN: Final = 9
+"""How many certifications there are."""
 
 
 def are_needed(q: Question, rules: Rules) -> bool:
@@ -86,10 +87,10 @@ def remember(facts: Facts, q: Question, room: Covers, at: int) -> None:
     if of[LO] != q.certifications_lo or of[EXAM] != q.exam or not of[SINCE] <= at < of[UNTIL]:
         begin_anew(facts, q, room, at)
     elif q.known != of[KNOWN]:
-        if q.known < of[KNOWN] or defined_by(facts, q.known) != of[DEFINED]:
-            begin_anew(facts, q, room, at)
-        else:
+        if of[KNOWN] < q.known:
             learn(facts, q, room)
+        if q.known < of[KNOWN] or of[UNTIL] <= at:
+            begin_anew(facts, q, room, at)
 
 
 def defined_by(facts: Facts, known: int) -> int:
@@ -100,15 +101,19 @@ def defined_by(facts: Facts, known: int) -> int:
 def begin_anew(facts: Facts, q: Question, room: Covers, at: int) -> None:
     """Forget all rows."""
     rows, lo = facts.certifications, q.certifications_lo
-    size = q.certifications_hi - lo
+    size, own, until = q.certifications_hi - lo, 0, NEVER
     for j in range(size):
         same = j > 0 and rows.certification[lo + j] == rows.certification[lo + j - 1]
         room.first[j] = room.first[j - 1] if same else j
-        room.end[j], room.covers[j], room.due[j] = NONE, -1, 0
+        room.end[j], room.due[j] = NONE, 0
         room.latest_of[j] = room.latest_of[size + j] = NONE
-    room.of[LO], room.of[EXAM], room.of[KNOWN] = lo, q.exam, q.known
+        if not same:
+            named = named_at(facts, rows.certification[lo + j], q.exam, at, q.known)
+            room.own[own], room.named[own], room.covers[j] = j, named.names, named.names
+            until, own = min(until, named.until), own + 1
+    room.of[LO], room.of[EXAM], room.of[KNOWN], room.of[OWN] = lo, q.exam, q.known, own
     room.of[DEFINED] = defined_by(facts, q.known)
-    room.of[SINCE], room.of[UNTIL] = at, next_definition(facts, q, at)
+    room.of[SINCE], room.of[UNTIL] = at, until
     room.of[READ], room.of[DUE] = 0, 0
     room.of[TIMES] += 1
 
@@ -148,9 +153,6 @@ def take_in(facts: Facts, q: Question, room: Covers, i: int, c: int) -> None:
             put(q, room, c, min(room.end[c], rows.time[i]), room.covers[c])
         return
     covers = room.covers[c]
-    if covers < 0:
-        at = room.of[SINCE]
-        covers = int(defined_for(facts, rows.certification[i], q.exam, at, q.known))
     if covers == 0:
         covers = int(is_among(rows.exam, rows.exam_lo[i], rows.exam_hi[i], q.exam))
     put(q, room, c, rows.until[i], covers)
@@ -172,7 +174,10 @@ def learn(facts: Facts, q: Question, room: Covers) -> int:
     NEVER if it knows of none otherwise.
     """
     rows, lo, of = facts.certifications, q.certifications_lo, room.of
+    moved, end = of[DEFINED], defined_by(facts, q.known)
     first = NEVER
+    for i in range(moved, end):
+        first = min(first, define_anew(facts, q, room, facts.defined.moved_of[i]))
     while of[DUE] > 0 and room.due[room.heap[0]] <= q.known:
         j = room.heap[0]
         of[DUE] = pop(room.due, room.heap, of[DUE])
@@ -185,8 +190,38 @@ def learn(facts: Facts, q: Question, room: Covers) -> int:
             break
         k -= 1
         put(q, room, room.first[i - lo], room.end_before[k], room.covers_before[k])
-    of[READ], of[KNOWN] = k, q.known
+    for i in range(moved, end):
+        own = own_of(facts, q, room, facts.defined.moved_of[i])
+        if own >= 0 and room.end[room.own[own]] == NONE:
+            room.covers[room.own[own]] = room.named[own]
+    of[READ], of[KNOWN], of[DEFINED] = k, q.known, end
     return first
+
+
+def own_of(facts: Facts, q: Question, room: Covers, certification: int) -> int:
+    """Return which of the candidate's certifications one is, -1 for none."""
+    k, of = 0, facts.certifications.certification
+    while k < room.of[OWN]:
+        if of[q.certifications_lo + room.own[k]] == certification:
+            return k
+        k += 1
+    return -1
+
+
+def define_anew(facts: Facts, q: Question, room: Covers, certification: int) -> int:
+    """Look at a certification's definition by `q.known`; return when its rows begin.
+
+    NEVER where it names the exam as before, or none of the candidate's is meant.
+    """
+    k = own_of(facts, q, room, certification)
+    if k < 0:
+        return NEVER
+    named = named_at(facts, certification, q.exam, room.of[SINCE], q.known)
+    room.of[UNTIL] = min(room.of[UNTIL], named.until)
+    if named.names == room.named[k]:
+        return NEVER
+    room.named[k] = named.names
+    return facts.certifications.time[q.certifications_lo + room.own[k]]
 
 
 def learned_from(facts: Facts, q: Question, room: Covers) -> int:

@@ -142,6 +142,10 @@ class ExamDefinitions(NamedTuple):
     beta_opens_at: Sequence[int]
     live_at: Sequence[int]
     retires_at: Sequence[int]
+    alike: Sequence[int]
+    """The first row of the exam that says the same; it is named by that."""
+    differs: Sequence[int]
+    """The first row after it that says something else; the end of the exam's where none does."""
 
 
 class Milestones(NamedTuple):
@@ -168,6 +172,8 @@ class CertificationDefinitions(NamedTuple):
     exam: Sequence[int]
     moved: Sequence[int]
     """The positions at which any of them becomes known or is annulled, in order."""
+    moved_of: Sequence[int]
+    """Parallel to `moved`: of which certification."""
 
 
 class PolicyVersions(NamedTuple):
@@ -179,6 +185,10 @@ class PolicyVersions(NamedTuple):
     position: Sequence[int]
     annulled: Sequence[int]
     effective_from: Sequence[int]
+    alike: Sequence[int]
+    """The first row of the policy whose rules are the same: their number."""
+    differs: Sequence[int]
+    """The first row after it with other rules; the end of the policy's where none is."""
 
 
 class InTime(NamedTuple):
@@ -223,7 +233,7 @@ class Covers(NamedTuple):
     """
 
     of: list[int]
-    """What it is of, and how far it has come: nine numbers."""
+    """What it is of, and how far it has come: ten numbers."""
     latest_of: list[int]
     """A tree over the certifications: the latest end of those below, its root at 1."""
     first: list[int]
@@ -231,7 +241,7 @@ class Covers(NamedTuple):
     end: list[int]
     """At its first row: when a certification ends, NONE while it is not earned."""
     covers: list[int]
-    """At its first row: 1 if it covers the exam, 0 if not, -1 while that was not looked up."""
+    """At its first row: 1 if it covers the exam, 0 if not."""
     end_before: list[int]
     """By rows as they are read: what `end` was before."""
     covers_before: list[int]
@@ -242,6 +252,10 @@ class Covers(NamedTuple):
     """The position at which a row that was read becomes known or is annulled; 0 for none."""
     heap: list[int]
     """The rows that have one, the first on top."""
+    own: list[int]
+    """The first row of each certification, one after another."""
+    named: list[int]
+    """Parallel to `own`: 1 if the certification's definition names the exam, 0 if not."""
 
 
 class Served(NamedTuple):
@@ -307,7 +321,7 @@ NOT_BY_SITTING: Final = ("served", "covers")
 
 
 NOT_SERVED: Final = Served([0] * 13, [0], [], [], [])
-NOT_COVERING: Final = Covers([0] * 9, *([] for _ in range(9)))
+NOT_COVERING: Final = Covers([0] * 10, *([] for _ in range(11)))
 """Where the candidate has no authorizations, no certifications: nothing of it is read."""
 
 
@@ -326,8 +340,8 @@ def room(
         mine = [column(authorizations) for _ in range(3)]
         served = Served(column(13), column(1), *mine)
     if certifications or column is not zeros:
-        by_row = [column(certifications) for _ in range(8)]
-        covers = Covers(column(9), column(2 * certifications), *by_row)
+        by_row = [column(certifications) for _ in range(10)]
+        covers = Covers(column(10), column(2 * certifications), *by_row)
     return Sittings._make([*by_sitting, served, covers])
 
 

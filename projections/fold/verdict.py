@@ -7,14 +7,15 @@ it again at each instant where the candidate may become eligible.
 
 from typing import Final, NamedTuple
 
+from projections.fold.ahead import Kept, count_alike, forget, walked_ahead
 from projections.fold.authorizations import NOT_ASKED, Authorized, authorized_at
 from projections.fold.caps import Capped, cap_reached
 from projections.fold.catalogue import (
+    NOTHING_COMES,
     Dates,
+    coming_after,
     exam_dates,
-    exam_definition,
     next_date,
-    next_start,
     phase,
 )
 from projections.fold.certifications import NO_COVER, Cover
@@ -46,7 +47,7 @@ from projections.fold.walk import (
     walked_to,
     walked_without,
 )
-from retake_policies.rules import AFTER, Rules, rules_at, version_in_force
+from retake_policies.rules import AFTER, Rules, first_after, in_force, rules_at
 
 
 class Verdict(NamedTuple):
@@ -86,6 +87,8 @@ class Setting(NamedTuple):
     phase: int
     until: int
     """The first instant after it at which any of this may differ."""
+    other: int
+    """The first after it at which any reason may be another by this: by other rules or dates."""
 
 
 class Judged(NamedTuple):
@@ -103,8 +106,10 @@ class Judged(NamedTuple):
 
 
 NO_DATES: Final = Dates(NEVER, NEVER, NEVER)
+UNSET: Final = Setting(-1, -1, 0, NO_DATES, CLOSED, NEVER, NEVER)
+"""Where an exam is not in the catalogue."""
 UNJUDGED: Final = Judged(
-    UNKNOWN_VERDICT, NEVER, NEVER, Setting(-1, -1, 0, NO_DATES, CLOSED, NEVER),
+    UNKNOWN_VERDICT, NEVER, NEVER, UNSET,
     AT_THE_START, NO_COVER, NOT_ASKED,
 )  # fmt: skip
 """Before anything is judged."""
@@ -112,22 +117,37 @@ UNJUDGED: Final = Judged(
 
 def setting_at(facts: Facts, q: Question, t: int) -> Setting:
     """Look up the exam's definition, its policy's version in force and its dates at `t`."""
+    if q.exam < 0:
+        return UNSET
     known, exams, versions = q.known, facts.exams, facts.versions
-    definition = exam_definition(exams, q.exam, t, known)
-    if definition < 0:
-        return Setting(-1, -1, 0, NO_DATES, CLOSED, NEVER)
     lo, hi = exams.lo[q.exam], exams.hi[q.exam]
-    until = next_start(exams.time, exams.position, exams.annulled, lo, hi, t, known)
-    policy = exams.policy[definition]
+    begun, coming = first_after(exams.time, lo, hi, t), NOTHING_COMES
+    definition = in_force(exams.time, exams.position, exams.annulled, lo, begun, hi, known)
+    if definition < 0:
+        return UNSET
+    if begun < hi:
+        coming = coming_after(
+            exams.time, exams.position, exams.annulled, exams.alike, exams.differs,
+            definition, begun, hi, known,
+        )  # fmt: skip
+    policy, until, other = exams.policy[definition], coming.until, coming.other
     lo, hi = versions.lo[policy], versions.hi[policy]
     starts, position, annulled = versions.effective_from, versions.position, versions.annulled
-    version = version_in_force(starts, position, annulled, lo, hi, t, known)
+    begun = first_after(starts, lo, hi, t)
+    version = in_force(starts, position, annulled, lo, begun, hi, known)
     if version < 0:
-        return Setting(definition, -1, 0, NO_DATES, CLOSED, until)
-    until = min(until, next_start(starts, position, annulled, lo, hi, t, known))
+        return Setting(definition, -1, 0, NO_DATES, CLOSED, until, other)
+    if begun < hi:
+        coming = coming_after(
+            starts, position, annulled, versions.alike, versions.differs, version, begun, hi, known
+        )
+        until, other = min(until, coming.until), min(other, coming.other)
     dates = exam_dates(exams, facts.milestones, q.exam, definition, known)
-    until = min(until, next_date(dates, t))
-    return Setting(definition, version, int(starts[version] > t), dates, phase(dates, t), until)
+    dated = next_date(dates, t)
+    if dated < NEVER:
+        until, other = min(until, dated), min(other, dated)
+    assumed = int(starts[version] > t)
+    return Setting(definition, version, assumed, dates, phase(dates, t), until, other)
 
 
 def in_series_at(walked: Walked, passed_and_free: bool, t: int) -> int:
@@ -153,8 +173,8 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
 
 def not_judged(setting: Setting) -> Judged:
     """Return the verdict where no policy is known."""
-    until = setting.until
-    return Judged(UNKNOWN_VERDICT, until, until, setting, AT_THE_START, NO_COVER, NOT_ASKED)
+    until, other = setting.until, setting.other
+    return Judged(UNKNOWN_VERDICT, until, other, setting, AT_THE_START, NO_COVER, NOT_ASKED)
 
 
 def verdict_from(
@@ -254,7 +274,7 @@ def judged_at(
     until = min(setting.until, blocked.until)
     # While the setting and the cover stay, each reason holds until its end: so all of them do.
     soonest = blocked_until(blocks, waived)
-    soonest = min(until, soonest if soonest != NONE else NEVER)
+    soonest = min(setting.other, blocked.until, soonest if soonest != NONE else NEVER)
 
     horizon = min(until, waiver.next_end, capped.next_change, blocked.authorized.until)
     if t < walked.period_end:
@@ -296,10 +316,11 @@ def way_on(
     facts: Facts, q: Question, rules: Rules, sittings: Sittings, way: Way, version: int, at: int
 ) -> Way:
     """Return the way to go on from, by a policy version and the definitions at `at`."""
+    number = facts.versions.alike[version]
     now = edition(facts, q, rules, sittings.covers, at)
-    if version == way.version and now == way.edition:
+    if number == way.version and now == way.edition:
         return way
-    return Way(0, 0, 0, version, now, 0, 0, 0, 0)
+    return Way(0, 0, 0, number, now, 0, 0, 0, 0)
 
 
 class Ahead(NamedTuple):
@@ -312,7 +333,7 @@ class Ahead(NamedTuple):
 
 
 def judged_on(
-    facts: Facts, q: Question, sittings: Sittings, walks: Walks, n: int, t: int,
+    facts: Facts, q: Question, sittings: Sittings, walks: Walks, kept: Kept, n: int, t: int,
     without: int, ahead: int, way: Way,
 ) -> Ahead:  # fmt: skip
     """Judge at `t` as `verdict_at` does, and go on from the walk before, as far as it holds.
@@ -321,14 +342,25 @@ def judged_on(
     is looked for.
     """
     first, at = UNJUDGED, t
+    if way.walked == 0:
+        forget(kept)
     while True:
         setting = setting_at(facts, q, at)
         judged = not_judged(setting)
         if setting.version >= 0:
-            rules = rules_at(facts.rules, setting.version)
-            way = way_on(facts, q, rules, sittings, way, setting.version, at)
-            way = walk_again(facts, q, rules, sittings, walks, way, n, at)
-            walked, ordinal = walked_to(walks, way), 0
+            rules, number = (
+                rules_at(facts.rules, setting.version),
+                facts.versions.alike[setting.version],
+            )
+            main, ordinal = way.version, 0
+            comes = at > t and way.n == n and without < 0 and number != main
+            if comes and main >= 0 and count_alike(facts, number, main):
+                now = edition(facts, q, rules, sittings.covers, at)
+                walked = walked_ahead(facts, q, rules, sittings, kept, number, now, n, at)
+            else:
+                way = way_on(facts, q, rules, sittings, way, setting.version, at)
+                way = walk_again(facts, q, rules, sittings, walks, way, n, at)
+                walked = walked_to(walks, way)
             if without >= 0:
                 walked = walked_without(facts, q, rules, sittings, walks, way, without, at)
                 ordinal = sittings.ordinal[without]

@@ -85,7 +85,7 @@ class Way(NamedTuple):
     touched: int
     """The place after the last whose sitting is another now."""
     version: int
-    """The row of its policy version."""
+    """The number of its rules: the first policy version that has them, -1 for none."""
     edition: int
     """By which definitions of certifications: see `covers.edition`."""
     betas: int

@@ -7,6 +7,13 @@ from typing import Final, NamedTuple
 
 from projections.answers import Sitting
 from projections.catalogue import Catalogue
+from projections.fold.ahead import (
+    MOST,
+    count_alike,
+    forget,
+    room_ahead,
+    walked_ahead,
+)
 from projections.fold.caps import cap_reached
 from projections.fold.covers import edition, learned_from
 from projections.fold.facts import (
@@ -37,11 +44,11 @@ from projections.fold.verdict import (
     setting_at,
     verdict_at,
 )
-from projections.fold.walk import AT_THE_START, walk_on
+from projections.fold.walk import AT_THE_START, Walked, walk_on
 from projections.history import History
 from projections.standing import instant_or_null
 from replay.audit.carried import Coming, Grants
-from retake_policies.rules import rules_at
+from retake_policies.rules import Rules, rules_at
 
 STRIDE: Final = 8
 """Where the walk stands is noted after so many sittings."""
@@ -88,7 +95,8 @@ class Playback:
         self._coming = Coming(rows, range(lo, hi))
         self._grants = Grants(self._facts, number)
         self._walked_by = -1, 0
-        """What the walk depends on besides the candidate's facts."""
+        """What the walk depends on besides the candidate's facts: the rules, and definitions."""
+        self._kept = room_ahead(len(catalogue.published))
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -107,6 +115,9 @@ class Playback:
         ]
         self._walks = [AT_THE_START]
         """Where the walk stands before each `STRIDE`th sitting, as far as it has come."""
+        self._walked = 0
+        """Over how many sittings it went."""
+        forget(self._kept)
 
     def at(self, as_of: int, position: int, sitting: str | None) -> Seen:
         """Return what is seen at a moment, with the outcome of a sitting, else of the last one."""
@@ -246,27 +257,25 @@ class Playback:
     def _walk_from(self, s: int) -> None:
         """Let the walk of a sitting, and of those after it, be done again."""
         del self._walks[s // STRIDE + 1 :]
+        self._walked = min(self._walked, s)
+        if s < self._kept.of[MOST]:
+            forget(self._kept)
 
     def _judge(self, t: int) -> Judged:
         """Judge as `verdict_at` does, from where the walk was."""
-        facts, q, sittings, walks = self._facts, self._q, self._sittings, self._walks
+        facts, q, sittings = self._facts, self._q, self._sittings
         n = len(self._order)
         setting = setting_at(facts, q, t)
         if setting.version < 0:
             return verdict_at(facts, q, sittings, n, t)
         rules = rules_at(facts.rules, setting.version)
-        by = setting.version, edition(facts, q, rules, sittings.covers, t)
-        if by != self._walked_by:
-            self._walked_by = by
-            del walks[1:]
-        s = (len(walks) - 1) * STRIDE
-        walked = walks[-1]
-        while s < n:
-            end = min(s + STRIDE, n)
-            walked = walk_on(facts, q, rules, sittings, s, end, t, walked)
-            if end == s + STRIDE:
-                walks.append(walked)
-            s = end
+        number, main = facts.versions.alike[setting.version], self._walked_by[0]
+        by = number, edition(facts, q, rules, sittings.covers, t)
+        comes = t > q.as_of and self._walked == n and number != main
+        if comes and main >= 0 and count_alike(facts, number, main):
+            walked = walked_ahead(facts, q, rules, sittings, self._kept, *by, n, t)
+        else:
+            walked = self._walk(rules, by, t)
         covered = covered_at(facts, q, rules, sittings, t, walked)
         passes = passes_at(rules, sittings, t, walked, covered)
         capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
@@ -276,6 +285,23 @@ class Playback:
         since = last_start(sittings, walked)
         waiver = self._grants.waiver_at(t, since, waivable(blocked.blocks))
         return judged_at(rules, t, setting, walked, blocked, waiver)
+
+    def _walk(self, rules: Rules, by: tuple[int, int], t: int) -> Walked:
+        """Walk all sittings, from where the walk was if it was by the same."""
+        walks, n = self._walks, len(self._order)
+        if by != self._walked_by:
+            self._walked_by = by
+            del walks[1:]
+        s = (len(walks) - 1) * STRIDE
+        walked = walks[-1]
+        while s < n:
+            end = min(s + STRIDE, n)
+            walked = walk_on(self._facts, self._q, rules, self._sittings, s, end, t, walked)
+            if end == s + STRIDE:
+                walks.append(walked)
+            s = end
+        self._walked = n
+        return walked
 
     def _first_eligible(self, judged: Judged) -> int:
         """Return what `verdict.first_eligible` does, from where the walk was."""

@@ -11,7 +11,7 @@ from projections.fold.facts import NEVER, OUTCOMES
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.tables import OPEN, TIMELINE
 from replay.columns.part import Ints
-from replay.population import scratch_for, words
+from replay.population import words
 from replay.questions import Stretches
 from replay.tables.batch import Batch, instants, table_of
 
@@ -22,7 +22,7 @@ ROOM = 1 << 18
 def timeline(batch: Batch, room: int = ROOM) -> pa.Table:
     """Return rows of `TIMELINE` for whatever is known, sorted by candidate, exam and valid_from."""
     groups = len(batch.part.group_exam)
-    scratch = scratch_for(batch.part)
+    scratch = batch.fold.scratch()
     first, tables = 0, [TIMELINE.schema.empty_table()]
     out = _stretches(room)
     while first < groups:
