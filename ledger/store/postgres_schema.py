@@ -41,8 +41,9 @@ INDEXES: Final = {
 
 _FOLLOWS: Final = "SET search_path = pg_catalog, pg_temp"
 _NAMES: Final = ", ".join(Row._fields)
-_VALUES: Final = ", ".join(f"u.{name}" for name in Row._fields)
-
+_RECORDED_NOW: Final = (
+    "CASE WHEN last.o_position = 0 THEN p_now ELSE greatest(p_now, last.o_recorded_at + 1) END"
+)
 
 _ALL: Final = ("recorded_at", *Row._fields)
 
@@ -59,10 +60,18 @@ def _declared(names: Sequence[str]) -> str:
     )
 
 
-def _unnested(names: Sequence[str]) -> str:
-    """Return these arrays as rows, numbered by `ord`."""
-    each = ", ".join(f"unnest(v_{name})" for name in names)
-    return f"ROWS FROM ({each}) WITH ORDINALITY AS u({', '.join(names)}, ord)"
+def _inserting(recorded_at: str) -> str:
+    """Insert what these arrays hold, at the next positions.
+
+    They are stepped through together, and one of no values is null throughout: as a table of
+    arrays (ROWS FROM) each would be written down first, at a quarter of the price of the whole.
+    """
+    each = ", ".join(f"unnest(v_{name})" for name in Row._fields)
+    return (
+        f"INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})\n"
+        "      SELECT generate_series(last.o_position + 1, last.o_position + p_count),\n"
+        f"        {recorded_at},\n        {each}"
+    )
 
 
 # Nothing can be defined on the events from the look at them until the transaction ends: whoever
@@ -103,9 +112,7 @@ BEGIN
     RAISE EXCEPTION 'recorded_at never falls' USING ERRCODE = '22023';
   END IF;
   BEGIN
-    INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_unnested(_ALL)}
-      ORDER BY u.ord;
+    {_inserting("unnest(v_recorded_at)")};
     GET DIAGNOSTICS stored = ROW_COUNT;
     taken := p_count + 1;
   EXCEPTION WHEN unique_violation THEN
@@ -114,9 +121,8 @@ BEGIN
         (SELECT e.position FROM {{s}}.events e WHERE e.source = u.source AND e.id = u.id) AS there
       FROM unnest(v_source, v_id) WITH ORDINALITY AS u(source, id, ord)) t
     WHERE t.nth > 1 OR t.there IS NOT NULL;
-    INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-      SELECT last.o_position + u.ord, u.recorded_at, {_VALUES} FROM {_unnested(_ALL)}
-      WHERE u.ord < taken ORDER BY u.ord;
+    {_inserting("unnest(v_recorded_at)")}
+      LIMIT taken - 1;
     GET DIAGNOSTICS stored = ROW_COUNT;
   END;
   IF stored <> taken - 1 THEN
@@ -136,8 +142,7 @@ DECLARE
 BEGIN
   SELECT * INTO last FROM {{s}}.begin_append();
   INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-    VALUES (last.o_position + 1, CASE WHEN last.o_position = 0 THEN p_now
-      ELSE greatest(p_now, last.o_recorded_at + 1) END, {_NAMED});
+    VALUES (last.o_position + 1, {_RECORDED_NOW}, {_NAMED});
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the row did not go in' USING ERRCODE = '42P17';
   END IF;
@@ -153,10 +158,7 @@ DECLARE
   {_declared(Row._fields)}
 BEGIN
   SELECT * INTO last FROM {{s}}.begin_append();
-  INSERT INTO {{s}}.events (position, recorded_at, {_NAMES})
-    SELECT last.o_position + u.ord, CASE WHEN last.o_position = 0 THEN p_now
-      ELSE greatest(p_now, last.o_recorded_at + 1) END, {_VALUES}
-    FROM {_unnested(Row._fields)} ORDER BY u.ord;
+  {_inserting(_RECORDED_NOW)};
   GET DIAGNOSTICS stored = ROW_COUNT;
   IF stored <> p_count THEN
     RAISE EXCEPTION '% of % rows went in', stored, p_count USING ERRCODE = '42P17';
