@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def ledger_address(url: str, homes: Path | None = None) -> Address:
     """
     scheme, colon, rest = url.partition(":")
     if scheme in SCHEMES and colon:
-        return read_server(url, _data_folder() if homes is None else homes)
+        return read_server(url, _data_folder() if homes is None else homes, unsaid=_unsaid())
     if scheme == "sqlite" and colon:
         path = rest.removeprefix("///")
         if path == rest or not path or "\0" in path:
@@ -44,8 +44,17 @@ def ledger_address(url: str, homes: Path | None = None) -> Address:
 def keys_address(text: str, homes: Path | None = None) -> Address:
     """Read where keys are: the path of a file, or the URL of a server; raises ValueError."""
     if text.partition(":")[0] in SCHEMES and "://" in text:
-        return read_server(text, _data_folder() if homes is None else homes, KEYS_SCHEMA)
+        folder = _data_folder() if homes is None else homes
+        return read_server(text, folder, KEYS_SCHEMA, _unsaid())
     return Path(text)
+
+
+def _unsaid() -> Mapping[str, str]:
+    """Return what libpq takes from the environment where a URL does not say it."""
+    names = ("host", "hostaddr", "port", "dbname", "user", "service")
+    variables = {"dbname": "PGDATABASE"}
+    named = {name: os.environ.get(variables.get(name, f"PG{name.upper()}"), "") for name in names}
+    return {name: value for name, value in named.items() if value}
 
 
 def _data_folder() -> Path:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attempt_ledger.cli.main import COMMANDS, GROUPS, below
 from attempt_ledger.places import ledger_address
+from ledger.store.server import Server, folder_name
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 READING = (
@@ -57,6 +60,83 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 def test_a_url_names_a_file_to_the_letter(url: str, path: str) -> None:
     """Three slashes are a path from here, four one from the root; a plain path is itself."""
     assert ledger_address(url) == Path(path)
+
+
+SERVERS: dict[str, dict[str, str]] = {
+    "postgresql://db/a_b?schema=c": {},
+    "postgresql://db/a?schema=b_c": {},
+    "postgresql://db_a/b?schema=c": {},
+    "postgresql://db/a-b?schema=c": {},
+    "postgresql://db/a%20b?schema=c": {},
+    "postgresql://db/a-20b?schema=c": {},
+    "postgresql://db/A?schema=b_c": {},
+    "postgresql://db/a%2Bb?schema=c": {},
+    "postgresql://db/a?schema=b%2Bc": {},
+    "postgresql://db:5433/a?schema=b_c": {},
+    "postgresql://db/a?schema=b_c&port=5434": {},
+    "postgresql://db:5433/a?schema=b_c&port=5434": {},
+    "postgresql://db/a?schema=b_c&host=other": {},
+    "postgresql:///a?schema=b_c&host=other": {},
+    "postgresql:///a?schema=b_c&host=/run/x": {},
+    "postgresql:///a?schema=b_c&host=/run_x": {},
+    "postgresql:///a?schema=b_c&host=::1&port=5434": {},
+    "postgresql:///a?schema=b_c&host=::1:5434": {},
+    "postgresql:///a?schema=b_c": {},
+    "postgresql:///a?schema=b_c ": {"PGHOST": "one"},
+    "postgresql:///a?schema=b_c  ": {"PGHOST": "two"},
+    "postgresql:///a?schema=b_c   ": {"PGPORT": "5435"},
+    "postgresql:///a?schema=b_c&service=one": {},
+    "postgresql:///a?schema=b_c&service=two": {},
+    "postgresql://db/a?schema=b_c&hostaddr=10.0.0.1": {},
+    "postgresql:///?schema=b_c": {"PGDATABASE": "d"},
+    "postgresql:///?schema=b_c ": {"PGUSER": "e"},
+    f"postgresql://{'h' * 99},{'i' * 99}/a": {},
+    f"postgresql://{'h' * 99},{'i' * 98}j/a": {},
+}
+"""Ledgers that are not the same, and the environment in which their URL is read."""
+
+
+def homes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Return the home of each of them."""
+    found = {}
+    for url, environment in SERVERS.items():
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            address = ledger_address(url.strip(), Path("/homes"))
+        assert isinstance(address, Server)
+        found[url] = address.home.parent
+    return found
+
+
+def test_ledgers_on_servers_share_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns, read model and log of one are never taken for those of another."""
+    folders = homes(monkeypatch)
+    names = [folder.name for folder in folders.values()]
+    assert len({name.casefold() for name in names}) == len(SERVERS), sorted(names)
+    assert max(len(name.encode()) for name in names) <= 255
+    assert {folder.parent for folder in folders.values()} == {Path("/homes")}
+
+
+@pytest.mark.parametrize("url", ["postgresql://db:5433/a", "postgresql://me:secret@db:5433/a"])
+def test_a_ledger_has_one_home_whoever_asks(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Neither the user nor the password, nor what the URL overrides, is a part of it."""
+    monkeypatch.setenv("PGHOST", "other")
+    monkeypatch.setenv("PGPORT", "1")
+    address = ledger_address(url, Path("/homes"))
+    assert isinstance(address, Server)
+    assert address.home == Path("/homes/db=3a5433+a+attempt_ledger/attempts.ledger")
+
+
+WORDS = st.lists(st.text(st.sampled_from("ab_-+=%/.AÄ 2"), max_size=4), min_size=2, max_size=5)
+
+
+@given(WORDS, WORDS)
+def test_no_two_lists_of_words_name_one_folder(one: list[str], other: list[str]) -> None:
+    """Whatever stands in them; not where a disk takes capitals for small letters, either."""
+    same = folder_name(one).casefold() == folder_name(other).casefold()
+    assert same == (one == other)
+    assert "/" not in folder_name(one)
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,8 @@ def tags_in(header: str, question: Question) -> tuple[tuple[str, Validity], ...]
 
 
 def _digest_of(question: Question) -> str:
-    return _digest(
-        "\0".join((_RELEASE, question.candidate, question.exam or "", question.zone or ""))
-    )
+    # Whatever was typed: no text in one of them is taken for a part of another.
+    return _digest(repr((_RELEASE, question.candidate, question.exam, question.zone)))
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final, Literal, Self, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -85,12 +87,14 @@ Address: TypeAlias = Path | Server
 """Where the events of a ledger are; as a path, what everything beside them is named after."""
 
 
-def read_server(url: str, homes: Path, schema: str = SCHEMA) -> Server:
+def read_server(
+    url: str, homes: Path, schema: str = SCHEMA, unsaid: Mapping[str, str] = MappingProxyType({})
+) -> Server:
     """Read a ledger's URL; raises ValueError, one sentence that shows no password.
 
     Its home is a file name in a folder of its own in `homes`, named after host, port, database and
     schema; ``schema=`` is ours, all other parameters are libpq's. `schema` is the one that is meant
-    where none is named.
+    where none is named, and `unsaid` are the parameters that libpq takes where the URL has none.
     """
     try:
         parts = urlsplit(url)
@@ -110,10 +114,10 @@ def read_server(url: str, homes: Path, schema: str = SCHEMA) -> Server:
     conninfo = f"{SCHEMES[0]}://{parts.netloc}{parts.path}"
     if others:
         conninfo += f"?{urlencode(others, quote_via=quote)}"
-    settings = dict(others)
-    host = host or settings.get("host", "")
-    database = unquote(parts.path.lstrip("/")) or settings.get("dbname", "")
-    account = unquote(user.partition(":")[0]) or settings.get("user", "")
+    named, settings = host, dict(others)  # which libpq prefers to what stands before them
+    host = settings.get("host") or host
+    database = settings.get("dbname") or unquote(parts.path.lstrip("/"))
+    account = settings.get("user") or unquote(user.partition(":")[0])
     at = f"{account}@" if account else ""
     shown = {"host": host} if host.startswith("/") else {}
     if schema != usual:
@@ -121,15 +125,60 @@ def read_server(url: str, homes: Path, schema: str = SCHEMA) -> Server:
     name = f"{SCHEMES[0]}://{at}{'' if 'host' in shown else host}/{database}"
     if shown:
         name += f"?{urlencode(shown, safe='/')}"
-    words = (host or "localhost", database or account or "default", schema)
-    folder = homes / "_".join(quote(word, safe="").replace("%", "-") for word in words)
+    database = database or unsaid.get("dbname") or account or unsaid.get("user") or "default"
+    folder = homes / folder_name((*_server_words(named, settings, unsaid), database, schema))
     return Server(conninfo, schema, name, folder / "attempts.ledger")
 
 
-def _is_port(host: str) -> bool:
+def _server_words(
+    hosts: str, settings: Mapping[str, str], unsaid: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what tells one server from others: its hosts in a URL, and parameters."""
+    known = dict(unsaid)
+    if hosts:
+        known.pop("host", "")
+    if any(port for _, colon, port in _ports(hosts) if colon):
+        known.pop("port", "")
+    known |= settings
+    yield hosts or known.pop("host", "") or "localhost"
+    for name in ("host", "hostaddr", "service", "port"):
+        if known.get(name):
+            yield f"{name}:{known[name]}"
+
+
+_KEPT: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
+_LONGEST: Final = 200
+
+
+def folder_name(words: Iterable[str]) -> str:
+    """Return a name for a folder that no other words come to, whatever a disk makes of capitals.
+
+    Small letters, digits and ``.-_`` stay as they are, other bytes are written as ``=2f``, and
+    ``+`` stands between the words. What is too long for a disk ends with its SHA-256.
+
+    >>> folder_name(("db:5433", "a_b", "c")), folder_name(("db:5433", "a", "b_c"))
+    ('db=3a5433+a_b+c', 'db=3a5433+a+b_c')
+    """
+    name = "+".join(
+        "".join(
+            letter if letter in _KEPT else "".join(f"={byte:02x}" for byte in letter.encode())
+            for letter in word
+        )
+        for word in words
+    )
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST // 2]}+{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _is_port(hosts: str) -> bool:
     """Return whether what follows a host is a port: else it may be a part of a password."""
-    ports = (each.rpartition("]")[2].rpartition(":") for each in host.split(","))
-    return all(not colon or port.isdigit() or not port for _, colon, port in ports)
+    return all(not colon or port.isdigit() or not port for _, colon, port in _ports(hosts))
+
+
+def _ports(hosts: str) -> Iterator[tuple[str, str, str]]:
+    """Cut each host, which may be an IPv6 address in brackets, from its port."""
+    return (each.rpartition("]")[2].rpartition(":") for each in hosts.split(","))
 
 
 def _secrets(conninfo: str) -> list[str]:
