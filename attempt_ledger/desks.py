@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from attempt_ledger.answers import Authorization, ExceptionRequest, public
+from attempt_ledger.arguments import text, text_or_none, texts
 from attempt_ledger.facts import make_fact
 from attempt_ledger.moments import When, micros, utc
-from attempt_ledger.snapshot import public_names, text, text_or_none
+from attempt_ledger.snapshot import public_names
 from ledger.models import AuthorizationGranted, ExceptionRequested
 from replay import authorizations as core
 from replay.desk import Answered, Desk, Reference
@@ -63,14 +64,14 @@ class Exceptions:
         asked = {"exam": exam, "request_id": request_id, "registration_id": registration_id}
         fact = make_fact(
             "ExceptionRequested",
-            candidate,
+            text("candidate", candidate),
             time=utc(now),
-            id=request_id,
+            id=text("request_id", request_id),
             **asked,
             reason=reason,
             **fields,
         )
-        event, who = fact.event, actor or self._ledger._actor
+        event, who = fact.event, text_or_none("actor", actor) or self._ledger._actor
         assert isinstance(event, ExceptionRequested)
         at = None if time is None else micros(time, "time")
         return self._decided(
@@ -89,7 +90,8 @@ class Exceptions:
         """Grant an open request; `waives` None is all that the policy allows."""
         of = self._reference(candidate, request_id, how)
         ends = None if valid_until is None else micros(valid_until, "valid_until")
-        return self._decided(lambda desk: desk.grant(of, waives=waives, valid_until=ends))
+        some = None if waives is None else texts("waives", waives)
+        return self._decided(lambda desk: desk.grant(of, waives=some, valid_until=ends))
 
     def reject(
         self, candidate: str, request_id: str, *, why: str, **how: Unpack[Decision]
@@ -127,7 +129,7 @@ class Exceptions:
             self._ledger._access.clock(),
             text_or_none("exam", how.get("exam")),
             micros(how["time"], "time") if "time" in how else None,
-            how.get("actor") or self._ledger._actor,
+            text_or_none("actor", how.get("actor")) or self._ledger._actor,
         )
 
     def _decided(self, decide: Callable[[Desk], Answered]) -> ExceptionRequest:
@@ -166,7 +168,7 @@ class Authorizations:
         now = self._ledger._access.clock()
         event = make_fact(
             "AuthorizationGranted",
-            candidate,
+            text("candidate", candidate),
             time=utc(now) if time is None else time,
             id=text("authorization_id", authorization_id),
             exam=exam,
@@ -177,7 +179,7 @@ class Authorizations:
         ).event
         assert isinstance(event, AuthorizationGranted)
         at = None if time is None else micros(time, "time")
-        who = actor or self._ledger._actor
+        who = text_or_none("actor", actor) or self._ledger._actor
         return self._decided(lambda desk: desk.grant(candidate, event, now=now, time=at, actor=who))
 
     def revoke(
@@ -199,7 +201,7 @@ class Authorizations:
                 now=self._ledger._access.clock(),
                 exam=text_or_none("exam", exam),
                 time=None if time is None else micros(time, "time"),
-                actor=actor or self._ledger._actor,
+                actor=text_or_none("actor", actor) or self._ledger._actor,
             )
         )
 

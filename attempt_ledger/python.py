@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, get_args
 
+from attempt_ledger import arguments
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
 from attempt_ledger.answers import Standing
@@ -27,8 +28,6 @@ from attempt_ledger.snapshot import (
     period_of,
     public_names,
     report_of,
-    text,
-    text_or_none,
 )
 from ledger.events import OWN_SOURCES, Fact
 from ledger.fields import uri_fault
@@ -72,20 +71,28 @@ def open(
 
     Raises LedgerProblem, or ValueError for a URL that is none of a ledger, or of keys.
     """
-    named = text("ledger", os.fspath(ledger))
-    path = ledger_address(named)
-    access = Access(
-        path,
-        None if keys is None else keys_address(os.fspath(keys)),
-        None if signing_key is None else Path(signing_key),
-        wait,
-        say=_LOG.warning,
-        clock=real.now if clock is None else lambda: micros(clock(), "clock"),
+    of_keys, signer = (
+        arguments.path_or_none("keys", keys),
+        arguments.path_or_none("signing_key", signing_key),
     )
-    feed = text_or_none("source", source)
+    access = Access(
+        ledger_address(arguments.path("ledger", ledger)),
+        None if of_keys is None else keys_address(of_keys),
+        None if signer is None else Path(signer),
+        arguments.seconds("wait", wait),
+        say=_LOG.warning,
+        clock=real.now if clock is None else _told_by(arguments.function("clock", clock)),
+    )
+    feed = arguments.text_or_none("source", source)
     if feed is not None and (fault := uri_fault(feed)):
         raise ValueError(f"source {fault}")
-    return Ledger(access, write, feed, text_or_none("actor", actor))
+    return Ledger(
+        access, arguments.flag("write", write), feed, arguments.text_or_none("actor", actor)
+    )
+
+
+def _told_by(clock: Callable[[], datetime]) -> Callable[[], int]:
+    return lambda: micros(clock(), "clock")
 
 
 class Ledger:
@@ -175,7 +182,7 @@ class Ledger:
         """
         start_at, end_at = period_of(month, start, end)
         now = self._access.clock()
-        if as_published and end_at is None:
+        if arguments.flag("as_published", as_published) and end_at is None:
             raise ValueError("as_published: when? Give a month, or the end of the period")
         wanted = core.Known(instant=end_at) if as_published else core.HEAD
         bound = self._bound(now if end_at is None else min(end_at, now), wanted, now)
@@ -184,8 +191,8 @@ class Ledger:
 
     def events(self, after: int = 0, upto: int | None = None) -> Iterator[Event]:
         """Yield every event after one position and up to another, by default the last."""
-        last = self.position if upto is None else _position("upto", upto)
-        return map(Event.of, self._store.read(_position("after", after), last))
+        last = self.position if upto is None else arguments.position("upto", upto)
+        return map(Event.of, self._store.read(arguments.position("after", after), last))
 
     def follow(
         self,
@@ -197,9 +204,20 @@ class Ledger:
         """Yield every event after a position, and then new ones as they come, until `stop()`.
 
         Save the position of the last one that is dealt with, to go on after it. Looks for new ones
-        every `interval` seconds.
+        every `interval` seconds. Raises LedgerProblem for a position that is not reached: what
+        comes up to it would be missed.
         """
-        batches = self._store.follow(_position("after", after), interval=interval, stop=stop)
+        head = self.position
+        if arguments.position("after", after) > head:
+            raise LedgerProblem(
+                f"after {after} lies beyond the last position of {self.path}, {head}: it was "
+                "remembered of another ledger, or of one that has been put back to an earlier day"
+            )
+        batches = self._store.follow(
+            after,
+            interval=arguments.seconds("interval", interval),
+            stop=arguments.function("stop", stop),
+        )
         return (Event.of(row) for batch in batches for row in batch)
 
     # -- writing
@@ -213,7 +231,8 @@ class Ledger:
         policy that changes answers about the past too, unless `change_past` allows it.
         """
         store = self._writable()
-        named = [self._named(fact) for fact in facts]
+        arguments.flag("change_past", change_past)
+        named = [self._named(fact) for fact in arguments.several("facts", facts)]
         texts = [
             (each.subject, each.event.toml)
             for each in named
@@ -248,28 +267,34 @@ class Ledger:
         Return what it came to: counts, and the file that keeps refused rows, each with its problem.
         Importing it again is safe. Raises LedgerProblem for what cannot be imported at all.
         """
-        if backfill and keep_recorded_at:
+        named = arguments.path("path", path)
+        if arguments.flag("backfill", backfill) and keep_recorded_at:
             raise ValueError("backfill goes without keep_recorded_at")
+        of_map, refused = (
+            arguments.path_or_none(name, value)
+            for name, value in (("map", map), ("rejects", rejects))
+        )
+        zone = arguments.text_or_none("zone", zone)
         store = self._writable()
         settings = CsvSettings(
             zone=None if zone is None else load_zone(zone),
-            ignore_extra=ignore_extra,
+            ignore_extra=arguments.flag("ignore_extra", ignore_extra),
             actor=None if keep_recorded_at else self._actor,
-            map=NO_MAP if map is None else read_map(os.fspath(map), load_zone),
+            map=NO_MAP if of_map is None else read_map(of_map, load_zone),
             as_recorded=keep_recorded_at,
         )
         if self._source is not None:
             settings = replace(settings, source=self._source)
         options = Options(
-            format=format,
+            format=arguments.one_of("format", format, get_args(Format)),
             csv=settings,
-            corrections=corrections,
-            keep_recorded_at=keep_recorded_at,
+            corrections=arguments.flag("corrections", corrections),
+            keep_recorded_at=arguments.flag("keep_recorded_at", keep_recorded_at),
             backfill=backfill,
             check=fault_of,
-            rejects=None if rejects is None else Path(rejects),
+            rejects=None if refused is None else Path(refused),
         )
-        with Reading.open(os.fspath(path), options) as reading:
+        with Reading.open(named, options) as reading:
             report = import_file(store, reading, stopwatch=stopwatch.monotonic)
         gathered = Gathered()
         gathered.add(report)
@@ -297,7 +322,7 @@ class Ledger:
             self._any = core.Snapshot(self._store, Moment(0, None, 0), engine)
         return self._any.bind(as_of, wanted, now=now)
 
-    def _named(self, fact: Fact) -> Fact:
+    def _named(self, fact: object) -> Fact:
         """Return a fact with this ledger's source and actor where it names none."""
         if not isinstance(fact, Fact):
             raise TypeError(f"a fact is made by such as ExamAttempted(…), not {fact!r}")
@@ -316,9 +341,3 @@ class Ledger:
         if not self._write:
             raise LedgerProblem(f"{self.path} was opened to read: open(…, write=True) writes")
         return self._store
-
-
-def _position(name: str, value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise TypeError(f"{name} should be a position, from 0, not {value!r}")
-    return value

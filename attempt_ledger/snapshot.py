@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from attempt_ledger.answers import Standing, public
+from attempt_ledger.arguments import pair, several, text, text_or_none, texts
 from attempt_ledger.moments import When, micros, utc
 from ledger.instants import month_of
 from replay import snapshot as core
@@ -88,7 +89,7 @@ class Snapshot:
             return self._bound.everybody(core.scope_of(text_or_none("exam", exam), some))
         if exam is not None or candidates is not None:
             raise TypeError("standings: give pairs, or exam= and candidates=, not both")
-        return [self.standing(*_pair(each)) for each in pairs]
+        return [self.standing(*pair(each)) for each in several("pairs", pairs)]
 
     def table(self, name: str, *, exam: str | None = None) -> pa.Table:
         """Return one of the tables of docs/tables.md, as Arrow."""
@@ -150,6 +151,10 @@ class Report:
         """Made by `report` and `audit`."""
         self._output = output
 
+    def __repr__(self) -> str:
+        receipt = self._output.settled
+        return f"<Report {receipt.name}, {receipt.rows:,} rows, @{receipt.position}>"
+
     def __dir__(self) -> list[str]:
         return public_names(self)
 
@@ -195,34 +200,9 @@ def period_of(
     return month_of(text("month", month))
 
 
-def text(name: str, value: object) -> str:
-    """Return what should be text that is not empty; raises TypeError for anything else."""
-    if not isinstance(value, str) or not value:
-        raise TypeError(f"{name} should be text that is not empty, not {value!r}")
-    return value
-
-
-def text_or_none(name: str, value: object) -> str | None:
-    """Return what should be text, or None for what is left out."""
-    return None if value is None else text(name, value)
-
-
-def texts(name: str, values: Iterable[str]) -> Iterable[str]:
-    """Return what should be several texts; one text is not that."""
-    if isinstance(values, str):
-        raise TypeError(f"{name} should be several texts, not one")
-    return [text(name, value) for value in values]
-
-
 def public_names(value: object) -> list[str]:
     """Return what dir() shows of an object of this door."""
     return [name for name in object.__dir__(value) if not name.startswith("_")]
-
-
-def _pair(value: object) -> tuple[str, str]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise TypeError(f"a pair is (candidate, exam), not {value!r}")
-    return value[0], value[1]
 
 
 def _program() -> str:

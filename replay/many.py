@@ -14,7 +14,7 @@ from ledger.extras import needing
 
 MANY: Final[Mapping[str, str]] = {
     "ColumnCache": "replay.columns.cache",
-    "Conditions": "replay.audit.conditions",
+    "conditions_of": "replay.audit.conditions",
     "Draft": "replay.what_if",
     "Parameters": "replay.receipts",
     "Scope": "replay.population",

@@ -112,7 +112,7 @@ OF_LATENESS: Final = ("corrections", "backdated")
 """Reports, tables and audits of what came late: what was moved in as a migration is left out."""
 
 
-class Unknown(Exception):
+class Unknown(ValueError):
     """There is no such report, table or audit; str() is one sentence."""
 
 

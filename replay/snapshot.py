@@ -276,7 +276,7 @@ class Snapshot:
 
         Raises `replay.outputs.Unknown`, and ValueError for a condition that cannot be.
         """
-        wanted = many("Conditions")(**conditions)
+        wanted = many("conditions_of")(**conditions)
         return self._output("audit", name, "restated", program, audit=wanted)
 
     def _output(self, of: str, name: str, basis: Basis, program: str, **parameters: Any) -> Output:

@@ -179,7 +179,7 @@ def test_everybody_is_each_by_himself(ledger: al.Ledger) -> None:
         (lambda it: it.standing("C-1", 104), TypeError, "exam should be text"),
         (lambda it: it.standing("", "AZ-104"), TypeError, "candidate should be text"),
         (lambda it: it.at().standings(["C-1"]), TypeError, "a pair is"),
-        (lambda it: it.at().standings(candidates="C-1"), TypeError, "several texts"),
+        (lambda it: it.at().standings(candidates="C-1"), TypeError, "a list or another iterable"),
         (lambda it: it.at().diff(it), TypeError, "same open ledger"),
         (lambda it: it.report("volumes", month="March"), ValueError, "such as '2021-03'"),
         (lambda it: it.report("volumes", month="2021-03", end="2022-01-01"), TypeError, "not both"),
@@ -196,6 +196,121 @@ def test_a_wrong_call_is_refused_at_the_call(
     """With one sentence, before anything is computed."""
     with pytest.raises(error, match=sentence) as caught:
         call(ledger)
+    assert "\n" not in str(caught.value)
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "Ledger.append": {"facts": []},
+    "Ledger.events": {},
+    "Ledger.follow": {},
+    "Ledger.import_file": {"path": "x.csv"},
+    "Ledger.at": {},
+    "Ledger.report": {"name": "volumes"},
+    "Ledger.standing": {"candidate": "C-1001", "exam": "AZ-104"},
+    "Snapshot.audit": {"name": "backdated"},
+    "Snapshot.diff": {},
+    "Snapshot.report": {"name": "volumes"},
+    "Snapshot.standing": {"candidate": "C-1001", "exam": "AZ-104"},
+    "Snapshot.standings": {},
+    "Snapshot.table": {"name": "exceptions"},
+    "Exceptions.request": {
+        "candidate": "C-1", "exam": "AZ-104", "request_id": "Q", "registration_id": "R",
+        "reason": "lab-crash",
+    },
+    "Exceptions.grant": {"candidate": "C-1", "request_id": "Q"},
+    "Exceptions.reject": {"candidate": "C-1", "request_id": "Q", "why": "late"},
+    "Exceptions.revoke": {"candidate": "C-1", "request_id": "Q", "reason": "late"},
+    "Exceptions.list": {},
+    "Authorizations.grant": {"candidate": "C-1", "exam": "AZ-104", "authorization_id": "A"},
+    "Authorizations.revoke": {"candidate": "C-1", "authorization_id": "A", "reason": "late"},
+    "Authorizations.list": {},
+}  # fmt: skip
+"""A call of each method, right but for what is put in its place."""
+
+
+def parameters_of(name: str) -> list[str]:
+    cls, _, method = name.partition(".")
+    every = inspect.signature(getattr(getattr(al, cls), method)).parameters
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [each.name for each in [*every.values()][1:] if each.kind not in kinds]
+
+
+def test_each_method_is_called() -> None:
+    """But for those that take nothing, or drafts alone, which are refused above."""
+    made = {
+        f"{cls.__name__}.{name}"
+        for cls in (al.Ledger, al.Snapshot, al.Exceptions, al.Authorizations)
+        for name, member in vars(cls).items()
+        if not name.startswith("_") and not isinstance(member, property)
+    }
+    assert made - {*CALLS} == {"Ledger.close", "Snapshot.violations", "Snapshot.what_if"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), [(name, each) for name in CALLS for each in parameters_of(name)]
+)
+def test_a_value_of_no_fitting_type_is_refused_at_the_call(
+    writable: al.Ledger, name: str, parameter: str
+) -> None:
+    """Whatever stands for anything: a type of Python's that says nothing; and a number or text."""
+    cls, _, method = name.partition(".")
+    objects = {
+        "Ledger": writable,
+        "Snapshot": writable.at(),
+        "Exceptions": writable.exceptions,
+        "Authorizations": writable.authorizations,
+    }
+    before = writable.position
+    call = getattr(objects[cls], method)
+    takes = inspect.signature(call).parameters
+    for wrong in (object(), 3.5, b"x"):
+        if wrong == 3.5 and parameter == "interval":
+            continue
+        values = {**CALLS[name], parameter: wrong}
+        first = [
+            values.pop(each)
+            for each in [*values]
+            if each in takes and takes[each].kind is inspect.Parameter.POSITIONAL_ONLY
+        ]
+        with pytest.raises((TypeError, ValueError, al.LedgerProblem)) as caught:
+            call(*first, **values)
+        assert parameter.rstrip("s") in str(caught.value) or name == "Snapshot.diff"
+        assert "\n" not in str(caught.value)
+    assert writable.position == before
+
+
+@pytest.mark.parametrize("name", [*inspect.signature(al.open).parameters])
+def test_what_a_ledger_is_opened_with_is_checked(path: Path, name: str) -> None:
+    """Nothing is taken for something else: "no" would be true."""
+    for wrong in (object(), "" if name != "wait" else -1, b"x"):
+        values = {"ledger": path, name: wrong}
+        with pytest.raises((TypeError, ValueError), match=name):
+            al.open(values.pop("ledger"), **values)
+
+
+def test_who_follows_from_beyond_the_end_is_told(ledger: al.Ledger) -> None:
+    """What comes up to that position would be missed."""
+    with pytest.raises(al.LedgerProblem, match=r"721 lies beyond the last position of .*, 720"):
+        ledger.follow(after=721)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "sentence"),
+    [
+        ({"by": 7}, "by: input should be a valid string, not 7"),
+        ({"by": "P1M"}, 'by: "P1M" is in months'),
+        ({"types": ("Nothing",)}, "types: type 'Nothing' is unknown"),
+        ({"nonsense": 7}, "nonsense: there is no such condition: there are candidate, subject"),
+        ({"recorded_from": object()}, "recorded_from should be a datetime"),
+        ({"by": "P7D"}, "audit exceptions has no condition by"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_one_sentence(
+    ledger: al.Ledger, conditions: dict[str, Any], sentence: str
+) -> None:
+    """Of an audit: what is wrong, and what there is."""
+    with pytest.raises((TypeError, ValueError), match=re.escape(sentence)) as caught:
+        ledger.at().audit("exceptions", **conditions)
     assert "\n" not in str(caught.value)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of, no_candidate
@@ -30,7 +29,7 @@ from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.cli.progress import counting
 from attempt_ledger.cli.values import instant, known
 from ledger.ledger import Ledger
-from replay.audit.conditions import Conditions
+from replay.audit.conditions import BadCondition, Conditions, conditions_of
 from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
 from replay.outputs import compute
@@ -128,11 +127,10 @@ def conditions(**terms: Any) -> Conditions:
                 "between"
             )
     try:
-        return Conditions(**terms)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = _option({"types": "type"}.get(str(first["loc"][0]), str(first["loc"][0])))
-        raise CallProblem(f"{option}: {first['msg'].removeprefix('Value error, ')}") from None
+        return conditions_of(**terms)
+    except BadCondition as problem:
+        option = _option({"types": "type"}.get(problem.name, problem.name))
+        raise CallProblem(f"{option}: {problem.why}") from None
 
 
 def _option(name: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationError
 
 from ledger.fields import Instant
 from ledger.models import EVENT_TYPES
@@ -68,6 +68,30 @@ class Conditions(Answer):
         """The names of what was said."""
         said = self.model_dump()
         return frozenset(name for name, value in said.items() if value not in (None, (), False))
+
+
+class BadCondition(ValueError):
+    """A condition that cannot be: `name` is which, `why` what is wrong with it; one sentence."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+        self.name, self.why = name, why
+
+
+def conditions_of(**terms: Any) -> Conditions:
+    """Make conditions of what a door was given, without what is None; raises BadCondition."""
+    try:
+        return Conditions(**{name: value for name, value in terms.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            accepted = ", ".join(Conditions.model_fields)
+            raise BadCondition(name, f"there is no such condition: there are {accepted}") from None
+        why = first["msg"].removeprefix("Value error, ")
+        if "input" in first and first["type"].endswith("_type"):
+            why = f"{why[:1].lower()}{why[1:]}, not {first['input']!r}"
+        raise BadCondition(name, why) from None
 
 
 WHICH: Final = (

@@ -8,7 +8,6 @@ from typing import Annotated, Any, BinaryIO, Final
 from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
-from pydantic import ValidationError
 
 from attempt_ledger.api.forms import (
     ARROW,
@@ -37,7 +36,7 @@ from ledger.problems import shown
 from projections.fold.rules import STATUSES
 from projections.reports.registry import REPORTS
 from projections.tables import TABLES as ALL_TABLES
-from replay.audit.conditions import Conditions
+from replay.audit.conditions import BadCondition, conditions_of
 from replay.audit.registry import QUERIES, query_named
 from replay.outputs import Output, compute
 from replay.population import Scope, with_status
@@ -324,11 +323,9 @@ async def audit(
             raise BadQuestion(f"audit {name} needs {query.needs}")
         said[query.needs] = query.default
     try:
-        wanted = Conditions(**{each: value for each, value in said.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        wrong = first["msg"].removeprefix("Value error, ")
-        raise BadQuestion(f"{first['loc'][0]}: {wrong}") from None
+        wanted = conditions_of(**said)
+    except BadCondition as problem:
+        raise BadQuestion(str(problem)) from None
     snapshot = service_of(request).snapshot(None, known_at)
     basis: Basis = "restated" if known_at is None else "known-at"
 
