@@ -369,7 +369,9 @@ class Ledger(Application[str]):
 
     def construct_store(self) -> Store:
         """Open what keeps the events; raises NoLedger, NotALedger or NewerSchema."""
-        return open_store(self.path, read_only=self._read_only, waiting=self._waiting)
+        store = open_store(self.path, read_only=self._read_only, waiting=self._waiting)
+        self.path = store.address
+        return store
 
 
 def _keys_of(ledger: Address, keys: Keys) -> Address:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import RLock
 from typing import Any, Literal
 
@@ -39,6 +40,7 @@ class MemoryStore:
     def __init__(self, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.waiting = Waiting()
+        self.address = Path("memory.ledger")
         self._rows: list[Recorded] = []
         self._about: dict[str, str] = {}
         self._lock = RLock()

@@ -15,6 +15,7 @@ import pytest
 from ledger_facts import MINIMAL, SetClock, attempted
 from postgres import new_server, server
 
+from attempt_ledger.access import Access
 from ledger.events import Fact, Row
 from ledger.intake.importer import import_file
 from ledger.intake.reading import Options, Reading
@@ -24,8 +25,11 @@ from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting
 from ledger.store.postgres import PostgresStore
+from ledger.store.postgres_pool import Patient, Pool
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server, read_server
+from ledger.tlog import follower
+from ledger.tlog.checkpoint import log_paths, sealed_size
 
 SOCKET = ".s.PGSQL.5432"
 
@@ -191,6 +195,44 @@ def _end_all(address: Server) -> None:
             "WHERE application_name = 'attempt-ledger'"
         )
     time.sleep(0.1)
+
+
+def test_sealing_asks_over_connections_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an append those of the ledger; whoever follows keeps two, and seals again and again.
+
+    One that the server ended meanwhile is made anew.
+    """
+    made: list[Patient] = []
+    make = Pool.open
+    monkeypatch.setattr(Pool, "open", lambda pool: made.append(make(pool)) or made[-1])  # type: ignore[func-returns-value]
+    address = new_server(tmp_path)
+    access = Access(address, clock=SetClock())
+    with access.create():
+        pass
+    log = log_paths(address)
+    with access.open(to_write=True) as ledger:
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+        made.clear()
+    assert (sealed_size(log), made) == (1, [])
+
+    made.clear()
+    rounds = iter(range(2, 5))
+    with Ledger.open(address, clock=SetClock()) as ledger:
+
+        def wait(seconds: float) -> bool:
+            assert sealed_size(log) == ledger.head().position
+            if (number := next(rounds, None)) is None:
+                return True
+            if number == 3:
+                made[-1].close()
+            ledger.append([attempted(number)])
+            return False
+
+        ledger_id, opened = str(ledger.about("ledger")), len(made)
+        follower.follow(log, ledger_id, wait=wait, troubled=pytest.fail)
+    assert (sealed_size(log), len(made) - opened) == (4, 3)
 
 
 def test_who_keeps_the_lock_is_named(address: Server) -> None:

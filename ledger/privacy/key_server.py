@@ -19,11 +19,11 @@ from ledger.privacy.key_file import quoted as text_of
 from ledger.problems import KeyFileProblem
 from ledger.store.postgres_integrity import redefinitions
 from ledger.store.postgres_making import making
-from ledger.store.postgres_pool import Patient, Pool, confirming, problems
+from ledger.store.postgres_pool import Patient, Pool, confirming
+from ledger.store.postgres_problems import problems
 from ledger.store.postgres_schema import ABOUT, Layout, quoted
 from ledger.store.server import Role, Server
 
-_PATIENCE: Final = 10.0
 _ANSWER_SECONDS: Final = 30.0
 
 _KEEP: Final = """
@@ -310,7 +310,7 @@ class OpenKeyServer:
     def _found(self) -> KeyServer | None:
         if self._open is not None and not self._open.connection.closed:
             return self._open
-        connection = Pool(self.path, patience=_PATIENCE).open()
+        connection = Pool(self.path).open()
         try:
             is_there = connection.execute(
                 "SELECT 1 FROM pg_namespace WHERE nspname = %s", (self.path.schema,)

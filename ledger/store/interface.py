@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ledger.events import Recorded, Row
 from ledger.store.locks import Waiting
+from ledger.store.server import Address
 
 if TYPE_CHECKING:
     from ledger.store.scans import Scans
@@ -115,6 +116,10 @@ class Store(Protocol):
     """Whether `writing` is refused."""
     waiting: Waiting
     """How long to wait for others that write, and whom to tell."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is. Who asks a server by this address asks over the store's connections."""
 
     @property
     def works_elsewhere(self) -> bool:

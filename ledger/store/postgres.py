@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,8 @@ from ledger.store.interface import PAGE, Head
 from ledger.store.locks import Waiting
 from ledger.store.postgres_committing import Transactions
 from ledger.store.postgres_integrity import redefinitions
-from ledger.store.postgres_pool import Pool, problems, settle
+from ledger.store.postgres_pool import Pool, settle
+from ledger.store.postgres_problems import problems
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements
 from ledger.store.questions import Questions, pages
@@ -52,6 +54,7 @@ class PostgresStore(Questions):
         self.read_only = read_only
         self.waiting = waiting
         self.pool = Pool(server, patience=max(waiting.seconds, 1.0))
+        self.address = replace(server, pool=self.pool)
         self._statements = Statements(server.schema)
         self._durable = 0
         self._unchecked = _LOOK_EVERY

@@ -14,7 +14,8 @@ from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
 from ledger.store.locks import SILENCE, USUALLY, Waiting
-from ledger.store.postgres_pool import Patient, Pool, problem_of, process_shown, saying
+from ledger.store.postgres_pool import Patient, Pool, process_shown, saying
+from ledger.store.postgres_problems import problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
 from ledger.store.server import Server

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
 
 from ledger.events import Recorded
 from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
-from ledger.store.postgres_pool import Patient, Pool, problems, settle
+from ledger.store.postgres_pool import Patient, connected, settle
 from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server
 
-_PATIENCE: Final = 10.0
 _NAMES: Final = ", ".join(Recorded._fields)
 
 # Each is asked of the catalogue for one schema; a line is (what, name, how it is).
@@ -188,13 +187,6 @@ def _sentence(what: str, name: str, how: str | None, is_ours: bool) -> str:
 # -- what sealing and verification ask
 
 
-@contextmanager
-def _connected(server: Server) -> Iterator[Patient]:
-    """Open a connection of one's own; raises LedgerProblem, also for what goes wrong meanwhile."""
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
-        yield connection
-
-
 def _settled(connection: Patient, server: Server) -> int:
     """Return the last position, once it is durable: it will never hold another event."""
     s = quoted(server.schema)
@@ -210,7 +202,7 @@ def reading(server: Server) -> Iterator[Read]:
         f"SELECT {_NAMES} FROM {quoted(server.schema)}.events "
         "WHERE position BETWEEN %s AND %s ORDER BY position"
     )
-    with _connected(server) as connection:
+    with connected(server) as connection:
 
         def read(first: int, last: int, *, raw: bool = False) -> list[Values]:
             return list(connection.execute(select, (first, last)).fetchall())
@@ -221,7 +213,7 @@ def reading(server: Server) -> Iterator[Read]:
 @contextmanager
 def watching(server: Server) -> Iterator[Look]:
     """Open a ledger to look again and again whether anybody wrote to it."""
-    with _connected(server) as connection:
+    with connected(server) as connection:
 
         def look() -> tuple[int, int]:
             head = _settled(connection, server)
@@ -232,28 +224,28 @@ def watching(server: Server) -> Iterator[Look]:
 
 def last_position(server: Server) -> int:
     """Return the last position that has a row, 0 if none."""
-    with _connected(server) as connection:
+    with connected(server) as connection:
         return _settled(connection, server)
 
 
 def id_of(server: Server) -> str:
     """Return a ledger's own id, which is in no event, or an empty text."""
     select = f"SELECT value FROM {quoted(server.schema)}.about WHERE name = 'ledger'"
-    with _connected(server) as connection:
+    with connected(server) as connection:
         found = connection.execute(select).fetchone()
         return "" if found is None else str(found[0])
 
 
 def definitions(server: Server) -> list[str]:
     """Return a sentence for what is defined otherwise than a ledger does."""
-    with _connected(server) as connection:
+    with connected(server) as connection:
         return redefinitions(connection, server.schema)
 
 
 def inspect(server: Server, sealed: int) -> Seen:
     """Look at a ledger of which `sealed` events were signed."""
     events = f"{quoted(server.schema)}.events"
-    with _connected(server) as connection:
+    with connected(server) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one state of it
         row = connection.execute(
             f"SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM {events}"
@@ -307,7 +299,7 @@ def read_through(server: Server) -> Iterator[Callable[[], list[Finding]]]:
 def _read_through(server: Server) -> list[Finding]:
     events = f"{quoted(server.schema)}.events"
     findings = []
-    with _connected(server) as connection:
+    with connected(server) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             for name, (columns, where) in _THROUGH.items():

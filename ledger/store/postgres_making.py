@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Any, Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import psycopg
 
 from ledger.problems import LedgerProblem
-from ledger.store.postgres_pool import Patient, Pool, confirming, problems
+from ledger.store.postgres_pool import Patient, confirming, connected
 from ledger.store.postgres_schema import LEDGER, Layout, grants, quoted, statements
 from ledger.store.postgres_writing import PostgresWriting
 from ledger.store.schema import SCHEMA_VERSION
 from ledger.store.server import Role, Server
-
-_PATIENCE: Final = 10.0
 
 
 def create_schema(
@@ -41,7 +39,7 @@ def making(
     server: Server, layout: Layout, about: Mapping[str, str], roles: Iterable[tuple[str, Role]] = ()
 ) -> Iterator[psycopg.Connection[Any]]:
     """Make a schema of a layout, with what the body writes into it, wholly or not at all."""
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+    with connected(server) as connection:
         _check_encoding(connection, server)
         try:
             # Durable when this returns: this transaction commits as the connection does.
@@ -76,8 +74,7 @@ def _check_encoding(connection: psycopg.Connection[Any], server: Server) -> None
 def grant(server: Server, roles: Iterable[tuple[str, Role]], layout: Layout = LEDGER) -> None:
     """Let roles do what their kind may, and nothing else; all of them or none."""
     with (
-        problems(server),
-        closing(Pool(server, patience=_PATIENCE).open()) as connection,
+        connected(server) as connection,
         _confirmed(connection, server),
         connection.transaction(),
     ):

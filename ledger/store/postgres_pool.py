@@ -1,11 +1,12 @@
-"""Connections to a PostgreSQL server: few, checked, and what their errors mean in one sentence."""
+"""Connections to a PostgreSQL server: few, checked, and patient only for so long."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
@@ -13,16 +14,9 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from ledger.problems import (
-    LedgerProblem,
-    Locked,
-    NoLedger,
-    NotDurable,
-    ReadOnly,
-    Redefined,
-    StoreFull,
-)
+from ledger.problems import LedgerProblem, Locked, NotDurable
 from ledger.store.locks import SILENCE, Waiting
+from ledger.store.postgres_problems import STARTING, problems
 from ledger.store.server import Server
 
 OLDEST: Final = 15
@@ -35,6 +29,8 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 ANSWER_SECONDS = 600.0
 """So long an answer may take to begin, or to go on."""
+PATIENCE: Final = 10.0
+"""So long a question waits for a connection, unless whoever asks says otherwise."""
 COMMIT_SECONDS = 30.0
 """So much longer than it waits for others a step of a transaction may take."""
 
@@ -151,6 +147,27 @@ def process_shown(pid: int, program: str | None, host: str | None) -> str:
     return f"process {pid} of the server ({program or 'another program'}{where})"
 
 
+@contextmanager
+def connected(server: Server) -> Iterator[Patient]:
+    """Lend a connection of the pool that the address has, else one that ends with the body.
+
+    Raises LedgerProblem, also for what goes wrong meanwhile.
+    """
+    if server.pool is not None:
+        with server.pool.connection() as connection:
+            yield connection
+    else:
+        with problems(server), closing(Pool(server).open()) as connection:
+            yield connection
+
+
+@contextmanager
+def connections_kept(server: Server) -> Iterator[Server]:
+    """Yield the same address, asked over connections that are kept from question to question."""
+    with closing(Pool(server)) as pool:
+        yield replace(server, pool=pool)
+
+
 class Pool:
     """The connections of one store: made when they are needed, at most `MOST` of them.
 
@@ -158,7 +175,7 @@ class Pool:
     threads.
     """
 
-    def __init__(self, server: Server, *, patience: float) -> None:
+    def __init__(self, server: Server, *, patience: float = PATIENCE) -> None:
         """Open nothing yet; `patience` is how many seconds a thread waits for a connection."""
         self.server = server
         self.patience = patience
@@ -195,7 +212,7 @@ class Pool:
                 break
             except psycopg.OperationalError as error:
                 # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
-                if _STARTING not in str(error) or not left:
+                if STARTING not in str(error) or not left:
                     raise
                 time.sleep(_AGAIN_SECONDS)
         try:
@@ -250,7 +267,6 @@ class Pool:
 
 _IDLE: Final = psycopg.pq.TransactionStatus.IDLE
 _AGAIN_SECONDS: Final = 0.1
-_STARTING: Final = "the database system is starting up"
 
 
 def _is_alive(connection: psycopg.Connection[Any]) -> bool:
@@ -275,116 +291,3 @@ def _words(server: Server) -> dict[str, Any]:
             f"{server} has a parameter that libpq does not know, or cannot read: see "
             "https://www.postgresql.org/docs/current/libpq-connect.html"
         ) from None
-
-
-@contextmanager
-def problems(server: Server) -> Iterator[None]:
-    """Turn what the driver raises into one LedgerProblem about a server, without a password."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise problem_of(error, server) from error
-
-
-def problem_of(error: psycopg.Error, server: Server) -> LedgerProblem:
-    """Return what an error of the driver means; whenever one is raised, nothing was written."""
-    diagnosed = error.diag.message_primary
-    text = server.shown(diagnosed or str(error))
-    for classes, make in _MEANINGS:
-        if isinstance(error, classes):
-            return make(server, text)
-    if diagnosed is None and isinstance(error, psycopg.OperationalError):
-        return _unreached(server, text)
-    return LedgerProblem(f"{server}: {text}; nothing was written")
-
-
-def _unreached(server: Server, text: str) -> LedgerProblem:
-    """Return why no connection was made: libpq has words for it alone."""
-    said = text.rpartition("FATAL: ")[2].strip() if "FATAL: " in text else text
-    for part, meaning in (
-        ("password authentication failed", "the server refuses this password, or this user"),
-        ("no password supplied", "the server asks for a password, and there is none"),
-        ("too many clients", "the server has no connection left: try again, or raise "
-         "max_connections"),
-        ("too many connections", "this user, or the database, may have no more connections: try "
-         "again later"),
-        ("remaining connection slots", "the server has no connection left: try again, or raise "
-         "max_connections"),
-        (_STARTING, "the server is starting up: try again in a moment"),
-        ("shutting down", "the server is shutting down: try again once it runs"),
-    ):  # fmt: skip
-        if part in said:
-            return LedgerProblem(f"{server}: {meaning}; nothing was written")
-    if said.startswith("database ") and said.endswith("does not exist"):
-        return NoLedger(f"{server}: there is no such database; make it with createdb, then `init`")
-    if said.startswith("role ") and said.endswith("does not exist"):
-        return LedgerProblem(f"{server}: the server knows no such user; nothing was written")
-    return LedgerProblem(f"{server} cannot be reached, or was lost: {said}; nothing was written")
-
-
-Make = Callable[[Server, str], LedgerProblem]
-
-# What is more exact comes first.
-_MEANINGS: Final[tuple[tuple[tuple[type[psycopg.Error], ...], Make], ...]] = (
-    (
-        (errors.ReadOnlySqlTransaction,),
-        lambda server, text: ReadOnly(
-            f"{server} is a standby, or read-only: nothing was written; name the primary"
-        ),
-    ),
-    (
-        (errors.DiskFull,),
-        lambda server, text: StoreFull(f"the disk of {server} is full: nothing was written"),
-    ),
-    (
-        (errors.InsufficientPrivilege,),
-        lambda server, text: ReadOnly(
-            f"{server}: this user may not do that ({text}): nothing was written; "
-            "docs/postgresql.md says what each role may do"
-        ),
-    ),
-    (
-        (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedFunction),
-        lambda server, text: NoLedger(
-            f"there is no ledger in {server}, or not all of one ({text}): name another schema, or "
-            "make one with init"
-        ),
-    ),
-    (
-        (errors.InvalidObjectDefinition,),
-        lambda server, text: Redefined(
-            f"{server} was changed past the ledger, nothing was written: {text}; `verify` says more"
-        ),
-    ),
-    (
-        (errors.DeadlockDetected, errors.SerializationFailure),
-        lambda server, text: LedgerProblem(
-            f"{server}: another program kept what was needed, and waited for this one ({text}): "
-            "nothing was written, try again"
-        ),
-    ),
-    (
-        (errors.LockNotAvailable,),
-        lambda server, text: Locked(
-            f"{server} is locked by another program: nothing was written, try again"
-        ),
-    ),
-    (
-        (errors.QueryCanceled,),
-        lambda server, text: LedgerProblem(
-            f"{server} ended the statement ({text}): nothing was written, try again"
-        ),
-    ),
-    (
-        (errors.ProgramLimitExceeded, errors.UntranslatableCharacter, psycopg.DataError),
-        lambda server, text: LedgerProblem(
-            f"{server} cannot keep this ({text}): nothing was written"
-        ),
-    ),
-    (
-        (errors.TooManyConnections,),
-        lambda server, text: LedgerProblem(
-            f"{server} has no connection left: try again, or raise max_connections"
-        ),
-    ),
-)

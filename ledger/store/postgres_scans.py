@@ -18,7 +18,8 @@ from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
 from ledger.store.interface import Selection
 from ledger.store.postgres import PostgresStore
-from ledger.store.postgres_pool import PATH, problem_of
+from ledger.store.postgres_pool import PATH
+from ledger.store.postgres_problems import problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.scans import (
     CORRECTIONS,

@@ -8,11 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Final
 
-from ledger.store.postgres_pool import Patient, Pool, confirming, problems, process_shown
+from ledger.store.postgres_pool import (
+    PATIENCE,
+    Patient,
+    Pool,
+    confirming,
+    connected,
+    process_shown,
+)
+from ledger.store.postgres_problems import problems
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server
 
-_PATIENCE: Final = 10.0
 _AGAIN_SECONDS: Final = 0.5
 
 
@@ -27,8 +34,9 @@ def only_sealer(
     what keeps the log whole: two sealers of one key sign the same tree, or one of them refuses.
     """
     key = int.from_bytes(hashlib.sha256(f"seal/{ledger_id}".encode()).digest()[:8]) >> 1
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
-        connection.answer_seconds = _PATIENCE
+    # One of its own: the lock ends with the connection, and with nothing else.
+    with problems(server), closing(Pool(server).open()) as connection:
+        connection.answer_seconds = PATIENCE
         was_said = False
         while not _taken(connection, key):
             if not was_said:
@@ -46,7 +54,7 @@ def only_sealer(
 def last_signed(server: Server, log: str) -> bytes | None:
     """Return the last checkpoint of a log that was signed, on whatever machine; LedgerProblem."""
     select = f"SELECT note FROM {quoted(server.schema)}.signed WHERE log = %s"
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+    with connected(server) as connection:
         found = connection.execute(select, (log,)).fetchone()
         return None if found is None else str(found[0]).encode()
 
@@ -56,8 +64,7 @@ def keep_last_signed(server: Server, log: str, size: int, note: bytes) -> None:
     keep = f"SELECT {quoted(server.schema)}.keep_signed(%s, %s, %s)"
     what, so = "it keeps what was signed", "nothing was published"
     with (
-        problems(server),
-        closing(Pool(server, patience=_PATIENCE).open()) as connection,
+        connected(server) as connection,
         confirming(connection, server, server.waiting, what, so),
     ):
         connection.execute(keep, (log, size, note.decode()))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from ledger.store.postgres_integrity import first_gap
-from ledger.store.postgres_pool import Pool, problems
+from ledger.store.postgres_pool import connected
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server
 
@@ -56,12 +55,11 @@ SELECT current_setting('server_version'), pg_is_in_recovery(),
     - current_setting('superuser_reserved_connections')::bigint,
   (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 """
-_PATIENCE: Final = 10.0
 
 
 def state_of(server: Server) -> ServerState:
     """Ask a server how it is set up; raises LedgerProblem."""
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+    with connected(server) as connection:
         (row,) = connection.execute(_ASK).fetchall()
         return ServerState(*row)._replace(unsafe=tuple(row[2]))
 
@@ -69,7 +67,7 @@ def state_of(server: Server) -> ServerState:
 def content_of(server: Server, *, after: int = 0) -> Content:
     """Look at the positions and times of a ledger's rows after one; raises LedgerProblem."""
     events = f"{quoted(server.schema)}.events"
-    with problems(server), closing(Pool(server, patience=_PATIENCE).open()) as connection:
+    with connected(server) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")  # one state of it
         found = Content(first_gap(connection, events, after), _fall(connection, events, after))
         connection.execute("ROLLBACK")

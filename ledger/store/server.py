@@ -46,9 +46,11 @@ class Server:
     home: Path
     waiting: Waiting = field(default=USUALLY, repr=False, compare=False)
     """How long to wait until the server confirms something, and whom to tell."""
+    pool: Any = field(default=None, repr=False, compare=False)
+    """The connections over which it is asked, in this process; None: one for each question."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process has nobody to tell.
+        # Another process has nobody to tell, and connections of its own.
         return Server, (self.conninfo, self.schema, self.name, self.home)
 
     def patient(self, waiting: Waiting) -> Self:

@@ -48,7 +48,7 @@ class SQLiteStore(Questions):
     """
 
     def __init__(self, path: Path, *, read_only: bool, waiting: Waiting) -> None:
-        self.path = path
+        self.address = self.path = path
         self.read_only = read_only
         self._lock = FileLock(Path(f"{path}.lock"), path)
         self.waiting = self._lock.waiting = waiting

@@ -61,6 +61,16 @@ def only_sealer(
     return nullcontext(lambda: None)
 
 
+def connections_kept(address: Address) -> AbstractContextManager[Address]:
+    """Yield the same address, asked over connections that are kept from question to question."""
+    if not isinstance(address, Server):
+        return nullcontext(address)
+    kept: AbstractContextManager[Address] = postgres_module("store.postgres_pool").connections_kept(
+        address
+    )
+    return kept
+
+
 def last_signed(address: Address, log: str) -> bytes | None:
     """Return the last checkpoint of a log that was signed on any machine, as its server keeps it.
 

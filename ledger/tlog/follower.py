@@ -13,6 +13,7 @@ from types import TracebackType
 
 from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
 from ledger.store.inspection import inspection_of
+from ledger.store.stores import connections_kept
 from ledger.tlog.checkpoint import LogPaths, sealed_size
 from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal
@@ -35,7 +36,11 @@ def follow(
     `wait` lets seconds pass and says whether to end. What hinders a sealing goes to `troubled`,
     and tried again. Raises Inconsistent and SigningKeyProblem: no waiting mends those.
     """
-    with inspection_of(paths.ledger).watching(paths.ledger) as look:
+    with (
+        connections_kept(paths.ledger) as address,
+        inspection_of(address).watching(address) as look,
+    ):
+        paths = paths._replace(ledger=address)
         seen = None
         while True:
             version, head = look()
