@@ -204,35 +204,42 @@ def test_sealing_asks_over_connections_that_there_are(
 
     One that the server ended meanwhile is made anew.
     """
-    made: list[Patient] = []
+    made: list[tuple[Pool, Patient]] = []
     make = Pool.open
-    monkeypatch.setattr(Pool, "open", lambda pool: made.append(make(pool)) or made[-1])  # type: ignore[func-returns-value]
+
+    def noted(pool: Pool) -> Patient:
+        made.append((pool, make(pool)))
+        return made[-1][1]
+
+    def others(ledger: Ledger) -> list[Patient]:
+        return [each for pool, each in made if pool is not ledger.store.pool]  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Pool, "open", noted)
     address = new_server(tmp_path)
     access = Access(address, clock=SetClock())
     with access.create():
         pass
     log = log_paths(address)
+    made.clear()
     with access.open(to_write=True) as ledger:
         assert ledger.append([attempted(1)]) == [Appended(1)]
-        made.clear()
-    assert (sealed_size(log), made) == (1, [])
+    assert (sealed_size(log), others(ledger)) == (1, [])
 
-    made.clear()
     rounds = iter(range(2, 5))
     with Ledger.open(address, clock=SetClock()) as ledger:
+        made.clear()
 
         def wait(seconds: float) -> bool:
             assert sealed_size(log) == ledger.head().position
             if (number := next(rounds, None)) is None:
                 return True
             if number == 3:
-                made[-1].close()
+                others(ledger)[-1].close()
             ledger.append([attempted(number)])
             return False
 
-        ledger_id, opened = str(ledger.about("ledger")), len(made)
-        follower.follow(log, ledger_id, wait=wait, troubled=pytest.fail)
-    assert (sealed_size(log), len(made) - opened) == (4, 3)
+        follower.follow(log, str(ledger.about("ledger")), wait=wait, troubled=pytest.fail)
+        assert (sealed_size(log), len(others(ledger))) == (4, 3)
 
 
 def test_who_keeps_the_lock_is_named(address: Server) -> None:
