@@ -136,7 +136,7 @@ class Register:
         """Return the accesses, to one candidate's data or to all, as they came."""
         rows = self.rows(
             f"SELECT {', '.join(Access._fields)} FROM accesses "
-            "WHERE ?1 IS NULL OR candidate = ?1 ORDER BY rowid",
+            "WHERE candidate = coalesce(?, candidate) ORDER BY rowid",
             (candidate,),
         )
         return [

@@ -186,8 +186,7 @@ class Tokens:
         if used:
             with self._register.writing() as connection:
                 connection.executemany(
-                    "UPDATE tokens SET used_at = ?1 WHERE name = ?2 "
-                    "AND (used_at IS NULL OR used_at < ?1)",
+                    "UPDATE tokens SET used_at = max(?, coalesce(used_at, 0)) WHERE name = ?",
                     [(at, name) for name, at in used.items()],
                 )
 
