@@ -183,7 +183,7 @@ def rows_checked(file: BinaryIO, output: Output, receipt: Receipt) -> Compared:
         words: dict[str, Any] = {"here": HERE, "there": THERE}
         with (
             closing(rows_of(again, receipt.form)) as ours,
-            closing(rows_of(file, receipt.form)) as theirs,
+            closing(rows_of(file, receipt.form, foreign=True)) as theirs,
         ):
             try:
                 if receipt.form == "text":

@@ -263,16 +263,17 @@ def _inside(file: BinaryIO) -> str | bytes | None:
     return None
 
 
-def rows_of(file: BinaryIO, form: Form) -> Generator[tuple[str, ...]]:
+def rows_of(file: BinaryIO, form: Form, *, foreign: bool = False) -> Generator[tuple[str, ...]]:
     """Yield what a file says, row by row, as texts; the first row is the header.
 
-    Of plain text a row is a line, and there is no header. Raises ValueError for what is not of
-    the form, whatever the library makes of it that reads it; OSError.
+    Of plain text a row is a line, and there is no header. A `foreign` file is one that others may
+    have written. Raises ValueError for what is not of the form, whatever the library makes of it
+    that reads it; OSError.
     """
     file.seek(0)
     try:
         if form in TABLE:
-            yield from read_rows(file, form)
+            yield from read_rows(file, form, foreign=foreign)
         elif form == "html":
             yield from read_page(file)
         else:

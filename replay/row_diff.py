@@ -11,6 +11,10 @@ MOST: Final = 20
 
 Row: TypeAlias = tuple[str, ...]
 _END: Final[Row] = ()
+_MOST_WAITING: Final = 512 << 20
+"""Bytes of rows, about, that wait for their like: a small file may unpack to rows without end."""
+_ROW: Final = 300
+"""Bytes of a row besides its texts, about."""
 
 
 class RowDiff(NamedTuple):
@@ -48,6 +52,8 @@ def compare_rows(
     waiting = _Waiting([head.index(name) for name in key], most)
     for our, their in zip_longest(mine, other, fillvalue=_END):
         waiting.meet(our, their)
+        if waiting.bytes > _MOST_WAITING:
+            return RowDiff([f"so much differs {there} that it was not read to its end"], [])
     return waiting.differences(head, key, here, there)
 
 
@@ -62,6 +68,8 @@ class _Waiting:
         self._differ: list[tuple[Row, Row]] = []
         self._more = 0
         self._moved = False
+        self.bytes = 0
+        """What the rows that are kept take, about."""
 
     def meet(self, our: Row, their: Row) -> None:
         """Read the next row of each; an end is no row."""
@@ -81,8 +89,10 @@ class _Waiting:
         key = self._key(row)
         if key not in among:
             else_in.setdefault(key, []).append(row)
+            self.bytes += _size(row)
             return
         like = among[key].pop(0)
+        self.bytes -= _size(like)
         if not among[key]:
             del among[key]
         self._moved = True
@@ -127,6 +137,10 @@ class _Waiting:
         if not sentences and self._moved:
             sentences.append(f"the rows are in another order {there}")
         return RowDiff(sentences, [dict(zip(head, row, strict=False)) for _, row in found])
+
+
+def _size(row: Row) -> int:
+    return _ROW + sum(map(len, row))
 
 
 def _rows(by_key: dict[Row, list[Row]]) -> Iterator[Row]:

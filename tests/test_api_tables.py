@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bombs import zeros
 from serving import Served, example, lines_of, served
+
+from replay.receipts import beside
 
 AS_OF = "2023-03-01T00:00:00Z"
 LINES = {"accept": "application/x-ndjson"}
@@ -74,6 +78,19 @@ def test_a_receipt_is_linked_and_checks_the_answer(it: Served) -> None:
     for body in ({}, {"text": "a", "base64": "YQ=="}, {"base64": "%"}, {"text": "no receipt"}):
         answer = it.ask("POST", "/v1/receipts/check", json=body)
         it.problem(answer, 422, "malformed-body")
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_one_sentence(it: Served, tmp_path: Path) -> None:
+    """A report of a kilobyte, sent to be checked."""
+    march = ("--from", "2023-01-01", "--to", "2023-02-01", "--format", "arrow")
+    path = tmp_path / "out.arrow"
+    it.call("report", "volumes", *march, "--output", str(path))
+    receipt = json.loads(beside(path).read_text())
+    zeros(path, pa.ipc.open_file(path).read_all())
+    packed = base64.b64encode(path.read_bytes()).decode()
+    found = it.ask("POST", "/v1/receipts/check", json={"receipt": receipt, "base64": packed})
+    sentence = "the file is no arrow: it takes more than 1 GB to read, as no output does"
+    assert sentence in found.json()["differs"]
 
 
 def test_a_table_is_there_at_any_moment(it: Served) -> None:

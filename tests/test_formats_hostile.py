@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -227,7 +228,7 @@ def test_a_drawing_library_that_dies_is_one_sentence(
 ) -> None:
     """It is native code and aborts; this process goes on."""
     monkeypatch.setattr(chart, "holdable", lambda spec: spec)
-    monkeypatch.setattr(chart, "_CHILD", ["-c", "import os; os.abort()"])
+    monkeypatch.setattr(chart, "command", lambda _: [sys.executable, "-c", "import os; os.abort()"])
     with pytest.raises(CannotWrite, match=r"^the chart was not drawn: the drawing .* \(SIGABRT\)$"):
         bytes_of(hostile(ledger, "exceptions", f"picture.{kind}"))
 
@@ -258,7 +259,7 @@ def test_nothing_is_left_of_a_picture_that_was_not_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No draft, no receipt, and what stood there stays."""
-    monkeypatch.setattr(chart, "_CHILD", ["-c", "import os; os.abort()"])
+    monkeypatch.setattr(chart, "command", lambda _: [sys.executable, "-c", "import os; os.abort()"])
     written(tmp_path / "attempts.ledger").close()
     door = CommandLine(tmp_path, monkeypatch)
     for words in (("--chart", "a.svg"), ("--output", "a.html")):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -15,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bombs import BOMBS
 from openpyxl import load_workbook
 from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, inputs, snapshot, tell, written
 from scenarios import attempted, failed, policy
@@ -23,7 +26,9 @@ from ledger.cloudevents import to_cloudevent
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from projections.tables import TABLES
+from replay import row_diff
 from replay.checking import Checked, check
+from replay.formats import foreign
 from replay.formats.csv import read_csv, write_csv
 from replay.outputs import Output, compute, find_receipt, receipt_of_events, write
 from replay.receipts import INSIDE, Basis, Form, Parameters, Receipt, ReceiptProblem, beside
@@ -667,6 +672,40 @@ def test_texts_of_an_arrow_file_that_end_elsewhere_are_not_read(
     bounds = before.rindex(b"\0\0\0\0\x08\0\0\0")
     path.write_bytes(before[: bounds + 7] + b"\x40" + before[bounds + 8 :] + text + after)
     assert "the file is no arrow" in checked(ledger, path).differs[0]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_file_that_unpacks_to_gigabytes_is_one_sentence(
+    ledger: Ledger, tmp_path: Path, bomb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither this process nor the one that reads takes more memory than an output does."""
+    form, write_bomb, sentence = BOMBS[bomb]
+    monkeypatch.setattr(row_diff, "_MOST_WAITING", 8 << 20)  # else a minute of rows is compared
+    path = put(made(ledger, form=form), tmp_path / f"out.{form}")
+    receipt = find_receipt(path)
+    table = pq.read_table(path) if form == "parquet" else pa.ipc.open_file(path).read_all()
+    write_bomb(path, table)
+    before = taken()
+    differs = check(snapshot(ledger), path, receipt, PROGRAM).differs
+    assert any(sentence in each for each in differs), differs
+    assert taken() - before < 600 << 20
+
+
+def taken() -> int:
+    """Return the most memory that this process has had, or any that it started, in bytes."""
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return max(resource.getrusage(each).ru_maxrss for each in who) << 10
+
+
+def test_a_reader_that_dies_is_one_sentence(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is native code; this process goes on."""
+    path = put(made(ledger, form="parquet"), tmp_path / "out.parquet")
+    abort = [sys.executable, "-c", "import os; os.abort()"]
+    monkeypatch.setattr(foreign, "command", lambda *_: abort)
+    with pytest.raises(ReceiptProblem, match=r"cannot be read: what reads it died \(SIGABRT\)$"):
+        find_receipt(path)
 
 
 OPENED = (

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from replay.formats.json import BATCH, Batched, check_columns, foreign_texts
+from replay.formats.json import BATCH, Batched, Foreign, check_columns, foreign_batches
 
 
 def write_arrow(table: Batched, file: BinaryIO) -> None:
@@ -18,13 +18,26 @@ def write_arrow(table: Batched, file: BinaryIO) -> None:
             writer.write_batch(batch)
 
 
-def read_arrow(file: BinaryIO) -> Iterator[tuple[str, ...]]:
-    """Yield the rows as texts, the header first; raises ValueError."""
+def arrow_batches(file: BinaryIO) -> Foreign:
+    """Return the columns of others' file, and its rows; raises ValueError, as reading them does.
+
+    And MemoryError, or worse: see `replay.formats.foreign`.
+    """
     try:
+        file.seek(0)
         reader = ipc.open_file(file)
         check_columns(reader.schema)
-        yield tuple(reader.schema.names)
-        batches = map(reader.get_batch, range(reader.num_record_batches))
-        yield from foreign_texts(batches, file)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"it is no whole Arrow file ({error})") from None
+    return reader.schema.names, foreign_batches(_rows(reader), file)
+
+
+def _rows(reader: ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from map(reader.get_batch, range(reader.num_record_batches))
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Arrow file ({error})") from None

@@ -7,7 +7,6 @@ runs in one that nothing else depends on, and gets no character that XML cannot 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +14,13 @@ from xml.etree import ElementTree
 
 from projections.reports.drawing import altair, dressed
 from replay.formats import CannotWrite
+from replay.formats.child import command, confine, how_it_ended
 from replay.formats.page import NOT_XML, REPLACEMENT
 
 if TYPE_CHECKING:
     from replay.outputs import Output
 
-_CHILD: Final = ["-m", __name__]
+_CHILD: Final = __name__
 """What the process that draws runs: `main`."""
 _SCALE: Final = 2.0
 """Of a PNG: sharp on a screen of today, and in print."""
@@ -79,16 +79,9 @@ def draw(output: Output, kind: str, *, titled: bool = True) -> bytes:
     What XML cannot hold is replaced by U+FFFD. A process that dies leaves a sentence.
     """
     order = json.dumps({"kind": kind, "spec": holdable(specification(output, titled=titled))})
-    # With -P, since nothing in the folder where the caller happens to be is to be imported.
-    done = subprocess.run(
-        [sys.executable, "-P", *_CHILD], input=order.encode(), capture_output=True, check=False
-    )
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise CannotWrite(f"the chart was not drawn: the drawing library died ({name})")
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CannotWrite(f"the chart was not drawn: {said or 'the drawing library failed'}")
+    done = subprocess.run(command(_CHILD), input=order.encode(), capture_output=True, check=False)
+    if problem := how_it_ended(done.returncode, done.stderr, "the drawing library"):
+        raise CannotWrite(f"the chart was not drawn: {problem}")
     if kind == "svg":
         check_still(done.stdout)
     return done.stdout
@@ -133,7 +126,7 @@ def main() -> None:
     # Here: the process that draws alone loads the native library, which may abort it.
     import vl_convert
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it, and ends this process
+    confine()
     order = json.load(sys.stdin)
     try:
         if order["kind"] == "png":

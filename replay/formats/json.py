@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -210,8 +210,12 @@ def _is_ours(kind: pa.DataType) -> bool:
 _TYPES: Final = (TEXT, WHOLE, SMALL, NUMBER, TRUTH, INSTANT)
 
 
-def foreign_texts(batches: Iterable[pa.RecordBatch], file: BinaryIO) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of others' file as `batch_texts` does, in bounded memory.
+Foreign: TypeAlias = tuple[list[str], Iterator[pa.RecordBatch]]
+"""The names of the columns of others' file, and its rows."""
+
+
+def foreign_batches(batches: Iterable[pa.RecordBatch], file: BinaryIO) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of others' file, a few at a time, as ours are laid out.
 
     A batch says where its texts begin and end: what is not so is found first. A text that is there
     once for many rows may be long, and a file small. Raises ValueError.
@@ -230,7 +234,7 @@ def foreign_texts(batches: Iterable[pa.RecordBatch], file: BinaryIO) -> Iterator
                 each.dictionary_decode() if pa.types.is_dictionary(each.type) else each
                 for each in batch.slice(start, rows).columns
             ]
-            yield from batch_texts(pa.record_batch(columns, batch.schema.names))
+            yield pa.record_batch(columns, batch.schema.names)
 
 
 def _lengths(column: pa.Array) -> pa.Array:
@@ -248,10 +252,9 @@ _MOST_TIMES: Final = 500
 """So many times the size of a file its texts may have; ours, of which most differ, have 50."""
 
 
-def batch_texts(batch: pa.RecordBatch) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of a batch as texts that compare: as their JSON is read."""
-    for line in json_lines(batch).split("\n")[:-1]:  # U+2028 ends no line
-        yield tuple(map(value_text, json.loads(line).values()))
+def texts_of_line(line: bytes) -> tuple[str, ...]:
+    """Return a row as texts that compare, from a line that `json_bytes` wrote."""
+    return tuple(map(value_text, json.loads(line).values()))
 
 
 def read_json(file: BinaryIO) -> Iterator[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from replay.formats.json import BATCH, Batched, check_columns, foreign_texts
+from replay.formats.json import BATCH, Batched, Foreign, check_columns, foreign_batches
 
 MEMBER: Final = b"attempt-ledger.receipt"
 """The receipt's key in the metadata."""
@@ -40,18 +40,26 @@ def receipt_of_parquet(file: BinaryIO) -> bytes | None:
     return found
 
 
-def read_parquet(file: BinaryIO) -> Iterator[tuple[str, ...]]:
-    """Yield the rows as texts, the header first; raises ValueError."""
+def parquet_batches(file: BinaryIO) -> Foreign:
+    """Return the columns of others' file, and its rows; raises ValueError, as reading them does.
+
+    And MemoryError, or worse: see `replay.formats.foreign`.
+    """
     parquet = _opened(file)
     check_columns(parquet.schema_arrow)
     groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
     if any(group.total_byte_size > _MOST_UNPACKED for group in groups):
         raise ValueError("it unpacks to more than 512 MB at once, as no output does")
-    yield tuple(parquet.schema_arrow.names)
     # A text that stands there once for many rows is kept once, until it is known how long it is.
     texts = [each.name for each in parquet.schema_arrow if pa.types.is_string(each.type)]
+    return parquet.schema_arrow.names, foreign_batches(_rows(_opened(file, texts)), file)
+
+
+def _rows(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     try:
-        yield from foreign_texts(_opened(file, texts).iter_batches(BATCH), file)
+        yield from parquet.iter_batches(BATCH, use_threads=False)
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Parquet file ({error})") from None
 
@@ -60,5 +68,7 @@ def _opened(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     try:
         file.seek(0)
         return pq.ParquetFile(file, read_dictionary=list(dictionaries))
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"it is no whole Parquet file ({error})") from None

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 from replay.formats import About
-from replay.formats.arrow import read_arrow, write_arrow
+from replay.formats.arrow import write_arrow
 from replay.formats.csv import read_csv, write_csv
+from replay.formats.foreign import READERS, foreign_receipt, foreign_rows, own_rows
 from replay.formats.json import Batched, Written, read_json, read_jsonl, write_json, write_jsonl
-from replay.formats.parquet import read_parquet, receipt_of_parquet, write_parquet
+from replay.formats.parquet import write_parquet
 from replay.formats.xlsx import read_workbook, receipt_of_workbook, write_workbook
 
 
@@ -24,7 +25,7 @@ class Carrier(NamedTuple):
 
 
 CARRIERS: Final = {
-    "parquet": Carrier(b"PAR1", receipt_of_parquet),
+    "parquet": Carrier(b"PAR1", foreign_receipt),
     "xlsx": Carrier(b"PK\x03\x04", receipt_of_workbook),
 }
 _TEXTS: Final[dict[str, Callable[[Batched, Written], None]]] = {
@@ -38,9 +39,7 @@ _READERS: Final[dict[str, Callable[[BinaryIO], Iterator[tuple[str, ...]]]]] = {
     "tsv": lambda file: read_csv(file, "\t"),
     "json": read_json,
     "jsonl": read_jsonl,
-    "parquet": read_parquet,
     "xlsx": read_workbook,
-    "arrow": read_arrow,
 }
 
 
@@ -71,10 +70,14 @@ def write_rows(
             text.detach()
 
 
-def read_rows(file: BinaryIO, form: str) -> Iterator[tuple[str, ...]]:
+def read_rows(file: BinaryIO, form: str, *, foreign: bool = False) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a file as texts that compare, the header first; raises ValueError.
 
-    JSON without a row has no header.
+    JSON without a row has no header. A `foreign` file, which others may have written, takes no more
+    than is bounded: see `replay.formats.foreign`.
     """
     file.seek(0)
-    yield from _READERS[form](file)
+    if form in READERS:
+        yield from foreign_rows(file, form) if foreign else own_rows(file, form)
+    else:
+        yield from _READERS[form](file)
