@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,6 +97,19 @@ class Place(NamedTuple):
                 took.append(time.perf_counter() - began)
         path.unlink()
         return middle(took) * 1000
+
+    def processor(self) -> float:
+        """Return the server's seconds of processor time, those of ended processes included."""
+        first = (self.cluster.data / "postmaster.pid").read_text().split()[0]
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                parent, *fields = path.read_text().rpartition(")")[2].split()[1:]
+                if path.parent.name == first:
+                    ticks += sum(map(int, fields[9:13]))  # its own, and its children's that ended
+                elif parent == first:
+                    ticks += sum(map(int, fields[9:11]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -192,20 +205,30 @@ def _together(place: Place, options: Options, flush: float, how: str) -> Iterato
 
     Ledger.create(place.address("together"), clock=_now).close()
     late: list[float] = []
+    busy: dict[int, list[float]] = {1: [], _WRITERS: []}
 
-    def one() -> float:
-        return len(_written(place, 1)) / _SECONDS
+    def by(writers: int) -> float:
+        written = _written(place, writers)
+        busy[writers].append(written.processor / len(written.took))
+        if writers > 1:
+            late.append(quantiles(written.took, n=100)[98] * 1000)
+        return len(written.took) / _SECONDS
 
-    def many() -> float:
-        took = _written(place, _WRITERS)
-        late.append(quantiles(took, n=100)[98] * 1000)
-        return len(took) / _SECONDS
-
-    alone, together = alternately(min(options.runs, 3), one, many, warm_up=0)
+    alone, together = alternately(
+        min(options.runs, 3), lambda: by(1), lambda: by(_WRITERS), warm_up=0
+    )
+    each, crowded = middle(busy[1]), middle(busy[_WRITERS])
+    cores = len(os.sched_getaffinity(0))
+    most = cores / crowded
     what, note = f"{_WRITERS} writers together{how}", f"one flush {flush:.2f} ms"
+    arithmetic = (
+        f"{note}; an append takes {each * 1000:.2f} ms of processor alone and {crowded * 1000:.2f} "
+        f"among {_WRITERS}, so {cores} cores give at most {most:,.0f}/s, "
+        f"{most / middle(alone):.2f} times one writer"
+    )
     yield Figure(
         "postgres", what, "/s", middle(together), middle(alone), "one writer", at_least=2.5,
-        note=note, all={"ours": together, "peer": alone},
+        note=arithmetic, all={"ours": together, "peer": alone},
     )  # fmt: skip
     yield Figure(
         "postgres", f"{what}, p99", "ms", middle(late),
@@ -213,8 +236,17 @@ def _together(place: Place, options: Options, flush: float, how: str) -> Iterato
     )  # fmt: skip
 
 
-def _written(place: Place, writers: int) -> list[float]:
-    """Return how long each append took of so many writers that began at once."""
+class Written(NamedTuple):
+    """What some writers did who began at once."""
+
+    took: list[float]
+    """Seconds, of each append."""
+    processor: float
+    """Seconds of processor time of all of them, and of the server meanwhile."""
+
+
+def _written(place: Place, writers: int) -> Written:
+    """Have so many writers append for some seconds."""
     words = [sys.executable, "-m", __name__, place.cluster.url(schema="together"), str(place.homes)]
     with ExitStack() as stack:
         processes = [
@@ -232,12 +264,14 @@ def _written(place: Place, writers: int) -> list[float]:
         for process in processes:
             assert process.stdout is not None
             process.stdout.readline()
+        before = place.processor()
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        answers = [process.communicate()[0] for process in processes]
-    return [took for answer in answers for took in json.loads(answer)]
+        answers = [json.loads(process.communicate()[0]) for process in processes]
+        processor = place.processor() - before + sum(answer["processor"] for answer in answers)
+    return Written([each for answer in answers for each in answer["took"]], processor)
 
 
 def _write(url: str, homes: str, name: str) -> None:
@@ -250,11 +284,13 @@ def _write(url: str, homes: str, name: str) -> None:
         ledger.append([next(facts)])
         print("ready", flush=True)
         sys.stdin.readline()
+        began_at = time.process_time()
         end = time.perf_counter() + _SECONDS
         while (began := time.perf_counter()) < end:
             ledger.append([next(facts)])
             took.append(time.perf_counter() - began)
-    print(json.dumps(took))
+        processor = time.process_time() - began_at
+    print(json.dumps({"took": took, "processor": processor}))
 
 
 def _importing(place: Place, options: Options) -> Iterator[Figure]:
