@@ -266,6 +266,35 @@ def test_each_machine_seals_on_from_what_another_signed(
     assert answer.code != 0
 
 
+def test_a_machine_without_key_and_log_leaves_sealing_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither says so each time nor makes a log; the doctor says how much waits.
+
+    Where the log is and its key is not, the key was lost, and that is said.
+    """
+    door, url = CommandLine(tmp_path, monkeypatch), new_url()
+    monkeypatch.setenv("ATTEMPT_LEDGER", url)
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "sealer"))
+    door.done("init")
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "writer"))
+    said = door.call("record", "CertEarned", "C-1", "certification=one").err
+    assert "sealed" not in said
+    assert [*(tmp_path / "writer").glob("*/*")] == []
+    found = door.call("doctor", "--all").out
+    assert "1 events wait to be sealed" in found
+    assert "other machines have the key, and seal" in found
+    named = ("--signing-key", "none", "record", "CertEarned", "C-2", "certification=one")
+    assert "there is no signing key at none" in door.call(*named).err
+    monkeypatch.setenv("ATTEMPT_LEDGER_HOME", str(tmp_path / "sealer"))
+    door.done("seal")
+    assert size_in(tmp_path / "sealer") == 5
+    (key,) = (tmp_path / "sealer").glob("*/*.signing-key")
+    key.unlink()
+    said = door.call("record", "CertEarned", "C-3", "certification=one").err
+    assert "is not sealed: there is no signing key" in said
+
+
 def size_in(home: Path) -> int:
     """Return how many events a machine's log holds."""
     (path,) = home.glob("*/*.tlog/checkpoint")

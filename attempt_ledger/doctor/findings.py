@@ -13,7 +13,7 @@ from ledger.instants import DAY, SECOND
 from ledger.ledger import Clock, Head, Ledger
 from ledger.privacy.vault import KEY_FILE
 from ledger.store.server import Address, postgres_module
-from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state
+from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state, sealed_elsewhere
 
 if TYPE_CHECKING:
     from ledger.store.postgres_state import ServerState
@@ -309,6 +309,11 @@ class Subject:
     def seal(self) -> SealState:
         """How it stands with its log."""
         return seal_state(self.paths)
+
+    @cached_property
+    def sealed_elsewhere(self) -> int | None:
+        """How many events other machines have sealed, if they alone seal it."""
+        return sealed_elsewhere(self.paths) if self.signing_key is None else None
 
     def recorded_at(self, position: int) -> int | None:
         """Return when a position was recorded."""

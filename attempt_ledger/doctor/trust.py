@@ -102,18 +102,20 @@ _LOOKS, _BETWEEN = 8, 0.05
 
 def seal(subject: Subject) -> Iterator[Finding]:
     """Is what was recorded signed, and is the log whole?"""
-    state, head = subject.seal, subject.head.position
+    state, elsewhere = subject.seal, subject.sealed_elsewhere
+    head = subject.head.position
     if state.problem is not None:
         yield found("checkpoint-fails", state.problem)
         return
-    if state.checkpoint is None:
+    if state.checkpoint is None and elsewhere is None:
         yield found(
             "never-sealed",
             f"none of {head:,} events is sealed: nobody would notice a change",
             unsealed=head,
         )
         return
-    sealed = state.checkpoint.size
+    sealed = elsewhere if state.checkpoint is None else state.checkpoint.size
+    assert sealed is not None
     if sealed > head:
         yield found(
             "cut-off",
@@ -123,7 +125,7 @@ def seal(subject: Subject) -> Iterator[Finding]:
             head=head,
         )
         return
-    if not state.whole:
+    if elsewhere is None and not state.whole:
         yield found(
             "tiles-damaged",
             f"the hashes in {subject.paths.folder} do not lead to the root that was signed",
@@ -153,6 +155,9 @@ def seal(subject: Subject) -> Iterator[Finding]:
 
 def signing_key(subject: Subject) -> Iterator[Finding]:
     """Can it go on being sealed, with the key that outsiders know?"""
+    if subject.sealed_elsewhere is not None:
+        yield fine("signing-key", "other machines have the key, and seal")
+        return
     paths = subject.paths
     state = key_state(paths, subject.seal.checkpoint)
     for _ in range(_LOOKS):

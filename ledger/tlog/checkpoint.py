@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.problems import LedgerProblem, Locked, LogProblem, NotSealed, SigningKeyProblem
+from ledger.store import stores
 from ledger.store.findings import Finding
+from ledger.store.inspection import inspection_of
 from ledger.store.locks import FileLock
 from ledger.store.server import Address, Server
 from ledger.tlog.note import last_signed_path, read_signing_key
@@ -129,8 +131,25 @@ def sealed_size(paths: LogPaths) -> int:
 
     What is no number of events counts as none: it is damaged, which is found where it is checked.
     """
-    lines = (read_note(paths.checkpoint) or b"").split(b"\n", 2)
+    return _size_of(read_note(paths.checkpoint) or b"")
+
+
+def _size_of(note: bytes) -> int:
+    lines = note.split(b"\n", 2)
     return int(lines[1]) if len(lines) > 2 and re.fullmatch(rb"[0-9]{1,18}", lines[1]) else 0
+
+
+def sealed_elsewhere(paths: LogPaths) -> int | None:
+    """Return how many events other machines have sealed of a ledger on a server, if they alone do.
+
+    As the server says, without checking it. None where this machine has a key or a log of the
+    ledger, or nobody has sealed it. Raises LedgerProblem.
+    """
+    ledger = paths.ledger
+    if not isinstance(ledger, Server) or any(map(os.path.lexists, (paths.key, paths.verifier_key))):
+        return None
+    note = stores.last_signed(ledger, origin_of(inspection_of(ledger).id_of(ledger)))
+    return None if note is None else _size_of(note)
 
 
 def last_signed(paths: LogPaths) -> bytes | None:
