@@ -120,6 +120,7 @@ def test_what_cannot_be_shown_is_a_page_with_a_sentence(server: Served) -> None:
         ("/audit/query?name=nothing", 404, "no audit"),
         ("/exception?candidate=C-1&request_id=X", 404, "no such request"),
         ("/policy?id=nothing", 404, "nothing"),
+        ("/candidate?candidate=C-1", 404, "Type how the id of a candidate"),
     ):
         answer = server.client.get(address)
         assert (answer.status_code, words in answer.text) == (status, True), address

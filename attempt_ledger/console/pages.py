@@ -58,7 +58,9 @@ def search(view: View) -> Content:
 
 def candidate(view: View) -> Content:
     """Show a candidate: each exam's answer, and what happened."""
-    id = view.address.get("id") or ""
+    id = view.address.get("id")
+    if not id:
+        return search(view)._replace(status=404)
     page = page_of(view.snapshot, view.latest, id, view.address, view.now)
     return Content("candidate.html", {"page": page})
 
