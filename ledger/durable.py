@@ -21,12 +21,17 @@ def sqlite_uri(path: Path, how: str) -> str:
     return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
 
 
-def replace(path: Path, content: bytes) -> None:
+_MODE = 0o664
+"""Of a new file, and of a folder but for searching it, less what the umask takes: whatever that is,
+no other account writes to a log."""
+
+
+def replace(path: Path, content: bytes, mode: int = _MODE) -> None:
     """Write a file beside its place and rename it there, durably; raises OSError."""
-    replace_all({path: content})
+    replace_all({path: content}, mode)
 
 
-def replace_all(files: Mapping[Path, bytes]) -> None:
+def replace_all(files: Mapping[Path, bytes], mode: int = _MODE) -> None:
     """Write many files, each whole or not at all; all are durable when this returns.
 
     Makes folders where there are none. Only one process at a time may write to a place. Raises
@@ -40,7 +45,7 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
     descriptors: list[int] = []
     try:
         for draft, path in drafts.items():
-            descriptors.append(_open(draft))
+            descriptors.append(_open(draft, mode))
             _write(descriptors[-1], files[path])
         _sync(descriptors)
     finally:
@@ -68,18 +73,18 @@ def _make(folder: Path) -> set[Path]:
         missing.append(folder)
         folder = folder.parent
     for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+        each.mkdir(_MODE | 0o111, exist_ok=True)
     return {each.parent for each in missing}
 
 
-def _open(draft: Path) -> int:
+def _open(draft: Path, mode: int) -> int:
     """Make a file, in the place of what a crash left; never through a link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(draft, flags, 0o666)
+        return os.open(draft, flags, mode)
     except FileExistsError:
         draft.unlink()
-        return os.open(draft, flags, 0o666)
+        return os.open(draft, flags, mode)
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -155,10 +155,12 @@ def test_an_endless_line_is_passed_over_in_flat_memory(length: int, before: int)
         }
 
 
-def test_an_endless_line_may_be_the_last() -> None:
-    """A file of one line without an end, such as a disk image, is one fault."""
-    source = opened(b"x" * (3 * LONGEST_LINE))
-    assert len(list(source.lines())) == 1
+@pytest.mark.parametrize("of", [b"x", b"\0", b'"', b" "])
+def test_an_endless_line_may_be_the_last(of: bytes) -> None:
+    """A file of one line without an end, such as a disk image, is one fault, and no empty line."""
+    source = opened(of * (3 * LONGEST_LINE))
+    (line,) = source.lines()
+    assert line.strip()
     assert list(source.faults) == [1]
 
 

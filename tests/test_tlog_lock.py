@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -21,6 +22,24 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 def test_the_lock_of_the_log_is_as_private_as_the_ledger(door: CommandLine) -> None:
     """Whoever may read it may take it."""
     assert stat.S_IMODE((LOG / "lock").stat().st_mode) == 0o600
+
+
+def test_no_other_account_writes_a_log_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor reads or writes what the signing key remembers of the last that it signed."""
+    before = os.umask(0)
+    try:
+        door = CommandLine(tmp_path, monkeypatch)
+        door.done("init")
+        door.done("backup", "copy.ledger")
+    finally:
+        os.umask(before)
+    logs = [*tmp_path.rglob("*.tlog"), *tmp_path.rglob("*.tlog/**/*")]
+    assert len(logs) > 10
+    assert [path for path in logs if path.stat().st_mode & stat.S_IWOTH] == []
+    (last,) = tmp_path.rglob("*.signing-key.last")
+    assert stat.S_IMODE(last.stat().st_mode) == 0o600
 
 
 def test_seal_waits_says_for_whom_and_gives_up(door: CommandLine) -> None:

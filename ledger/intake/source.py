@@ -231,6 +231,8 @@ class Source:
             f"is longer than {LONGEST_LINE:,} bytes; only its beginning is kept"
         )
         shown = start[:_SHOWN_OF_LONG_LINE].replace(b"\0", b"").replace(b'"', b"")
+        if not shown.strip():
+            shown = b"..."  # an empty line would be none, and nothing would be said of it
         chunk = start
         while (end := chunk.find(b"\n")) < 0:
             self._offset += len(chunk)

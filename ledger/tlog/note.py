@@ -148,7 +148,7 @@ def keep_last_signed(key: Path, note: bytes) -> None:
     never signs two that contradict each other.
     """
     try:
-        replace(last_signed_path(key), note)
+        replace(last_signed_path(key), note, mode=0o600)
     except OSError as error:
         raise SigningKeyProblem(
             f"{last_signed_path(key)} cannot be written, so nothing is signed: {error.strerror}"

@@ -213,7 +213,7 @@ def _writing(paths: LogPaths, waiting: Waiting = USUALLY) -> Iterator[None]:
     """
     try:
         if not paths.folder.is_dir():
-            paths.folder.mkdir(exist_ok=True)
+            paths.folder.mkdir(0o775, exist_ok=True)  # others do not write it, whatever the umask
             sync(paths.folder.parent)
         lock = FileLock(paths.lock, paths.guarded, waiting=waiting, name=paths.folder)
         with closing(lock), lock:
