@@ -77,7 +77,7 @@ def _read(text: str, name: str, zone: tzinfo | None) -> int:
         leap = f": {day[:4]} has no 29 February" if day.endswith("-02-29") else ""
         if leap or not minute:
             raise ValueError(f"{name}: {text} is no day of the calendar{leap}") from None
-        raise ValueError(f"{name}: {error}, or a date such as 2021-03-15") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def whole(text: str) -> str:
