@@ -23,8 +23,9 @@ from projections.fold.facts import (
     Milestones,
     PolicyVersions,
     Question,
+    Sittings,
 )
-from projections.fold.verdict import Setting, setting_at
+from projections.fold.verdict import Judged, Setting, not_judged, setting_at, verdict_in
 from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
 
@@ -38,6 +39,31 @@ class Version(NamedTuple):
     policy: Policy
     rules: Rules
     event: Recorded
+
+
+class Settings:
+    """What the catalogue says of an exam at an instant, as `setting_at` finds it; looked up once.
+
+    To whoever knows all of the catalogue an exam's setting is the same from the instant at which it
+    was looked up until its own end, whichever candidate is asked about. To others it is looked up
+    each time. May be shared by threads: what is kept of an exam is replaced in one step.
+    """
+
+    def __init__(self, facts: Facts, last: int) -> None:
+        """`last` is the position of the last entry of the catalogue that there is."""
+        self._facts = facts
+        self._last = last
+        self._found: dict[int, tuple[int, Setting]] = {}
+
+    def at(self, q: Question, t: int) -> Setting:
+        """Return the setting of a question's exam at an instant."""
+        if q.known < self._last:
+            return setting_at(self._facts, q, t)
+        since, setting = self._found.get(q.exam) or (NEVER, None)
+        if setting is None or not since <= t < setting.until:
+            setting = setting_at(self._facts, q, t)
+            self._found[q.exam] = t, setting
+        return setting
 
 
 class Catalogue(NamedTuple):
@@ -67,6 +93,7 @@ class Catalogue(NamedTuple):
     """By unreadable policy: the position of its annulment, NEVER when there is none."""
     facts: Facts
     """All of this as a verdict looks it up, beside no facts of any candidate."""
+    settings: Settings
 
 
 def alike_in(
@@ -89,7 +116,21 @@ def alike_in(
 def setting_of(catalogue: Catalogue, exam: str, at: int, position: int) -> Setting:
     """Return what catalogue and policies say of an exam at an instant, as known at a position."""
     q = Question(catalogue.exams.get(exam, -1), at, position, 0, 0, 0, 0, 0, 0)
-    return setting_at(catalogue.facts, q, at)
+    return catalogue.settings.at(q, at)
+
+
+def judge(
+    catalogue: Catalogue, facts: Facts, q: Question, sittings: Sittings, n: int, t: int
+) -> Judged:
+    """Judge as `verdict_at` does, by settings that are looked up once and rules that are cut out.
+
+    `facts` are the catalogue's, with those of one candidate.
+    """
+    setting = catalogue.settings.at(q, t)
+    if setting.version < 0:
+        return not_judged(setting)
+    rules = catalogue.published[setting.version].rules
+    return verdict_in(facts, q, rules, sittings, n, t, setting)
 
 
 def policy_at(catalogue: Catalogue, exam: str, at: int, position: int) -> Policy | None:
@@ -264,6 +305,7 @@ def catalogue_of(
         unreadable=unreadable,
         unreadable_annulled=ends(row for row, _ in unreadable),
         facts=facts,
+        settings=Settings(facts, max((row.position for row in rows), default=0)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ledger.events import Recorded
 from projections.answers import Cause, Reason
-from projections.catalogue import Catalogue, in_time
+from projections.catalogue import Catalogue, in_time, judge
 from projections.fold import caps, rules
 from projections.fold.catalogue import Dates, latest_milestone
 from projections.fold.certifications import running_row
@@ -66,6 +66,10 @@ class Context(NamedTuple):
     def entry(self) -> Recorded:
         """The event that defines the exam."""
         return self.catalogue.definition_events[self.judged.setting.definition]
+
+    def judge(self, t: int) -> Judged:
+        """Judge the same at another instant, as_of or later. Writes the ordinals of `sittings`."""
+        return judge(self.catalogue, self.history.facts, self.q, self.sittings, self.n, t)
 
     def at(self, s: int) -> str:
         """Write when a sitting began."""

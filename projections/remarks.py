@@ -16,7 +16,6 @@ from projections.explain import Context
 from projections.fold.certifications import Held, covers, earned_by, last_held, run_end
 from projections.fold.facts import NEVER
 from projections.fold.rules import ELIGIBLE, STATUSES
-from projections.fold.verdict import verdict_at
 from projections.history import SITTING_KINDS, History, history_of
 from projections.sentences import Show, listed
 from projections.standing import Moment, judged_for, sittings_of
@@ -89,7 +88,7 @@ def _steps(c: Context) -> list[tuple[str, int]]:
         found.append((status, t))
         if t == NEVER:
             break
-        judged = verdict_at(c.history.facts, c.q, c.sittings, c.n, t)
+        judged = c.judge(t)
     last = [
         each for each, after in zip_longest(found, found[1:]) if not after or each[0] != after[0]
     ]

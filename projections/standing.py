@@ -3,12 +3,12 @@
 from typing import Any, NamedTuple, TypeAlias
 
 from projections.answers import PolicyUsed, Sitting, Standing
-from projections.catalogue import Catalogue, setting_of
+from projections.catalogue import Catalogue, judge, setting_of
 from projections.explain import Context, reasons_of
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PENDING, Question, room
 from projections.fold.rules import ELIGIBLE, STATUSES, overdue_from
 from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible, verdict_at
+from projections.fold.verdict import first_eligible
 from projections.history import History
 from projections.problems import is_known, problems_of
 from projections.sentences import Show, shown_beside
@@ -47,7 +47,7 @@ def standing_of(
     c = judged_for(exam, history, catalogue, moment, show)
     content = content_of(c)
     changes = next_change(c, content)
-    eligible_from = first_eligible(history.facts, c.q, c.sittings, c.n, c.judged)
+    eligible_from = first_eligible(c.judged, c.judge)
     return Standing.trusted(
         candidate=candidate,
         exam=exam,
@@ -82,7 +82,7 @@ def judged_for(
     )
     sittings = room(hi - lo, q.authorizations_hi, q.certifications_hi)
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, sittings)
-    judged = verdict_at(history.facts, q, sittings, n, moment.as_of)
+    judged = judge(catalogue, history.facts, q, sittings, n, moment.as_of)
     if show is None:
         version = judged.verdict.version
         zone = "UTC" if version < 0 else catalogue.published[version].policy.wait.zone
@@ -110,7 +110,7 @@ def next_change(c: Context, content: Content) -> int:
     verdict, judged = c.judged.verdict, c.judged
     while judged.horizon != NEVER:
         t = judged.horizon
-        judged = verdict_at(c.history.facts, c.q, c.sittings, c.n, t)
+        judged = c.judge(t)
         # Most often the verdict tells; where it does not, another event may still be the cause.
         same = judged.verdict._replace(definition=verdict.definition) == verdict
         if not same or content_of(c._replace(t=t, judged=judged)) != content:

@@ -158,6 +158,8 @@ _INTERPRETED: Final = frozenset(
         "room_to_walk",
         "room_ahead",
         "used_by",
+        "first_eligible",
+        "reasons_in",
     }
 )
 

@@ -15,7 +15,7 @@ from strategies import World, world
 from projections.catalogue import Catalogue, catalogue_of
 from projections.fold.facts import NONE, Question, SittingRows, room
 from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible, verdict_at
+from projections.fold.verdict import Judged, first_eligible, verdict_at
 from projections.history import History, history_of
 from replay import kernels
 from replay.questions import Answers, Groups, Numbered, Questions, room_for
@@ -58,10 +58,14 @@ class Asked:
         out = room(len(kept), *self.sizes)
         n = gather(mine, 0, len(kept), as_of, known, out)
         q = self.q(as_of, known)
-        judged = verdict_at(self.history.facts, q, out, n, as_of)
+
+        def judge(t: int) -> Judged:
+            return verdict_at(self.history.facts, q, out, n, t)
+
+        judged = judge(as_of)
         verdict = judged.verdict
         return (
-            verdict.status, first_eligible(self.history.facts, q, out, n, judged), verdict.waived,
+            verdict.status, first_eligible(judged, judge), verdict.waived,
             n, verdict.in_series, verdict.period_end, out.start[n - 1] if n else NONE,
             out.outcome[n - 1] if n else 0,
         )  # fmt: skip

@@ -29,9 +29,9 @@ from projections.fold.facts import (
     Sittings,
     room,
 )
-from projections.fold.rules import STATUSES
+from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.fold.sittings import gather
-from projections.fold.verdict import Judged, first_eligible, verdict_at
+from projections.fold.verdict import Judged, verdict_at
 from projections.history import history_of
 from replay.compiled import _compiled
 
@@ -46,7 +46,13 @@ def fold(
     """Fold one candidate and exam: the number of sittings, the verdict, the first free instant."""
     n = gather(rows, lo, hi, q.as_of, q.known, out)
     judged = verdict_at(facts, q, out, n, q.as_of)
-    return n, judged, first_eligible(facts, q, out, n, judged)
+    status, soonest, free = judged.verdict.status, judged.soonest, NONE
+    while status != ELIGIBLE and free != NEVER:
+        free = soonest
+        if free != NEVER:
+            again = verdict_at(facts, q, out, n, free)
+            status, soonest = again.verdict.status, again.soonest
+    return n, judged, free
 
 
 class Run(NamedTuple):

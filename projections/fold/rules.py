@@ -4,7 +4,7 @@ Each rule returns when its reason ends: an instant after `t` while it blocks,
 NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 """
 
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from projections.fold.authorizations import Authorized
 from projections.fold.calendar import (
@@ -60,6 +60,8 @@ STATUSES: Final = (
 
 WAIVED_BY: Final = (0, 0, 0, 0, 0, WAIVES_PASS, 0, 0, WAIVES_CAP, WAIVES_WAIT)
 """By status: the bit of a grant that waives it, 0 where none does."""
+WAIVABLE: Final = (PASS_STANDS, CAP_REACHED, WAITING)
+"""Those that a grant may waive."""
 
 Blocks: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
 """By status: until when it holds, NONE when it does not (and for ELIGIBLE)."""
@@ -232,27 +234,34 @@ def blocks_at(
     )
 
 
-def status_of(blocks: Blocks, waived: int) -> int:
-    """Return the first reason that blocks and is not waived, by precedence, else ELIGIBLE."""
-    for status in range(len(blocks)):
-        if blocks[status] != NONE and waived & WAIVED_BY[status] == 0:
-            return status
-    return ELIGIBLE
-
-
 def waivable(blocks: Blocks) -> int:
     """Return which of the reasons that hold a grant may waive, as bits."""
     bits = 0
-    for status in range(len(blocks)):
+    for status in WAIVABLE:
         if blocks[status] != NONE:
             bits |= WAIVED_BY[status]
     return bits
 
 
-def blocked_until(blocks: Blocks, waived: int) -> int:
-    """Return the latest end of the reasons that block and are not waived; NONE if none does."""
-    until = NONE
+class Holding(NamedTuple):
+    """What the reasons that hold come to, when some of them are waived."""
+
+    status: int
+    """The first that is not waived, by precedence; ELIGIBLE where there is none."""
+    until: int
+    """The latest end of those that are not waived, NONE where there is none."""
+    first_end: int
+    """The first end of all, NEVER where there is none."""
+
+
+def holding(blocks: Blocks, waived: int) -> Holding:
+    """Return what the reasons that hold come to, when those in `waived` (bits) are waived."""
+    first, until, first_end = ELIGIBLE, NONE, NEVER
     for status in range(len(blocks)):
-        if waived & WAIVED_BY[status] == 0:
-            until = max(until, blocks[status])
-    return until
+        end = blocks[status]
+        if end != NONE:
+            first_end = min(first_end, end)
+            if waived & WAIVED_BY[status] == 0:
+                first = status if first == ELIGIBLE else first
+                until = max(until, end)
+    return Holding(first, until, first_end)

@@ -1,5 +1,6 @@
 """Facts into sittings: which deliveries took place, and how each came out."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from projections.fold.facts import (
@@ -62,24 +63,27 @@ def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sit
     In (start, position) order, without a gap; `out` must have room for hi - lo. See `gather_on`.
     """
     size, n = hi - lo, 0
+    # Columns by names of their own: a field of a tuple is looked up in ten times the time.
+    time, position, annulled, key = rows.time, rows.position, rows.annulled, rows.key
+    slot, stands, opened_by = out.slot, out.stands, out.opened_by
     out.served.recounted[0] = -1
     for h in range(size):
-        out.slot[h] = -1
+        slot[h] = -1
     for i in range(lo, hi):
-        if rows.time[i] > as_of:
+        if time[i] > as_of:
             break
-        if not rows.position[i] <= known < rows.annulled[i]:
+        if not position[i] <= known < annulled[i]:
             continue
-        h = slot_of(rows, lo, rows.key[i], size, out)
-        if out.slot[h] < 0:
-            out.slot[h], out.stands[h] = i - lo, n
-            out.key[n], out.opened_by[n], out.ordinal[n] = rows.key[i], -1, 0
+        h = slot_of(key, lo, key[i], size, slot)
+        if slot[h] < 0:
+            slot[h], stands[h] = i - lo, n
+            out.key[n], opened_by[n], out.ordinal[n] = key[i], -1, 0
             out.outcome[n], out.outcome_row[n], out.result_row[n] = PENDING, -1, -1
             n += 1
-        s = out.stands[h]
-        opened_by = out.opened_by[s]
+        s = stands[h]
+        before = opened_by[s]
         add_row(rows, i, s, out)
-        if (out.opened_by[s] != opened_by and opened_by >= 0) or out.opened_by[s] < 0:
+        if (before != opened_by[s] and before >= 0) or opened_by[s] < 0:
             return gather_by_opening(rows, lo, hi, as_of, known, out)
     return n
 
@@ -133,7 +137,7 @@ def gather_on(
         else:
             break
         i = lo + j
-        h = slot_of(rows, lo, rows.key[i], size, out)
+        h = slot_of(rows.key, lo, rows.key[i], size, out.slot)
         if not late:
             link(rows, i, j, h, out)
         changes = rows.annulled[i] if rows.position[i] <= known else rows.position[i]
@@ -158,20 +162,21 @@ def gather_on(
     return Gathered(as_of, known, n, count, last, due, same, touched)
 
 
-def slot_of(rows: SittingRows, lo: int, key: int, size: int, out: Sittings) -> int:
+def slot_of(keys: Sequence[int], lo: int, key: int, size: int, slot: Sequence[int]) -> int:
     """Return the slot of a key in a table of `size` slots: the one it has, else the free one.
 
-    A table rather than a search: with many sittings a search for each row is their square.
+    A table rather than a search: with many sittings a search for each row is their square. `keys`
+    are those of the rows from `lo` on, `slot` the table.
     """
     h = key % size
-    while out.slot[h] >= 0 and rows.key[lo + out.slot[h]] != key:
+    while slot[h] >= 0 and keys[lo + slot[h]] != key:
         h = h + 1 if h + 1 < size else 0
     return h
 
 
 def place_of(rows: SittingRows, lo: int, key: int, size: int, out: Sittings) -> int:
     """Return where the sitting with a key stands, of a run of `size` rows; -1 if there is none."""
-    h = slot_of(rows, lo, key, size, out)
+    h = slot_of(rows.key, lo, key, size, out.slot)
     return out.stands[h] if out.slot[h] >= 0 else -1
 
 
@@ -231,15 +236,16 @@ def begin(s: int, out: Sittings) -> None:
 
 def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
     """Let a row bear on a sitting, after those that did already; see `gather_on`."""
-    kind = rows.kind[i]
+    kind, opened_by = rows.kind[i], out.opened_by[s]
     if kind == ATTEMPTED:
-        if out.opened_by[s] == -1 or rows.kind[out.opened_by[s]] != ATTEMPTED:
+        if opened_by == -1 or rows.kind[opened_by] != ATTEMPTED:
+            time, until = rows.time[i], rows.until[i]
             out.opened_by[s] = i
-            out.start[s] = rows.time[i]
-            out.end[s] = rows.until[i] if rows.until[i] != NONE else rows.time[i]
+            out.start[s] = time
+            out.end[s] = until if until != NONE else time
             out.beta[s] = rows.flag[i]
             out.position[s] = rows.position[i]
-            if out.outcome[s] == MISSED and rows.time[out.outcome_row[s]] < rows.time[i]:
+            if out.outcome[s] == MISSED and rows.time[out.outcome_row[s]] < time:
                 before = out.outcome_row[s] = out.result_row[s]
                 out.outcome[s] = (
                     PENDING if before < 0 else outcome_of(rows.kind[before], rows.flag[before])
@@ -249,7 +255,7 @@ def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
         out.result_row[s] = i
     out.outcome[s] = outcome_of(kind, rows.flag[i])
     out.outcome_row[s] = i
-    if out.opened_by[s] == -1 and kind != RESULT_REVOKED:
+    if opened_by == -1 and kind != RESULT_REVOKED:
         out.opened_by[s] = i
         out.start[s] = rows.time[i]
         out.end[s] = rows.time[i]

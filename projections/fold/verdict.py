@@ -5,6 +5,7 @@ so that the same function answers "now" and looks ahead: `eligible_from` asks
 it again at each instant where the candidate may become eligible.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from projections.fold.ahead import Kept, count_alike, forget, walked_ahead
@@ -30,10 +31,9 @@ from projections.fold.rules import (
     UNKNOWN_EXAM,
     WAIVED_BY,
     Blocks,
-    blocked_until,
     blocks_at,
+    holding,
     overdue_from,
-    status_of,
     waivable,
 )
 from projections.fold.sittings import recount
@@ -166,7 +166,13 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     setting = setting_at(facts, q, t)
     if setting.version < 0:
         return not_judged(setting)
-    rules = rules_at(facts.rules, setting.version)
+    return verdict_in(facts, q, rules_at(facts.rules, setting.version), sittings, n, t, setting)
+
+
+def verdict_in(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int, setting: Setting
+) -> Judged:
+    """Judge at `t` in a setting, by its policy; see `verdict_at`."""
     walked = walk(facts, q, rules, sittings, n, t)
     return verdict_from(facts, q, rules, sittings, n, t, setting, walked)
 
@@ -271,45 +277,42 @@ def judged_at(
     """Judge at `t` by what blocks and what of it is waived; see `verdict_at`."""
     blocks, capped, dates = blocked.blocks, blocked.capped, setting.dates
     waived = waiver.waives
-    until = min(setting.until, blocked.until)
+    until, held = min(setting.until, blocked.until), holding(blocks, waived)
     # While the setting and the cover stay, each reason holds until its end: so all of them do.
-    soonest = blocked_until(blocks, waived)
-    soonest = min(setting.other, blocked.until, soonest if soonest != NONE else NEVER)
+    soonest = held.until if held.until != NONE else NEVER
+    soonest = min(setting.other, blocked.until, soonest)
 
-    horizon = min(until, waiver.next_end, capped.next_change, blocked.authorized.until)
+    horizon = min(
+        until, waiver.next_end, capped.next_change, blocked.authorized.until, held.first_end
+    )
     if t < walked.period_end:
         horizon = min(horizon, walked.period_end)
     if blocks[RESULT_PENDING] != NONE and t < overdue_from(rules, dates):
         horizon = min(horizon, overdue_from(rules, dates))
-    for k in range(len(blocks)):
-        if t < blocks[k]:
-            horizon = min(horizon, blocks[k])
 
     in_series = blocked.in_series
     period_end = walked.period_end if in_series > 0 and walked.period_end != NEVER else NONE
     verdict = Verdict(
-        status_of(blocks, waived), setting.definition, setting.version, setting.assumed,
+        held.status, setting.definition, setting.version, setting.assumed,
         blocks, waived, capped.cap, in_series, period_end,
     )  # fmt: skip
     return Judged(verdict, horizon, soonest, setting, walked, blocked.cover, blocked.authorized)
 
 
-def first_eligible(facts: Facts, q: Question, sittings: Sittings, n: int, judged: Judged) -> int:
+def first_eligible(judged: Judged, judge: Callable[[int], Judged]) -> int:
     """Return the first instant after as_of at which the fold says eligible, NEVER if it never does.
 
-    NONE when `judged`, the verdict at as_of, is eligible already. Not the
-    latest `until`: at one reason's end another may begin, or a new policy
-    version may free the candidate earlier (spec section 4).
+    NONE when `judged`, the verdict at as_of, is eligible already. `judge` judges at later instants.
+    Not the latest `until`: at one reason's end another may begin, or a new policy version may
+    free the candidate earlier (spec section 4).
     """
-    if judged.verdict.status == ELIGIBLE:
-        return NONE
-    soonest = judged.soonest
-    while soonest != NEVER:
-        again = verdict_at(facts, q, sittings, n, soonest)
-        if again.verdict.status == ELIGIBLE:
-            return soonest
-        soonest = again.soonest
-    return NEVER
+    t = NONE
+    while judged.verdict.status != ELIGIBLE:
+        t = judged.soonest
+        if t == NEVER:
+            break
+        judged = judge(t)
+    return t
 
 
 def way_on(
@@ -381,6 +384,8 @@ def judged_on(
 
 def reasons_in(verdict: Verdict) -> tuple[list[int], list[int]]:
     """Return the reasons that block and those that a grant waives, each in order of precedence."""
-    holding = [status for status, until in enumerate(verdict.blocks) if until != NONE]
-    waived = [status for status in holding if verdict.waived & WAIVED_BY[status]]
-    return [status for status in holding if status not in waived], waived
+    if verdict.status == ELIGIBLE and not verdict.waived:
+        return [], []
+    every = [status for status, until in enumerate(verdict.blocks) if until != NONE]
+    waived = [status for status in every if verdict.waived & WAIVED_BY[status]]
+    return [status for status in every if status not in waived], waived

@@ -106,15 +106,15 @@ def anchored_cap(rules: Rules) -> int:
     return -1
 
 
-def is_counted(rules: Rules, sittings: Sittings, i: int) -> bool:
-    """Return whether the policy's waits and caps count a sitting.
+def is_counted(rules: Rules, outcome: int, beta: int) -> bool:
+    """Return whether the policy's waits and caps count a sitting, by how it came out.
 
     "Live ones; beta ones only if the policy says so; missed ones only if it says so, beta or not"
     (spec section 1).
     """
-    if sittings.outcome[i] == MISSED:
+    if outcome == MISSED:
         return rules.missed_counts == 1
-    return sittings.beta[i] == 0 or rules.beta_counts == 1
+    return beta == 0 or rules.beta_counts == 1
 
 
 def frees_last(rules: Rules, sittings: Sittings, i: int, before: int) -> bool:
@@ -148,26 +148,32 @@ def walk_on(
     the sittings before `lo` ended.
     """
     cap = anchored_cap(rules)
+    # Columns by names of their own, as in `gather`.
+    start, outcome, beta, place = (
+        sittings.start, sittings.outcome, sittings.beta, sittings.ordinal,
+    )  # fmt: skip
+    opened_by, recounted = sittings.opened_by, sittings.served.recounted
     first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted = walked
     for i in range(lo, hi):
-        if sittings.opened_by[i] < 0:
+        if opened_by[i] < 0:
             continue  # no sitting stands here
-        betas += sittings.beta[i]
-        if sittings.outcome[i] == PASSED:
+        came_out = outcome[i]
+        betas += beta[i]
+        if came_out == PASSED:
             if passed < 0 or frees_last(rules, sittings, i, passed):
                 passed = i
-        elif sittings.outcome[i] == PENDING:
-            pending += 1 - sittings.beta[i]
-            pending_betas += sittings.beta[i]
-        if not is_counted(rules, sittings, i):
-            if sittings.ordinal[i] > 0:
+        elif came_out == PENDING:
+            pending += 1 - beta[i]
+            pending_betas += beta[i]
+        if not is_counted(rules, came_out, beta[i]):
+            if place[i] > 0:
                 recount(sittings, i, 0)
             continue
-        t = sittings.start[i]
+        t = start[i]
         opens = last < 0 or t >= period_end
-        if not opens and sittings.outcome[last] == PASSED:
+        if not opens and outcome[last] == PASSED:
             cover = cover_at(facts, q, rules, sittings.covers, t, at)
-            opens = free_again(rules, sittings.start[last], sittings.end[last], cover, t)
+            opens = free_again(rules, start[last], sittings.end[last], cover, t)
         ordinal = 1 if opens else ordinal + 1
         if opens:
             first, period_end = i, NEVER
@@ -178,9 +184,9 @@ def walk_on(
             period_end = midnight_after(
                 t, rules.cap_unit[cap], rules.cap_amount[cap], rules.zone_from, rules.zone_offset
             )
-        if sittings.ordinal[i] == 0 and i < sittings.served.recounted[0]:
-            sittings.served.recounted[0] = i
-        sittings.ordinal[i] = ordinal
+        if place[i] == 0 and i < recounted[0]:
+            recounted[0] = i
+        place[i] = ordinal
         last = i
         counted += 1
     return Walked(first, last, ordinal, period_end, passed, betas, pending, pending_betas, counted)

@@ -27,7 +27,6 @@ from projections.fold.facts import (
     room,
 )
 from projections.fold.rules import (
-    ELIGIBLE,
     STATUSES,
     waivable,
 )
@@ -37,6 +36,7 @@ from projections.fold.verdict import (
     Setting,
     blocked_at,
     covered_at,
+    first_eligible,
     judged_at,
     last_start,
     passes_at,
@@ -142,7 +142,7 @@ class Playback:
             status=STATUSES[verdict.status],
             reasons=" ".join(STATUSES[status] for status in blocking) or None,
             waived=" ".join(STATUSES[status] for status in waived) or None,
-            eligible_from=instant_or_null(self._first_eligible(judged)),
+            eligible_from=instant_or_null(first_eligible(judged, self._judge)),
             sittings_in_series=verdict.in_series,
             period_ends_at=instant_or_null(verdict.period_end),
             outcome=None if s < 0 else OUTCOMES[self._sittings.outcome[s]],
@@ -302,16 +302,6 @@ class Playback:
             s = end
         self._walked = n
         return walked
-
-    def _first_eligible(self, judged: Judged) -> int:
-        """Return what `verdict.first_eligible` does, from where the walk was."""
-        t = NONE
-        while judged.verdict.status != ELIGIBLE:
-            t = judged.soonest
-            if t == NEVER:
-                break
-            judged = self._judge(t)
-        return t
 
 
 def alone() -> Sittings:

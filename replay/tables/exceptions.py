@@ -111,7 +111,11 @@ def _add_uses(batch: Batch, rows: list[dict[str, Any]], number: dict[str, int]) 
     used: list[tuple[dict[str, Any], int]] = []
     for row, first, end in zip(grants, lo.tolist(), hi.tolist(), strict=True):
         by = rules[row["exam"]]
-        counted = [s for s in range(first, end) if by is not None and is_counted(by, found, s)]
+        counted = [
+            s
+            for s in range(first, end)
+            if by is not None and is_counted(by, found.outcome[s], found.beta[s])
+        ]
         until = NEVER if row["valid_until"] is None else row["valid_until"]
         s = used_by(found.start[counted], row["decided_at"], until)
         if s >= 0:
