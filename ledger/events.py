@@ -160,6 +160,36 @@ class Fact(NamedTuple):
             raise MalformedFact(f"time {self.time} lies outside the years 1 to 9999")
 
 
+class Outline(NamedTuple):
+    """What a standing is made of, of a fact that the ledger holds; the fields of `Recorded`.
+
+    But for its other texts, which are half of what reading it takes.
+    """
+
+    position: int
+    recorded_at: int
+    occurred_at: int
+    topic: str
+    source: str
+    id: str
+    exam: str | None
+    key: str | None
+    flag: int | None
+    until: int | None
+    annuls: int | None
+    data: str | None
+    """Of what is of no exam: which exams a certification names. None for the others."""
+
+    @property
+    def type(self) -> str:
+        """The event's type, such as ``ExamAttempted``."""
+        return self.topic.partition(":")[0]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the data as `Recorded.payload` does; only of what is of no exam."""
+        return _payload(self.topic, _stored(self.data or "", self.position), UPCASTS)
+
+
 class Recorded(NamedTuple):
     """A fact as the ledger holds it: one row, read.
 
@@ -219,12 +249,7 @@ class Recorded(NamedTuple):
 
         Raises LedgerProblem for data that is no JSON any more.
         """
-        try:
-            return read_object(self.data)
-        except MalformedFact:
-            raise LedgerProblem(
-                f"position {self.position} does not read, its data is damaged: `verify` says more"
-            ) from None
+        return _stored(self.data, self.position)
 
     def payload(self, upcasts: Upcasts = UPCASTS) -> dict[str, Any]:
         """Return the data as JSON values, brought up to the current schema version.
@@ -232,11 +257,7 @@ class Recorded(NamedTuple):
         Raises MalformedFact for a type or version this release does not know, and LedgerProblem for
         data that is no JSON any more.
         """
-        data = self.stored()
-        if self.topic in BY_TOPIC:
-            return data
-        current = event_class(self.type).version
-        return upcast(self.type, self.version, current, data, upcasts)
+        return _payload(self.topic, self.stored(), upcasts)
 
     def event(self, upcasts: Upcasts = UPCASTS) -> Event:
         """Return the data as its model."""
@@ -255,3 +276,19 @@ class Recorded(NamedTuple):
             None if self.topic in BY_TOPIC else (self.topic, self.data),
             self.extensions,
         )
+
+
+def _stored(data: str, position: int) -> dict[str, Any]:
+    try:
+        return read_object(data)
+    except MalformedFact:
+        raise LedgerProblem(
+            f"position {position} does not read, its data is damaged: `verify` says more"
+        ) from None
+
+
+def _payload(topic: str, data: dict[str, Any], upcasts: Upcasts) -> dict[str, Any]:
+    if topic in BY_TOPIC:
+        return data
+    type, _, version = topic.partition(":")
+    return upcast(type, int(version), event_class(type).version, data, upcasts)

@@ -22,7 +22,7 @@ from ledger.appending import (
     Refused,
     plain_rows,
 )
-from ledger.events import OWN_SOURCES, Fact, Recorded, Row
+from ledger.events import OWN_SOURCES, Fact, Outline, Recorded, Row
 from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import LedgerProblem, MalformedFact, ReadOnly
@@ -230,6 +230,10 @@ class Ledger(Application[str]):
         With `exam` those of other exams are left out; what is of no exam stays.
         """
         return self.store.stream(stream, upto=upto, exam=exam)
+
+    def outlines(self, stream: str, upto: int) -> Sequence[Outline | Recorded]:
+        """Return what a standing is made of, of one stream up to a position, by position."""
+        return self.store.outlines(stream, upto)
 
     def last(self, stream: str, upto: int) -> Head:
         """Return where the last event of a stream up to a position stands, and its recorded_at.

@@ -12,7 +12,7 @@ from projections.catalogue import Catalogue
 from projections.explain import Context, causes
 from projections.fold.authorizations import UNBOUNDED, serve
 from projections.fold.facts import GRANTED, NEVER
-from projections.history import AUTHORIZATION_KINDS, history_of
+from projections.history import AUTHORIZATION_KINDS, Line, history_of
 from projections.problems import is_visible
 from projections.standing import Moment, judged_for
 
@@ -53,7 +53,7 @@ def authorizations_of(
     `catalogue` must hold all that is known at `moment.position`.
     """
     history = history_of(rows, catalogue)
-    exams: dict[str, list[tuple[int, Recorded]]] = {}
+    exams: dict[str, list[tuple[int, Line]]] = {}
     for i, row in enumerate(history.authorization_events):
         exams.setdefault(row.exam or "", []).append((i, row))
     found: dict[tuple[int, str], Authorization] = {}
@@ -74,8 +74,9 @@ def authorization_of(
     candidate: str, id: str, c: Context, rows: Sequence[int], allowed: int
 ) -> Authorization:
     """Describe one authorization by its visible rows, of which the last holds."""
-    facts, events = c.history.facts.authorizations, c.history.authorization_events
-    last = rows[-1]
+    facts = c.history.facts.authorizations
+    every, last = c.history.authorization_events, rows[-1]
+    events = dict(zip(rows, c.history.whole(every[i] for i in rows), strict=True))
     granted = next((i for i in reversed(rows) if facts.kind[i] == GRANTED), None)
     may = UNBOUNDED if granted is None else facts.sittings[granted] or allowed or UNBOUNDED
     holds = granted == last

@@ -5,10 +5,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
-from ledger.events import Recorded
+from ledger.events import Outline, Recorded
 from ledger.instants import parse_instant
+from projections.fold.covers import edition
 from projections.fold.facts import (
     NEVER,
     NO_AUTHORIZATIONS,
@@ -25,7 +26,8 @@ from projections.fold.facts import (
     Question,
     Sittings,
 )
-from projections.fold.verdict import Judged, Setting, not_judged, setting_at, verdict_in
+from projections.fold.verdict import Judged, Setting, not_judged, setting_at, verdict_from
+from projections.fold.walk import AT_THE_START, walk
 from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
 
@@ -119,18 +121,34 @@ def setting_of(catalogue: Catalogue, exam: str, at: int, position: int) -> Setti
     return catalogue.settings.at(q, at)
 
 
-def judge(
-    catalogue: Catalogue, facts: Facts, q: Question, sittings: Sittings, n: int, t: int
-) -> Judged:
-    """Judge as `verdict_at` does, by settings that are looked up once and rules that are cut out.
+class Judge:
+    """Judges one candidate and exam at one instant after another, each as `verdict_at` does.
 
-    `facts` are the catalogue's, with those of one candidate.
+    By settings that are looked up once, and walking again only by other rules or definitions.
     """
-    setting = catalogue.settings.at(q, t)
-    if setting.version < 0:
-        return not_judged(setting)
-    rules = catalogue.published[setting.version].rules
-    return verdict_in(facts, q, rules, sittings, n, t, setting)
+
+    def __init__(
+        self, catalogue: Catalogue, facts: Facts, q: Question, sittings: Sittings, n: int
+    ) -> None:
+        """`facts` are the catalogue's, with the candidate's; `n` sittings were gathered."""
+        self._catalogue = catalogue
+        self._asked = facts, q
+        self._sittings = sittings
+        self._n = n
+        self._walked_by: tuple[int, int] | None = None
+        self._walked = AT_THE_START
+
+    def at(self, t: int) -> Judged:
+        """Judge at an instant, as_of or later; leave the ordinals of that walk in the sittings."""
+        (facts, q), sittings, n = self._asked, self._sittings, self._n
+        setting = self._catalogue.settings.at(q, t)
+        if setting.version < 0:
+            return not_judged(setting)
+        rules = self._catalogue.published[setting.version].rules
+        by = facts.versions.alike[setting.version], edition(facts, q, rules, sittings.covers, t)
+        if by != self._walked_by:
+            self._walked_by, self._walked = by, walk(facts, q, rules, sittings, n, t)
+        return verdict_from(facts, q, rules, sittings, n, t, setting, self._walked)
 
 
 def policy_at(catalogue: Catalogue, exam: str, at: int, position: int) -> Policy | None:
@@ -152,7 +170,7 @@ def read_policy(toml: str) -> tuple[Policy, Rules]:
     return policy, compile_rules(policy)
 
 
-def annulments(rows: Iterable[Recorded]) -> dict[int, int]:
+def annulments(rows: Iterable[Recorded | Outline]) -> dict[int, int]:
     """Map each annulled position to the position of its first annulment; rows in any order."""
     found: dict[int, int] = {}
     for annuls, position in [(row.annuls, row.position) for row in rows if row.annuls is not None]:
@@ -160,12 +178,13 @@ def annulments(rows: Iterable[Recorded]) -> dict[int, int]:
     return found
 
 
-_TIME_AND_POSITION = itemgetter(
+_Line = TypeVar("_Line", Recorded, Outline, Recorded | Outline)
+_TIME_AND_POSITION = itemgetter(  # of both alike
     Recorded._fields.index("occurred_at"), Recorded._fields.index("position")
 )
 
 
-def in_time(rows: Iterable[Recorded]) -> list[Recorded]:
+def in_time(rows: Iterable[_Line]) -> list[_Line]:
     """Sort rows by (time, position): the later wins wherever one fact replaces another."""
     return sorted(rows, key=_TIME_AND_POSITION)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from ledger.events import Recorded
 from projections.answers import Cause, Reason
-from projections.catalogue import Catalogue, in_time, judge
+from projections.catalogue import Catalogue, in_time
 from projections.fold import caps, rules
 from projections.fold.catalogue import Dates, latest_milestone
 from projections.fold.certifications import running_row
@@ -25,7 +25,7 @@ from projections.fold.facts import (
 from projections.fold.grants import holds, is_active
 from projections.fold.passes import wait_begins
 from projections.fold.verdict import Judged, last_start, reasons_in
-from projections.history import History
+from projections.history import History, Line
 from projections.sentences import Show, span, times
 from retake_policies import wording
 from retake_policies.durations import say_duration
@@ -46,6 +46,8 @@ class Context(NamedTuple):
     history: History
     catalogue: Catalogue
     show: Show
+    judge: Callable[[int], Judged]
+    """Judges the same at another instant, as_of or later; it writes the ordinals of `sittings`."""
 
     @property
     def policy(self) -> Policy:
@@ -67,15 +69,11 @@ class Context(NamedTuple):
         """The event that defines the exam."""
         return self.catalogue.definition_events[self.judged.setting.definition]
 
-    def judge(self, t: int) -> Judged:
-        """Judge the same at another instant, as_of or later. Writes the ordinals of `sittings`."""
-        return judge(self.catalogue, self.history.facts, self.q, self.sittings, self.n, t)
-
     def at(self, s: int) -> str:
         """Write when a sitting began."""
         return self.show(self.sittings.start[s])
 
-    def opened(self, s: int) -> Recorded:
+    def opened(self, s: int) -> Line:
         """Return the event that opened a sitting: its attempt, else its first result."""
         return self.history.sitting_events[self.sittings.opened_by[s]]
 
@@ -84,7 +82,7 @@ class Context(NamedTuple):
         return self.judged.verdict.blocks[status]
 
     def reason(
-        self, status: int, clause: str | None, text: str, because: Iterable[Recorded],
+        self, status: int, clause: str | None, text: str, because: Iterable[Line],
         expected: tuple[int, ...] | None = None,
     ) -> Reason:  # fmt: skip
         """Make a reason that holds; an open end is null, events are named by their keys."""
@@ -99,7 +97,7 @@ class Context(NamedTuple):
         )
 
 
-def causes(rows: Iterable[Recorded]) -> tuple[Cause, ...]:
+def causes(rows: Iterable[Line]) -> tuple[Cause, ...]:
     """Name events by their idempotency keys."""
     return tuple(Cause.trusted(source=row.source, id=row.id) for row in rows)
 

@@ -5,7 +5,7 @@ from functools import cache, cached_property
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ledger.events import Recorded
+from ledger.events import Outline, Recorded
 from projections.catalogue import Catalogue, annulments, in_time
 from projections.fold import facts
 from projections.fold.facts import (
@@ -74,26 +74,29 @@ def forms(code: str) -> set[str]:
     return found
 
 
+Line: TypeAlias = Recorded | Outline
+"""An event, or its outline."""
+
+Read: TypeAlias = Callable[[Sequence[int]], Mapping[int, Recorded]]
+"""Reads the events at some positions, by position."""
+
+
 class Codes:
     """The sittings of a candidate by the codes of their exams, to find codes that are alike."""
 
-    def __init__(self, rows: Sequence[Recorded]) -> None:
-        """Look at nothing yet."""
+    def __init__(self, rows: Sequence[Line], exams: Iterable[str | None]) -> None:
+        """`exams` are the codes that the rows name, of sittings or not."""
         self._rows = rows
+        self._every = {code for code in set(exams) if code}
 
     @cached_property
-    def sittings(self) -> Mapping[str, list[Recorded]]:
+    def sittings(self) -> Mapping[str, list[Line]]:
         """The rows of sittings by their exam."""
-        found: dict[str, list[Recorded]] = {}
+        found: dict[str, list[Line]] = {}
         for row in self._rows:
             if row.exam and part_and_kind(row.topic)[0] == 0:
                 found.setdefault(row.exam, []).append(row)
         return found
-
-    @cached_property
-    def _every(self) -> set[str]:
-        """The codes that any row names, of sittings or not: quicker to find than `sittings`."""
-        return {row.exam for row in self._rows if row.exam}
 
     @cached_property
     def _by_form(self) -> Mapping[str, list[str]]:
@@ -109,7 +112,7 @@ class Codes:
         if len(self._every) > _FEW:  # many are not compared one by one, each with each
             some = {code for form in forms(exam) for code in self._by_form.get(form, ())}
         near = [code for code in some if is_nearly(code, exam)]
-        return sorted(code for code in near if code in self.sittings)
+        return sorted(code for code in near if code in self.sittings) if near else near
 
 
 _FEW: Final = 16
@@ -122,35 +125,56 @@ class History(NamedTuple):
     parallel to the rows, so that a verdict can name what caused it.
     """
 
-    rows: Sequence[Recorded]
+    rows: Sequence[Line]
     """All of it, whatever exam it is of."""
+    read: Read
+    """Reads whole what is outlined here."""
     codes: Codes
     annulled: Mapping[int, int]
     """By annulled position: that of its annulment."""
     sittings: SittingRows
-    sitting_events: Sequence[Recorded]
+    sitting_events: Sequence[Line]
     runs: dict[str, tuple[int, int]]
-    certification_events: Sequence[Recorded]
-    grant_events: Sequence[Recorded]
-    authorization_events: Sequence[Recorded]
+    certification_events: Sequence[Line]
+    grant_events: Sequence[Line]
+    authorization_events: Sequence[Line]
     facts: Facts
 
+    def whole(self, rows: Iterable[Line]) -> list[Recorded]:
+        """Return rows as whole events, in their order; those that are outlined are read."""
+        rows = list(rows)
+        outlined = [row.position for row in rows if type(row) is Outline]
+        found = self.read(outlined) if outlined else {}
+        return [row if type(row) is Recorded else found[row.position] for row in rows]
 
-def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None = None) -> History:
+
+def nothing_to_read(positions: Sequence[int]) -> Mapping[int, Recorded]:
+    """Return no events: for rows that are all whole."""
+    return {}
+
+
+def history_of(
+    rows: Sequence[Line],
+    catalogue: Catalogue,
+    exam: str | None = None,
+    read: Read = nothing_to_read,
+) -> History:
     """Arrange one candidate's events, in any order, against a catalogue.
 
     With `exam`, sittings, exceptions and authorizations of other exams, which do not bear on
-    it, are not laid out.
+    it, are not laid out. `read` reads whole the events that are only outlined in `rows`.
     """
-    annulled = annulments(rows)
-    sitting: list[Recorded] = []
-    certified: list[Recorded] = []
-    granted: list[Recorded] = []
-    authorized: list[Recorded] = []
+    columns = columns_of(rows)
+    annulled = annulments(rows) if any(columns.annuls) else {}
+    sitting: list[Line] = []
+    certified: list[Line] = []
+    granted: list[Line] = []
+    authorized: list[Line] = []
     parts = sitting, certified, granted, authorized
     bearing = rows
     if exam is not None:
-        bearing = [row for row in rows if row.exam == exam or row.exam is None]
+        codes = zip(rows, columns.exam, strict=True)
+        bearing = [row for row, code in codes if code == exam or code is None]
     for row in in_time(bearing):
         part, _ = part_and_kind(row.topic)
         if part >= 0:
@@ -162,7 +186,8 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
         rows=rows,
-        codes=Codes(rows),
+        read=read,
+        codes=Codes(rows, columns.exam),
         annulled=annulled,
         sittings=sitting_rows(sitting, annulled),
         sitting_events=sitting,
@@ -180,15 +205,22 @@ def history_of(rows: Sequence[Recorded], catalogue: Catalogue, exam: str | None 
     )
 
 
-def together(rows: Sequence[Recorded], of: Callable[[Recorded], Hashable]) -> list[Recorded]:
+def columns_of(rows: Sequence[Line]) -> Any:
+    """Return rows of one kind as columns by name."""
+    return type(rows[0])._make(zip(*rows, strict=True)) if rows else _NOTHING
+
+
+def together(rows: list[Line], of: Callable[[Line], Hashable]) -> list[Line]:
     """Put the rows of one thing together, else in the order in which they are."""
-    found: dict[Hashable, list[Recorded]] = {}
+    if len(rows) < 2:
+        return rows
+    found: dict[Hashable, list[Line]] = {}
     for row in rows:
         found.setdefault(of(row), []).append(row)
     return [row for some in found.values() for row in some]
 
 
-def order_in_time(rows: Sequence[Recorded]) -> list[int]:
+def order_in_time(rows: Sequence[Line]) -> list[int]:
     """Return where the first of some rows stands by (time, position), the second, and so on."""
     return sorted(range(len(rows)), key=lambda i: (rows[i].occurred_at, rows[i].position))
 
@@ -211,18 +243,20 @@ def part_and_kind(topic: str) -> tuple[int, int]:
 Shared: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
 
 
-def laid_out(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> tuple[Any, Shared]:
+def laid_out(rows: Sequence[Line], annulled: Mapping[int, int]) -> tuple[Any, Shared]:
     """Return rows as columns by name, and the four that all rows of the fold begin with.
 
     These are kind, time, position, and the position of the annulment.
     """
-    columns: Any = Recorded._make(zip(*rows, strict=True)) if rows else _NOTHING
+    columns = columns_of(rows)
     kinds = [part_and_kind(topic)[1] for topic in columns.topic]
-    ends = [annulled.get(position, NEVER) for position in columns.position]
+    ends = [NEVER] * len(rows)
+    if annulled:
+        ends = [annulled.get(position, NEVER) for position in columns.position]
     return columns, (kinds, columns.occurred_at, columns.position, ends)
 
 
-_NOTHING: Final = Recorded._make([()] * len(Recorded._fields))
+_NOTHING: Final = Outline._make([()] * len(Outline._fields))
 
 
 def until_or(missing: int, columns: Any) -> list[int]:
@@ -230,7 +264,7 @@ def until_or(missing: int, columns: Any) -> list[int]:
     return [missing if until is None else until for until in columns.until]
 
 
-def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> SittingRows:
+def sitting_rows(rows: Sequence[Line], annulled: Mapping[int, int]) -> SittingRows:
     """Arrange the rows of sittings, already sorted by (exam, time, position)."""
     columns, shared = laid_out(rows, annulled)
     return SittingRows(
@@ -242,7 +276,7 @@ def sitting_rows(rows: Sequence[Recorded], annulled: Mapping[int, int]) -> Sitti
 
 
 def grant_rows(
-    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
+    rows: Sequence[Line], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> GrantRows:
     """Arrange the rows of exceptions, those of a request together, by (time, position)."""
     if not rows:
@@ -258,7 +292,7 @@ def grant_rows(
 
 
 def authorization_rows(
-    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
+    rows: Sequence[Line], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> AuthorizationRows:
     """Arrange the rows of authorizations, already sorted by (time, position)."""
     if not rows:
@@ -276,7 +310,7 @@ def authorization_rows(
 
 
 def certification_rows(
-    rows: Sequence[Recorded], annulled: Mapping[int, int], catalogue: Catalogue
+    rows: Sequence[Line], annulled: Mapping[int, int], catalogue: Catalogue
 ) -> tuple[CertificationRows, CertificationDefinitions]:
     """Arrange the rows of certifications, those of each together, by (time, position).
 
@@ -292,7 +326,7 @@ def certification_rows(
     for row in rows:
         number.setdefault(row.key or "", len(number))
         lo.append(len(exams))
-        if '"exams"' in row.data:
+        if row.data and '"exams"' in row.data:
             exams += [catalogue.exams.get(code, -1) for code in row.payload().get("exams") or ()]
         hi.append(len(exams))
     defined = catalogue.defined
@@ -309,12 +343,12 @@ def numbered(names: Sequence[str | None]) -> list[int]:
     return [numbers.setdefault(name, len(numbers)) for name in names]
 
 
-def exam_runs(rows: Sequence[Recorded]) -> dict[str, tuple[int, int]]:
+def exam_runs(rows: Sequence[Line]) -> dict[str, tuple[int, int]]:
     """Return the run (lo, hi) of each exam in rows sorted by exam."""
     found: dict[str, tuple[int, int]] = {}
     lo = 0
-    for exam, run in groupby(rows, key=lambda row: row.exam or ""):
-        hi = lo + sum(1 for _ in run)
-        found[exam] = lo, hi
+    for exam, run in groupby([row.exam for row in rows]):
+        hi = lo + len([*run])
+        found[exam or ""] = lo, hi
         lo = hi
     return found

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from ledger.events import Recorded
 from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFORE_SITTING
 from projections.answers import Problem
 from projections.catalogue import Catalogue, in_time, setting_of
 from projections.explain import Context, causes
+from projections.fold.facts import ATTEMPTED
+from projections.history import Line
 from projections.sentences import listed
 
 SOURCES_DISAGREE: Final = "sources-disagree"
@@ -32,7 +33,7 @@ def is_known(c: Context) -> bool:
     return any(is_visible(c, row) for row in c.history.rows)
 
 
-def is_visible(c: Context, row: Recorded) -> bool:
+def is_visible(c: Context, row: Line) -> bool:
     """Return whether an event of the candidate is visible, and no annulment itself."""
     known = c.q.known
     return (
@@ -47,11 +48,11 @@ def problems_of(c: Context) -> tuple[Problem, ...]:
     """Return what does not fit of the facts that are visible, in the order of CODES."""
     found = list(miscoded(c))
     lo, hi = c.history.runs.get(c.exam, (0, 0))
-    events = c.history.sitting_events[lo:hi]
-    if is_usual(events):
+    mine = c.history.sitting_events[lo:hi]
+    if is_usual(c, mine, lo, hi):
         return tuple(found)
-    events = [row for row in events if is_visible(c, row)]
-    by_key: dict[str | None, list[Recorded]] = {}
+    events = [row for row in mine if is_visible(c, row)]
+    by_key: dict[str | None, list[Line]] = {}
     for row in events:
         by_key.setdefault(row.key, []).append(row)
     found += late(c, events)
@@ -63,21 +64,24 @@ def problems_of(c: Context) -> tuple[Problem, ...]:
     return tuple(sorted(found, key=lambda each: CODES.index(each.code)))
 
 
-def is_usual(events: Sequence[Recorded]) -> bool:
+def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
     """Return whether a look at each sitting event tells that all fit: nearly always.
 
     None late, none long, and of a sitting no second attempt or result, nor one before the attempt.
+    `events` are those of the rows from lo to hi.
     """
-    attempted: set[str | None] = set()
-    decided: set[str | None] = set()
-    for row in events:
-        key, time = row.key, row.occurred_at
-        if row.recorded_at - time > LATE and not row.backfilled:
-            return False
-        if row.topic.startswith("ExamAttempted"):
-            if key in attempted or key in decided or (row.until or 0) - time > LONG:
+    if late_of(c, events):
+        return False
+    rows = c.history.sittings
+    begun: set[int] = set()
+    decided: set[int] = set()
+    columns = (rows.kind, rows.key, rows.time, rows.until)
+    of_each = zip(*(column[lo:hi] for column in columns), strict=True)
+    for kind, key, time, until in of_each:
+        if kind == ATTEMPTED:
+            if key in begun or key in decided or until - time > LONG:
                 return False
-            attempted.add(key)
+            begun.add(key)
         elif key in decided:
             return False
         else:
@@ -85,7 +89,7 @@ def is_usual(events: Sequence[Recorded]) -> bool:
     return True
 
 
-def problem(code: str, text: str, because: Iterable[Recorded]) -> Problem:
+def problem(code: str, text: str, because: Iterable[Line]) -> Problem:
     """Make a problem; events are named by their keys."""
     return Problem.trusted(code=code, text=text, because=causes(because))
 
@@ -95,7 +99,8 @@ def miscoded(c: Context) -> Iterator[Problem]:
     for code in c.history.codes.nearly(c.exam):
         if setting_of(c.catalogue, code, c.q.as_of, c.q.known).definition >= 0:
             continue
-        sittings = [row for row in c.history.codes.sittings[code] if is_visible(c, row)]
+        rows = c.history.codes.sittings[code]
+        sittings = [row for row in rows if is_visible(c, row)]
         if sittings:
             text = (
                 f"There are sittings of {code}, which was not in the catalogue at that time: "
@@ -111,13 +116,17 @@ def nearest(code: str, catalogue: Catalogue) -> str | None:
     return known[found[0]] if found else None
 
 
-def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
-    """Yield one problem for all results that were recorded long after they were true."""
-    rows = [
-        row
-        for row in events
-        if row.type in _RESULTS and row.recorded_at - row.occurred_at > LATE and not row.backfilled
+def late_of(c: Context, events: Iterable[Line]) -> list[Line]:
+    """Return the events that were recorded long after they were true, but for those moved in."""
+    late = [row for row in events if row.recorded_at - row.occurred_at > LATE]
+    return [
+        row for row, whole in zip(late, c.history.whole(late), strict=True) if not whole.backfilled
     ]
+
+
+def late(c: Context, events: Sequence[Line]) -> Iterator[Problem]:
+    """Yield one problem for all results that were recorded long after they were true."""
+    rows = late_of(c, (row for row in events if row.type in _RESULTS))
     if len(rows) == 1:
         text = (
             f"The result of {rows[0].key}, of {c.show(rows[0].occurred_at)}, was recorded on "
@@ -133,9 +142,7 @@ def late(c: Context, events: Sequence[Recorded]) -> Iterator[Problem]:
         yield problem(LATE_RESULT, text, rows)
 
 
-def disagreement(
-    rows: Sequence[Recorded], show: Callable[[int], str]
-) -> tuple[str, list[Recorded]] | None:
+def disagreement(rows: Sequence[Line], show: Callable[[int], str]) -> tuple[str, list[Line]] | None:
     """Return how sources differ about a sitting, and the events that say so; None if they agree.
 
     A source says the outcome by its last result or absence, start and delivery by its first
@@ -147,7 +154,7 @@ def disagreement(
     last = {row.source: row for row in rows if row.type in _OUTCOMES}
     first = {row.source: row for row in reversed(rows) if row.type == "ExamAttempted"}
     texts: list[str] = []
-    because: dict[int, Recorded] = {}
+    because: dict[int, Line] = {}
     for by_source, say in (
         (last, outcome),
         (first, lambda row: f"that it began on {show(row.occurred_at)}"),
@@ -165,7 +172,7 @@ def disagreement(
     return text, [because[n] for n in sorted(because)]
 
 
-def outcome(result: Recorded) -> str:
+def outcome(result: Line) -> str:
     """Return the outcome that a result, or an absence, states."""
     if result.type == "SittingMissed":
         return "missed"
@@ -174,7 +181,7 @@ def outcome(result: Recorded) -> str:
     return "passed" if result.type == "ExamPassed" else "failed"
 
 
-def badly_timed(c: Context, s: int, rows: Sequence[Recorded]) -> Iterator[Problem]:
+def badly_timed(c: Context, s: int, rows: Sequence[Line]) -> Iterator[Problem]:
     """Yield what is odd about when a sitting began, ended and had its result."""
     opened, start, end = c.opened(s), c.sittings.start[s], c.sittings.end[s]
     if opened.type != "ExamAttempted":

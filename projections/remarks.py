@@ -16,7 +16,7 @@ from projections.explain import Context
 from projections.fold.certifications import Held, covers, earned_by, last_held, run_end
 from projections.fold.facts import NEVER
 from projections.fold.rules import ELIGIBLE, STATUSES
-from projections.history import SITTING_KINDS, History, history_of
+from projections.history import SITTING_KINDS, History, Line, history_of
 from projections.sentences import Show, listed
 from projections.standing import Moment, judged_for, sittings_of
 
@@ -136,7 +136,7 @@ def _several_results(c: Context, moment: Moment) -> Mapping[str, Sequence[Record
 
     Annulments of them are among the events, and count as results.
     """
-    found: dict[str, dict[int, Recorded]] = {}
+    found: dict[str, dict[int, Line]] = {}
     by_position = {row.position: row for row in c.history.rows if row.position <= moment.position}
     for row in by_position.values():
         if row.type in SITTING_KINDS and row.exam == c.exam:
@@ -147,7 +147,7 @@ def _several_results(c: Context, moment: Moment) -> Mapping[str, Sequence[Record
                 some[annulment.position] = annulment
     several = {key: [some[at] for at in sorted(some)] for key, some in found.items()}
     return {
-        key: rows
+        key: c.history.whole(rows)
         for key, rows in several.items()
         if sum(row.type != "ExamAttempted" for row in rows) > 1
     }
@@ -205,7 +205,7 @@ def _requests(c: Context, candidate: str, moment: Moment) -> Sequence[Request]:
     rows = [row for row in c.history.rows if row.exam in (c.exam, None)]
     if all(row.type not in EXCEPTION_TYPES for row in rows):
         return ()
-    return requests_of(candidate, rows, c.catalogue, moment)
+    return requests_of(candidate, c.history.whole(rows), c.catalogue, moment)
 
 
 def request_words(request: Request, show: Show) -> str:

@@ -1,9 +1,10 @@
 """The standing: what the fold says of one candidate and one exam, with every why."""
 
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from projections.answers import PolicyUsed, Sitting, Standing
-from projections.catalogue import Catalogue, judge, setting_of
+from projections.catalogue import Catalogue, Judge, setting_of
 from projections.explain import Context, reasons_of
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PENDING, Question, room
 from projections.fold.rules import ELIGIBLE, STATUSES, overdue_from
@@ -82,12 +83,13 @@ def judged_for(
     )
     sittings = room(hi - lo, q.authorizations_hi, q.certifications_hi)
     n = gather(history.sittings, lo, hi, moment.as_of, moment.position, sittings)
-    judged = judge(catalogue, history.facts, q, sittings, n, moment.as_of)
+    judge = Judge(catalogue, history.facts, q, sittings, n).at
+    judged = judge(moment.as_of)
     if show is None:
         version = judged.verdict.version
         zone = "UTC" if version < 0 else catalogue.published[version].policy.wait.zone
         show = shown_beside(load_zone(zone), zone)
-    return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show)
+    return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show, judge)
 
 
 def sittings_of(
@@ -149,24 +151,23 @@ def policy_used(c: Context) -> PolicyUsed | None:
 
 def sittings_in(c: Context) -> tuple[Sitting, ...]:
     """Describe every sitting of a verdict."""
-    rows, events = c.sittings, c.history.sitting_events
-    known = c.judged.verdict.version >= 0
-    found = []
-    for s in range(c.n):
-        ordinal = rows.ordinal[s] if known else 0
-        outcome = rows.outcome[s]
-        found.append(
-            Sitting.trusted(
-                registration_id=events[rows.opened_by[s]].key or "",
-                started_at=rows.start[s],
-                delivery="beta" if rows.beta[s] else "live",
-                outcome=OUTCOMES[outcome],
-                outcome_at=None if outcome == PENDING else events[rows.outcome_row[s]].occurred_at,
-                ordinal=ordinal or None,
-                counted=ordinal > 0,
-            )
+    rows, events, time = c.sittings, c.history.sitting_events, c.history.sittings.time
+    ordinals = rows.ordinal if c.judged.verdict.version >= 0 else [0] * c.n
+    columns = rows.opened_by, rows.start, rows.beta, rows.outcome, rows.outcome_row, ordinals
+    return tuple(
+        Sitting.trusted(
+            registration_id=events[opened_by].key or "",
+            started_at=start,
+            delivery="beta" if beta else "live",
+            outcome=OUTCOMES[outcome],
+            outcome_at=None if outcome == PENDING else time[row],
+            ordinal=ordinal or None,
+            counted=ordinal > 0,
         )
-    return tuple(found)
+        for opened_by, start, beta, outcome, row, ordinal in islice(
+            zip(*columns, strict=False), c.n
+        )
+    )
 
 
 def overdue_since(standing: Standing, catalogue: Catalogue) -> int | None:

@@ -18,7 +18,7 @@ from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
-from projections.history import History, history_of
+from projections.history import History, Line, history_of
 from projections.sentences import Show
 from projections.standing import Moment, standing_of
 from replay.many import many
@@ -154,7 +154,8 @@ class Snapshot:
 
     def history(self, candidate: str, exam: str | None = None) -> History:
         """Return what is known of a candidate, laid out for one exam or for all."""
-        return history_of(self.events(candidate), self.catalogue, exam)
+        rows = self._read.outlines(candidate, self.position)
+        return history_of(rows, self.catalogue, exam, self.ledger.at)
 
     def events(self, candidate: str, exam: str | None = None) -> list[Recorded]:
         """Return what is known of a candidate, by position; of one exam what may bear on it."""
@@ -181,11 +182,9 @@ class Snapshot:
         self, candidate: str, *, show: Show | None = None, history: History | None = None
     ) -> tuple[Standing, ...]:
         """Return a candidate's standing for every exam with a visible sitting, sorted by code."""
-        history, catalogue = history or self.history(candidate), self.catalogue
-        every = (
-            standing_of(candidate, exam, history, catalogue, self.moment, show)
-            for exam in sorted(history.runs)
-        )
+        history = history or self.history(candidate)
+        exams = sorted(history.runs)
+        every = (self.standing(candidate, exam, show=show, history=history) for exam in exams)
         return tuple(standing for standing in every if standing.sittings)
 
     # -- many
@@ -382,6 +381,10 @@ class Shared:
     def events(self, candidate: str, upto: int, exam: str | None = None) -> list[Recorded]:
         """Return a candidate's events up to a position; of one exam what may bear on it."""
         return self.ledger.stream(f"candidate/{candidate}", upto=upto, exam=exam)
+
+    def outlines(self, candidate: str, upto: int) -> Sequence[Line]:
+        """Return what a standing is made of, of a candidate up to a position."""
+        return self.ledger.outlines(f"candidate/{candidate}", upto)
 
     def columns(self, position: int) -> Columns:
         """Return columns that reach a position at least."""

@@ -45,6 +45,10 @@ class Supposed(Shared):
         more = [row for row in self._facts if row.subject == candidate and row.position <= upto]
         return known + more
 
+    def outlines(self, candidate: str, upto: int) -> list[Recorded]:
+        """Return all of the same: what is supposed cannot be read by its position."""
+        return self.events(candidate, upto)
+
     def columns(self, position: int) -> Columns:
         """Return the columns with what is supposed of candidates laid over them, in memory."""
         if self._columns is None:

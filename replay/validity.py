@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.events import Recorded
 from ledger.ledger import Head
 from projections.answers import Standing
 from projections.fold.facts import NEVER
+from projections.history import Line
 from projections.sentences import Show
 from projections.standing import standing_of
 from replay.snapshot import Snapshot
@@ -68,5 +68,5 @@ def still_holds(validity: Validity, snapshot: Snapshot, candidate: str) -> bool:
     )
 
 
-def _last(rows: Sequence[Recorded]) -> Head:
+def _last(rows: Sequence[Line]) -> Head:
     return Head(rows[-1].position, rows[-1].recorded_at) if rows else Head(0, 0)

@@ -69,6 +69,9 @@ class MemoryStore:
         rows = (row for row in self._within(0, upto) if row.stream == stream)
         return [row for row in rows if exam is None or row.exam in (None, exam)]
 
+    def outlines(self, stream: str, upto: int) -> list[Recorded]:
+        return self.stream(stream, upto=upto)
+
     def last(self, stream: str, upto: int) -> Head:
         return _head(self.stream(stream, upto=upto))
 

@@ -21,7 +21,7 @@ from memory_store import MemoryLedger, MemoryStore
 from postgres import VERSIONS, new_server
 
 from ledger.cloudevents import backfilled
-from ledger.events import Recorded, Row
+from ledger.events import Outline, Recorded, Row
 from ledger.ledger import PLACE, Appended, Conflict, Duplicate
 from ledger.problems import ReadOnly
 from ledger.store.file import create_file
@@ -109,6 +109,20 @@ def test_an_empty_store_has_nothing(store: Store) -> None:
     assert store.subjects("candidate", "") == store.search("C", 5) == store.forgotten() == []
     assert [batch for batch in store.scans().facts(0, 9) if batch.num_rows] == []
     assert store.scans().clock(0).first.tolist() == []
+
+
+def test_an_outline_is_what_a_standing_is_made_of(store: Store) -> None:
+    """The same fields of the same events; the data of what is of no exam."""
+    put(store, sat(1), sat(2, "C-2"), sample("CertEarned", full=True).row(), sat(3))
+    for stream in {row.stream for row in store.page(0)}:
+        for upto in (0, 1, 3, 9):
+            rows = store.stream(stream, upto=upto)
+            found = store.outlines(stream, upto)
+            assert [row.position for row in found] == [row.position for row in rows]
+            for outline, row in zip(found, rows, strict=True):
+                for name in Outline._fields[:-1]:
+                    assert getattr(outline, name) == getattr(row, name)
+                assert outline.data in ((row.data, None) if row.exam else (row.data,))
 
 
 def test_rows_stand_at_the_next_positions_as_they_went_in(store: Store) -> None:

@@ -11,12 +11,11 @@ from attempt_ledger.console.happenings import Happening, happening
 from attempt_ledger.console.knowledge import Knowledge, knowledge_of, thinned
 from attempt_ledger.console.picture import Picture, Span, picture_of
 from attempt_ledger.console.times import Clock, distance
-from ledger.events import Recorded
 from ledger.instants import format_instant
 from projections.answers import Sitting, Standing
 from projections.catalogue import annulments
 from projections.fold.facts import NEVER
-from projections.history import History
+from projections.history import History, Line
 from projections.remarks import Remarks, remarks_of
 from projections.standing import standing_of
 from replay.snapshot import Snapshot
@@ -165,7 +164,10 @@ def page_of(
         looking_back=address.get("as_of") is not None or address.get("known_at") is not None,
         knowledge=knowledge,
         knowledge_exam=exam,
-        events=[happening(row, annulled, snapshot.position, snapshot.as_of) for row in shown],
+        events=[
+            happening(row, annulled, snapshot.position, snapshot.as_of)
+            for row in later.whole(shown)
+        ],
         recorded=len(rows),
         pages=range(1, pages + 1),
         page=page,
@@ -327,7 +329,7 @@ def _differs(standing: Standing, present: Standing, clock: Clock) -> str:
 def _sliders(
     snapshot: Snapshot,
     latest: Snapshot,
-    every: Sequence[Recorded],
+    every: Sequence[Line],
     lines: Mapping[str, list[Stretch] | None],
     address: Address,
     now: int,
@@ -361,7 +363,7 @@ def _sliders(
     )  # fmt: skip
 
 
-def _position(row: Recorded) -> int:
+def _position(row: Line) -> int:
     return row.position
 
 
@@ -385,7 +387,7 @@ def _value(step: Step, name: str) -> int:
     return int(step.value[1:]) if name == "known_at" else step.at
 
 
-def _page_of_day(rows: Sequence[Recorded], day: str, clock: Clock, by_truth: bool) -> int:
+def _page_of_day(rows: Sequence[Line], day: str, clock: Clock, by_truth: bool) -> int:
     """Return the page with the last event of a day, or of those before it; the rows fall."""
     for i, row in enumerate(rows):
         at = row.occurred_at if by_truth else row.recorded_at

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ledger.events import Recorded, Row
+from ledger.events import Outline, Recorded, Row
 from ledger.store.locks import Waiting
 from ledger.store.server import Address
 
@@ -156,6 +156,12 @@ class Store(Protocol):
         """Return the events of one stream up to a position, by position.
 
         With `exam` those of other exams are left out; what is of no exam stays.
+        """
+
+    def outlines(self, stream: str, upto: int) -> Sequence[Outline | Recorded]:
+        """Return what a standing is made of, of one stream up to a position, by position.
+
+        Or all of them, where that is no slower.
         """
 
     def last(self, stream: str, upto: int) -> Head:

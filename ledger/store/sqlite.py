@@ -6,13 +6,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ledger.events import Recorded, Row
+from ledger.events import Outline, Recorded, Row
 from ledger.problems import LedgerProblem, NotALedger, ReadOnly
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.interface import PAGE, Head
@@ -38,6 +39,12 @@ _LAST_OF = (
     "SELECT position, recorded_at FROM events WHERE stream = ? AND position <= ? "
     "ORDER BY position DESC LIMIT 1"
 )
+_OUTLINES = (
+    f"SELECT {', '.join(Outline._fields[:-1])}, iif(exam IS NULL, data, NULL) FROM events "
+    "WHERE stream = ? AND position <= ? ORDER BY position"
+)
+# As `recorded` does.
+_outline: Callable[[Any], Outline] = partial(tuple.__new__, Outline)
 _LAST = 1 << 62
 
 
@@ -192,6 +199,10 @@ class SQLiteStore(Questions):
         if upto is not None:
             return self._rows(f"{where}AND position <= ? ORDER BY position", (*values, upto))
         return self._rows(f"{where}ORDER BY position", values)
+
+    def outlines(self, stream: str, upto: int) -> list[Outline]:
+        """Return what a standing is made of, of one stream up to a position, by position."""
+        return list(map(_outline, self.values(_OUTLINES, (stream, upto))))
 
     def last(self, stream: str, upto: int) -> Head:
         """Return where the last event of a stream up to a position stands, and its recorded_at."""

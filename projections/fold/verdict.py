@@ -166,13 +166,7 @@ def verdict_at(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) ->
     setting = setting_at(facts, q, t)
     if setting.version < 0:
         return not_judged(setting)
-    return verdict_in(facts, q, rules_at(facts.rules, setting.version), sittings, n, t, setting)
-
-
-def verdict_in(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int, setting: Setting
-) -> Judged:
-    """Judge at `t` in a setting, by its policy; see `verdict_at`."""
+    rules = rules_at(facts.rules, setting.version)
     walked = walk(facts, q, rules, sittings, n, t)
     return verdict_from(facts, q, rules, sittings, n, t, setting, walked)
 
