@@ -97,6 +97,8 @@ class Gathered:
     """(candidate, exam) of sittings of which several sources may speak."""
     unpaired: set[tuple[str, str]] = field(default_factory=set)
     """(candidate, exam) of results to be compared with their sittings."""
+    accented: set[str] = field(default_factory=set)
+    """The streams whose names are not ASCII, where they were looked at."""
     odd: Counter[str] = field(default_factory=Counter)
     """How many facts are odd, by the codes of `projections.problems`."""
 

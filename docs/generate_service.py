@@ -101,7 +101,8 @@ authorization, with an id that stays. `eligible_from` is the beginning of the st
 candidate may sit it, `eligible_until` the first instant at which that is over on present facts.
 As `text/tab-separated-values` it is the file that Pearson's authorization imports take, with
 whole dates: the first on which the candidate is eligible all day, and the last, on the clock of
-`zone`.
+`zone`. A program reads it, so ids and codes stand in it as they are, without the `'` that our CSV
+puts before `=`: who opens it in a spreadsheet has it take its columns as text.
 
 Send back what became of each row (`POST /v1/booking/confirmations`): what was not accepted comes
 again.

@@ -529,6 +529,15 @@ CASES = (
         annulled,
     ),
     Case(
+        "twin-ids",
+        lambda sick: (
+            sitting(sick, who="Zoe\u0308", reg="R-8"),
+            sitting(sick, who="Zo\u00eb", reg="R-9", source="urn:other"),
+        ),
+        r"'Zoe\u0308' and 'Zo\xeb' look the same, and are the ids of two candidates",
+        annulled,
+    ),
+    Case(
         "result-before-sitting",
         lambda sick: sitting(sick, result="2022-05-29T09:00:00Z"),
         "1 result is of an instant before its sitting began",

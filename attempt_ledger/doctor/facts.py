@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from unicodedata import normalize
 
 from attempt_ledger.checks import Gathered, unknown_exams
 from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found
@@ -20,6 +22,7 @@ from ledger.models import EventAnnulled
 from projections.history import SITTING_KINDS
 from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM
 
+TWIN_IDS = "twin-ids"
 MOST_READ = 3_000_000
 """Of more events the facts are looked at only with --full: some seconds for each million."""
 _AT_ONCE = 500
@@ -54,6 +57,15 @@ def facts(subject: Subject) -> Iterator[Finding]:
     if sentence is not None:
         some = True
         yield found(SOURCES_DISAGREE, sentence)
+    if alike := twins(ledger, gathered.accented):
+        some = True
+        one, other, *_ = (ascii(name) for name in alike[0])
+        yield found(
+            TWIN_IDS,
+            f"{one} and {other} look the same, and are the ids of two candidates: they differ in "
+            f"their Unicode normal form ({len(alike):,} such in all)",
+            ids=len(alike),
+        )
     for code, said in _SAID.items():
         if number := gathered.odd[code]:
             some = True
@@ -77,6 +89,7 @@ def gathered_of(ledger: Ledger, position: int) -> tuple[Gathered, int]:
     )
     while rows := list(islice(of_sittings, _AT_ONCE)):
         count += len(rows)
+        gathered.accented.update(row.stream for row in rows if not row.stream.isascii())
         gathered.exams.update(row.exam for row in rows if row.exam is not None)
         for recorded_at, together in groupby(rows, key=lambda row: row.recorded_at):
             odd.look((Row(*row[2:]) for row in together), recorded_at)
@@ -86,6 +99,22 @@ def gathered_of(ledger: Ledger, position: int) -> tuple[Gathered, int]:
     gathered.odd.update(odd.counts)
     gathered.unpaired |= odd.unpaired
     return gathered, count
+
+
+def twins(ledger: Ledger, streams: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the ids of candidates that are the same but for their Unicode normal form, sorted.
+
+    "Everywhere: sorted by code point" (spec section 5): to the ledger they are different people.
+    `streams` are those whose names are not ASCII.
+    """
+    found = defaultdict[str, set[str]](set)
+    for stream in streams:
+        _, _, name = stream.partition("/")
+        composed = normalize("NFC", name)
+        found[composed].add(name)
+        if composed.isascii() and ledger.last(f"candidate/{composed}", ledger.head().position):
+            found[composed].add(composed)
+    return sorted(tuple(sorted(names)) for names in found.values() if len(names) > 1)
 
 
 def _annulled(ledger: Ledger, position: int) -> Iterator[int]:

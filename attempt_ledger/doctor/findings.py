@@ -122,6 +122,8 @@ key-backup-kept | key-backup | warning | destroy it: the keys of whoever was for
 unknown-exam | facts | warning | announce it with `catalogue`; or `annul` what names it and record
     that again under the right code
 sources-disagree | facts | warning | `audit disagreements` says who says what; `annul` what is wrong
+twin-ids | facts | warning | find out whether they are one person; if so, `annul` what was recorded
+    under one of them and record it again under the other
 result-before-sitting | facts | warning | `standing` of the candidate names them under problems;
     `annul` what is wrong
 long-sitting | facts | warning | `standing` of the candidate names them under problems; `annul` what
