@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import threading
 import time
@@ -25,7 +26,7 @@ from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting
 from ledger.store.postgres import PostgresStore
-from ledger.store.postgres_pool import Patient, Pool
+from ledger.store.postgres_pool import Patient, Pool, connected
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server, read_server
 from ledger.tlog import follower
@@ -240,6 +241,21 @@ def test_sealing_asks_over_connections_that_there_are(
 
         follower.follow(log, str(ledger.about("ledger")), wait=wait, troubled=pytest.fail)
         assert (sealed_size(log), len(others(ledger))) == (4, 3)
+
+
+def test_after_a_fork_no_connection_is_shared(address: Server) -> None:
+    """A child asks over one of its own."""
+
+    def asks() -> int:
+        with connected(ledger.path) as connection:  # type: ignore[arg-type]
+            return connection.info.backend_pid
+
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        ours = asks()
+        assert asks() == ours
+        if (child := os.fork()) == 0:
+            os._exit(0 if asks() != ours else 1)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_who_keeps_the_lock_is_named(address: Server) -> None:

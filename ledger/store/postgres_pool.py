@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -153,7 +154,8 @@ def connected(server: Server) -> Iterator[Patient]:
 
     Raises LedgerProblem, also for what goes wrong meanwhile.
     """
-    if server.pool is not None:
+    # After a fork its connections are another process's.
+    if server.pool is not None and server.pool.process == os.getpid():
         with server.pool.connection() as connection:
             yield connection
     else:
@@ -179,6 +181,7 @@ class Pool:
         """Open nothing yet; `patience` is how many seconds a thread waits for a connection."""
         self.server = server
         self.patience = patience
+        self.process = os.getpid()
         self._free: list[Patient] = []
         self._lock = Lock()
         self._is_closed = False
