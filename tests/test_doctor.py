@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 
 import pytest
 from command_line import CommandLine
-from example_ledger import compiled_quietly
+from example_ledger import compiled_quietly, ledger_of_lines
 from ledger_facts import SetClock
+from scenarios import failed
 from test_ledger_faults import as_nobody, shown
 
 from attempt_ledger import doctor
 from attempt_ledger.cli import context, read_model
 from attempt_ledger.doctor import CHECKS, findings, surroundings, trust
 from attempt_ledger.doctor import file as file_checks
+from attempt_ledger.doctor.facts import twins
 from attempt_ledger.doctor.findings import CODES, SERVER_CODES, State, size, span
 from ledger.instants import DAY, SECOND
 from ledger.ledger import Ledger
@@ -896,3 +898,13 @@ def test_what_is_sealed_while_it_looks_is_no_fault(sick: Sick, moment: str) -> N
     assert code == 0
     assert {"cut-off", "last-signed-apart"}.isdisjoint(each["code"] for each in told["findings"])
     assert len(looks) == {"before": 1, "after": 2}[moment]
+
+
+def test_an_id_whose_twin_is_ascii_has_one_only_if_that_is_there(tmp_path: Path) -> None:
+    """The Kelvin sign is composed to a K."""
+    kelvin = "\u212a-1"
+    with ledger_of_lines(tmp_path / "a.ledger", [failed("X", on="2021-03-01", who=kelvin)]) as one:
+        assert twins(one, [f"candidate/{kelvin}"]) == []
+    both = [failed("X", on="2021-03-01", who=who) for who in (kelvin, "K-1")]
+    with ledger_of_lines(tmp_path / "b.ledger", both) as two:
+        assert twins(two, [f"candidate/{kelvin}"]) == [("K-1", kelvin)]

@@ -112,9 +112,14 @@ def twins(ledger: Ledger, streams: Iterable[str]) -> list[tuple[str, ...]]:
         _, _, name = stream.partition("/")
         composed = normalize("NFC", name)
         found[composed].add(name)
-        if composed.isascii() and ledger.last(f"candidate/{composed}", ledger.head().position):
+        if composed.isascii() and is_there(ledger, composed):
             found[composed].add(composed)
     return sorted(tuple(sorted(names)) for names in found.values() if len(names) > 1)
+
+
+def is_there(ledger: Ledger, candidate: str) -> bool:
+    """Return whether anything is recorded of a candidate."""
+    return ledger.last(f"candidate/{candidate}", ledger.head().position).position > 0
 
 
 def _annulled(ledger: Ledger, position: int) -> Iterator[int]:
