@@ -26,7 +26,7 @@ from projections.fold.facts import (
     Question,
     Sittings,
 )
-from projections.fold.verdict import Judged, Setting, not_judged, setting_at, verdict_from
+from projections.fold.verdict import UNJUDGED, Judged, Setting, not_judged, setting_at, verdict_from
 from projections.fold.walk import AT_THE_START, walk
 from retake_policies.rules import RuleBook, Rules, compile_rules, rule_book
 from retake_policies.schema import Policy, PolicyError, parse_policy
@@ -137,9 +137,15 @@ class Judge:
         self._n = n
         self._walked_by: tuple[int, int] | None = None
         self._walked = AT_THE_START
+        self._last = NEVER, UNJUDGED  # who looks ahead for one thing mostly looks where another did
 
     def at(self, t: int) -> Judged:
         """Judge at an instant, as_of or later; leave the ordinals of that walk in the sittings."""
+        if t != self._last[0]:
+            self._last = t, self._judged_at(t)
+        return self._last[1]
+
+    def _judged_at(self, t: int) -> Judged:
         (facts, q), sittings, n = self._asked, self._sittings, self._n
         setting = self._catalogue.settings.at(q, t)
         if setting.version < 0:

@@ -70,14 +70,14 @@ def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
     None late, none long, and of a sitting no second attempt or result, nor one before the attempt.
     `events` are those of the rows from lo to hi.
     """
-    if late_of(c, events):
-        return False
     rows = c.history.sittings
+    columns = (rows.kind, rows.key, rows.time, rows.until)
     begun: set[int] = set()
     decided: set[int] = set()
-    columns = (rows.kind, rows.key, rows.time, rows.until)
-    of_each = zip(*(column[lo:hi] for column in columns), strict=True)
-    for kind, key, time, until in of_each:
+    is_late = False
+    of_each = zip(events, *(column[lo:hi] for column in columns), strict=True)
+    for event, kind, key, time, until in of_each:
+        is_late = is_late or event.recorded_at - time > LATE
         if kind == ATTEMPTED:
             if key in begun or key in decided or until - time > LONG:
                 return False
@@ -86,7 +86,7 @@ def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
             return False
         else:
             decided.add(key)
-    return True
+    return not is_late or not late_of(c, events)
 
 
 def problem(code: str, text: str, because: Iterable[Line]) -> Problem:

@@ -10,6 +10,9 @@ as ordinary Python over lists and, compiled, over columns.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
+from operator import mul
 from typing import Any, Final, NamedTuple
 
 from retake_policies.rules import RuleBook
@@ -325,16 +328,15 @@ NOT_COVERING: Final = Covers([0] * 10, *([] for _ in range(11)))
 """Where the candidate has no authorizations, no certifications: nothing of it is read."""
 
 
-def zeros(size: int) -> list[int]:
-    """Make a column for one candidate."""
-    return [0] * size
+zeros: Final[Callable[[int], list[int]]] = partial(mul, [0])
+"""Makes a column for one candidate: of so many zeros."""
 
 
 def room(
     size: int, authorizations: int, certifications: int, column: Callable[[int], Any] = zeros
 ) -> Sittings:
     """Make room for a run of `size` rows, and for its candidate's rows of the other two."""
-    by_sitting = [column(size) for _ in range(len(Sittings._fields) - len(NOT_BY_SITTING))]
+    by_sitting = map(column, repeat(size, len(Sittings._fields) - len(NOT_BY_SITTING)))
     served, covers = NOT_SERVED, NOT_COVERING
     if authorizations or column is not zeros:
         mine = [column(authorizations) for _ in range(3)]
