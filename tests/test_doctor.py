@@ -384,7 +384,7 @@ CASES = (
     Case(
         "unsealed",
         lambda sick: (sick.record(), sick.later(16 * 60 * SECOND + SECOND)),
-        "1 events are not sealed, the first of them for 16 minutes",
+        "1 event is not sealed, the first of them for 16 minutes",
         lambda sick: sick.door.done("seal"),
     ),
     Case(

@@ -282,7 +282,7 @@ def test_a_machine_without_key_and_log_leaves_sealing_to_others(
     assert "sealed" not in said
     assert [*(tmp_path / "writer").glob("*/*")] == []
     found = door.call("doctor", "--all").out
-    assert "1 events wait to be sealed" in found
+    assert "1 event waits to be sealed" in found
     assert "other machines have the key, and seal" in found
     named = ("--signing-key", "none", "record", "CertEarned", "C-2", "certification=one")
     assert "there is no signing key at none" in door.call(*named).err

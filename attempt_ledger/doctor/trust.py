@@ -142,15 +142,22 @@ def seal(subject: Subject) -> Iterator[Finding]:
     if waits > subject.bounds.seal:
         yield found(
             "unsealed",
-            f"{head - sealed:,} events are not sealed, the first of them for {span(waits)}",
+            f"{_events(head - sealed, 'is', 'are')} not sealed, the first of them for "
+            f"{span(waits)}",
             **figures,
         )
     elif head > sealed:
         yield fine(
-            "seal", f"{head - sealed:,} events wait to be sealed, for {span(waits)}", **figures
+            "seal",
+            f"{_events(head - sealed, 'waits', 'wait')} to be sealed, for {span(waits)}",
+            **figures,
         )
     else:
         yield fine("seal", f"all {sealed:,} events are sealed", **figures)
+
+
+def _events(count: int, one: str, many: str) -> str:
+    return f"1 event {one}" if count == 1 else f"{count:,} events {many}"
 
 
 def signing_key(subject: Subject) -> Iterator[Finding]:
