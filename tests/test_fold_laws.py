@@ -17,7 +17,7 @@ from standing_checks import assert_sound
 from strategies import Asking, World, asking, randomness, world, worlds_asked
 from test_cases import assert_reads
 
-from ledger.events import Recorded
+from ledger.events import Outline, Recorded
 from ledger.models import EVENT_TYPES
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of
@@ -67,6 +67,36 @@ def test_the_order_in_which_rows_are_given_does_not_matter(
     random.shuffle(catalogue)
     random.shuffle(mine)
     assert answer(asked, catalogue, mine) == of_world(world, asked)
+
+
+@settings(laws, max_examples=40)
+@given(randomness())
+def test_one_catalogue_answers_many_as_a_new_one_answers_each(random: Random) -> None:
+    """What is looked up of it once serves no question that it would answer otherwise."""
+    made = world(random, people=2)
+    catalogue = catalogue_of(made.catalogue)
+    for _ in range(6):
+        asked = asking(random, made)
+        assert answer(asked, catalogue, made.of(asked.who)) == of_world(made, asked)
+
+
+@settings(laws, max_examples=80)
+@given(worlds_asked())
+def test_a_standing_is_made_of_outlines(asked_world: tuple[World, Asking]) -> None:
+    """What an outline leaves out is in no answer, or is read."""
+    world, asked = asked_world
+    whole = {row.position: row for row in world.of(asked.who)}
+    outlines = [
+        Outline(
+            *(getattr(row, name) for name in Outline._fields[:-1]),
+            data=row.data if row.exam is None else None,
+        )
+        for row in whole.values()
+    ]
+    catalogue, moment = catalogue_of(world.catalogue), Moment(asked.as_of, 0, asked.known)
+    history = history_of(outlines, catalogue, read=lambda at: {each: whole[each] for each in at})
+    found = standing_of(asked.who, asked.exam, history, catalogue, moment)
+    assert found == of_world(world, asked)
 
 
 @laws
