@@ -15,12 +15,14 @@ from scenarios import (
     annulled,
     attempted,
     beta,
+    certification,
     earned,
     exam,
     failed,
     granted,
     passed,
     policy,
+    renewed,
     result,
     withdrawn,
 )
@@ -275,6 +277,28 @@ def test_after_a_pass_it_is_one_until_the_certification_lapses(crowd: Ledgers) -
     Given(crowd.told(X, good, held, again)).then(
         broke("R-2", "passed", "passed", "2021-06-02", early_seconds=86_400.0)
     )
+
+
+def test_a_definition_that_was_recorded_late_is_known_to_the_sittings_after_it(
+    crowd: Ledgers,
+) -> None:
+    """A certification that never covered the exam frees no pass, from when that is known."""
+    found = crowd.told(
+        exam("AZ-104"),
+        certification("K", exams=["AZ-104"]),
+        passed("AZ-104", on="2021-01-01", reg="R-1"),
+        earned("K", on="2021-01-02", expires="2021-02-01"),
+        passed("AZ-104", on="2021-03-01", reg="R-2"),
+        renewed("K", on="2021-03-02", expires="2021-04-01"),
+        certification("K", exams=[], on="2000-01-03").recorded("2021-04-15"),
+        passed("AZ-104", on="2021-05-01", reg="R-3"),
+    ).violations()
+    assert [
+        (row["registration_id"], row["status_then"], row["status_now"]) for row in dicts(found)
+    ] == [
+        ("R-2", "eligible", "passed"),
+        ("R-3", "passed", "passed"),
+    ]
 
 
 def test_a_retired_exam_has_no_instant_to_be_early_for(crowd: Ledgers) -> None:
