@@ -80,6 +80,7 @@ def tags_in(header: str, question: Question) -> tuple[tuple[str, Validity], ...]
     return tuple(found)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _digest_of(question: Question) -> str:
     # Whatever was typed: no text in one of them is taken for a part of another.
     return _digest(repr((_RELEASE, question.candidate, question.exam, question.zone)))
