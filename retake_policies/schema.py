@@ -5,6 +5,7 @@ key accepts, in the words in which a bad file is refused.
 """
 
 import hashlib
+import re
 import tomllib
 from typing import Any, Final, Literal, get_args
 
@@ -57,6 +58,7 @@ _MOST: Final = 1_000_000  # sittings: beyond it a number is a slip, and integers
 # Anybody's feed may publish a policy, and every question reads it again.
 LONGEST: Final = 65_536  # bytes: twenty times a long one
 _MOST_DOTS: Final = 100  # tomllib takes the square of a dotted key's parts: 16 s for one of 64 KiB
+_LONG_NUMBER: Final = re.compile(r"[0-9_]{1001}")  # Python has words of its own for 4,300
 
 
 class PolicyError(Exception):
@@ -248,6 +250,8 @@ def _read_toml(text: str | bytes, where: str) -> tuple[str, dict[str, Any]]:
         if line.count(".") > _MOST_DOTS:
             problem = f"line {number} has more than {_MOST_DOTS} dots; write shorter lines."
             raise PolicyError((f"{where}: {problem}",))
+        if _LONG_NUMBER.search(line):
+            raise PolicyError((f"{where}: line {number} has a number of more than 1,000 digits.",))
     try:
         return text, tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -193,6 +193,7 @@ WRONG = {
     "nowhere.toml: no such file": '[policies]\nx = "nowhere.toml"\n' + CASE
     + 'asks = [{ as_of = 2021-03-01, exam = "X", status = "eligible" }]',
     "is not TOML: a key has more than 20 parts": f"a{'.a' * 100_000} = 1\n",
+    "is not TOML: a number has more than 1,000 digits": f"a = {'9' * 5_000}\n",
     "policies.x: is not TOML": "[policies]\nx = '''\n[wait\n'''\n" + CASE
     + 'asks = [{ as_of = 2021-03-01, exam = "X" }]',
     'policies.x: wait.after[1] = "P1DT1H" mixes': "[policies]\nx = '''\n[wait]\n"

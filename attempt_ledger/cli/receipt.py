@@ -100,7 +100,8 @@ def check(
             note(f"  {line}")
         if found.differs:
             return REFUSED
-        digest = f"{receipt.rows:,} rows, sha256 {receipt.sha256}"
+        rows = "1 row" if receipt.rows == 1 else f"{receipt.rows:,} rows"
+        digest = f"{rows}, sha256 {receipt.sha256}"
         same = f"{printable(f'{file}: the same. {heading(receipt)}: {digest}')}\n"
         if form == "text" and output is None:
             put(same)

@@ -40,6 +40,7 @@ _XZ = b"\xfd7zXZ\x00"
 _LONG_KEY = re.compile(
     r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){20}""", re.ASCII
 )
+_LONG_NUMBER = re.compile(r"[0-9_]{1001}")  # Python refuses those of 4,300 in words of its own
 _ZIP = b"PK\x03\x04"
 _UTF16 = "UTF-16 text"
 _NOT_READ = {
@@ -382,4 +383,6 @@ def parse_toml(text: str) -> dict[str, Any]:
     # `tomllib` takes the square of the parts of a dotted key.
     if _LONG_KEY.search(text):
         raise ValueError("a key has more than 20 parts")
+    if _LONG_NUMBER.search(text):
+        raise ValueError("a number has more than 1,000 digits")
     return tomllib.loads(text)
