@@ -57,7 +57,7 @@ def figures(options: Options) -> Iterator[Figure]:
     app.close()
     yield Figure(
         "standing", f"standings of {_EVENTS_EACH} events, among {events:,}", "/s",
-        middle(mine), middle(others), "eventsourcing get", at_least=5,
+        middle(mine), middle(others), "eventsourcing get", at_least=3.5,
         note=f"reasons included; its store holds {stored:,} events",
         all={"ours": mine, "peer": others},
     )  # fmt: skip
