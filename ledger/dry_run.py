@@ -84,6 +84,10 @@ class Rehearsal(Ledger):
             if (upto is None or row.position <= upto) and (exam is None or row.exam in (None, exam))
         ]
 
+    def outlines(self, stream: str, upto: int) -> list[Recorded]:
+        """Return the events of one stream up to a position, rehearsed ones last."""
+        return self.stream(stream, upto=upto)
+
     def find(self, source: str, id: str) -> Recorded | None:
         """Return the event of that idempotency key, recorded or rehearsed."""
         return self._by_key.get((source, id)) or super().find(source, id)
