@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,26 +110,33 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     Keys are found in the environment, here and at the workers.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     (tmp_path / "s3" / "exams").mkdir(parents=True)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "none")
-    words = ["--port", str(port), str(tmp_path / "s3")]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-m", "localbucket", *words], **quiet) as process:
+    with ExitStack() as stack:
+        tries = (bucket(tmp_path / "s3", stack) for _ in range(5))
+        port = next(port for port in tries if port)  # another program may take one first
+        yield f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
+
+
+def bucket(folder: Path, stack: ExitStack) -> int | None:
+    """Start the server on a port that is free; return it, or None where the server ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    words = [sys.executable, "-m", "localbucket", "--port", str(port), str(folder)]
+    process = stack.enter_context(
+        subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    )
+    stack.callback(process.kill)
+    while process.poll() is None:
         try:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None
-                    time.sleep(0.05)
-            yield f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
-        finally:
-            process.kill()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return port
+    return None
 
 
 def test_columns_and_rows_lie_in_a_storage_that_others_reach(

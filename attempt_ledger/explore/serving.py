@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import sqlite3
@@ -267,4 +268,5 @@ def serve(datasette: Datasette, listening: socket.socket, names: Collection[str]
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         datasette.executor.shutdown(wait=True)
+        gc.collect()  # of errors, which keep the cursors that they came of, and so the file open
         datasette.get_database(DATABASE).close()
