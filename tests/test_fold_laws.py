@@ -26,7 +26,7 @@ from projections.history import history_of
 from projections.problems import UNKNOWN_EXAM
 from projections.standing import Moment, standing_of
 
-laws = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=160, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def answer(
