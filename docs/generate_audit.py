@@ -54,7 +54,7 @@ $ attempt-ledger audit backdated --by P7D --candidate C-1004 --changes --output 
 attempt-ledger: late.csv: 1 row; receipt in late.csv.receipt.json
 $ attempt-ledger receipt check late.csv
 late.csv: the same. candidate C-1004, more than 7 days late, with what they changed, known at \
-2023-06-29T00:10:00Z (position 720): 1 rows, sha256 …
+2023-06-29T00:10:00Z (position 720): 1 row, sha256 …
 ```
 
 `--format` is `text`, `csv`, `tsv`, `json` (an array of objects, one a line),
