@@ -26,7 +26,7 @@ from projections.history import history_of
 from projections.problems import UNKNOWN_EXAM
 from projections.standing import Moment, standing_of
 
-laws = settings(max_examples=160, deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def answer(
@@ -207,7 +207,7 @@ def content(standing: Standing) -> dict[str, Any]:
     return standing.model_dump(exclude={"as_of", "next_change_at"})
 
 
-@settings(laws, max_examples=120)
+@laws
 @given(worlds_asked(), randomness())
 def test_looking_ahead_is_asking_at_every_instant(
     asked_world: tuple[World, Asking], random: Random
@@ -233,7 +233,7 @@ def test_looking_ahead_is_asking_at_every_instant(
     assert standing.eligible_from == (None if standing.eligible else free)
 
 
-@settings(laws, max_examples=120)
+@laws
 @given(worlds_asked(), randomness())
 def test_what_lies_ahead_stays_so_until_it_comes(
     asked_world: tuple[World, Asking], random: Random

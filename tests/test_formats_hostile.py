@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -127,16 +128,27 @@ def bytes_of(output: Output) -> bytes:
 
 @pytest.fixture(scope="module")
 def pages(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
-    """Write every report as a page, and each chart as a page and as a picture."""
+    """Write every report as a page, and each chart as a page and as a picture.
+
+    Drawing takes half a minute: of the workers of a session one draws, and all look.
+    """
     folder = tmp_path_factory.mktemp("pages")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "hostile-pages"
+        folder.mkdir(exist_ok=True)
     made = []
-    for name in REPORTS:
-        for form, suffix in (("html", "html"), ("picture.html", "c.html"), ("picture.svg", "svg")):
-            if form == "picture.html" and name != "volumes":
-                continue  # what it holds is in the other two
-            path = folder / f"{name}.{suffix}"
-            path.write_bytes(bytes_of(hostile(ledger, name, form)))
-            made.append(path)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in REPORTS:
+            for form, suffix in (
+                ("html", "html"), ("picture.html", "c.html"), ("picture.svg", "svg")
+            ):  # fmt: skip
+                if form == "picture.html" and name != "volumes":
+                    continue  # what it holds is in the other two
+                path = folder / f"{name}.{suffix}"
+                if not path.exists():
+                    path.write_bytes(bytes_of(hostile(ledger, name, form)))
+                made.append(path)
     return made
 
 

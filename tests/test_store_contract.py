@@ -475,7 +475,7 @@ def all_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]
         store.close()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(wanted=selections, order=st.sampled_from(["position", "lag"]))
 def test_stores_select_alike(
     all_stores: list[Store], wanted: Selection, order: Literal["position", "lag"]
