@@ -39,7 +39,7 @@ def run(options: Options) -> Iterator[Finding]:
     drill = _Drill(options)
     try:
         drill.start()
-        drill.go_on_until(options.size(120, 7))
+        drill.go_on_until(options.size(120, 9))
         yield drill.ended()
     finally:
         drill.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Final, Literal
@@ -50,17 +51,17 @@ class CaseLine(Table):
         """The exams that it is about."""
         return (self.of,)
 
+    @abstractmethod
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the facts of this line; `policy` is the id of the one that is tried."""
-        raise NotImplementedError
 
 
 class _Dated(CaseLine):
     on: When = when()
 
+    @abstractmethod
     def event(self) -> Event:
         """Return what became true."""
-        raise NotImplementedError
 
     def facts(self, policy: str) -> Iterator[Fact]:
         """Yield the one fact."""
@@ -105,9 +106,9 @@ class _Result(_Sitting):
         at = self.result_at or self.ended or self.on
         yield Fact(SOURCE, f"{self.registration}/result", CANDIDATE, at, self.result())
 
+    @abstractmethod
     def result(self) -> Event:
         """Return the result."""
-        raise NotImplementedError
 
 
 class Failed(_Result):
