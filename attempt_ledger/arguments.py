@@ -55,7 +55,7 @@ def path_or_none(name: str, value: object) -> str | None:
 
 
 def flag(name: str, value: object) -> bool:
-    """Return what should be True or False; raises TypeError for "no", which Python takes for true."""
+    """Return what should be True or False; raises TypeError, for "no" too, which is true."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} should be True or False, not {value!r}")
     return value
