@@ -32,7 +32,6 @@ NEEDS = ()
 _OF_REGION = 120
 _OF_SLICE = 6
 _MANY = {"ledger: table events": 8, "ledger: indexes": 4, "ledger: schema": 2, "log: tiles": 2}
-_SLOW = frozenset({"views", "snapshot"})
 _PATIENCE = 60.0
 
 

@@ -110,6 +110,21 @@ def test_nothing_above_the_store_knows_how_events_are_kept() -> None:
     assert wrong == []
 
 
+def test_what_is_private_to_a_module_is_used_in_it() -> None:
+    """A constant that nobody reads any more is a setting that is believed to be set."""
+    unused = []
+    for room in (*ALLOWED, "benchmarks", "drills"):
+        for path in modules(room):
+            text = path.read_text(encoding="utf-8")
+            for node in ast.parse(text).body:
+                targets = getattr(node, "targets", [getattr(node, "target", node)])
+                for target in targets:
+                    name = str(getattr(target, "id", getattr(target, "name", "")))
+                    if re.match("_[^_]", name) and len(re.findall(rf"\b{name}\b", text)) < 2:
+                        unused.append(f"{path.relative_to(ROOT)}: {name}")
+    assert unused == []
+
+
 def test_a_module_is_readable_in_one_sitting() -> None:
     """About 200 lines, rarely 400."""
     long = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from ledger.events import Fact, Recorded
 from ledger.ledger import Found, Head, Ledger
 from ledger.models import make_event
 from ledger.problems import NotALedger
+from ledger.store import file
+from ledger.store.file import connect_reader
 
 
 @pytest.fixture
@@ -261,6 +266,29 @@ def test_a_follower_stops_when_it_is_told(ledger: Ledger) -> None:
     """Before it looks, even if there is something."""
     ledger.append([attempted(1)])
     assert list(ledger.follow(0, stop=lambda: True)) == []
+
+
+def test_who_reads_has_room_for_the_upper_pages_of_a_large_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16 MiB for each connection, where the file cannot be written too."""
+    with a_ledger(tmp_path) as ledger:
+        path = ledger.path
+    with closing(connect_reader(path)) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-16 * 1024,)
+    refused = sqlite3.OperationalError("unable to open database file")
+    refused.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    connect = file._connect
+
+    def without_writing(path: Path, mode: str, *statements: str) -> sqlite3.Connection:
+        if mode == "rw":
+            raise refused
+        return connect(path, mode, *statements)
+
+    monkeypatch.setattr(file, "_connect", without_writing)
+    monkeypatch.setattr(file, "_may", lambda path, what: what == os.R_OK)
+    with closing(connect_reader(path)) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-16 * 1024,)
 
 
 def test_a_ledger_may_be_shared_by_threads(ledger: Ledger) -> None:

@@ -183,9 +183,10 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that reads, on read-only files and folders too."""
     look = "SELECT name FROM about LIMIT 1"
+    room = f"PRAGMA cache_size = -{_READER_CACHE_KIB}"
     try:
         # Not mode=ro: such a connection would leave its -wal and -shm files lying about.
-        return _connect(path, "rw", "PRAGMA query_only = ON", look)
+        return _connect(path, "rw", "PRAGMA query_only = ON", room, look)
     except sqlite3.OperationalError as error:
         refused = error.sqlite_errorcode & 0xFF in (
             sqlite3.SQLITE_CANTOPEN,
@@ -204,7 +205,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
             f"{path} cannot be read from a folder that cannot be written while {wal.name} "
             "stands beside it: let a program that may write there open it once"
         )
-    return _connect(path, "ro&immutable=1", look)
+    return _connect(path, "ro&immutable=1", room, look)
 
 
 def _may(path: Path, what: int) -> bool:
