@@ -22,6 +22,13 @@ def text_or_none(name: str, value: object) -> str | None:
     return None if value is None else text(name, value)
 
 
+def words(name: str, value: object) -> str:
+    """Return what should be text that says something; raises TypeError for blanks alone too."""
+    if not text(name, value).strip():
+        raise TypeError(f"{name} should be text that is not blank, not {value!r}")
+    return str(value)
+
+
 def several(name: str, values: object) -> Iterable[object]:
     """Return what should be several values, which one text is not; raises TypeError."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ledger.events import Fact
+from ledger.events import Fact, Recorded
 from ledger.intake.catalogue import CatalogueProblem
 from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, RESULTS, Oddities
 from ledger.intake.report import Report
 from ledger.ledger import Ledger
-from ledger.models import ExamAnnounced, PolicyPublished
+from ledger.models import CertificationDefined, ExamAnnounced, PolicyPublished
 from ledger.problems import printable
 from retake_policies.schema import PolicyError, parse_policy
 
@@ -101,6 +101,8 @@ class Gathered:
     """The streams whose names are not ASCII, where they were looked at."""
     odd: Counter[str] = field(default_factory=Counter)
     """How many facts are odd, by the codes of `projections.problems`."""
+    after: int | None = None
+    """The position after which all of them stand; None where none is of the catalogue."""
 
     def add(self, report: Report) -> None:
         """Gather what an import found."""
@@ -125,6 +127,8 @@ class Gathered:
     def sentences(self, ledger: Ledger, now: int) -> list[str]:
         """Return what a careful reader should know, each a sentence; none where all is usual."""
         found = [unknown_exams(ledger, self.exams)]
+        if self.after is not None and ledger.catalogue(self.after):
+            found += unresolved(ledger)
         if self.sittings | self.unpaired:
             found.append(self.compared(ledger, now))
         for code, sentence in _SAID_OF.items():
@@ -190,3 +194,44 @@ def unknown_exams(ledger: Ledger, exams: Mapping[str, int]) -> str | None:
         f"{'an exam that is' if len(unknown) == 1 else 'exams that are'} not in the catalogue: "
         f"{', '.join(reversed(named))}{f' and {more:,} more' if more else ''}"
     )
+
+
+def unresolved(ledger: Ledger) -> list[str]:
+    """Return a sentence on exams, and one on certifications, whose entries name what is not there.
+
+    An exam may follow a policy that nobody published, a certification cover an exam that nobody
+    announced. Of each the entry of the latest time is looked at.
+    """
+    rows = ledger.catalogue()
+    annulled = {row.annuls for row in rows}
+    last: dict[tuple[str, str], Recorded] = {}
+    for row in sorted(rows, key=lambda row: (row.occurred_at, row.position)):
+        if row.position not in annulled:
+            last[row.type, row.subject] = row
+    found = []
+    for (type, key, of), (one, several) in _NAMED_BY.items():
+        there = {subject for kind, subject in last if kind == of}
+        gaps = []
+        for (kind, subject), row in sorted(last.items()):
+            if kind == type:
+                named = row.payload()[key]
+                lacking = {named} - there if isinstance(named, str) else {*named} - there
+                gaps += [f"{printable(subject)} ({printable(name)})" for name in sorted(lacking)]
+        if gaps:
+            more = f" and {len(gaps) - _NAMED:,} more" if len(gaps) > _NAMED else ""
+            said = one if len(gaps) == 1 else several
+            found.append(f"{said}: {', '.join(gaps[:_NAMED])}{more}")
+    return found
+
+
+_NAMED_BY: Mapping[tuple[str, str, str], tuple[str, str]] = {
+    (ExamAnnounced.type, "policy", PolicyPublished.type): (
+        "an exam follows a policy that is not published",
+        "exams follow policies that are not published",
+    ),
+    (CertificationDefined.type, "exams", ExamAnnounced.type): (
+        "a certification names an exam that is not in the catalogue",
+        "certifications name exams that are not in the catalogue",
+    ),
+}
+"""By the type of an entry, its field, and the type of what that names: one such, and several."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from attempt_ledger.answers import Authorization, ExceptionRequest, public
-from attempt_ledger.arguments import text, text_or_none, texts
+from attempt_ledger.arguments import text, text_or_none, texts, words
 from attempt_ledger.facts import make_fact
 from attempt_ledger.moments import When, micros, utc
 from attempt_ledger.snapshot import public_names
@@ -98,14 +98,14 @@ class Exceptions:
     ) -> ExceptionRequest:
         """Reject an open request."""
         of = self._reference(candidate, request_id, how)
-        return self._decided(lambda desk: desk.reject(of, why=text("why", why)))
+        return self._decided(lambda desk: desk.reject(of, why=words("why", why)))
 
     def revoke(
         self, candidate: str, request_id: str, *, reason: str, **how: Unpack[Decision]
     ) -> ExceptionRequest:
         """Withdraw a grant that is not used yet."""
         of = self._reference(candidate, request_id, how)
-        return self._decided(lambda desk: desk.revoke(of, reason=text("reason", reason)))
+        return self._decided(lambda desk: desk.revoke(of, reason=words("reason", reason)))
 
     def list(
         self,
@@ -175,7 +175,7 @@ class Authorizations:
             authorization_id=authorization_id,
             valid_until=valid_until,
             sittings=sittings,
-            reason=reason,
+            reason=None if reason is None else words("reason", reason),
         ).event
         assert isinstance(event, AuthorizationGranted)
         at = None if time is None else micros(time, "time")
@@ -197,7 +197,7 @@ class Authorizations:
             lambda desk: desk.revoke(
                 text("candidate", candidate),
                 text("authorization_id", authorization_id),
-                reason=text("reason", reason),
+                reason=words("reason", reason),
                 now=self._ledger._access.clock(),
                 exam=text_or_none("exam", exam),
                 time=None if time is None else micros(time, "time"),

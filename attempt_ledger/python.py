@@ -294,9 +294,9 @@ class Ledger:
             check=fault_of,
             rejects=None if refused is None else Path(refused),
         )
+        gathered = Gathered(after=store.head().position)
         with Reading.open(named, options) as reading:
             report = import_file(store, reading, stopwatch=stopwatch.monotonic)
-        gathered = Gathered()
         gathered.add(report)
         report.notes += gathered.sentences(store, self._access.clock())
         self._access.seal_after(store)

@@ -116,6 +116,11 @@ def test_an_annulment_needs_two_people(it: Served) -> None:
     """Who proposed it cannot approve it; `actor` names both; the same again changes nothing."""
     what = {"kind": "annul", "source": "urn:feed", "id": "S-2", "reason": "another seat"}
     it.problem(post(it, "/v1/proposals", {**what, "id": "S-99"}, "admin"), 404, "unknown")
+    answer = post(it, "/v1/proposals", {**what, "reason": " "}, "admin")
+    blank = it.problem(answer, 422, "malformed-body")
+    assert blank["errors"] == [{"pointer": "/reason", "detail": "is blank"}]
+    kind = it.problem(post(it, "/v1/proposals", {"kind": "x"}, "admin"), 422, "malformed-body")
+    assert kind["detail"] == "the body: 'kind' should be one of 'annul', 'forget', 'publish'"
     made = post(it, "/v1/proposals", what, "admin")
     assert (made.status_code, made.json()["state"]) == (201, "open")
     id = {"id": made.json()["id"]}

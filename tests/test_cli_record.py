@@ -206,3 +206,34 @@ def test_a_search_says_when_there_is_more_or_nothing(door: CommandLine) -> None:
     answer = door.call("search", "X", "--format", "json")
     assert (answer.code, answer.out) == (0, "[]\n")
     assert "begins with 'X'" in answer.err
+
+
+def test_an_id_that_is_empty_is_refused_not_generated(door: CommandLine) -> None:
+    """As of a variable that is not set: what nobody knows the id of could not be repeated."""
+    assert door.wrong(*ATTEMPT, "--id", "") == "id is empty: it should say something"
+    assert "authorization_id should be text that is not empty" in door.wrong(
+        "authorization", "grant", "C-1", "AZ-104", "--id", ""
+    )
+    assert "request_id should be text that is not empty" in door.wrong(
+        "exception", "request", "C-1", "AZ-104", "--request-id", ""
+    )
+    assert door.lines("export") == []
+
+
+@pytest.mark.parametrize("reason", ["", " "])
+def test_a_reason_that_says_nothing_is_refused(door: CommandLine, reason: str) -> None:
+    """By every command that takes one, in one sentence."""
+    door.done(*ATTEMPT, "--id", "a")
+    source = "urn:attempt-ledger:cli"
+    for words in (
+        ("annul", source, "a", "--reason", reason),
+        ("forget", "C-1", "--reason", reason),
+        ("authorization", "grant", "C-1", "AZ-104", "--reason", reason),
+        ("authorization", "revoke", "C-1", "A-1", "--reason", reason),
+        ("exception", "revoke", "C-1", "X-1", "--reason", reason),
+    ):
+        assert door.wrong(*words) == "--reason should say why"
+    assert door.wrong("exception", "reject", "C-1", "X-1", "--why", reason) == (
+        "--why should say why"
+    )
+    assert len(door.lines("export")) == 1

@@ -85,3 +85,39 @@ def test_record_and_impact_say_so_too(door: CommandLine) -> None:
     answer = door.call("impact", typed(door), "--no-column-cache")
     assert answer.code == 1
     assert "3 rows name an exam that is not in the catalogue: az-104 (AZ-104?)" in answer.err
+
+
+def test_a_catalogue_that_names_what_is_not_there_is_said(door: CommandLine) -> None:
+    """A policy that nobody published, an exam that nobody announced; again, until it is mended."""
+    exam = "[[exam]]\ncode = 'B-1'\ntitle = 'B'\npolicy = 'genral'\n"
+    covering = "[[certification]]\nid = 'K'\ntitle = 'K'\nexams = ['B-1', 'B-2']\n"
+    file = door.write("new.toml", exam + covering)
+    gaps = (
+        "attempt-ledger: an exam follows a policy that is not published: B-1 (genral)\n"
+        "attempt-ledger: a certification names an exam that is not in the catalogue: K (B-2)\n"
+    )
+    for recorded, unchanged in ((2, 0), (0, 2)):
+        assert door.refused("catalogue", file) == (
+            f"attempt-ledger: new.toml: {recorded} recorded, {unchanged} unchanged\n{gaps}"
+        )
+    assert "B-1, or the policy it follows, was not in the catalogue at that time\n" in door.refused(
+        "standing", "C-1", "B-1"
+    )
+    door.write("new.toml", (exam + covering).replace("genral", "general").replace(", 'B-2'", ""))
+    door.done("catalogue", file)
+    door.done("standing", "C-1", "B-1")
+
+
+def test_entries_that_come_as_events_are_looked_at_too(door: CommandLine) -> None:
+    """By `record` and `import`; who imports facts of candidates alone does not hear of others'."""
+    gap = "an exam follows a policy that is not published: B-1 (genral)\n"
+    assert gap in door.refused("record", "ExamAnnounced", "B-1", "title=B", "policy=genral")
+    announced = {
+        "specversion": "1.0", "type": "ExamAnnounced", "source": "urn:x", "id": "e",
+        "subject": "B-2", "time": "2020-01-01T00:00:00Z", "data": {"title": "B", "policy": "no"},
+    }  # fmt: skip
+    door.write("announced.jsonl", json.dumps(announced) + "\n")
+    assert "exams follow policies that are not published: B-1 (genral), B-2 (no)\n" in (
+        door.refused("import", "announced.jsonl")
+    )
+    door.done("record", "ExamFailed", "C-1", "exam=AZ-104", "registration_id=R-1")

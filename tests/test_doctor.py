@@ -525,6 +525,14 @@ CASES = (
         annulled,
     ),
     Case(
+        "unresolved-entry",
+        lambda sick: sick.door.refused(
+            "record", "ExamAnnounced", "X-1", "title=X", "policy=genral"
+        ),
+        "an exam follows a policy that is not published: X-1 (genral)",
+        lambda sick: sick.door.done("record", "ExamAnnounced", "X-1", "title=X", "policy=general"),
+    ),
+    Case(
         "sources-disagree",
         lambda sick: sitting(sick, source="urn:other", reg="R-1", who="C-1", type="ExamPassed"),
         "sources disagree about 1 sitting",

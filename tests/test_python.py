@@ -297,7 +297,7 @@ def test_who_follows_from_beyond_the_end_is_told(ledger: al.Ledger) -> None:
 @pytest.mark.parametrize(
     ("conditions", "sentence"),
     [
-        ({"by": 7}, "by: input should be a valid string, not 7"),
+        ({"by": 7}, "by: should be text, not 7"),
         ({"by": "P1M"}, 'by: "P1M" is in months'),
         ({"types": ("Nothing",)}, "types: type 'Nothing' is unknown"),
         ({"nonsense": 7}, "nonsense: there is no such condition: there are candidate, subject"),
@@ -413,3 +413,19 @@ def test_authorizations_are_granted_withdrawn_and_listed(writable: al.Ledger) ->
     assert writable.authorizations.list("C-new") == [revoked]
     with pytest.raises(al.DeskProblem, match="C-new has no authorization A-2"):
         writable.authorizations.revoke("C-new", "A-2", reason="x")
+
+
+@pytest.mark.parametrize("why", ["", " "])
+def test_a_decision_without_a_reason_is_refused(path: Path, why: str) -> None:
+    """As at the other doors: blanks say nothing."""
+    with al.open(path, write=True) as ledger:
+        for decide in (
+            lambda: ledger.exceptions.reject("C-1", "X-1", why=why),
+            lambda: ledger.exceptions.revoke("C-1", "X-1", reason=why),
+            lambda: ledger.authorizations.revoke("C-1", "A-1", reason=why),
+            lambda: ledger.authorizations.grant(
+                "C-1", "AZ-104", authorization_id="A-1", reason=why
+            ),
+        ):
+            with pytest.raises(TypeError, match="should be text that is not"):
+                decide()

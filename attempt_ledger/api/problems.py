@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ledger.faults import fault_words
 from ledger.intake.catalogue import CatalogueProblem
 from ledger.privacy.erasure import NothingRecorded
 from ledger.problems import (
@@ -189,25 +190,26 @@ def _invalid(error: RequestValidationError) -> Problem:
     if of_body and len(of_body) == len(faults):
         if of_body[0]["type"] == "json_invalid":
             return BadQuestion("The body is no JSON.")
-        errors = [Fault(pointer=_pointer(each["loc"][1:]), detail=_said(each)) for each in of_body]
+        body = error.body
+        errors = [
+            Fault(pointer=_pointer(each["loc"][1:], body), detail=fault_words(each))
+            for each in of_body
+        ]
         detail = "; ".join(f"{each.pointer or 'the body'}: {each.detail}" for each in errors[:5])
         return Problem("malformed-body", detail, errors=errors[:100])
     others = (each for each in faults if each["loc"][0] != "body")
-    return BadQuestion("; ".join(f"{_name(each['loc'])}: {_said(each)}" for each in others))
+    return BadQuestion("; ".join(f"{_name(each['loc'])}: {fault_words(each)}" for each in others))
 
 
-def _pointer(loc: Sequence[Any]) -> str:
+def _pointer(loc: Sequence[Any], body: Any) -> str:
+    """Return where in the body a fault is.
+
+    Which of several kinds of body was meant stands in `loc` too, and in no place of the body.
+    """
+    if loc and isinstance(body, Mapping) and loc[0] == body.get("kind"):
+        loc = loc[1:]
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in loc)
 
 
 def _name(loc: Sequence[Any]) -> str:
     return ".".join(map(str, loc[1:]))
-
-
-def _said(fault: Mapping[str, Any]) -> str:
-    """Return what is wrong, without the value: it may be personal."""
-    if fault["type"] == "missing":
-        return "is missing"
-    message = str(fault["msg"])
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]

@@ -12,7 +12,7 @@ from attempt_ledger.cli.options import ACTOR, Actor, Time, command
 from attempt_ledger.cli.outcomes import append_one
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant
+from attempt_ledger.cli.values import instant, not_blank
 from ledger.events import Fact
 from ledger.fields import EventRef
 from ledger.models import EventAnnulled
@@ -43,20 +43,21 @@ def annul(
     anew under a new id.
     """
     at = clock.now() if time is None else instant("--time", time)
+    why = not_blank("--reason", reason)
     with call_of(context).open(to_write=True) as ledger:
         event = ledger.find(source, id)
         if event is None:
             raise CallProblem(f"there is no event {id!r} of {source!r} in {ledger.path}")
         for other in ledger.stream(event.stream):
             if other.annuls == event.position:
-                why = other.payload()["reason"]
+                before = other.payload()["reason"]
                 said = f"{source} {id} is annulled already, at position {other.position}"
-                if why == reason:
+                if before == why:
                     say(f"{said}: nothing was changed")
                     return DONE
-                say(f"{said}, for another reason: {why!r}")
+                say(f"{said}, for another reason: {before!r}")
                 return REFUSED
-        annulment = EventAnnulled(annuls=EventRef(source=source, id=id), reason=reason)
+        annulment = EventAnnulled(annuls=EventRef(source=source, id=id), reason=why)
         # Made from what it annuls, so that two calls at once cannot record it twice.
         fact = Fact(SOURCE, f"annul/{source}/{id}", event.subject, at, annulment, actor)
         return append_one(ledger, fact)

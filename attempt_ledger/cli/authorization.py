@@ -12,7 +12,6 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli import pages
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.exception import not_blank
 from attempt_ledger.cli.forms import LISTED, ListFormat, form_of
 from attempt_ledger.cli.listing import Listing, by_candidate, listed_at, put_list
 from attempt_ledger.cli.options import (
@@ -29,7 +28,7 @@ from attempt_ledger.cli.options import (
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.pages import Columns, Stack, Text, columns, labelled
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant
+from attempt_ledger.cli.values import instant, not_blank
 from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.models import AuthorizationGranted, make_event
@@ -102,7 +101,7 @@ def grant(
     """
     fields: dict[str, object] = {
         "exam": exam,
-        "authorization_id": id or f"A-{secrets.token_hex(6)}",
+        "authorization_id": f"A-{secrets.token_hex(6)}" if id is None else id,
     }
     if valid_until is not None:
         fields["valid_until"] = format_instant(instant("--valid-until", valid_until))

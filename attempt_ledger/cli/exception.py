@@ -20,7 +20,7 @@ from attempt_ledger.cli.options import (
 )
 from attempt_ledger.cli.output import put, put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant
+from attempt_ledger.cli.values import instant, not_blank
 from ledger.events import Fact
 from ledger.instants import format_instant
 from ledger.intake.source import parse_toml, read_whole
@@ -154,7 +154,8 @@ def request(
             raise CallProblem(f"{file} is a request for {fields['exam']!r}, the call for {exam!r}")
     fields |= {name: text for name, text in options.items() if text is not None}
     drawn = "request_id" not in fields
-    fields |= {"exam": exam, "request_id": fields.get("request_id") or f"X-{secrets.token_hex(6)}"}
+    fields["exam"] = exam
+    fields.setdefault("request_id", f"X-{secrets.token_hex(6)}")
     at = None if time is None else instant("--time", time)
     event = make_event("ExceptionRequested", fields)
     assert isinstance(event, ExceptionRequested)
@@ -370,10 +371,3 @@ def reference(
     """Name the request that is decided, and how that is recorded."""
     at = None if time is None else instant("--time", time)
     return Reference(candidate, request_id, clock.now(), exam, at, actor)
-
-
-def not_blank(option: str, text: str) -> str:
-    """Return a text that says something; raises CallProblem for any other."""
-    if not text.strip():
-        raise CallProblem(f"{option} should say why")
-    return text

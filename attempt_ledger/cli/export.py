@@ -76,8 +76,7 @@ def export(
         typer.Option(
             "--table",
             metavar="TABLE",
-            help="A table at a moment instead of the events: sittings, standings, exams, "
-            "exceptions, certifications, violations or corrections.",
+            help=f"A table at a moment instead of the events: {', '.join(Exported)}.",
         ),
     ] = None,
     partitioned: Annotated[

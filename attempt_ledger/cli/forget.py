@@ -15,6 +15,7 @@ from attempt_ledger.cli.context import call_of, no_candidate
 from attempt_ledger.cli.options import ACTOR, Actor, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import bytes_to, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.values import not_blank
 from attempt_ledger.purging import purged
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
@@ -78,8 +79,8 @@ def forget(
     Running it again changes nothing. Backups of keys must be destroyed by whoever has them:
     `keys restore` puts back no key of a forgotten candidate.
     """
-    if reason is not None and not reason.strip():
-        raise CallProblem("--reason should say why")
+    if reason is not None:
+        not_blank("--reason", reason)
     call = call_of(context)
     if dry_run:
         with call.open() as ledger:

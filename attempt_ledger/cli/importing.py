@@ -198,6 +198,7 @@ def import_(
     taken: set[Path] = set()
     call = call_of(context)
     with call.open(to_write=True) as ledger, sealing_beside(call, ledger, files):
+        gathered.after = ledger.head().position
         if known_exams_only:
             options = replace(options, exam_fault=KnownExams(ledger).fault_of)
         once = read_headers(files, options) if len(files) > 1 else {}

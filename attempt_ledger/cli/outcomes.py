@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.checks import Gathered
+from attempt_ledger.checks import Gathered, unresolved
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.places import cache_folder
@@ -74,7 +74,9 @@ def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: 
         else:
             code = max(code, said(outcome, fact.id))
     say(f"{name}: {recorded} recorded, {unchanged} unchanged")
-    return code
+    for sentence in (gaps := unresolved(ledger)):
+        say(sentence)
+    return max(code, REFUSED) if gaps else code
 
 
 def put_lines(facts: Sequence[Fact]) -> None:

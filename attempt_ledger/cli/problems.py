@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from attempt_ledger.cli.output import flush, say
 from ledger.extras import needing
+from ledger.faults import fault_words
 from ledger.problems import LedgerProblem
 from replay.formats import CannotWrite
 
@@ -92,6 +93,12 @@ def sentences(error: Exception) -> Iterable[str]:
 def _usage(error: Exception) -> Iterable[str]:
     """Return what Typer found wrong with the words of the call, and how it is used."""
     said = str(error.format_message())  # type: ignore[attr-defined]
+    if faults := getattr(error.__cause__, "errors", None):  # a value that pydantic refused
+        fault = faults()[0]
+        ours = fault_words(fault)
+        if fault["type"] != "value_error":  # which names the value itself
+            ours += f", not {fault['input']!r}"
+        said = said.replace(str(getattr(error, "message", "")), ours)
     context = getattr(error, "ctx", None)
     if "unexpected extra argument" in said and getattr(context, "info_name", "") == "request":
         # It may be a part of something personal.

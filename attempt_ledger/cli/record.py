@@ -95,7 +95,8 @@ def record(
         if at is None:
             before = None if id is None else ledger.find(source, id)
             at = clock.now() if before is None else before.occurred_at
-        fact = Fact(uri("--source", source), id or str(uuid4()), subject, at, event, actor)
+        own_id = str(uuid4()) if id is None else id
+        fact = Fact(uri("--source", source), own_id, subject, at, event, actor)
         if backfill:
             fact = fact._replace(extensions=backfilled(None))
         fact.row()  # raises what is wrong with it before its id is printed
@@ -106,6 +107,7 @@ def record(
         confirm_policies(ledger, [fact], yes=yes)
         if id is None:
             put_now(f"{fact.id}\n")
+        after = ledger.head().position
         code = append_one(ledger, fact)
         if code != DONE:
             return code
@@ -113,7 +115,7 @@ def record(
         if exam is not None and (fault := KnownExams(ledger).fault_of(exam)):
             say(fault)
             code = REFUSED
-        gathered = Gathered()
+        gathered = Gathered(after=after)
         gathered.look(fact, ledger, clock.now())
         return max(code, said_of(ledger, gathered))
 

@@ -127,8 +127,11 @@ def standing(
         unknown = [answer.exam for answer in answers if answer.status == "unknown-exam"]
         for code in unknown:
             near = nearest(code, snapshot.catalogue)
-            hint = "" if near in (None, code) else f": did you mean {near}?"
-            say(f"{code} is not in the catalogue{hint}")
+            if near == code:  # it was not there then, or follows what is no policy yet
+                say(f"{code}, or the policy it follows, was not in the catalogue at that time")
+            else:
+                hint = "" if near is None else f": did you mean {near}?"
+                say(f"{code or repr(code)} is not in the catalogue{hint}")
     return REFUSED if unknown else DONE
 
 

@@ -105,3 +105,10 @@ def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(members):
         raise ValueError("a member is there twice")
     return found
+
+
+def not_blank(option: str, text: str) -> str:
+    """Return a text that says something; raises CallProblem for any other."""
+    if not text.strip():
+        raise CallProblem(f"{option} should say why")
+    return text

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from unicodedata import normalize
 
-from attempt_ledger.checks import Gathered, unknown_exams
+from attempt_ledger.checks import Gathered, unknown_exams, unresolved
 from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found
 from ledger.events import Row
 from ledger.intake.odd import (
@@ -23,6 +23,7 @@ from projections.history import SITTING_KINDS
 from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM
 
 TWIN_IDS = "twin-ids"
+UNRESOLVED = "unresolved-entry"
 MOST_READ = 3_000_000
 """Of more events the facts are looked at only with --full: some seconds for each million."""
 _AT_ONCE = 500
@@ -53,6 +54,9 @@ def facts(subject: Subject) -> Iterator[Finding]:
     if sentence is not None:
         some = True
         yield found(UNKNOWN_EXAM, sentence)
+    for sentence in unresolved(ledger):
+        some = True
+        yield found(UNRESOLVED, sentence)
     sentence = gathered.compared(ledger, subject.now)
     if sentence is not None:
         some = True

@@ -121,6 +121,8 @@ key-backup-kept | key-backup | warning | destroy it: the keys of whoever was for
     be in it
 unknown-exam | facts | warning | announce it with `catalogue`; or `annul` what names it and record
     that again under the right code
+unresolved-entry | facts | warning | publish or announce what is missing; or correct the entry, by
+    `catalogue`
 sources-disagree | facts | warning | `audit disagreements` says who says what; `annul` what is wrong
 twin-ids | facts | warning | find out whether they are one person; if so, `annul` what was recorded
     under one of them and record it again under the other

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, ValidationError
 
+from ledger.faults import fault_words
 from ledger.fields import Instant
 from ledger.models import EVENT_TYPES
 from projections.answers import Answer
@@ -88,9 +89,9 @@ def conditions_of(**terms: Any) -> Conditions:
         if first["type"] == "extra_forbidden":
             accepted = ", ".join(Conditions.model_fields)
             raise BadCondition(name, f"there is no such condition: there are {accepted}") from None
-        why = first["msg"].removeprefix("Value error, ")
+        why = fault_words(first)
         if "input" in first and first["type"].endswith("_type"):
-            why = f"{why[:1].lower()}{why[1:]}, not {first['input']!r}"
+            why = f"{why}, not {first['input']!r}"
         raise BadCondition(name, why) from None
 
 
