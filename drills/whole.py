@@ -12,7 +12,7 @@ from typing import TypeAlias
 from attempt_ledger import clock
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
-from ledger.store.findings import Finding
+from ledger.store.inspection import Finding
 from ledger.tlog.checkpoint import log_paths, need_verifier_key
 from ledger.tlog.sealer import seal
 from ledger.tlog.verify import verify

@@ -17,7 +17,7 @@ from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten, ExceptionRequested
 from ledger.problems import ReadOnly
-from ledger.store.interface import PAGE, Found, Head, Selection, Store
+from ledger.store.interface import PAGE, Found, Head, Store
 from ledger.store.locks import Waiting
 from ledger.store.scans import (
     CORRECTIONS,
@@ -28,6 +28,7 @@ from ledger.store.scans import (
     SELECTED,
     Annulments,
     Clock,
+    Selection,
 )
 
 

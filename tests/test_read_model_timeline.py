@@ -16,7 +16,7 @@ from strategies import world
 from projections.fold.facts import LAST
 from projections.standing import Moment
 from projections.tables import OPEN
-from replay.tables import timeline
+from replay.read_model.fold import timeline
 
 DAY = 86_400_000_000
 
@@ -69,5 +69,5 @@ def test_little_room_at_once_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     """However many stretches are made at a time, even fewer than one candidate has."""
     rows = world(Random(3), people=8).rows
     whole = fold(rows)["standings"]
-    monkeypatch.setattr(timeline.timeline, "__defaults__", (1,))
+    monkeypatch.setattr(timeline, "__defaults__", (1,))
     assert fold(rows)["standings"].equals(whole)

@@ -25,9 +25,9 @@ from ledger.events import Outline, Recorded, Row
 from ledger.ledger import PLACE, Appended, Conflict, Duplicate
 from ledger.problems import ReadOnly
 from ledger.store.file import create_file
-from ledger.store.interface import Head, Selection, Store
+from ledger.store.interface import Head, Store
 from ledger.store.locks import USUALLY
-from ledger.store.scans import CORRECTIONS, DESCRIBED, EXCEPTIONS, FACTS, RECORDED, Scans
+from ledger.store.scans import CORRECTIONS, DESCRIBED, EXCEPTIONS, FACTS, RECORDED, Scans, Selection
 from ledger.store.server import Server
 from ledger.store.sqlite import SQLiteStore
 from ledger.store.stores import create_schema, open_store

@@ -39,7 +39,7 @@ from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.problems import Inconsistent, LedgerProblem, LogProblem, SigningKeyProblem
 from ledger.store import integrity
-from ledger.store.findings import WIDTH
+from ledger.store.inspection import WIDTH
 from ledger.tlog import follower, leaf
 from ledger.tlog.checkpoint import log_paths, sealed_size
 from ledger.tlog.leaf import leaf_hash_or_none, leaf_record

@@ -14,7 +14,7 @@ from ledger.durable import replace
 from ledger.instants import format_instant, parse_instant
 from ledger.problems import Inconsistent, LedgerProblem, Unsound
 from ledger.store.file import connect_reader, storage_problems
-from ledger.store.findings import MOST_FOUND
+from ledger.store.inspection import MOST_FOUND
 from ledger.store.integrity import (
     inspect,
     last_position,

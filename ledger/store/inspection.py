@@ -1,14 +1,47 @@
-"""Stored rows, looked at past the store's own questions: for sealing, verification, the doctor."""
+"""Stored rows, looked at past the store's own questions: what may be looked for, what is found.
+
+For sealing, verification, backup and the doctor; `ledger.store.stores` says who looks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-from ledger.store import integrity
-from ledger.store.findings import Finding, Look, Read, Seen
-from ledger.store.server import Address, Server, postgres_module
+MOST_FOUND: Final = 20
+"""So much of what is wrong with a ledger is named; more would be of the same kind."""
+WIDTH: Final = 15
+"""So many columns a row has."""
+
+Values: TypeAlias = Sequence[Any]
+"""The columns of a row as `ledger.events.Recorded` has them, of whatever type they are found."""
+Read: TypeAlias = Callable[..., list[Values]]
+"""Returns the rows of the first to the last position, in the order of positions.
+
+Raises ValueError where text is not UTF-8; with ``raw=True``, such bytes come as surrogates, which
+no leaf record can be made of.
+"""
+Look: TypeAlias = Callable[[], tuple[int, int]]
+"""Returns what tells one state of a ledger from another, and the last position in it or later.
+
+In this order: what is written in between is seen as new the next time.
+"""
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    position: int | None
+    """The position it is about, the first of several; None: the log or the ledger as a whole."""
+    sentence: str
+
+
+class Seen(NamedTuple):
+    """The last position of a ledger, and what is wrong with its table."""
+
+    head: int
+    findings: list[Finding]
 
 
 class Inspection(Protocol):
@@ -36,8 +69,30 @@ class Inspection(Protocol):
         """Have the whole of it read meanwhile; what was found wrong is returned by the call."""
 
 
-def inspection_of(address: Address) -> Inspection:
-    """Return what looks at the stored rows of a ledger."""
-    if isinstance(address, Server):
-        return cast(Inspection, postgres_module("store.postgres_integrity"))
-    return cast(Inspection, integrity)
+def of_positions(first: int, last: int, problem: str) -> Finding:
+    """Return what is wrong with a run of positions."""
+    return Finding(first, f"positions {first} to {last} cannot be read: {problem}")
+
+
+def missing(position: int, head: int) -> Finding:
+    """Return that a position has no row, though later ones have."""
+    return Finding(position, f"position {position} is missing, and {head} is the last")
+
+
+def ends(address: object, first: int, head: int, sealed: int) -> list[Finding]:
+    """Return what is wrong with the ends of a table of which `sealed` events were signed."""
+    findings = []
+    if first < 1:
+        findings.append(
+            Finding(first, f"position {first} was put in: the ledger's first position is 1")
+        )
+    if head < sealed:
+        gone = f"position {sealed} is" if head + 1 == sealed else f"{head + 1} to {sealed} are"
+        findings.append(
+            Finding(
+                head + 1,
+                f"{address} ends at position {head}, but {sealed} events were signed: {gone} gone; "
+                "it was cut off, or is an old copy put back",
+            )
+        )
+    return findings

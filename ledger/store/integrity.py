@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.store.file import connect_reader, connect_writer, storage_problems
-from ledger.store.findings import (
+from ledger.store.inspection import (
     MOST_FOUND,
     WIDTH,
     Finding,

@@ -38,27 +38,6 @@ class Found(NamedTuple):
     value: str
 
 
-class Selection(NamedTuple):
-    """Which events are wanted: those of which all of this is true; instants in microseconds."""
-
-    after: int
-    """The position that they come after."""
-    upto: int
-    """The last position."""
-    streams: tuple[str, ...] | None = None
-    types: tuple[str, ...] = ()
-    """Empty: of any type."""
-    source: str | None = None
-    actor: str | None = None
-    exam: str | None = None
-    true_from: int | None = None
-    """Inclusive."""
-    true_to: int | None = None
-    """Exclusive."""
-    later_than: int | None = None
-    """Recorded more than so many microseconds after they were true, but for those moved in."""
-
-
 class Writing(Protocol):
     """What may be done inside the one write transaction."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from ledger.events import Recorded
-from ledger.store.findings import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
+from ledger.store.inspection import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
 from ledger.store.postgres_pool import Patient, connected, settle
 from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server

@@ -16,7 +16,6 @@ from psycopg import errors, sql
 from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
-from ledger.store.interface import Selection
 from ledger.store.postgres import PostgresStore
 from ledger.store.postgres_pool import PATH
 from ledger.store.postgres_problems import problem_of
@@ -30,6 +29,7 @@ from ledger.store.scans import (
     SELECTED,
     Annulments,
     Clock,
+    Selection,
 )
 from ledger.store.server import Server
 

@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ledger.store.interface import Selection
-
 Int64s = npt.NDArray[np.int64]
 
 
@@ -83,6 +81,27 @@ SELECTED: Final = pa.schema(
 `about` and `subject` are the stream's two parts. `exam` and `key` of an annulment are those of what
 it annuls.
 """
+
+
+class Selection(NamedTuple):
+    """Which events are wanted: those of which all of this is true; instants in microseconds."""
+
+    after: int
+    """The position that they come after."""
+    upto: int
+    """The last position."""
+    streams: tuple[str, ...] | None = None
+    types: tuple[str, ...] = ()
+    """Empty: of any type."""
+    source: str | None = None
+    actor: str | None = None
+    exam: str | None = None
+    true_from: int | None = None
+    """Inclusive."""
+    true_to: int | None = None
+    """Exclusive."""
+    later_than: int | None = None
+    """Recorded more than so many microseconds after they were true, but for those moved in."""
 
 
 class Clock(NamedTuple):

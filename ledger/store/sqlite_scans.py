@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.store.batches import few, many
-from ledger.store.interface import Selection
 from ledger.store.questions import marks
 from ledger.store.scans import (
     CORRECTIONS,
@@ -23,6 +22,7 @@ from ledger.store.scans import (
     SELECTED,
     Annulments,
     Clock,
+    Selection,
 )
 from ledger.store.sqlite import SQLiteStore
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
+from ledger.store import integrity
 from ledger.store.file import check_file, create_file
+from ledger.store.inspection import Inspection
 from ledger.store.interface import Store, Writing
 from ledger.store.locks import USUALLY, Waiting
 from ledger.store.server import Address, Role, Server, postgres_module
@@ -94,3 +97,10 @@ def create_store(address: Address, id: str) -> None:
         create_schema(address, lambda writing: None, id=id)
     else:
         create_file(address, id=id)
+
+
+def inspection_of(address: Address) -> Inspection:
+    """Return what looks at the stored rows of a ledger."""
+    if isinstance(address, Server):
+        return cast(Inspection, postgres_module("store.postgres_integrity"))
+    return cast(Inspection, integrity)

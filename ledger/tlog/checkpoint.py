@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ledger.problems import LedgerProblem, Locked, LogProblem, NotSealed, SigningKeyProblem
 from ledger.store import stores
-from ledger.store.findings import Finding
-from ledger.store.inspection import inspection_of
+from ledger.store.inspection import Finding
 from ledger.store.locks import FileLock
 from ledger.store.server import Address, Server
+from ledger.store.stores import inspection_of
 from ledger.tlog.note import last_signed_path, read_signing_key
 from ledger.tlog.tiles import TileMissing, Tiles, Tree
 from ledger.tlog.verify_proof import (

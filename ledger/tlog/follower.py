@@ -12,8 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
-from ledger.store.inspection import inspection_of
-from ledger.store.stores import connections_kept
+from ledger.store.stores import connections_kept, inspection_of
 from ledger.tlog.checkpoint import LogPaths, sealed_size
 from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal

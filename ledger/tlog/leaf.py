@@ -10,9 +10,9 @@ from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple, TypeVar
 
-from ledger.store.findings import Read, Values
-from ledger.store.inspection import inspection_of
+from ledger.store.inspection import Read, Values
 from ledger.store.server import Address
+from ledger.store.stores import inspection_of
 from ledger.tlog.tiles import WIDTH
 
 Result = TypeVar("Result")

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from ledger.durable import replace, replace_all, sync
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
 from ledger.store import stores
-from ledger.store.inspection import inspection_of
 from ledger.store.locks import USUALLY, FileLock, Waiting
+from ledger.store.stores import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
 from ledger.tlog.leaf import hash_tiles, pieces, shared_out

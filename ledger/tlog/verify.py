@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from ledger.durable import replace
 from ledger.problems import LedgerProblem
-from ledger.store.findings import Finding, of_positions
-from ledger.store.inspection import inspection_of
+from ledger.store.inspection import Finding, of_positions
+from ledger.store.stores import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import (
     LogPaths,

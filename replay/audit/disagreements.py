@@ -18,7 +18,7 @@ from ledger.models import (
     ExamPassed,
     SittingMissed,
 )
-from ledger.store.interface import Selection
+from ledger.store.scans import Selection
 from projections.fold.facts import LAST
 from projections.problems import SOURCES_DISAGREE
 from projections.reports.report import many

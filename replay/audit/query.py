@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from ledger.models import EVENT_TYPES
-from ledger.store.interface import Selection
+from ledger.store.scans import Selection
 from projections.table import INSTANT, NUMBER, TEXT, WHOLE, Column, schema_of
 from replay.audit.conditions import Conditions, threshold
 from replay.snapshot import Snapshot

@@ -6,28 +6,34 @@ The rows are those that `replay.tables` computes at any moment: here at the head
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from ledger.events import Recorded
 from projections.catalogue import Catalogue, catalogue_of
-from projections.fold.facts import LAST
+from projections.fold.facts import LAST, NEVER, OUTCOMES
+from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.standing import Moment
 from projections.table import Table
-from projections.tables import CORRECTIONS, KEPT, PROBLEMS, TIMELINE
+from projections.tables import CORRECTIONS, KEPT, OPEN, PROBLEMS, TIMELINE
 from replay.columns.build import Numbers, arrange
+from replay.columns.part import Ints
 from replay.interpreted import Kernels
+from replay.population import words
+from replay.questions import Stretches
 from replay.tables import OF_CANDIDATES, OF_CATALOGUE
-from replay.tables.batch import Batch, InFacts, Late, LookUp, Setting
+from replay.tables.batch import Batch, InFacts, Late, LookUp, Setting, instants, table_of
 from replay.tables.corrections import catalogue_corrections, corrections
 from replay.tables.problems import catalogue_problems
-from replay.tables.timeline import timeline
 
 Rows: TypeAlias = Mapping[str, pa.Table]
 """Rows for tables by name, as SQLite keeps them: `Table.plain`."""
 
 _KEPT: Mapping[str, Table] = {table.name: table for table in KEPT}
+ROOM = 1 << 18
+"""How many stretches are made at once: what is held in memory besides the facts."""
 
 
 class Folder:
@@ -109,6 +115,53 @@ def _ever(position: int) -> Moment:
 
 def _plain(made: Rows) -> Rows:
     return {name: rows.cast(_KEPT[name].plain) for name, rows in made.items()}
+
+
+def timeline(batch: Batch, room: int = ROOM) -> pa.Table:
+    """Return rows of `TIMELINE` for whatever is known, sorted by candidate, exam and valid_from."""
+    groups = len(batch.part.group_exam)
+    scratch = batch.fold.scratch()
+    first, tables = 0, [TIMELINE.schema.empty_table()]
+    out = _stretches(room)
+    while first < groups:
+        end, count = batch.setting.kernels.stretch_all(
+            batch.part.sittings, batch.fold.groups, batch.fold.facts, first, groups,
+            batch.moment.position, scratch, room, out,
+        )  # fmt: skip
+        if end == first:  # not even one group has room
+            room *= 4
+            out = _stretches(room)
+            continue
+        tables.append(_table(batch, Stretches(*(np.array(column[:count]) for column in out))))  # type: ignore[arg-type]
+        first = end
+    return pa.concat_tables(tables)
+
+
+def _stretches(room: int) -> Stretches:
+    """Make room for so many stretches."""
+    columns: Any = [np.empty(room, dtype=np.int64) for _ in Stretches._fields]
+    return Stretches(*columns)
+
+
+def _table(batch: Batch, found: Any) -> pa.Table:
+    status: Ints = found.status
+    return table_of(
+        TIMELINE,
+        {
+            "candidate": lambda: batch.candidate_of(found.group),
+            "exam": lambda: batch.exam_of(found.group),
+            "valid_from": lambda: found.valid_from,
+            "valid_to": lambda: np.where(found.valid_to == NEVER, OPEN, found.valid_to),
+            "status": lambda: words(status, STATUSES),
+            "eligible": lambda: status == ELIGIBLE,
+            "eligible_from": lambda: instants(found.eligible_from),
+            "sittings_in_series": lambda: found.in_series,
+            "period_ends_at": lambda: instants(found.period_end),
+            "last_sitting_at": lambda: found.last_sitting_at,
+            "last_outcome": lambda: words(found.last_outcome, OUTCOMES),
+        },
+        TIMELINE.names,
+    )
 
 
 def stale_by(entries: Iterable[Recorded], catalogue: Catalogue) -> frozenset[str]:
