@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -79,7 +79,7 @@ def scope_of(
         if not snapshot.ledger.stream(f"exam/{exam}") and exam not in snapshot.columns.exams:
             say(f"nothing is recorded of an exam {exam!r}")
     if candidates is None:
-        return Scope(frozenset(exams) if exams else None)
+        return named_scope(exams, None)
     columns = snapshot.columns
     unknown = set(candidates)
     for part in (*columns.base, *([columns.delta] if columns.delta else [])):
@@ -93,11 +93,18 @@ def scope_of(
             f"{len(first):,} of {len(candidates):,} candidates of the file are not in this ledger: "
             f"{named}{more}"
         )
-    return Scope(frozenset(exams) if exams else None, frozenset(candidates))
+    return named_scope(exams, candidates)
 
 
 _NAMED = 5
 """How many candidates that are not there are named."""
+
+
+def named_scope(exams: Sequence[str] | None, candidates: Collection[str] | None) -> Scope:
+    """Return the scope that the options name; whether there is any of it is not looked up."""
+    return Scope(
+        frozenset(exams) if exams else None, None if candidates is None else frozenset(candidates)
+    )
 
 
 def about(title: str, *snapshots: Snapshot) -> About:

@@ -12,7 +12,7 @@ import typer
 
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import ReadModelFile, command, read_model_of
+from attempt_ledger.cli.options import HostNames, ReadModelFile, command, read_model_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.explore.connection import connected
@@ -39,14 +39,7 @@ def explore(
         str,
         typer.Option("--host", metavar="H", help="Where to listen; by default this machine alone."),
     ] = "127.0.0.1",
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="A host name by which it is reached, besides --host. Repeat for more.",
-        ),
-    ] = None,
+    names: HostNames = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> int:
     """Open the read model in Datasette, until Ctrl-C.

@@ -1,8 +1,8 @@
-"""What the commands that an engine may answer share: its options, and the columns it reads."""
+"""What the commands that an engine may answer share: its options, and who answers: it, or we."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,8 @@ import pyarrow as pa
 import typer
 
 from attempt_ledger.access import Access
-from attempt_ledger.cli.context import cores
+from attempt_ledger.cli.context import call_of, cores
+from attempt_ledger.cli.everybody import scope_of
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import CallProblem
 from attempt_ledger.cli.replacing import check_place
@@ -27,7 +28,7 @@ from replay.columns.published import (
     published_at,
 )
 from replay.many import many
-from replay.population import Scope
+from replay.population import Scope, with_status
 from replay.snapshot import Engine, Snapshot
 
 if TYPE_CHECKING:
@@ -72,8 +73,33 @@ Tasks = Annotated[
 ]
 
 
+class Here:
+    """Questions about everybody, answered by this process."""
+
+    def scope(
+        self, snapshot: Snapshot, exams: Sequence[str] | None, named: Mapping[str, int] | None
+    ) -> Scope:
+        """Return the scope that the options name; say what of it is not there."""
+        return scope_of(snapshot, exams, named)
+
+    def standings(self, snapshot: Snapshot, scope: Scope, statuses: Sequence[str]) -> pa.Table:
+        """Return everybody's standing."""
+        table = snapshot.everybody(scope)
+        return with_status(table, statuses) if statuses else table
+
+    def violations(self, snapshot: Snapshot, scope: Scope) -> pa.Table:
+        """Return the sittings taken while not eligible."""
+        return snapshot.violations(scope)
+
+    def what_if(
+        self, snapshot: Snapshot, drafts: Sequence[Draft], since: int | None, scope: Scope
+    ) -> Compared:
+        """Return what drafts would have done."""
+        return snapshot.what_if(drafts, since=since, scope=scope)
+
+
 class OnEngine:
-    """A question that an engine answers: which engine, by which columns."""
+    """The same questions, answered by an engine: which engine, by which columns."""
 
     def __init__(self, url: str, columns: str | None, tasks: int | None, call: Access) -> None:
         """Take the options of a call; raises LedgerProblem for a URL that is none."""
@@ -81,7 +107,15 @@ class OnEngine:
         self._columns = columns
         self._call = call
 
-    def table(self, snapshot: Snapshot, scope: Scope, statuses: Sequence[str]) -> pa.Table:
+    def scope(
+        self, snapshot: Snapshot, exams: Sequence[str] | None, named: Mapping[str, int] | None
+    ) -> Scope:
+        """Return the scope that the options name; whether there is any of it is not looked up."""
+        return Scope(
+            frozenset(exams) if exams else None, None if named is None else frozenset(named)
+        )
+
+    def standings(self, snapshot: Snapshot, scope: Scope, statuses: Sequence[str]) -> pa.Table:
         """Return everybody's standing, its rows come through the engine."""
         place, published = self._published(snapshot)
         plan = many("plan_of")(snapshot, published, scope, statuses)
@@ -135,6 +169,13 @@ class OnEngine:
         return built(self._call, ledger, snapshot.engine, None, None)
 
 
+def answering(
+    context: typer.Context, engine: str | None, columns: str | None, tasks: int | None
+) -> Here | OnEngine:
+    """Return who answers by the options of a call; raises LedgerProblem for a URL that is none."""
+    return Here() if engine is None else OnEngine(engine, columns, tasks, call_of(context))
+
+
 def check_options(
     engine: str | None,
     columns: str | None,
@@ -153,11 +194,6 @@ def check_options(
         raise CallProblem("--no-column-cache does not go with --engine, which reads built columns")
     if into is not None and output is not None:
         raise CallProblem("--into does not go with --output: leave one of them out")
-
-
-def scope_elsewhere(exams: Sequence[str] | None, named: Collection[str] | None) -> Scope:
-    """Return the scope that the options name; whether there is such an exam is not looked up."""
-    return Scope(frozenset(exams) if exams else None, None if named is None else frozenset(named))
 
 
 def form_into(named: str | None) -> Form:

@@ -102,6 +102,14 @@ ExamsOption = Annotated[
     list[str] | None,
     typer.Option("--exam", metavar="X", help="Of this exam alone; repeatable."),
 ]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="A host name by which it is reached, besides --host. Repeat for more.",
+    ),
+]
 NoColumnCache = Annotated[
     bool,
     typer.Option(

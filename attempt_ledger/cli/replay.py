@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     about,
     candidates_in,
-    scope_of,
     snapshot_of,
     write_table,
 )
@@ -22,15 +20,14 @@ from attempt_ledger.cli.on_engine import (
     IntoURL,
     OnEngine,
     Tasks,
+    answering,
     check_options,
     form_into,
-    scope_elsewhere,
 )
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.fold.rules import STATUSES
 from replay.formats import TABLE
-from replay.population import with_status
 
 
 @command(
@@ -79,18 +76,14 @@ def replay(
     parts_form = form_into(format) if into is not None else "parquet"
     check_statuses(statuses or ())
     named = candidates_in(candidates)
-    elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
+    everybody = answering(context, engine, columns, tasks)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        if elsewhere is None:
-            table = snapshot.everybody(scope_of(snapshot, exams, named))
-            table = with_status(table, statuses) if statuses else table
+        scope = everybody.scope(snapshot, exams, named)
+        if isinstance(everybody, OnEngine) and into is not None:
+            everybody.write(snapshot, scope, statuses or (), parts_form, into)
         else:
-            scope = scope_elsewhere(exams, named)
-            if into is not None:
-                elsewhere.write(snapshot, scope, statuses or (), parts_form, into)
-                return DONE
-            table = elsewhere.table(snapshot, scope, statuses or ())
-        write_table(table, form, output, about("Standings", snapshot))
+            table = everybody.standings(snapshot, scope, statuses or ())
+            write_table(table, form, output, about("Standings", snapshot))
     return DONE
 
 

@@ -20,7 +20,7 @@ from attempt_ledger.api.register import Register, register_path
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tokens import Tokens
 from attempt_ledger.cli.context import call_of
-from attempt_ledger.cli.options import TokenFile, command
+from attempt_ledger.cli.options import HostNames, TokenFile, command
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, CallProblem
 from attempt_ledger.console.app import add_console
@@ -56,14 +56,7 @@ def serve(
     port: Annotated[
         int, typer.Option("--port", metavar="P", min=0, max=65_535, help="0: any that is free.")
     ] = 8000,
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            metavar="NAME",
-            help="A host name by which it is reached, besides --host. Repeat for more.",
-        ),
-    ] = None,
+    names: HostNames = None,
     proxies: Annotated[
         list[str] | None,
         typer.Option(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     about,
     candidates_in,
-    scope_of,
     snapshot_of,
     write_table,
 )
@@ -20,9 +18,9 @@ from attempt_ledger.cli.on_engine import (
     IntoURL,
     OnEngine,
     Tasks,
+    answering,
     check_options,
     form_into,
-    scope_elsewhere,
 )
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, Output, command
 from attempt_ledger.cli.problems import DONE
@@ -66,15 +64,12 @@ def violations(
     form = "" if into is not None else form_of(TABLE, format, output)
     parts_form = form_into(format) if into is not None else "parquet"
     named = candidates_in(candidates)
-    elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
+    everybody = answering(context, engine, columns, tasks)
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        if elsewhere is None:
-            table = snapshot.violations(scope_of(snapshot, exams, named))
+        scope = everybody.scope(snapshot, exams, named)
+        if isinstance(everybody, OnEngine) and into is not None:
+            everybody.write(snapshot, scope, (), parts_form, into, of="violations")
         else:
-            scope = scope_elsewhere(exams, named)
-            if into is not None:
-                elsewhere.write(snapshot, scope, (), parts_form, into, of="violations")
-                return DONE
-            table = elsewhere.violations(snapshot, scope)
-        write_table(table, form, output, about("Sittings while not eligible", snapshot))
+            table = everybody.violations(snapshot, scope)
+            write_table(table, form, output, about("Sittings while not eligible", snapshot))
     return DONE

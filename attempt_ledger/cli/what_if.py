@@ -9,12 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from attempt_ledger import clock
-from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.everybody import (
     CandidateFile,
     about,
     candidates_in,
-    scope_of,
     snapshot_of,
     write_table,
 )
@@ -22,10 +20,9 @@ from attempt_ledger.cli.forms import form_of
 from attempt_ledger.cli.on_engine import (
     ColumnsURL,
     EngineURL,
-    OnEngine,
     Tasks,
+    answering,
     check_options,
-    scope_elsewhere,
 )
 from attempt_ledger.cli.options import AsOf, ExamsOption, KnownAt, NoColumnCache, command
 from attempt_ledger.cli.output import put, say
@@ -97,16 +94,12 @@ def what_if(
         raise CallProblem("--since lies after --as-of: no sitting could be judged")
     named = candidates_in(candidates)
     drafts = [read_draft(path) for path in policies]
-    elsewhere = None if engine is None else OnEngine(engine, columns, tasks, call_of(context))
+    everybody = answering(context, engine, columns, tasks)
     tried = [draft for draft, _ in drafts]
 
     with snapshot_of(context, as_of, known_at, no_column_cache=no_column_cache) as snapshot:
-        if elsewhere is None:
-            scope = scope_of(snapshot, exams, named)
-            compared = snapshot.what_if(tried, since=start, scope=scope)
-        else:
-            scope = scope_elsewhere(exams, named)
-            compared = elsewhere.what_if(snapshot, tried, start, scope)
+        scope = everybody.scope(snapshot, exams, named)
+        compared = everybody.what_if(snapshot, tried, start, scope)
     for id in compared.idle:
         say(
             f"no exam follows a policy {id!r}, so its draft changes nothing: a draft has the id of "

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.instants import Period
-from projections.table import INSTANT, TEXT, Column, schema_of
+from projections.table import INSTANT, NUMBER, TEXT, Column, schema_of
 
 DAY: Final = 86_400_000_000
 HOUR: Final = 3_600_000_000
@@ -130,6 +130,12 @@ def pass_rate(group: Group) -> float | None:
     outcomes = counts(group.rows["outcome"])
     passed, failed = outcomes.get("passed", 0), outcomes.get("failed", 0)
     return share(passed, passed + failed)
+
+
+PASS_RATE: Final = value(
+    "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", pass_rate, "neither",
+    share=True,
+)  # fmt: skip
 
 
 def in_period(inputs: Inputs, table: str, about: str, *columns: str) -> pa.Table:

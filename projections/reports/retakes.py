@@ -105,10 +105,7 @@ REPORT = Report(
             lambda group: int(np.count_nonzero((after(group) >= 0) & (after(group) < of.DAY))),
         ),
         value("passed", WHOLE, "how many were passed", of.among("outcome", "passed")),
-        value(
-            "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
-            "neither", share=True,
-        ),
+        of.PASS_RATE,
     ),
     rows=rows,
     line=line,

@@ -18,7 +18,7 @@ from projections.reports.drawing import (
     upright,
 )
 from projections.reports.report import Inputs, Report, key, many, percent, total, value
-from projections.table import NUMBER, WHOLE
+from projections.table import WHOLE
 
 KINDS = ["first", "retake", "uncounted"]
 
@@ -99,10 +99,7 @@ REPORT = Report(
         value("failed", WHOLE, "how many were failed", of.among("outcome", "failed")),
         value("pending", WHOLE, "how many have no result", of.among("outcome", "pending")),
         value("revoked", WHOLE, "how many results were revoked", of.among("outcome", "revoked")),
-        value(
-            "pass_rate", NUMBER, "passed, of those passed or failed; 0 to 1", of.pass_rate,
-            "neither", share=True,
-        ),
+        of.PASS_RATE,
     ),
     rows=rows,
     line=line,

@@ -1,0 +1,43 @@
+"""What many tests begin with: a folder to call commands in, one to import into, ledgers of stories.
+
+Each is imported by the tests that want it: the compiler comes with some, and others need not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from command_line import CommandLine
+    from example_ledger import Ledgers
+    from intake_folder import Place
+
+
+@pytest.fixture
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Stand in an empty folder, from which commands are called."""
+    from command_line import CommandLine
+
+    return CommandLine(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Yield a folder with a ledger, and what imports files into it."""
+    from intake_folder import Place
+
+    with Place(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Ledgers]:
+    """Yield what makes ledgers of stories, to be asked about everybody."""
+    from example_ledger import Ledgers
+
+    with Ledgers(tmp_path) as made:
+        yield made
