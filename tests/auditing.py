@@ -10,6 +10,7 @@ from typing import Any
 
 from example_ledger import NOW
 from plain_values import When, at
+from reporting import PROGRAM
 from scenarios import Line
 
 from ledger.events import Fact, Recorded
@@ -21,7 +22,6 @@ from replay.outputs import Output, compute
 from replay.receipts import Form, Parameters
 from replay.snapshot import Known, Snapshot, snapshot_at
 
-PROGRAM = "attempt-ledger 0, as tested"
 INSTANTS = ("recorded_from", "recorded_to", "valid_from", "valid_to")
 ASKED = {"history": {"candidate": "C-1"}, "backdated": {"by": "P7D"}}
 """What a query cannot do without."""

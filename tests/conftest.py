@@ -8,7 +8,7 @@ from importlib import import_module
 
 from hypothesis import settings
 
-pytest_plugins = ("browsing",)
+pytest_plugins = ("beginnings", "browsing")
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would every process
 # that a test starts and interrupts. What is handled here is back to its default in those.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -244,7 +244,7 @@ class MemoryScans:
 
     def recorded_of(self, candidates: Sequence[str], upto: int) -> pa.Table:
         rows = [row for row in self._people(0, upto) if row.subject in candidates]
-        return _table(RECORDED, map(_recorded, rows))
+        return recorded(rows)
 
     def described(self, after: int, upto: int) -> Iterator[pa.RecordBatch]:
         yield from _batches(DESCRIBED, map(_described, self._store._within(after, upto)))
@@ -356,6 +356,11 @@ def _recorded(row: Recorded) -> dict[str, Any]:
         }
         fact["data"] = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
     return fact
+
+
+def recorded(rows: Iterable[Recorded]) -> pa.Table:
+    """Lay out candidates' events as RECORDED."""
+    return _table(RECORDED, map(_recorded, rows))
 
 
 def _described(row: Recorded) -> dict[str, Any]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from example_ledger import CACHE
+from example_ledger import CACHE, row_of
+from memory_store import recorded
 
 from ledger.events import Recorded
 from ledger.instants import MAX_INSTANT
 from ledger.ledger import Appended, Ledger
-from ledger.store.scans import RECORDED
 from projections.catalogue import catalogue_of
 from projections.fold.facts import NEVER
 from projections.history import history_of
@@ -30,31 +30,6 @@ from replay.tables.batch import USUAL, Late
 KERNELS = kernels_in(CACHE)
 
 
-def facts_of(rows: Iterable[Recorded]) -> pa.Table:
-    """Lay out candidates' events as `ledger.store.scans.scan_recorded` gives them."""
-    return pa.Table.from_pylist(
-        [
-            {
-                "position": row.position,
-                "occurred_at": row.occurred_at,
-                "topic": row.topic,
-                "candidate": row.subject,
-                "exam": row.exam or "",
-                "key": row.key or "",
-                "flag": row.flag,
-                "until": row.until,
-                "annuls": row.annuls,
-                "recorded_at": row.recorded_at,
-                "backfilled": int(row.backfilled),
-                "data": row.data if row.exam is None or row.type.startswith("Exception") else "",
-            }
-            for row in rows
-            if row.stream.startswith("candidate/")
-        ],
-        schema=RECORDED,
-    )
-
-
 def is_of_catalogue(row: Recorded) -> bool:
     """Tell an event of the catalogue from a candidate's."""
     return not row.stream.startswith("candidate/")
@@ -65,7 +40,10 @@ def fold(rows: Sequence[Recorded], late: Late = USUAL) -> Rows:
     by_position = {row.position: row for row in rows}
     folder = Folder(KERNELS, late, lambda some: {n: by_position[n] for n in some})
     folder.learn([row for row in rows if is_of_catalogue(row)])
-    return folder.fold(facts_of(rows), rows[-1].position if rows else 0)
+    return folder.fold(
+        recorded([row for row in rows if not is_of_catalogue(row)]),
+        rows[-1].position if rows else 0,
+    )
 
 
 def as_of(standings: pa.Table, instant: int) -> list[tuple[Any, ...]]:
@@ -103,20 +81,7 @@ def told(rows: Sequence[Recorded], instant: int, position: int = NEVER) -> list[
             standing = standing_of(who, exam, history, catalogue, moment)
             if not standing.sittings:
                 continue
-            last = standing.sittings[-1]
-            found.append(
-                (
-                    who,
-                    exam,
-                    standing.status,
-                    standing.eligible,
-                    standing.eligible_from,
-                    standing.sittings_in_series,
-                    standing.period_ends_at,
-                    last.started_at,
-                    last.outcome,
-                )
-            )
+            found.append(row_of(standing))
     return found
 
 

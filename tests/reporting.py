@@ -32,9 +32,12 @@ from ledger.instants import Period
 from ledger.ledger import Appended, Ledger
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
-from replay.outputs import Inputs
+from replay.checking import Checked, check
+from replay.outputs import Inputs, Output, find_receipt, write
+from replay.receipts import INSIDE, beside
 from replay.snapshot import HEAD, Engine, Known, Snapshot, snapshot_at
 
+PROGRAM = "attempt-ledger 0, as tested"
 MARCH = ("2021-03-01", "2021-04-01")
 
 CATALOGUE: tuple[Line, ...] = (
@@ -137,6 +140,20 @@ def made(name: str, given: Inputs) -> list[dict[str, Any]]:
     table = REPORTS[name].make(given)
     assert table.schema == REPORTS[name].schema
     return plainly(table)
+
+
+def put(output: Output, path: Path) -> Path:
+    """Write an output, and its receipt beside it where it is not inside."""
+    with path.open("wb") as file:
+        write(output, file)
+    if output.receipt.form not in INSIDE:
+        beside(path).write_text(output.settled.to_json())
+    return path
+
+
+def checked(ledger: Ledger, path: Path) -> Checked:
+    """Check a file in the way of a process that has only the ledger and the file."""
+    return check(snapshot(ledger), path, find_receipt(path), PROGRAM)
 
 
 def plainly(table: pa.Table) -> list[dict[str, Any]]:

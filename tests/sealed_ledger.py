@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from ledger_facts import NINE, SetClock, attempted, sample
 
 from ledger.events import Fact
@@ -15,7 +16,7 @@ from ledger.ledger import Ledger
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import Sealed, make_key, seal
 from ledger.tlog.verify import Verdict, verify
-from ledger.tlog.verify_proof import VerifierKey
+from ledger.tlog.verify_proof import ProofProblem, VerifierKey, check_proof
 
 NAME = "a.ledger"
 SIZE = 600
@@ -96,6 +97,22 @@ def verified(folder: Path, *, key: VerifierKey | None = None, **settings: object
 def said(verdict: Verdict) -> list[str]:
     """Return the sentences of what was found."""
     return [finding.sentence for finding in verdict.findings]
+
+
+def flipped(content: bytes, index: int, bit: int) -> bytes:
+    """Flip one bit."""
+    return content[:index] + bytes([content[index] ^ 1 << bit]) + content[index + 1 :]
+
+
+def said_of_flips(proof: bytes, key: VerifierKey) -> set[str]:
+    """Flip each bit of each byte of a proof, of which every one is found; return what is said."""
+    sentences = set()
+    for index in range(len(proof)):
+        for bit in range(8):
+            with pytest.raises(ProofProblem) as caught:
+                check_proof(flipped(proof, index, bit), key)
+            sentences.add(str(caught.value))
+    return sentences
 
 
 def meddle(*statements: str) -> Callable[[Path], None]:

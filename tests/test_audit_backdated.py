@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -36,13 +34,6 @@ from replay.snapshot import Known, Snapshot
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 TRUE = at("2021-04-01T09:00Z")
-
-
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +11,6 @@ from scenarios import Line, annulled, exam, failed, forgotten, passed, requested
 
 MINE = failed("AZ-104", on="2021-04-01T09:00Z", reg="R-1")
 THEIRS = recorded_by("feed", passed("AZ-104", on="2021-04-01T09:00Z", reg="R-1"), "urn:other")
-
-
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
 
 
 def found(crowd: Ledgers, query: str, *lines: Line, **asked: Any) -> list[dict[str, Any]]:

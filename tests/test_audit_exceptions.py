@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,13 +40,6 @@ NEXT = failed("AZ-104", on="2021-04-03T09:00Z", reg="R-2")
 ASKED = requested("AZ-104", on="2021-04-04T09:00Z", reg="R-2", **WHOLE)
 GRANTED = granted("AZ-104", on="2021-04-05T09:00Z")
 GRANT = at("2021-04-05T09:00Z")
-
-
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
 
 
 def decisions(crowd: Ledgers, *lines: Line, **asked: Any) -> list[dict[str, Any]]:

@@ -54,13 +54,6 @@ def change(row: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {name: pair for name, pair in sides.items() if pair[0] != pair[1]}
 
 
-@pytest.fixture
-def crowd(tmp_path: Path) -> Any:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
-
-
 FAILED = failed("AZ-104", on="2021-04-01T09:00Z", reg="R-1")
 FREE = at("2021-04-02T09:00Z")
 

@@ -15,18 +15,17 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
-from auditing import PROGRAM, output, rows
+from auditing import output, rows
 from openpyxl import load_workbook
-from reporting import STORY, TROUBLED, snapshot, tell, written
+from reporting import STORY, TROUBLED, checked, put, snapshot, tell, written
 from scenarios import annulled, attempted, failed, forgotten, rejected, requested
 
 from ledger.ledger import Ledger
 from replay.audit.conditions import Conditions
 from replay.audit.registry import QUERIES
-from replay.checking import Checked, check
 from replay.formats.csv import write_csv
-from replay.outputs import Output, Unknown, find_receipt, write
-from replay.receipts import INSIDE, Form, Parameters, Receipt, ReceiptProblem, beside, read_receipt
+from replay.outputs import Unknown, find_receipt, write
+from replay.receipts import Form, Parameters, Receipt, ReceiptProblem, beside, read_receipt
 from replay.restating import restated
 from replay.rows import Rows, digest_of
 from replay.snapshot import Known
@@ -43,20 +42,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Yield the ledger of a month, with exceptions, an annulment, and facts that came late."""
     with written(tmp_path / "a.ledger", (*STORY, *TROUBLED)) as made:
         yield made
-
-
-def put(made: Output, path: Path) -> Path:
-    """Write an audit, and its receipt beside it where it is not inside."""
-    with path.open("wb") as file:
-        write(made, file)
-    if made.receipt.form not in INSIDE:
-        beside(path).write_text(made.settled.to_json())
-    return path
-
-
-def checked(ledger: Ledger, path: Path) -> Checked:
-    """Check a file in the way of a process that has only the ledger and the file."""
-    return check(snapshot(ledger), path, find_receipt(path), PROGRAM)
 
 
 def by(name: str) -> dict[str, Any]:

@@ -41,11 +41,6 @@ WRITING = (
 )
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
 @pytest.mark.parametrize(
     ("url", "path"),
     [

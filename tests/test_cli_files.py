@@ -32,11 +32,6 @@ after = ["P7D"]
 """
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
 # -- init
 
 

@@ -17,12 +17,6 @@ POLICIES = [path for path in sorted(PROGRAMMES.glob("*.toml")) if ".cases." not 
 HEAD = 'id = "ours"\neffective_from = 2021-03-02T00:00:00Z\n'
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """A folder without a ledger."""
-    return CommandLine(tmp_path, monkeypatch)
-
-
 def calendar(door: CommandLine, text: str) -> list[tuple[str, str, str | None]]:
     """Explain a policy; return when, what and free from when, of each row."""
     door.write("ours.toml", HEAD + text)

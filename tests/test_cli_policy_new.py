@@ -26,12 +26,6 @@ EVERY = (
 )
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """A folder without a ledger."""
-    return CommandLine(tmp_path, monkeypatch)
-
-
 def test_a_draft_has_what_the_options_say(door: CommandLine) -> None:
     """Each option becomes its key, and the file is a policy."""
     door.done("policy", "new", "ours.toml", *EVERY)

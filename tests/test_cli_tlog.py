@@ -24,11 +24,6 @@ COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 LEDGER = "attempts.ledger"
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
 def head() -> int:
     """Return the last position."""
     with closing(sqlite3.connect(LEDGER)) as connection:

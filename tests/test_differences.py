@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
 from example_ledger import Ledgers, bound, dicts, facts, head_of, ledger_of, row_of
 from plain_values import When, at
 from random_ledger import PLACES, random_ledger, seeded_worlds
@@ -85,13 +84,6 @@ def between(
 def turned(before: str | None, after: str | None, cause: str, *events: str, **more: Any) -> Any:
     """Return what a row holds."""
     return {"from_status": before, "to_status": after, "cause": cause, "events": [*events], **more}
-
-
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
 
 
 X = exam("X")

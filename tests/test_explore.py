@@ -816,11 +816,6 @@ def test_there_is_no_other_database_and_no_file_to_take_away(explored: Explored)
 # -- views that go on meanwhile, and calls that are wrong
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
 def test_a_connection_sees_what_is_projected_meanwhile_and_its_facts(door: CommandLine) -> None:
     """One statement is one state; the next one a newer. Who reads does not stop who writes."""
     path = door.folder / "attempts.ledger"

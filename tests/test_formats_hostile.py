@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
 from openpyxl import load_workbook
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from reporting import CATALOGUE, MARCH, inputs, snapshot, written
 from scenarios import exam, failed, requested
 from selectolax.lexbor import LexborHTMLParser
@@ -197,16 +197,6 @@ def test_a_picture_is_xml_of_shapes_and_texts(pages: Sequence[Path]) -> None:
         if path.suffix == ".svg":
             ElementTree.fromstring(path.read_bytes())
             chart.check_still(path.read_bytes())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Open a real browser."""
-    with sync_playwright() as play:
-        yield play.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
 
 
 def test_a_real_browser_runs_nothing_of_any_page(pages: Sequence[Path], browser: Browser) -> None:

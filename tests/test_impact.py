@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -86,13 +86,6 @@ def assert_foretold(everyone: Snapshot, news: Sequence[Fact], as_of: int) -> lis
 def news(*lines: Line) -> list[Fact]:
     """Return the facts of a story's lines."""
     return [fact for line in lines for fact in line.facts]
-
-
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
 
 
 X = exam("X")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from intake_folder import NOW, Place
 from ledger_facts import exported
@@ -31,12 +28,6 @@ id = "general"
 title = "Rules"
 effective_from = 2021-01-01T00:00:00Z
 """
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 def checked(text: str, where: str) -> str:

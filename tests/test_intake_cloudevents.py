@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ from ledger.intake.reading import format_of
 from ledger.intake.report import default_rejects
 from ledger.intake.results import CsvSettings
 from ledger.intake.source import Source, SourceProblem, open_source
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 def event(number: int = 1, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,6 @@ ROWS = [
 ]
 CONTENT = HEADER + "".join(ROWS)
 REFUSED = sum(",oops," in row for row in ROWS)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import lzma
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,6 @@ from ledger.intake.recording import MOST_RESULTS
 from ledger.intake.results import CsvSettings, ResultsReader
 from ledger.intake.source import LARGEST_WHOLE, SourceProblem, open_source
 from ledger.problems import printable, shown
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 def event(number: int = 1, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import gzip
 import io
 import pickle
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,6 @@ C-2;Bob;AZ-104;1;01.03.2021 10:00;CANCELLED;;
 C-3;Cid;AZ-104;1;2021-03-02T09:00:00Z;In Review;;
 """
 NINE = "2021-03-01T09:00:00Z"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 def mapped(folder: Path, text: str, **more: Any) -> CsvSettings:

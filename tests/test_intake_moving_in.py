@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,6 @@ from ledger.intake.results import CsvSettings
 from ledger.intake.source import SourceProblem
 
 HISTORY = HEADER.replace("\n", ",recorded_at\n")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
 
 
 def row(n: int, recorded: str, outcome: str = "fail", **more: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from ledger.intake.results import CsvSettings
 
 NINE = "2021-05-20T09:00:00Z"
 MAY = NINE.replace("2021", "2022")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture

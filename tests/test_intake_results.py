@@ -6,7 +6,6 @@ import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
@@ -23,12 +22,6 @@ from ledger.intake.mapping import ResultsMap
 from ledger.intake.results import CsvSettings, ResultsReader
 from ledger.intake.source import SourceProblem, open_source
 from ledger.problems import LedgerProblem
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with Place(tmp_path) as place:
-        yield place
 
 
 def row(

@@ -19,7 +19,20 @@ import pyarrow.parquet as pq
 import pytest
 from bombs import BOMBS
 from openpyxl import load_workbook
-from reporting import CATALOGUE, IN_APRIL, IN_MARCH, MARCH, STORY, inputs, snapshot, tell, written
+from reporting import (
+    CATALOGUE,
+    IN_APRIL,
+    IN_MARCH,
+    MARCH,
+    PROGRAM,
+    STORY,
+    checked,
+    inputs,
+    put,
+    snapshot,
+    tell,
+    written,
+)
 from scenarios import attempted, failed, policy
 
 from ledger.cloudevents import to_cloudevent
@@ -27,15 +40,14 @@ from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from projections.tables import TABLES
 from replay import row_diff
-from replay.checking import Checked, check
+from replay.checking import check
 from replay.formats import foreign
 from replay.formats.csv import read_csv, write_csv
 from replay.outputs import Output, compute, find_receipt, receipt_of_events, write
-from replay.receipts import INSIDE, Basis, Form, Parameters, Receipt, ReceiptProblem, beside
+from replay.receipts import Basis, Form, Parameters, Receipt, ReceiptProblem, beside
 from replay.rows import digest_of
 from retake_policies import shipped
 
-PROGRAM = "attempt-ledger 0, as tested"
 FORMS: tuple[Form, ...] = ("text", "csv", "jsonl", "parquet", "xlsx", "html")
 PICTURES: tuple[Form, ...] = ("picture.svg", "picture.png")
 TABLE_FORMS: tuple[Form, ...] = ("csv", "jsonl", "parquet", "xlsx")
@@ -55,20 +67,6 @@ def made(
         asked.snapshot, of, name, parameters,
         form=form, basis=basis, program=PROGRAM,
     )  # fmt: skip
-
-
-def put(output: Output, path: Path) -> Path:
-    """Write an output, and its receipt beside it where it is not inside."""
-    with path.open("wb") as file:
-        write(output, file)
-    if output.receipt.form not in INSIDE:
-        beside(path).write_text(output.receipt.to_json())
-    return path
-
-
-def checked(ledger: Ledger, path: Path) -> Checked:
-    """Check a file in the way of a process that has only the ledger and the file."""
-    return check(snapshot(ledger), path, find_receipt(path), PROGRAM)
 
 
 @pytest.fixture

@@ -42,11 +42,6 @@ def old(tmp_path: Path) -> Path:
         return ledger.path
 
 
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
 def extended(n: int, **attributes: object) -> Fact:
     return attempted(n)._replace(extensions=extensions_of(attributes or {"traceparent": "00-4b"}))
 

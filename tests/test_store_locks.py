@@ -48,11 +48,6 @@ def opened(path: Path, seconds: float, said: list[str]) -> Ledger:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A ledger of one event."""
     with a_ledger(tmp_path) as ledger:

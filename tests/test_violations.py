@@ -68,13 +68,6 @@ def broke(reg: str, then: str | None, now: str, free: str | None = None, **more:
     return {**row, "eligible_from_now": None if free is None else at(free)}
 
 
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
-
-
 X = exam("X")
 FIRST = failed("X", on="2021-04-01T09:00Z", reg="R-1")
 

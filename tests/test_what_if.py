@@ -277,13 +277,6 @@ def test_drafts_take_the_place_of_nothing_recorded(example: Snapshot, known: int
 # --- stories ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Ledgers]:
-    """Make ledgers of stories."""
-    with Ledgers(tmp_path) as made:
-        yield made
-
-
 X = exam("X", policy="ours")
 DAY_WAIT = policy(draft("ours", "PT24H", "2020-01-01T00:00:00Z").toml)
 TWICE = (failed("X", on="2021-04-01", reg="R-1"), failed("X", on="2021-04-03", reg="R-2"))
