@@ -50,7 +50,7 @@ class Access:
         """Have whoever is handed an address wait, and say so, as this door does."""
         for name in ("path", "keys"):
             if isinstance(address := getattr(self, name), Server):
-                object.__setattr__(self, name, address.patient(self.waiting))
+                object.__setattr__(self, name, address.with_waiting(self.waiting))
 
     @property
     def waiting(self) -> Waiting:

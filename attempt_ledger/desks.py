@@ -61,13 +61,13 @@ class Exceptions:
         (first_name, last_name, email, description) are kept encrypted.
         """
         now = self._ledger._access.clock()
-        asked = {"exam": exam, "request_id": request_id, "registration_id": registration_id}
+        ids = {"exam": exam, "request_id": request_id, "registration_id": registration_id}
         fact = make_fact(
             "ExceptionRequested",
             text("candidate", candidate),
             time=utc(now),
             id=text("request_id", request_id),
-            **asked,
+            **ids,
             reason=reason,
             **fields,
         )

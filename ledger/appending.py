@@ -333,7 +333,7 @@ def differences(
     """Name what differs in type, subject, time and data, ``data.score (old 700, new 710)``.
 
     Empty for a duplicate. `actor` and recorded_at are no part of a fact's identity, and a schema
-    version is none either: data is compared as of the current one. Personal values are told as
+    version is none either: data is compared as of the current one. Personal values are named as
     ``data.email (differs)``, never shown; without `same_secret`, as when the key is destroyed, they
     are not compared.
     """

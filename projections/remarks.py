@@ -101,7 +101,7 @@ def _step(status: str, until: int, show: Show) -> str:
 
 
 _MOST_CHANGES: Final = 10
-"""So many events that changed an outcome are told of one sitting, the last ones."""
+"""So many events that changed an outcome are listed of one sitting, the last ones."""
 
 
 def _corrected(c: Context, moment: Moment) -> Iterator[tuple[str, str]]:
@@ -184,9 +184,9 @@ def _certifications(c: Context, standing: Standing) -> Iterator[tuple[str, str]]
     facts, i = c.history.facts, c.q.certifications_lo
     while i < c.q.certifications_hi:
         lo, i = i, run_end(facts.certifications, i, c.q.certifications_hi)
-        held = last_held(facts.certifications, lo, i, c.t, c.q.known)
-        if held.last >= 0 and covers(facts, c.q, lo, i, c.t, c.t):
-            yield c.history.certification_events[lo].key or "", _certification_words(c, lo, held)
+        found = last_held(facts.certifications, lo, i, c.t, c.q.known)
+        if found.last >= 0 and covers(facts, c.q, lo, i, c.t, c.t):
+            yield c.history.certification_events[lo].key or "", _certification_words(c, lo, found)
 
 
 def _certification_words(c: Context, lo: int, it: Held) -> str:

@@ -161,10 +161,10 @@ def _groups(part: Part, codes: Sequence[str], skip: Ints | None) -> Groups:
     if skip is not None:
         order = order[~skip[candidate[order]]]
     candidate, exam, first = candidate[order], exam[order], first[order]
-    sat = first < len(part.group_exam)
-    own = np.where(sat, first, 0)
+    has_sat = first < len(part.group_exam)
+    own = np.where(has_sat, first, 0)
     lo, hi = (
-        np.where(sat, bound[own], 0) if len(bound) else np.zeros(len(own), dtype=np.int64)
+        np.where(has_sat, bound[own], 0) if len(bound) else np.zeros(len(own), dtype=np.int64)
         for bound in (part.group_lo, part.group_hi)
     )
     columns: Any = {

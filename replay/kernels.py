@@ -378,15 +378,15 @@ def hold_all(
         i = offset[c]
         while i < offset[c + 1]:
             lo, i = i, run_end(rows, i, offset[c + 1])
-            held = last_held(rows, lo, i, by, known)
-            if held.last < 0:
+            found = last_held(rows, lo, i, by, known)
+            if found.last < 0:
                 continue
-            first, renewals = earned_by(rows, lo, held.last, known)
+            first, renewals = earned_by(rows, lo, found.last, known)
             out.candidate[at] = c
             out.first[at] = first
-            out.last[at] = held.last
+            out.last[at] = found.last
             out.renewals[at] = renewals
-            out.expired_at[at] = held.expired_at
-            out.ends_at[at] = held.ends_at
+            out.expired_at[at] = found.expired_at
+            out.ends_at[at] = found.ends_at
             at += 1
     return at

@@ -51,7 +51,7 @@ REQUESTS: Final = (
 AUTHORIZATIONS: Final = (
     Column("candidate", TEXT, "who may sit"),
     Column("exam", TEXT, "the exam's code"),
-    Column("authorization_id", TEXT, "the authorization; with the two before, what it is told by"),
+    Column("authorization_id", TEXT, "the authorization; with the two before, what identifies it"),
     Column("state", TEXT, "running, used, ended or revoked"),
     Column("granted_at", INSTANT, "when it was granted last", "only its withdrawal is recorded"),
     Column("valid_until", INSTANT, "when it ends", "it has no end"),

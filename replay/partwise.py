@@ -228,7 +228,7 @@ def part_table(errand: Errand, part: int) -> pa.Table:
     plan = errand.plan
     opened = open_part(place_of(errand.columns), plan.parts[part])
     engine = Engine(None if errand.cache is None else Path(errand.cache), 1, small=errand.small)
-    asked = PartAsked(
+    bound = PartAsked(
         plan.as_of,
         plan.position,
         Columns(plan.position, (opened,), None, plan.exam_names, plan.certifications),
@@ -242,20 +242,20 @@ def part_table(errand: Errand, part: int) -> pa.Table:
     )
     if plan.of == "violations":
         clock = open_clock(place_of(errand.columns), plan.clock, plan.position)
-        return violations_in(asked, clock, scope)
+        return violations_in(bound, clock, scope)
     if plan.drafted is not None:
-        return _changed(plan, asked, scope)
-    table = everybody(asked, scope)
+        return _changed(plan, bound, scope)
+    table = everybody(bound, scope)
     return with_status(table, plan.statuses) if plan.statuses else table
 
 
-def _changed(plan: Plan, asked: PartAsked, scope: Scope) -> pa.Table:
+def _changed(plan: Plan, bound: PartAsked, scope: Scope) -> pa.Table:
     """Return what drafts change; of how many is in the table's metadata."""
-    drafted = replace(asked, catalogue=CatalogueColumns.read(plan.drafted or {}))
+    drafted = replace(bound, catalogue=CatalogueColumns.read(plan.drafted or {}))
     if plan.of == "changed-sittings":
-        found = changed_sittings(asked, drafted, plan.touched, plan.since, scope)
+        found = changed_sittings(bound, drafted, plan.touched, plan.since, scope)
     else:
-        found = changed_standings(asked, drafted, plan.touched, scope)
+        found = changed_standings(bound, drafted, plan.touched, scope)
     return found.rows.replace_schema_metadata({COUNTED: str(found.of)})
 
 

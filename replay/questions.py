@@ -79,7 +79,7 @@ class Decisions(NamedTuple):
     eligible_from: list[int]
     """NONE where it is eligible, NEVER where it never is."""
     changes: list[int]
-    """When anything changes next, NEVER if nothing does; NONE where that is not told so."""
+    """When anything changes next, NEVER if nothing does; NONE where reasons are to be compared."""
 
 
 class Booked(NamedTuple):

@@ -63,7 +63,7 @@ def made() -> str:
 
 
 def _looks(name: str) -> str:
-    """Return what names that are hardly told from one another have in common.
+    """Return what names that look alike have in common.
 
     >>> _looks("Robin") == _looks("ｒobin")
     True
@@ -72,7 +72,7 @@ def _looks(name: str) -> str:
 
 
 def checksum(text: str) -> str:
-    """Return the letters that end a token, by which a slip of the pen is told.
+    """Return the letters that end a token, by which a slip of the pen is noticed.
 
     >>> checksum("atl_" + "0" * 32)
     '2qKvZd'

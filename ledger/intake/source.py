@@ -1,4 +1,4 @@
-"""Open a file or standard input as lines of text: plain, gzip or xz, told by its content.
+"""Open a file or standard input as lines of text: plain, gzip or xz, known by its content.
 
 Text is UTF-8, or of the encoding that a map names. A line that cannot be read as text is handed on
 all the same (its bytes escaped, so that they can be written back unchanged) and named in

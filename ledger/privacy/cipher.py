@@ -43,7 +43,7 @@ class Encryptor:
         The text is padded first: its length outlives the key, and would tell a short name from a
         long one for ever. The tag is over the text alone, as it was before there was padding, so
         that a duplicate of an old value is still one. It is under the same key, and the same for
-        the same text in the same field: by it a duplicate is told from a conflict without
+        the same text in the same field: by it a duplicate is known from a conflict without
         decrypting, and by nobody without the key.
         """
         nonce, clear = os.urandom(_NONCE_BYTES), text.encode()

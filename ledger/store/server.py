@@ -53,7 +53,7 @@ class Server:
         # Another process has nobody to tell, and connections of its own.
         return Server, (self.conninfo, self.schema, self.name, self.home)
 
-    def patient(self, waiting: Waiting) -> Self:
+    def with_waiting(self, waiting: Waiting) -> Self:
         """Return it with how long its answers are waited for."""
         return replace(self, waiting=waiting)
 

@@ -35,7 +35,7 @@ def early(group: Group) -> float | None:
 
 
 def line(table: pa.Table) -> str:
-    """Return how many there were, and how many only a later fact told."""
+    """Return how many there were, and how many only a later fact showed."""
     if not table.num_rows:
         return "Every sitting of this period was taken while eligible."
     by = {how: total(table.filter(pc.equal(table["found"], how)), "sittings") for how in FOUND}
@@ -70,7 +70,7 @@ REPORT = Report(
         key(
             "found",
             "then and now: by what was known when it began and by what is known at known_at; only "
-            "now: a later fact told; only then: a later fact cleared it",
+            "now: a later fact showed it; only then: a later fact cleared it",
         ),
         key("status", "what blocked it, by what is known at known_at, else then"),
         value("sittings", WHOLE, "how many there were", of.size),

@@ -86,7 +86,7 @@ def over_zero(positions: npt.NDArray[np.int64]) -> pa.Array:
 QUERY: Final = Query(
     name="events",
     title="Events",
-    says="One row an event, by position. An annulled one is told like any other, and by which "
+    says="One row an event, by position. An annulled one is listed like any other, and by which "
     "position it was annulled.",
     help="""\
 Intervals are from inclusive, to exclusive. Annulled events are listed too, with the position of

@@ -36,7 +36,7 @@ EXAM: Final = Column(
 KEY: Final = Column(
     "key", TEXT, "registration, request or certification, as for `exam`", "the fact has none"
 )
-SOURCE: Final = Column("source", TEXT, "where it comes from; with `id` what it is told by")
+SOURCE: Final = Column("source", TEXT, "where it comes from; with `id` what identifies it")
 ID: Final = Column("id", TEXT, "its id there")
 ACTOR: Final = Column("actor", TEXT, "who or what recorded it", "nobody said")
 ANNULS: Final = Column("annuls", WHOLE, "the position of the event it annuls", "no annulment")

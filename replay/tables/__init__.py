@@ -42,7 +42,7 @@ OF_CATALOGUE: Final[Mapping[str, Callable[[Catalogue, Moment, Names], pa.Table]]
 }
 
 _SORTED: Final = frozenset(("exceptions", "certifications", "corrections", "problems"))
-"""The tables whose rows do not come in the order of their key, or in one that is told of."""
+"""The tables whose rows come in no order: they are sorted by their key."""
 
 
 def table(

@@ -31,7 +31,7 @@ REVOCATIONS = ("ResultRevoked", "ExceptionRevoked", "AuthorizationRevoked")
 
 
 class Late(NamedTuple):
-    """From how late on a fact is told of, in microseconds between its truth and its recording."""
+    """From how late on a fact is reported, in microseconds between its truth and its recording."""
 
     late: int = 24 * 3_600_000_000
     """In `corrections`: a feed that comes once a day is in time."""
