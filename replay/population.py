@@ -206,9 +206,13 @@ class PartFold:
 def questions_of(
     group: Ints, as_of: Ints | int, known: Ints | int, without: Ints | int = -1
 ) -> Questions:
-    """Return questions about groups as the kernels take them."""
+    """Return questions about groups as the kernels take them.
+
+    Each column may be written to, though nobody does: a kernel is compiled anew for one that may
+    not be, and there were four kinds of questions.
+    """
     columns: Any = [
-        np.ascontiguousarray(np.broadcast_to(column, len(group)), dtype=np.int64)
+        np.require(column if np.ndim(column) else np.full(len(group), column), np.int64, ["C", "W"])
         for column in (group, as_of, known, without)
     ]
     return Questions(*columns)

@@ -14,14 +14,10 @@ from contextlib import closing
 from pathlib import Path
 
 from command_line import SETTINGS, CommandLine
-from example_ledger import CACHE_HOME
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
 LEDGER = "attempts.ledger"
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if name not in SETTINGS},
-    "XDG_CACHE_HOME": str(CACHE_HOME),
-}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in SETTINGS}
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from example_ledger import CACHE_HOME
 from typer.testing import CliRunner
 
 from attempt_ledger import clock
@@ -55,7 +54,6 @@ class CommandLine:
         self.now = parse_instant(NOW)
         monkeypatch.chdir(folder)
         monkeypatch.setattr(clock, "now", lambda: self.now)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
         for name in SETTINGS:
             monkeypatch.delenv(name, raising=False)
 

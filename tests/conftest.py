@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import warnings
 from importlib import import_module
+from pathlib import Path
 
 from hypothesis import settings
 
 pytest_plugins = ("beginnings", "browsing")
+
+# Compiled code is shared by all tests and runs, and by the processes that tests start: it is named
+# by a digest of its sources.
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent.parent / ".pytest_cache")
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would every process
 # that a test starts and interrupts. What is handled here is back to its default in those.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,12 +24,8 @@ from replay.snapshot import Engine, Snapshot
 ROOT = Path(__file__).parent.parent
 HISTORY = ROOT / "examples" / "history.jsonl"
 NOW = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z, after everything in the example
-CACHE_HOME = ROOT / ".pytest_cache"
-CACHE = CACHE_HOME / "attempt-ledger"
-"""Compiled code is shared by all tests and runs: it is named by a digest of its sources.
-
-Commands run as processes of their own find it too, with XDG_CACHE_HOME=CACHE_HOME.
-"""
+CACHE = Path(os.environ["XDG_CACHE_HOME"]) / "attempt-ledger"
+"""Where this account keeps compiled code, as conftest.py has it."""
 
 
 def facts() -> list[Fact]:

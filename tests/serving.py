@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from example_ledger import CACHE_HOME, HISTORY
+from example_ledger import HISTORY
 
 COMMAND = str(Path(sys.executable).with_name("attempt-ledger"))
-ENVIRONMENT = {"XDG_CACHE_HOME": str(CACHE_HOME), "PATH": "/usr/bin:/bin"}
+ENVIRONMENT = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], "PATH": "/usr/bin:/bin"}
 
 
 class Served:

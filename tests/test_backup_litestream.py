@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from backing import ENVIRONMENT, LEDGER, edit, lived_in, names, rows_of, until
 from command_line import CommandLine
-from example_ledger import CACHE_HOME
 from workers import start, told
 
 LITESTREAM = str(Path(sys.executable).with_name("litestream"))
@@ -24,7 +23,6 @@ NEW = ("--ledger", "sqlite:///new")
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
     return lived_in(CommandLine(tmp_path, monkeypatch))
 
 

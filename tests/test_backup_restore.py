@@ -27,7 +27,6 @@ from backing import (
     with_files_of,
 )
 from command_line import CommandLine
-from example_ledger import CACHE_HOME
 from ledger_facts import SetClock, attempted
 
 from ledger.backup.backup import CopyOptions
@@ -58,7 +57,6 @@ def door(backed_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
     """Stand before a copy of it."""
     folder = tmp_path / "here"
     shutil.copytree(backed_up, folder)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
     return CommandLine(folder, monkeypatch)
 
 

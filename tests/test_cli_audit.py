@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE
 from reporting import STORY, TROUBLED, written
 
 QUERIES = (
@@ -22,7 +21,6 @@ def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger", (*STORY, *TROUBLED)).close()
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(folder, monkeypatch)
 
 

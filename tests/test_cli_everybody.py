@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, CACHE_HOME, facts, ledger_of
+from example_ledger import facts, ledger_of
 
 from projections.fold.rules import STATUSES
 from replay.columns import build
@@ -38,7 +37,6 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand in an empty folder."""
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(tmp_path, monkeypatch).at(NOW)
 
 
@@ -54,12 +52,9 @@ def rows_in(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-WITH_CACHE = {**os.environ, "XDG_CACHE_HOME": str(CACHE_HOME)}
-
-
 def outside(*words: str) -> subprocess.CompletedProcess[bytes]:
     """Run the command as a process of its own, with the compiled code that tests share."""
-    return subprocess.run([COMMAND, *words], env=WITH_CACHE, capture_output=True)
+    return subprocess.run([COMMAND, *words], capture_output=True)
 
 
 # --- what every command shares ---------------------------------------------------------------
@@ -130,7 +125,6 @@ def test_a_reader_that_goes_away_is_no_error(door: CommandLine, name: str) -> No
     """As in `| head`: no traceback, and what shells report of such a program."""
     with subprocess.Popen(
         [COMMAND, *EVERY[name]],
-        env=WITH_CACHE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as running:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 from erasing import files_in, holding, keys_in
-from example_ledger import CACHE
 
 from replay.read_model.state import keeping
 
@@ -29,7 +28,6 @@ SHOWN = ("history", "C-1", "--clear")
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """A ledger in which C-1 failed, and asked for an exception."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
     door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-20T09:00:00Z")
     door.failed("R-2", "2022-05-21T09:00:00Z", candidate="C-2")

@@ -27,12 +27,9 @@ TOLD = STORY[: -len(IN_APRIL)]
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before the ledger of a month, with compiled code that all tests share."""
-    from example_ledger import CACHE
-
     folder = tmp_path / "here"
     folder.mkdir()
     written(folder / "attempts.ledger").close()
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     return CommandLine(folder, monkeypatch)
 
 
@@ -133,9 +130,8 @@ def test_what_is_recorded_later_leaves_a_published_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """March as published, made in March and again in June, is the same to the byte."""
-    from example_ledger import CACHE, NOW
+    from example_ledger import NOW
 
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch)
     written(tmp_path / "attempts.ledger", TOLD).close()
     call = ("report", "volumes", *PERIOD, "--as-published", "--format", "csv")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from example_ledger import CACHE_HOME, facts, ledger_of
+from example_ledger import facts, ledger_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -45,7 +45,6 @@ def call(folder: Path, *words: str) -> str:
     """Call Python in the copy, on the example's ledger, and return what it writes."""
     environment = {
         "PYTHONPATH": str(folder),
-        "XDG_CACHE_HOME": str(CACHE_HOME),
         "ATTEMPT_LEDGER": f"sqlite:///{folder / 'a.ledger'}",
     }
     done = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, HISTORY
+from example_ledger import HISTORY
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "audit.md").read_text(encoding="utf-8")
@@ -30,7 +30,6 @@ def test_the_calls_of_the_page_come_out_as_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the example's ledger; … stands for the rest of a line."""
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", "--keep-recorded-at", str(HISTORY))

@@ -11,18 +11,11 @@ from pathlib import Path
 import pytest
 from backing import COMMAND, ENVIRONMENT, LEDGER, asked, head_of, lived_in, rows_of
 from command_line import CommandLine
-from example_ledger import CACHE_HOME
 
 from ledger.store.file import _CHECKPOINT_PAGES
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE_HOME))
-    return CommandLine(tmp_path, monkeypatch)
 
 
 def fits(said: str, shown: str) -> bool:

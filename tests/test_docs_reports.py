@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, HISTORY
+from example_ledger import HISTORY
 
 from replay.receipts import Basis, Form, Receipt
 
@@ -47,7 +47,6 @@ def test_the_page_about_receipts_shows_what_the_program_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the example's ledger; … stands for anything."""
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch).at("2025-01-01T00:00:00Z")
     door.done("init", "--bare")
     door.done("import", "--keep-recorded-at", str(HISTORY))

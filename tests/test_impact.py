@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE, NOW, Ledgers, bound, dicts, facts, head_of, ledger_of
+from example_ledger import NOW, Ledgers, bound, dicts, facts, head_of, ledger_of
 from plain_values import When, at
 from random_ledger import NOW as THRONG_NOW
 from random_ledger import random_ledger, seeded_worlds
@@ -296,7 +296,6 @@ def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Ledgers) -> No
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Stand before a ledger with a catalogue and two failed sittings."""
-    monkeypatch.setattr("attempt_ledger.cli.context.cache_folder", lambda *_: CACHE)
     door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-28T09:00:00Z")
     door.failed("S-1", "2022-05-28T09:00:00Z", candidate="C-2")

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from example_ledger import NOW, ROOT, bound, compiled_quietly, facts, ledger_of, one_by_one
+from numba import typeof
 from plain_values import rows_of
 
 from ledger.instants import parse_instant
@@ -20,7 +22,7 @@ from projections.standing import Moment
 from projections.tables import TABLES
 from replay.columns import build
 from replay.columns import cache as snapshot
-from replay.population import Scope
+from replay.population import Scope, questions_of
 from replay.snapshot import HEAD, Known, Snapshot, snapshot_at
 
 EVENTS = facts()
@@ -186,3 +188,17 @@ def test_an_edited_rule_is_compiled_anew(ledger: Ledger, tmp_path: Path) -> None
     assert text.count(waiting) == 1
     rules.write_text(text.replace(waiting, "\n    return NONE\n"))
     assert ask() == "0"
+
+
+def test_all_questions_are_of_one_kind_for_the_compiler() -> None:
+    """One moment or many, narrow numbers or wide, of our own or only to be read: one loop each."""
+    three = np.arange(3)
+    shown = np.broadcast_to(np.int64(7), 3)
+    kinds = {
+        typeof(questions_of(group, as_of, known, without))
+        for group in (three, three.astype(np.int32), shown, three[:1], three[:0])
+        for as_of in (7, np.full(len(group), 7))
+        for known in (7, np.full(len(group), 7))
+        for without in (-1, np.full(len(group), 7, np.int32))
+    }
+    assert len(kinds) == 1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from command_line import CATALOGUE, SETTINGS, CommandLine
 from erasing import files_in, forms, holding, keys_in
-from example_ledger import CACHE_HOME, ROOT
+from example_ledger import ROOT
 
 from drills.needs import STRACE, provide
 from drills.tracing import Call, traced
@@ -168,7 +168,7 @@ def environment(folder: Path) -> dict[str, str]:
     (folder / "tmp").mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     own = {"TMPDIR": str(folder / "tmp"), "SQLITE_TMPDIR": str(folder / "tmp")}
-    return {**kept, **own, "XDG_CACHE_HOME": str(CACHE_HOME), "PYTHONPATH": str(ROOT)}
+    return {**kept, **own, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")

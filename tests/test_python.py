@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_ledger import CACHE_HOME, facts
+from example_ledger import facts
 
 import attempt_ledger as al
 from attempt_ledger import answers
@@ -73,7 +72,6 @@ def test_the_page_runs(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        env=os.environ | {"XDG_CACHE_HOME": str(CACHE_HOME)},
     )
     assert (done.returncode, done.stderr) == (0, "")
 

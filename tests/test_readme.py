@@ -33,7 +33,7 @@ def run(command: str, place: Path) -> str:
     return subprocess.run(
         ["bash", "-c", command],
         cwd=place,
-        env=environment | {"PATH": path, "XDG_CACHE_HOME": str(ROOT / ".pytest_cache")},
+        env=environment | {"PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from example_ledger import CACHE
 from reporting import CATALOGUE, written
 from scenarios import annulled, failed
 
@@ -52,7 +51,6 @@ def on_a_terminal(folder: Path, *words: str) -> str:
         "NO_COLOR": "1",
         "TERM": "dumb",
         "COLUMNS": "200",
-        "XDG_CACHE_HOME": str(CACHE),
     }
     process = subprocess.Popen(
         [COMMAND, *words], cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from example_ledger import CACHE
 from test_store_schema import CHANGES, redefine, renamed
 
 LEDGER = "attempts.ledger"
@@ -41,7 +40,6 @@ def door(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> CommandLine:
     """A sealed ledger of which a checkpoint and a backup were kept, and then it was attacked."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE.parent))
     door = CommandLine(tmp_path, monkeypatch).catalogued()
     door.failed("R-1", "2022-05-20T09:00:00Z")
     door.done("checkpoint", "--output", "kept")
