@@ -53,7 +53,7 @@ browser:
 test: check browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# All of them (about ten minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
+# All of them (about twenty minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
 drill: $(TESTED)
 	$(BIN)/python -m drills $(DRILL)
 	$(if $(DRILL),,$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile deep)

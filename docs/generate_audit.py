@@ -137,7 +137,7 @@ def written() -> str:
         if query.name in NOTES:
             lines += [NOTES[query.name]]
         taken = ", ".join(f"`{name}`" for name in sorted(query.takes))
-        lines += [f"Conditions, as a receipt names them: {taken}. Rows are told apart by "
+        lines += [f"Conditions, as a receipt names them: {taken}. Rows are identified by "
                   f"{' and '.join(f'`{name}`' for name in query.key)}.", ""]  # fmt: skip
         lines += [*columns(query.columns), ""]
     return "\n".join(lines).rstrip() + "\n"
