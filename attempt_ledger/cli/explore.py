@@ -45,7 +45,7 @@ def explore(
     """Open the read model in Datasette, until Ctrl-C.
 
     Tables with what their columns mean, counted and narrowed down by the columns that matter, and
-    twelve questions to ask: who was waiting on a day, whom a correction changed, what was recorded
+    questions to ask: who was waiting on a day, whom a correction changed, what was recorded
     late, who decided exceptions, what was annulled by whom and more; each as a page, CSV or JSON.
     Or any SQL that reads, within bounds of time and memory. Nothing can be changed, no other file
     is opened, the ledger neither; `project --follow` may go on meanwhile.
