@@ -41,6 +41,8 @@ class Access:
     """The key that signs checkpoints; None: the ledger's own name with ``.signing-key``."""
     wait: float = PATIENCE
     """How many seconds to wait for another program that is writing."""
+    homes: Path | None = None
+    """The folder of what belongs to ledgers on servers; None: among this account's data."""
     say: Say = lambda sentence: None
     """Called with what is worth knowing and hinders nothing, a sentence each."""
     counting: Counting = uncounted

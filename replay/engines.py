@@ -315,7 +315,7 @@ def answer_into(
         if problem is not None and failed == _ATTEMPTS:
             raise EngineProblem(
                 f"{problem}; {len(done):,} of {len(plan.parts):,} parts are written, and the same "
-                "call goes on from there"
+                f"call with {plan.moment} goes on from there"
             )
         if problem is not None:
             time.sleep(0.5 * failed)
@@ -349,7 +349,8 @@ def _receipts(plan: Plan, into: Place) -> dict[int, PartReceipt]:
             ) from None
         if receipt.question != plan.digest:
             raise EngineProblem(
-                f"{into.url} holds the answer to another question: name another folder"
+                f"{into.url} holds the answer to another question, with --as-of {receipt.as_of} "
+                f"--known-at @{receipt.position}: go on with that one, or name another folder"
             )
         if receipt.file in names:
             found[receipt.part] = receipt
@@ -372,7 +373,9 @@ def _whole(snapshot: Snapshot, plan: Plan, receipts: Sequence[PartReceipt]) -> s
                 "program": release(),
                 "columns": [f"{field.name}: {field.type}" for field in _ROWS[plan.of]],
                 "rows": sum(each.rows for each in receipts),
-                "parts": [each.model_dump(exclude={"question"}) for each in receipts],
+                "parts": [
+                    each.model_dump(exclude={"question", "as_of", "position"}) for each in receipts
+                ],
             },
             indent=2,
         )

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from ledger.instants import format_instant
 from ledger.problems import LedgerProblem
 from projections.fold.facts import (
     CertificationDefinitions,
@@ -119,6 +120,11 @@ class Plan(BaseModel):
         written = f"{release()}\n{self.model_dump_json()}"
         return hashlib.sha256(written.encode()).hexdigest()
 
+    @property
+    def moment(self) -> str:
+        """Return the options by which the same question is asked again at a later time."""
+        return f"--as-of {format_instant(self.as_of)} --known-at @{self.position}"
+
     def file(self, part: int) -> str:
         """Return the name of the file that a part's answer is written to."""
         return f"{self.of}-{part:06d}.{self.form}"
@@ -150,6 +156,9 @@ class PartReceipt(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     question: str
     """The digest of the plan."""
+    as_of: str
+    position: int
+    """Its moment, so that whoever comes across it can ask the same question again."""
     part: int
     file: str
     rows: int
@@ -265,6 +274,8 @@ def write_part_answer(plan: Plan, part: int, table: pa.Table, place: Place) -> s
     write_rows(table, plan.form, content, About(plan.of.capitalize()))
     receipt = PartReceipt(
         question=plan.digest,
+        as_of=format_instant(plan.as_of),
+        position=plan.position,
         part=part,
         file=plan.file(part),
         rows=table.num_rows,

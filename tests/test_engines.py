@@ -104,6 +104,21 @@ def test_violations_are_written_by_the_workers(door: CommandLine) -> None:
     assert (answer.code, "the answer to another question" in answer.err) == (2, True)
 
 
+def test_an_answer_that_was_cut_off_is_gone_on_with_at_its_own_moment(door: CommandLine) -> None:
+    """Now is another question each time: what lies there says with which words it is the same."""
+    on = ("--engine", sail.engine(), "--columns", "parts", "--into", "cut")
+    door.done("replay", *on)
+    receipts = sorted((door.folder / "cut" / "_receipts").iterdir())
+    receipts[0].unlink()
+    (door.folder / "cut" / "_receipt.json").unlink()
+    answer = door.call("replay", "--as-of", "2022-01-01", *on)
+    assert answer.code == 2
+    words = answer.err.partition("another question, with ")[2].partition(": go on")[0]
+    door.done("replay", *words.split(), *on)
+    assert receipts[0].exists()
+    assert (door.folder / "cut" / "_receipt.json").exists()
+
+
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server of S3's protocol, which keeps a bucket in a folder; what follows a URL to reach it.
@@ -225,7 +240,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(everyone: Any, tmp_path: P
     there = SparkEngine(sail.engine(), 2)
     answer_into(there, snapshot, plan, columns, place_of(str(rows)))
     other = plan.model_copy(update={"as_of": plan.as_of - 1})
-    with pytest.raises(EngineProblem, match="the answer to another question"):
+    with pytest.raises(EngineProblem, match=f"the answer to another question, with {plan.moment}"):
         answer_into(there, snapshot, other, columns, place_of(str(rows)))
 
 

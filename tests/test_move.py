@@ -37,6 +37,20 @@ def test_a_ledger_goes_there_and_back(door: CommandLine) -> None:
     assert "are as they were signed" in door.done("--ledger", "back.ledger", "verify")
 
 
+def test_a_ledger_goes_there_and_back_by_the_home_that_the_call_names(
+    door: CommandLine, tmp_path: Path
+) -> None:
+    """Log and keys come along from there, and go there; nothing is put among the account's data."""
+    url, home = new_url(), ("--home", "elsewhere")
+    door.done(*home, "move", OURS, url)
+    there = (*home, "--ledger", url)
+    assert door.done(*there, "checkpoint") == door.done("checkpoint")
+    assert not (tmp_path / "homes").exists()
+    door.done(*home, "move", url, "back.ledger")
+    assert door.done("--ledger", "back.ledger", "checkpoint") == door.done("checkpoint")
+    assert "zoe@example.org" in door.done("--ledger", "back.ledger", "history", "C-5", "--clear")
+
+
 def test_a_move_that_was_interrupted_goes_on(
     door: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

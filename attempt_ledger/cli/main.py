@@ -362,7 +362,7 @@ def program(
         kept = None if keys is None else keys_address(keys, home)
     except ValueError as problem:
         raise CallProblem(f"--keys {problem}") from None
-    context.obj = Called(path, kept, signing_key, wait)
+    context.obj = Called(path, kept, signing_key, wait, home)
 
 
 def run() -> None:

@@ -84,7 +84,7 @@ def move(
 
 def _access(call: Access, url: str, name: str) -> Access:
     try:
-        path = ledger_address(url)
+        path = ledger_address(url, call.homes)
     except ValueError as problem:
         raise CallProblem(f"{name} {problem}") from None
     return replace(call, path=path, keys=None, signing_key=None)

@@ -26,12 +26,13 @@ from ledger.store.server import Address
 
 
 class Called(NamedTuple):
-    """What a call says before its command: the ledger, the keys, how long to wait."""
+    """What a call says before its command: the ledger, the keys, how long to wait, its home."""
 
     path: Address
     keys: Address | None
     signing_key: Path | None
     wait: float
+    homes: Path | None
 
 
 Function = TypeVar("Function", bound=Callable[..., int])
