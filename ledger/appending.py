@@ -12,18 +12,11 @@ from typing import Any, TypeAlias, cast
 from ledger.events import Fact, Recorded, Row
 from ledger.fields import read_object
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
-from ledger.models import (
-    EVENT_TYPES,
-    EVENTS,
-    UPCASTS,
-    CandidateForgotten,
-    EventAnnulled,
-    Upcasts,
-    make_event,
-)
+from ledger.models import EVENT_TYPES, EVENTS, CandidateForgotten, EventAnnulled, make_event
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
 from ledger.privacy.vault import Keyring
 from ledger.store.interface import Writing
+from ledger.upcasts import UPCASTS, Upcasts
 
 AHEAD = 5 * 60 * SECOND
 """How far a fact's time may lie after its recording: clocks differ a little, facts do not."""

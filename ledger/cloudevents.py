@@ -17,8 +17,9 @@ from ledger.events import (
 )
 from ledger.fields import Sealed, read_object
 from ledger.instants import format_instant, parse_instant
-from ledger.models import EVENTS, UPCASTS, Upcasts, event_class, make_event
+from ledger.models import EVENTS, event_class, make_event
 from ledger.problems import MalformedFact, printable, shown
+from ledger.upcasts import UPCASTS, Upcasts
 
 MEMBERS = (
     "specversion",

@@ -7,16 +7,9 @@ from typing import Any, NamedTuple
 
 from ledger.fields import Event, code_fault, read_object
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
-from ledger.models import (
-    BY_TOPIC,
-    UPCASTS,
-    ExamAttempted,
-    Upcasts,
-    event_class,
-    make_event,
-    upcast,
-)
+from ledger.models import BY_TOPIC, ExamAttempted, event_class, make_event
 from ledger.problems import LedgerProblem, MalformedFact, shown
+from ledger.upcasts import UPCASTS, Upcasts, upcast
 
 UNCLEAN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What CloudEvents allows in no attribute: control characters. (No surrogate can be stored.)"""

@@ -23,7 +23,6 @@ from ledger.appending import (
     plain_rows,
 )
 from ledger.events import OWN_SOURCES, Fact, Outline, Recorded, Row
-from ledger.models import UPCASTS, Upcasts
 from ledger.privacy.vault import KEY_FILE, Vault
 from ledger.problems import LedgerProblem, MalformedFact, ReadOnly
 from ledger.store.file import create_file
@@ -32,6 +31,7 @@ from ledger.store.locks import PRIVATE, USUALLY, Waiting
 from ledger.store.recorder import EVERY_SECONDS, Factory, RowMapper, StoreRecorder
 from ledger.store.server import Address, Role, Server
 from ledger.store.stores import create_schema, open_store
+from ledger.upcasts import UPCASTS, Upcasts
 
 if TYPE_CHECKING:
     from ledger.store.scans import Scans

@@ -1,6 +1,6 @@
 """Every event of spec section 2: what may be said, and of whom, in which version of its schema."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from eventsourcing.utils import register_topic
@@ -22,30 +22,7 @@ from ledger.fields import (
     sentence,
 )
 from ledger.problems import MalformedFact
-
-Data: TypeAlias = dict[str, Any]
-Upcasts: TypeAlias = Mapping[tuple[str, int], Callable[[Data], Data]]
-"""By (type, version): a function from that version's data to the next version's."""
-
-UPCASTS: Upcasts = {}
-"""Every type is still at its first version. An entry, once released, is never changed."""
-
-
-def upcast(type: str, version: int, current: int, data: Data, upcasts: Upcasts) -> Data:
-    """Return `data` of `version` as data of `current`, one version at a time.
-
-    The argument is not changed. Raises MalformedFact for a version that nothing leads up from.
-    """
-    while version != current:
-        step = upcasts.get((type, version))
-        if step is None:
-            raise MalformedFact(
-                f"{type} of schema version {version} is not known here: "
-                f"version {current} is the one that can be read"
-            )
-        data = step(dict(data))
-        version += 1
-    return data
+from ledger.upcasts import UPCASTS, Upcasts, upcast
 
 
 class ExamAttempted(Event):

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from ledger.events import Recorded
 from ledger.store.scans import FACTS
-from replay.columns.build import Columns, Numbers, arrange
+from replay.columns.arrange import Numbers, arrange
+from replay.columns.build import Columns
 from replay.columns.part import merge
 from replay.snapshot import Shared, Snapshot
 

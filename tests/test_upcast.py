@@ -12,8 +12,8 @@ from ledger_facts import SetClock, a_ledger, exported
 from ledger.cloudevents import parse_line, to_cloudevent
 from ledger.events import Recorded
 from ledger.ledger import Appended, Conflict, Duplicate, Ledger
-from ledger.models import UPCASTS, Upcasts, upcast
 from ledger.problems import MalformedFact
+from ledger.upcasts import UPCASTS, Upcasts, upcast
 
 
 def from_version_0(data: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from ledger.ledger import Ledger
 from ledger.own_folder import NotOurs, cache_key, own_folder, remove_ours
 from ledger.store.schema import SCHEMA_VERSION
 from ledger.store.server import Server
-from replay.columns.build import Columns, Numbers, arrange, build, passing
+from replay.columns.arrange import Numbers, arrange
+from replay.columns.build import Columns, build, passing
 from replay.columns.folder import FILES, FOREIGN, LOCK, Damaged, folder_of, locked
 from replay.columns.part import Part, between, merge, read_part, same_facts, split, write_part
 from replay.snapshot import Engine

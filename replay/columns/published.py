@@ -31,7 +31,8 @@ from ledger.store.scans import Clock
 from ledger.store.server import Address
 from ledger.tlog.note import SigningKey
 from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_note
-from replay.columns.build import Numbers, build
+from replay.columns.arrange import Numbers
+from replay.columns.build import build
 from replay.columns.cache import FORMAT
 from replay.columns.part import PART_ROWS, Part, part_bytes, part_in
 from replay.snapshot import Engine

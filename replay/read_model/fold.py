@@ -18,7 +18,7 @@ from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.standing import Moment
 from projections.table import Table
 from projections.tables import CORRECTIONS, KEPT, OPEN, PROBLEMS, TIMELINE
-from replay.columns.build import Numbers, arrange
+from replay.columns.arrange import Numbers, arrange
 from replay.columns.part import Ints
 from replay.interpreted import Kernels
 from replay.population import words

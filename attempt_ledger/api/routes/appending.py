@@ -19,13 +19,11 @@ from ledger.events import Fact, Row
 from ledger.fields import read_object
 from ledger.intake.cloudevents import elements_of, imported_by
 from ledger.problems import MalformedFact, shown
+from projections.history import CERTIFICATION_KINDS, SITTING_KINDS
 
 routes = router("events")
 
-TAKEN: Final = (
-    "ExamAttempted", "ExamPassed", "ExamFailed", "BetaRescored", "ResultRevoked", "SittingMissed",
-    "CertEarned", "CertRenewed", "CertExpired",
-)  # fmt: skip
+TAKEN: Final = (*SITTING_KINDS, *CERTIFICATION_KINDS)
 """What is appended here: sittings, results, certification facts. Every other type has its own."""
 
 ONE: Final = "application/cloudevents+json"
