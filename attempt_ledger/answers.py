@@ -19,8 +19,17 @@ from projections.answers import Answer
 A = TypeVar("A")
 
 
+class Public:
+    """An object of the Python door: dir(), and so completion, shows what of it is public."""
+
+    __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name.startswith("_")]
+
+
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Public):
     """An event that causes a reason, by its idempotency key."""
 
     source: str
@@ -28,7 +37,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Public):
     """Why a sitting is blocked, or would be but for an exception."""
 
     code: str
@@ -45,7 +54,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyUsed:
+class PolicyUsed(Public):
     """The policy version that an answer was computed with; `assumed` before its first day."""
 
     id: str
@@ -55,7 +64,7 @@ class PolicyUsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class Sitting(Public):
     """One sitting; `ordinal` is its place in its series, None when it is not counted."""
 
     registration_id: str
@@ -68,7 +77,7 @@ class Sitting:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Public):
     """What a careful reader should know of the facts behind an answer."""
 
     code: str
@@ -78,7 +87,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Public):
     """Whether a candidate may sit an exam, why not and from when, at one (as_of, known_at)."""
 
     candidate: str
@@ -111,7 +120,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class ExceptionRequest:
+class ExceptionRequest(Public):
     """A request for a retake exception, and what became of it, without its personal fields."""
 
     candidate: str
@@ -137,7 +146,7 @@ class ExceptionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(Public):
     """An authorization to sit an exam, and what became of it."""
 
     candidate: str

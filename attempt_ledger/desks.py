@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from attempt_ledger.answers import Authorization, ExceptionRequest, public
+from attempt_ledger.answers import Authorization, ExceptionRequest, Public, public
 from attempt_ledger.arguments import text, text_or_none, texts, words
 from attempt_ledger.facts import make_fact
 from attempt_ledger.moments import When, micros, utc
-from attempt_ledger.snapshot import public_names
 from ledger.models import AuthorizationGranted, ExceptionRequested
 from replay import authorizations as core
 from replay.desk import Answered, Desk, Reference
@@ -29,7 +28,7 @@ class Decision(TypedDict, total=False):
     """Who decided; left out: the ledger's own."""
 
 
-class Exceptions:
+class Exceptions(Public):
     """Requests for retake exceptions: made, decided and listed. Raises DeskProblem.
 
     What decides a request takes `exam` (where requests of one id are for several), `time` (when it
@@ -39,9 +38,6 @@ class Exceptions:
     def __init__(self, ledger: Ledger) -> None:
         """Use `Ledger.exceptions`."""
         self._ledger = ledger
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
 
     def request(
         self,
@@ -139,7 +135,7 @@ class Exceptions:
         return public(ExceptionRequest, done.request)
 
 
-class Authorizations:
+class Authorizations(Public):
     """Authorizations to sit an exam: granted, withdrawn and listed. Raises DeskProblem.
 
     `time` is when it was decided, else now. Reasons are kept in clear text, without personal data.
@@ -148,9 +144,6 @@ class Authorizations:
     def __init__(self, ledger: Ledger) -> None:
         """Use `Ledger.authorizations`."""
         self._ledger = ledger
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
 
     def grant(
         self,

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from inspect import Parameter, Signature, getdoc
 from typing import Any
 
+from attempt_ledger.answers import Public
 from attempt_ledger.moments import micros, utc
 from ledger.cloudevents import to_cloudevent
 from ledger.events import Fact, Recorded
@@ -23,7 +24,7 @@ from ledger.models import (
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(Public):
     """An event as the ledger holds it."""
 
     position: int

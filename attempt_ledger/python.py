@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from attempt_ledger import arguments
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
-from attempt_ledger.answers import Standing
+from attempt_ledger.answers import Public, Standing
 from attempt_ledger.checks import Gathered, fault_of
 from attempt_ledger.desks import Authorizations, Exceptions
 from attempt_ledger.facts import Event
@@ -26,7 +26,6 @@ from attempt_ledger.snapshot import (
     Report,
     Snapshot,
     period_of,
-    public_names,
     report_of,
 )
 from ledger.events import OWN_SOURCES, Fact
@@ -95,7 +94,7 @@ def _told_by(clock: Callable[[], datetime]) -> Callable[[], int]:
     return lambda: micros(clock(), "clock")
 
 
-class Ledger:
+class Ledger(Public):
     """An open ledger. Made by `open`; may be shared by threads, not across a fork."""
 
     def __init__(self, access: Access, write: bool, source: str | None, actor: str | None) -> None:
@@ -121,9 +120,6 @@ class Ledger:
 
     def __repr__(self) -> str:
         return f"<Ledger {self.path}, {'to write' if self._write else 'read-only'}>"
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
 
     def close(self) -> None:
         """Close it; what was appended is on the disk without that."""
@@ -199,7 +195,7 @@ class Ledger:
         after: int = 0,
         *,
         interval: float = 0.05,
-        stop: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """Yield every event after a position, and then new ones as they come, until `stop()`.
 
@@ -216,7 +212,7 @@ class Ledger:
         batches = self._store.follow(
             after,
             interval=arguments.seconds("interval", interval),
-            stop=arguments.function("stop", stop),
+            stop=(lambda: False) if stop is None else arguments.function("stop", stop),
         )
         return (Event.of(row) for batch in batches for row in batch)
 
@@ -232,6 +228,8 @@ class Ledger:
         """
         store = self._writable()
         arguments.flag("change_past", change_past)
+        if isinstance(facts, Fact):  # a tuple, too
+            raise TypeError("facts should be a list of facts, not one: append([fact])")
         named = [self._named(fact) for fact in arguments.several("facts", facts)]
         texts = [
             (each.subject, each.event.toml)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from attempt_ledger.answers import Standing, public
+from attempt_ledger.answers import Public, Standing, public
 from attempt_ledger.arguments import pair, several, text, text_or_none, texts
 from attempt_ledger.moments import When, micros, utc
 from ledger.instants import month_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from replay.what_if import Compared
 
 
-class Snapshot:
+class Snapshot(Public):
     """A ledger at one moment: made by `Ledger.at`, valid while the ledger is open."""
 
     def __init__(self, bound: core.Snapshot) -> None:
@@ -34,9 +34,6 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"<Snapshot of {self._bound.ledger.path}, as of {self.as_of}, @{self.position}>"
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
 
     @property
     def as_of(self) -> datetime:
@@ -136,6 +133,8 @@ class Snapshot:
         `.sittings` and `.standings` are Arrow tables of what would change. Sittings before `since`
         are not judged. Raises PolicyError for a draft with a fault.
         """
+        if not drafts:
+            raise TypeError("what_if compares with one draft or more: give their texts, or paths")
         read = []
         for draft in drafts:
             is_path = isinstance(draft, os.PathLike)
@@ -144,7 +143,7 @@ class Snapshot:
         return self._bound.what_if(read, since=None if since is None else micros(since, "since"))
 
 
-class Report:
+class Report(Public):
     """A report, or the rows of an audit query, with its receipt."""
 
     def __init__(self, output: Output) -> None:
@@ -154,9 +153,6 @@ class Report:
     def __repr__(self) -> str:
         receipt = self._output.settled
         return f"<Report {receipt.name}, {receipt.rows:,} rows, @{receipt.position}>"
-
-    def __dir__(self) -> list[str]:
-        return public_names(self)
 
     def to_arrow(self) -> pa.Table:
         """Return its rows as an Arrow table."""
@@ -198,11 +194,6 @@ def period_of(
     if start is not None or end is not None:
         raise TypeError("give a month, or start and end, not both")
     return month_of(text("month", month))
-
-
-def public_names(value: object) -> list[str]:
-    """Return what dir() shows of an object of this door."""
-    return [name for name in object.__dir__(value) if not name.startswith("_")]
 
 
 def _program() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from ledger.fields import Event, code_fault, read_object
+from ledger.fields import Event, code_fault, read_object, source_fault
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
 from ledger.models import BY_TOPIC, ExamAttempted, event_class, make_event
 from ledger.problems import LedgerProblem, MalformedFact, shown
@@ -100,6 +100,8 @@ class Fact(NamedTuple):
                 self.check_codes()
         elif event.more_codes and not as_recorded:
             self.check_codes()
+        if not as_recorded and (fault := source_fault(source)):
+            raise MalformedFact(f"source {shown(source)} {fault}")
         if until is not None and not as_recorded and until <= time:
             self._check_until(until)
         topic, data = original or (event.topic, event.to_json())
@@ -120,9 +122,11 @@ class Fact(NamedTuple):
         """Raise MalformedFact for an end that cannot be: nothing ends before it begins."""
         name, is_sitting = self.event.instants[0], self.event.type == ExamAttempted.type
         if until < self.time or not is_sitting:
+            should = "not lie before the start of the sitting"
+            if not is_sitting:
+                should = "lie after the time of the event"
             raise MalformedFact(
-                f"{self.event.type}: data.{name} {format_instant(until)} should lie after "
-                f"{'the start of the sitting' if is_sitting else 'the time of the event'}, "
+                f"{self.event.type}: data.{name} {format_instant(until)} should {should}, "
                 f"{format_instant(self.time)}"
             )
 

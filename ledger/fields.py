@@ -100,6 +100,21 @@ def code_fault(text: str) -> str:
     return ""
 
 
+_REFERENCE = re.compile(r"""(?:[^\s<>"{}|\\^`%\x00-\x20]|%[0-9A-Fa-f]{2})+""")
+
+
+@lru_cache(maxsize=1 << 12)
+def source_fault(text: str) -> str:
+    """Return what is wrong with the source of a new fact, "" for nothing.
+
+    It is a URI reference (RFC 3986); letters of every script may stand in it.
+
+    >>> source_fault("/feeds/vue"), source_fault("our feed")
+    ('', 'is no URI reference such as urn:vue')
+    """
+    return "" if _REFERENCE.fullmatch(text) else "is no URI reference such as urn:vue"
+
+
 _URI = re.compile(r"""[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`\x00-\x20]+""")
 
 
@@ -110,7 +125,7 @@ def uri_fault(text: str) -> str:
     wrongly where one of them is just a word.
 
     >>> uri_fault("urn:vue"), uri_fault("vue")
-    ('', 'should be a URI such as urn:vue, not vue')
+    ('', "should be a URI such as urn:vue, not 'vue'")
     """
     return "" if _URI.fullmatch(text) else f"should be a URI such as urn:vue, not {shown(text)}"
 

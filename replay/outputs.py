@@ -134,8 +134,8 @@ def compute(
     terms = parameters.audit or Conditions()
     if of == "audit":
         parameters, table = Parameters(audit=terms), _found(snapshot, name, terms)
-    elif name not in (REPORTS if of == "report" else TABLES):
-        raise Unknown(f"there is no {of} {name!r}")
+    elif name not in (accepted := REPORTS if of == "report" else TABLES):
+        raise Unknown(f"there is no {of} {name!r}: accepted are {', '.join(accepted)}")
     elif of == "report":
         table = REPORTS[name].make(Inputs(snapshot, parameters.period, parameters.exam))
     else:
@@ -168,7 +168,7 @@ def compute(
 def _found(snapshot: Snapshot, name: str, terms: Conditions) -> Rows:
     """Return what an audit query finds."""
     if name not in QUERIES:
-        raise Unknown(f"there is no audit {name!r}")
+        raise Unknown(f"there is no audit {name!r}: accepted are {', '.join(QUERIES)}")
     query = query_named(name)
     if more := sorted(terms.said - {*query.takes}):
         raise Unknown(f"audit {name} has no condition {', '.join(more)}")

@@ -77,6 +77,7 @@ def test_the_actor_is_who_asks(it: Served) -> None:
         ({**event(4), "time": "2999-01-01T00:00:00Z"}, "more than 5 minutes after"),
         ({**event(4), "data": {"exam": "AZ-104"}}, "registration_id"),
         ({**event(4), "subject": " C-1"}, "blanks"),
+        ({**event(4), "source": "our feed"}, "no URI reference"),
         ([], "object"),
     ],
 )

@@ -119,6 +119,17 @@ def test_an_identifier_of_a_new_fact_is_seen_whole(name: str, letter: str) -> No
     fact.row(as_recorded=True)
 
 
+@pytest.mark.parametrize("source", ["our feed", "urn:vue 2", "<urn:vue>", "urn:%2", "a|b", "a\\b"])
+def test_the_source_of_a_new_fact_is_a_uri_reference(source: str) -> None:
+    """Spec section 2. A history that has another is laid out as it was recorded."""
+    fact = sample("ExamAttempted")._replace(source=source)
+    with pytest.raises(MalformedFact, match=r"source '.*' is no URI reference such as urn:vue"):
+        fact.row()
+    fact.row(as_recorded=True)
+    for sound in ("vue", "/feeds/2", "urn:vue:%2F", "https://vue.example/a?b=c#d", "urn:\u00e9"):
+        assert fact._replace(source=sound).row().source == sound
+
+
 def with_code(name: str, form: str) -> Fact:
     fact = sample("ExamAttempted")
     if name in Fact._fields:
@@ -341,6 +352,7 @@ def test_nothing_ends_before_it_begins(type: str, name: str, soonest: int) -> No
         return sample(type, **{name: format_instant(NINE + after)})
 
     assert ends(soonest).row().until == NINE + soonest
-    with pytest.raises(MalformedFact, match=f"{type}: data.{name} .* should lie after the "):
+    bound = "not lie before the start" if soonest == 0 else "lie after the time"
+    with pytest.raises(MalformedFact, match=f"{type}: data.{name} .* should {bound} of the "):
         ends(soonest - 1).row()
     assert ends(-DAY).row(as_recorded=True).until == NINE - DAY

@@ -226,6 +226,14 @@ def test_other_columns_are_passed_over_if_the_call_says_so(place: Place) -> None
     assert place.take(extra, csv=CsvSettings(ignore_extra=True)).recorded == 2
 
 
+def test_a_row_names_a_source_that_is_a_uri_reference(place: Place) -> None:
+    """As every new fact does; the others of its file go in."""
+    content = HEADER.replace("\n", ",source\n") + row().replace("\n", ",our feed\n")
+    report = place.take(content + row(registration="R-2").replace("\n", ",vue\n"))
+    assert (report.recorded, report.rejected) == (2, 1)
+    assert report.examples == ["line 2: source 'our feed' is no URI reference such as urn:vue"]
+
+
 # -- bad rows
 
 BAD: dict[str, tuple[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pydoc
 import re
 import subprocess
 import sys
@@ -411,6 +412,30 @@ def test_authorizations_are_granted_withdrawn_and_listed(writable: al.Ledger) ->
     assert writable.authorizations.list("C-new") == [revoked]
     with pytest.raises(al.DeskProblem, match="C-new has no authorization A-2"):
         writable.authorizations.revoke("C-new", "A-2", reason="x")
+
+
+def test_what_comes_back_shows_its_public_names_alone(ledger: al.Ledger) -> None:
+    """dir() of an answer, its parts and an event, as completion asks it."""
+    standing = ledger.standing("C-1001", "AZ-104", as_of="2021-04-12")
+    event = next(ledger.events())
+    for shown in (standing, standing.reasons[0], standing.sittings[0], standing.policy, event):
+        assert dir(shown)
+        assert not [name for name in dir(shown) if name.startswith("_")]
+    assert " at 0x" not in pydoc.render_doc(al.Ledger)
+
+
+def test_a_call_with_one_thing_for_several_or_with_none_is_refused(path: Path) -> None:
+    """A sentence that says what to write; a name that is none, with those there are."""
+    fact = al.ExamFailed("C", exam="AZ-104", registration_id="R", time="2021-01-01", id="a")
+    with al.open(path, write=True, source="urn:x") as ledger:
+        with pytest.raises(TypeError, match=r"not one: append\(\[fact\]\)"):
+            ledger.append(fact)
+        with pytest.raises(TypeError, match="one draft or more"):
+            ledger.at().what_if()
+        with pytest.raises(ValueError, match="no report 'x': accepted are volumes, blocked"):
+            ledger.at().report("x")
+        with pytest.raises(ValueError, match="no audit 'x': accepted are events, history"):
+            ledger.at().audit("x")
 
 
 @pytest.mark.parametrize("why", ["", " "])

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from ledger.events import OWN_SOURCES, Fact, Row, row_of
-from ledger.fields import Event
+from ledger.fields import Event, source_fault
 from ledger.instants import (
     NoZone,
     as_typed,
@@ -325,6 +325,8 @@ class ResultsReader:
         source = source or self._settings.source
         if source.startswith(OWN_SOURCES) and not self._as_recorded:
             raise BadRow(f"source {shown(source)} is this program's own: give it one of its own")
+        if not self._as_recorded and (fault := source_fault(source)):
+            raise BadRow(f"source {shown(source)} {fault}")
         return source
 
     def _instant(self, column: str, text: str) -> int:

@@ -54,7 +54,7 @@ class Publish(BaseModel):
     """Publish a policy."""
 
     model_config = body_like(
-        {"kind": "publish", "toml": 'id = "general"\neffective_from = 2027-01-01\n…'}
+        {"kind": "publish", "toml": 'id = "general"\neffective_from = 2027-01-01T00:00:00Z\n…'}
     )
 
     kind: Literal["publish"]
