@@ -85,6 +85,16 @@ def test_a_backup_is_not_made_over_anything(ledger: Ledger, backup: Path) -> Non
     assert backup.read_bytes() == before
 
 
+def test_a_backup_that_is_refused_is_not_remembered(ledger: Ledger, backup: Path) -> None:
+    """Else `forget` and `doctor` would have a file destroyed that is no backup."""
+    for place in (backup, backup.parent, backup.parent / "nowhere" / "k"):
+        with pytest.raises(LedgerProblem, match=r"already there|No such file"):
+            back_up(ledger, place, now=NOW + 1, until=UNTIL)
+    with ledger.vault.reading() as keys:
+        assert keys is not None
+        assert keys.backups() == [KeyBackup(NOW, UNTIL, str(backup))]
+
+
 def test_what_a_killed_backup_left_is_cleared_away_by_the_next(
     ledger: Ledger, tmp_path: Path
 ) -> None:

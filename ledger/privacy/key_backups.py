@@ -22,7 +22,7 @@ from ledger.privacy.key_file import (
 )
 from ledger.privacy.vault import KEY_FILE
 from ledger.problems import KeyFileProblem
-from ledger.store.file import make_file
+from ledger.store.file import check_place, make_file
 
 if TYPE_CHECKING:
     from ledger.privacy.key_server import KeyServer
@@ -57,6 +57,7 @@ def back_up(ledger: Ledger, file: Path, *, now: int, until: int) -> KeyBackup:
         keys = appending.keyring.file()
         if keys is None:
             raise KeyFileProblem(f"{ledger.vault.path} is not there: there are no keys to back up")
+        check_place(file)  # what is refused is not noted
         with appending.keyring.problems():
             keys.note_backup(backup)
         appending.keyring.commit()  # before there is a copy, so that none is unknown

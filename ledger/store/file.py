@@ -61,6 +61,14 @@ def create_file(
     )
 
 
+def check_place(path: Path) -> None:
+    """Raise LedgerProblem if something is at a path already, or its folder is not there."""
+    if os.path.lexists(path):
+        raise LedgerProblem(f"{path} is already there: nothing was changed")
+    with storage_problems(path):
+        os.stat(path.parent)
+
+
 def make_file(
     path: Path,
     script: str,
@@ -73,8 +81,7 @@ def make_file(
     It is made beside its place and then linked there, so that a process killed in between leaves
     no half of one, and nothing that came there meanwhile is replaced.
     """
-    if os.path.lexists(path):
-        raise LedgerProblem(f"{path} is already there: nothing was changed")
+    check_place(path)
     draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
     try:
         with storage_problems(path):
