@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import jinja2
+import markupsafe
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -228,8 +230,17 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     stamp = hashlib.sha256(b"".join(map(static, STATIC))).hexdigest()[:12]
+    environment.filters["commands"] = _commands
     environment.globals.update(stamp=stamp, instant=format_instant, micros=_micros)
     return environment
+
+
+def _commands(sentence: str) -> markupsafe.Markup:
+    """Write what a sentence has between backticks, as a terminal shows commands, as code."""
+    return markupsafe.Markup(_COMMAND.sub(r"<code>\1</code>", str(markupsafe.escape(sentence))))
+
+
+_COMMAND: Final = re.compile(r"`([^`]+)`")
 
 
 def _micros(value: datetime) -> int:
