@@ -228,8 +228,8 @@ def write(output: Output, file: BinaryIO) -> None:
 _LARGEST_RECEIPT: Final = 16 << 20
 
 
-def find_receipt(path: Path) -> Receipt:
-    """Find the receipt of a file: inside it, else beside it.
+def receipt_inside(path: Path) -> Receipt | None:
+    """Read the receipt inside a file; None where there is none.
 
     Raises ReceiptProblem, and OSError for a file that cannot be read.
     """
@@ -238,8 +238,16 @@ def find_receipt(path: Path) -> Receipt:
             inside = _inside(file)
         except ValueError as error:
             raise ReceiptProblem(f"{path} cannot be read: {error}") from None
-    if inside is not None:
-        return read_receipt(inside, path.name)
+    return None if inside is None else read_receipt(inside, path.name)
+
+
+def find_receipt(path: Path) -> Receipt:
+    """Find the receipt of a file: inside it, else beside it.
+
+    Raises ReceiptProblem, and OSError for a file that cannot be read.
+    """
+    if (inside := receipt_inside(path)) is not None:
+        return inside
     sidecar = beside(path)
     if not sidecar.is_file():
         raise ReceiptProblem(

@@ -20,9 +20,9 @@ from attempt_ledger.api.routing import body_like, instant_of, problems, router, 
 from ledger.instants import format_instant
 from replay.checking import check
 from replay.formats.json import write_jsonl
-from replay.outputs import find_receipt
+from replay.outputs import receipt_inside
 from replay.population import Scope
-from replay.receipts import read_receipt
+from replay.receipts import ReceiptProblem, read_receipt
 from replay.snapshot import Snapshot
 from retake_policies.schema import parse_policy
 
@@ -139,12 +139,18 @@ async def check_receipt(request: Request, question: Check) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "output"
             path.write_bytes(content)
-            receipt = (
-                find_receipt(path)
-                if question.receipt is None
-                else read_receipt(json.dumps(question.receipt), "receipt")
-            )
-            found = check(snapshot, path, receipt, PROGRAM)
+            try:
+                receipt = (
+                    receipt_inside(path)
+                    if question.receipt is None
+                    else read_receipt(json.dumps(question.receipt), "receipt")
+                )
+                if receipt is None:
+                    detail = "No receipt is inside the file: give the one beside it as /receipt."
+                    raise Problem("malformed-body", detail)
+                found = check(snapshot, path, receipt, PROGRAM)
+            except ReceiptProblem as problem:  # where the file lay meanwhile is nobody's business
+                raise ReceiptProblem(str(problem).replace(f"{folder}/", "")) from None
         return {
             "same": not found.differs,
             "differs": [each.replace(f"{folder}/", "") for each in found.differs],
