@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from projections.fold.facts import Facts, Question, Sittings, zeros
-from projections.fold.walk import AT_THE_START, Walked, walk_on
+from projections.fold.walk import AT_THE_START, Walked, Walks, note, noted, room_to_walk, walk_on
 from retake_policies.rules import Rules
 
 # What `Kept.of` has at which place.
@@ -20,7 +20,7 @@ MOST: Final = 1
 
 
 class Kept(NamedTuple):
-    """Where walks stand, by the number of their rules; but for the first, columns."""
+    """Where walks stand; but for the first, columns by the number of their rules."""
 
     of: list[int]
     time: list[int]
@@ -28,21 +28,14 @@ class Kept(NamedTuple):
     edition: list[int]
     """By which definitions of certifications: see `covers.edition`."""
     n: list[int]
-    """Over how many places it went. What follows is `Walked`."""
-    first: list[int]
-    last: list[int]
-    ordinal: list[int]
-    period_end: list[int]
-    passed: list[int]
-    betas: list[int]
-    pending: list[int]
-    pending_betas: list[int]
-    counted: list[int]
+    """Over how many places it went."""
+    walks: Walks
+    """Where it stands after them."""
 
 
 def room_ahead(rules: int, column: Callable[[int], Any] = zeros) -> Kept:
     """Make room for walks by so many rules."""
-    return Kept(column(2), *(column(rules) for _ in range(len(Kept._fields) - 1)))
+    return Kept(column(2), column(rules), column(rules), column(rules), room_to_walk(rules, column))
 
 
 def forget(kept: Kept) -> None:
@@ -68,12 +61,7 @@ def walked_ahead(
     s, walked = 0, AT_THE_START
     is_kept = kept.time[number] == kept.of[TIMES] and kept.edition[number] == edition
     if is_kept and kept.n[number] <= n:
-        s = kept.n[number]
-        walked = Walked(
-            kept.first[number], kept.last[number], kept.ordinal[number],
-            kept.period_end[number], kept.passed[number], kept.betas[number],
-            kept.pending[number], kept.pending_betas[number], kept.counted[number],
-        )  # fmt: skip
+        s, walked = kept.n[number], noted(kept.walks, number)
     last = n - 1
     while last > s and sittings.opened_by[last] < 0:
         last -= 1
@@ -91,8 +79,4 @@ def keep(kept: Kept, number: int, edition: int, n: int, walked: Walked) -> None:
     """Keep where a walk stands after n places."""
     kept.time[number], kept.edition[number], kept.n[number] = kept.of[TIMES], edition, n
     kept.of[MOST] = max(kept.of[MOST], n)
-    kept.first[number], kept.last[number] = walked.first, walked.last
-    kept.ordinal[number], kept.period_end[number] = walked.ordinal, walked.period_end
-    kept.passed[number], kept.betas[number] = walked.passed, walked.betas
-    kept.pending[number], kept.pending_betas[number] = walked.pending, walked.pending_betas
-    kept.counted[number] = walked.counted
+    note(kept.walks, number, walked)

@@ -54,9 +54,9 @@ AT_THE_START: Final = Walked(-1, -1, 0, NEVER, -1, 0, 0, 0, 0)
 
 
 class Walks(NamedTuple):
-    """Where the walk stands after each sitting, column by column: `Walked`, but for its sums.
+    """`Walked`, column by column: where a walk stands after each sitting, or walks that are kept.
 
-    In place of these, what each sitting adds to them.
+    After each sitting, what it adds to the sums stands in their place.
     """
 
     first: list[int]
@@ -73,6 +73,24 @@ class Walks(NamedTuple):
 def room_to_walk(size: int, column: Callable[[int], Any] = zeros) -> Walks:
     """Make room for the walk of so many sittings."""
     return Walks(*(column(size) for _ in Walks._fields))
+
+
+def note(walks: Walks, row: int, walked: Walked) -> None:
+    """Write into a row where a walk stands."""
+    (
+        walks.first[row], walks.last[row], walks.ordinal[row], walks.period_end[row],
+        walks.passed[row], walks.betas[row], walks.pending[row], walks.pending_betas[row],
+        walks.counted[row],
+    ) = walked  # fmt: skip
+
+
+def noted(walks: Walks, row: int) -> Walked:
+    """Return what `note` wrote into a row."""
+    return Walked(
+        walks.first[row], walks.last[row], walks.ordinal[row], walks.period_end[row],
+        walks.passed[row], walks.betas[row], walks.pending[row], walks.pending_betas[row],
+        walks.counted[row],
+    )  # fmt: skip
 
 
 class Way(NamedTuple):
@@ -217,10 +235,7 @@ def walk_again(
         met = again and same and meets(rules, walks, s, new)
         if met:
             carry_on(sittings, walks, s, way.walked, new)
-        walks.first[s], walks.last[s], walks.ordinal[s] = new.first, new.last, new.ordinal
-        walks.period_end[s], walks.passed[s] = new.period_end, new.passed
-        walks.betas[s], walks.pending[s] = new.betas, new.pending
-        walks.pending_betas[s], walks.counted[s] = new.pending_betas, new.counted
+        note(walks, s, new)
         betas, pending = betas + new.betas, pending + new.pending
         pending_betas, counted = pending_betas + new.pending_betas, counted + new.counted
         s = way.walked if met else s + 1
