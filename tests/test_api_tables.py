@@ -61,6 +61,25 @@ def test_they_are_the_command_lines_bytes(
     assert lines.text == it.call(*words, "--format", "jsonl")
 
 
+def test_a_month_is_short_for_a_period(it: Served) -> None:
+    """As on the command line and from Python."""
+    period = {"from": "2023-01-01", "to": "2023-02-01"}
+    whole = it.ask("GET", "/v1/reports/volumes", params=period)
+    short = it.ask("GET", "/v1/reports/volumes", params={"month": "2023-01"})
+    assert short.content == whole.content
+    linked = [re.findall(r"<(\S+)>", each.headers["link"])[0] for each in (whole, short)]
+    one, other = (it.client.get(link).json() for link in linked)
+    assert one == other
+    for wrong, said in (
+        ({"month": "2023-13"}, "month: '2023-13' is not a month such as '2021-03'"),
+        ({"month": "2023-01", "to": "2023-02-01"}, "month is short for from and to"),
+    ):
+        answer = it.ask("GET", "/v1/reports/volumes", params=wrong)
+        assert said in it.problem(answer, 400, "malformed-question")["detail"]
+    moment = it.ask("GET", "/v1/reports/blocked", params={"month": "2023-01"})
+    assert "one moment" in it.problem(moment, 400, "malformed-question")["detail"]
+
+
 def test_a_receipt_is_linked_and_checks_the_answer(it: Served) -> None:
     """For ever: at the moment that was meant; and a changed answer is found."""
     answer = it.ask("GET", "/v1/reports/volumes", headers=LINES,

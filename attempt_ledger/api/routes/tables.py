@@ -31,7 +31,7 @@ from attempt_ledger.api.routing import (
     router,
     service_of,
 )
-from ledger.instants import format_instant
+from ledger.instants import format_instant, month_of
 from ledger.problems import shown
 from projections.fold.rules import STATUSES
 from projections.reports.registry import REPORTS
@@ -227,6 +227,10 @@ async def report(
             examples=["2021-04-01"],
         ),
     ] = None,
+    month: Annotated[
+        str | None,
+        Query(max_length=64, description="Short for from and to.", examples=["2021-03"]),
+    ] = None,
     exam: Exam = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -242,6 +246,13 @@ async def report(
     if name not in REPORTS:
         raise Problem("unknown", _no("report", name, REPORTS))
     about = REPORTS[name]
+    if month is not None:
+        if start is not None or end is not None:
+            raise BadQuestion("month is short for from and to: give it alone")
+        try:
+            start, end = map(format_instant, month_of(month))
+        except ValueError as problem:
+            raise BadQuestion(f"month: {problem}") from None
     if not about.about and (start is not None or end is not None):
         raise BadQuestion(f"{name} is about one moment: give as_of instead of from and to")
     if exam is not None and not about.by_exam:
