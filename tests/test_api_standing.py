@@ -137,6 +137,9 @@ def test_what_is_wrong_with_a_body_is_pointed_at(it: Served) -> None:
     assert "secret" not in answer.text
     many = it.ask("POST", "/v1/standings", json={"pairs": [["C-1", "AZ-104"]] * 1_001})
     assert it.problem(many, 422, "malformed-body")["errors"][0]["pointer"] == "/pairs"
+    long = it.ask("POST", "/v1/standings", json={"pairs": [["C-1", "X" * 2_001]]})
+    assert it.problem(long, 422, "malformed-body")["errors"][0]["pointer"] == "/pairs/0/1"
+    it.problem(it.get("/v1/standing", candidate="C-1", exam="X" * 2_001), 400, "malformed-question")
     none = it.ask(
         "POST", "/v1/standings", content=b"{", headers={"content-type": "application/json"}
     )

@@ -15,6 +15,7 @@ from attempt_ledger.api.routing import (
     AsOf,
     Candidate,
     Exam,
+    Id,
     KnownAt,
     Zone,
     problems,
@@ -74,9 +75,7 @@ class Pairs(BaseModel):
     )
 
     pairs: Annotated[
-        list[
-            Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=2, max_length=2)]
-        ],
+        list[Annotated[list[Id], Field(min_length=2, max_length=2)]],
         Field(max_length=MOST_PAIRS, description="Each a candidate and an exam."),
     ]
     as_of: Annotated[str | None, Field(max_length=64)] = None
