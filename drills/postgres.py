@@ -30,7 +30,7 @@ from ledger.store import postgres, postgres_committing
 from ledger.store.locks import Waiting
 from ledger.store.postgres_integrity import inspect
 from ledger.store.postgres_schema import quoted
-from ledger.store.postgres_writing import PostgresWriting, Statements
+from ledger.store.postgres_writing import PostgresWriting, Statements, numbered
 from ledger.store.server import read_server
 
 NEEDS: tuple[Tool, ...] = (CC,)
@@ -279,9 +279,9 @@ class _Unsettled(Statements):
     def __init__(self, schema: str) -> None:
         super().__init__(schema)
         self.settle = self.settles
-        values = ", ".join(["%s"] * (len(Row._fields) + 1))
+        values = numbered(len(Row._fields) + 1, 2)
         self.commit_one = (
-            f"WITH s AS MATERIALIZED (SELECT {self.beside}, %s::text) "
+            f"WITH s AS MATERIALIZED (SELECT {self.beside}, $1::text) "
             f"SELECT {quoted(schema)}.append_one({values}) FROM s"
         )
 

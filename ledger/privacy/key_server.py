@@ -219,26 +219,19 @@ class KeyServer:
         """
         if self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
             return
-        warned: list[str] = []
-
-        def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
-            warned.append(self.path.shown(diagnostic.message_primary or ""))
-
-        self.connection.add_notice_handler(warn)
-        try:
-            with confirming(
-                self.connection,
-                self.path,
-                self.path.waiting,
-                "the keys are durable",
-                "nothing was recorded, repeat the call",
-            ):
-                self.connection.execute("COMMIT")
-        finally:
-            self.connection.remove_notice_handler(warn)
-        if warned:
+        self.connection.warned.clear()
+        with confirming(
+            self.connection,
+            self.path,
+            self.path.waiting,
+            "the keys are durable",
+            "nothing was recorded, repeat the call",
+        ):
+            self.connection.execute("COMMIT")
+        if self.connection.warned:
+            warned = self.path.shown(self.connection.warned[0])
             raise KeyFileProblem(
-                f"{self.path}: no standby confirmed the keys ({warned[0]}): nothing was recorded, "
+                f"{self.path}: no standby confirmed the keys ({warned}): nothing was recorded, "
                 "repeat the call"
             )
 

@@ -81,24 +81,21 @@ class Transactions:
         else:
             statement, values = self._statements.commit_new, [*values, len(rows), *texts_of(rows)]
         with self._pool.connection() as connection:
-            process = connection.info.backend_pid
+            process = connection.pgconn.backend_pid
             connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
-            warned: list[str] = []
+            connection.warned.clear()
             try:
-                with (
-                    self._heard(connection, warned),
-                    saying(connection, self._server, waiting),
-                ):
-                    ((first,),) = connection.execute(statement, values).fetchall()
+                with saying(connection, self._server, waiting):
+                    first = int(connection.value(statement, values))
             except (psycopg.errors.UniqueViolation, psycopg.errors.LockNotAvailable):
                 return None
             except psycopg.OperationalError:  # before it committed, or after
                 first = self._asked_after(process, lambda later: later.place_of(rows)) or 0
                 if first <= known:
                     return None
-            self._check_confirmed(warned)
+            self._check_confirmed(connection)
         self._wake()
-        return int(first)
+        return first
 
     def _begun(self, connection: Patient, *, again: bool = True) -> tuple[int, int] | None:
         """Begin, and acquire the order lock; None if the connection turns out to be lost."""
@@ -143,12 +140,9 @@ class Transactions:
         """Commit, and wait until it is durable; what was only read is waited for likewise."""
         process = connection.info.backend_pid  # which a connection that is lost no longer says
         end = "COMMIT" if writing.wrote else "ROLLBACK"
-        warned: list[str] = []
+        connection.warned.clear()
         try:
-            with (
-                self._heard(connection, warned),
-                saying(connection, self._server, self._waiting),
-            ):
+            with saying(connection, self._server, self._waiting):
                 cursor = connection.execute(f"{end}; {self._statements.settle}")
             if writing.wrote and cursor.statusmessage == "ROLLBACK":
                 raise LedgerProblem(f"{self._server} rolled back: nothing was written")
@@ -158,29 +152,16 @@ class Transactions:
             connection.close()
             if not self._asked_after(process, writing.stands_in):
                 raise problem_of(error, self._server) from error
-        self._check_confirmed(warned)
+        self._check_confirmed(connection)
         if writing.wrote:
             self._wake()
 
-    @contextmanager
-    def _heard(self, connection: Patient, warned: list[str]) -> Iterator[None]:
-        """Collect the warnings of the server meanwhile."""
-
-        def warn(diagnostic: psycopg.errors.Diagnostic) -> None:
-            if diagnostic.severity_nonlocalized == "WARNING":
-                warned.append(self._server.shown(diagnostic.message_primary or ""))
-
-        connection.add_notice_handler(warn)
-        try:
-            yield
-        finally:
-            connection.remove_notice_handler(warn)
-
-    def _check_confirmed(self, warned: list[str]) -> None:
-        """Raise LedgerProblem for a commit that a standby did not confirm: it is a mere warning."""
-        if warned:
+    def _check_confirmed(self, connection: Patient) -> None:
+        """Raise LedgerProblem for a commit that a standby did not confirm."""
+        if connection.warned:
+            warned = self._server.shown(connection.warned[0])
             raise LedgerProblem(
-                f"{self._server} recorded it, but no standby confirmed that ({warned[0]}): repeat "
+                f"{self._server} recorded it, but no standby confirmed that ({warned}): repeat "
                 "the call, nothing will be there twice"
             )
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, generators
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.problems import LedgerProblem, Locked, NotDurable
@@ -34,6 +34,9 @@ PATIENCE: Final = 10.0
 """So long a question waits for a connection, unless whoever asks says otherwise."""
 COMMIT_SECONDS = 30.0
 """So much longer than it waits for others a step of a transaction may take."""
+
+_PREPARE_AT: Final = 5
+"""A statement that a connection has executed so often is worth preparing."""
 
 _SETTINGS: Final = {
     "connect_timeout": "10",
@@ -72,32 +75,68 @@ class Patient(psycopg.Connection[Any]):
     answer_seconds = 0.0
     overdue: Callable[[], object] | None = None
     """Called once an answer takes longer than SILENCE."""
+    warned: list[str]
+    """What the server has warned of, until somebody clears it: a commit that no standby confirmed
+    is a mere warning."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Take what the driver has connected."""
+        super().__init__(*arguments, **named)
+        warned = self.warned = []
+        self._called: dict[str, tuple[bytes, int]] = {}
+
+        def warn(diagnostic: errors.Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                warned.append(diagnostic.message_primary or "")
+
+        self.add_notice_handler(warn)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Consume what the driver waits for; raises NoAnswer."""
-        if self.overdue is not None:
-            gen = _watched(gen, self.overdue, round(SILENCE / interval))
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        most = self.answer_seconds or ANSWER_SECONDS
         try:
-            return super().wait(gen, interval, timeout or self.answer_seconds or ANSWER_SECONDS)
+            # A moment more: a lock that the server waits for in silence is another matter.
+            silence = SILENCE + interval
+            if self.overdue is not None and most > silence:
+                try:
+                    return super().wait(gen, interval, silence)
+                except errors._WaitTimeout:
+                    self.overdue()
+                    most -= silence
+            return super().wait(gen, interval, most)
         except errors._WaitTimeout:
-            if timeout is not None:
-                raise
             self.close()
             raise NoAnswer("the server gave no answer for too long") from None
 
+    def value(self, statement: str, values: Sequence[int | str | None]) -> str:
+        """Return the value that a statement yields; raises psycopg.Error.
 
-def _watched(gen: Any, overdue: Callable[[], object], most: int) -> Generator[Any, Any, Any]:
-    """Pass on what the driver waits for; call `overdue` once it looked up so often in vain."""
-    state, in_vain = next(gen), 0
-    while True:
-        ready = yield state
-        in_vain += not ready
-        if in_vain == most and not ready:
-            overdue()
-        try:
-            state = gen.send(ready)
-        except StopIteration as end:
-            return end.value
+        For what is called all the time: what the driver looks up for each value of each call
+        costs more of the processor than the server's whole answer. Prepared once it comes again.
+        """
+        sent: list[bytes | None] = []
+        is_binary: list[int] = []  # texts, which so have a length: none ends at a NUL
+        for value in values:
+            is_binary.append(isinstance(value, str))
+            sent.append(None if value is None else f"{value}".encode())
+        name, times = self._called.get(statement, (b"ledger_%d" % len(self._called), 0))
+        self._called[statement] = name, times + 1
+        if times < _PREPARE_AT:
+            self.pgconn.send_query_params(statement.encode(), sent, None, is_binary)
+        else:
+            if times == _PREPARE_AT:
+                self.pgconn.send_prepare(name, statement.encode())
+                self._result()
+            self.pgconn.send_query_prepared(name, sent, is_binary)
+        return (self._result().get_value(0, 0) or b"").decode()
+
+    def _result(self) -> psycopg.pq.abc.PGresult:
+        result: psycopg.pq.abc.PGresult = self.wait(generators.execute(self.pgconn))[-1]
+        if result.status == _FAILED:
+            raise errors.error_from_result(result, "utf-8")
+        return result
 
 
 def settle(connection: Patient, statement: str, server: Server, waiting: Waiting) -> None:
@@ -262,13 +301,14 @@ class Pool:
     def _put(self, connection: Patient) -> None:
         connection.answer_seconds = 0.0
         with self._lock:
-            if not self._is_closed and connection.info.transaction_status == _IDLE:
+            if not self._is_closed and connection.pgconn.transaction_status == _IDLE:
                 self._free.append(connection)
                 return
         connection.close()
 
 
 _IDLE: Final = psycopg.pq.TransactionStatus.IDLE
+_FAILED: Final = psycopg.pq.ExecStatus.FATAL_ERROR
 _AGAIN_SECONDS: Final = 0.1
 
 

@@ -19,6 +19,11 @@ _NAMES: Final = ", ".join(Recorded._fields)
 _TEXT_COLUMNS: Final = [name in TEXTS for name in Row._fields]
 
 
+def numbered(count: int, first: int = 1) -> str:
+    """Return placeholders as PostgreSQL has them."""
+    return ", ".join(f"${number}" for number in range(first, first + count))
+
+
 class Statements:
     """The statements about one schema that both reading and writing make."""
 
@@ -34,8 +39,9 @@ class Statements:
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
         self.append = f"SELECT {s}.append({', '.join(['%s'] * _WIDTH)})"
-        self.commit_one = f"CALL {s}.commit_one({', '.join(['%s'] * _WIDTH)}, NULL)"
-        self.commit_new = f"CALL {s}.commit_new({', '.join(['%s'] * (_WIDTH + 1))}, NULL)"
+        # What a connection prepares once (`Patient.value`).
+        self.commit_one = f"CALL {s}.commit_one({numbered(_WIDTH)}, NULL)"
+        self.commit_new = f"CALL {s}.commit_new({numbered(_WIDTH + 1)}, NULL)"
         self.remember = f"SELECT {s}.remember(%s, %s)"
         self.settle = f"SELECT {s}.settle()"
         self.annulments = (
