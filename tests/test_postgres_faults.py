@@ -431,3 +431,26 @@ def test_an_interrupted_import_counts_what_was_being_recorded(
         report = import_file(ledger, reading, stopwatch=time.monotonic, progress=interrupt)
         assert report.interrupted
         assert 0 < report.recorded == ledger.head().position < 8_000
+
+
+def test_a_statement_that_comes_again_is_prepared_and_answers_as_before(address: Server) -> None:
+    """What it takes stays as it is, NULL and what looks like a number too; so do its errors."""
+    statement = "SELECT concat($1::text, '|', $2::bigint, '|', $3::text IS NULL)"
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        pool = ledger.store.pool  # type: ignore[attr-defined]
+        with pool.connection() as connection:
+            for _ in range(8):
+                assert connection.value(statement, ["ä 1", -7, None]) == "ä 1|-7|t"
+                with pytest.raises(psycopg.DataError):  # none is cut short there
+                    connection.value(statement, ["a\0b", 1, None])
+            names = connection.execute("SELECT statement FROM pg_prepared_statements").fetchall()
+            assert (statement,) in names
+
+
+def test_a_duplicate_is_found_however_often_the_connection_appended(address: Server) -> None:
+    """The error of a prepared call is the same as that of the first."""
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        for number in range(1, 9):
+            assert ledger.append([attempted(number)]) == [Appended(number)]
+            assert ledger.append([attempted(number)]) == [Duplicate(number)]
+        assert ledger.head().position == 8

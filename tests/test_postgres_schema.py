@@ -429,3 +429,22 @@ def test_a_function_that_comes_while_a_ledger_is_open_is_found(
             connection.execute(CHANGES["another function"][0].format(s=quoted(address.schema)))
         with pytest.raises(Redefined, match="function settle"):
             ledger.append([attempted(2)])
+
+
+def test_what_was_defined_and_dropped_again_keeps_nobody_from_appending(tmp_path: Path) -> None:
+    """PostgreSQL goes on marking the table until it vacuums."""
+    address = made(tmp_path)
+    s = quoted(address.schema)
+    with Ledger.open(address, clock=SetClock()) as ledger:
+        ledger.append([attempted(1)])
+        with owner(address) as connection:
+            connection.execute(
+                f"CREATE TRIGGER t BEFORE INSERT ON {s}.events FOR EACH ROW EXECUTE FUNCTION "
+                f"suppress_redundant_updates_trigger(); DROP TRIGGER t ON {s}.events"
+            )
+            (marked,) = connection.execute(
+                "SELECT relhastriggers FROM pg_class WHERE oid = %s::regclass", (f"{s}.events",)
+            ).fetchone() or (False,)
+        assert marked
+        assert ledger.append([attempted(2)]) == [Appended(2)]
+        assert ledger.append([attempted(3), attempted(4)]) == [Appended(3), Appended(4)]

@@ -123,20 +123,28 @@ class Patient(psycopg.Connection[Any]):
             sent.append(None if value is None else f"{value}".encode())
         name, times = self._called.get(statement, (b"ledger_%d" % len(self._called), 0))
         self._called[statement] = name, times + 1
-        if times < _PREPARE_AT:
-            self.pgconn.send_query_params(statement.encode(), sent, None, is_binary)
-        else:
-            if times == _PREPARE_AT:
-                self.pgconn.send_prepare(name, statement.encode())
-                self._result()
-            self.pgconn.send_query_prepared(name, sent, is_binary)
-        return (self._result().get_value(0, 0) or b"").decode()
+        if times >= _PREPARE_AT:
+            try:
+                if times == _PREPARE_AT:
+                    self.pgconn.send_prepare(name, statement.encode())
+                    self._result()
+                self.pgconn.send_query_prepared(name, sent, is_binary)
+                return _only(self._result())
+            except errors.InvalidSqlStatementName:  # so the driver has it after a ROLLBACK
+                self._called[statement] = name, 0
+        self.pgconn.send_query_params(statement.encode(), sent, None, is_binary)
+        return _only(self._result())
 
     def _result(self) -> psycopg.pq.abc.PGresult:
         result: psycopg.pq.abc.PGresult = self.wait(generators.execute(self.pgconn))[-1]
         if result.status == _FAILED:
             raise errors.error_from_result(result, "utf-8")
         return result
+
+
+def _only(result: psycopg.pq.abc.PGresult) -> str:
+    """Return the one value of an answer; empty where that is null."""
+    return (result.get_value(0, 0) or b"").decode()
 
 
 def settle(connection: Patient, statement: str, server: Server, waiting: Waiting) -> None:
