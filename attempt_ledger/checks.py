@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger.events import Fact, Recorded
@@ -127,8 +127,8 @@ class Gathered:
     def sentences(self, ledger: Ledger, now: int) -> list[str]:
         """Return what a careful reader should know, each a sentence; none where all is usual."""
         found = [unknown_exams(ledger, self.exams)]
-        if self.after is not None and ledger.catalogue(self.after):
-            found += unresolved(ledger)
+        if self.after is not None and (entries := ledger.catalogue(self.after)):
+            found += unresolved(ledger, {row.stream for row in entries})
         if self.sittings | self.unpaired:
             found.append(self.compared(ledger, now))
         for code, sentence in _SAID_OF.items():
@@ -196,11 +196,11 @@ def unknown_exams(ledger: Ledger, exams: Mapping[str, int]) -> str | None:
     )
 
 
-def unresolved(ledger: Ledger) -> list[str]:
+def unresolved(ledger: Ledger, streams: Collection[str] | None = None) -> list[str]:
     """Return a sentence on exams, and one on certifications, whose entries name what is not there.
 
     An exam may follow a policy that nobody published, a certification cover an exam that nobody
-    announced. Of each the entry of the latest time is looked at.
+    announced. Of each the entry of the latest time is looked at; `streams` None is all of them.
     """
     rows = ledger.catalogue()
     annulled = {row.annuls for row in rows}
@@ -213,7 +213,7 @@ def unresolved(ledger: Ledger) -> list[str]:
         there = {subject for kind, subject in last if kind == of}
         gaps = []
         for (kind, subject), row in sorted(last.items()):
-            if kind == type:
+            if kind == type and (streams is None or row.stream in streams):
                 named = row.payload()[key]
                 lacking = {named} - there if isinstance(named, str) else {*named} - there
                 gaps += [f"{printable(subject)} ({printable(name)})" for name in sorted(lacking)]

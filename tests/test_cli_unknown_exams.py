@@ -117,7 +117,17 @@ def test_entries_that_come_as_events_are_looked_at_too(door: CommandLine) -> Non
         "subject": "B-2", "time": "2020-01-01T00:00:00Z", "data": {"title": "B", "policy": "no"},
     }  # fmt: skip
     door.write("announced.jsonl", json.dumps(announced) + "\n")
-    assert "exams follow policies that are not published: B-1 (genral), B-2 (no)\n" in (
+    assert "an exam follows a policy that is not published: B-2 (no)\n" in (
         door.refused("import", "announced.jsonl")
     )
     door.done("record", "ExamFailed", "C-1", "exam=AZ-104", "registration_id=R-1")
+    door.done("record", "ExamWentLive", "AZ-104")
+
+
+def test_who_annuls_a_policy_hears_which_exams_follow_it(door: CommandLine) -> None:
+    """Their candidates are all answered unknown-exam from then on."""
+    said = door.refused(
+        "annul", "urn:attempt-ledger:catalogue", "policy/general/1", "--reason", "in error"
+    )
+    assert "is recorded at position" in said
+    assert "not published: AZ-104 (general)" in said

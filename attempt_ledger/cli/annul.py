@@ -9,13 +9,13 @@ import typer
 from attempt_ledger import clock
 from attempt_ledger.cli.context import call_of
 from attempt_ledger.cli.options import ACTOR, Actor, Time, command
-from attempt_ledger.cli.outcomes import append_one
+from attempt_ledger.cli.outcomes import append_one, said_gaps
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, not_blank
 from ledger.events import Fact
 from ledger.fields import EventRef
-from ledger.models import EventAnnulled
+from ledger.models import EventAnnulled, ExamAnnounced, PolicyPublished
 
 SOURCE = "urn:attempt-ledger:cli"
 
@@ -60,4 +60,7 @@ def annul(
         annulment = EventAnnulled(annuls=EventRef(source=source, id=id), reason=why)
         # Made from what it annuls, so that two calls at once cannot record it twice.
         fact = Fact(SOURCE, f"annul/{source}/{id}", event.subject, at, annulment, actor)
-        return append_one(ledger, fact)
+        code = append_one(ledger, fact)
+        if code == DONE and event.type in (ExamAnnounced.type, PolicyPublished.type):
+            code = said_gaps(ledger)  # of what named the entry
+        return code

@@ -74,9 +74,15 @@ def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: 
         else:
             code = max(code, said(outcome, fact.id))
     say(f"{name}: {recorded} recorded, {unchanged} unchanged")
-    for sentence in (gaps := unresolved(ledger)):
+    return max(code, said_gaps(ledger))
+
+
+def said_gaps(ledger: Ledger) -> int:
+    """Print which entries of the catalogue name what is not there; returns the exit code."""
+    gaps = unresolved(ledger)
+    for sentence in gaps:
         say(sentence)
-    return max(code, REFUSED) if gaps else code
+    return REFUSED if gaps else DONE
 
 
 def put_lines(facts: Sequence[Fact]) -> None:
