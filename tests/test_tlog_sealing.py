@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from backing import until
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger_facts import NINE, SetClock, facts, sample
@@ -154,6 +155,24 @@ def test_two_processes_seal_the_same_log(
         sealed(ledger, processes=2)
     assert log_of(tmp_path / "a") == log_of(at_once)
     assert said(verified(tmp_path / "a", full=True, processes=2)) == []
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed() -> None:
+    """Nobody is left that waits for work."""
+    asked = "shared_out(time.sleep, [(60,), (60,)], 10, 2)"
+    script = f"import time; from ledger.tlog import leaf; leaf.WORTH_ROWS = 1; [*leaf.{asked}]"
+
+    def threads(process: int) -> int:
+        with suppress(OSError):
+            return len(os.listdir(f"/proc/{process}/task"))
+        return 0
+
+    with subprocess.Popen([sys.executable, "-c", script]) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        until(lambda: sum(threads(int(each)) > 1 for each in children.read_text().split()) == 2)
+        started = [int(each) for each in children.read_text().split()]
+        parent.kill()
+    until(lambda: not any(map(threads, started)))
 
 
 def test_a_log_of_three_levels_is_sealed_in_steps(tmp_path: Path) -> None:

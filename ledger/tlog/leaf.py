@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
+from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from ledger.store.inspection import Read, Values
@@ -134,7 +137,9 @@ def shared_out(
     # locks nor SQLite's files.
     from multiprocessing import get_context
 
-    executor = concurrent.futures.ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    executor = concurrent.futures.ProcessPoolExecutor(
+        processes, get_context("spawn"), _end_with, (os.getpid(),)
+    )
     try:
         with no_interrupt():  # which starts the processes
             results = executor.map(_call, ((work, job) for job in jobs))
@@ -151,6 +156,20 @@ def no_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end when the one that started it was killed, which it would not notice.
+
+    Each of a pool's processes holds the pipe of the work open for the others.
+    """
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=look, daemon=True).start()
 
 
 def _call(job: tuple[Callable[..., Result], tuple[Any, ...]]) -> Result:
