@@ -240,11 +240,13 @@ def test_the_python_door_names_it_too(bare: Path, place: Path) -> None:
     run(bare, place, "-m", "attempt_ledger", "init")
     code = """
 import attempt_ledger as al
+from retake_policies import shipped
 with al.open("attempts.ledger") as ledger:
     assert ledger.standing("C-1001", "AZ-104").status == "unknown-exam"
     now = ledger.at()
     for ask in (now.standings, now.violations, lambda: now.report("blocked"), lambda: now.diff(now),
-                lambda: now.table("sittings"), lambda: now.audit("events"), now.what_if):
+                lambda: now.table("sittings"), lambda: now.audit("events"),
+                lambda: now.what_if(shipped()[0][1])):
         try:
             ask()
         except al.LedgerProblem as problem:
