@@ -58,6 +58,7 @@ class SQLiteStore(Questions):
         self.address = self.path = path
         self.read_only = read_only
         self._lock = FileLock(Path(f"{path}.lock"), path)
+        self._who_writes = partial(holder, Path(f"{path}-shm"), _WRITE_BYTE)
         self.waiting = self._lock.waiting = waiting
         self._writer: sqlite3.Connection | None = None
         self._checked: int | None = None
@@ -97,8 +98,7 @@ class SQLiteStore(Questions):
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Acquire SQLite's own lock, for which only a foreign tool is ever waited for."""
-        shared = Path(f"{self.path}-shm")
-        for seconds in self.waiting.steps(self.path, lambda: holder(shared, _WRITE_BYTE)):
+        for seconds in self.waiting.steps(self.path, self._who_writes):
             if seconds != SILENCE:  # which is what the connection was opened with
                 connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
             try:
