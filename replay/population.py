@@ -93,7 +93,8 @@ def over_parts(
     delta = columns.delta
     skips = [None if delta is None else replaced(part, delta) for part in columns.base]
     with ThreadPoolExecutor(workers) as pool:
-        tables = list(pool.map(fold, columns.base, skips))
+        run = pool.map if len(columns.base) > 1 else map  # one part needs no thread beside this one
+        tables = list(run(fold, columns.base, skips))
         if delta is None:
             return pa.concat_tables(tables)
         fresh = fold(delta, None)

@@ -26,17 +26,22 @@ RESULTS = ("ExamPassed", "ExamFailed", "BetaRescored")
 
 # --- the wall clock --------------------------------------------------------------------------
 
+cached = lru_cache(maxsize=100_000)  # a law asks of the same sittings again and again
 
+
+@cached
 def wall(instant: int, zone: str) -> datetime:
     """What a clock of the zone shows."""
     return (EPOCH + instant * MICROSECOND).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
+@cached
 def instant(clock: datetime, zone: str) -> int:
     """When it shows that: skipped, moved forward by the gap; shown twice, the first time."""
     return (clock.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC) - EPOCH) // MICROSECOND
 
 
+@cached
 def later(clock: datetime, period: Duration) -> datetime:
     """Add months (clamped to the month's end) or days on the wall clock."""
     assert period.unit in (DAYS, MONTHS)

@@ -7,7 +7,7 @@ asked about with questions of its own.
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -58,8 +58,7 @@ def renamed(row: Recorded, mark: str) -> Fact:
     if hasattr(event, "annuls"):
         changed["annuls"] = EventRef(source=row.source, id=event.annuls.id + mark)
     if hasattr(event, "toml"):
-        id = tomllib.loads(event.toml)["id"]
-        changed["toml"] = event.toml.replace(f'id = "{id}"', f'id = "{id}{mark}"', 1)
+        changed["toml"] = re.sub(r'(?m)^(id = "[^"]*)', rf"\1{mark}", event.toml, count=1)
     event = event.model_copy(update=changed)
     return fact._replace(event=event, subject=fact.subject + mark, id=fact.id + mark)
 

@@ -384,12 +384,14 @@ def asking(random: Random, of: World) -> Asking:
     if chance(random, 2):
         code = "unheard-of"
     mine = [row.occurred_at for row in of.of(who)]
-    instants = boundaries([*of.catalogue, *of.of(who)], code)
-    if mine and chance(random, 80):
-        instants = [instant for instant in instants if instant >= min(mine)]
+    begun = mine and chance(random, 80)
     if mine and chance(random, 40):  # soon after the last facts, while they still have effect
         soon = random.choice((0, 1, HOUR, DAY, 3 * DAY))
         instants = [instant + soon for instant in sorted(mine)[-3:]]
+    else:
+        instants = boundaries([*of.catalogue, *of.of(who)], code)
+        if begun:
+            instants = [instant for instant in instants if instant >= min(mine)]
     as_of = random.choice(instants or [at(NEARBY[0])])
     known = len(of.rows)
     if chance(random, 30):
