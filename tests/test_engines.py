@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,8 @@ from command_line import CommandLine
 from example_ledger import CACHE, HISTORY, bound, compiled_quietly, facts, ledger_of
 
 from ledger.tlog.note import SigningKey
-from replay.columns.published import place_of, publish
+from replay.columns.part import Part
+from replay.columns.published import Place, PublishedFile, open_part, place_of, publish
 from replay.engines import EngineProblem, SparkEngine, answer_into, collect, errand_of, plan_of
 from replay.partwise import REPLY, answer, release
 from replay.population import EVERYBODY
@@ -273,6 +275,24 @@ def test_a_worker_of_another_release_reads_nothing(everyone: Any) -> None:
 
     with pytest.raises(EngineProblem, match="install the same release on both sides"):
         SparkEngine(sail.engine(), 1).run(Other())  # type: ignore[arg-type]
+
+
+def test_a_worker_keeps_no_part_that_it_has_answered(
+    everyone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its memory grows with the rows of a part, however many it answers."""
+    snapshot, plan, columns = everyone
+    opened: list[ref[pa.Array]] = []
+
+    def opening(place: Place, part: PublishedFile) -> Part:
+        made = open_part(place, part)
+        opened.append(ref(made.candidates))
+        return made
+
+    monkeypatch.setattr("replay.partwise.open_part", opening)
+    errand = errand_of(snapshot, plan, columns, None, range(3))
+    assert len(list(answer(errand.written(), iter([_places(3)])))) == 3
+    assert [names() for names in opened] == [None] * 3
 
 
 def test_a_part_that_was_changed_is_named(everyone: Any, tmp_path: Path) -> None:

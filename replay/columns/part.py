@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -292,18 +293,18 @@ def offsets(length: Ints) -> Ints:
 
 def in_time(part: Part) -> InTime:
     """Return a part's certifications and grants in the order of time, made once for questions."""
-    for one, made in tuple(_ordered):
-        if one is part:
-            return made
-    certified: Any = order_in_time(part.certifications, part.certification_offset)
-    granted: Any = order_in_time(part.grants, part.grant_offset)
-    _ordered.append((part, InTime(certified, granted)))
-    del _ordered[:-64]
-    return _ordered[-1][1]
+    key = id(part.candidates)
+    if (made := _ordered.get(key)) is None:
+        certified: Any = order_in_time(part.certifications, part.certification_offset)
+        granted: Any = order_in_time(part.grants, part.grant_offset)
+        made = _ordered[key] = InTime(certified, granted)
+        # A worker opens part after part, and must not keep them.
+        finalize(part.candidates, _ordered.pop, key, None)
+    return made
 
 
-_ordered: list[tuple[Part, InTime]] = []
-"""The parts that were asked about last."""
+_ordered: dict[int, InTime] = {}
+"""Of each part that is there, by its candidates: a tuple cannot be referred to weakly."""
 
 
 def order_in_time(rows: Any, offset: Ints) -> Ints:

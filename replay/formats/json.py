@@ -59,7 +59,7 @@ def json_bytes(batch: pa.RecordBatch) -> memoryview:
     between = "{"
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         mark, values = _json(column)
-        pieces += [f"{between}{_encode(name)}:{mark}", values]
+        pieces += [f"{between}{_encode(name)}:{mark}", *values]
         between = f"{mark},"
     lines = pc.binary_join_element_wise(*pieces, f"{between[:-1]}}}\n", "")
     return text_bytes(lines)[1].data  # as they lie there, one after the other
@@ -80,29 +80,44 @@ def write_json(table: Batched, file: Written) -> None:
     file.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def instant_texts(column: pa.Array, quote: str = "") -> pa.Array:
+def instant_texts(column: pa.Array) -> pa.Array:
     """Write instants as RFC 3339 with `Z`, six decimals only where they are not zero.
 
-    Each between quotes, if there are any; null stays null.
+    Null stays null.
     """
-    values = column.cast(pa.int64()).fill_null(0).to_numpy()
+    written = pc.binary_join_element_wise(*_dates_and_times(column), "")
+    if not column.null_count:
+        return written
+    return pc.if_else(pc.is_valid(column), written, pa.scalar(None, pa.string()))
+
+
+def _dates_and_times(column: pa.Array, quote: str = "", null: str = "") -> list[pa.Array]:
+    """Write instants as texts whose first halves are dates, each between quotes, and null."""
+    values = column.cast(pa.int64())
+    missing = pc.is_null(values).to_numpy(zero_copy_only=False) if values.null_count else None
+    if missing is not None:
+        values = values.fill_null(pc.min(values).as_py() or 0)  # of a day that is there anyway
+    microseconds = values.to_numpy()
     # Not divmod, which takes twice as long as a division by a constant and the rest of it.
-    whole = values // _SECOND
-    micros = values - whole * _SECOND
+    whole = microseconds // _SECOND
+    micros = microseconds - whole * _SECOND
     days = whole // _DAY
     seconds = whole - days * _DAY
     # There are far fewer days than instants, and no more times of day than a table holds.
     some, day = _numbered(days)
-    dates = pa.array(np.datetime_as_string(some.astype("datetime64[D]"))).take(pa.array(day))
-    parts = [quote, dates, _times().take(pa.array(seconds)), "Z", quote]
-    if micros.any():
-        thousands, rest = (_thousand().take(pa.array(part)) for part in np.divmod(micros, 1000))
-        fine = pc.binary_join_element_wise(".", thousands, rest, "Z", "")
-        parts[3] = pc.if_else(pa.array(micros != 0), fine, "Z")
-    written = pc.binary_join_element_wise(*parts, "")
-    if not column.null_count:
-        return written
-    return pc.if_else(pc.is_valid(column), written, pa.scalar(None, pa.string()))
+    dates = np.char.add(quote, np.datetime_as_string(some.astype("datetime64[D]")))
+    if missing is not None:
+        dates = np.append(dates, null)
+        day[missing], seconds[missing], micros[missing] = len(some), _DAY, 0
+    day_texts = pa.array(dates, pa.string()).take(pa.array(day))
+    if not micros.any():
+        return [day_texts, _times(f"Z{quote}").take(pa.array(seconds))]
+    thousands, rest = (_thousand().take(pa.array(part)) for part in np.divmod(micros, 1000))
+    fine = pc.binary_join_element_wise(".", thousands, rest, f"Z{quote}", "")
+    ends = pc.if_else(pa.array(micros != 0), fine, f"Z{quote}")
+    if missing is not None:
+        ends = pc.if_else(pa.array(missing), "", ends)
+    return [day_texts, _times("").take(pa.array(seconds)), ends]
 
 
 def _numbered(days: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -114,10 +129,11 @@ def _numbered(days: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.N
 
 
 @cache
-def _times() -> pa.Array:
-    """Return `T00:00:00` to `T23:59:59`."""
+def _times(end: str) -> pa.Array:
+    """Return `T00:00:00` to `T23:59:59`, each with an end, and then nothing."""
     texts = np.datetime_as_string(np.arange(_DAY).astype("datetime64[s]"))
-    return pc.utf8_slice_codeunits(pa.array(texts), 10)
+    times = pc.utf8_slice_codeunits(pa.array(texts), 10)
+    return pa.concat_arrays([pc.binary_join_element_wise(times, end, ""), pa.array([""])])
 
 
 @cache
@@ -126,22 +142,22 @@ def _thousand() -> pa.Array:
     return pa.array([f"{number:03d}" for number in range(1000)])
 
 
-def _json(column: pa.Array) -> tuple[str, pa.Array]:
-    """Write each value as JSON, but for the quotes around it, where all have them."""
+def _json(column: pa.Array) -> tuple[str, list[pa.Array]]:
+    """Write each value as JSON, in pieces; but for the quotes around it, where all have them."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         if not column.null_count:
-            return '"', instant_texts(column)
-        written = instant_texts(column, '"')
-    elif _is_plain_text(column):
+            return '"', _dates_and_times(column)
+        return "", _dates_and_times(column, '"', "null")
+    if _is_plain_text(column):
         if not column.null_count:
-            return '"', column
+            return '"', [column]
         written = pc.binary_join_element_wise('"', column, '"', "")
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         written = column.cast(pa.string())
     else:
-        return "", pa.array([_encode(value) for value in column.to_pylist()], pa.string())
-    return "", written.fill_null("null")
+        return "", [pa.array([_encode(value) for value in column.to_pylist()], pa.string())]
+    return "", [written.fill_null("null") if written.null_count else written]
 
 
 def _is_plain_text(column: pa.Array) -> bool:
