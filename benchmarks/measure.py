@@ -49,6 +49,8 @@ class Figure:
     """Asked of ours, or with a peer of ours / peer."""
     note: str = ""
     all: dict[str, list[float]] = field(default_factory=dict)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """What the machine had to do when it was measured, other programs' work included."""
 
     @property
     def ratio(self) -> float | None:
@@ -96,6 +98,12 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def processor(process: int) -> float:
+    """Return the processor seconds that another process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)

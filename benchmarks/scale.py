@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from benchmarks.data import fresh, ledger_of
 from benchmarks.engine import sail
 from benchmarks.everyone import columns_beside
-from benchmarks.measure import Figure, Options, Ran, attempt_ledger
-
-_TICKS = os.sysconf("SC_CLK_TCK")
+from benchmarks.measure import Figure, Options, Ran, attempt_ledger, processor
 
 
 def figures(options: Options) -> Iterator[Figure]:
@@ -37,9 +34,9 @@ def figures(options: Options) -> Iterator[Figure]:
     with sail() as (url, process):
         ask = ("--engine", url, "--columns", folder / "parts", "--into")
         attempt_ledger(whole, "replay", *ask, folder / "first")  # loads the compiled rules
-        before = _processor(process)
+        before = processor(process)
         ran = attempt_ledger(whole, "replay", "--as-of", "2023-01-01", *ask, folder / "rows")
-        spent = _processor(process) - before
+        spent = processor(process) - before
         yield _figure(options, "replay on Sail, to files", ran, and_there=spent)
     yield _figure(
         options, "violations", attempt_ledger(whole, "violations", "--output", folder / "v.csv")
@@ -63,9 +60,3 @@ def _figure(options: Options, what: str, ran: Ran, and_there: float = 0.0) -> Fi
         "scale", f"{what}, {options.events:,} events", "s", ran.processor + and_there,
         note=f"{each:.2f} µs an event; {note}",
     )  # fmt: skip
-
-
-def _processor(process: int) -> float:
-    """Return the processor seconds that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.measure import Figure
 
-_HEAD = ("what", "ours", "peer", "", "ratio", "asked", "reached")
+_HEAD = ("what", "ours", "peer", "", "ratio", "asked", "load", "reached")
 
 
 def lines(figures: Sequence[Figure]) -> Iterator[str]:
     """Lay figures out in columns, one line each, then what is to be said of them."""
     rows = [_HEAD, *map(_cells, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    numbers = {1, 2, 4}
+    numbers = {1, 2, 4, 6}
     for number, row in enumerate(rows):
         cells = [
             cell.rjust(width) if column in numbers else cell.ljust(width)
@@ -40,6 +40,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         figure.peer_name,
         ratio,
         _asked(figure),
+        f"{figure.load:.1f}",
         reached,
     )
 

@@ -23,6 +23,7 @@ from projections.table import INSTANT, SMALL
 from projections.tables import STANDINGS
 from replay.bound import Bound, Tables
 from replay.columns.build import Columns
+from replay.columns.in_time import in_time
 from replay.columns.part import (
     INT8,
     INT32,
@@ -30,7 +31,6 @@ from replay.columns.part import (
     Ints,
     Part,
     Types,
-    in_time,
     places,
     replaced,
 )
