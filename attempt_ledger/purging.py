@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ledger.ledger import Ledger
@@ -11,25 +11,29 @@ from replay.columns.folder import folder_of, remove_columns
 from replay.read_model.state import BeingKept, discard
 
 
-def purged(ledger: Ledger, views: Path) -> Iterator[tuple[str, bool]]:
+def purged(
+    ledger: Ledger, views: Path, *, name: Callable[[str, Path], str] = lambda what, path: f"{path}"
+) -> Iterator[tuple[str, bool]]:
     """Throw away what was derived; yield sentences on it, each with whether it is as it should be.
 
     The read model and the columns hold no personal field, whatever was recorded. They go all the
     same: then nobody needs to believe that, of a file that an earlier release may have made.
+    `name` writes what a file is, and where: by default where alone.
     """
-    for path, remove in (
-        (folder_of(ledger.path), remove_columns),
-        (views, discard),
+    for what, path, remove in (
+        ("the column cache", folder_of(ledger.path), remove_columns),
+        ("the read model", views, discard),
     ):
+        called = name(what, path)
         try:
             if remove(path):
-                yield f"Removed {path}; it is built again when it is needed", True
+                yield f"Removed {called}; it is built again when it is needed", True
         except BeingKept:
             yield (
-                f"{path} is followed by another process: it was written anew, without free pages",
+                f"{called} is followed by another process: it was written anew, without free pages",
                 True,
             )
         except LedgerProblem as problem:
-            yield str(problem), False
+            yield str(problem).replace(str(path), called), False
         except OSError as error:
-            yield f"{path} cannot be removed: {error.strerror}", False
+            yield f"{called} cannot be removed: {error.strerror}", False

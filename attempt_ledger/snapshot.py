@@ -187,10 +187,7 @@ def period_of(
     """Return a period in microseconds UTC, the end exclusive; None for an end that is open."""
     if month is None:
         first = None if start is None else micros(start, "start")
-        last = None if end is None else micros(end, "end")
-        if first is not None and last is not None and first >= last:
-            raise ValueError("start does not lie before end: the period would hold nothing")
-        return first, last
+        return first, None if end is None else micros(end, "end")
     if start is not None or end is not None:
         raise TypeError("give a month, or start and end, not both")
     return month_of(text("month", month))

@@ -60,6 +60,8 @@ class Refused:
     """The fact cannot be taken; `problem` is one sentence that says why. Nothing was changed."""
 
     problem: str
+    faults: tuple[tuple[str, str], ...] = ()
+    """Each field of its data with a fault, and what that is, where a door asks for them."""
 
 
 Outcome: TypeAlias = Appended | Duplicate | Conflict | Refused

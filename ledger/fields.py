@@ -255,18 +255,18 @@ class Event(_Part):
         return self.__pydantic_serializer__.to_json(self, exclude_none=True).decode()
 
 
-# -- what pydantic finds wrong, as one sentence
+# -- what pydantic finds wrong, in our words
 
 
-def sentence(
-    error: ValidationError, *, type: str, fields: Collection[str], personal: Collection[str]
-) -> str:
-    """Return of `type` what is wrong, each fault once, never showing a personal value."""
+def faults_of(
+    error: ValidationError, *, fields: Collection[str], personal: Collection[str]
+) -> dict[str, str]:
+    """Return what is wrong with each field of an event's data, never showing a personal value."""
     faults: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         where = str(detail["loc"][0]) if detail["loc"] else "data"
         faults.setdefault(where, _fault(detail, where, fields, where in personal))
-    return f"{type}: {'; '.join(faults.values())}"
+    return faults
 
 
 def _fault(detail: ErrorDetails, where: str, fields: Collection[str], hide: bool) -> str:

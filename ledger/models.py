@@ -19,7 +19,7 @@ from ledger.fields import (
     StreamKind,
     Text,
     Texts,
-    sentence,
+    faults_of,
 )
 from ledger.problems import MalformedFact
 from ledger.upcasts import UPCASTS, Upcasts, upcast
@@ -369,7 +369,7 @@ def make_event(
     try:
         return cls.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]
     except ValidationError as error:
-        fields = cls.model_fields
-        raise MalformedFact(
-            sentence(error, type=type, fields=fields, personal=cls.personal)
-        ) from None
+        faults = faults_of(error, fields=cls.model_fields, personal=cls.personal)
+        problem = MalformedFact(f"{type}: {'; '.join(faults.values())}")
+        problem.faults = tuple(faults.items())
+        raise problem from None

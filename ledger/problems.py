@@ -87,6 +87,9 @@ class KeyFileProblem(LedgerProblem):
 class MalformedFact(LedgerProblem, ValueError):
     """The text or the object is not a fact the ledger can take."""
 
+    faults: Sequence[tuple[str, str]] = ()
+    """Each field of its data with a fault, and what that is; empty where it lies elsewhere."""
+
 
 class RepeatedMember(MalformedFact):
     """An object of a JSON text names a member twice: readers disagree which of them counts."""

@@ -7,12 +7,18 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from ledger.problems import LedgerProblem
+
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 TEXT: Final = pa.string()
 WHOLE: Final = pa.int64()
 SMALL: Final = pa.int32()
 NUMBER: Final = pa.float64()
 TRUTH: Final = pa.bool_()
+
+
+class CannotAsk(LedgerProblem, ValueError):
+    """A table or a report is not about what was asked for; str() is one sentence."""
 
 
 class Column(NamedTuple):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from ledger.instants import MAX_INSTANT, MIN_INSTANT
 from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.snapshot import Snapshot, recorded_at, scope_of
@@ -26,7 +28,7 @@ STATE: Final = (
 )  # fmt: skip
 """What a change says of a standing, before and after."""
 
-
+_CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})\.([0-9a-f]{12})", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -49,10 +51,12 @@ def read_cursor(text: str, ledger: Ledger) -> Moment:
     """Read a cursor; raises NotACursor, and WasReset where the ledger is another one by now."""
     try:
         packed = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
-        as_of, position, mark = packed.decode().split(".")
-        moment = Moment(int(as_of), None, int(position))
+        found = _CURSOR.fullmatch(packed.decode())
     except (ValueError, binascii.Error):
-        raise NotACursor("the cursor is none that was given here: leave it out to begin") from None
+        found = None
+    if found is None or not MIN_INSTANT <= int(found[1]) <= MAX_INSTANT:
+        raise NotACursor("the cursor is none that was given here: leave it out to begin")
+    moment, mark = Moment(int(found[1]), None, int(found[2])), found[3]
     if moment.position > ledger.head().position or _mark(ledger, moment.position) != mark:
         raise WasReset(
             f"at position {moment.position} stands another event, or none: the ledger was put back "

@@ -21,6 +21,7 @@ MANY: Final[Mapping[str, str]] = {
     "SparkEngine": "replay.engines",
     "answer_into": "replay.engines",
     "authorization_rows": "replay.listings",
+    "check_report": "replay.outputs",
     "collect": "replay.engines",
     "compare": "replay.engines",
     "columns_of": "replay.columns.cache",

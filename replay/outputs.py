@@ -14,6 +14,7 @@ from ledger.instants import Period
 from ledger.ledger import Ledger
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
+from projections.table import CannotAsk
 from projections.tables import TABLES
 from replay.audit.conditions import Conditions
 from replay.audit.query import Query
@@ -114,6 +115,21 @@ OF_LATENESS: Final = ("corrections", "backdated")
 
 class Unknown(ValueError):
     """There is no such report, table or audit; str() is one sentence."""
+
+
+def check_report(
+    snapshot: Snapshot, name: str, start: int | None, end: int | None, exam: str | None
+) -> None:
+    """Check what a report is asked about, its exam too; raises CannotAsk.
+
+    Not asked where a receipt is checked: it has the parameters that it has.
+    """
+    if name in REPORTS:
+        REPORTS[name].check(start, end, exam)
+    if exam is not None:
+        _ = snapshot.columns  # so that the catalogue holds the exams that facts alone name, too
+        if exam not in snapshot.catalogue.exams:
+            raise CannotAsk(f"nothing is known of an exam {exam!r}")
 
 
 def compute(

@@ -266,8 +266,9 @@ class Snapshot:
     ) -> Output:
         """Return a report of a period (microseconds UTC, the end exclusive) or of the moment.
 
-        Raises `replay.outputs.Unknown`.
+        Raises `replay.outputs.Unknown`, and `CannotAsk` for what the report cannot be about.
         """
+        many("check_report")(self, name, start, end, exam)
         return self._output("report", name, basis, program, start=start, end=end, exam=exam)
 
     def audit(self, name: str, conditions: Mapping[str, Any], *, program: str = "") -> Output:

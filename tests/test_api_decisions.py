@@ -144,6 +144,7 @@ def test_an_erasure_needs_two_people(it: Served) -> None:
     made = post(it, "/v1/proposals", {"kind": "forget", "candidate": "S-3", "reason": "asked to"})
     done = post(it, "/v1/proposals/approve", {"id": made.json()["id"]}, "admin").json()
     assert done["state"] == "approved", done
+    assert str(it.path.parent) not in json.dumps(done["notes"])  # where the server keeps its files
     clear = it.get("/v1/exceptions", by="officer", candidate="S-3", clear="true")
     assert SECRET not in clear.text
     with Ledger.open(it.path, clock=lambda: 0, read_only=True) as ledger:

@@ -169,6 +169,49 @@ def test_a_batch_is_answered_item_by_item_in_order(it: Served) -> None:
     it.problem(no_array, 400, "malformed-question")
 
 
+def test_each_fault_of_an_item_is_pointed_at(it: Served) -> None:
+    """In a batch and alone, with what is wrong there."""
+    wrong = event(10, data={"exam": "AZ-104", "score": "high", "grade": 1})
+    (result,) = post(it, [wrong], BATCH).json()["results"]
+    assert [each["pointer"] for each in result["problem"]["errors"]] == [
+        "/0/data/registration_id", "/0/data/score", "/0/data/grade",
+    ]  # fmt: skip
+    assert "should be a number" in result["problem"]["errors"][1]["detail"]
+    alone = it.problem(post(it, wrong), 422, "refused")
+    assert alone["errors"][0]["pointer"] == "/data/registration_id"
+    assert "errors" not in it.problem(post(it, {"type": "ExamFailed"}), 422, "refused")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"id": "x" * 2_001}, "id"),
+        ({"subject": "x" * 2_001}, "subject"),
+        ({"source": "urn:" + "x" * 2_001}, "source"),
+        ({"data": {"exam": "x" * 2_001, "registration_id": "S-11"}}, "data.exam"),
+        ({"data": {"exam": "AZ-104", "registration_id": "x" * 2_001}}, "data.registration_id"),
+    ],
+)
+def test_what_nobody_could_ask_about_is_not_recorded(
+    it: Served, changes: dict[str, Any], name: str
+) -> None:
+    """Ids are bounded as they are in an address."""
+    found = it.problem(post(it, event(11, **changes)), 422, "refused")
+    assert found["detail"] == f"{name} has more than 2,000 characters"
+
+
+def test_an_attribute_that_is_not_utf_8_is_refused(it: Served) -> None:
+    """Two ids would become one."""
+    headers = {
+        "content-type": "application/json", "ce-specversion": "1.0", "ce-type": "ExamFailed",
+        "ce-source": "urn:feed", "ce-subject": "S-12", "ce-time": "2024-03-01T09:00:00Z",
+    }  # fmt: skip
+    data = {"exam": "AZ-104", "registration_id": "S-12"}
+    for id in ("S-%FF", "S-%FE", b"S-\xff"):
+        found = it.problem(post(it, data, {**headers, "ce-id": id}), 422, "refused")
+        assert found["detail"] == "ce-id is not UTF-8, percent-encoded."
+
+
 def test_events_are_paged_by_position(it: Served) -> None:
     """The lines of `export`; of some types; and who asks for too much is refused."""
     whole = [json.loads(line) for line in it.call("export").splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -101,6 +102,22 @@ def test_changes_of_standings_are_told_with_their_cause(it: Served) -> None:
     assert {**found[0], "cursor": ""} == {**change, "cursor": ""}
     wrong = it.get("/v1/changes/stream", by="booking", after="x")
     it.problem(wrong, 400, "malformed-question")
+
+
+@pytest.mark.parametrize("path", ["/v1/changes", "/v1/changes/stream", "/v1/booking"])
+def test_a_cursor_that_was_not_given_here_is_refused(it: Served, path: str) -> None:
+    """Whatever stands in the places of its instant and its position."""
+    cursor = it.get("/v1/changes", by="booking").json()["cursor"]
+    said = base64.urlsafe_b64decode(f"{cursor}==").decode()
+    at, position, mark = said.split(".")
+    for parts in (
+        (f"-{10**30}", position, mark), (str(10**18), position, mark), ("", position, mark),
+        (at, str(10**30), mark), (at, "-1", mark), (at, "1_0", mark), (at, "\u0661", mark),
+        (at, position, mark.upper() + "x"), (at, position), (at, position, mark, ""),
+    ):  # fmt: skip
+        forged = base64.urlsafe_b64encode(".".join(parts).encode()).decode().rstrip("=")
+        name = "since" if path == "/v1/booking" else "after"
+        it.problem(it.get(path, by="booking", **{name: forged}), 400, "malformed-question")
 
 
 def test_requests_are_counted_by_route_and_status(it: Served) -> None:

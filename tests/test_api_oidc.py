@@ -62,6 +62,9 @@ def test_a_token_of_the_provider_is_an_identity_with_its_roles(it: Served, provi
     assert line["actor"] == "oidc:robin"
     it.problem(it.ask("GET", "/metrics", headers=bearer(signed(claims(provider, roles="booking")))),
                403, "forbidden")  # fmt: skip
+    nothing = it.ask("GET", "/metrics", headers=bearer(signed(claims(provider, roles=["root"]))))
+    found = it.problem(nothing, 403, "forbidden")
+    assert found["detail"] == "GET /metrics is not for an identity without a role."
     listed = signed(claims(provider, aud=["other", "ledger"], roles="reader booking"))
     assert it.ask("GET", "/v1/policies", headers=bearer(listed)).status_code == 200
     it.problem(it.get("/v1/policies"), 401, "unauthenticated")

@@ -155,13 +155,19 @@ def test_tokens_are_made_once_and_kept_as_a_digest(
     assert token.strip().encode() not in kept.read_bytes()
     assert "give the new one another" in door.wrong("token", "create", "robin", "--role", "reader")
     assert door.done("token", "revoke", "robin") == ""
-    door.refused("token", "revoke", "robin")
+    assert door.done("token", "revoke", "robin") == ""  # it stood so already
     assert "there is no token" in door.wrong("token", "revoke", "sam")
     assert "give the new one another" in door.wrong("token", "create", "robin", "--role", "reader")
     assert "blanks" in door.wrong("token", "create", " sam", "--role", "reader")
     assert "days or time" in door.wrong(
         "token", "create", "x", "--role", "reader", "--expires", "P1M"
     )
+    for none in ("P0D", "PT0S"):
+        assert f"--expires {none} ends at once" in door.wrong(
+            "token", "create", "x", "--role", "reader", "--expires", none
+        )
+    missing = door.call("token", "create", "x").err.splitlines()
+    assert missing[0].endswith(f"missing option '--role': accepted are {', '.join(ROLES)}")
     listed = json.loads(door.done("token", "list", "--format", "json"))
     assert [each["name"] for each in listed] == ["robin"]
     kept.chmod(0o644)

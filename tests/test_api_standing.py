@@ -246,6 +246,40 @@ def test_what_is_not_there_is_a_problem_too(it: Served) -> None:
     it.problem(packed, 415, "unsupported-type")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/standing?candidate=C-1001&exam=AZ-104&as_of=2021-04-12&known_at=@720",
+        "/v1/standing?candidate=C-1001&as_of=",
+        "/v1/everybody",
+        "/v1/events",
+        "/v1/events/stream",
+        "/v1/changes/stream",
+        "/v1/nothing",
+        "/healthz",
+        "/candidate?id=C-1001",
+    ],
+)
+def test_head_is_answered_as_get_is_without_a_body(it: Served, path: str) -> None:
+    """Of a stream too, which ends there; the connection goes on."""
+    told = it.ask("HEAD", path)
+    with it.client.stream("GET", path) as answer:
+        assert told.status_code == answer.status_code
+        for name in ("content-type", "content-length", "cache-control", "etag"):
+            assert told.headers.get(name) == answer.headers.get(name)
+    assert told.content == b""
+    assert it.get("/healthz").status_code == 200
+
+
+def test_an_address_is_utf_8(it: Served) -> None:
+    """What is not would be the question about somebody else."""
+    spelled = it.client.get("/v1/standing?candidate=Zo%C3%AB&exam=AZ-104").json()
+    assert spelled["candidate"] == "Zoë"
+    for wrong in ("Zo%EB", "%ff", "%C3"):
+        answered = it.client.get(f"/v1/standing?candidate={wrong}&exam=AZ-104")
+        assert "UTF-8" in it.problem(answered, 400, "malformed-question")["detail"]
+
+
 def test_every_answer_has_the_headers_of_security(it: Served) -> None:
     """Problems too; and it is not said what serves."""
     for path in ("/healthz", "/v1/standing", "/v1/nothing", "/v1/policies"):

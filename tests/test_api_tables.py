@@ -76,8 +76,25 @@ def test_a_month_is_short_for_a_period(it: Served) -> None:
     ):
         answer = it.ask("GET", "/v1/reports/volumes", params=wrong)
         assert said in it.problem(answer, 400, "malformed-question")["detail"]
-    moment = it.ask("GET", "/v1/reports/blocked", params={"month": "2023-01"})
-    assert "one moment" in it.problem(moment, 400, "malformed-question")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "said"),
+    [
+        ("reports/blocked", {"month": "2023-01"}, "blocked is about one moment"),
+        ("reports/expiring", {"exam": "AZ-104"}, "expiring is of no single exam"),
+        ("reports/volumes", {"exam": "AZ-1O4"}, "nothing is known of an exam 'AZ-1O4'"),
+        ("reports/volumes", {"from": "2023-02-01", "to": "2023-02-01"}, "would hold nothing"),
+        ("tables/certifications", {"exam": "AZ-104"}, "certifications are of no single exam"),
+        ("tables/policies", {"exam": "AZ-104"}, "policies are of no single exam"),
+    ],
+)
+def test_what_a_table_is_not_about_is_refused(
+    it: Served, path: str, params: dict[str, str], said: str
+) -> None:
+    """As on the command line and from Python."""
+    answer = it.ask("GET", f"/v1/{path}", params=params)
+    assert said in it.problem(answer, 400, "malformed-question")["detail"]
 
 
 def test_a_receipt_is_linked_and_checks_the_answer(it: Served) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, Protocol
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -103,7 +104,12 @@ class Edge:
             return
         if scope["type"] != "http":
             return  # a web socket: closed without an answer, there is none here
-        answer = _Answer(send, time.perf_counter())
+        only_head = scope["method"] == "HEAD"
+        if only_head:  # answered as GET is; of the body nothing is sent
+            scope = {**scope, "method": "GET"}
+        answer = _Answer(send, time.perf_counter(), only_head=only_head)
+        if only_head:
+            receive = _until(answer.headed)
         try:
             body = await self._admitted(scope)
             await self._app(scope, _bounded(receive, body), answer.send)
@@ -126,6 +132,7 @@ class Edge:
         if not is_own(scope, self._names):
             raise Problem("wrong-host", NOT_OURS)
         headers = scope["headers"]
+        _check_address(scope["query_string"])
         key = route_of(scope["method"], scope["path"])
         scope["state"]["route"] = key
         longest = LARGER.get(key or "", LARGEST_BODY)
@@ -154,7 +161,27 @@ def forbidden(identity: Identity, key: str) -> Problem:
     from_here = "Without authentication the service only reads: `token create` makes a token."
     if identity is NOBODY:
         return Problem("forbidden", from_here)
-    return Problem("forbidden", f"{key} is not for {', '.join(sorted(identity.roles))}.")
+    return Problem("forbidden", f"{key} is not for {roles_of(identity)}.")
+
+
+def roles_of(identity: Identity) -> str:
+    """Name the roles of an identity: an OIDC provider may name none that is known here."""
+    return ", ".join(sorted(identity.roles)) or "an identity without a role"
+
+
+def _check_address(query: bytes) -> None:
+    """Check that what is escaped in a query is UTF-8; raises Problem.
+
+    Anything else would be read as one and the same replacement character, and be the question about
+    somebody else. Bytes that are not escaped the parser refuses.
+    """
+    try:
+        if b"%" in query:
+            unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        raise Problem(
+            "malformed-question", "The address is not UTF-8: write é, say, as %C3%A9."
+        ) from None
 
 
 def _too_large(longest: int) -> Problem:
@@ -177,12 +204,31 @@ def _bounded(receive: Receive, longest: int) -> Receive:
     return bounded
 
 
+def _until(headed: asyncio.Event) -> Receive:
+    """Receive a request without a body, whose reader goes when he has the head.
+
+    So a stream ends there, and whatever follows the ledger for it.
+    """
+    messages: Iterator[Message] = iter(({"type": "http.request", "body": b""},))
+
+    async def received() -> Message:
+        for message in messages:
+            return message
+        await headed.wait()
+        return {"type": "http.disconnect"}
+
+    return received
+
+
 class _Answer:
     """An answer on its way out, with the headers that every answer carries."""
 
-    def __init__(self, send: Send, began: float) -> None:
+    def __init__(self, send: Send, began: float, *, only_head: bool = False) -> None:
         self._send = send
         self._began = began
+        self._only_head = only_head
+        self.headed = asyncio.Event()
+        """Set when a head is sent that is all that was asked for."""
         self.status = 0
         self.seconds = 0.0
         """How long it took to begin."""
@@ -199,6 +245,12 @@ class _Answer:
             there = {name for name, _ in headers}
             headers += [pair for pair in HEADERS.items() if pair[0] not in there]
             message = {**message, "headers": headers}
+        elif self._only_head:
+            if not self.ended:
+                self.ended = True
+                await self._send({"type": "http.response.body"})
+                self.headed.set()
+            return
         elif not message.get("more_body", False):
             self.ended = True
         await self._send(message)

@@ -26,6 +26,7 @@ from ledger.problems import (
     StoreFull,
 )
 from projections.exception_rules import DeskProblem
+from projections.table import CannotAsk
 from replay.desk import WrongCall
 from replay.outputs import Unknown
 from replay.receipts import ReceiptProblem
@@ -133,6 +134,7 @@ _OURS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (CatalogueProblem, "malformed-policy"),
     (PolicyError, "malformed-policy"),
     (Unknown, "unknown"),
+    (CannotAsk, "malformed-question"),
     (ReceiptProblem, "malformed-body"),
     (MalformedFact, "refused"),
     (NotSealed, "not-sealed"),

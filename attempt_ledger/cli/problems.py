@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -103,6 +104,8 @@ def _usage(error: Exception) -> Iterable[str]:
     if "unexpected extra argument" in said and getattr(context, "info_name", "") == "request":
         # It may be a part of something personal.
         said = f"{said.partition(' (')[0]}: a value that has blanks goes in quotes"
+    # What may be chosen comes as a list of lines.
+    said = re.sub(r"\. Choose from:\s+(.*)", _choices, said, flags=re.DOTALL)
     if type(error).__name__ == "NoArgsIsHelpError":
         return [said.rstrip()]
     if any(f": {name}" in said for name in ("--ledger", "--keys", "--signing-key")):
@@ -111,6 +114,10 @@ def _usage(error: Exception) -> Iterable[str]:
     if context is not None:
         lines += [context.get_usage(), f"Try '{context.command_path} --help'."]
     return ["\n".join(lines)]
+
+
+def _choices(found: re.Match[str]) -> str:
+    return f": accepted are {', '.join(found[1].replace(',', ' ').split())}"
 
 
 def _of_the_system(error: OSError) -> str:

@@ -32,7 +32,7 @@ from replay.formats import TABLE, About
 from replay.formats.html import write_table_page
 from replay.formats.text import write_table_text
 from replay.outputs import Output as Made
-from replay.outputs import compute
+from replay.outputs import check_report, compute
 from replay.receipts import Basis, Parameters, heading
 from replay.restating import figures_table
 from replay.restating import restated as since_published
@@ -126,7 +126,7 @@ def report(
     )
     with engine_of(call_of(context), no_column_cache=no_column_cache) as (ledger, engine):
         snapshot = Snapshot(ledger, moment_of(ledger, at, wanted, now), engine)
-        check_exam(snapshot, exam)
+        check_report(snapshot, name, chosen.start, chosen.end, exam)
         made = compute(
             snapshot, "report", name, chosen,
             form=form, basis=basis, program=program_of(form),  # type: ignore[arg-type]
@@ -180,19 +180,10 @@ def report_named(name: str) -> Report:
 def parameters_of(
     report: Report, start: str | None, end: str | None, exam: str | None
 ) -> Parameters:
-    """Read what a report is about; raises CallProblem for what it cannot be about."""
-    if not report.about and (start is not None or end is not None):
-        raise CallProblem(
-            f"{report.name} is about one moment: give --as-of instead of --from and --to"
-        )
-    if exam is not None and not report.by_exam:
-        raise CallProblem(f"{report.name} is of no single exam: leave out --exam")
+    """Read what a report is about; raises CannotAsk for what it cannot be about."""
     first = None if start is None else instant("--from", start)
     last = None if end is None else instant("--to", end)
-    if first is not None and last is not None and first >= last:
-        raise CallProblem(
-            f"--from {start} does not lie before --to {end}: the period would hold nothing"
-        )
+    report.check(first, last, exam)
     return Parameters(start=first, end=last, exam=exam)
 
 
@@ -222,12 +213,3 @@ def basis_of(
     if known_at is not None:
         return "known-at", known(known_at)
     return "restated", HEAD
-
-
-def check_exam(snapshot: Snapshot, exam: str | None) -> None:
-    """Refuse an exam that nothing known at a snapshot names."""
-    if exam is None:
-        return
-    _ = snapshot.columns  # so that the catalogue holds the exams that facts alone name, too
-    if exam not in snapshot.catalogue.exams:
-        raise CallProblem(f"nothing is known of an exam {exam!r}")

@@ -17,7 +17,7 @@ from attempt_ledger.cli.listing import Listing, put_list
 from attempt_ledger.cli.options import Output, TokenFile, command
 from attempt_ledger.cli.output import put, say
 from attempt_ledger.cli.pages import columns
-from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
+from attempt_ledger.cli.problems import DONE, CallProblem
 from ledger.instants import format_instant
 from replay.formats import About
 from replay.many import many
@@ -94,13 +94,14 @@ def revoke(
 ) -> int:
     """Revoke a token for good, at once.
 
-    A running service refuses it from its next request on. A revoked token is no error: exit code 1.
+    A running service refuses it from its next request on. Of one that is revoked already nothing
+    is changed.
     """
     if _tokens(context, tokens).revoke(name):
         say(f"the token of {name} is revoked")
-        return DONE
-    say(f"the token of {name} was revoked before: nothing was changed")
-    return REFUSED
+    else:
+        say(f"the token of {name} is revoked already, nothing was changed")
+    return DONE
 
 
 def _tokens(context: typer.Context, named: TokenFile) -> Tokens:
@@ -115,8 +116,10 @@ def _length(text: str) -> int:
         unit, amount = parse_duration(text)
     except ValueError as error:
         raise CallProblem(f"--expires: {error}") from None
-    if unit == MONTHS or amount == 0:
-        raise CallProblem(f"--expires {text}: write days or time, such as P90D or PT12H")
+    if unit == MONTHS:
+        raise CallProblem(f"--expires {text} is in months: write days or time, such as P90D")
+    if amount == 0:
+        raise CallProblem(f"--expires {text} ends at once: the token would never be valid")
     return amount if unit == TIME else amount * DAY
 
 

@@ -11,6 +11,7 @@ from attempt_ledger.console.view import Content, View, moment_bar
 from attempt_ledger.moments import micros
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested, make_event
+from ledger.problems import MalformedFact
 from projections.catalogue import policy_at
 from projections.exception_rules import Wrong, wrongs
 from projections.exceptions import Request, State
@@ -114,11 +115,19 @@ def new(view: View, typed: Mapping[str, str] | None = None, problem: str = "") -
 def _wrongs(
     values: Mapping[str, str], candidate: str, exam: str, policy: Policy | None, sittings: Any
 ) -> tuple[Wrong, ...]:
+    """Return all that is wrong with a form: what no event may hold, and what the policy refuses."""
+    found = [] if values.get("request_id") else [Wrong("request_id", "request id", missing=True)]
+    typed = {"request_id": "-", **values}
     try:
-        made = made_request(values, exam)
-    except ValueError as error:
-        return (Wrong("request_id", str(error)),)
-    return wrongs(made, candidate, policy, sittings)
+        made = made_request(typed, exam)
+    except MalformedFact as error:
+        if not error.faults or "exam" in dict(error.faults):
+            return (Wrong("request_id", str(error)),)
+        for field, text in error.faults:
+            found.append(Wrong(field, text.removeprefix(f"data.{field}").lstrip(": ")))
+            typed.pop(field, None)
+        made = made_request({"request_id": "-", **typed}, exam)
+    return (*found, *wrongs(made, candidate, policy, sittings))
 
 
 def made_request(values: Mapping[str, str], exam: str) -> ExceptionRequested:

@@ -16,6 +16,7 @@ import markupsafe
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from attempt_ledger.api.edge import roles_of
 from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.roles import NOBODY, is_allowed
 from attempt_ledger.api.service import Service
@@ -91,7 +92,7 @@ class Visit:
                 raise LogIn
             self.identity = self.session.identity
         if right is not None and not is_allowed(self.identity, right):
-            raise Refused(f"This page is not for {', '.join(sorted(self.identity.roles))}.", 403)
+            raise Refused(f"This page is not for {roles_of(self.identity)}.", 403)
 
     def may(self, right: str) -> bool:
         """Return whether who asks may do something else."""

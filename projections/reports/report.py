@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledger.instants import Period
-from projections.table import INSTANT, NUMBER, TEXT, Column, schema_of
+from ledger.instants import Period, format_instant
+from projections.table import INSTANT, NUMBER, TEXT, CannotAsk, Column, schema_of
 
 DAY: Final = 86_400_000_000
 HOUR: Final = 3_600_000_000
@@ -100,6 +100,23 @@ class Report(NamedTuple):
     def schema(self) -> pa.Schema:
         """The Arrow schema of its table."""
         return schema_of(self.columns)
+
+    def check(self, start: int | None, end: int | None, exam: str | None) -> None:
+        """Check a period (microseconds UTC, None: open) and an exam; raises CannotAsk.
+
+        Every door asks here, in whatever words it takes them.
+        """
+        if not self.about and (start is not None or end is not None):
+            raise CannotAsk(
+                f"{self.name} is about one moment: say as of when, and leave out the period"
+            )
+        if exam is not None and not self.by_exam:
+            raise CannotAsk(f"{self.name} is of no single exam: leave out the exam")
+        if start is not None and end is not None and start >= end:
+            raise CannotAsk(
+                f"{format_instant(start)} does not lie before {format_instant(end)}: the period "
+                "would hold nothing"
+            )
 
     def make(self, inputs: Inputs) -> pa.Table:
         """Make its table: a row for each group."""

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from ledger.store.scans import DESCRIBED
 from projections.catalogue import Catalogue
 from projections.standing import Moment
+from projections.table import CannotAsk
 from projections.tables import FACTS, TABLES
 from replay.columns.part import Ints, Part
 from replay.population import Scope, over_parts, wanted_groups
@@ -52,13 +53,13 @@ def table(
 
     Of one exam or all; of its columns those that are named, or all: what is not asked for is not
     computed. Sorted by its key, or as its meaning says. Raises ValueError for a name
-    that is none of them, and for an exam of a table without exams.
+    that is none of them, CannotAsk for an exam of a table without exams.
     """
     if name not in TABLES:
         raise ValueError(f"there is no table {name!r}: there are {', '.join(TABLES)}")
     described = TABLES[name]
     if exam is not None and "exam" not in described.names:
-        raise ValueError(f"{name} are of no single exam")
+        raise CannotAsk(f"{name} are of no single exam: leave out the exam")
     names = [each for each in described.names if columns is None or each in columns]
     needed = {*names, *described.key, *(("exam",) if exam is not None else ())}
     if name == "standings":

@@ -11,8 +11,8 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from attempt_ledger.api.forms import BATCH
-from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
-from attempt_ledger.api.routing import identity_of, problems, router, service_of
+from attempt_ledger.api.problems import BadQuestion, Fault, Problem, ProblemDetails
+from attempt_ledger.api.routing import LONGEST_ID, identity_of, problems, router, service_of
 from ledger.appending import Appended, Conflict, Duplicate, Outcome, Refused
 from ledger.cloudevents import parse_line
 from ledger.events import Fact, Row
@@ -145,7 +145,7 @@ async def append(request: Request) -> Response:
     outcomes = await _appended(request, texts)
     results = []
     for index, outcome in enumerate(outcomes):
-        status, position, problem = _of(outcome)
+        status, position, problem = _of(outcome, f"/{index}")
         result: dict[str, Any] = {"status": status}
         if position is not None:
             result["position"] = position
@@ -169,11 +169,13 @@ def _json(value: object, status: int) -> Response:
 
 def _structured(request: Request, body: str) -> str:
     """Return an event that came in binary mode as one in structured mode."""
-    attributes = {
-        name.removeprefix("ce-"): _unquoted(value)
-        for name, value in request.headers.items()
-        if name.startswith("ce-")
-    }
+    attributes = {}
+    for name, value in request.headers.items():
+        if name.startswith("ce-"):
+            try:
+                attributes[name.removeprefix("ce-")] = _unquoted(value)
+            except UnicodeDecodeError:
+                raise Problem("refused", f"{name} is not UTF-8, percent-encoded.") from None
     if "data" in attributes:
         raise Problem("refused", "ce-data is no attribute: the body is the data.")
     try:
@@ -185,8 +187,11 @@ def _structured(request: Request, body: str) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """Read a header's value as the HTTP binding of CloudEvents writes it: percent-encoded UTF-8."""
-    text = value.encode("latin-1").decode("utf-8", "replace")
+    """Read a header's value as the HTTP binding of CloudEvents writes it: percent-encoded UTF-8.
+
+    Raises UnicodeDecodeError for anything else: two ids must not become one.
+    """
+    text = value.encode("latin-1").decode()
     if "%" not in text:
         return text
     from_hex = bytearray()
@@ -199,7 +204,7 @@ def _unquoted(value: str) -> str:
         else:
             from_hex.append(raw[at])
             at += 1
-    return from_hex.decode("utf-8", "replace")
+    return from_hex.decode()
 
 
 async def _appended(request: Request, texts: Sequence[str]) -> list[Outcome]:
@@ -220,13 +225,22 @@ def _row(text: str, actor: str) -> Row | Refused:
                 f"{fact.event.type} is not recorded here: accepted are {', '.join(TAKEN)}; "
                 "every other type has a route of its own"
             )
-        return fact.row()
+        row = fact.row()
     except MalformedFact as problem:
-        return Refused(str(problem))
+        return Refused(str(problem), tuple(problem.faults))
+    key = "certification" if fact.event.type in CERTIFICATION_KINDS else "registration_id"
+    named = {"source": row.source, "id": row.id, "subject": fact.subject}
+    for name, value in {**named, "data.exam": row.exam, f"data.{key}": row.key}.items():
+        if value is not None and len(value) > LONGEST_ID:  # nobody could ask about it here
+            return Refused(f"{name} has more than {LONGEST_ID:,} characters")
+    return row
 
 
-def _of(outcome: Outcome) -> tuple[int, int | None, Problem | None]:
-    """Return the status of an outcome, where the event stands, and what is wrong with it."""
+def _of(outcome: Outcome, at: str = "") -> tuple[int, int | None, Problem | None]:
+    """Return the status of an outcome, where the event stands, and what is wrong with it.
+
+    `at` points at the event in the body.
+    """
     match outcome:
         case Appended(position):
             return 201, position, None
@@ -235,5 +249,6 @@ def _of(outcome: Outcome) -> tuple[int, int | None, Problem | None]:
         case Conflict(position, differs):
             problem = Problem("conflict", outcome.problem, position=position, differs=list(differs))
             return 409, None, problem
-        case Refused(sentence):
-            return 422, None, Problem("refused", sentence)
+        case Refused(sentence, faults):
+            errors = [Fault(pointer=f"{at}/data/{name}", detail=what) for name, what in faults]
+            return 422, None, Problem("refused", sentence, errors=errors)

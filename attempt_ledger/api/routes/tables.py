@@ -38,7 +38,7 @@ from projections.reports.registry import REPORTS
 from projections.tables import TABLES as ALL_TABLES
 from replay.audit.conditions import BadCondition, conditions_of
 from replay.audit.registry import QUERIES, query_named
-from replay.outputs import Output, compute
+from replay.outputs import Output, check_report, compute
 from replay.population import Scope, with_status
 from replay.receipts import Basis, Parameters
 from replay.snapshot import Snapshot
@@ -245,7 +245,6 @@ async def report(
     """
     if name not in REPORTS:
         raise Problem("unknown", _no("report", name, REPORTS))
-    about = REPORTS[name]
     if month is not None:
         if start is not None or end is not None:
             raise BadQuestion("month is short for from and to: give it alone")
@@ -253,15 +252,10 @@ async def report(
             start, end = map(format_instant, month_of(month))
         except ValueError as problem:
             raise BadQuestion(f"month: {problem}") from None
-    if not about.about and (start is not None or end is not None):
-        raise BadQuestion(f"{name} is about one moment: give as_of instead of from and to")
-    if exam is not None and not about.by_exam:
-        raise BadQuestion(f"{name} is of no single exam: leave out exam")
     if as_published and known_at is not None:
         raise BadQuestion("known_at and as_published exclude each other: give one")
     first, last = instant_of("from", start), instant_of("to", end)
-    if first is not None and last is not None and first >= last:
-        raise BadQuestion("from does not lie before to: the period would hold nothing")
+    REPORTS[name].check(first, last, exam)
     service = service_of(request)
     if as_of is None and last is not None:
         as_of = format_instant(min(last, service.now()))
@@ -274,6 +268,7 @@ async def report(
     snapshot = service.snapshot(as_of, known_at)
 
     def make(form: str) -> Output:
+        check_report(snapshot, name, first, last, exam)
         wanted = Parameters(start=first, end=last, exam=exam)
         return made(snapshot, "report", name, wanted, form, basis)
 
