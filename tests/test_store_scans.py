@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pytest
-from postgres import new_server
+from postgres import new_server, server
+from psycopg import sql
 
 from ledger.events import Fact
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem
 from ledger.store import batches, postgres_scans
+from ledger.store.postgres_packed import packed
+from ledger.store.postgres_pool import Pool
 
 NOW = 1_700_000_000_000_000
 SELECT = "SELECT position, key, flag FROM events WHERE position > ? ORDER BY position"
@@ -167,3 +171,23 @@ def test_pieces_that_two_connections_read_are_in_order(
         begun = ledger.scans.facts(0, 1_000)
         next(begun)
         begun.close()
+
+
+def test_what_cannot_be_packed_comes_row_by_row(tmp_path: Path) -> None:
+    """A control character in a text, which no fact has but one that was put past the ledger."""
+    address = new_server(tmp_path)
+    with Ledger.create(address, clock=lambda: NOW) as ledger:
+        ledger.append([sat(number) for number in range(20)])
+        whole = [row for batch in ledger.scans.facts(0, 20) for row in batch.to_pylist()]
+        with psycopg.connect(server().url()) as connection:
+            odd = "UPDATE {}.events SET key = E'R-\\x1f' WHERE position = 10"
+            connection.execute(sql.SQL(odd).format(sql.Identifier(address.schema)))
+        whole[9]["key"] = "R-\x1f"
+        assert [row for batch in ledger.scans.facts(0, 20) for row in batch.to_pylist()] == whole
+
+
+def test_more_than_a_value_holds_is_not_packed(tmp_path: Path) -> None:
+    """PostgreSQL has no values of more than a gigabyte."""
+    with closing(Pool(new_server(tmp_path))) as pool:
+        much = f"SELECT repeat('x', {1 << 30}) AS key"
+        assert packed(pool, much, pa.schema([("key", pa.string())])) is None

@@ -128,6 +128,7 @@ class PostgresStore(Questions):
 
     def settled(self, upto: int) -> None:
         """Return once all rows up to a position that was read are durable."""
+        self._check_process()
         if upto > self._durable:
             self._read(f"SELECT 1 FROM {self._statements.events} LIMIT 1")
             self._durable = max(self._durable, upto)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Literal
 
@@ -17,6 +17,7 @@ from ledger.events import MARK
 from ledger.models import ExceptionRequested
 from ledger.problems import LedgerProblem
 from ledger.store.postgres import PostgresStore
+from ledger.store.postgres_packed import packed
 from ledger.store.postgres_pool import PATH
 from ledger.store.postgres_problems import problem_of
 from ledger.store.postgres_schema import quoted
@@ -118,24 +119,33 @@ class PostgresScans:
         self._events = f"{quoted(store.server.schema)}.events"
 
     def facts(self, after: int, upto: int) -> Iterator[pa.RecordBatch]:
-        """Yield the facts of candidates in a range, by position, as FACTS.
+        """Yield the facts of candidates in a range, by position, as FACTS."""
+        select = f"{_COLUMNS}{_DATA} FROM {self._events} "
+        return self._by_pieces(select, FACTS, after, upto)
+
+    def _by_pieces(
+        self, select: str, schema: pa.Schema, after: int, upto: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield facts of candidates in a range, by position, of which no text is null.
 
         Pieces of it come by two connections: one processor would write rows no quicker than
         another lays them out.
         """
-        coming: deque[Future[list[pa.RecordBatch]]] = deque()
+        self._store.settled(upto)
+        coming: deque[Future[Iterable[pa.RecordBatch]]] = deque()
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             for first in range(after, upto, _PIECE):
-                coming.append(pool.submit(self._piece, first, min(first + _PIECE, upto)))
+                last = min(first + _PIECE, upto)
+                where = f"WHERE {_range(first, last)} AND {_OF_CANDIDATES} ORDER BY position"
+                coming.append(pool.submit(self._piece, f"{select}{where}", schema, last))
                 if len(coming) > _CONNECTIONS:
                     yield from coming.popleft().result()
             while coming:
                 yield from coming.popleft().result()
 
-    def _piece(self, after: int, upto: int) -> list[pa.RecordBatch]:
-        where = f"{_range(after, upto)} AND {_OF_CANDIDATES} ORDER BY position"
-        select = f"{_COLUMNS}{_DATA} FROM {self._events} WHERE {where}"
-        return list(self._copied(select, FACTS, upto))
+    def _piece(self, select: str, schema: pa.Schema, upto: int) -> Iterable[pa.RecordBatch]:
+        piece = packed(self._store.pool, select, schema)
+        return self._copied(select, schema, upto) if piece is None else (piece,)
 
     def facts_of_touched(self, after: int, upto: int) -> Iterator[pa.RecordBatch]:
         """Yield all facts up to `upto` of candidates who have one after `after`, in any order."""
@@ -146,8 +156,7 @@ class PostgresScans:
     def recorded(self, upto: int) -> Iterator[pa.RecordBatch]:
         """Yield the facts of candidates up to a position, by position, as RECORDED."""
         select = _RECORDED.format(events=self._events)
-        where = f"{_range(0, upto)} AND {_OF_CANDIDATES} ORDER BY position"
-        return self._copied(f"{select}WHERE {where}", RECORDED, upto)
+        return self._by_pieces(select, RECORDED, 0, upto)
 
     def recorded_of(self, candidates: Sequence[str], upto: int) -> pa.Table:
         """Return all facts of some candidates up to a position, by position, as RECORDED."""

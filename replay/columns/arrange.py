@@ -196,11 +196,12 @@ def _certifications(part: _PartFacts) -> dict[str, Ints]:
     rows = part.together(part.in_time(kind), "key")
     taken = part.facts.take(pa.array(rows))
     encoded = _encoded(taken["key"])
-    named = [
-        _named_exams(topic, data) if '"exams"' in data else []
-        for topic, data in zip(taken["topic"].to_pylist(), taken["data"].to_pylist(), strict=True)
-    ]
-    ends = np.cumsum([len(codes) for codes in named], dtype=np.int64)
+    some = np.flatnonzero(pc.match_substring(taken["data"], '"exams"').to_numpy())
+    few = taken.select(["topic", "data"]).take(pa.array(some)).to_pylist()
+    named = [_named_exams(**row) for row in few]
+    lengths = np.zeros(len(rows), dtype=np.int64)
+    lengths[some] = list(map(len, named))
+    ends = np.cumsum(lengths)
     return _named(
         "certifications",
         part.common(kind, rows)
@@ -210,7 +211,7 @@ def _certifications(part: _PartFacts) -> dict[str, Ints]:
             ],
             "until": _or(taken["until"], NEVER),
             "exam_hi": ends,
-            "exam_lo": np.append(0, ends[:-1])[: len(ends)],
+            "exam_lo": ends - lengths,
             "exam": part.exams.of([code for codes in named for code in codes]),
         },
     ) | {"certification_offset": part.offsets(part.candidate[rows])}
