@@ -202,14 +202,15 @@ def format_instant(instant: int) -> str:
     """
     # A population has many more instants than days: the date is the costly part, and is kept.
     day, rest = divmod(instant, DAY)
-    minute, rest = divmod(rest, 60 * SECOND)
-    if rest % SECOND:
-        second, fraction = divmod(rest, SECOND)
+    second, fraction = divmod(rest, SECOND)
+    minute, second = divmod(second, 60)
+    if fraction:
         return f"{_day(day)}{_MINUTES[minute]}{second:02d}.{fraction:06d}Z"
-    return f"{_day(day)}{_MINUTES[minute]}{rest // SECOND:02d}Z"
+    return _day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
 _MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+_SECONDS = tuple(f"{second:02d}Z" for second in range(60))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from ledger.events import Outline, Recorded
 from ledger.instants import parse_instant
+from projections.answers import PolicyUsed
 from projections.fold.covers import edition
 from projections.fold.facts import (
     NEVER,
@@ -41,6 +42,8 @@ class Version(NamedTuple):
     policy: Policy
     rules: Rules
     event: Recorded
+    used: tuple[PolicyUsed, PolicyUsed]
+    """How answers name it: from its first day on, and assumed before that."""
 
 
 class Settings:
@@ -334,6 +337,15 @@ def catalogue_of(
     )
 
 
+def _used(policy: Policy, *, assumed: bool) -> PolicyUsed:
+    return PolicyUsed.trusted(
+        id=policy.id,
+        effective_from=policy.effective_from,
+        assumed=assumed,
+        sha256=policy.sha256,
+    )
+
+
 def versions_of(
     rows: Iterable[Recorded],
 ) -> tuple[list[Version], list[tuple[Recorded, PolicyError]]]:
@@ -346,5 +358,6 @@ def versions_of(
         except PolicyError as problem:
             unreadable.append((row, problem))
         else:
-            versions.append(Version(policy, rules, row))
+            used = _used(policy, assumed=False), _used(policy, assumed=True)
+            versions.append(Version(policy, rules, row, used))
     return versions, unreadable

@@ -140,13 +140,7 @@ def policy_used(c: Context) -> PolicyUsed | None:
     verdict = c.judged.verdict
     if verdict.version < 0:
         return None
-    policy = c.policy
-    return PolicyUsed.trusted(
-        id=policy.id,
-        effective_from=policy.effective_from,
-        assumed=verdict.assumed == 1,
-        sha256=policy.sha256,
-    )
+    return c.catalogue.published[verdict.version].used[verdict.assumed]
 
 
 def sittings_in(c: Context) -> tuple[Sitting, ...]:
