@@ -46,3 +46,16 @@ def heard(browser: Browser) -> Iterator[Heard]:
     yield it
     assert it.said == []
     context.close()
+
+
+def shown(page: Page) -> None:
+    """Wait until the page has followed."""
+    page.evaluate("window.followed")
+
+
+def follow(page: Page) -> None:
+    """Begin to listen for the page having followed."""
+    page.evaluate(
+        "void (window.followed = new Promise((done, late) => {"
+        " document.addEventListener('shown', done, {once: true}); setTimeout(late, 15000); }))"
+    )

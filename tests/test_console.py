@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, WIDE, Heard
+from browsing import PHONE, WIDE, Heard, follow, shown
 from example_ledger import HISTORY, NOW, facts, ledger_of
 from playwright.sync_api import Browser, Page, expect
 from serving import COMMAND, ENVIRONMENT, Served, served
@@ -21,6 +21,7 @@ from attempt_ledger.console.app import PAGES
 from attempt_ledger.console.visits import POLICY
 from ledger.cloudevents import parse_line
 from projections.fold.facts import LAST, NEVER
+from projections.reports.registry import REPORTS
 from replay.snapshot import Known, snapshot_at
 from replay.stretches import stretches_of
 
@@ -123,10 +124,34 @@ def test_what_cannot_be_shown_is_a_page_with_a_sentence(server: Served) -> None:
         ("/exception?candidate=C-1&request_id=X", 404, "no such request"),
         ("/policy?id=nothing", 404, "nothing"),
         ("/candidate?candidate=C-1", 404, "Type how the id of a candidate"),
+        ("/report?name=volumes&exam=AZ-1O4", 400, "nothing is known of an exam"),
+        ("/report?name=volumes&from=2021-05-01&to=2021-04-01", 400, 'value="2021-05-01"'),
+        ("/audit/query?name=events&recorded_from=soon", 400, 'value="soon"'),
     ):
         answer = server.client.get(address)
         assert (answer.status_code, words in answer.text) == (status, True), address
         assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01", "9999-12-31T23:59:59.999999Z"])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_time_has_two_ends_on_every_clock(server: Served, as_of: str, zone: str) -> None:
+    """The steps, the pictures and the fields of a page stay between them."""
+    for address in ("/candidate?id=C-1004", "/exams?", "/exam?code=AZ-104", "/violations?"):
+        answer = server.client.get(f"{address}&as_of={as_of}&zone={zone}")
+        if answer.status_code == 400:  # on that clock it is earlier
+            assert "lies outside the years 1 to 9999" in answer.text
+        else:
+            assert answer.status_code == 200, answer.text
+
+
+def test_an_address_without_a_page_is_a_page_to_a_browser(server: Served) -> None:
+    """And a problem to a program, and below the API."""
+    page = server.client.get("/nowhere", headers={"accept": "text/html"})
+    assert (page.status_code, "There is no page at this address" in page.text) == (404, True)
+    server.problem(server.client.get("/nowhere"), 404, "unknown")
+    below = server.client.get("/v1/nowhere", headers={"accept": "text/html"})
+    server.problem(below, 404, "unknown")
 
 
 # -- in the browser
@@ -156,20 +181,11 @@ def test_pages_fit_a_phone(server: Served, browser: Browser) -> None:
     for address in ADDRESSES:
         page.goto(f"{server.address}{address}")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address
+    for name in REPORTS:  # with their pictures
+        page.goto(f"{server.address}/report?name={name}")
+        assert page.evaluate("document.querySelector('.chart img').naturalWidth") > 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
     context.close()
-
-
-def shown(page: Page) -> None:
-    """Wait until the page has followed."""
-    page.evaluate("window.followed")
-
-
-def follow(page: Page) -> None:
-    """Begin to listen for the page having followed."""
-    page.evaluate(
-        "void (window.followed = new Promise((done, late) => {"
-        " document.addEventListener('shown', done, {once: true}); setTimeout(late, 15000); }))"
-    )
 
 
 def test_both_sliders_travel_by_key_and_by_mouse(server: Served, heard: Heard) -> None:
@@ -244,7 +260,9 @@ def test_keys_move_the_page_and_the_lock_moves_both(server: Served, heard: Heard
     page.keyboard.press("n")
     shown(page)
     assert page.url.endswith("/candidate?id=C-1004")
+    follow(page)
     page.keyboard.press("l")
+    shown(page)
     follow(page)
     page.keyboard.press("[")
     shown(page)
@@ -322,10 +340,13 @@ def test_the_desk_from_the_request_to_the_grant(
     page = heard.page
     page.goto(f"{guarded.address}/exception/new?candidate=C-1004&exam=MS-900")
     assert "/log-in?next=" in page.url
+    assert "`" not in page.inner_text("main")
     log_in(page, guarded, "officer support")
     page.wait_for_url("**/exception/new?**")
-    page.fill("#f-request_id", "X-9001")
     page.fill("#f-first_name", "Ada")
+    page.click('text="Request"')
+    assert "request id is required" in page.inner_text("main")
+    page.fill("#f-request_id", "X-9001")
     page.click('text="Request"')
     assert "vue case number is required" in page.inner_text("main")
     assert page.input_value("#f-first_name") == "Ada"

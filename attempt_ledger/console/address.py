@@ -7,10 +7,13 @@ from typing import Final
 from urllib.parse import urlencode
 
 from attempt_ledger.console.times import Clock
+from attempt_ledger.moments import micros
+from ledger.instants import format_instant
 from retake_policies.zones import load_zone
 
-KEPT: Final = ("as_of", "known_at", "zone", "scale", "order")
+KEPT: Final = ("as_of", "known_at", "zone", "lock", "scale", "order")
 """What every link of a page hands on."""
+_MOMENTS: Final = ("as_of", "known_at", "to_as_of", "to_known_at")
 ZONES: Final = ("UTC", "Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles",
                 "Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney")  # fmt: skip
 """Offered by the switch, besides any other that the address names."""
@@ -56,6 +59,21 @@ class Address:
     def others(self, *names: str) -> Sequence[tuple[str, str]]:
         """Return the parameters but for some: what a form hands on beside its own fields."""
         return [(name, value) for name, value in self.query.items() if name not in names]
+
+    def on_any_clock(self) -> Sequence[tuple[str, str]]:
+        """Return the parameters but for the zone, for a switch to another: moments stay the same.
+
+        What was typed on this clock would be another moment on that one.
+        """
+        return [(name, self._fixed(name, value)) for name, value in self.others("zone")]
+
+    def _fixed(self, name: str, value: str) -> str:
+        if name not in _MOMENTS or value.startswith("@"):
+            return value
+        try:
+            return format_instant(micros(value, name, self.clock.zone))
+        except ValueError:
+            return value
 
 
 def _link(path: str, parameters: Mapping[str, str | int | None]) -> str:

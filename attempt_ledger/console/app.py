@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.register import Access
@@ -84,6 +85,18 @@ def add_console(
     app.state.client = client
     app.include_router(routes)
     app.include_router(log_in.routes)
+    app.add_api_route("/{path:path}", nothing, include_in_schema=False, name="page nothing")
+
+
+async def nothing(request: Request) -> Response:
+    """Say that there is no such page, to whoever looks with a browser."""
+    visit = Visit(request, "")
+    below = request.url.path.startswith("/v1/")
+    if below or "text/html" not in request.headers.get("accept", ""):
+        raise HTTPException(404)
+    return visit.refuse(
+        "There is no page at this address: the rooms above lead to all of them.", 404
+    )
 
 
 def _page(page: Page) -> Callable[[Request], Any]:

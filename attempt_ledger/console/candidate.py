@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from attempt_ledger.console.address import Address
 from attempt_ledger.console.happenings import Happening, happening
 from attempt_ledger.console.knowledge import Knowledge, knowledge_of, thinned
 from attempt_ledger.console.picture import Picture, Span, picture_of
-from attempt_ledger.console.times import Clock, distance
-from ledger.instants import format_instant
+from attempt_ledger.console.times import (
+    Clock,
+    Step,
+    distance,
+    instant_step,
+    position_step,
+)
 from projections.answers import Sitting, Standing
 from projections.catalogue import annulments
 from projections.fold.facts import NEVER
@@ -31,15 +36,6 @@ STEPS: Final = 400
 """So many steps a slider has at most."""
 
 
-class Step(NamedTuple):
-    """A moment at which something changes: what the address says, how it is read out, and when."""
-
-    value: str
-    text: str
-    at: int
-    """Microseconds UTC."""
-
-
 class Slider(NamedTuple):
     """One axis of time: its steps, and where the page is."""
 
@@ -49,9 +45,9 @@ class Slider(NamedTuple):
     at: int
     """The step that the page is on, from 0."""
     field: str
-    before: str | None
-    """The value one step earlier, None at the first."""
-    after: str | None
+    before: Step | None
+    """One step earlier, None at the first."""
+    after: Step | None
     is_now: bool
     now: str
     """What the field shows while the address names no moment on this axis."""
@@ -338,7 +334,6 @@ def _sliders(
     instants = {row.occurred_at for row in every if row.position <= position}
     instants |= {each.valid_from for found in lines.values() for each in found or ()}
     moments = sorted(instants)
-    at = [Step(format_instant(each), clock.brief(each), each) for each in thinned(moments, STEPS)]
     exams = {row.exam for row in every}
     first = every[0].position if every else 0
     entries = [
@@ -347,19 +342,15 @@ def _sliders(
         if row.position > first and (row.subject in exams or row.type == "PolicyPublished")
     ]
     rows = sorted({row.position: row for row in (*every, *entries)}.values(), key=_position)
-    steps = [
-        Step(f"@{row.position}", f"@{row.position} · {clock.brief(row.recorded_at)}",
-             row.recorded_at)
-        for row in (rows[i] for i in thinned(range(len(rows)), STEPS))
-    ]  # fmt: skip
     known = snapshot.moment.known_at
     shown = f"@{position}" + ("" if known is None else f" · {clock.field(known)}")
     positions = [row.position for row in rows]
     return (
-        _slider("as_of", "As of", at, moments, snapshot.as_of, clock.field(snapshot.as_of),
-                [format_instant(each) for each in moments], address),
-        _slider("known_at", "Known at", steps, positions, position, shown,
-                [f"@{each}" for each in positions], address),
+        _slider("as_of", "As of", lambda i: instant_step(moments[i], clock), moments,
+                snapshot.as_of, clock.field(snapshot.as_of), address),
+        _slider("known_at", "Known at",
+                lambda i: position_step(positions[i], rows[i].recorded_at, clock), positions,
+                position, shown, address),
     )  # fmt: skip
 
 
@@ -368,17 +359,18 @@ def _position(row: Line) -> int:
 
 
 def _slider(
-    name: str, label: str, steps: Sequence[Step], values: Sequence[int], at: int, field: str,
-    words: Sequence[str], address: Address,
+    name: str, label: str, step: Callable[[int], Step], values: Sequence[int], at: int, field: str,
+    address: Address,
 ) -> Slider:  # fmt: skip
-    """Make one axis: `values` are all its moments, of which `steps` may leave some out."""
+    """Make one axis: `values` are all its moments, of which its steps may leave some out."""
+    steps = [step(i) for i in thinned(range(len(values)), STEPS)]
     exact = bisect_right(values, at) - 1
     lower = exact if exact < 0 or values[exact] < at else exact - 1
     reached = [i for i, each in enumerate(steps) if _value(each, name) <= at]
     return Slider(
         name, label, steps, reached[-1] if reached else 0, field,
-        words[lower] if lower >= 0 else None,
-        words[exact + 1] if exact + 1 < len(words) else None,
+        step(lower) if lower >= 0 else None,
+        step(exact + 1) if exact + 1 < len(values) else None,
         address.get(name) is None, "now" if name == "as_of" else "all that is known",
     )  # fmt: skip
 

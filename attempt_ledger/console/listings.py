@@ -16,6 +16,7 @@ from ledger.instants import month_of
 from projections.authorizations import STATES
 from projections.reports.registry import REPORTS
 from projections.reports.report import Report
+from projections.table import CannotAsk
 from replay.audit.query import Query
 from replay.audit.registry import QUERIES, query_named
 from replay.authorizations import Authorizations
@@ -35,22 +36,25 @@ def report(view: View) -> Content:
     found = REPORTS.get(name)
     if found is None:
         return _missing(view, f"There is no report {name!r}.")
-    output, view = _made(view, found)
+    values: dict[str, Any] = {
+        "report": found,
+        "published": view.address.get("published") is not None,
+        "has_period": bool(found.about),
+        "problem": "",
+        "bar": moment_bar(view),
+    }
+    try:
+        output, view = _made(view, found)
+    except (BadQuestion, CannotAsk) as problem:  # what was typed stays in its fields
+        return Content("report.html", {**values, "problem": str(problem)}, 400)
     table = output.to_arrow()
-    sheet = sheet_of(table, view.address, view.address.page, meanings(found.columns))
-    published = output.receipt.basis == "as-published"
-    return Content(
-        "report.html",
-        {
-            "report": found,
-            "line": found.line(table),
-            "sheet": sheet,
-            "published": published,
-            "has_period": bool(found.about),
-            "chart": view.address.here(page=None).replace("/report?", "/report.svg?", 1),
-            "bar": moment_bar(view),
-        },
-    )
+    values |= {
+        "line": found.line(table),
+        "sheet": sheet_of(table, view.address, view.address.page, meanings(found.columns)),
+        "chart": view.address.here(page=None).replace("/report?", "/report.svg?", 1),
+        "bar": moment_bar(view),
+    }
+    return Content("report.html", values)
 
 
 def chart(view: View) -> bytes | None:
@@ -127,6 +131,29 @@ def audit(view: View) -> Content:
     if name not in QUERIES:
         return _missing(view, f"There is no audit {name!r}.")
     query = query_named(name)
+    try:
+        conditions = _conditions(view, query)
+        if conditions is None:
+            return _audit(view, query, None)
+        output = view.snapshot.audit(name, conditions)
+    except (BadQuestion, ValueError) as problem:  # what was typed stays in its fields
+        return _audit(view, query, None, problem=str(problem))
+    page = view.address.page
+    batches, wanted, skipped, more = [], page * ROWS, 0, False
+    first = wanted - ROWS
+    for batch in output.table.to_batches():
+        if skipped + batch.num_rows > first:
+            batches.append(batch.slice(max(first - skipped, 0)))
+        skipped += batch.num_rows
+        if skipped > wanted:
+            more = True
+            break
+    table = pa.Table.from_batches(batches, query.schema).slice(0, ROWS)
+    return _audit(view, query, table, more=more)
+
+
+def _conditions(view: View, query: Query) -> dict[str, Any] | None:
+    """Read the conditions of an audit query, None while one is missing; raises BadQuestion."""
     conditions = dict[str, Any]()
     for each in query.takes:
         text = view.address.get(each)
@@ -140,27 +167,14 @@ def audit(view: View) -> Content:
             conditions[each] = True if each == "changes" else text
     if query.needs is not None and query.needs not in conditions:
         if query.default is None:
-            return _audit(view, query, None, False)
+            return None
         conditions[query.needs] = query.default
-    try:
-        output = view.snapshot.audit(name, conditions)
-    except ValueError as error:
-        raise BadQuestion(str(error)) from None
-    page = view.address.page
-    batches, wanted, skipped, more = [], page * ROWS, 0, False
-    first = wanted - ROWS
-    for batch in output.table.to_batches():
-        if skipped + batch.num_rows > first:
-            batches.append(batch.slice(max(first - skipped, 0)))
-        skipped += batch.num_rows
-        if skipped > wanted:
-            more = True
-            break
-    table = pa.Table.from_batches(batches, query.schema).slice(0, ROWS)
-    return _audit(view, query, table, more)
+    return conditions
 
 
-def _audit(view: View, query: Query, table: pa.Table | None, more: bool) -> Content:
+def _audit(
+    view: View, query: Query, table: pa.Table | None, *, more: bool = False, problem: str = ""
+) -> Content:
     page = view.address.page
     sheet = None
     if table is not None:
@@ -168,8 +182,8 @@ def _audit(view: View, query: Query, table: pa.Table | None, more: bool) -> Cont
         seen = (page - 1) * ROWS + table.num_rows
         pages = page + 1 if more else page
         sheet = sheet_of_rows(table, view.address, seen, page, pages, about)
-    values = {"query": query, "sheet": sheet, "more": more, "bar": moment_bar(view)}
-    return Content("audit.html", values)
+    values = {"query": query, "sheet": sheet, "more": more, "problem": problem}
+    return Content("audit.html", {**values, "bar": moment_bar(view)}, 400 if problem else 200)
 
 
 def _missing(view: View, sentence: str) -> Content:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
+from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant
 from projections.sentences import EPOCH, Show, shown_in
 
 DAY = 86_400_000_000
@@ -24,8 +26,13 @@ class Clock:
         return None if self.zone is UTC else shown_in(self.zone, self.name)
 
     def local(self, instant: int) -> datetime:
-        """Return an instant as that clock shows it."""
-        return (EPOCH + timedelta(microseconds=instant)).astimezone(self.zone)
+        """Return an instant as that clock shows it; outside the years 1 to 9999 their end."""
+        whole = min(max(instant, MIN_INSTANT), MAX_INSTANT)
+        at = EPOCH + timedelta(microseconds=whole)
+        try:
+            return at.astimezone(self.zone)
+        except OverflowError:  # the clock of the zone is past them already
+            return at
 
     def spoken(self, instant: int) -> str:
         """Write an instant to be read out on the telephone: Wednesday 23 March 2022, 11:00."""
@@ -50,12 +57,31 @@ class Clock:
     def field(self, instant: int) -> str:
         """Write an instant for a field that takes it back: 2022-03-23 11:00."""
         at = self.local(instant)
-        text = f"{at:%Y-%m-%d} {self._time(at)}"
+        text = f"{at.date().isoformat()} {self._time(at)}"
         return text if self.zone is not UTC else f"{text} UTC"
 
     def _time(self, at: datetime) -> str:
         fine = "microseconds" if at.microsecond else "seconds" if at.second else "minutes"
         return at.time().isoformat(fine)
+
+
+class Step(NamedTuple):
+    """A moment at which something changes: what the address says, how it is read out, and when."""
+
+    value: str
+    text: str
+    at: int
+    """Microseconds UTC."""
+
+
+def instant_step(instant: int, clock: Clock) -> Step:
+    """Make a step of as_of."""
+    return Step(format_instant(instant), clock.brief(instant), instant)
+
+
+def position_step(position: int, recorded_at: int, clock: Clock) -> Step:
+    """Make a step of known_at."""
+    return Step(f"@{position}", f"@{position} · {clock.brief(recorded_at)}", recorded_at)
 
 
 def distance(of: int, to: int) -> str:

@@ -10,9 +10,10 @@ from attempt_ledger.api.problems import BadQuestion
 from attempt_ledger.api.register import Register
 from attempt_ledger.console.address import Address
 from attempt_ledger.console.candidate import Slider
+from attempt_ledger.console.times import DAY, Step, instant_step, position_step
 from attempt_ledger.moments import known, micros
-from ledger.instants import format_instant
-from replay.snapshot import Known, Snapshot
+from ledger.instants import MAX_INSTANT, MIN_INSTANT
+from replay.snapshot import Known, Snapshot, recorded_at
 
 
 class View(NamedTuple):
@@ -69,13 +70,19 @@ def moment_bar(view: View) -> tuple[Slider, Slider]:
     clock, snapshot = view.address.clock, view.snapshot
     known = snapshot.moment.known_at
     shown = f"@{snapshot.position}" + ("" if known is None else f" · {clock.field(known)}")
-    before = f"@{snapshot.position - 1}" if snapshot.position > 1 else None
-    after = f"@{snapshot.position + 1}" if snapshot.position < view.latest.position else None
-    day = 86_400_000_000
+
+    def day(at: int) -> Step | None:
+        return instant_step(at, clock) if MIN_INSTANT <= at <= MAX_INSTANT else None
+
+    def event(position: int) -> Step | None:
+        recorded = recorded_at(snapshot.ledger, position)
+        return None if recorded is None else position_step(position, recorded, clock)
+
     return (
         Slider("as_of", "As of", (), 0, clock.field(snapshot.as_of),
-               format_instant(snapshot.as_of - day), format_instant(snapshot.as_of + day),
+               day(snapshot.as_of - DAY), day(snapshot.as_of + DAY),
                view.address.get("as_of") is None, "now"),
-        Slider("known_at", "Known at", (), 0, shown, before, after,
+        Slider("known_at", "Known at", (), 0, shown,
+               event(snapshot.position - 1), event(snapshot.position + 1),
                view.address.get("known_at") is None, "all that is known"),
     )  # fmt: skip

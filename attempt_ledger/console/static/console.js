@@ -4,7 +4,7 @@
   document.documentElement.classList.add("scripted");
   const $ = (query, of = document) => of.querySelector(query);
   const all = (query, of = document) => [...of.querySelectorAll(query)];
-  let toScale = false, locked = false, dragging = false, waiting = null, chord = "";
+  let dragging = false, waiting = null, chord = "";
   let wish = null, underway = null;
   const PATIENCE = 2000;
 
@@ -32,9 +32,10 @@
       const answer = await fetch(address, { signal, headers: { accept: "text/html" } });
       if (answer.redirected) { location.assign(answer.url); return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (!answer.ok) { say($("main", fresh)?.innerText.trim() || `The service answered ${answer.status}.`); return; }
+      if (!answer.ok) { say(($("main section", fresh) ?? $("main", fresh))?.textContent.trim() || `The service answered ${answer.status}.`); return; }
       say("");
       const open = all("details[open] summary").map((each) => each.textContent);
+      follow($("header"), $("header", fresh));
       for (const id of ["main", "hint"]) {
         const old = document.getElementById(id), now = fresh.getElementById(id);
         if (old && now) old.replaceWith(document.adoptNode(now));
@@ -68,6 +69,17 @@
     }
   }
 
+  // Where the links and the forms of one part lead, without touching what is typed or focused there.
+  function follow(old, fresh) {
+    const links = all("a[href]", fresh), forms = all("form", fresh);
+    all("a[href]", old).forEach((link, i) => { if (links[i]) link.href = links[i].getAttribute("href"); });
+    all("form", old).forEach((form, i) => {
+      if (!forms[i]) return;
+      all("[type=hidden]", form).forEach((each) => each.remove());
+      form.prepend(...all("[type=hidden]", forms[i]).map((each) => document.adoptNode(each)));
+    });
+  }
+
   function say(sentence) {
     const banner = $("#lost");
     banner.hidden = !sentence;
@@ -76,6 +88,18 @@
 
   // -- sliders: steps of equal width, or to scale
 
+  // The lock and the scale are in the address too, so that a link shows the same page.
+  const on = (mode) => new URLSearchParams(location.search).has(mode);
+
+  function toggle(mode) {
+    const url = new URL(location.href);
+    if (on(mode)) url.searchParams.delete(mode);
+    else url.searchParams.set(mode, "1");
+    history.replaceState(null, "", url);
+    prepare();
+    show(url, { push: false });
+  }
+
   const steps = (slider) => JSON.parse(slider.dataset.steps);
   const SCALED = 1000;
 
@@ -83,8 +107,8 @@
     const list = steps(slider), index = Number(slider.dataset.index ?? slider.getAttribute("value"));
     slider.dataset.index = index;
     const first = list[0][2], span = list[list.length - 1][2] - first;
-    slider.max = toScale && span ? SCALED : list.length - 1;
-    slider.value = toScale && span ? Math.round((list[index][2] - first) / span * SCALED) : index;
+    slider.max = on("scale") && span ? SCALED : list.length - 1;
+    slider.value = on("scale") && span ? Math.round((list[index][2] - first) / span * SCALED) : index;
     slider.setAttribute("aria-valuetext", list[index][1]);
   }
 
@@ -101,13 +125,19 @@
     const url = new URL(location.href);
     for (const each of ["page", "day"]) url.searchParams.delete(each);
     url.searchParams.set(name, value);
-    if (locked) {
+    if (on("lock")) {
       const other = name === "as_of" ? "known_at" : "as_of";
-      const at = new Date(instant / 1000).toISOString();
+      const at = written(instant);
       if (other === "known_at" && instant / 1000 > Date.now()) url.searchParams.delete(other);
       else url.searchParams.set(other, at);
     }
     return url;
+  }
+
+  // To the microsecond: what was recorded at that instant was known by then.
+  function written(instant) {
+    const whole = Math.floor(instant / 1000), rest = String(instant - whole * 1000).padStart(3, "0");
+    return new Date(whole).toISOString().replace("Z", `${rest}Z`).replace(/\.0+Z$/, "Z");
   }
 
   function moved(event) {
@@ -130,8 +160,9 @@
   // -- what is on every page
 
   function prepare() {
-    for (const slider of all("[type=range][data-steps]")) { slider.hidden = false; if (!slider.dataset.index) scale(slider); }
-    for (const each of all("[data-lock], [data-copy], [data-keys]")) each.hidden = false;
+    for (const slider of all("[type=range][data-steps]")) { slider.hidden = false; if (!slider.matches(":active")) scale(slider); }
+    for (const each of all("[data-mode], [data-copy], [data-keys]")) each.hidden = false;
+    for (const each of all("[data-mode]")) each.setAttribute("aria-pressed", on(each.dataset.mode));
   }
 
   document.addEventListener("input", (event) => { if (event.target.matches("[type=range][data-steps]")) moved(event); });
@@ -155,12 +186,8 @@
     if (link && link.closest("#time, .known, .pages, #events") && !event.ctrlKey && !event.metaKey && !event.shiftKey && link.origin === location.origin && link.pathname === location.pathname) {
       event.preventDefault();
       const url = new URL(link.href);
-      if (locked && link.dataset.step) {
-        const axis = link.closest("[data-axis]"), slider = $("[type=range]", axis);
-        const value = url.searchParams.get(axis.dataset.axis), step = steps(slider).find((each) => each[0] === value);
-        if (step) { show(addressAt(axis.dataset.axis, step[0], step[2])); return; }
-      }
-      show(url);
+      const axis = link.closest("[data-axis]")?.dataset.axis;
+      show(link.dataset.at ? addressAt(axis, url.searchParams.get(axis), Number(link.dataset.at)) : url);
     }
     const copy = event.target.closest("[data-copy]");
     if (copy) {
@@ -168,8 +195,8 @@
       try { await navigator.clipboard.writeText(text); copy.textContent = "Copied"; } catch { copy.textContent = "Select and copy"; }
     }
     if (event.target.closest("[data-keys]")) $("#keys").showModal();
-    const lock = event.target.closest("[data-lock]");
-    if (lock) { locked = !locked; lock.setAttribute("aria-pressed", locked); }
+    const mode = event.target.closest("[data-mode]");
+    if (mode) toggle(mode.dataset.mode);
   });
   addEventListener("popstate", () => {
     wish = null;
@@ -194,8 +221,8 @@
       "/": () => $("[data-key='/']").focus(),
       "[": () => press("as_of", "before"), "]": () => press("as_of", "after"),
       "{": () => press("known_at", "before"), "}": () => press("known_at", "after"),
-      n: () => $(".now")?.click(), l: () => $("[data-lock]")?.click(),
-      s: () => { toScale = !toScale; all("[type=range][data-steps]").forEach(scale); },
+      n: () => $(".now")?.click(), l: () => $("[data-mode=lock]")?.click(),
+      s: () => $("[data-mode=scale]")?.click(),
       "?": () => $("#keys").showModal(),
       g: () => { chord = "g"; waiting = setTimeout(() => { chord = ""; }, 1200); },
     }[key];
