@@ -71,6 +71,33 @@ def test_somebody_logs_in_and_out_everywhere(
     other.close()
 
 
+def test_what_was_typed_waits_for_who_logs_in_there(it: Served, heard: Heard) -> None:
+    """In the browser alone: it may be personal. It is sent when somebody says so."""
+    page = heard.page
+    page.goto(f"{it.address}/exception/new?candidate=C-1004&exam=MS-900")
+    page.click("main a.button")
+    page.click("#robin")
+    page.wait_for_url("**/exception/new?**")
+    page.fill("#f-first_name", "Ada")
+    page.context.clear_cookies()
+    page.click('text="Request"')
+    assert "Your session has ended" in page.inner_text("main [role=alert]")
+    page.click('text="I have logged in there"')
+    assert "You are not logged in yet" in page.inner_text("main [role=alert]")
+    with page.expect_popup() as opened:
+        page.click("main a.button")
+    opened.value.click("#robin")
+    opened.value.wait_for_url(f"{it.address}/exception/new")
+    opened.value.close()
+    page.click('text="I have logged in there"')
+    assert "nothing was sent yet" in page.inner_text("h1")
+    page.click('text="Send"')
+    assert "request id is required" in page.inner_text("main")
+    assert page.input_value("#f-first_name") == "Ada"
+    assert b"Ada" not in it.path.with_name(f"{it.path.name}.tokens").read_bytes()
+    heard.said.clear()  # that pages came with status 400 and 401 is written by the browser
+
+
 def test_somebody_logs_out_here_where_the_provider_cannot_be_logged_out_of(
     tmp_path: Path, provider: Provider, browser: Browser
 ) -> None:

@@ -113,23 +113,31 @@ async def log_in_first(request: Request) -> Response:
 
 @routes.post(LOG_IN, name="page logged in")
 async def log_in(request: Request) -> Response:
-    """Begin a session by a token."""
+    """Begin a session by a token; or go on with what was typed, where one was begun meanwhile.
+
+    What was typed stays in the browser: it may be personal, and is nothing to be kept here.
+    """
     visit = Visit(request, "")
     try:
         values = await form_of(request)
     except Refused as refused:
         return visit.refuse(str(refused), refused.status)
     back = values.get("next", "/")
-    cookie = await run_in_threadpool(visit.sessions.open, values.get("token", ""))
-    if cookie is None:
-        return log_in_page(visit, back, "The token is not valid, or not any more.", 401)
     typed = {
         name.removeprefix(AGAIN): text for name, text in values.items() if name.startswith(AGAIN)
     }
-    if not typed or not is_same_origin(request):
-        return _begun(back, cookie)
+    if not is_same_origin(request):
+        typed = {}
+    if values.get("already"):
+        cookie, wrong = request.cookies.get(COOKIE), "You are not logged in yet."
+    else:
+        cookie = await run_in_threadpool(visit.sessions.open, values.get("token", ""))
+        wrong = "The token is not valid, or not any more."
     visit.session = await run_in_threadpool(visit.sessions.find, cookie)
-    assert visit.session is not None
+    if cookie is None or visit.session is None:
+        return log_in_page(visit, back, wrong, 401, typed)
+    if not typed:
+        return _begun(back, cookie)
     visit.identity = visit.session.identity
     page = Content("again.html", {"action": _own(back), "typed": typed})
     response = visit.answer(page, None, **{"cache-control": "no-store"})
