@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import PHONE, WIDE, Heard, follow, shown
 from example_ledger import HISTORY, NOW, facts, ledger_of
 from playwright.sync_api import Browser, Page, expect
-from serving import COMMAND, ENVIRONMENT, Served, served
+from serving import COMMAND, ENVIRONMENT, Served, example, served
 
 from attempt_ledger.console.app import PAGES
 from attempt_ledger.console.visits import POLICY
@@ -548,6 +548,16 @@ def test_a_session_ends_with_its_token_and_everywhere(guarded: Served) -> None:
         wrong = client.post("/log-in", data={"token": token})
         assert wrong.status_code == 401
         assert token not in wrong.text
+
+
+def test_pages_take_of_the_rate_of_their_identity(tmp_path: Path) -> None:
+    """Together with the API; who asks too often is told so on a page."""
+    with served(example(tmp_path), "--rate", "0.5") as it:
+        answers = [it.client.get("/policies") for _ in range(20)]
+    assert {each.status_code for each in answers} == {200, 429}
+    refused = next(each for each in answers if each.status_code == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert "nobody sends more than 0.5 times a second" in refused.text
 
 
 def test_a_role_sees_its_own_pages_alone(guarded: Served) -> None:

@@ -142,7 +142,8 @@ class Edge:
             if name == b"content-encoding" and value.lower() != b"identity":
                 raise Problem("unsupported-type", "A compressed body is not read: send it plain.")
         if key in OPEN or (key is None and not scope["path"].startswith("/v1/")):
-            return longest  # pages have sessions of their own
+            scope["state"]["rates"] = self._rates
+            return longest  # pages have sessions of their own, and then take of the same rate
         credentials = [value for name, value in headers if name == b"authorization"]
         if len(credentials) > 1:
             raise Problem("unauthenticated", "There are two Authorization headers.")

@@ -78,7 +78,7 @@ class Visit:
         self.address = Address(request.url.path, {})
 
     def admit(self, right: str | None) -> None:
-        """Find who asks, and whether that identity may; raises LogIn, Refused.
+        """Find who asks, and whether that identity may; raises LogIn, Refused, Problem.
 
         `right` None: whoever is logged in.
         """
@@ -91,6 +91,7 @@ class Visit:
             if self.session is None:
                 raise LogIn
             self.identity = self.session.identity
+        self.request.state.rates.take(self.identity.name)
         if right is not None and not is_allowed(self.identity, right):
             raise Refused(f"This page is not for {roles_of(self.identity)}.", 403)
 
@@ -130,10 +131,10 @@ class Visit:
         )
         return HTMLResponse(text, content.status, {**HEADERS, **headers})
 
-    def refuse(self, sentence: str, status: int) -> Response:
+    def refuse(self, sentence: str, status: int, headers: Mapping[str, str] = {}) -> Response:
         """Write a page that says why there is no other."""
         values = {"title": "This cannot be shown", "sentence": sentence}
-        return self.answer(Content("problem.html", values, status))
+        return self.answer(Content("problem.html", values, status), None, **headers)
 
     async def form(self) -> dict[str, str]:
         """Read the form that was sent, by one of this session's own pages; raises Refused."""
@@ -178,7 +179,7 @@ async def guarded(visit: Visit, right: str | None, answer: Callable[[], Any]) ->
         return visit.refuse(str(refused), refused.status)
     except Exception as error:
         problem = problem_of(error)
-        return visit.refuse(str(problem), problem.status)
+        return visit.refuse(str(problem), problem.status, problem.headers)
 
 
 async def _log_in_first(visit: Visit) -> Response:
