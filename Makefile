@@ -58,7 +58,7 @@ drill: $(TESTED)
 	$(BIN)/python -m drills $(DRILL)
 	$(if $(DRILL),,$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile deep)
 
-bench: $(TESTED)
+bench: $(TESTED) browser
 	$(BIN)/python -m benchmarks $(BENCH)
 
 # An append to twenty million events beside one to a million, on both stores: half an hour, 30 GB.

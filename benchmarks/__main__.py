@@ -60,14 +60,14 @@ def main(arguments: Sequence[str]) -> int:
         if name == "oulad" and options.oulad is None:
             continue
         print(f"… {name}: {(BENCHES | APART)[name]}", file=sys.stderr, flush=True)
-        found = _apart(name, arguments)
+        found, ended = _apart(name, arguments)
         figures += found
-        if not found:
+        if not ended:
             failed.append(name)
     for line in lines(figures):
         print(line)
     for name in failed:
-        print(f"{name}: no figure, it failed", file=sys.stderr)
+        print(f"{name}: it failed before its last figure", file=sys.stderr)
     _keep(figures, options)
     return int(bool(failed) or any(figure.reached is False for figure in figures))
 
@@ -88,23 +88,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _apart(name: str, arguments: Sequence[str]) -> list[Figure]:
-    """Run one bench in a process of its own, so that none leaves a mark on the next."""
+def _apart(name: str, arguments: Sequence[str]) -> tuple[list[Figure], bool]:
+    """Run one bench in a process of its own, so that none leaves a mark on the next.
+
+    Returns the figures that it came to, and whether it came to its end.
+    """
     into = FOLDER / f"{name}.json"
     FOLDER.mkdir(exist_ok=True)
     into.unlink(missing_ok=True)
     options = [word for word in arguments if word not in BENCHES | APART]
     command = [sys.executable, "-m", "benchmarks", name, *options, "--into", str(into)]
     code = subprocess.run(command, cwd=HERE.parent, check=False).returncode
-    if code != 0 or not into.exists():
-        return []
-    return [Figure(**figure) for figure in json.loads(into.read_text())]
+    found = into.read_text().splitlines() if into.exists() else []
+    return [Figure(**json.loads(line)) for line in found], code == 0 and bool(found)
 
 
 def _one(name: str, options: Options, into: Path) -> int:
     bench = import_module(f"benchmarks.{name}")
-    figures = list(bench.figures(options))
-    into.write_text(json.dumps([asdict(figure) for figure in figures]))
+    with into.open("w") as file:
+        for figure in bench.figures(options):
+            print(json.dumps(asdict(figure)), file=file, flush=True)
     return 0
 
 
