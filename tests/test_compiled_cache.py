@@ -138,6 +138,22 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache: Path, tmp_path: P
     assert "cannot be kept" in said[0]
 
 
+def test_whichever_module_is_edited_the_folder_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that the compiled code reaches; every function of the fold is in one of them."""
+    digests = {compiled.rules_digest()}
+    for module in compiled.SOURCES:
+        edited = tmp_path / f"{module.__name__}.py"
+        edited.write_bytes(Path(str(module.__file__)).read_bytes() + b"# edited")
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "__file__", str(edited))
+            digests.add(compiled.rules_digest.__wrapped__())
+    assert len(digests) == 1 + len(compiled.SOURCES)
+    named = {module.__name__ for module in compiled.SOURCES}
+    assert {function.__module__ for function in compiled.fold_functions()} <= named
+
+
 # --- which folder ----------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.extending import register_jitable
 
-from retake_policies.rules import first_after, version_in_force
+from retake_policies.rules import first_after, in_force, version_in_force
 
 CASES: list[dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "cases/policy_versions.toml").read_text()
@@ -96,6 +96,7 @@ def test_the_loop_says_what_the_rule_says(versions: list[Version], data: st.Data
 def test_compiled_it_is_the_same_function() -> None:
     """numba compiles it as it stands, over int64 columns, and answers alike."""
     register_jitable(first_after)
+    register_jitable(in_force)
     compiled: Any = numba.njit(version_in_force)
     random = np.random.default_rng(7)
     for _ in range(300):
