@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -15,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import PHONE, WIDE, Heard, follow, shown
 from example_ledger import HISTORY, NOW, facts, ledger_of
 from playwright.sync_api import Browser, Page, expect
-from serving import COMMAND, ENVIRONMENT, Served, example, served
+from serving import COMMAND, ENVIRONMENT, Served, event, example, served
 
 from attempt_ledger.console.app import PAGES
 from attempt_ledger.console.visits import POLICY
@@ -110,6 +111,27 @@ def test_the_page_says_what_the_answer_says(server: Served) -> None:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("'", "&#39;").replace('"', "&#34;")
+
+
+def test_ten_thousand_events_of_one_candidate_make_no_page_large(tmp_path: Path) -> None:
+    """At any moment: where little was known yet, and where hundreds of events are the reason."""
+    first = datetime(2015, 1, 1, tzinfo=UTC)
+    batch = [
+        event(n, subject="S", time=f"{first + timedelta(hours=9 * n):%Y-%m-%dT%H:%M:%SZ}")
+        for n in range(10_000)
+    ]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    with served(example(tmp_path)) as it:
+        it.ask("POST", "/v1/events", by="recorder", json=batch, headers=headers)
+        cookie = it.client.post("/log-in", data={"token": it.token("support")}).headers[
+            "set-cookie"
+        ]
+        known = {"cookie": cookie.partition(";")[0]}
+        for at in ("", "&as_of=2018-01-01", "&known_at=@1000", "&page=200", "&day=2019-05-01"):
+            page = it.client.get(f"/candidate?id=S{at}", headers=known)
+            assert page.status_code == 200, page.text
+            assert "10,000" in page.text
+            assert len(page.content) <= 150_000, at
 
 
 def test_what_cannot_be_shown_is_a_page_with_a_sentence(server: Served) -> None:

@@ -32,6 +32,8 @@ CARDS: Final = 12
 """So many exams are drawn; the others are lines that lead to a page of their own."""
 DRAWN: Final = 400
 """An exam with more sittings and results than this is answered, not drawn."""
+NAMED: Final = 20
+"""So many of the events behind an answer are named beside it."""
 STEPS: Final = 400
 """So many steps a slider has at most."""
 
@@ -70,7 +72,9 @@ class Card(NamedTuple):
     """What is answered for the same instant with all that is known; empty if the same."""
     policy: str
     proofs: Sequence[tuple[str, str, str]]
-    """(words, source, id) of each event that a reason names."""
+    """(words, source, id) of events that a reason names, at most NAMED."""
+    unnamed: int
+    """How many more there are."""
 
 
 class Page(NamedTuple):
@@ -127,7 +131,7 @@ def page_of(
         one = snapshot.standing(candidate, wanted, show=clock.show, history=history)
         standings = (*standings, one)
     ordered = sorted(standings, key=lambda each: (each.exam != wanted, _last(each)))
-    lines = {each.exam: _stretches(history, snapshot, each.exam) for each in ordered[:CARDS]}
+    lines = {each.exam: _stretches(history, later, snapshot, each.exam) for each in ordered[:CARDS]}
     cards = []
     for each in ordered[:CARDS]:
         present = each
@@ -174,8 +178,10 @@ def _last(standing: Standing) -> int:
     return -standing.sittings[-1].started_at if standing.sittings else NEVER
 
 
-def _stretches(history: History, snapshot: Snapshot, exam: str) -> list[Stretch] | None:
-    lo, hi = history.runs.get(exam, (0, 0))
+def _stretches(
+    history: History, later: History, snapshot: Snapshot, exam: str
+) -> list[Stretch] | None:
+    lo, hi = later.runs.get(exam, (0, 0))  # what was learned later is drawn too
     if hi - lo > DRAWN:
         return None
     return stretches_of(history, snapshot.catalogue, exam, snapshot.position)
@@ -225,6 +231,7 @@ def _card(
         spans = list(_spans(history, exam, snapshot.position))
         picture = picture_of(standing, stretches, known, learned, spans, clock)
     policy = standing.policy
+    because = [each for reason in standing.reasons for each in reason.because]
     return Card(
         standing=standing,
         remarks=remarks,
@@ -242,11 +249,8 @@ def _card(
         then=list(_then(stretches or (), as_of, clock)),
         differs=_differs(standing, present, clock),
         policy="" if policy is None else f"in force since {clock.day(policy.effective_from)}",
-        proofs=[
-            (f"{each.source} {each.id}", each.source, each.id)
-            for reason in standing.reasons
-            for each in reason.because
-        ],
+        proofs=[(f"{each.source} {each.id}", each.source, each.id) for each in because[:NAMED]],
+        unnamed=max(len(because) - NAMED, 0),
     )
 
 
