@@ -338,6 +338,8 @@ def test_pages_work_without_script(server: Served, browser: Browser) -> None:
     page.fill("#as_of", "")
     page.locator("[data-axis=known_at] .go").click()
     assert "known_at=%40348" in page.url
+    page.locator("[data-axis=known_at] .go").click()  # the field takes what it shows
+    assert "C-1004" in page.inner_text("h1")
     page.locator("[data-axis=known_at] [data-step=before]").click()
     assert "known_at=%40347" in page.url
     context.close()
@@ -485,6 +487,25 @@ def test_a_policy_is_proposed_with_what_it_would_change_and_shown_beside_the_one
     assert "<ins>at most 4 sittings" in sides
     for client, _ in people:
         client.close()
+
+
+def test_a_draft_that_is_pasted_is_tried(server: Served, heard: Heard) -> None:
+    """Whose answers differ, as the API says; what is wrong with it, and it stays in its place."""
+    page = heard.page
+    page.goto(f"{server.address}/policy?id=general&as_of=2022-03-12")
+    draft = page.input_value("#toml").replace("P14D", "P30D")
+    page.fill("#toml", draft)
+    page.click('text="Try it"')
+    said = server.ask("POST", "/v1/what-if", json={"policies": [draft], "as_of": "2022-03-12"})
+    assert said.json()["changed"] > 0
+    assert f"Answers that would differ {said.json()['changed']}" in page.inner_text("main")
+    page.fill("#toml", draft.replace("PT24H", "soon"))
+    page.click('text="Try it again"')
+    assert "wait.after" in page.inner_text("main [role=alert]")
+    assert '"soon"' in page.input_value("#toml")
+    page.click("a.now")
+    page.wait_for_url("**/policy?id=general")
+    heard.said.clear()  # that a page came with status 422 is written by the browser
 
 
 def test_an_ended_session_keeps_what_was_typed(guarded: Served, heard: Heard) -> None:

@@ -29,6 +29,8 @@ class Address:
         """Read an address; raises ValueError for a zone that there is not."""
         self.path = path
         self.query = {name: value for name, value in query.items() if value != ""}
+        if (known := self.query.get("known_at")) is not None:
+            self.query["known_at"] = known.partition(" · ")[0]  # as its field shows it
         name = self.query.get("zone", "UTC")
         self.clock = Clock() if name == "UTC" else Clock(load_zone(name), name)
 

@@ -212,6 +212,12 @@ async def request_exception(request: Request) -> Response:
     return await guarded(visit, "POST /v1/exceptions", made)
 
 
+@routes.get("/policy/what-if", name="page what-if elsewhere")
+async def what_if_elsewhere(request: Request) -> Response:
+    """Lead back to the policy, at the moment or on the clock that was chosen beside a draft."""
+    return RedirectResponse(f"/policy?{request.url.query}", 303)
+
+
 @routes.post("/policy/what-if", name="page what-if")
 async def what_if(request: Request) -> Response:
     """Try a draft of a policy: nothing is recorded."""

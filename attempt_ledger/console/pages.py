@@ -18,7 +18,7 @@ from projections.table import Column
 from projections.tables import EXAMS, PROBLEMS
 from replay.population import Scope, with_status
 from replay.publishing import in_force
-from retake_policies.schema import PolicyError
+from retake_policies.schema import PolicyError, parse_policy
 from retake_policies.wording import changes, clause_texts
 
 FOUND = 50
@@ -168,7 +168,9 @@ def what_if(view: View, toml: str) -> Content:
     id = view.address.get("id") or ""
     values: dict[str, Any] = {"id": id, "toml": toml, "bar": moment_bar(view), "problem": ()}
     try:
-        compared = view.snapshot.what_if([(f"the draft of {id}", toml)])
+        draft = parse_policy(toml, f"the draft of {id}")
+        values["id"] = draft.id
+        compared = view.snapshot.what_if([(draft.id, toml)])
     except PolicyError as error:
         values |= {"problem": error.problems, "standings": None, "sittings": None}
         return Content("what-if.html", values, 422)
