@@ -1,29 +1,22 @@
-"""Charts of reports, as SVG or PNG, drawn in a process of their own.
-
-The drawing library is native code: what it cannot digest may end the process it runs in. So it
-runs in one that nothing else depends on, and gets no character that XML cannot hold.
-"""
+"""Charts of reports, as SVG or PNG, drawn in a process of their own (`drawing_process`)."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
 from projections.reports.drawing import altair, dressed
 from replay.formats import CannotWrite
-from replay.formats.child import command, confine, how_it_ended
+from replay.formats.child import command, how_it_ended
 from replay.formats.page import NOT_XML, REPLACEMENT
+from replay.receipts import heading
 
 if TYPE_CHECKING:
     from replay.outputs import Output
 
-_CHILD: Final = __name__
-"""What the process that draws runs: `main`."""
-_SCALE: Final = 2.0
-"""Of a PNG: sharp on a screen of today, and in print."""
+_CHILD: Final = "replay.formats.drawing_process"
 
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _ELEMENTS: Final = frozenset(
@@ -54,9 +47,6 @@ def specification(output: Output, *, titled: bool = True) -> dict[str, Any]:
 
     It stands alone, with its title, or where the title stands above it already.
     """
-    # Here, since the process that draws imports this module, and needs no Arrow.
-    from replay.receipts import heading
-
     report = output.report
     assert report is not None
     title = report.title if titled else ""
@@ -78,12 +68,18 @@ def draw(output: Output, kind: str, *, titled: bool = True) -> bytes:
 
     What XML cannot hold is replaced by U+FFFD. A process that dies leaves a sentence.
     """
-    order = json.dumps({"kind": kind, "spec": holdable(specification(output, titled=titled))})
-    done = subprocess.run(command(_CHILD), input=order.encode(), capture_output=True, check=False)
+    order = {"kind": kind, "spec": holdable(specification(output, titled=titled))}
+    picture = drawn(json.dumps(order).encode())
+    if kind == "svg":
+        check_still(picture)
+    return picture
+
+
+def drawn(order: bytes) -> bytes:
+    """Return what the process that draws makes of an order; raises CannotWrite."""
+    done = subprocess.run(command(_CHILD), input=order, capture_output=True, check=False)
     if problem := how_it_ended(done.returncode, done.stderr, "the drawing library"):
         raise CannotWrite(f"the chart was not drawn: {problem}")
-    if kind == "svg":
-        check_still(done.stdout)
     return done.stdout
 
 
@@ -119,24 +115,3 @@ def check_still(svg: bytes) -> None:
                 raise CannotWrite(f"the chart was not drawn: it would hold {min(strange)!r}")
     except ElementTree.ParseError as error:
         raise CannotWrite(f"the chart was not drawn: it would be no XML ({error})") from None
-
-
-def main() -> None:
-    """Draw what standard input asks for onto standard output."""
-    # Here: the process that draws alone loads the native library, which may abort it.
-    import vl_convert
-
-    confine()
-    order = json.load(sys.stdin)
-    try:
-        if order["kind"] == "png":
-            picture: bytes = vl_convert.vegalite_to_png(order["spec"], scale=_SCALE)
-        else:
-            picture = str(vl_convert.vegalite_to_svg(order["spec"])).encode()
-    except ValueError as error:
-        sys.exit(str(error).partition("\n")[0])
-    sys.stdout.buffer.write(picture)
-
-
-if __name__ == "__main__":
-    main()
