@@ -20,7 +20,8 @@ from attempt_ledger import clock
 from drills.cluster import programs
 from drills.forgetful import CC, ForgetfulServer
 from drills.needs import Tool
-from drills.postgres_faults import fact, faults
+from drills.postgres_faults import faults
+from drills.postgres_ground import fact
 from drills.postgres_keys import cut_keys, unflushed
 from drills.report import Finding, Options
 from ledger.events import Row

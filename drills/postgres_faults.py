@@ -10,44 +10,30 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from attempt_ledger import clock
 from drills.cluster import Cluster
 from drills.forgetful import ForgetfulServer
 from drills.life import results
+from drills.postgres_ground import call, compared, fact, folders, new_ledger, said_by
 from drills.report import Finding, Options
 from drills.whole import Key
-from ledger.events import Fact
 from ledger.instants import SECOND
 from ledger.ledger import Appended, Ledger
-from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem
 from ledger.store.locks import Waiting
-from ledger.store.postgres_integrity import inspect
-from ledger.store.server import Server, read_server
+from ledger.store.server import Server
 
-_BEGIN = 1_600_000_000 * SECOND
 _DAY = 86_400 * SECOND
 _SETTINGS = "shared_buffers = 16MB\nautovacuum = off\n"
 _TOLD = re.compile(r"([\d,]+) events? recorded")
-_OF_PYTHON = re.compile(r"Traceback|[a-z]Error\b|should not have happened")
-
-
-def fact(name: str, n: int) -> Fact:
-    """Return the nth sitting that a writer delivers."""
-    event = ExamAttempted(exam="AZ-104", registration_id=f"{name}-{n}", delivery="live")
-    return Fact("urn:drill", f"{name}-{n}", f"C-{n // 5}", _BEGIN + n * SECOND, event, "drill")
 
 
 def faults(options: Options, version: int) -> Iterator[Finding]:
@@ -57,68 +43,6 @@ def faults(options: Options, version: int) -> Iterator[Finding]:
     yield failover(options, version)
     yield few_connections(options, version)
     yield clocks(options, version)
-
-
-# -- a user at the command line, who reads what is said
-
-
-class Said(NamedTuple):
-    """What a call came to."""
-
-    code: int
-    errors: str
-
-    def problems(self, *codes: int) -> list[str]:
-        """Return a sentence unless it ended so, saying why in words of a user's."""
-        if self.code in codes and not _OF_PYTHON.search(self.errors):
-            return []
-        return [f"exit code {self.code}: {self.errors[-300:]}"]
-
-
-def _call(url: str, home: Path, *words: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "attempt_ledger", "--ledger", url, "--home", home, *words]
-    return subprocess.Popen(
-        [str(word) for word in command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-
-
-def _said(process: subprocess.Popen[str]) -> Said:
-    errors = process.communicate(timeout=300)[1]
-    return Said(process.returncode, errors)
-
-
-def _ledger(url: str, home: Path) -> Server:
-    address = read_server(url, home)
-    address.home.parent.mkdir(parents=True, exist_ok=True)
-    Ledger.create(address, clock=clock.now).close()
-    return address
-
-
-def _compared(
-    what: str, address: Server, acknowledged: Mapping[Key, int | None], problems: Sequence[str],
-    note: str = "",
-) -> Finding:  # fmt: skip
-    """Compare what is there with what was acknowledged, at its position or anywhere."""
-    with Ledger.open(address, clock=clock.now, read_only=True) as ledger:
-        rows = list(ledger.read())
-    at = {(row.source, row.id): row.position for row in rows}
-    lost = [
-        key
-        for key, position in acknowledged.items()
-        if key not in at or position not in (None, at[key])
-    ]
-    counts = Counter((row.source, row.id) for row in rows)
-    wrong = [*problems, *(finding.sentence for finding in inspect(address, 0).findings)]
-    if [row.position for row in rows] != list(range(1, len(rows) + 1)):
-        wrong.append("positions are left out")
-    if any(one.recorded_at > other.recorded_at for one, other in pairwise(rows)):
-        wrong.append("recorded_at falls")
-    doubled = sum(count - 1 for count in counts.values())
-    return Finding("postgres", what, len(acknowledged), len(lost), doubled, tuple(wrong), note)
 
 
 def _of_results(rows: int) -> dict[Key, int | None]:
@@ -146,24 +70,24 @@ def killed_in_an_import(options: Options, version: int) -> Finding:
     with ForgetfulServer(version) as server:
         for number in range(times):
             url = server.url(schema=f"import_{number}")
-            address = _ledger(url, options.scratch)
-            importing = _call(url, options.scratch, "--wait", "3", "import", history)
+            address = new_ledger(url, options.scratch)
+            importing = call(url, options.scratch, "--wait", "3", "import", history)
             while importing.poll() is None and _count(server, address.schema) < dice.randint(
                 1, rows
             ):
                 time.sleep(0.02)
             interrupted += importing.poll() is None
             undone += server.cut_power()
-            said = _said(importing)
+            said = said_by(importing)
             server.start()
             there = _count(server, address.schema)
             told = _TOLD.search(said.errors)
             if told is not None and int(told[1].replace(",", "")) > there:
                 problems.append(f"import told of {told[1]} events, there are {there}")
             problems += said.problems(1, 2)
-            again = _said(_call(url, options.scratch, "import", history))
+            again = said_by(call(url, options.scratch, "import", history))
             problems += again.problems(0, 1)
-            found = _compared("", address, _of_results(rows), problems)
+            found = compared("", address, _of_results(rows), problems)
             if found.lost or found.doubled:
                 break
     return replace(
@@ -195,12 +119,12 @@ def full_disk(options: Options, version: int) -> Finding:
         server.start()
         stack.callback(server.stop, "immediate")
         server("createdb", "exams")
-        address = _ledger(server.url(), options.scratch)
+        address = new_ledger(server.url(), options.scratch)
         free = os.statvfs(folder)
         ballast = folder / "ballast"
         room = rows * 300
         ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - room)))
-        said = _said(_call(server.url(), options.scratch, "--wait", "5", "import", history))
+        said = said_by(call(server.url(), options.scratch, "--wait", "5", "import", history))
         problems = said.problems(1, 2)
         if (
             "full" not in said.errors
@@ -217,10 +141,10 @@ def full_disk(options: Options, version: int) -> Finding:
         many = int(told[1].replace(",", "")) if told else 0
         if many > there:
             problems.append(f"import told of {many} events, there are {there}")
-        again = _said(_call(server.url(), options.scratch, "import", history))
+        again = said_by(call(server.url(), options.scratch, "import", history))
         problems += again.problems(0, 1)
         what = f"a disk that is full after {there:,} events, and larger again"
-        return _compared(what, address, _of_results(rows), problems)
+        return compared(what, address, _of_results(rows), problems)
 
 
 @contextmanager
@@ -251,7 +175,7 @@ def failover(options: Options, version: int) -> Finding:
     """Kill a primary under writers, promote the standby that its commits waited for, verify."""
     acknowledged: dict[Key, int | None] = {}
     ended, goal = threading.Event(), options.size(600, 40)
-    with _folders(2) as (one, other), ExitStack() as stack:
+    with folders(2) as (one, other), ExitStack() as stack:
         primary, standby = Cluster(one, version), Cluster(other, version)
         primary.make(_SETTINGS, sync=True)
         primary.start()
@@ -266,8 +190,8 @@ def failover(options: Options, version: int) -> Finding:
         _until(lambda: "sync" in primary.sql("SELECT sync_state FROM pg_stat_replication"))
         # One name for both, as users have it: so the home, and the log in it, stay the same.
         url = f"postgresql://exams@/exams?host={one},{other}&target_session_attrs=read-write"
-        address = _ledger(url, options.scratch)
-        problems = _said(_call(url, options.scratch, "seal", "--new-key")).problems(0, 2)
+        address = new_ledger(url, options.scratch)
+        problems = said_by(call(url, options.scratch, "seal", "--new-key")).problems(0, 2)
 
         def write(name: str) -> None:
             number = 0
@@ -295,22 +219,10 @@ def failover(options: Options, version: int) -> Finding:
         ended.set()
         for thread in threads:
             thread.join(60)
-        problems += _said(_call(url, options.scratch, "seal")).problems(0)
-        problems += _said(_call(url, options.scratch, "verify")).problems(0)
+        problems += said_by(call(url, options.scratch, "seal")).problems(0)
+        problems += said_by(call(url, options.scratch, "verify")).problems(0)
         what = f"failover to a synchronous standby under 4 writers, after {before} events"
-        return _compared(what, address, acknowledged, problems)
-
-
-@contextmanager
-def _folders(many: int) -> Iterator[list[Path]]:
-    folders = [Path(tempfile.mkdtemp(prefix="pg")) for _ in range(many)]
-    try:
-        for folder in folders:
-            folder.chmod(0o755)
-        yield folders
-    finally:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        return compared(what, address, acknowledged, problems)
 
 
 def _until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -343,7 +255,7 @@ def few_connections(options: Options, version: int) -> Finding:
         return done
 
     with _one(version, "max_connections = 12\n") as server:
-        address = _ledger(server.url(), options.scratch)
+        address = new_ledger(server.url(), options.scratch)
         acknowledged = _together([
             lambda n=n: write(address, f"w{n}")  # type: ignore[misc]
             for n in range(writers)
@@ -351,7 +263,7 @@ def few_connections(options: Options, version: int) -> Finding:
         others = {each for each in refused if "has no connection left" not in each}
         what = f"{writers} writers of a server with 12 connections"
         note = f"{len(refused)} said that there is none left"
-        return _compared(what, address, acknowledged, sorted(others)[:3], note)
+        return compared(what, address, acknowledged, sorted(others)[:3], note)
 
 
 def clocks(options: Options, version: int) -> Finding:
@@ -372,13 +284,13 @@ def clocks(options: Options, version: int) -> Finding:
         return done
 
     with _one(version) as server:
-        address = _ledger(server.url(), options.scratch)
+        address = new_ledger(server.url(), options.scratch)
         acknowledged = _together([
             lambda: write(address, "steady", clock.now),
             lambda: write(address, "jumping", jumping),
         ])  # fmt: skip
         what = "two writers, the clock of one jumping up to nine days back"
-        return _compared(what, address, acknowledged, [])
+        return compared(what, address, acknowledged, [])
 
 
 def _together(works: Sequence[Callable[[], dict[Key, int | None]]]) -> dict[Key, int | None]:
@@ -404,7 +316,7 @@ def _together(works: Sequence[Callable[[], dict[Key, int | None]]]) -> dict[Key,
 
 @contextmanager
 def _one(version: int, settings: str = "") -> Iterator[Cluster]:
-    with _folders(1) as (folder,):
+    with folders(1) as (folder,):
         server = Cluster(folder, version)
         server.make(_SETTINGS + settings, sync=True)
         with server.running("immediate"):
