@@ -258,6 +258,22 @@ def test_after_a_fork_no_connection_is_shared(address: Server) -> None:
         assert os.waitpid(child, 0)[1] == 0
 
 
+def test_who_listens_is_woken_by_each_append(address: Server) -> None:
+    """By the first, by one right after it, by one after a pause, and by the last before the end."""
+    with (
+        psycopg.connect(address.conninfo, autocommit=True) as other,
+        Ledger.open(address, clock=SetClock()) as ledger,
+    ):
+        other.execute(f"LISTEN {quoted(address.schema)}")
+        for number in range(3):
+            ledger.append([attempted(number)])
+            assert list(other.notifies(timeout=30, stop_after=1))
+            time.sleep(number)  # which an idle timer has ended before
+        ledger.append([attempted(3)])
+        ledger.close()
+        assert list(other.notifies(timeout=30, stop_after=1))
+
+
 def test_who_keeps_the_lock_is_named(address: Server) -> None:
     """After a notice; then nothing was written, and the lock is free again for others."""
     notices: list[str] = []

@@ -40,7 +40,7 @@ class Transactions:
         self._waiting: Waiting = USUALLY
         self._guard = Lock()
         self._is_news = False
-        self._woken = 0.0
+        self._is_closed = False
         self._timer: Timer | None = None
 
     @contextmanager
@@ -210,29 +210,36 @@ class Transactions:
         In a transaction of its own: a notification queues every commit that there is.
         """
         with self._guard:
-            if not self._is_news:
-                self._is_news = True
-                again = self._woken + _NOTIFY_AGAIN_SECONDS - time.monotonic()
-                self._timer = Timer(max(_NOTIFY_SECONDS, again), self._notify)
-                self._timer.daemon = True
-                self._timer.start()
+            self._is_news = True
+            if self._timer is None:
+                self._look_in(_NOTIFY_SECONDS)
+
+    def _look_in(self, seconds: float) -> None:
+        self._timer = Timer(seconds, self._notify)
+        self._timer.daemon = True
+        self._timer.start()
 
     def _notify(self) -> None:
         with self._guard:
-            was_news, self._is_news = self._is_news, False
-            self._woken = time.monotonic()
-        if not was_news:
-            return
+            is_news, self._is_news = self._is_news, False
+            if not is_news:
+                self._timer = None
+                return
         with suppress(LedgerProblem), self._pool.connection() as connection:
             # They look by themselves, too: nothing is lost with a notification.
             connection.execute(
                 "BEGIN; SET LOCAL synchronous_commit = off; "
                 f"NOTIFY {quoted(self._server.schema)}; COMMIT"
             )
+        with self._guard:
+            if not self._is_closed:
+                self._look_in(_NOTIFY_AGAIN_SECONDS)
 
     def close(self) -> None:
         """Wake who follows now, if that is still to be done."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
+        with self._guard:
+            timer, self._is_closed = self._timer, True
+        if timer is not None:
+            timer.cancel()
+            timer.join()
             self._notify()
