@@ -593,6 +593,38 @@ def test_a_session_ends_with_its_token_and_everywhere(guarded: Served) -> None:
         assert token not in wrong.text
 
 
+def test_a_proof_is_one_click_away_for_who_logged_in(guarded: Served, heard: Heard) -> None:
+    """A browser has a session, and no token: what it is led to is for sessions."""
+    page = heard.page
+    page.goto(f"{guarded.address}/candidate?id=C-1004")
+    log_in(page, guarded, "officer support")
+    page.wait_for_url("**/candidate?**")
+    assert "/v1/" not in "".join(re.findall(r'href="([^"]*)"', page.content()))
+    page.click('main .why >> text="proof"')
+    assert page.inner_text("body").startswith("attempt-ledger proof v1")
+    asked = {"source": "urn:onvue", "id": "R-10042/attempted"}
+    assert guarded.client.get("/proof", params=asked).status_code == 303
+    missing = page.goto(f"{guarded.address}/proof?source=urn:onvue&id=nothing")
+    assert missing is not None
+    assert missing.status == 404
+    heard.said.clear()  # which is written by the browser
+
+
+def test_a_printed_page_tells_its_moment(server: Served, heard: Heard) -> None:
+    """Now too: whoever reads it reads it later; and after the page has followed."""
+    page = heard.page
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    assert not page.is_visible(".printed")
+    follow(page)
+    page.keyboard.press("{")
+    shown(page)
+    page.emulate_media(media="print")
+    known = page.url.partition("known_at=%40")[2]
+    assert re.search(rf"As of 20\d\d-.* UTC, known at @{known} · 20", page.inner_text(".printed"))
+    assert not page.is_visible("#as_of")
+    page.emulate_media(media="screen")
+
+
 def test_pages_take_of_the_rate_of_their_identity(tmp_path: Path) -> None:
     """Together with the API; who asks too often is told so on a page."""
     with served(example(tmp_path), "--rate", "0.5") as it:

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.register import Access
+from attempt_ledger.api.routes.proofs import proof_of
 from attempt_ledger.api.tokens import Tokens
 from attempt_ledger.console import desk, listings, log_in, pages, proposing
 from attempt_ledger.console.address import Address
@@ -280,6 +281,18 @@ async def propose(request: Request) -> Response:
 
 
 # -- files
+
+
+@routes.get("/proof", name="page proof")
+async def proof(request: Request) -> Response:
+    """Answer with the proof of an event: who looks with a browser has a session, and no token."""
+    visit = Visit(request, "")
+
+    async def made() -> Response:
+        source, id = visit.address.get("source") or "", visit.address.get("id") or ""
+        return Response(await proof_of(visit.service, source, id), media_type="text/plain")
+
+    return await guarded(visit, "GET /v1/proof", made)
 
 
 @routes.get("/static/{name}", name="page static")

@@ -49,7 +49,12 @@ async def proof(
     ],
 ) -> Response:  # fmt: skip
     """Prove that an event is in the signed log; `verify-proof` checks it, without the ledger."""
-    service = service_of(request)
+    made = await proof_of(service_of(request), source, id)
+    return Response(made, media_type=_TEXT, headers={"cache-control": FRESH})
+
+
+async def proof_of(service: Service, source: str, id: str) -> bytes:
+    """Make the proof of an event, which is sealed first if it is not yet; raises Problem."""
     event = service.ledger.find(source, id)
     if event is None:
         raise Problem("unknown", f"There is no event {shown(id)} of {shown(source)}.")
@@ -60,8 +65,7 @@ async def proof(
             service.seal()
         return prove_event(paths, need_verifier_key(paths), event)
 
-    made = await anyio.to_thread.run_sync(prove, limiter=service.writers)
-    return Response(made, media_type=_TEXT, headers={"cache-control": FRESH})
+    return await anyio.to_thread.run_sync(prove, limiter=service.writers)
 
 
 @routes.get(

@@ -42,6 +42,7 @@
       }
       const bar = $("#time"), barNow = $("#time", fresh);
       if (bar && barNow) {
+        $(".printed", bar).replaceWith(document.adoptNode($(".printed", barNow)));
         bar.className = barNow.className;
         for (const axis of all("[data-axis]", bar)) {
           const now = $(`[data-axis=${axis.dataset.axis}]`, barNow);
