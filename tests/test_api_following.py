@@ -7,7 +7,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from serving import Served, event, example, served
 
 from attempt_ledger.api.edge import Edge, Rates
 from attempt_ledger.api.metrics import Metrics
+from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.roles import NOBODY
 from attempt_ledger.api.routes import events
 from attempt_ledger.api.tail import READS, News
@@ -162,6 +163,37 @@ def test_many_who_are_far_behind_leave_the_others_a_turn(monkeypatch: pytest.Mon
 
     asyncio.run(follow())
     assert 0 < running[1] <= READS
+
+
+def test_a_stream_ends_with_the_token_that_it_was_asked_for_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the next frame is sent; nobody is counted any more."""
+    monkeypatch.setattr(events, "ADMITTED_SECONDS", 0)
+    valid = ["Bearer x"]
+
+    class Gate:
+        async def identity(self, authorization: str | None) -> Identity:
+            if authorization not in valid:
+                raise Problem("unauthenticated", "It was revoked.")
+            return NOBODY
+
+    async def frames() -> AsyncIterator[bytes]:
+        for n in range(5):
+            if n == 2:
+                valid.clear()
+            yield b"data: %d\n\n" % n
+
+    async def follow() -> list[Any]:
+        state = SimpleNamespace(followers=0, gate=Gate())
+        request: Any = SimpleNamespace(
+            app=SimpleNamespace(state=state), headers={"authorization": "Bearer x"}
+        )
+        found = [each async for each in events.streamed(request, frames()).body_iterator]
+        assert state.followers == 0
+        return found
+
+    assert asyncio.run(follow()) == [b"data: 0\n\n", b"data: 1\n\n"]
 
 
 def test_a_request_that_hangs_when_the_service_stops_is_answered() -> None:

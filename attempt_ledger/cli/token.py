@@ -94,8 +94,8 @@ def revoke(
 ) -> int:
     """Revoke a token for good, at once.
 
-    A running service refuses it from its next request on. Of one that is revoked already nothing
-    is changed.
+    A running service refuses it from its next request on, and ends the streams that it began. Of
+    one that is revoked already nothing is changed.
     """
     if _tokens(context, tokens).revoke(name):
         say(f"the token of {name} is revoked")

@@ -32,6 +32,8 @@ routes = router("events")
 MOST: Final = 1_000
 LONGEST_WAIT: Final = 30
 HEARTBEAT_SECONDS: Final = 15.0
+ADMITTED_SECONDS: Final = 1.0
+"""So long a follower is not asked anew whether his token is still valid."""
 FOLLOWERS: Final = 2_000
 """So many streams at once; more are asked to come later."""
 
@@ -178,13 +180,23 @@ async def stream_events(
 
 
 def streamed(request: Request, frames: AsyncIterator[bytes]) -> StreamingResponse:
-    """Send server-sent events as they come; so many streams at once, and no more."""
-    state = request.app.state
+    """Send server-sent events as they come; so many streams at once, and no more.
+
+    A stream ends with the token that it was asked for by: who comes back is told why.
+    """
+    state, credentials = request.app.state, request.headers.get("authorization")
 
     async def counted() -> AsyncIterator[bytes]:
         state.followers += 1
+        admitted = anyio.current_time()
         try:
             async for frame in frames:
+                if anyio.current_time() - admitted >= ADMITTED_SECONDS:
+                    try:
+                        await state.gate.identity(credentials)
+                    except Problem:
+                        return
+                    admitted = anyio.current_time()
                 yield frame
         finally:
             state.followers -= 1
