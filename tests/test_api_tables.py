@@ -87,6 +87,12 @@ def test_a_month_is_short_for_a_period(it: Served) -> None:
         ("reports/volumes", {"from": "2023-02-01", "to": "2023-02-01"}, "would hold nothing"),
         ("tables/certifications", {"exam": "AZ-104"}, "certifications are of no single exam"),
         ("tables/policies", {"exam": "AZ-104"}, "policies are of no single exam"),
+        ("audits/events", {"candidate": "C-1", "subject": "C-1"}, "give one of them"),
+        (
+            "audits/events",
+            {"recorded_from": "2021-03-02", "recorded_to": "2021-03-01"},
+            "recorded_from: 2021-03-02T00:00:00Z does not lie before",
+        ),
     ],
 )
 def test_what_a_table_is_not_about_is_refused(

@@ -307,6 +307,8 @@ def test_who_follows_from_beyond_the_end_is_told(ledger: al.Ledger) -> None:
         ({"nonsense": 7}, "nonsense: there is no such condition: there are candidate, subject"),
         ({"recorded_from": object()}, "recorded_from should be a datetime"),
         ({"by": "P7D"}, "audit exceptions has no condition by"),
+        ({"candidate": "C-1001", "subject": "C-1001"}, "subject: candidate says whom it is about"),
+        ({"valid_from": "2021-03-02", "valid_to": "2021-03-02"}, "nothing would be in between"),
     ],
 )
 def test_a_condition_that_cannot_be_is_one_sentence(

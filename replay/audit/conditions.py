@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ValidationError
 
 from ledger.faults import fault_words
 from ledger.fields import Instant
+from ledger.instants import format_instant
 from ledger.models import EVENT_TYPES
 from projections.answers import Answer
 from retake_policies.durations import DAY, DAYS, MONTHS, parse_duration
@@ -82,7 +83,7 @@ class BadCondition(ValueError):
 def conditions_of(**terms: Any) -> Conditions:
     """Make conditions of what a door was given, without what is None; raises BadCondition."""
     try:
-        return Conditions(**{name: value for name, value in terms.items() if value is not None})
+        made = Conditions(**{name: value for name, value in terms.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -93,6 +94,17 @@ def conditions_of(**terms: Any) -> Conditions:
         if "input" in first and first["type"].endswith("_type"):
             why = f"{why}, not {first['input']!r}"
         raise BadCondition(name, why) from None
+    if made.candidate is not None and made.subject is not None:
+        raise BadCondition("subject", "candidate says whom it is about too: give one of them")
+    for start, end in (("recorded_from", "recorded_to"), ("valid_from", "valid_to")):
+        first, last = getattr(made, start), getattr(made, end)
+        if first is not None and last is not None and first >= last:
+            raise BadCondition(
+                start,
+                f"{format_instant(first)} does not lie before {format_instant(last)}, the end: "
+                "nothing would be in between",
+            )
+    return made
 
 
 WHICH: Final = (
