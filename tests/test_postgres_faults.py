@@ -268,7 +268,7 @@ def test_who_listens_is_woken_by_each_append(address: Server) -> None:
         for number in range(3):
             ledger.append([attempted(number)])
             assert list(other.notifies(timeout=30, stop_after=1))
-            time.sleep(number)  # which an idle timer has ended before
+            time.sleep(number / 2)  # which an idle timer has ended before
         ledger.append([attempted(3)])
         ledger.close()
         assert list(other.notifies(timeout=30, stop_after=1))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -162,10 +162,14 @@ def write_part(part: Part, path: Path) -> None:
         _write(part, file)
 
 
+PACKED: Final = "lz4"
+"""How files are packed that workers read."""
+
+
 def part_bytes(part: Part) -> pa.Buffer:
     """Return it as a file too, but packed: half as much to store, to fetch and to sum up."""
     sink = pa.BufferOutputStream()
-    _write(part, sink, "lz4")
+    _write(part, sink, PACKED)
     return sink.getvalue()
 
 

@@ -34,7 +34,7 @@ from ledger.tlog.verify_proof import ProofProblem, VerifierKey, open_note
 from replay.columns.arrange import Numbers
 from replay.columns.build import build
 from replay.columns.cache import FORMAT
-from replay.columns.part import PART_ROWS, Part, part_bytes, part_in
+from replay.columns.part import PACKED, PART_ROWS, Part, part_bytes, part_in
 from replay.snapshot import Engine
 
 MANIFEST: Final = "manifest"
@@ -291,7 +291,8 @@ def _put(place: Place, content: pa.Buffer, rows: int) -> PublishedFile:
 def _put_clock(place: Place, clock: Clock) -> PublishedFile:
     sink = pa.BufferOutputStream()
     table = pa.table(clock._asdict())
-    with pa.ipc.new_file(sink, table.schema) as file:
+    options = pa.ipc.IpcWriteOptions(compression=PACKED)
+    with pa.ipc.new_file(sink, table.schema, options=options) as file:
         file.write_table(table)
     return _put(place, sink.getvalue(), table.num_rows)
 
