@@ -107,3 +107,17 @@ def test_a_field_that_is_not_understood_says_so_and_keeps_what_was_typed(
     assert page.input_value("#as_of") == "tomorrow"
     assert "C-1004" in page.inner_text("h1")
     heard.said.clear()  # the browser itself writes that the request failed
+
+
+def test_what_has_the_focus_is_not_behind_the_moment(server: Served, heard: Heard) -> None:
+    """Who walks up a page by keyboard sees where he is (WCAG 2.2, 2.4.11)."""
+    page = heard.page
+    page.set_viewport_size({"width": 1280, "height": 420})
+    page.goto(f"{server.address}/candidate?id=C-1004")
+    links = page.locator("main a, main summary")
+    for i in reversed(range(links.count())):
+        links.nth(i).focus()
+        box, bar = links.nth(i).bounding_box(), page.locator("#time").bounding_box()
+        assert box is not None
+        assert bar is not None
+        assert box["y"] >= bar["y"] + bar["height"]
