@@ -5,7 +5,8 @@ Each is imported by the tests that want it: the compiler comes with some, and ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,3 +42,19 @@ def crowd(tmp_path: Path) -> Iterator[Ledgers]:
 
     with Ledgers(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch, drawn: Callable[[bytes], bytes]) -> None:
+    """Draw each picture once in a session, for what is about something else."""
+    from replay.formats import chart
+
+    monkeypatch.setattr(chart, "drawn", drawn)
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[bytes], bytes]:
+    """Return what draws, and remembers."""
+    from replay.formats import chart
+
+    return cache(chart.drawn)

@@ -96,6 +96,7 @@ def test_every_table_in_every_form_comes_out_the_same(
     assert checked(ledger, path)[:2] == ([], [])
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("form", ["csv", "xlsx", "html"])
 @pytest.mark.parametrize("basis", ["as-published", "restated"])
 def test_what_is_recorded_later_does_not_disturb_a_receipt(
@@ -188,6 +189,7 @@ CHANGES: dict[Form, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("form", CHANGES)
 def test_a_changed_number_is_found_and_named(ledger: Ledger, tmp_path: Path, form: Form) -> None:
     """By the row's own key and column, with what the ledger says."""
@@ -439,6 +441,7 @@ def test_a_torn_file_is_said(tmp_path: Path, start: bytes) -> None:
         find_receipt(path)
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("form", ["csv", "jsonl", "html"])
 def test_a_file_that_became_something_else_differs(
     ledger: Ledger, tmp_path: Path, form: Form
@@ -520,6 +523,7 @@ def test_a_workbook_is_laid_out_for_the_board(ledger: Ledger, tmp_path: Path) ->
         assert b"<drawing " in parts.read("xl/worksheets/sheet2.xml")
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_title_that_was_changed_in_a_workbook_is_found(ledger: Ledger, tmp_path: Path) -> None:
     """Saved by a spreadsheet alone it is the same; one of an earlier release has no title."""
     path = put(made(ledger, form="xlsx"), tmp_path / "a.xlsx")
@@ -538,6 +542,7 @@ def test_a_title_that_was_changed_in_a_workbook_is_found(ledger: Ledger, tmp_pat
     assert checked(ledger, path)[:2] == ([], [])
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_page_shows_rates_as_percent_words_for_columns_and_its_title_once(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -721,6 +726,7 @@ OPENED = (
 )
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("opened", OPENED)
 def test_a_page_of_others_is_read_in_time_that_grows_with_it(
     ledger: Ledger, tmp_path: Path, opened: str
@@ -733,6 +739,7 @@ def test_a_page_of_others_is_read_in_time_that_grows_with_it(
     assert time.process_time() - began < 5
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_what_a_page_does_not_show_is_no_row(ledger: Ledger, tmp_path: Path) -> None:
     """Rows in a comment or a script are none: they would hide what is shown."""
     path = put(made(ledger, form="html"), tmp_path / "out.html")
