@@ -124,9 +124,9 @@ class PostgresScans:
         return self._by_pieces(select, FACTS, after, upto)
 
     def _by_pieces(
-        self, select: str, schema: pa.Schema, after: int, upto: int
+        self, select: str, schema: pa.Schema, after: int, upto: int, of: str = _OF_CANDIDATES
     ) -> Iterator[pa.RecordBatch]:
-        """Yield facts of candidates in a range, by position, of which no text is null.
+        """Yield facts in a range, by position, of which no text is null; `of` says which.
 
         Pieces of it come by two connections: one processor would write rows no quicker than
         another lays them out.
@@ -136,7 +136,7 @@ class PostgresScans:
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             for first in range(after, upto, _PIECE):
                 last = min(first + _PIECE, upto)
-                where = f"WHERE {_range(first, last)} AND {_OF_CANDIDATES} ORDER BY position"
+                where = f"WHERE {_range(first, last)} AND {of} ORDER BY position"
                 coming.append(pool.submit(self._piece, f"{select}{where}", schema, last))
                 if len(coming) > _CONNECTIONS:
                     yield from coming.popleft().result()
@@ -186,13 +186,9 @@ class PostgresScans:
 
     def clock(self, upto: int) -> Clock:
         """Return when every position up to one was recorded."""
-        names = ("position", "recorded_at")
-        schema = pa.schema([(name, pa.int64()) for name in names])
-        select = (
-            f"SELECT position, recorded_at FROM {self._events} WHERE position <= {int(upto)} "
-            "ORDER BY position"
-        )
-        batches = self._copied(select, schema, upto)
+        schema = pa.schema([(name, pa.int64()) for name in ("position", "recorded_at")])
+        select = f"SELECT position, recorded_at FROM {self._events} "
+        batches = self._by_pieces(select, schema, 0, upto, of="true")
         return Clock.of((b["position"].to_numpy(), b["recorded_at"].to_numpy()) for b in batches)
 
     def exceptions(self, upto: int) -> pa.Table:
