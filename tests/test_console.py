@@ -147,6 +147,10 @@ def test_what_cannot_be_shown_is_a_page_with_a_sentence(server: Served) -> None:
         ("/policy?id=nothing", 404, "nothing"),
         ("/candidate?candidate=C-1", 404, "Type how the id of a candidate"),
         ("/report?name=volumes&exam=AZ-1O4", 400, "nothing is known of an exam"),
+        ("/report?name=blocked&month=2021-04", 400, "blocked is about one moment"),
+        ("/report?name=volumes&month=2021-04&to=2021-05-01", 400, "month is short for from"),
+        ("/report?name=volumes&published=1&known_at=@9", 400, "exclude each other"),
+        ("/report?name=expiring&exam=AZ-104", 400, "expiring is of no single exam"),
         ("/report?name=volumes&from=2021-05-01&to=2021-04-01", 400, 'value="2021-05-01"'),
         ("/audit/query?name=events&recorded_from=soon", 400, 'value="soon"'),
     ):
@@ -165,6 +169,31 @@ def test_time_has_two_ends_on_every_clock(server: Served, as_of: str, zone: str)
             assert "lies outside the years 1 to 9999" in answer.text
         else:
             assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_number_of_a_report_obeys_its_filters(server: Served, name: str) -> None:
+    """The rows and the sentence of the picture are those of the API, for each choice."""
+    found = 0
+    for choice in (
+        {"month": "2022-03"}, {"from": "2021-03-01", "to": "2021-06-01"}, {"exam": "AZ-104"},
+        {"month": "2022-03", "published": "1"}, {"as_of": "2022-06-01", "known_at": "@700"},
+        {"month": "2022-03", "published": "1", "as_of": "2022-06-01"},
+    ):  # fmt: skip
+        asked = {"as_published" if key == "published" else key: choice[key] for key in choice}
+        answer = server.get(f"/v1/reports/{name}", **asked)
+        page = server.client.get("/report", params={"name": name, **choice})
+        assert page.status_code == answer.status_code
+        if answer.status_code == 400:
+            continue
+        rows = answer.text.count("\n") - 1
+        shown = re.findall(r"([\d,]+) rows?\b", page.text)
+        assert [int(each.replace(",", "")) for each in shown[-1:]] == ([rows] if rows else [])
+        picture = server.client.get("/report.svg", params={"name": name, **choice}).text
+        line = re.findall(r'<p class="answer">(.*?)</p>', page.text)[0]
+        assert line.partition(";")[0][:60] in picture
+        found += 1
+    assert found >= 1
 
 
 def test_an_address_without_a_page_is_a_page_to_a_browser(server: Served) -> None:

@@ -22,6 +22,7 @@ from replay.audit.registry import QUERIES, query_named
 from replay.authorizations import Authorizations
 from replay.formats.chart import draw
 from replay.outputs import Output
+from replay.receipts import Basis
 from replay.snapshot import Known
 
 
@@ -66,23 +67,22 @@ def chart(view: View) -> bytes | None:
 def _made(view: View, report: Report) -> tuple[Output, View]:
     """Make a report by the address: month, or from and to; exam; as published."""
     address = view.address
-    start = end = None
-    if report.about:
-        if (month := address.get("month")) is not None:
-            start, end = _month(month)
-        else:
-            start = view.instant("from")
-            end = view.instant("to")
-    basis: Any = "restated"
+    start, end = view.instant("from"), view.instant("to")
+    if (month := address.get("month")) is not None:
+        if start is not None or end is not None:
+            raise BadQuestion("month is short for from and to: give it alone")
+        start, end = _month(month)
+    basis: Basis = "restated"
     snapshot = view.snapshot
-    if address.get("published") is not None:
-        basis = "as-published"
-        until = min(view.now, end if end is not None else snapshot.as_of)
-        snapshot = snapshot.bind(until, Known(instant=until), now=view.now)
-    elif end is not None and address.get("as_of") is None:
+    if end is not None and address.get("as_of") is None:
         snapshot = snapshot.at(snapshot.moment._replace(as_of=min(view.now, end)))
-    exam = address.get("exam") if report.by_exam else None
-    made = snapshot.report(report.name, start=start, end=end, exam=exam, basis=basis)
+    if address.get("published") is not None:
+        if address.get("known_at") is not None:
+            raise BadQuestion("known at and as published exclude each other: leave one of them out")
+        basis = "as-published"
+        until = min(view.now, snapshot.as_of if end is None else end)
+        snapshot = snapshot.bind(snapshot.as_of, Known(instant=until), now=view.now)
+    made = snapshot.report(report.name, start=start, end=end, exam=address.get("exam"), basis=basis)
     return made, view._replace(snapshot=snapshot)
 
 
