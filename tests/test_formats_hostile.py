@@ -339,9 +339,9 @@ def test_a_formula_put_into_a_workbook_is_no_text_that_reads_like_it(
 
 
 def bomb(path: Path, part: str = "xl/worksheets/sheet1.xml") -> None:
-    """Write a workbook of a few kilobytes, of which a part unpacks to two gigabytes."""
+    """Write a workbook of a few megabytes, of which a part unpacks to two gigabytes."""
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book,
         book.open(part, "w", force_zip64=True) as file,
     ):
         for _ in range(2048):

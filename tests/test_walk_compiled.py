@@ -45,13 +45,14 @@ def fold(
 ) -> tuple[int, Judged, int]:
     """Fold one candidate and exam: the number of sittings, the verdict, the first free instant."""
     n = gather(rows, lo, hi, q.as_of, q.known, out)
-    judged = verdict_at(facts, q, out, n, q.as_of)
-    status, soonest, free = judged.verdict.status, judged.soonest, NONE
-    while status != ELIGIBLE and free != NEVER:
-        free = soonest
-        if free != NEVER:
-            again = verdict_at(facts, q, out, n, free)
-            status, soonest = again.verdict.status, again.soonest
+    t, free = q.as_of, NONE
+    while t != NEVER:
+        again = verdict_at(facts, q, out, n, t)  # at one place: compiled, all of it is put here
+        if t == q.as_of:
+            judged = again
+        if again.verdict.status == ELIGIBLE:
+            break
+        t = free = again.soonest
     return n, judged, free
 
 
