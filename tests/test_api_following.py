@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +17,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from serving import Served, event, example, served
+from serving import COMMAND, ENVIRONMENT, Served, event, example, served
 
 from attempt_ledger.api.edge import Edge, Rates
 from attempt_ledger.api.metrics import Metrics
@@ -224,6 +226,16 @@ def test_a_request_that_hangs_when_the_service_stops_is_answered() -> None:
     asyncio.run(stop())
     assert sent[0]["status"] == 503
     assert b"The service stops" in sent[1]["body"]
+
+
+def test_a_service_that_says_where_it_is_can_be_stopped(tmp_path: Path) -> None:
+    """At once: it ends as it does later, with code 0."""
+    words = [COMMAND, "--ledger", str(example(tmp_path)), "serve", "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        assert process.stderr is not None
+        assert "until Ctrl-C" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert (process.wait(30), process.stderr.read()) == (0, "")
 
 
 class Anybody:

@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -154,9 +154,18 @@ def edge_of(app: FastAPI, names: Collection[str], rates: Rates) -> ASGIApp:
 class _Server(uvicorn.Server):
     """Uvicorn, stopped by whoever serves: who waits for news is told before it waits for him."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, ready: Callable[[], object]
+    ) -> None:
         super().__init__(config)
         self._service = service
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop."""
@@ -164,11 +173,17 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Sequence[str]) -> None:
+def serve(
+    app: ASGIApp,
+    service: Service,
+    listening: socket.socket,
+    proxies: Sequence[str],
+    ready: Callable[[], object],
+) -> None:
     """Answer on a socket until the process is stopped; then close the service.
 
     What is under way is ended within DRAIN_SECONDS. `proxies` are the addresses whose forwarded
-    headers are believed.
+    headers are believed. `ready` is called once requests are answered, and a signal stops it well.
     """
     config = uvicorn.Config(
         app,
@@ -196,6 +211,6 @@ def serve(app: ASGIApp, service: Service, listening: socket.socket, proxies: Seq
     # before the ledger is sealed and closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        _Server(config, service).run(sockets=[listening])
+        _Server(config, service, ready).run(sockets=[listening])
     finally:
         service.close()

@@ -149,10 +149,10 @@ def serve(
         add_console(app, known, Sessions(register, known, call.clock), people)
         edge = edge_of(app, {host, *(names or ())}, Rates(rate, call.clock))
         traced = _traced(edge) if is_traced(os.environ) else None
-        say(f"{call.path} is at {address_of(host, port)} until Ctrl-C")
+        sentence = f"{call.path} is at {address_of(host, port)} until Ctrl-C"
         try:
             with suppress(KeyboardInterrupt):
-                serve_it(traced or edge, service, listening, proxies or ())
+                serve_it(traced or edge, service, listening, proxies or (), lambda: say(sentence))
         finally:
             if traced is not None:
                 traced.close()
