@@ -80,6 +80,11 @@ class Answered(NamedTuple):
     positions: tuple[int, ...]
 
 
+def readable(clear: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the fields that `Desk.clear` shows in clear text: not those erased."""
+    return tuple(name for name, value in clear.items() if isinstance(value, str))
+
+
 class Desk:
     """Takes requests for retake exceptions and decides them, each in one transaction.
 

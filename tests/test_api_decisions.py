@@ -147,6 +147,8 @@ def test_an_erasure_needs_two_people(it: Served) -> None:
     assert str(it.path.parent) not in json.dumps(done["notes"])  # where the server keeps its files
     clear = it.get("/v1/exceptions", by="officer", candidate="S-3", clear="true")
     assert SECRET not in clear.text
+    noted = json.loads(it.call("audit", "access", "--format", "json", "--candidate", "S-3"))
+    assert noted == []  # what nobody can read was not read
     with Ledger.open(it.path, clock=lambda: 0, read_only=True) as ledger:
         assert ledger.is_forgotten("S-3")
         row = ledger.event(done["positions"][0])

@@ -31,7 +31,7 @@ from attempt_ledger.cli.problems import DONE, CallProblem
 from projections.exceptions import Request
 from projections.remarks import by_whom
 from projections.sentences import IN_UTC, Show, listed
-from replay.desk import Desk
+from replay.desk import Desk, readable
 from replay.formats import About
 from replay.many import many
 from replay.receipts import moment_text
@@ -123,7 +123,7 @@ def in_clear(chosen: Iterable[tuple[Request, Clear]]) -> Mapping[str, tuple[str,
     """Return by candidate the fields that are shown in clear text: not those erased."""
     found: dict[str, dict[str, None]] = {}
     for request, clear in chosen:
-        if fields := [name for name, value in clear.items() if isinstance(value, str)]:
+        if fields := readable(clear):
             found.setdefault(request.candidate, {}).update(dict.fromkeys(fields))
     return {candidate: tuple(fields) for candidate, fields in found.items()}
 

@@ -24,6 +24,7 @@ from ledger.intake.catalogue import CatalogueProblem
 from ledger.problems import LedgerProblem
 from projections.exception_rules import DeskProblem
 from projections.exceptions import Request as ExceptionRequest
+from replay.desk import readable
 from retake_policies.schema import PolicyError
 
 routes = APIRouter(include_in_schema=False)
@@ -178,9 +179,10 @@ def _in_clear(visit: Visit) -> Response:
     found: ExceptionRequest = content.values["request"]
     service, page = visit.service, f"console: request {found.request_id}"
     clear = desk.clear(service.ledger, found)
-    service.register.note_accesses(
-        [Access(service.now(), visit.identity.name, found.candidate, tuple(clear), page)]
-    )
+    if fields := readable(clear):
+        service.register.note_accesses(
+            [Access(service.now(), visit.identity.name, found.candidate, fields, page)]
+        )
     headers = {"cache-control": "no-store"}
     return visit.answer(desk.request(view, clear=clear), view, **headers)
 

@@ -29,7 +29,7 @@ from attempt_ledger.api.routing import (
 from ledger.events import Fact
 from ledger.models import ExceptionRequested, make_event
 from projections.exceptions import Request as Made
-from replay.desk import Desk, Reference
+from replay.desk import Desk, Reference, readable
 
 routes = router("exceptions")
 
@@ -204,9 +204,11 @@ async def exceptions(
         if not clear:
             return ",".join(each.model_dump_json() for each in found)
         shown = [ListedRequest(**each.model_dump(), clear=dict(desk.clear(each))) for each in found]
-        fields = tuple(dict.fromkeys(name for each in shown for name in each.clear or {}))
-        who, page = identity_of(request).name, "GET /v1/exceptions"
-        service.register.note_accesses([Access(service.now(), who, str(candidate), fields, page)])
+        fields = tuple(dict.fromkeys(name for each in shown for name in readable(each.clear or {})))
+        access = Access(
+            service.now(), identity_of(request).name, str(candidate), fields, "GET /v1/exceptions"
+        )
+        service.register.note_accesses([access] if fields else [])
         return ",".join(each.model_dump_json() for each in shown)
 
     body = await service.many(listed)
