@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from attempt_ledger.api.problems import Problem
+from attempt_ledger.api.problems import Problem, problem_of
 from attempt_ledger.api.register import Access
 from attempt_ledger.api.routes.proofs import proof_of
 from attempt_ledger.api.tokens import Tokens
@@ -87,18 +87,16 @@ def add_console(
     app.state.client = client
     app.include_router(routes)
     app.include_router(log_in.routes)
-    app.add_api_route("/{path:path}", nothing, include_in_schema=False, name="page nothing")
+    app.add_exception_handler(HTTPException, nothing)
 
 
-async def nothing(request: Request) -> Response:
-    """Say that there is no such page, to whoever looks with a browser."""
-    visit = Visit(request, "")
+async def nothing(request: Request, error: Exception) -> Response:
+    """Say that there is no such page, to whoever looks with a browser; else answer a problem."""
+    problem = problem_of(error)
     below = request.url.path.startswith("/v1/")
-    if below or "text/html" not in request.headers.get("accept", ""):
-        raise HTTPException(404)
-    return visit.refuse(
-        "There is no page at this address: the rooms above lead to all of them.", 404
-    )
+    if problem.status != 404 or below or "text/html" not in request.headers.get("accept", ""):
+        return problem.response()
+    return Visit(request, "").refuse("There is no page at this address: see those above.", 404)
 
 
 def _page(page: Page) -> Callable[[Request], Any]:
