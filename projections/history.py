@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ledger.events import Outline, Recorded
@@ -111,7 +112,7 @@ class Codes:
         some: Iterable[str] = self._every
         if len(self._every) > _FEW:  # many are not compared one by one, each with each
             some = {code for form in forms(exam) for code in self._by_form.get(form, ())}
-        near = [code for code in some if is_nearly(code, exam)]
+        near = [code for code in some if code != exam and is_nearly(code, exam)]
         return sorted(code for code in near if code in self.sittings) if near else near
 
 
@@ -153,6 +154,9 @@ def nothing_to_read(positions: Sequence[int]) -> Mapping[int, Recorded]:
     return {}
 
 
+_ANNULS: Final = attrgetter("annuls")
+
+
 def history_of(
     rows: Sequence[Line],
     catalogue: Catalogue,
@@ -164,8 +168,8 @@ def history_of(
     With `exam`, sittings, exceptions and authorizations of other exams, which do not bear on
     it, are not laid out. `read` reads whole the events that are only outlined in `rows`.
     """
-    columns = columns_of(rows)
-    annulled = annulments(rows) if any(columns.annuls) else {}
+    codes = [row.exam for row in rows]
+    annulled = annulments(rows) if any(map(_ANNULS, rows)) else {}
     sitting: list[Line] = []
     certified: list[Line] = []
     granted: list[Line] = []
@@ -173,8 +177,8 @@ def history_of(
     parts = sitting, certified, granted, authorized
     bearing = rows
     if exam is not None:
-        codes = zip(rows, columns.exam, strict=True)
-        bearing = [row for row, code in codes if code == exam or code is None]
+        each = zip(rows, codes, strict=True)
+        bearing = [row for row, code in each if code == exam or code is None]
     for row in in_time(bearing):
         part, _ = part_and_kind(row.topic)
         if part >= 0:
@@ -187,7 +191,7 @@ def history_of(
     return History(
         rows=rows,
         read=read,
-        codes=Codes(rows, columns.exam),
+        codes=Codes(rows, codes),
         annulled=annulled,
         sittings=sitting_rows(sitting, annulled),
         sitting_events=sitting,
@@ -222,7 +226,10 @@ def together(rows: list[Line], of: Callable[[Line], Hashable]) -> list[Line]:
 
 def order_in_time(rows: Sequence[Line]) -> list[int]:
     """Return where the first of some rows stands by (time, position), the second, and so on."""
-    return sorted(range(len(rows)), key=lambda i: (rows[i].occurred_at, rows[i].position))
+    places = range(len(rows))
+    if len(rows) < 2:
+        return list(places)
+    return sorted(places, key=lambda i: (rows[i].occurred_at, rows[i].position))
 
 
 @cache

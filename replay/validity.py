@@ -41,7 +41,7 @@ def answers_of(
 
     The same standings as `Snapshot.standing` and `Snapshot.standings` give.
     """
-    history = snapshot.history(candidate, exam)
+    history, as_of = snapshot.history(candidate, exam), snapshot.as_of
     answers: Sequence[Standing]
     if exam is None:
         answers = snapshot.standings(candidate, show=show, history=history)
@@ -49,11 +49,9 @@ def answers_of(
         catalogue, moment = snapshot.catalogue, snapshot.moment
         answers = [standing_of(candidate, exam, history, catalogue, moment, show)]
     changes = [each.next_change_at for each in answers if each.next_change_at is not None]
-    ahead = [row.occurred_at for row in history.rows if row.occurred_at > snapshot.as_of]
+    ahead = [row.occurred_at for row in history.rows if row.occurred_at > as_of]
     until = min((*changes, *ahead), default=NEVER)
-    return tuple(answers), Validity(
-        _last(history.rows), _last(snapshot.entries), snapshot.as_of, until
-    )
+    return tuple(answers), Validity(_last(history.rows), _last(snapshot.entries), as_of, until)
 
 
 def still_holds(validity: Validity, snapshot: Snapshot, candidate: str) -> bool:

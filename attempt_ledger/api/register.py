@@ -80,6 +80,7 @@ class Register:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._place = os.fspath(path)
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
 
@@ -151,7 +152,7 @@ class Register:
         takes; but for the first seconds, in which a coarse clock may write the same time twice.
         """
         try:
-            found = os.stat(self.path)
+            found = os.stat(self._place)
         except FileNotFoundError:
             return None
         stamp = found.st_ino, found.st_size, found.st_mtime_ns

@@ -46,14 +46,15 @@ class _Opened:
 
     def __init__(self, access: Access, engine: Engine, stack: ExitStack) -> None:
         self.ledger = stack.enter_context(access.open())
-        self.file = _file(self.ledger)
+        self.path = os.fspath(self.ledger.path)
+        self.file = _file(self.path)
         self.snapshot = Snapshot(self.ledger, Moment(0, None, 0), engine)
 
 
-def _file(ledger: Ledger) -> tuple[int, int] | None:
+def _file(path: str) -> tuple[int, int] | None:
     """Return which file lies where a ledger is: `restore` puts another there."""
     try:
-        stat = os.stat(ledger.path)
+        stat = os.stat(path)
     except OSError:
         return None
     return stat.st_dev, stat.st_ino
@@ -150,7 +151,7 @@ class Service:
     @property
     def base(self) -> Snapshot:
         """The ledger, to be bound at any moment; opened anew where it was restored meanwhile."""
-        if _file(self._opened.ledger) != self._opened.file:
+        if _file(self._opened.path) != self._opened.file:
             self._reopen()
         return self._opened.snapshot
 
@@ -161,9 +162,9 @@ class Service:
 
     def _reopen(self) -> None:
         with self._lock:
-            if _file(self._opened.ledger) == self._opened.file:
+            if _file(self._opened.path) == self._opened.file:
                 return
-            if _file(self._opened.ledger) is None:
+            if _file(self._opened.path) is None:
                 raise Problem("unavailable", "The ledger is not there: it is being restored.")
             # Others may still read the old file: it is closed with the service.
             self._opened = _Opened(self.access, self.engine, self._stack)
@@ -197,7 +198,7 @@ class Service:
 
     def writing(self) -> Ledger:
         """Return the ledger, open to be appended to; raises LedgerProblem."""
-        file = _file(self.ledger)
+        file = _file(os.fspath(self.ledger.path))
         with self._lock:
             if self._writer is None or self._writer[0] != file:
                 if self._writer is not None:
