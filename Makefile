@@ -51,7 +51,7 @@ browser:
 	  { echo "The tests open pages in Chromium, which is not here: apt-get install -y chromium" >&2; exit 1; }
 
 test: check browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # All of them (about twenty minutes), or some: make drill DRILL=kills, make drill DRILL="clock --slice".
 drill: $(TESTED)

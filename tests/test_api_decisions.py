@@ -82,6 +82,9 @@ def test_an_authorization_is_granted_withdrawn_and_listed(it: Served) -> None:
     assert first.status_code == 201, first.text
     assert first.json()["events"][0]["actor"] == "officer"
     assert post(it, "/v1/authorizations", asked).status_code == 200
+    for no_number in ("1", True, 1.0, 0):
+        terms = {**asked, "sittings": no_number}
+        it.problem(post(it, "/v1/authorizations", terms), 422, "malformed-body")
     it.problem(post(it, "/v1/authorizations", {**asked, "sittings": 2}), 409, "undecidable")
     it.problem(post(it, "/v1/authorizations", {**asked, "exam": "AZ-1O4"}), 404, "unknown")
     withdrawn = {"candidate": "S-7", "authorization_id": "V-1", "reason": "refunded"}

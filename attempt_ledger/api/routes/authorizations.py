@@ -42,7 +42,7 @@ class AuthorizationAsked(BaseModel):
     exam: Id
     authorization_id: Id = Field(description="The same call again grants no second one.")
     valid_until: str | None = Field(None, max_length=64)
-    sittings: Annotated[int | None, Field(ge=1, le=1 << 31)] = None
+    sittings: Annotated[int | None, Field(ge=1, le=1 << 31, strict=True)] = None
     reason: Text | None = None
     time: str | None = Field(None, max_length=64)
 
