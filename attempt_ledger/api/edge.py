@@ -104,12 +104,11 @@ class Edge:
             return
         if scope["type"] != "http":
             return  # a web socket: closed without an answer, there is none here
-        only_head = scope["method"] == "HEAD"
-        if only_head:  # answered as GET is; of the body nothing is sent
+        answer = _Answer(send, time.perf_counter())
+        if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
-        answer = _Answer(send, time.perf_counter(), only_head=only_head)
-        if only_head:
-            receive = _until(answer.headed)
+            answer = head = _Head(send, time.perf_counter())
+            receive = _until(head.sent)
         try:
             body = await self._admitted(scope)
             await self._app(scope, _bounded(receive, body), answer.send)
@@ -205,7 +204,7 @@ def _bounded(receive: Receive, longest: int) -> Receive:
     return bounded
 
 
-def _until(headed: asyncio.Event) -> Receive:
+def _until(sent: asyncio.Event) -> Receive:
     """Receive a request without a body, whose reader goes when he has the head.
 
     So a stream ends there, and whatever follows the ledger for it.
@@ -215,7 +214,7 @@ def _until(headed: asyncio.Event) -> Receive:
     async def received() -> Message:
         for message in messages:
             return message
-        await headed.wait()
+        await sent.wait()
         return {"type": "http.disconnect"}
 
     return received
@@ -224,12 +223,9 @@ def _until(headed: asyncio.Event) -> Receive:
 class _Answer:
     """An answer on its way out, with the headers that every answer carries."""
 
-    def __init__(self, send: Send, began: float, *, only_head: bool = False) -> None:
+    def __init__(self, send: Send, began: float) -> None:
         self._send = send
         self._began = began
-        self._only_head = only_head
-        self.headed = asyncio.Event()
-        """Set when a head is sent that is all that was asked for."""
         self.status = 0
         self.seconds = 0.0
         """How long it took to begin."""
@@ -246,12 +242,23 @@ class _Answer:
             there = {name for name, _ in headers}
             headers += [pair for pair in HEADERS.items() if pair[0] not in there]
             message = {**message, "headers": headers}
-        elif self._only_head:
-            if not self.ended:
-                self.ended = True
-                await self._send({"type": "http.response.body"})
-                self.headed.set()
-            return
         elif not message.get("more_body", False):
             self.ended = True
         await self._send(message)
+
+
+class _Head(_Answer):
+    """An answer as GET has it, of whose body nothing is sent."""
+
+    def __init__(self, send: Send, began: float) -> None:
+        super().__init__(send, began)
+        self.sent = asyncio.Event()
+        """Set once all that was asked for is sent."""
+
+    async def send(self, message: Message) -> None:
+        """Send the head, and then that there is no more."""
+        if message["type"] == "http.response.start":
+            await super().send(message)
+        elif not self.ended:
+            await super().send({"type": "http.response.body"})
+            self.sent.set()
