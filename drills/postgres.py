@@ -212,9 +212,19 @@ class _Life:
         except Exception as error:
             self.problems.append(f"{type(error).__name__}: {error}")
 
+    def _opened(self, **how: Any) -> Ledger:
+        """Open the ledger, however often its server is away meanwhile: that is no harm."""
+        while True:
+            try:
+                return Ledger.open(self.address, clock=clock.now, **how)
+            except LedgerProblem:
+                if self._ended.is_set():
+                    raise
+                time.sleep(0.02)
+
     def _write(self, name: str, seed: int) -> None:
         dice, number = random.Random(seed), 0
-        with Ledger.open(self.address, clock=clock.now, waiting=Waiting(20.0)) as ledger:
+        with self._opened(waiting=Waiting(20.0)) as ledger:
             while not self._ended.is_set():
                 facts = [fact(name, number + n) for n in range(dice.choice(_BATCHES))]
                 try:
@@ -239,7 +249,7 @@ class _Life:
 
     def _read(self) -> None:
         after = 0
-        with Ledger.open(self.address, clock=clock.now, read_only=True) as ledger:
+        with self._opened(read_only=True) as ledger:
             while not self._ended.is_set():
                 try:
                     for rows in ledger.follow(after, interval=0.001, stop=self._ended.is_set):
