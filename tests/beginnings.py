@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from command_line import CommandLine
     from example_ledger import Ledgers
     from intake_folder import Place
+    from serving import Served
 
 
 @pytest.fixture
@@ -42,6 +43,18 @@ def crowd(tmp_path: Path) -> Iterator[Ledgers]:
 
     with Ledgers(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the example's history; whoever asks has no token, and only reads."""
+    from example_ledger import facts, ledger_of
+    from serving import served
+
+    path = tmp_path_factory.mktemp("console") / "attempts.ledger"
+    ledger_of(path, facts()).close()
+    with served(path, "--rate", "0") as it:
+        yield it
 
 
 @pytest.fixture

@@ -45,15 +45,6 @@ ADDRESSES = [f"{page.path}?{ASKED.get(page.path, '')}" for page in PAGES]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve the example's history; whoever asks has no token, and only reads."""
-    path = tmp_path_factory.mktemp("console") / "attempts.ledger"
-    ledger_of(path, facts()).close()
-    with served(path, "--rate", "0") as it:
-        yield it
-
-
-@pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the same where there are tokens."""
     path = tmp_path_factory.mktemp("guarded") / "attempts.ledger"

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from browsing import Heard, follow, shown
-from example_ledger import facts, ledger_of
-from serving import Served, served
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Serve the example's history; whoever asks has no token, and only reads."""
-    path = tmp_path_factory.mktemp("console") / "attempts.ledger"
-    ledger_of(path, facts()).close()
-    with served(path, "--rate", "0") as it:
-        yield it
+from serving import Served
 
 
 def test_all_that_leads_on_leads_from_the_moment_that_is_shown(

@@ -91,7 +91,7 @@ def add_console(
 
 
 async def nothing(request: Request, error: Exception) -> Response:
-    """Say that there is no such page, to whoever looks with a browser; else answer a problem."""
+    """Answer that there is no such page, to whoever looks with a browser; else with a problem."""
     problem = problem_of(error)
     below = request.url.path.startswith("/v1/")
     if problem.status != 404 or below or "text/html" not in request.headers.get("accept", ""):
