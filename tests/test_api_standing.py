@@ -87,6 +87,7 @@ def test_a_conditional_request_is_answered_as_the_law_of_validity_says(it: Serve
     assert whole.headers["cache-control"] == "private, no-cache"
     again = it.ask("GET", "/v1/standing", params=ask, headers={"if-none-match": tag})
     assert (again.status_code, again.text, again.headers["etag"]) == (304, "", tag)
+    assert set(again.headers) == {"date", "cache-control", "ledger-position", "etag"}
     others = {"if-none-match": f'"x", W/"abc", {tag}'}
     assert it.ask("GET", "/v1/standing", params=ask, headers=others).status_code == 304
     others_asked = (

@@ -31,7 +31,10 @@ HEADERS: Final = {
     b"x-frame-options": b"DENY",
     b"cache-control": b"no-store",
 }
-"""What every answer carries, unless its route says something else under that name."""
+"""What every answer carries, unless its route says something else under that name.
+
+A 304 leaves them to the answer that it confirms (RFC 9110, section 15.4.5).
+"""
 
 
 STOPS: Final = "The service stops: send it again to the one that comes after."
@@ -238,10 +241,11 @@ class _Answer:
             self.started = True
             self.status = message["status"]
             self.seconds = time.perf_counter() - self._began
-            headers = list(message.get("headers", ()))
-            there = {name for name, _ in headers}
-            headers += [pair for pair in HEADERS.items() if pair[0] not in there]
-            message = {**message, "headers": headers}
+            if self.status != 304:  # whose reader keeps what the whole answer carried
+                headers = list(message.get("headers", ()))
+                there = {name for name, _ in headers}
+                headers += [pair for pair in HEADERS.items() if pair[0] not in there]
+                message = {**message, "headers": headers}
         elif not message.get("more_body", False):
             self.ended = True
         await self._send(message)
