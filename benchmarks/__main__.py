@@ -33,7 +33,7 @@ BENCHES = {
     "memory": "peak memory of a whole replay",
     "scaling": "a tenth, three tenths and all of the events",
     "feed": "the feed to a file, whole command, and one that waits",
-    "views": "views built, followed, and asked as of a date, on at most 2,000,000 events",
+    "read_model": "views built, followed, and asked as of a date, on at most 2,000,000 events",
     "transparency": "sealing, verifying and proving, and appends with sealing beside them",
     "encryption": "what an encrypted field adds to an append",
     "backup": "backup and restore, and a writer beside them",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.data import fresh, ledger_of
-from benchmarks.measure import Figure, Options, alternately, attempt_ledger, middle
+from benchmarks.measure import Figure, Options, alternately, attempt_ledger, middle, processor
 
 _ASKED_RATE = 100_000
-_IDLE_SECONDS = 5.0
+_IDLE_SECONDS = 5
 
 
 def figures(options: Options) -> Iterator[Figure]:
@@ -25,7 +24,9 @@ def figures(options: Options) -> Iterator[Figure]:
     peaks: list[float] = []
 
     def fed(*words: str) -> float:
-        ran = attempt_ledger(ledger, "feed", *words, "--output", folder / "feed.jsonl")
+        output = folder / "feed.jsonl"
+        output.unlink(missing_ok=True)  # into a file that is there it would go on
+        ran = attempt_ledger(ledger, "feed", *words, "--output", output)
         peaks.append(ran.peak_mb)
         return events / ran.seconds
 
@@ -47,15 +48,15 @@ def figures(options: Options) -> Iterator[Figure]:
         note="events read, of which about a quarter are written",
     )  # fmt: skip
     yield Figure("feed", "peak memory of a feed", "MB", max(peaks), all={"ours": peaks})
-    busy = _idle(ledger, events, folder / "idle.jsonl")
+    idle = options.share(_IDLE_SECONDS)
+    busy = _idle(ledger, events, folder / "idle.jsonl", idle)
     shutil.rmtree(folder)
     yield Figure(
-        "feed", f"processor time of a feed that waits for {_IDLE_SECONDS:.0f} s", "s", busy,
-        all={"ours": [busy]},
-    )  # fmt: skip
+        "feed", f"processor time of a feed that waits for {idle} s", "s", busy, all={"ours": [busy]}
+    )
 
 
-def _idle(ledger: Path, events: int, output: Path) -> float:
+def _idle(ledger: Path, events: int, output: Path, seconds: int) -> float:
     """Follow from the head, where nothing comes, and measure what that takes."""
     program = Path(sys.executable).with_name("attempt-ledger")
     words = ["feed", "--after", str(events), "--follow", "--output", str(output)]
@@ -63,14 +64,8 @@ def _idle(ledger: Path, events: int, output: Path) -> float:
         while not output.exists():
             time.sleep(0.01)
         time.sleep(0.5)
-        before = _spent(process.pid)
-        time.sleep(_IDLE_SECONDS)
-        spent = _spent(process.pid) - before
+        before = processor(process.pid)
+        time.sleep(seconds)
+        spent = processor(process.pid) - before
         process.terminate()
     return spent
-
-
-def _spent(process: int) -> float:
-    """Return the processor time of a process, user and system, in seconds."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -27,8 +27,8 @@ Input = Callable[[int], bytes]
 
 
 def figures(options: Options) -> Iterator[Figure]:
-    """Import each input of a tenth as many bytes as events are asked for, and 100,000 at least."""
-    size = max(100_000, options.events // 10)
+    """Import each input of a tenth as many bytes as events are asked for, or 100,000 bytes."""
+    size = max(options.share(100_000, 20_000), options.events // 10)
     folder = fresh(options.scratch / "hostile")
     for what, (make, name) in WORST.items():
         content = make(size)
@@ -47,20 +47,21 @@ def figures(options: Options) -> Iterator[Figure]:
 
 def _audits(options: Options, folder: Path, query: str) -> Figure:
     """Audit one candidate of 800 sittings, requests and grants, beside 800 of one each."""
+    sittings = options.share(_SITTINGS, 50)
     ours, peer = alternately(
         min(options.runs, 3),
-        lambda: audited(folder, 1, query),
-        lambda: audited(folder, _SITTINGS, query),
+        lambda: audited(folder, 1, sittings, query),
+        lambda: audited(folder, sittings, sittings, query),
     )
     return Figure(
-        "hostile", f"audit {query} of {_SITTINGS} sittings and grants of one candidate", "s",
-        middle(ours), middle(peer), f"{_SITTINGS} candidates", at_most=_AT_MOST,
+        "hostile", f"audit {query} of {sittings} sittings and grants of one candidate", "s",
+        middle(ours), middle(peer), f"{sittings} candidates", at_most=_AT_MOST,
         all={"ours": ours, "peer": peer},
     )  # fmt: skip
 
 
-def audited(folder: Path, candidates: int, query: str) -> float:
-    """Audit so many candidates with 800 sittings, requests and grants in all; processor seconds."""
+def audited(folder: Path, candidates: int, sittings: int, query: str) -> float:
+    """Audit so many candidates with so many sittings and grants in all; processor seconds."""
     from ledger.intake.importer import import_file
     from ledger.intake.reading import Options as Settings
     from ledger.intake.reading import Reading
@@ -76,7 +77,7 @@ def audited(folder: Path, candidates: int, query: str) -> float:
     rows = [
         f"C-{n % candidates},AZ-104,R-{n},{begin + timedelta(days=4 * n):%Y-%m-%dT%H:%M:%SZ},live,"
         "fail,,\n"
-        for n in range(_SITTINGS)
+        for n in range(sittings)
     ]
     (folder / "a.csv").write_text(HEADER + "".join(rows))
     entry: dict[str, object] = {
@@ -90,7 +91,7 @@ def audited(folder: Path, candidates: int, query: str) -> float:
         {**entry, "type": "PolicyPublished", "id": "1", "subject": "general", "data": general},
         {**entry, "type": "ExamAnnounced", "id": "2", "subject": "AZ-104", "data": exam},
     ]
-    for n in range(_SITTINGS):
+    for n in range(sittings):
         day = f"{begin + timedelta(days=4 * n, hours=6):%Y-%m-%dT%H:%M:%SZ}"
         told = {**entry, "subject": f"C-{n % candidates}", "time": day}
         of = {"request_id": f"Q-{n}", "exam": "AZ-104"}

@@ -31,6 +31,13 @@ class Options:
     oulad: Path | None = None
     scratch: Path = field(default_factory=lambda: FOLDER / "scratch")
 
+    def share(self, most: int, least: int = 1) -> int:
+        """Return how much to do of what is the same at all sizes: less below 100,000 events.
+
+        Of so few no figure means anything: it is asked whether a bench runs.
+        """
+        return max(least, min(most, most * self.events // 100_000))
+
 
 @dataclass(frozen=True)
 class Figure:

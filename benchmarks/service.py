@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import sync_playwright
 
 from benchmarks.data import copied, fresh, ledger_of
-from benchmarks.measure import Figure, Options, alternately, middle
+from benchmarks.measure import Figure, Options, alternately, middle, processor
 
 _MOST = 2_000_000
 _FIXED = "/healthz"
@@ -32,6 +32,7 @@ _BATCH = 1_000
 _FOLLOWERS = 200
 _RATE = 200
 _APPENDERS = 10
+_PAGES = 50
 _MOVED = 20
 _MOVE = """(key) => new Promise((done) => {
   const slider = document.getElementById("as_of-slider"), began = performance.now();
@@ -43,7 +44,7 @@ _MOVE = """(key) => new Promise((done) => {
 })"""
 """Move the slider by a step; the milliseconds until the page has shown what is true there."""
 _SENT = re.compile(rb'"id":"bench/([0-9]+)"')
-_SECONDS = 5.0
+_FOLLOWED = 1_000
 _PROGRAM = str(Path(sys.executable).with_name("attempt-ledger"))
 
 
@@ -56,29 +57,34 @@ def figures(options: Options) -> Iterator[Figure]:
         found = _call(served, "/v1/everybody", accept="text/csv")[1].decode()
         rows = [line.split(",")[:2] for line in found.splitlines()[1:]]
         pairs = rows[:: max(1, len(rows) // 5_000)]
-        yield from _answers(served, pairs, options.runs)
-        yield _decisions(served, pairs, options.runs)
-        yield from _pages(served, [candidate for candidate, _ in pairs[:50]])
-        yield asyncio.run(_followers(served))
+        yield from _answers(served, pairs, options)
+        yield _decisions(served, pairs, options)
+        people = [candidate for candidate, _ in pairs[: options.share(_PAGES, 2)]]
+        yield from _pages(served, people, options.share(_MOVED))
+        followers = options.share(_FOLLOWERS, 2)
+        yield asyncio.run(_followers(served, followers, options.share(_FOLLOWED)))
     shutil.rmtree(folder)
 
 
-def _answers(served: _Service, pairs: Sequence[Sequence[str]], runs: int) -> Iterator[Figure]:
+def _answers(
+    served: _Service, pairs: Sequence[Sequence[str]], options: Options
+) -> Iterator[Figure]:
     """Time whole standings, a fixed JSON route, and answers that are still the same.
 
     By the server's own processor time: what else runs on the machine is not measured.
     """
     paths = [f"/v1/standing?{urlencode({'candidate': c, 'exam': e})}" for c, e in pairs]
     with _Client(served) as client:
-        tags = {path: client.get(path)[0]["etag"] for path in paths[:500]}
+        tags = {path: client.get(path)[0]["etag"] for path in paths[: options.share(500)]}
     ask = [client.request("GET", path) for path in paths]
     ask_fixed = [client.request("GET", _FIXED)]
     ask_again = [
         client.request("GET", path, headers={"if-none-match": tag}) for path, tag in tags.items()
     ]
-    with _Crowd(served) as crowd:
+    requests = options.share(_REQUESTS, 400)
+    with _Crowd(served, requests) as crowd:
         whole, fixed, unchanged = alternately(
-            runs,
+            options.runs,
             lambda: crowd.rate(ask, 200),
             lambda: crowd.rate(ask_fixed, 200),
             lambda: crowd.rate(ask_again, 304),
@@ -95,7 +101,7 @@ def _answers(served: _Service, pairs: Sequence[Sequence[str]], runs: int) -> Ite
     times: list[float] = []
     pause = 1 / middle(whole)  # half of full load: as long a pause as an answer takes
     with _Client(served) as client:
-        for _, path in zip(range(_REQUESTS // 2), cycle(paths), strict=False):
+        for _, path in zip(range(requests // 2), cycle(paths), strict=False):
             at = time.perf_counter()
             client.get(path)
             times.append(time.perf_counter() - at)
@@ -107,24 +113,25 @@ def _answers(served: _Service, pairs: Sequence[Sequence[str]], runs: int) -> Ite
     )  # fmt: skip
 
 
-def _decisions(served: _Service, pairs: Sequence[Sequence[str]], runs: int) -> Figure:
+def _decisions(served: _Service, pairs: Sequence[Sequence[str]], options: Options) -> Figure:
     """Time decisions in batches of 1,000."""
     some = [list(pair) for _, pair in zip(range(_BATCH), cycle(pairs), strict=False)]
     body = json.dumps({"pairs": some, "fields": "decision"}).encode()
+    times = options.share(10)
     with _Client(served) as client:
 
         def rate() -> float:
             began = time.perf_counter()
-            for _ in range(10):
+            for _ in range(times):
                 client.send("POST", "/v1/standings", body=body)
-            return 10 * len(some) / (time.perf_counter() - began)
+            return times * len(some) / (time.perf_counter() - began)
 
-        (found,) = alternately(runs, rate)
+        (found,) = alternately(options.runs, rate)
     what = f"decisions in batches of {len(some):,}"
     return Figure("service", what, "/s", middle(found), at_least=50_000, all={"ours": found})
 
 
-def _pages(served: _Service, candidates: Sequence[str]) -> Iterator[Figure]:
+def _pages(served: _Service, candidates: Sequence[str], moved_on: int) -> Iterator[Figure]:
     """Ask for candidates' pages; then move a slider in a browser until each answer is shown."""
     with sync_playwright() as play:
         browser = play.chromium.launch(
@@ -150,7 +157,7 @@ def _pages(served: _Service, candidates: Sequence[str]) -> Iterator[Figure]:
             all={"ours": sizes},
         )  # fmt: skip
         moved = []
-        for candidate in candidates[:_MOVED]:
+        for candidate in candidates[:moved_on]:
             page.goto(f"http://127.0.0.1:{served.port}/candidate?id={candidate}")
             for key in ("ArrowLeft", "ArrowLeft", "ArrowRight"):
                 moved.append(float(page.evaluate(_MOVE, key)) / 1000)
@@ -161,13 +168,12 @@ def _pages(served: _Service, candidates: Sequence[str]) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-async def _followers(served: _Service) -> Figure:
-    """Follow by 200 streams while 200 events a second are appended; every one gets every one."""
+async def _followers(served: _Service, followers: int, events: int) -> Figure:
+    """Follow by streams while 200 events a second are appended; every one gets every one."""
     loop = asyncio.get_running_loop()
     sent: dict[int, float] = {}
     lags: list[float] = []
-    counts = [0] * _FOLLOWERS
-    events = int(_RATE * _SECONDS)
+    counts = [0] * followers
     head = int(json.loads(_call(served, "/readyz")[1])["position"])
 
     async def follow(number: int) -> None:
@@ -201,7 +207,7 @@ async def _followers(served: _Service) -> Figure:
                     client.send, "POST", "/v1/events", body, "application/cloudevents+json"
                 )
 
-    following = [asyncio.create_task(follow(number)) for number in range(_FOLLOWERS)]
+    following = [asyncio.create_task(follow(number)) for number in range(followers)]
     await asyncio.sleep(1)
     began = loop.time()
     await asyncio.gather(*(append(first) for first in range(_APPENDERS)))
@@ -211,7 +217,7 @@ async def _followers(served: _Service) -> Figure:
     lag = quantiles(lags, n=20)[18]
     rate = events / took
     return Figure(
-        "service", f"lag of {_FOLLOWERS} followers, 95th percentile", "s", lag, at_most=0.3,
+        "service", f"lag of {followers} followers, 95th percentile", "s", lag, at_most=0.3,
         all={"ours": [lag]}, note=f"{missed} missed, at {rate:.0f} appends a second",
     )  # fmt: skip
 
@@ -279,8 +285,9 @@ class _Client:
 class _Crowd:
     """Several connections that ask at once, so that the server is what is waited for."""
 
-    def __init__(self, served: _Service) -> None:
+    def __init__(self, served: _Service, requests: int) -> None:
         self._served = served
+        self._requests = requests
         here = ("127.0.0.1", served.port)
         self._sockets = [socket.create_connection(here) for _ in range(_CONNECTIONS)]
 
@@ -297,13 +304,13 @@ class _Crowd:
         began = self._served.seconds()
         for each in self._sockets:
             each.sendall(next(following))
-        for _ in range(_REQUESTS // _CONNECTIONS):
+        for _ in range(self._requests // _CONNECTIONS):
             for each in self._sockets:
                 _read(each, status)
                 each.sendall(next(following))
         for each in self._sockets:
             _read(each, status)
-        return (_REQUESTS + _CONNECTIONS) / (self._served.seconds() - began)
+        return (self._requests + _CONNECTIONS) / (self._served.seconds() - began)
 
 
 def _read(connection: socket.socket, status: int) -> None:
@@ -332,8 +339,7 @@ class _Service(NamedTuple):
 
     def seconds(self) -> float:
         """Return the processor time that it has taken."""
-        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor(self.process)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def figures(options: Options) -> Iterator[Figure]:
 
     events = max(2_000, options.events // 5)
     path = ledger_of(events)
-    asked = questions(path, _QUESTIONS)
+    asked = questions(path, options.share(_QUESTIONS, 30))
     folder = fresh(options.scratch / "standing")
     stored = min(events, 200_000)
     app = application(folder / "aggregates.sqlite")
