@@ -99,10 +99,9 @@ def _decided(
     offset, exam_of = part.group_offset, part.group_exam
     groups = [_group(offset, exam_of, row, number) for _, row, number in some]
     fold = many("part_fold")(snapshot, part)
-    status, eligible_from, changes = (
-        column.tolist() for column in fold.decisions(groups, snapshot.as_of, snapshot.position)
-    )
-    for (i, _, _), code, first, change in zip(some, status, eligible_from, changes, strict=True):
+    stood = fold.stood(groups, snapshot.as_of, snapshot.position, changes=True)
+    told = (column.tolist() for column in (stood.status, stood.eligible_from, stood.changes))
+    for (i, _, _), code, first, change in zip(some, *told, strict=True):
         if code >= 0 and change != NONE:
             yield (
                 i,

@@ -26,12 +26,12 @@ from replay.population import (
     EVERYBODY,
     SCHEMA,
     Scope,
-    Stood,
     candidate_and_exam,
     instants,
     over_groups,
     stand,
 )
+from replay.questions import Stood
 from replay.snapshot import Snapshot
 from replay.supposing import supposing
 from retake_policies.rules import version_in_force

@@ -20,7 +20,7 @@ class Kernels(NamedTuple):
     """The loops of `replay.kernels`. Compiled ones release the interpreter's lock."""
 
     answer_each: Callable[..., None]
-    decide_each: Callable[..., None]
+    stand_each: Callable[..., None]
     book_each: Callable[..., None]
     stretch_all: Callable[..., tuple[int, int]]
     number_sittings: Callable[..., int]

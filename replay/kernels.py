@@ -31,12 +31,12 @@ from projections.fold.walk import NOWHERE, Walks, walk_again
 from replay.questions import (
     Answers,
     Booked,
-    Decisions,
     Groups,
     Holdings,
     Numbered,
     Questions,
     Scratch,
+    Stood,
     Stretches,
 )
 from replay.reached import (
@@ -99,38 +99,44 @@ def answer_each(
             out.last_outcome[i] = sittings.outcome[last]
 
 
-def decide_each(
+def stand_each(
     rows: SittingRows,
     groups: Groups,
     facts: Facts,
-    questions: Questions,
+    group: Sequence[int],
+    as_of: int,
+    known: int,
+    changes: int,
     scratch: Scratch,
-    out: Decisions,
+    out: Stood,
 ) -> None:
-    """Decide each question: the status, from when it is eligible, and when anything changes next.
+    """Return where each of some groups (-1: none) stands at one moment.
 
-    At the first instant at which anything may differ (the horizon) the verdict mostly does; where
-    it is the same, `changes` is NONE: the reasons have to be compared, which is done elsewhere.
+    With `changes` 1, also when anything changes next. At the first instant at which anything may
+    differ (the horizon) the verdict mostly does; where it is the same, `changes` is NONE: the
+    reasons have to be compared, which is done elsewhere.
     """
-    for i in range(len(questions.group)):
-        g, as_of, known = questions.group[i], questions.as_of[i], questions.known[i]
-        out.status[i], out.eligible_from[i], out.changes[i] = -1, NONE, NONE
+    sittings = scratch.sittings
+    for i in range(len(group)):
+        g = group[i]
+        out.status[i] = -1
         if g < 0:
             continue
         q = question(groups, g, as_of, known)
-        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, scratch.sittings)
+        n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, sittings)
         if n == 0:
             continue
-        found = judged_on(
-            facts, q, scratch.sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE
-        )
-        verdict = found.judged.verdict
+        found = judged_on(facts, q, sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE)
+        verdict, t = found.judged.verdict, found.judged.horizon
         out.status[i] = verdict.status
         out.eligible_from[i] = found.eligible_from
-        t = found.judged.horizon
-        out.changes[i] = t
-        if t != NEVER:
-            then = verdict_at(facts, q, scratch.sittings, n, t).verdict
+        out.in_series[i] = verdict.in_series
+        out.period_end[i] = verdict.period_end
+        out.last_sitting_at[i] = sittings.start[n - 1]
+        out.last_outcome[i] = sittings.outcome[n - 1]
+        out.changes[i] = t if changes == 1 else NONE
+        if changes == 1 and t != NEVER:
+            then = verdict_at(facts, q, sittings, n, t).verdict
             if (
                 then.status == verdict.status
                 and then.version == verdict.version

@@ -35,7 +35,7 @@ from replay.columns.part import (
     replaced,
 )
 from replay.interpreted import Kernels
-from replay.questions import Answers, Decisions, Groups, Numbered, Questions, Scratch, room_for
+from replay.questions import Answers, Groups, Numbered, Questions, Scratch, Stood, room_for
 
 SCHEMA = STANDINGS.schema
 """The table of spec section 5; instants in microseconds UTC."""
@@ -172,13 +172,19 @@ class PartFold:
         )
         return out  # type: ignore[no-any-return]
 
-    def decisions(self, group: Sequence[int], as_of: int, known: int) -> Decisions:
-        """Decide about groups (-1: none) at one moment; columns parallel to `group`."""
-        out: Any = Decisions(*_empty(_DECISIONS, len(group)))
-        questions = questions_of(np.asarray(group, dtype=np.int64), as_of, known)
-        self.kernels.decide_each(
-            self.part.sittings, self.groups, self.facts, questions, self.scratch(), out
-        )
+    def stood(
+        self, group: Sequence[int] | Ints, as_of: int, known: int, *, changes: bool = False
+    ) -> Stood:
+        """Return where groups (-1: none) stand at one moment; columns parallel to `group`.
+
+        With `changes`, also when anything changes next.
+        """
+        out: Any = Stood(*_empty(_STOOD, len(group)))
+        asked = np.require(group, np.int64, ["C", "W"])
+        self.kernels.stand_each(
+            self.part.sittings, self.groups, self.facts, asked, as_of, known, int(changes),
+            self.scratch(), out,
+        )  # fmt: skip
         return out  # type: ignore[no-any-return]
 
     def sittings(self, wanted: Ints, as_of: int, known: int, *, ordinals: bool = True) -> Numbered:
@@ -236,7 +242,15 @@ _ANSWERS: Types = {
     "last_sitting_at": INT64,
     "last_outcome": INT8,
 }
-_DECISIONS: Types = {"status": INT8, "eligible_from": INT64, "changes": INT64}
+_STOOD: Types = {
+    "status": INT8,
+    "eligible_from": INT64,
+    "in_series": INT32,
+    "period_end": INT64,
+    "last_sitting_at": INT64,
+    "last_outcome": INT8,
+    "changes": INT64,
+}
 _NUMBERED: Types = {
     "row": INT32,
     "group": INT32,
@@ -250,34 +264,18 @@ _NUMBERED: Types = {
     "previous": INT64,
     "wait_until": INT64,
 }
-assert (*_ANSWERS, *_NUMBERED) == (*Answers._fields, *Numbered._fields)
+for _types, _table in ((_ANSWERS, Answers), (_STOOD, Stood), (_NUMBERED, Numbered)):
+    assert tuple(_types) == _table._fields
 
 
 def _empty(types: Types, size: int) -> list[Any]:
     return [np.empty(size, dtype=kind) for kind in types.values()]
 
 
-class Stood(NamedTuple):
-    """The standing of each group of a part; status -1 where there is none. Parallel columns."""
-
-    status: Ints
-    eligible_from: Ints
-    in_series: Ints
-    period_end: Ints
-    last_sitting_at: Ints
-    last_outcome: Ints
-
-
 def stand(snapshot: Bound, part: Part, wanted: Ints) -> Stood:
-    """Return the standing of each group that is wanted and has a visible sitting."""
-    chosen = np.flatnonzero(wanted)
-    answers: Any = part_fold(snapshot, part).answers(chosen, snapshot.as_of, snapshot.position)
-    there = answers.sittings > 0
-    stood = Stood(*_empty({name: _ANSWERS[name] for name in Stood._fields}, len(wanted)))
-    stood.status[:] = -1
-    for name in Stood._fields:
-        getattr(stood, name)[chosen[there]] = getattr(answers, name)[there]
-    return stood
+    """Return where each group stands that is wanted; status -1 for the others."""
+    group = np.where(wanted != 0, np.arange(len(wanted)), -1)
+    return part_fold(snapshot, part).stood(group, snapshot.as_of, snapshot.position)
 
 
 def sittings_of(snapshot: Bound, part: Part, wanted: Ints, *, ordinals: bool = False) -> Numbered:

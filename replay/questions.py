@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from projections.fold.ahead import Kept, room_ahead
 from projections.fold.facts import Sittings, room, zeros
@@ -72,14 +72,28 @@ class Answers(NamedTuple):
     last_outcome: list[int]
 
 
-class Decisions(NamedTuple):
-    """The decision of each question; parallel. Status -1 where no sitting is visible."""
+Column: TypeAlias = Any
+"""A list where the loops are interpreted, an array of numbers for everybody else."""
 
-    status: list[int]
-    eligible_from: list[int]
+
+class Stood(NamedTuple):
+    """Where each group that was asked about stands; parallel.
+
+    Status -1 where no sitting is visible; then the others say nothing.
+    """
+
+    status: Column
+    eligible_from: Column
     """NONE where it is eligible, NEVER where it never is."""
-    changes: list[int]
-    """When anything changes next, NEVER if nothing does; NONE where reasons are to be compared."""
+    in_series: Column
+    period_end: Column
+    last_sitting_at: Column
+    last_outcome: Column
+    changes: Column
+    """When anything changes next, NEVER if nothing does; NONE where reasons are to be compared.
+
+    NONE where it was not asked for.
+    """
 
 
 class Booked(NamedTuple):
