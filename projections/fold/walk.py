@@ -223,9 +223,9 @@ def walk_again(
     betas, pending, pending_betas, counted = (
         way.betas, way.pending, way.pending_betas, way.counted,
     )  # fmt: skip
-    s = way.n
+    s, before = way.n, stands_at(walks, way.n)
     while s < n:
-        new = walk_on(facts, q, rules, sittings, s, s + 1, at, stands_at(walks, s))
+        new = walk_on(facts, q, rules, sittings, s, s + 1, at, before)
         again = s < way.walked
         if again:
             betas, pending = betas - walks.betas[s], pending - walks.pending[s]
@@ -239,8 +239,16 @@ def walk_again(
         betas, pending = betas + new.betas, pending + new.pending
         pending_betas, counted = pending_betas + new.pending_betas, counted + new.counted
         s = way.walked if met else s + 1
+        before = stands_at(walks, s) if met else without_sums(new)
     return Way(
         n, max(n, way.walked), 0, way.version, way.edition, betas, pending, pending_betas, counted
+    )
+
+
+def without_sums(walked: Walked) -> Walked:
+    """Return where a walk stands, its sums left out."""
+    return Walked(
+        walked.first, walked.last, walked.ordinal, walked.period_end, walked.passed, 0, 0, 0, 0
     )
 
 

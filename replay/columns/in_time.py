@@ -29,10 +29,12 @@ _ordered: dict[int, InTime] = {}
 
 def order_in_time(rows: Any, offset: Ints) -> Ints:
     """Return the rows of each candidate's run by (time, position), run after run."""
-    order = np.arange(len(rows.time))
-    run = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
-    disorder = (np.diff(rows.time) < 0) | ((np.diff(rows.time) == 0) & (np.diff(rows.position) < 0))
-    some = np.isin(run, run[1:][disorder & (np.diff(run) == 0)])  # few candidates have several
-    sort = np.lexsort((rows.position[some], rows.time[some], run[some]))
-    order[some] = order[some][sort]
+    order, run = np.arange(len(rows.time)), np.repeat(np.arange(len(offset) - 1), np.diff(offset))
+    later, more = np.diff(rows.time), np.diff(rows.position)
+    disorder = ((later < 0) | ((later == 0) & (more < 0))) & (run[1:] == run[:-1])
+    if disorder.any():
+        several = np.zeros(len(offset) - 1, dtype=bool)  # few candidates have several
+        several[run[1:][disorder]] = True
+        some = several[run]
+        order[some] = order[some][np.lexsort((rows.position[some], rows.time[some], run[some]))]
     return order
