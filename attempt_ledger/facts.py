@@ -100,6 +100,9 @@ def _constructor(model: type[Model]) -> Callable[..., Fact]:
     """Return the function that makes facts of one type, with the signature that help() shows."""
 
     def make(subject: str, /, **fields: Any) -> Fact:
+        for name in ("time", "id"):
+            if name not in fields:
+                raise TypeError(f"{model.type} needs {name}=, as `help({model.type})` says")
         return make_fact(model.type, subject, **fields)
 
     whom = "subject" if model.stream_kind == "any" else model.stream_kind

@@ -18,7 +18,7 @@ from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten, ExceptionRequested
 from ledger.problems import ReadOnly
 from ledger.store.interface import PAGE, Found, Head, Store
-from ledger.store.locks import Waiting
+from ledger.store.locks import Opened, Waiting
 from ledger.store.scans import (
     CORRECTIONS,
     DESCRIBED,
@@ -42,9 +42,15 @@ class MemoryStore:
         self.read_only = read_only
         self.waiting = Waiting()
         self.address = Path("memory.ledger")
-        self._rows: list[Recorded] = []
+        self.opened = Opened(self.address)
+        self._kept: list[Recorded] = []
         self._about: dict[str, str] = {}
         self._lock = RLock()
+
+    @property
+    def _rows(self) -> list[Recorded]:
+        self.opened.check()
+        return self._kept
 
     @contextmanager
     def writing(self) -> Iterator[MemoryWriting]:
@@ -53,7 +59,7 @@ class MemoryStore:
         with self._lock:
             writing = MemoryWriting(list(self._rows), dict(self._about))
             yield writing
-            self._rows, self._about = writing.rows, writing.remembered
+            self._kept, self._about = writing.rows, writing.remembered
 
     def append_new(self, rows: Sequence[Row], now: int) -> int | None:
         return None
@@ -154,7 +160,7 @@ class MemoryStore:
         return MemoryScans(self)
 
     def close(self) -> None:
-        pass
+        self.opened.close()
 
     def _within(self, after: int, upto: int | None) -> list[Recorded]:
         return [

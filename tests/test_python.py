@@ -298,6 +298,29 @@ def test_who_follows_from_beyond_the_end_is_told(ledger: al.Ledger) -> None:
         ledger.follow(after=721)
 
 
+def test_what_is_closed_is_used_no_more(path: Path) -> None:
+    """Neither the ledger nor anything that came of it; closing it again does nothing."""
+    with al.open(path, write=True, clock=lambda: NOW, source="urn:booking") as ledger:
+        snapshot, following, exceptions = ledger.at(), ledger.follow(after=0), ledger.exceptions
+        next(iter(following))
+    uses: dict[str, Callable[[], object]] = {
+        "position": lambda: ledger.position,
+        "standing": lambda: ledger.standing("C-1001", "AZ-104"),
+        "at": lambda: ledger.at(),
+        "append": lambda: ledger.append([attempted()]),
+        "follow": lambda: next(iter(ledger.follow(after=0))),
+        "exceptions": lambda: exceptions.list(),
+        "import_file": lambda: ledger.import_file(ROOT / "examples" / "results.csv"),
+        "snapshot's standing": lambda: snapshot.standing("C-1001", "AZ-104"),
+        "snapshot's table": lambda: snapshot.table("sittings"),
+        "following": lambda: [*zip(range(10_000), following, strict=False)],
+    }
+    for use in uses.values():
+        with pytest.raises(al.LedgerProblem, match=r" was closed: open it again$"):
+            use()
+    ledger.close()
+
+
 @pytest.mark.parametrize(
     ("conditions", "sentence"),
     [
@@ -342,7 +365,7 @@ def test_a_wrong_fact_is_refused_when_it_is_made(
 
 def test_an_id_is_required() -> None:
     """Without one a retry would be a second sitting."""
-    with pytest.raises(TypeError, match="id"):
+    with pytest.raises(TypeError, match=r"^ExamAttempted needs id="):
         al.ExamAttempted("C-1", exam="AZ-104", registration_id="R-1", delivery="live", time=BEGAN)
 
 

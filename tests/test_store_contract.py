@@ -23,7 +23,7 @@ from postgres import VERSIONS, new_server
 from ledger.cloudevents import backfilled
 from ledger.events import Outline, Recorded, Row
 from ledger.ledger import PLACE, Appended, Conflict, Duplicate
-from ledger.problems import ReadOnly
+from ledger.problems import LedgerProblem, ReadOnly
 from ledger.store.file import create_file
 from ledger.store.interface import Head, Store
 from ledger.store.locks import USUALLY
@@ -515,3 +515,29 @@ def test_rows_may_be_appended_in_one_step(store: Store) -> None:
     assert store.append_new([sat(3), sat(3)], 200) is None
     assert store.append_new([sat(4)], 50) == 3
     assert [row[:2] for row in store.page(0)] == [(1, 100), (2, 100), (3, 101)]
+
+
+USES: dict[str, Callable[[Store], object]] = {
+    "head": lambda store: store.head(),
+    "stream": lambda store: store.stream("candidate/C-1"),
+    "page": lambda store: store.page(0),
+    "find": lambda store: store.find("urn:a", "a"),
+    "append": lambda store: put(store, sat(2)),
+    "watch": lambda store: store.watch().changed(),
+    "scan": lambda store: [*store.scans().select(Selection(0, 9), order="position")],
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_what_is_closed_is_used_no_more(store: Store, use: str) -> None:
+    """It would be opened anew behind its owner's back, who took it for closed."""
+    put(store, sat(1))
+    watch = store.watch()
+    assert watch.changed()
+    store.close()
+    with pytest.raises(LedgerProblem, match=r" was closed: open it again$"):
+        USES[use](store)
+    with pytest.raises(LedgerProblem, match=r" was closed: open it again$"):
+        watch.changed()
+    watch.close()
+    store.close()  # a second time: nothing more

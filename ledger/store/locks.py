@@ -1,4 +1,7 @@
-"""Who may write: threads queue on a lock, processes on `flock` of a file beside the ledger."""
+"""Who may use what is open, and who may write.
+
+Threads queue on a lock, processes on `flock` of a file beside the ledger.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Final, NamedTuple, TypeAlias
 
-from ledger.problems import Locked
+from ledger.problems import LedgerProblem, Locked
 
 PRIVATE: Final = 0o600
 """The mode of a ledger, unless it is said otherwise: nobody else opens it, or what lies beside it.
@@ -52,6 +55,37 @@ class Waiting(NamedTuple):
 
 
 USUALLY: Final = Waiting()
+
+
+class Opened:
+    """Whether a store may be used: by the process that opened it, until it is closed.
+
+    SQLite's connections and locks do not survive a fork, where using one can lose data; two
+    processes would talk over one connection to a server.
+    """
+
+    def __init__(self, path: os.PathLike[str]) -> None:
+        self._path = path
+        self._by = os.getpid()
+        self._closed = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process opened it: a forked child must not close what is its parent's."""
+        return self._by == os.getpid()
+
+    def check(self) -> None:
+        """Raise LedgerProblem unless it may be used."""
+        if self._closed:
+            raise LedgerProblem(f"{self._path} was closed: open it again")
+        if not self.is_own:
+            raise LedgerProblem(
+                f"{self._path} was opened before this process was forked: open it again here"
+            )
+
+    def close(self) -> None:
+        """Let it be used no more."""
+        self._closed = True
 
 
 class FileLock:

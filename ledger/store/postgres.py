@@ -9,7 +9,6 @@ order of commits.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from ledger.events import Recorded, Row
-from ledger.problems import LedgerProblem, NewerSchema, NoLedger, ReadOnly, Redefined
+from ledger.problems import NewerSchema, NoLedger, ReadOnly, Redefined
 from ledger.store.interface import PAGE, Head
-from ledger.store.locks import Waiting
+from ledger.store.locks import Opened, Waiting
 from ledger.store.postgres_committing import Transactions
 from ledger.store.postgres_integrity import redefinitions
 from ledger.store.postgres_pool import Pool, settle
@@ -59,7 +58,7 @@ class PostgresStore(Questions):
         self._durable = 0
         self._unchecked = _LOOK_EVERY
         self._transactions = Transactions(server, self.pool)
-        self._process = os.getpid()
+        self.opened = Opened(server)
         try:
             _check_about(dict(self._read(self._statements.about_all)), server)
         except BaseException:
@@ -88,7 +87,7 @@ class PostgresStore(Questions):
     def _check_writing(self) -> None:
         if self.read_only:
             raise ReadOnly(f"{self.server} was opened for reading: nothing was written")
-        self._check_process()
+        self.opened.check()
         if self._unchecked >= _LOOK_EVERY:
             self.check()
             self._unchecked = 0
@@ -113,7 +112,7 @@ class PostgresStore(Questions):
         self, statement: str, values: Sequence[Any] = (), *, upto: int | None = None
     ) -> list[Any]:
         """Return rows; those up to a position are known to be durable if that is."""
-        self._check_process()
+        self.opened.check()
         for last in (False, True):
             with self.pool.connection() as connection:
                 try:
@@ -128,7 +127,7 @@ class PostgresStore(Questions):
 
     def settled(self, upto: int) -> None:
         """Return once all rows up to a position that was read are durable."""
-        self._check_process()
+        self.opened.check()
         if upto > self._durable:
             self._read(f"SELECT 1 FROM {self._statements.events} LIMIT 1")
             self._durable = max(self._durable, upto)
@@ -247,7 +246,7 @@ class PostgresStore(Questions):
 
     def watch(self) -> PostgresWatch:
         """Return what tells whether anything was written; for one thread, to be closed."""
-        self._check_process()
+        self.opened.check()
         return PostgresWatch(self)
 
     def check(self) -> None:
@@ -268,17 +267,12 @@ class PostgresStore(Questions):
 
     def close(self) -> None:
         """Close every connection."""
-        if self._process == os.getpid():
+        if self.opened.is_own:
+            self.opened.close()
             self._transactions.close()
             self.pool.close()
         else:
             self.pool.drop()
-
-    def _check_process(self) -> None:
-        if self._process != os.getpid():  # two processes would talk over one connection
-            raise LedgerProblem(
-                f"{self.server} was opened before this process was forked: open it again here"
-            )
 
 
 class PostgresWatch:
@@ -291,6 +285,7 @@ class PostgresWatch:
 
     def changed(self) -> bool:
         """Return whether anybody may have written since the last call; at first, true."""
+        self._store.opened.check()
         with problems(self._store.server):
             try:
                 position = self._position()

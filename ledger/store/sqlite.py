@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger.events import Outline, Recorded, Row
-from ledger.problems import LedgerProblem, NotALedger, ReadOnly
+from ledger.problems import NotALedger, ReadOnly
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.interface import PAGE, Head
-from ledger.store.locks import SILENCE, FileLock, Waiting, holder
+from ledger.store.locks import SILENCE, FileLock, Opened, Waiting, holder
 from ledger.store.questions import Place, Questions, marks, pages
 from ledger.store.schema import EXTENSIONS, SCHEMA_VERSION, check_schema, format_of
 from ledger.store.sqlite_writing import (
@@ -70,7 +69,7 @@ class SQLiteStore(Questions):
         self._format = 0
         self._readers: list[sqlite3.Connection] = []
         self._local = threading.local()
-        self._process = os.getpid()
+        self.opened = Opened(path)
 
     # -- writing
 
@@ -79,7 +78,7 @@ class SQLiteStore(Questions):
         """Open the one write transaction there can be; commit it at the end, durably."""
         if self.read_only:
             raise ReadOnly(f"{self.path} was opened for reading: nothing was written")
-        self._check_process()
+        self.opened.check()
         with storage_problems(self.path), self._lock:
             if self._writer is None:
                 self._writer = connect_writer(self.path)
@@ -165,7 +164,7 @@ class SQLiteStore(Questions):
 
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
-        self._check_process()
+        self.opened.check()
         connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
         if connection is None:
             connection = self._local.reader = self.new_reader()
@@ -174,6 +173,7 @@ class SQLiteStore(Questions):
 
     def new_reader(self) -> sqlite3.Connection:
         """Open one more connection for reading, closed with the store."""
+        self.opened.check()
         with storage_problems(self.path):
             connection = connect_reader(self.path)
         self._readers.append(connection)
@@ -273,7 +273,7 @@ class SQLiteStore(Questions):
 
     def watch(self) -> SQLiteWatch:
         """Return what tells whether anything was written; for one thread, to be closed."""
-        self._check_process()
+        self.opened.check()
         return SQLiteWatch(self)
 
     def check(self) -> None:
@@ -290,8 +290,9 @@ class SQLiteStore(Questions):
 
     def close(self) -> None:
         """Close every connection and let the lock's file go."""
-        if self._process != os.getpid():
-            return  # a forked child must not close what is its parent's
+        if not self.opened.is_own:
+            return
+        self.opened.close()
         self._lock.close()
         if self._writer is not None:
             self._writer.close()
@@ -305,13 +306,6 @@ class SQLiteStore(Questions):
         if connection in self._readers:
             self._readers.remove(connection)
             connection.close()
-
-    def _check_process(self) -> None:
-        # SQLite's connections and locks do not survive a fork: using one there can lose data.
-        if self._process != os.getpid():
-            raise LedgerProblem(
-                f"{self.path} was opened before this process was forked: open it again here"
-            )
 
     def _check_risen(self, before: Place, last: Place | None) -> None:
         """Raise NotALedger if reading would go on where it was: only pages in disorder do that."""
@@ -331,6 +325,7 @@ class SQLiteWatch:
 
     def changed(self) -> bool:
         """Return whether anybody may have written since the last call; at first, true."""
+        self._store.opened.check()
         with storage_problems(self._store.path):
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         before, self._seen = self._seen, int(version)

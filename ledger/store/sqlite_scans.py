@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -104,7 +105,11 @@ class SQLiteScans:
 
     def __init__(self, store: SQLiteStore) -> None:
         self._store = store
-        self._path = store.path
+
+    @property
+    def _path(self) -> Path:
+        self._store.opened.check()
+        return self._store.path
 
     def facts(self, after: int, upto: int) -> Iterator[pa.RecordBatch]:
         """Yield the facts of candidates in a range, by position, as FACTS."""
