@@ -330,11 +330,11 @@ def number_sittings(
             start = sittings.start[s]
             ordinal, previous, wait_until = 0, NONE, NONE
             q = question(groups, g, start, known)
-            setting = setting_at(facts, q, start)
-            if ordinals == 1 and setting.version >= 0:
-                rules = rules_at(facts.rules, setting.version)
+            version = setting_at(facts, q, start).version if ordinals == 1 else -1
+            if version >= 0:
+                rules = rules_at(facts.rules, version)
                 reached = go_on(rows, groups, facts, q, g, scratch, reached)
-                way = way_on(facts, q, rules, walked, reached.way, setting.version, start)
+                way = way_on(facts, q, rules, walked, reached.way, version, start)
                 n = reached.gathered.n
                 way = walk_again(facts, q, rules, walked, scratch.walks, way, n, start)
                 reached = Reached(g, reached.gathered, way)
