@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ledger.problems import LedgerProblem
     from projections.exception_rules import DeskProblem
     from replay.snapshot import UnansweredMoment
+    from replay.what_if import Compared
     from retake_policies.schema import PolicyError
 
     AuthorizationGranted: Callable[..., Fact]
@@ -71,6 +72,7 @@ _HOMES = {
     "ledger.problems": "LedgerProblem",
     "projections.exception_rules": "DeskProblem",
     "replay.snapshot": "UnansweredMoment",
+    "replay.what_if": "Compared",
     "retake_policies.schema": "PolicyError",
 }
 """Where each name comes from; those of event types are all in `attempt_ledger.facts`."""
@@ -87,6 +89,7 @@ __all__ = [
     "CertExpired",
     "CertRenewed",
     "CertificationDefined",
+    "Compared",
     "Conflict",
     "DeskProblem",
     "Duplicate",

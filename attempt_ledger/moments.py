@@ -13,6 +13,7 @@ When = date | str
 """An instant of a Python program: a datetime with a zone, a date (its 00:00 UTC), or text."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_NUMBER = re.compile("[0-9]{1,18}")
 _TYPED = re.compile(
     r"(\d{4}-\d{2}-\d{2})"
     r"(?:[Tt ](\d{2}:\d{2})(:\d{2}(?:\.\d+)?)? ?(UTC|[Zz]|[+-]\d{2}:\d{2})?)?",
@@ -58,7 +59,7 @@ def _read(text: str, name: str, zone: tzinfo | None) -> int:
             raise ValueError(f"{name}: {error}") from None
     match = _TYPED.fullmatch(text)
     if match is None:
-        hint = f"; a position is written @{text}" if text.isdigit() and len(text) < 19 else ""
+        hint = f"; a position is written @{text}" if _NUMBER.fullmatch(text) else ""
         raise ValueError(f"{name}: {text!r} is no instant and no date, {_SUCH}{hint}")
     day, minute, second, offset = match.groups()
     if second and second.startswith(":60"):

@@ -17,7 +17,7 @@ from attempt_ledger import arguments
 from attempt_ledger import clock as real
 from attempt_ledger.access import Access
 from attempt_ledger.answers import Public, Standing
-from attempt_ledger.checks import Gathered, fault_of
+from attempt_ledger.checks import Gathered, KnownExams, fault_of
 from attempt_ledger.desks import Authorizations, Exceptions
 from attempt_ledger.facts import Event
 from attempt_ledger.moments import When, known, micros
@@ -256,18 +256,24 @@ class Ledger(Public):
         ignore_extra: bool = False,
         keep_recorded_at: bool = False,
         backfill: bool = False,
+        again: bool = False,
+        known_exams_only: bool = False,
         rejects: str | os.PathLike[str] | None = None,
     ) -> ImportReport:
         """Import results or CloudEvents lines, as `attempt-ledger import` does.
 
         `map` is a file that says what the columns and words of a vendor's file mean; `backfill`
-        marks what is recorded as moved in by a migration, which is not late.
+        marks what is recorded as moved in by a migration, which is not late; `again` records what
+        was annulled and comes again; `known_exams_only` refuses rows of exams nobody announced.
         Return what it came to: counts, and the file that keeps refused rows, each with its problem.
         Importing it again is safe. Raises LedgerProblem for what cannot be imported at all.
         """
         named = arguments.path("path", path)
         if arguments.flag("backfill", backfill) and keep_recorded_at:
             raise ValueError("backfill goes without keep_recorded_at")
+        if arguments.flag("again", again) and keep_recorded_at:
+            raise ValueError("again goes without keep_recorded_at: a history keeps its ids")
+        known = arguments.flag("known_exams_only", known_exams_only)
         of_map, refused = (
             arguments.path_or_none(name, value)
             for name, value in (("map", map), ("rejects", rejects))
@@ -289,7 +295,9 @@ class Ledger(Public):
             corrections=arguments.flag("corrections", corrections),
             keep_recorded_at=arguments.flag("keep_recorded_at", keep_recorded_at),
             backfill=backfill,
+            again=again,
             check=fault_of,
+            exam_fault=KnownExams(store).fault_of if known else None,
             rejects=None if refused is None else Path(refused),
         )
         gathered = Gathered(after=store.head().position)

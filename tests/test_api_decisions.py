@@ -135,6 +135,8 @@ def test_an_annulment_needs_two_people(it: Served) -> None:
     (line,) = lines_of(it.get("/v1/events", by="auditor", after=position - 1))
     assert (line["type"], line["actor"]) == ("EventAnnulled", "admin + other")
     assert post(it, "/v1/proposals/approve", id, "other").json()["positions"] == [position]
+    again = it.problem(post(it, "/v1/proposals", what, "admin"), 409, "undecidable")
+    assert again["detail"] == f"'S-2' of 'urn:feed' is annulled already, by position {position}."
     assert (
         it.get("/v1/standing", by="reader", candidate="S-2", exam="AZ-104").json()["known"] is False
     )
@@ -144,9 +146,12 @@ def test_an_erasure_needs_two_people(it: Served) -> None:
     """After it nobody reads what was personal."""
     post(it, "/v1/exceptions", {**REQUEST, "candidate": "S-3", "candidate_id": "S-3",
                                 "registration_id": "S-3", "request_id": "X-4"})  # fmt: skip
-    made = post(it, "/v1/proposals", {"kind": "forget", "candidate": "S-3", "reason": "asked to"})
+    what = {"kind": "forget", "candidate": "S-3", "reason": "asked to"}
+    made = post(it, "/v1/proposals", what)
     done = post(it, "/v1/proposals/approve", {"id": made.json()["id"]}, "admin").json()
     assert done["state"] == "approved", done
+    again = it.problem(post(it, "/v1/proposals", what), 409, "undecidable")
+    assert again["detail"] == f"'S-3' is erased already, by position {done['positions'][0]}."
     assert str(it.path.parent) not in json.dumps(done["notes"])  # where the server keeps its files
     clear = it.get("/v1/exceptions", by="officer", candidate="S-3", clear="true")
     assert SECRET not in clear.text
@@ -169,6 +174,10 @@ def test_a_policy_is_published_by_two_people(it: Served) -> None:
     assert done["state"] == "approved"
     dates = {each["effective_from"] for each in it.get("/v1/policies", by="reader").json()}
     assert "2040-01-01T00:00:00Z" in dates
+    again = it.problem(
+        post(it, "/v1/proposals", {"kind": "publish", "toml": text}, "admin"), 409, "undecidable"
+    )
+    assert again["detail"] == "The policy 'general' is published so already."
     wrong = post(it, "/v1/proposals", {"kind": "publish", "toml": "id = 7"}, "admin")
     it.problem(wrong, 422, "malformed-policy")
 

@@ -411,6 +411,22 @@ def test_a_file_is_imported_as_from_the_command_line(writable: al.Ledger, tmp_pa
     report = writable.import_file(rows, rejects=tmp_path / "rejects.csv")
     assert (report.read, report.recorded, report.rejected) == (2, 2, 1)
     assert report.rejects == tmp_path / "rejects.csv"
+    (row,) = (each for each in writable.events() if each.id == "R-9/result")
+    slip = al.EventAnnulled(
+        "C-1", annuls=row, reason="a slip", time=BEGAN, id="R-9/annulled", source="urn:x"
+    )
+    writable.append([slip])
+    twice = writable.import_file(rows, rejects=tmp_path / "twice.csv")
+    assert (twice.recorded, twice.rejected) == (0, 2)  # what was annulled, too
+    again = writable.import_file(rows, rejects=tmp_path / "again.csv", again=True)
+    assert (again.recorded, again.rejected) == (1, 1)
+    lines = rows.read_text().splitlines()
+    rows.write_text(f"{lines[0]}\nC-1,AZ-l04,R-77,2023-06-02T09:00:00Z,fail\n")
+    known = writable.import_file(rows, rejects=tmp_path / "known.csv", known_exams_only=True)
+    assert (known.recorded, known.rejected) == (0, 1)
+    assert writable.import_file(rows, rejects=tmp_path / "all.csv").recorded == 2
+    with pytest.raises(ValueError, match="again goes without keep_recorded_at"):
+        writable.import_file(rows, again=True, keep_recorded_at=True)
 
 
 def test_a_url_is_a_path_to_the_letter(path: Path) -> None:

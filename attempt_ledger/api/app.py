@@ -22,7 +22,6 @@ from starlette.types import ASGIApp
 from attempt_ledger.api.caching import Standings
 from attempt_ledger.api.edge import Edge, Gate, Rates
 from attempt_ledger.api.metrics import Metrics
-from attempt_ledger.api.problems import problem_of
 from attempt_ledger.api.protocol import BoundedProtocol
 from attempt_ledger.api.roles import OPEN
 from attempt_ledger.api.routes import (
@@ -39,6 +38,7 @@ from attempt_ledger.api.routes import (
     standing,
     tables,
 )
+from attempt_ledger.api.routing import refusal_of
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
 
@@ -109,6 +109,7 @@ def application(service: Service, gate: Gate) -> FastAPI:
     app.state.gate = gate
     app.state.followers = 0
     app.state.metrics = Metrics()
+    app.state.groups = list(ROUTES)
     for kind in (Exception, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answer)
     for each in ROUTES:
@@ -143,7 +144,7 @@ async def noted(gate: Gate) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     """Turn whatever a route raises into a problem."""
-    return problem_of(error).response()
+    return refusal_of(request, error).response()
 
 
 def edge_of(app: FastAPI, names: Collection[str], rates: Rates) -> ASGIApp:
@@ -191,7 +192,7 @@ def serve(
         ws="none",
         loop="uvloop",
         lifespan="on",
-        log_level="warning",
+        log_level="error",  # or whoever sends what is no HTTP would fill the log
         access_log=False,
         server_header=False,
         proxy_headers=bool(proxies),

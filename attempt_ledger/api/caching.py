@@ -147,9 +147,11 @@ def answer_of(service: Service, question: Question, tags: str = "") -> tuple[int
             return 304, [*headers, (b"etag", tag.encode())], b""
     show = None if clock is None else shown_in(clock, str(question.zone))
     answers, validity = answers_of(snapshot, question.candidate, question.exam, show)
+    headers.append((b"etag", tag_of(question, validity, answers).encode()))
+    if tags.strip() == "*":  # whatever there is: it is kept (RFC 9110, section 13.1.2)
+        return 304, headers, b""
     body = _ALL.to_json(answers) if question.exam is None else _ONE.to_json(answers[0])
     headers += [
-        (b"etag", tag_of(question, validity, answers).encode()),
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]

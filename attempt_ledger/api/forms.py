@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from attempt_ledger.api.caching import FRESH
 from attempt_ledger.api.problems import Problem
+from attempt_ledger.api.routing import JSON
 from attempt_ledger.api.service import Service
 from replay.formats.csv import write_csv
 from replay.formats.json import BATCH as BATCH_ROWS
@@ -24,7 +25,6 @@ BATCH: Final = "application/cloudevents-batch+json"
 CSV: Final = "text/csv"
 PARQUET: Final = "application/vnd.apache.parquet"
 ARROW: Final = "application/vnd.apache.arrow.stream"
-JSON: Final = "application/json"
 
 _PIECE: Final = 1 << 18
 _IN_MEMORY: Final = 1 << 20

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ledger.faults import fault_words
 from ledger.intake.catalogue import CatalogueProblem
@@ -55,6 +56,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "refused": (422, "The fact is refused"),
     "malformed-policy": (422, "The policy is malformed"),
     "too-many-requests": (429, "Too many requests"),
+    "head-too-large": (431, "The head of the request is too large"),
     "unexpected": (500, "This should not have happened"),
     "unavailable": (503, "The ledger cannot be used at the moment"),
 }
@@ -157,11 +159,13 @@ def problem_of(error: Exception) -> Problem:
     for kind, name in _OURS:
         if isinstance(error, kind):
             return Problem(name, " ".join(str(error).splitlines()))
+    if isinstance(error, ClientDisconnect):
+        return Problem("malformed-body", "The body ended before its end.")  # nobody reads it
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        if isinstance(error.__cause__, Problem):
-            return error.__cause__  # raised while FastAPI read the body
+        if isinstance(error.__cause__, Problem | ClientDisconnect):
+            return problem_of(error.__cause__)  # raised while FastAPI read the body
         name = _BY_STATUS.get(error.status_code, "malformed-question")
         return Problem(name, _sentence(error), headers=error.headers)
     return unexpected(error)
@@ -190,8 +194,6 @@ def _invalid(error: RequestValidationError) -> Problem:
     faults = error.errors()
     of_body = [each for each in faults if each["loc"][0] == "body"]
     if of_body and len(of_body) == len(faults):
-        if of_body[0]["type"] == "json_invalid":
-            return BadQuestion("The body is no JSON.")
         body = error.body
         errors = [
             Fault(pointer=_pointer(each["loc"][1:], body), detail=fault_words(each))

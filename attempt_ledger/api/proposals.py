@@ -20,7 +20,7 @@ from ledger.instants import DAY
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.models import EventAnnulled
-from ledger.privacy.erasure import forget
+from ledger.privacy.erasure import forget, forgotten_at
 from ledger.problems import shown
 from replay.publishing import effects_of
 from replay.snapshot import Snapshot
@@ -172,14 +172,27 @@ def approve(
 
 
 def check(ledger: Ledger, kind: Kind, what: Mapping[str, str]) -> None:
-    """Raise Problem, or LedgerProblem, where a proposal cannot be carried out as things stand."""
+    """Raise Problem, or LedgerProblem, where a proposal cannot be carried out, or is already."""
     if kind == "annul":
-        _annulled(ledger, what)
+        _, before = _annulled(ledger, what)
+        if before is not None:
+            raise _done(f"{shown(what['id'])} of {shown(what['source'])} is annulled", before)
     elif kind == "forget":
-        if not ledger.stream(f"candidate/{what['candidate']}"):
-            raise Problem("unknown", f"No candidate {shown(what['candidate'])} in this ledger.")
+        candidate = what["candidate"]
+        rows = ledger.stream(f"candidate/{candidate}")
+        if not rows:
+            raise Problem("unknown", f"No candidate {shown(candidate)} in this ledger.")
+        erased = forgotten_at(rows)
+        if erased is not None and ledger.vault.look_up(candidate)[0] is None:
+            raise _done(f"{shown(candidate)} is erased", erased)
     else:
-        checked_id(what["toml"], "toml")
+        id, text = checked_id(what["toml"], "toml"), what["toml"]
+        if not policy_facts([(id, text)], known=ledger.stream, now=ledger.clock()).facts:
+            raise Problem("undecidable", f"The policy {shown(id)} is published so already.")
+
+
+def _done(what: str, event: Recorded) -> Problem:
+    return Problem("undecidable", f"{what} already, by position {event.position}.")
 
 
 def carry_out(ledger: Ledger, proposal: Proposal, actor: str, views: Path) -> dict[str, Any]:

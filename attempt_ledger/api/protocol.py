@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from attempt_ledger.api.edge import HEADERS
+from attempt_ledger.api.problems import Problem
 
 REQUEST_SECONDS: Final = 60.0
 """So long a request may take to arrive, its head and its body."""
@@ -17,10 +21,6 @@ LONGEST_HEAD: Final = 64 << 10
 Uvicorn bounds neither their number nor their length, and the parser puts a header that comes in
 pieces together by copying it anew with each.
 """
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
-)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -43,8 +43,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_complete:
             self._head += len(data)
             if self._head > LONGEST_HEAD and not self.transport.is_closing():
-                self.transport.write(_TOO_LONG)
-                self.transport.close()
+                self._refuse("head-too-large", f"It has more than {LONGEST_HEAD:,} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, before any application, in the form of all problems."""
+        self._refuse("malformed-question", "What was sent is no request of HTTP/1.1.")
+
+    def _refuse(self, kind: str, sentence: str) -> None:
+        answer = Problem(kind, sentence, headers={"connection": "close"}).response()
+        lines = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
+        headers = dict(HEADERS) | dict(answer.raw_headers)
+        lines += [name + b": " + value for name, value in headers.items()]
+        if self.cycle is None or self.cycle.response_complete:  # or it would stand in an answer
+            self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Go on with a request whose head is here."""

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.routing import Route
 
 from attempt_ledger.api.edge import forbidden
-from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails
+from attempt_ledger.api.problems import BadQuestion, Problem, ProblemDetails, problem_of
 from attempt_ledger.api.roles import is_allowed
 from attempt_ledger.api.service import Service
 from attempt_ledger.api.tail import Tail
@@ -19,12 +20,13 @@ from attempt_ledger.moments import micros
 from ledger.cloudevents import to_cloudevents, without_personal
 from ledger.fields import parse_json
 from ledger.ledger import Ledger
-from ledger.problems import MalformedFact, RepeatedMember
+from ledger.problems import MalformedFact, RepeatedMember, shown
 from replay.between import NotACursor, WasReset
 
 T = TypeVar("T")
 
 LONGEST_ID: Final = 2_000
+JSON: Final = "application/json"
 
 AsOf: TypeAlias = Annotated[
     str | None,
@@ -99,7 +101,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status in sorted({400, 401, 403, 404, 413, 422, 429, 503, *statuses})
+        for status in sorted({400, 401, 403, 404, 413, 415, 422, 429, 503, *statuses})
     }
 
 
@@ -161,20 +163,63 @@ class StrictRoute(APIRoute):
                         if name not in several and names.count(name) > 1:
                             raise BadQuestion(f"{name} appears twice, and takes one value")
             if takes_json and (body := await request.body()):
-                _check_members(body)
+                _check_json(request, body)
             return await answer(request)
 
         return strict
 
 
-def _check_members(body: bytes) -> None:
-    """Raise Problem where an object in a body has a member twice; what is no JSON is said later."""
+def _check_json(request: Request, body: bytes) -> None:
+    """Raise Problem where a body is no JSON, or can be read in two ways."""
+    media = media_of(request)
+    if media != JSON and not (media.startswith("application/") and media.endswith("+json")):
+        raise unsupported(media, JSON)
+    text = text_of(body)
     try:
-        parse_json(body)
+        parse_json(text)
     except RepeatedMember as problem:
         raise Problem("malformed-body", f"The body: {problem}.") from None
-    except MalformedFact:
-        pass
+    except MalformedFact as problem:
+        raise BadQuestion(f"The body: {problem}.") from None
+
+
+def media_of(request: Request) -> str:
+    """Return the type of a request's body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(media: str, read: str) -> Problem:
+    """Return that a body of a type is not read, and what is."""
+    return Problem(
+        "unsupported-type", f"A body of type {shown(media)} is not read here: send {read}."
+    )
+
+
+def text_of(body: bytes) -> str:
+    """Return a body as text; raises Problem."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise BadQuestion("The body is not UTF-8.") from None
+
+
+def refusal_of(request: Request, error: Exception) -> Problem:
+    """Return whatever a request ran into as a problem; of a wrong method, with all that are taken.
+
+    Starlette names those of the first route alone that has the address.
+    """
+    problem = problem_of(error)
+    if problem.status == 405:
+        taken = {
+            method
+            for group in request.app.state.groups
+            for route in group.routes
+            if isinstance(route, Route) and route.path_regex.match(request.url.path)
+            for method in route.methods or ()
+        }
+        taken |= {"HEAD"} if "GET" in taken else set()
+        problem.headers = {"allow": ", ".join(sorted(taken))}
+    return problem
 
 
 def _unknown(name: str, known: set[str]) -> str:

@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from attempt_ledger.api.problems import Problem, problem_of
+from attempt_ledger.api.problems import Problem
 from attempt_ledger.api.register import Access
 from attempt_ledger.api.routes.proofs import proof_of
+from attempt_ledger.api.routing import refusal_of
 from attempt_ledger.api.tokens import Tokens
 from attempt_ledger.console import desk, listings, log_in, pages, proposing
 from attempt_ledger.console.address import Address
@@ -85,14 +86,15 @@ def add_console(
     app.state.tokens = tokens
     app.state.sessions = sessions
     app.state.client = client
-    app.include_router(routes)
-    app.include_router(log_in.routes)
+    for group in (routes, log_in.routes):
+        app.include_router(group)
+        app.state.groups.append(group)
     app.add_exception_handler(HTTPException, nothing)
 
 
 async def nothing(request: Request, error: Exception) -> Response:
     """Answer that there is no such page, to whoever looks with a browser; else with a problem."""
-    problem = problem_of(error)
+    problem = refusal_of(request, error)
     below = request.url.path.startswith("/v1/")
     if problem.status != 404 or below or "text/html" not in request.headers.get("accept", ""):
         return problem.response()

@@ -12,13 +12,23 @@ from pydantic import BaseModel, Field
 
 from attempt_ledger.api.forms import BATCH
 from attempt_ledger.api.problems import BadQuestion, Fault, Problem, ProblemDetails
-from attempt_ledger.api.routing import LONGEST_ID, identity_of, problems, router, service_of
+from attempt_ledger.api.routing import (
+    JSON,
+    LONGEST_ID,
+    identity_of,
+    media_of,
+    problems,
+    router,
+    service_of,
+    text_of,
+    unsupported,
+)
 from ledger.appending import Appended, Conflict, Duplicate, Outcome, Refused
 from ledger.cloudevents import parse_line
 from ledger.events import Fact, Row
 from ledger.fields import read_object
 from ledger.intake.cloudevents import elements_of, imported_by
-from ledger.problems import MalformedFact, shown
+from ledger.problems import MalformedFact
 from projections.history import CERTIFICATION_KINDS, SITTING_KINDS
 
 routes = router("events")
@@ -121,15 +131,11 @@ async def append(request: Request) -> Response:
     the extension attribute `originalactor`. In binary mode the attributes are `ce-…` headers and
     the body, `application/json`, is the data.
     """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_of(request)
     binary = "ce-specversion" in request.headers or "ce-type" in request.headers
-    if media not in (ONE, BATCH) and not (binary and media in ("application/json", "")):
-        raise Problem(
-            "unsupported-type",
-            f"A body of type {shown(media)} is not read here: send {ONE}, {BATCH}, or "
-            "application/json with the attributes as ce-… headers.",
-        )
-    body = _text(await request.body())
+    if media not in (ONE, BATCH) and not (binary and media in (JSON, "")):
+        raise unsupported(media, f"{ONE}, {BATCH}, or {JSON} with the attributes as ce-… headers")
+    body = text_of(await request.body())
     if media != BATCH:
         text = _structured(request, body) if media != ONE else body
         (outcome,) = await _appended(request, [text])
@@ -153,13 +159,6 @@ async def append(request: Request) -> Response:
             result["problem"] = {**problem.as_dict(), "pointer": f"/{index}"}
         results.append(result)
     return _json({"results": results}, 200)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise BadQuestion("The body is not UTF-8.") from None
 
 
 def _json(value: object, status: int) -> Response:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, BinaryIO, Literal
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from attempt_ledger.api.forms import JSON, accepted, written
+from attempt_ledger.api.forms import accepted, written
 from attempt_ledger.api.roles import NOBODY
 from attempt_ledger.api.routing import (
+    JSON,
     Zone,
     content,
     identity_of,

@@ -12,7 +12,6 @@ from fastapi import Query, Request, Response
 from attempt_ledger.api.forms import (
     ARROW,
     CSV,
-    JSON,
     LINES,
     PARQUET,
     TABLES,
@@ -22,6 +21,7 @@ from attempt_ledger.api.forms import (
 )
 from attempt_ledger.api.problems import BadQuestion, Problem
 from attempt_ledger.api.routing import (
+    JSON,
     LONGEST_ID,
     AsOf,
     Exam,
