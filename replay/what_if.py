@@ -32,7 +32,7 @@ from replay.population import (
 from replay.questions import Numbered
 from replay.snapshot import Snapshot
 from replay.violations import with_registrations
-from retake_policies.rules import first_after
+from retake_policies.rules import first_after, version_in_force
 
 SITTINGS = pa.schema(
     [
@@ -144,6 +144,7 @@ def changed_sittings(
     `touched` are the exams under a draft, as the columns number them.
     """
     judged: list[int] = []
+    first = drafts_hold_from(drafted)
 
     def fold(part: Part, wanted: Ints) -> pa.Table:
         sittings: Any = sittings_of(bound, part, wanted)
@@ -151,7 +152,8 @@ def changed_sittings(
         past &= sittings.outcome != MISSED
         judged.append(int(past.sum()))
         # Only where a draft could make a difference: the rest comes out the same.
-        under = np.flatnonzero(past & np.isin(part.group_exam, touched)[sittings.group])
+        under = past & np.isin(part.group_exam, touched)[sittings.group]
+        under = np.flatnonzero(under & (sittings.start >= first))
         some: Any = Numbered(*(column[under] for column in sittings))
         now: Any = judge(bound, part, some)
         then: Any = judge(drafted, part, some)
@@ -217,6 +219,20 @@ def exams_under(catalogue: Catalogue, drafts: Sequence[Draft]) -> list[int]:
         for exam in catalogue.exams.values()
         if numbers & set(definitions.policy[definitions.lo[exam] : definitions.hi[exam]])
     ]
+
+
+def drafts_hold_from(drafted: Bound) -> int:
+    """Return the first instant at which a draft is in force: NONE where it is so from the first.
+
+    Of a policy's versions the first holds before it begins too.
+    """
+    versions, first = drafted.catalogue.versions, NEVER
+    starts, position, annulled = versions.effective_from, versions.position, versions.annulled
+    for lo, hi in zip(versions.lo, versions.hi, strict=True):
+        earliest = version_in_force(starts, position, annulled, lo, hi, NONE, drafted.position)
+        for draft in (row for row in range(lo, hi) if position[row] <= 0):
+            first = min(first, NONE if draft == earliest else starts[draft])
+    return first
 
 
 def drafted_events(drafts: Sequence[Draft]) -> list[Recorded]:

@@ -354,6 +354,15 @@ def test_of_two_drafts_of_one_day_the_later_holds(crowd: Ledgers) -> None:
     assert len(changed(asked(everyone, mild, strict))) == 1
 
 
+def test_a_draft_before_all_versions_holds_before_its_first_day_too(crowd: Ledgers) -> None:
+    """As the first version does; one after another holds from its first day on."""
+    later = policy(draft("ours", "PT24H", "2022-01-01T00:00:00Z").toml, on="2021-01-02")
+    everyone = crowd.told(later, X, *TWICE)
+    between = "2021-06-01T00:00:00Z", "2023-01-01T00:00:00Z"
+    found = [changed(asked(everyone, draft("ours", "P7D", begins))) for begins in between]
+    assert found == [[("R-2", "refused", "eligible", "waiting")], []]
+
+
 def test_a_draft_whose_policy_was_never_published_is_the_first(crowd: Ledgers) -> None:
     """An exam that named it was unknown without it; its sittings were refused till then."""
     everyone = crowd.told(X, *TWICE)
