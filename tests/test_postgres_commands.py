@@ -180,6 +180,10 @@ WRONG = {
     "a number and a slash": ("postgresql://exams:1/secret@host/exams", "cannot be read"),
     "a port that is none": ("postgresql://exams@host:secret/exams", "cannot be read"),
     "a schema that is none": ("postgresql://host/exams?schema=", "is no name of a schema"),
+    "a schema with a sign": ("postgresql://host/exams?schema=100%25", "is no name of a schema"),
+    "a schema with dollars": ("postgresql://host/exams?schema=$body$", "is no name of a schema"),
+    "no slashes": ("postgresql:exams", "cannot be read"),
+    "one slash": ("postgresql:/exams", "cannot be read"),
     "a wrong escape": ("postgresql://exams:%zzsecret@host/exams", "cannot read"),
 }
 

@@ -215,11 +215,10 @@ class KeyServer:
     def commit(self) -> None:
         """Make durable what was written, on the standbys that the server waits for, too.
 
-        Raises KeyFileProblem where one of those did not confirm it.
+        Raises NotDurable where one of those did not confirm it.
         """
         if self.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
             return
-        self.connection.warned.clear()
         with confirming(
             self.connection,
             self.path,
@@ -228,12 +227,6 @@ class KeyServer:
             "nothing was recorded, repeat the call",
         ):
             self.connection.execute("COMMIT")
-        if self.connection.warned:
-            warned = self.path.shown(self.connection.warned[0])
-            raise KeyFileProblem(
-                f"{self.path}: no standby confirmed the keys ({warned}): nothing was recorded, "
-                "repeat the call"
-            )
 
     def rollback(self) -> None:
         """Roll back what was written since the last commit."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from threading import Lock, Timer
+from threading import Event, Lock, Timer
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -14,7 +13,7 @@ from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
 from ledger.store.locks import SILENCE, USUALLY, Waiting
-from ledger.store.postgres_pool import Patient, Pool, process_shown, saying
+from ledger.store.postgres_pool import Patient, Pool, process_shown, saying, settle
 from ledger.store.postgres_problems import problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
@@ -174,13 +173,21 @@ class Transactions:
 
         What it says is durable. Raises LedgerProblem where nobody can be asked for so long.
         """
-        for again in range(int(self._waiting.seconds / _AGAIN_SECONDS) + 1):
-            if again:
-                time.sleep(_AGAIN_SECONDS)
-            try:
-                return self._asked(process, ask)
-            except (psycopg.Error, LedgerProblem) as other:
-                last = other
+        # In seconds, not in calls: one to a machine that is gone takes as long as it likes.
+        ended = Event()
+        timer = Timer(self._waiting.seconds, ended.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            while True:
+                try:
+                    return self._asked(process, ask)
+                except (psycopg.Error, LedgerProblem) as other:
+                    last = other
+                if ended.wait(_AGAIN_SECONDS):
+                    break
+        finally:
+            timer.cancel()
         raise LedgerProblem(
             f"{self._server} was lost while it committed, and cannot be asked whether it did "
             f"({self._server.shown(str(last))}): repeat the call once it runs, nothing will be "
@@ -201,7 +208,7 @@ class Transactions:
             )
             head = self._order(connection, max(1.0, self._waiting.seconds))
             answer = ask(PostgresWriting(connection, self._server, head))
-            connection.execute(f"ROLLBACK; {self._statements.settle}")
+            settle(connection, f"ROLLBACK; {self._statements.settle}", self._server, self._waiting)
             return answer
 
     def _wake(self) -> None:

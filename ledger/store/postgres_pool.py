@@ -56,13 +56,24 @@ or a database is set to. A view named pg_trigger in front of the server's own wo
 
 # A transaction whose program hangs must not keep others from appending for ever. Less than `on`
 # would acknowledge what a crash takes back.
+# What a role, a database or a URL sets besides would change what the statements mean: texts are
+# sent in UTF8, names are compared as the catalogue writes them, appending needs read committed,
+# and a commit that no standby confirmed is a mere warning.
 _BEGIN: Final = f"""
 {PATH};
+SET client_encoding = 'UTF8';
+SET client_min_messages = warning;
+SET default_transaction_isolation = 'read committed';
+SET quote_all_identifiers = off;
 SET idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', false)
   WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
 SELECT pg_is_in_recovery()
 """
+
+
+_OF_COMMITS: Final = ("01000", "57P01")
+"""The codes of a warning that a wait for a standby was cancelled, by somebody or by a shutdown."""
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -86,7 +97,8 @@ class Patient(psycopg.Connection[Any]):
         self._called: dict[str, tuple[bytes, int]] = {}
 
         def warn(diagnostic: errors.Diagnostic) -> None:
-            if diagnostic.severity_nonlocalized == "WARNING":
+            # Whoever grants what is there already is warned, too, of something else.
+            if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.sqlstate in _OF_COMMITS:
                 warned.append(diagnostic.message_primary or "")
 
         self.add_notice_handler(warn)
@@ -159,11 +171,12 @@ def confirming(
 ) -> Iterator[None]:
     """Wait until the server confirms what the body has it do, or ends.
 
-    What is waited for is said after SILENCE. Raises NotDurable after all of `waiting`: `what` is
-    not confirmed, and `so`.
+    What is waited for is said after SILENCE. Raises NotDurable after all of `waiting`, or where
+    somebody cancelled the wait for a standby: `what` is not confirmed, and `so`.
     """
     before = connection.answer_seconds
     connection.answer_seconds = max(waiting.seconds, SILENCE)
+    connection.warned.clear()
     with saying(connection, server, waiting):
         try:
             yield
@@ -175,6 +188,11 @@ def confirming(
             ) from None
         finally:
             connection.answer_seconds = before
+    if connection.warned:
+        raise NotDurable(
+            f"{server}: no standby confirmed that {what} "
+            f"({server.shown(connection.warned[0])}); {so}"
+        )
 
 
 @contextmanager

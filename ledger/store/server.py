@@ -106,11 +106,17 @@ def read_server(
         raise ValueError(f"{SCHEMES[0]}://… cannot be read; {_ACCEPTED}") from None
     # A password with an @ or a / in it would be taken for a host, and shown as one.
     strays = "@" in user or "@" in parts.path or "#" in url
-    if strays or parts.scheme not in SCHEMES or not _is_port(host):
+    is_ours = url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+    if strays or not is_ours or not _is_port(host):
         raise ValueError(f"{SCHEMES[0]}://… cannot be read; {_ACCEPTED}")
     ours = [value for name, value in query if name == "schema"]
     usual, schema = schema, ours[-1] if ours else schema
-    if not schema or len(schema.encode()) > 63 or not schema.isprintable() or schema[:3] == "pg_":
+    if (
+        not 0 < len(schema.encode()) <= 63
+        or not schema.isprintable()
+        or schema[:3] == "pg_"
+        or {*"%$"} & {*schema}  # which mean something else in what is sent
+    ):
         raise ValueError(f"schema={schema!r} is no name of a schema; {_ACCEPTED}")
     others = [(name, value) for name, value in query if name != "schema"]
     conninfo = f"{SCHEMES[0]}://{parts.netloc}{parts.path}"
