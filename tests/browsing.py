@@ -59,3 +59,9 @@ def follow(page: Page) -> None:
         "void (window.followed = new Promise((done, late) => {"
         " document.addEventListener('shown', done, {once: true}); setTimeout(late, 15000); }))"
     )
+
+
+def send(page: Page, button: str) -> None:
+    """Press a button of a form that changes something, and wait for what is answered."""
+    with page.expect_navigation():
+        page.click(button)

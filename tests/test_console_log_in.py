@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PHONE, Heard
+from browsing import PHONE, Heard, send
 from oidc_provider import Provider, running
 from playwright.sync_api import Browser
 from serving import Served, example, served
@@ -60,7 +60,7 @@ def test_somebody_logs_in_and_out_everywhere(
     second.click("main a.button")
     second.click("#robin")
     second.wait_for_url(f"{it.address}/")
-    page.click('text="everywhere"')
+    send(page, 'text="everywhere"')
     page.wait_for_url("**/log-in?state=*")
     assert provider.ended[-1]["client_id"] == "console"
     assert provider.ended[-1]["post_logout_redirect_uri"] == f"{it.address}/log-in"
@@ -80,18 +80,18 @@ def test_what_was_typed_waits_for_who_logs_in_there(it: Served, heard: Heard) ->
     page.wait_for_url("**/exception/new?**")
     page.fill("#f-first_name", "Ada")
     page.context.clear_cookies()
-    page.click('text="Request"')
+    send(page, 'text="Request"')
     assert "Your session has ended" in page.inner_text("main [role=alert]")
-    page.click('text="I have logged in there"')
+    send(page, 'text="I have logged in there"')
     assert "You are not logged in yet" in page.inner_text("main [role=alert]")
     with page.expect_popup() as opened:
         page.click("main a.button")
     opened.value.click("#robin")
     opened.value.wait_for_url(f"{it.address}/exception/new")
     opened.value.close()
-    page.click('text="I have logged in there"')
+    send(page, 'text="I have logged in there"')
     assert "nothing was sent yet" in page.inner_text("h1")
-    page.click('text="Send"')
+    send(page, 'text="Send"')
     assert "request id is required" in page.inner_text("main")
     assert page.input_value("#f-first_name") == "Ada"
     assert b"Ada" not in it.path.with_name(f"{it.path.name}.tokens").read_bytes()
@@ -114,9 +114,9 @@ def test_somebody_logs_out_here_where_the_provider_cannot_be_logged_out_of(
                 page.click("#robin")
             else:
                 page.fill("#token", token)
-                page.click("main button.main")
+                send(page, "main button.main")
             page.wait_for_url("**/policies")
-            page.click('text="Log out"')
+            send(page, 'text="Log out"')
             page.wait_for_url(f"{here.address}/log-in")
         page.context.close()
     provider.ends = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from attempt_ledger.console.candidate import page_of
 from attempt_ledger.console.happenings import happening
 from attempt_ledger.console.sheet import ROWS, sheet_of, sheet_of_rows
@@ -190,12 +192,21 @@ def diff(view: View) -> Content:
     if to_known is not None:
         moment = view.latest.bind(moment.as_of, to_known, now=view.now).moment
     scope = Scope(None, None if of is None else frozenset((of,)))
-    table = view.snapshot.diff(view.latest.at(moment), scope)
+    table = side_by_side(view.snapshot.diff(view.latest.at(moment), scope))
     sheet = sheet_of(table, view.address, view.address.page)
     return Content(
         "diff.html",
         {"sheet": sheet, "of": of, "to": moment, "bar": moment_bar(view)},
     )
+
+
+def side_by_side(table: pa.Table) -> pa.Table:
+    """Return the rows of a diff with what differs first, and each before beside its after."""
+    names = table.column_names
+    pairs = [(name, f"to_{name[5:]}") for name in names if name.startswith("from_")]
+    paired = [name for pair in pairs for name in pair]
+    rest = [name for name in names if name not in paired]
+    return table.select([*rest[:2], *paired[:2], *rest[2:], *paired[2:]])
 
 
 def violations(view: View) -> Content:

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from attempt_ledger.api.proposals import Proposals, approve, propose
+from attempt_ledger.api.proposals import Proposal, Proposals, approve, propose
 from attempt_ledger.api.register import Register
 from attempt_ledger.api.routes.proposals import Proposed
 from attempt_ledger.console.view import Content, View
 from ledger.ledger import Ledger
+from retake_policies.schema import Policy, PolicyError, parse_policy
 
 STATES: Final = ("open", "approved", "withdrawn", "expired")
 _FIELDS: Final = {
@@ -41,6 +42,7 @@ def proposals(
         "proposals.html",
         {
             "proposals": [each for each in every if state in ("all", each.state)],
+            "policies": {each.id: _policy(each) for each in every if each.kind == "publish"},
             "state": state,
             "states": (*STATES, "all"),
             "values": values,
@@ -50,6 +52,14 @@ def proposals(
         },
         400 if problem else 200,
     )
+
+
+def _policy(proposal: Proposal) -> Policy | None:
+    """Return the policy that a proposal would publish; None where this release reads it no more."""
+    try:
+        return parse_policy(proposal.what["toml"], proposal.id, published=True)
+    except PolicyError:
+        return None
 
 
 def _kind(values: Mapping[str, str]) -> str:

@@ -182,6 +182,28 @@
     document.activeElement?.blur();
     show(`${form.action.split("?")[0]}?${words}`);
   });
+  // A form is sent once the ledger is there: else what was typed would go with the page.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target, by = event.submitter;
+    if (form.method !== "post" || form.dataset.sure) return;
+    event.preventDefault();
+    if (form.dataset.asking) return;
+    form.dataset.asking = "1";
+    const kept = "What you see and what you typed is kept; send it again in a while.";
+    try {
+      const answer = await fetch("/readyz");
+      say(answer.ok ? "" : `The ledger cannot be used at the moment. ${kept}`);
+      if (answer.ok) {
+        form.dataset.sure = "1";
+        form.requestSubmit(by);
+      }
+    } catch {
+      say(`The connection is lost. ${kept}`);
+    } finally {
+      delete form.dataset.asking;
+      delete form.dataset.sure;
+    }
+  });
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[href]");
     if (link && link.closest("#time, .known, .pages, #events") && !event.ctrlKey && !event.metaKey && !event.shiftKey && link.origin === location.origin && link.pathname === location.pathname) {
