@@ -6,10 +6,10 @@ from typing import Any, NamedTuple, TypeAlias
 from projections.answers import PolicyUsed, Sitting, Standing
 from projections.catalogue import Catalogue, Judge, setting_of
 from projections.explain import Context, reasons_of
+from projections.fold.eligible_from import first_eligible
 from projections.fold.facts import NEVER, NONE, OUTCOMES, PENDING, Question, room
 from projections.fold.rules import ELIGIBLE, STATUSES, overdue_from
 from projections.fold.sittings import gather
-from projections.fold.verdict import first_eligible
 from projections.history import History
 from projections.problems import is_known, problems_of
 from projections.sentences import Show, shown_beside

@@ -48,6 +48,7 @@ from projections.fold import (
     catalogue,
     certifications,
     covers,
+    eligible_from,
     facts,
     grants,
     heap,
@@ -88,6 +89,7 @@ FOLD: Final[tuple[ModuleType, ...]] = (
     caps,
     rules,
     verdict,
+    eligible_from,
 )
 """Every module whose functions are compiled, lowest first."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from projections.fold.certifications import earned_by, last_held, run_end
+from projections.fold.eligible_from import judged_on, look_ahead, way_on
 from projections.fold.facts import (
     NEVER,
     NONE,
@@ -22,12 +23,10 @@ from projections.fold.facts import (
 from projections.fold.rules import ELIGIBLE, wait_after, wait_number
 from projections.fold.sittings import gather, place_of
 from projections.fold.verdict import (
-    judged_on,
     setting_at,
     verdict_at,
-    way_on,
 )
-from projections.fold.walk import NOWHERE, Walks, walk_again
+from projections.fold.walk import Walks, walk_again
 from replay.questions import (
     Answers,
     Booked,
@@ -126,7 +125,7 @@ def stand_each(
         n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, sittings)
         if n == 0:
             continue
-        found = judged_on(facts, q, sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE)
+        found = look_ahead(facts, q, sittings, n, as_of)
         verdict, t = found.judged.verdict, found.judged.horizon
         out.status[i] = verdict.status
         out.eligible_from[i] = found.eligible_from
@@ -170,7 +169,7 @@ def book_each(
         if not may_be_booked(rows, groups, facts, q, g):
             continue
         n = gather(rows, groups.lo[g], groups.hi[g], as_of, known, sittings)
-        found = judged_on(facts, q, sittings, scratch.walks, scratch.kept, n, as_of, -1, 1, NOWHERE)
+        found = look_ahead(facts, q, sittings, n, as_of)
         is_eligible = found.judged.verdict.status == ELIGIBLE
         start, t = found.eligible_from, found.judged.horizon
         if not is_eligible:

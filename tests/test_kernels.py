@@ -13,9 +13,10 @@ import pytest
 from strategies import World, world
 
 from projections.catalogue import Catalogue, catalogue_of
+from projections.fold.eligible_from import first_eligible
 from projections.fold.facts import NONE, Question, SittingRows, room
 from projections.fold.sittings import gather
-from projections.fold.verdict import Judged, first_eligible, verdict_at
+from projections.fold.verdict import Judged, verdict_at
 from projections.history import History, history_of
 from replay import kernels
 from replay.questions import Answers, Groups, Numbered, Questions, room_for

@@ -5,10 +5,8 @@ so that the same function answers "now" and looks ahead: `eligible_from` asks
 it again at each instant where the candidate may become eligible.
 """
 
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from projections.fold.ahead import Kept, count_alike, forget, walked_ahead
 from projections.fold.authorizations import NOT_ASKED, Authorized, authorized_at
 from projections.fold.caps import Capped, cap_reached
 from projections.fold.catalogue import (
@@ -20,7 +18,7 @@ from projections.fold.catalogue import (
     phase,
 )
 from projections.fold.certifications import NO_COVER, Cover
-from projections.fold.covers import cover_at, defined_until, edition
+from projections.fold.covers import cover_at, defined_until
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
 from projections.fold.grants import Waiver, waiver_at
 from projections.fold.passes import free_again, free_from
@@ -36,17 +34,7 @@ from projections.fold.rules import (
     overdue_from,
     waivable,
 )
-from projections.fold.sittings import recount
-from projections.fold.walk import (
-    AT_THE_START,
-    Walked,
-    Walks,
-    Way,
-    walk,
-    walk_again,
-    walked_to,
-    walked_without,
-)
+from projections.fold.walk import AT_THE_START, Walked, walk
 from retake_policies.rules import AFTER, Rules, first_after, in_force, rules_at
 
 
@@ -291,89 +279,6 @@ def judged_at(
         blocks, waived, capped.cap, in_series, period_end,
     )  # fmt: skip
     return Judged(verdict, horizon, soonest, setting, walked, blocked.cover, blocked.authorized)
-
-
-def first_eligible(judged: Judged, judge: Callable[[int], Judged]) -> int:
-    """Return the first instant after as_of at which the fold says eligible, NEVER if it never does.
-
-    NONE when `judged`, the verdict at as_of, is eligible already. `judge` judges at later instants.
-    Not the latest `until`: at one reason's end another may begin, or a new policy version may
-    free the candidate earlier (spec section 4).
-    """
-    t = NONE
-    while judged.verdict.status != ELIGIBLE:
-        t = judged.soonest
-        if t == NEVER:
-            break
-        judged = judge(t)
-    return t
-
-
-def way_on(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, way: Way, version: int, at: int
-) -> Way:
-    """Return the way to go on from, by a policy version and the definitions at `at`."""
-    number = facts.versions.alike[version]
-    now = edition(facts, q, rules, sittings.covers, at)
-    if number == way.version and now == way.edition:
-        return way
-    return Way(0, 0, 0, number, now, 0, 0, 0, 0)
-
-
-class Ahead(NamedTuple):
-    """A verdict, from when it is eligible, and how far the walk can be gone on from."""
-
-    judged: Judged
-    eligible_from: int
-    """As `first_eligible` has it, if that is asked for; else NONE."""
-    way: Way
-
-
-def judged_on(
-    facts: Facts, q: Question, sittings: Sittings, walks: Walks, kept: Kept, n: int, t: int,
-    without: int, ahead: int, way: Way,
-) -> Ahead:  # fmt: skip
-    """Judge at `t` as `verdict_at` does, and go on from the walk before, as far as it holds.
-
-    As if the sitting at place `without`, -1 for none, had not been. With `ahead` 1 `eligible_from`
-    is looked for.
-    """
-    first, at = UNJUDGED, t
-    if way.walked == 0:
-        forget(kept)
-    while True:
-        setting = setting_at(facts, q, at)
-        judged = not_judged(setting)
-        if setting.version >= 0:
-            rules, number = (
-                rules_at(facts.rules, setting.version),
-                facts.versions.alike[setting.version],
-            )
-            main, ordinal = way.version, 0
-            comes = at > t and way.n == n and without < 0 and number != main
-            if comes and main >= 0 and count_alike(facts, number, main):
-                now = edition(facts, q, rules, sittings.covers, at)
-                walked = walked_ahead(facts, q, rules, sittings, kept, number, now, n, at)
-            else:
-                way = way_on(facts, q, rules, sittings, way, setting.version, at)
-                way = walk_again(facts, q, rules, sittings, walks, way, n, at)
-                walked = walked_to(walks, way)
-            if without >= 0:
-                walked = walked_without(facts, q, rules, sittings, walks, way, without, at)
-                ordinal = sittings.ordinal[without]
-                recount(sittings, without, 0)
-            judged = verdict_from(facts, q, rules, sittings, n, at, setting, walked)
-            if without >= 0:
-                recount(sittings, without, ordinal)
-        if at == t:
-            first = judged
-        if ahead == 0:
-            return Ahead(first, NONE, way)
-        if judged.verdict.status == ELIGIBLE:
-            return Ahead(first, NONE if at == t else at, way)
-        at = judged.soonest
-        if at == NEVER:
-            return Ahead(first, NEVER, way)
 
 
 def reasons_in(verdict: Verdict) -> tuple[list[int], list[int]]:

@@ -16,6 +16,7 @@ from projections.fold.ahead import (
 )
 from projections.fold.caps import cap_reached
 from projections.fold.covers import edition, learned_from
+from projections.fold.eligible_from import first_eligible
 from projections.fold.facts import (
     NEVER,
     NONE,
@@ -36,7 +37,6 @@ from projections.fold.verdict import (
     Setting,
     blocked_at,
     covered_at,
-    first_eligible,
     judged_at,
     last_start,
     passes_at,
