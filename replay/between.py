@@ -29,6 +29,7 @@ STATE: Final = (
 """What a change says of a standing, before and after."""
 
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})\.([0-9a-f]{12})", re.ASCII)
+_NONE: Final = "the cursor is none that was given here: leave it out to begin"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -43,7 +44,10 @@ class WasReset(Exception):
 
 def write_cursor(moment: Moment, ledger: Ledger) -> str:
     """Write the moment that somebody knows of; opaque, and bound to what the ledger held."""
-    text = f"{moment.as_of}.{moment.position}.{_mark(ledger, moment.position)}"
+    return _packed(f"{moment.as_of}.{moment.position}.{_mark(ledger, moment.position)}")
+
+
+def _packed(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -54,8 +58,11 @@ def read_cursor(text: str, ledger: Ledger) -> Moment:
         found = _CURSOR.fullmatch(packed.decode())
     except (ValueError, binascii.Error):
         found = None
-    if found is None or not MIN_INSTANT <= int(found[1]) <= MAX_INSTANT:
-        raise NotACursor("the cursor is none that was given here: leave it out to begin")
+    # As it was written, to the letter: the decoder passes over what it does not know.
+    if found is None or text != _packed(f"{int(found[1])}.{int(found[2])}.{found[3]}"):
+        raise NotACursor(_NONE)
+    if not MIN_INSTANT <= int(found[1]) <= MAX_INSTANT:
+        raise NotACursor(_NONE)
     moment, mark = Moment(int(found[1]), None, int(found[2])), found[3]
     if moment.position > ledger.head().position or _mark(ledger, moment.position) != mark:
         raise WasReset(
