@@ -24,6 +24,11 @@ _ORDER: Final[tuple[str, ...]] = get_args(Waived)
 class DeskProblem(Exception):
     """Why the desk cannot do what was asked of it, in one sentence; nothing was recorded."""
 
+    def __init__(self, problem: str, field: str = "") -> None:
+        """`field` names what was asked wrongly, where that is one."""
+        super().__init__(problem)
+        self.field = field
+
 
 class Wrong(NamedTuple):
     """One thing wrong with a request: the field it lies in, and a clause that says what.
@@ -222,11 +227,12 @@ def grant(
             f"{accepted}"
         )
     if not chosen:
-        raise DeskProblem(f"a grant waives something: {accepted}")
+        raise DeskProblem(f"a grant waives something: {accepted}", "waives")
     if valid_until is not None and valid_until <= time:
         raise DeskProblem(
             f"valid_until {format_instant(valid_until)} is not after the grant, "
-            f"{format_instant(time)}: it would never be valid"
+            f"{format_instant(time)}: it would never be valid",
+            "valid_until",
         )
     return (
         ExceptionGranted.model_validate(

@@ -460,12 +460,25 @@ def test_the_desk_from_the_request_to_the_grant(
         assert set(access["fields"]) == {"first_name", "last_name", "email", "description"}
     page.goto(page.url)
     assert "Ada" not in page.content()
+    page.uncheck("[name=waives_cap]")
+    for until in ("soon", "2020-01-01"):
+        page.fill("#until", until)
+        send(page, 'text="Grant"')
+        assert until in page.inner_text("#w-valid_until")
+        assert page.input_value("#until") == until
+        assert not page.is_checked("[name=waives_cap]")
+    page.fill("#until", "")
+    page.uncheck("[name=waives_wait]")
+    send(page, 'text="Grant"')
+    assert page.inner_text("#w-waives") == "a grant waives something: accepted is wait and cap"
+    page.check("[name=waives_wait]")
     send(page, 'text="Grant"')
     page.wait_for_url("**/exception?**")
     assert "granted" in page.inner_text("h1")
     heard.said.clear()  # that a form came back with status 400 is written by the browser
     found = guarded.call("exception", "list", "C-1004", "--format", "json")
     assert '"state":"granted"' in found
+    assert '"waives":["wait"]' in found
     events = guarded.get("/v1/history", by="officer support", candidate="C-1004").text
     assert '"actor":"officer-support"' in events
 

@@ -158,16 +158,16 @@ async def decide(request: Request) -> Response:
                 )
             )
         except (DeskProblem, LedgerProblem, ValueError) as error:
-            problem = str(error)
-            return await run_in_threadpool(lambda: _again(visit, problem))
+            wrong = error if isinstance(error, DeskProblem) else DeskProblem(str(error))
+            return await run_in_threadpool(lambda: _again(visit, wrong, values))
         return RedirectResponse(visit.address.here(), 303)
 
     return await guarded(visit, "GET /v1/exceptions", made)
 
 
-def _again(visit: Visit, problem: str) -> Response:
+def _again(visit: Visit, wrong: DeskProblem, typed: Mapping[str, str]) -> Response:
     view = visit.view()
-    return visit.answer(desk.request(view, problem), view)
+    return visit.answer(desk.request(view, wrong, typed=typed), view)
 
 
 def _in_clear(visit: Visit) -> Response:

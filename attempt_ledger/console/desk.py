@@ -13,7 +13,7 @@ from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested, make_event
 from ledger.problems import MalformedFact
 from projections.catalogue import policy_at
-from projections.exception_rules import Wrong, wrongs
+from projections.exception_rules import DeskProblem, Wrong, wrongs
 from projections.exceptions import Request, State
 from replay.desk import Desk, Reference
 from retake_policies.schema import Policy
@@ -26,6 +26,8 @@ FIELDS: Final = tuple(
     name for name in ExceptionRequested.model_fields if name not in ("request_id", "exam")
 )
 """What a form may ask for, in its order."""
+
+_WAIVED: Final = ("wait", "cap", "passed")
 
 
 def requests(view: View) -> Content:
@@ -50,8 +52,16 @@ def requests(view: View) -> Content:
     )
 
 
-def request(view: View, problem: str = "", clear: Mapping[str, Any] | None = None) -> Content:
-    """Show a request with the rule and the facts beside it, and the decisions there are."""
+def request(
+    view: View,
+    wrong: DeskProblem | None = None,
+    clear: Mapping[str, Any] | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Content:
+    """Show a request with the rule and the facts beside it, and the decisions there are.
+
+    What is `wrong` with the decision that was `typed` stands beside its field; all of it is kept.
+    """
     found = _found(view)
     if found is None:
         sentence = "There is no such request at this moment."
@@ -68,12 +78,13 @@ def request(view: View, problem: str = "", clear: Mapping[str, Any] | None = Non
             "standing": view.snapshot.standing(
                 found.candidate, found.exam, show=view.address.clock.show
             ),
-            "problem": problem,
+            "wrong": {} if wrong is None else {wrong.field: str(wrong)},
+            "typed": typed or {f"waives_{name}": "1" for name in _WAIVED},
             "clear": clear,
             "personal": sorted(ExceptionRequested.personal),
             "bar": moment_bar(view),
         },
-        400 if problem else 200,
+        400 if wrong else 200,
     )
 
 
@@ -149,7 +160,7 @@ def record_request(ledger: Ledger, values: Mapping[str, str], now: int, actor: s
 
 
 def decide(ledger: Ledger, values: Mapping[str, str], now: int, actor: str, zone: Any) -> Request:
-    """Record what a form decides: grant, reject or revoke; raises DeskProblem, ValueError."""
+    """Record what a form decides: grant, reject or revoke; raises DeskProblem."""
     of = Reference(
         values.get("candidate", ""), values.get("request_id", ""), now, values.get("exam"),
         None, actor,
@@ -157,21 +168,24 @@ def decide(ledger: Ledger, values: Mapping[str, str], now: int, actor: str, zone
     desk = Desk(ledger)
     match values.get("decision"):
         case "grant":
-            waives = [name for name in ("wait", "cap", "passed") if values.get(f"waives_{name}")]
+            waives = [name for name in _WAIVED if values.get(f"waives_{name}")]
             until = values.get("valid_until")
-            ends = micros(until, "valid until", zone) if until else None
-            return desk.grant(of, waives=waives or None, valid_until=ends).request
+            try:
+                ends = micros(until, "valid until", zone) if until else None
+            except ValueError as problem:
+                raise DeskProblem(str(problem), "valid_until") from None
+            return desk.grant(of, waives=waives, valid_until=ends).request
         case "reject":
             return desk.reject(of, why=_text(values, "why")).request
         case "revoke":
             return desk.revoke(of, reason=_text(values, "why")).request
-    raise ValueError("choose a decision: grant, reject or revoke")
+    raise DeskProblem("choose a decision: grant, reject or revoke")
 
 
 def _text(values: Mapping[str, str], name: str) -> str:
     text = values.get(name, "").strip()
     if not text:
-        raise ValueError("a reason is required: it is kept in clear, without personal data")
+        raise DeskProblem("a reason is required", "why")
     return text
 
 
