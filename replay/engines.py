@@ -7,6 +7,7 @@ back is a receipt of each. A part that has none is asked for again, whatever bec
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -297,10 +298,14 @@ def answer_into(
 ) -> Answered:
     """Have every part written to a folder, and its receipt; return what is there then.
 
-    Parts that an earlier call of the same question wrote are not asked for again. Where the engine
+    Parts that an earlier call of the same question wrote are not asked for again, unless their
+    files have changed since. Where the engine
     fails it is asked again for the parts that have no receipt, as long as it gets further. Raises
     EngineProblem; LedgerProblem, and writes nothing, where the folder holds anything else.
     """
+    for receipt in _receipts(plan, into).values():
+        if hashlib.sha256(into.read(receipt.file)).hexdigest() != receipt.file_sha256:
+            into.remove(f"{RECEIPTS}/{receipt.file}.json")
     done = _receipts(plan, into)
     failed = 0
     while missing := [part for part in range(len(plan.parts)) if part not in done]:

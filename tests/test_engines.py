@@ -212,7 +212,7 @@ def everyone(tmp_path: Path) -> Any:
 
 
 def test_parts_that_have_a_receipt_are_not_asked_for_again(everyone: Any, tmp_path: Path) -> None:
-    """And a part whose receipt or file is missing is, whatever a killed worker left of it."""
+    """And a part whose receipt or file is missing or changed is, whatever a killed worker left."""
     snapshot, plan, columns = everyone
     engine, into = SparkEngine(sail.engine(), 2), place_of(str(tmp_path / "rows"))
     first = answer_into(engine, snapshot, plan, columns, into)
@@ -221,10 +221,11 @@ def test_parts_that_have_a_receipt_are_not_asked_for_again(everyone: Any, tmp_pa
     (tmp_path / "rows" / plan.file(1)).unlink()
     (tmp_path / "rows" / "_receipts" / f"{plan.file(2)}.json").unlink()
     (tmp_path / "rows" / f".{plan.file(3)}.0123abcd").write_text("half")
+    (tmp_path / "rows" / plan.file(0)).write_bytes(b"PAR1")
     assert answer_into(engine, snapshot, plan, columns, into) == first
     after = {path: path.stat() for path in (tmp_path / "rows").rglob("standings*")}
     again = {path.name.partition(".")[0] for path in before if after[path] != before[path]}
-    assert again == {"standings-000001", "standings-000002"}
+    assert again == {"standings-000000", "standings-000001", "standings-000002"}
     assert not list((tmp_path / "rows").glob(".*"))
     whole = json.loads((tmp_path / "rows" / "_receipt.json").read_text())
     assert whole["rows"] == first.rows == sum(part["rows"] for part in whole["parts"])
