@@ -19,6 +19,8 @@ from ledger.ledger import Appended, Duplicate, Ledger
 from ledger.problems import LedgerProblem, NotDurable
 from ledger.store.locks import Waiting
 from ledger.store.postgres_committing import Transactions
+from ledger.store.postgres_making import create_schema
+from ledger.store.postgres_schema import quoted
 from ledger.store.server import read_server
 
 SETTINGS = (
@@ -54,9 +56,15 @@ def test_what_is_set_elsewhere_changes_nothing(setting: str, tmp_path: Path) -> 
         assert [row.actor for row in ledger.read()] == [fact.actor for fact in facts]
 
 
+SHOWN = "SHOW synchronous_standby_names"
+
+
 @contextmanager
-def standby_that_nobody_waits_for() -> Iterator[None]:
-    """Have commits wait for a standby that is not there, and cancel each such wait."""
+def standby_that_never_comes(*ledgers: Ledger) -> Iterator[None]:
+    """Have commits wait for a standby that is not there, and cancel each such wait.
+
+    Once it is known to every process of the server that `ledgers` speak to.
+    """
     ended = threading.Event()
     quick = "-c synchronous_commit=local"
     with psycopg.connect(server().url("exams", options=quote(quick)), autocommit=True) as operator:
@@ -64,8 +72,15 @@ def standby_that_nobody_waits_for() -> Iterator[None]:
         def wait_for(standby: str) -> None:
             operator.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{standby}'")
             operator.execute("SELECT pg_reload_conf()")
-            while operator.execute("SHOW synchronous_standby_names").fetchone() != (standby,):
+            while operator.execute(SHOWN).fetchone() != (standby,):
                 time.sleep(0.01)
+
+        def is_waited_for() -> bool:
+            warned: list[object] = []
+            with psycopg.connect(server().url("exams"), autocommit=True) as other:
+                other.add_notice_handler(warned.append)
+                other.execute("SELECT pg_logical_emit_message(true, 'test', '')")
+            return bool(warned)
 
         def cancel() -> None:
             while not ended.wait(0.05):
@@ -78,6 +93,13 @@ def standby_that_nobody_waits_for() -> Iterator[None]:
         cancelling = threading.Thread(target=cancel)
         cancelling.start()
         try:
+            for ledger in ledgers:
+                store: Any = ledger.store
+                with store.pool.connection() as connection:
+                    while connection.execute(SHOWN).fetchone() != ("nobody",):
+                        time.sleep(0.01)
+            while not is_waited_for():
+                time.sleep(0.01)
             yield
         finally:
             ended.set()
@@ -112,7 +134,7 @@ def test_what_no_standby_confirmed_is_not_acknowledged(
     ):
         assert ledger.append([attempted(1)]) == [Appended(1)]
         with (
-            standby_that_nobody_waits_for(),
+            standby_that_never_comes(ledger, other),
             pytest.raises(LedgerProblem, match="no standby confirmed"),
         ):
             DOINGS[doing](other if doing in ("read", "head") else ledger)
@@ -122,7 +144,7 @@ def test_what_no_standby_confirmed_is_not_acknowledged(
 def test_a_schema_is_not_said_to_be_made_that_no_standby_has(tmp_path: Path) -> None:
     """It may be there: whoever made it is told so."""
     address = read_server(new_url(), tmp_path)
-    with standby_that_nobody_waits_for(), pytest.raises(NotDurable, match="no standby confirmed"):
+    with standby_that_never_comes(), pytest.raises(NotDurable, match="no standby confirmed"):
         Ledger.create(address, clock=SetClock())
 
 
@@ -148,3 +170,33 @@ def test_who_cannot_be_asked_is_asked_for_so_long_and_no_longer(
         with pytest.raises(LedgerProblem, match="cannot be asked whether it did"):
             ledger.append([attempted(1)])
     assert len(calls) == 1
+
+
+def test_what_was_committed_and_cannot_be_flushed_is_not_said_to_be_unwritten(
+    tmp_path: Path,
+) -> None:
+    """Where an operator took the right to flush away; given back, the same again is a duplicate."""
+    plain = new_url()
+    _, _, schema = plain.rpartition("=")
+    server()("createuser", "settings_writer")
+    create_schema(
+        read_server(plain, tmp_path), lambda writing: None, roles=[("settings_writer", "writer")]
+    )
+    address = read_server(plain.replace("exams@", "settings_writer@"), tmp_path)
+    flush = "FUNCTION pg_catalog.pg_logical_emit_message(boolean, text, text, boolean)"
+    with (
+        Ledger.open(address, clock=SetClock()) as ledger,
+        psycopg.connect(server().url("exams"), autocommit=True) as operator,
+    ):
+        assert ledger.append([attempted(1)]) == [Appended(1)]
+        operator.execute(f"REVOKE EXECUTE ON {flush} FROM PUBLIC")
+        try:
+            for facts in ([attempted(2)], [attempted(3), attempted(4)]):
+                with pytest.raises(LedgerProblem, match="recorded it, but cannot confirm") as said:
+                    ledger.append(facts)
+                assert "nothing was written" not in str(said.value)
+        finally:
+            operator.execute(f"GRANT EXECUTE ON {flush} TO PUBLIC")
+        facts = [attempted(n) for n in range(2, 5)]
+        assert ledger.append(facts) == [Duplicate(2), Duplicate(3), Duplicate(4)]
+        operator.execute(f"DROP SCHEMA {quoted(schema)} CASCADE")

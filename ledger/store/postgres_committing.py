@@ -96,6 +96,9 @@ class Transactions:
                 first = self._asked_after(process, lambda later: later.place_of(rows)) or 0
                 if first <= known:
                     return None
+            except psycopg.Error as error:
+                self._check_recorded(connection, rows[-1], error)
+                raise
             self._check_confirmed(connection)
         self._wake()
         return first
@@ -167,6 +170,21 @@ class Transactions:
                 f"{self._server} recorded it, but no standby confirmed that ({warned}): repeat "
                 "the call, nothing will be there twice"
             )
+
+    def _check_recorded(self, connection: Patient, row: Row, error: psycopg.Error) -> None:
+        """Raise LedgerProblem where what failed in a call came after its commit: the flush."""
+        if error.diag.context is None or connection.closed:  # the call itself was refused
+            return
+        found = connection.execute(
+            f"SELECT 1 FROM {self._statements.events} WHERE source = %s AND id = %s",
+            (row.source, row.id),
+        )
+        if found.fetchone() is not None:
+            said = self._server.shown(error.diag.message_primary or str(error))
+            raise LedgerProblem(
+                f"{self._server} recorded it, but cannot confirm that it is durable ({said}): "
+                "repeat the call once it can, nothing will be there twice"
+            ) from error
 
     def _asked_after(self, process: int, ask: Callable[[PostgresWriting], Answer]) -> Answer:
         """Ask a later transaction what became of one whose answer was lost.
