@@ -64,11 +64,11 @@ def test_a_dump_comes_back_and_is_verified(tmp_path: Path, monkeypatch: pytest.M
     kept.write_text(door.done(*checkpoint.split(" > ")[0].split()[1:]))
     cluster.shell(recipe("restore", folder))
     restored = cluster.url(f"{DATABASE}_restored")
-    homes = {each.name: each for each in (tmp_path / "homes").iterdir()}
-    (home,) = homes.values()
-    home.rename(home.with_name(home.name.replace(DATABASE, f"{DATABASE}_restored")))
+    (home,) = (tmp_path / "homes").iterdir()
+    home.joinpath("attempts.ledger.signing-key").rename(folder / "backup/exams.signing-key")
     monkeypatch.setenv("ATTEMPT_LEDGER", restored)
     assert door.done("export") == exported
+    door.done(*recipe("log", folder).split()[1:])
     verify = recipe("verify", folder).split()[1:]
     assert "are as they were signed" in door.done(*verify)
     with psycopg.connect(restored, autocommit=True) as connection:
