@@ -225,6 +225,7 @@ def test_one_name_never_looks_like_another_or_like_two(it: Served) -> None:
         ("OFFICER", "there is a token 'officer'"),
         ("ｏfficer", "there is a token 'officer'"),
         ("OIDC:robin", "are those of an OIDC provider"),
+        ("\u043efficer", "mixes letters of Latin and Cyrillic"),
     ):
         with pytest.raises(TokenProblem, match=said):
             Tokens(Register(it.path.with_name(f"{it.path.name}.tokens")), lambda: 0).create(

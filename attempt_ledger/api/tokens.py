@@ -9,6 +9,7 @@ import string
 import zlib
 from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
+from unicodedata import name as character_name
 from unicodedata import normalize
 
 from attempt_ledger.api.register import Register
@@ -71,6 +72,20 @@ def _looks(name: str) -> str:
     return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
+_ALIKE: Final = ("Latin", "Cyrillic", "Greek", "Armenian", "Cherokee", "Coptic", "Lisu")
+"""Alphabets that share shapes: an a is in two of them."""
+
+
+def _alphabets(name: str) -> list[str]:
+    """Return of which of the alphabets that look alike the letters of a name are.
+
+    >>> _alphabets("ann 2"), _alphabets("\u0430nn")
+    (['Latin'], ['Latin', 'Cyrillic'])
+    """
+    used = {character_name(each, "").partition(" ")[0] for each in normalize("NFKC", name)}
+    return [each for each in _ALIKE if each.upper() in used]
+
+
 def checksum(text: str) -> str:
     """Return the letters that end a token, by which a slip of the pen is noticed.
 
@@ -117,6 +132,11 @@ class Tokens:
             raise TokenProblem(f"the name {shown(name)} would be taken for two: leave the + out")
         if _looks(name).startswith(OIDC):
             raise TokenProblem(f"names that begin with {OIDC} are those of an OIDC provider")
+        if len(mixed := _alphabets(name)) > 1:
+            raise TokenProblem(
+                f"the name {shown(name)} mixes letters of {' and '.join(mixed)}, some of which "
+                "look alike: write it in one alphabet"
+            )
         if wrong := sorted(set(roles) - set(ROLES)):
             raise TokenProblem(f"there is no role {wrong[0]}: accepted are {', '.join(ROLES)}")
         if not roles:
