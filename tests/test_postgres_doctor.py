@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -246,7 +247,10 @@ PERSONAL = (
 
 
 def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
-    """It is told whether a commit waits for it; without it nothing is read, so nothing hangs."""
+    """It is told whether a commit waits for it; without it nothing is read, so nothing hangs.
+
+    While it is there it can be followed, like a server that takes nothing.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     folder.chmod(0o755)
     standby = Cluster(folder, NEWEST)
@@ -262,6 +266,11 @@ def test_a_standby_comes_goes_and_comes_back(sick: Sick) -> None:
         sick.until(lambda: sick.ask(streams))
         assert sick.call()[1].keys() == {"standby-asynchronous"}
         assert "server-standby" in sick.call(standby.url())[1]
+        everything = sick.door.done("--ledger", sick.url, "export")
+        assert sick.door.done("--ledger", standby.url(), "feed") == everything
+        assert sick.door.done("--ledger", standby.url(), "export") == everything
+        read_alone = sick.cluster.url(options=quote("-c default_transaction_read_only=on"))
+        assert sick.door.done("--ledger", read_alone, "feed") == everything
         sick.stack.callback(sick.set, "synchronous_standby_names")
         sick.set("synchronous_standby_names", "*")
         sick.until(lambda: sick.call() == (0, {}))

@@ -299,7 +299,8 @@ class PostgresWatch:
         statements = self._store._statements
         if self._connection is None:
             self._connection = self._store.pool.open()
-            self._connection.execute(f"LISTEN {quoted(self._store.server.schema)}")
+            if not self._store.pool.is_standby:  # which hears of nothing: there it only looks
+                self._connection.execute(f"LISTEN {quoted(self._store.server.schema)}")
         found = self._connection.execute(statements.head).fetchone()
         return 0 if found is None else int(found[0])
 
