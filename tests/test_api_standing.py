@@ -234,6 +234,7 @@ def test_only_names_that_are_served_are_answered(it: Served) -> None:
 def test_what_is_not_there_is_a_problem_too(it: Served) -> None:
     """An address, a method; a body that is too long, or compressed."""
     it.problem(it.get("/v1/nothing"), 404, "unknown")
+    it.problem(it.get("/v1/policies/"), 404, "unknown")
     it.problem(it.ask("DELETE", "/v1/standing"), 405, "method-not-allowed")
     long = it.ask("POST", "/v1/standings", content=b" " * ((1 << 20) + 1))
     it.problem(long, 413, "too-large")

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import httpx
+import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import PHONE, WIDE, Heard, follow, send, shown
@@ -18,7 +19,9 @@ from example_ledger import HISTORY, NOW, facts, ledger_of
 from playwright.sync_api import Browser, Page, expect
 from serving import COMMAND, ENVIRONMENT, Served, event, example, served
 
+from attempt_ledger.console.address import Address
 from attempt_ledger.console.app import PAGES
+from attempt_ledger.console.sheet import sheet_of
 from attempt_ledger.console.visits import POLICY
 from ledger.cloudevents import parse_line
 from projections.fold.facts import LAST, NEVER
@@ -793,3 +796,14 @@ def test_hostile_data_in_every_field_runs_nothing(tmp_path: Path, browser: Brows
         assert bad in heard.page.inner_text("main")
     assert [said for said in heard.said if "Failed to load resource" not in said] == []
     context.close()
+
+
+def test_lengths_of_time_are_shown_as_such() -> None:
+    """In their two largest units, to the hundredth of a second where it is pointed at."""
+    lengths = pa.table({"early_seconds": [27_874_800.0, -0.5, -7_200.0, None]})
+    sheet = sheet_of(lengths, Address("/violations", {}), 1)
+    assert [each.name for each in sheet.headings] == ["early"]
+    assert [cell.text for (cell,) in sheet.rows] == [
+        "322 days and 15 hours", "less than a second", "−2 hours", "",
+    ]  # fmt: skip
+    assert sheet.rows[0][0].title == "27,874,800.00 seconds"

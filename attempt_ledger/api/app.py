@@ -101,6 +101,7 @@ def application(service: Service, gate: Gate) -> FastAPI:
         lifespan=running,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # an address is what it is, to the letter
         separate_input_output_schemas=False,
         telemetry=UNTRACED,
         generate_unique_id_function=lambda route: route.name,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from attempt_ledger.console.address import Address
+from attempt_ledger.doctor.findings import span
 from projections.fold.facts import LAST
 from projections.fold.rules import STATUSES
 
@@ -15,6 +16,8 @@ ROWS: Final = 100
 """So many rows a page shows."""
 SHARES: Final = ("rate", "share")
 """What a column's name ends with that is a share of 1, shown as percent."""
+SECONDS: Final = "_seconds"
+"""What one's name ends with that is a length of time."""
 
 
 class Cell(NamedTuple):
@@ -67,7 +70,11 @@ def sheet_of_rows(
         for field, kind, column in zip(shown.schema, kinds, shown.columns, strict=True)
     ]
     headings = [
-        Heading(field.name.replace("_", " "), (meanings or {}).get(field.name, ""), kind)
+        Heading(
+            field.name.removesuffix(SECONDS).replace("_", " "),
+            (meanings or {}).get(field.name, ""),
+            kind,
+        )
         for field, kind in zip(shown.schema, kinds, strict=True)
     ]
     return Sheet(headings, list(zip(*columns, strict=True)), count, page, pages)
@@ -102,6 +109,9 @@ def _cell(value: Any, name: str, kind: str, address: Address) -> Cell:
         return Cell(address.clock.minute(value), kind, title=address.clock.brief(value))
     if isinstance(value, bool):
         return Cell("yes" if value else "no")
+    if name.endswith(SECONDS):
+        length = f"{'−' if value <= -1 else ''}{span(round(value * 1_000_000))}"
+        return Cell(length, kind, title=f"{value:,.2f} seconds")
     if isinstance(value, float):
         return Cell(f"{value:.1%}" if name.endswith(SHARES) else f"{value:,.2f}", kind)
     if isinstance(value, int):
