@@ -148,6 +148,26 @@ def test_a_schema_is_not_said_to_be_made_that_no_standby_has(tmp_path: Path) -> 
         Ledger.create(address, clock=SetClock())
 
 
+@pytest.mark.parametrize("again", ["check", "head"])
+def test_a_session_that_was_ended_while_idle_is_not_used_again(again: str, tmp_path: Path) -> None:
+    """The server says why before it goes: neither that nor its end is met by who asks next."""
+    plain = new_url()
+    Ledger.create(read_server(plain, tmp_path), clock=SetClock()).close()
+    address = read_server(f"{plain}&options={quote('-c idle_session_timeout=50ms')}", tmp_path)
+    gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+    with (
+        Ledger.open(address, clock=SetClock()) as ledger,
+        psycopg.connect(server().url("exams"), autocommit=True) as operator,
+    ):
+        store: Any = ledger.store
+        for _ in range(5):
+            kept = [each.info.backend_pid for each in store.pool._free]
+            assert kept
+            while operator.execute(gone, (kept,)).fetchone() != (0,):
+                time.sleep(0.01)
+            getattr(store, again)()
+
+
 def test_who_cannot_be_asked_is_asked_for_so_long_and_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,8 @@ class Patient(psycopg.Connection[Any]):
     """A connection that waits only so long for an answer: then it counts as lost."""
 
     answer_seconds = 0.0
+    ended: list[str]
+    """Why the server ends the session, nothing being asked: it may be closed a moment later."""
     overdue: Callable[[], object] | None = None
     """Called once an answer takes longer than SILENCE."""
     warned: list[str]
@@ -93,10 +95,12 @@ class Patient(psycopg.Connection[Any]):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Take what the driver has connected."""
         super().__init__(*arguments, **named)
-        warned = self.warned = []
+        warned, ended = self.warned, self.ended = [], []
         self._called: dict[str, tuple[bytes, int]] = {}
 
         def warn(diagnostic: errors.Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "FATAL":
+                ended.append(diagnostic.message_primary or "")
             # Whoever grants what is there already is warned, too, of something else.
             if diagnostic.severity_nonlocalized == "WARNING" and diagnostic.sqlstate in _OF_COMMITS:
                 warned.append(diagnostic.message_primary or "")
@@ -338,7 +342,7 @@ _FAILED: Final = psycopg.pq.ExecStatus.FATAL_ERROR
 _AGAIN_SECONDS: Final = 0.1
 
 
-def _is_alive(connection: psycopg.Connection[Any]) -> bool:
+def _is_alive(connection: Patient) -> bool:
     """Return whether the server has not closed a connection meanwhile: it says so before it goes.
 
     Looks at what has arrived and asks nothing, so that a question costs one way and not two.
@@ -348,7 +352,8 @@ def _is_alive(connection: psycopg.Connection[Any]) -> bool:
     with suppress(psycopg.Error):
         pgconn = connection.pgconn
         pgconn.consume_input()
-        return pgconn.status == psycopg.pq.ConnStatus.OK and not pgconn.is_busy()
+        is_free = pgconn.status == psycopg.pq.ConnStatus.OK and not pgconn.is_busy()
+        return is_free and not connection.ended
     return False
 
 
