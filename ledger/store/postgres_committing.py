@@ -97,7 +97,7 @@ class Transactions:
                 if first <= known:
                     return None
             except psycopg.Error as error:
-                self._check_recorded(connection, rows[-1], error)
+                self._check_recorded(connection, rows[-1], known, error)
                 raise
             self._check_confirmed(connection)
         self._wake()
@@ -171,13 +171,19 @@ class Transactions:
                 "the call, nothing will be there twice"
             )
 
-    def _check_recorded(self, connection: Patient, row: Row, error: psycopg.Error) -> None:
-        """Raise LedgerProblem where what failed in a call came after its commit: the flush."""
+    def _check_recorded(
+        self, connection: Patient, row: Row, known: int, error: psycopg.Error
+    ) -> None:
+        """Raise LedgerProblem where what failed in a call came after its commit: the flush.
+
+        Up to the position `known` nothing can be of this call.
+        """
         if error.diag.context is None or connection.closed:  # the call itself was refused
             return
         found = connection.execute(
-            f"SELECT 1 FROM {self._statements.events} WHERE source = %s AND id = %s",
-            (row.source, row.id),
+            f"SELECT 1 FROM {self._statements.events} WHERE source = %s AND id = %s "
+            "AND position > %s",
+            (row.source, row.id, known),
         )
         if found.fetchone() is not None:
             said = self._server.shown(error.diag.message_primary or str(error))
