@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import Final
 
 from attempt_ledger.access import Access
 from ledger.ledger import Ledger
@@ -25,7 +27,12 @@ def seal_after(access: Access, ledger: Ledger) -> None:
         if head != sealed_size(log) or not log.checkpoint.exists():
             seal_now(access, ledger, head)
     except LedgerProblem as problem:
-        access.say(f"what is recorded stands, but is not sealed: {problem}")
+        said = _UNWRITTEN.sub("", str(problem))
+        access.say(f"what is recorded stands, but is not sealed: {said}")
+
+
+_UNWRITTEN: Final = re.compile("[:,;] nothing was (written|signed)")
+"""What a sentence says of the seal, and would seem to say of what is recorded."""
 
 
 def seal_now(access: Access, ledger: Ledger, head: int) -> sealer.Sealed:

@@ -60,6 +60,7 @@ def test_what_is_recorded_stands_while_the_log_is_locked(door: CommandLine) -> N
         )  # fmt: skip
     assert answer.code == 0
     assert "what is recorded stands, but is not sealed" in answer.err
+    assert "nothing was" not in answer.err
     assert "is locked by process" in answer.err
     assert "1 of them now" in door.call("seal").err
 
