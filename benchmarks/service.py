@@ -140,8 +140,8 @@ def _pages(served: _Service, candidates: Sequence[str], moved_on: int) -> Iterat
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{served.port}/")
         page.fill("#token", served.token)
-        page.click("main button.main")
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.click("main button.main")
         took, sizes = [], []
         for candidate in candidates:
             began = time.perf_counter()

@@ -77,7 +77,7 @@ _ALIKE: Final = ("Latin", "Cyrillic", "Greek", "Armenian", "Cherokee", "Coptic",
 
 
 def _alphabets(name: str) -> list[str]:
-    """Return of which of the alphabets that look alike the letters of a name are.
+    """Return those of the alphabets that look alike in which a name has letters.
 
     >>> _alphabets("ann 2"), _alphabets("\u0430nn")
     (['Latin'], ['Latin', 'Cyrillic'])

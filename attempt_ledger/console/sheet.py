@@ -110,8 +110,8 @@ def _cell(value: Any, name: str, kind: str, address: Address) -> Cell:
     if isinstance(value, bool):
         return Cell("yes" if value else "no")
     if name.endswith(SECONDS):
-        length = f"{'−' if value <= -1 else ''}{span(round(value * 1_000_000))}"
-        return Cell(length, kind, title=f"{value:,.2f} seconds")
+        length, _, _ = span(round(value * 1_000_000)).partition(" and ")  # or it is a wide column
+        return Cell(f"{'−' if value <= -1 else ''}{length}", kind, title=f"{value:,.2f} seconds")
     if isinstance(value, float):
         return Cell(f"{value:.1%}" if name.endswith(SHARES) else f"{value:,.2f}", kind)
     if isinstance(value, int):

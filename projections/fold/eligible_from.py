@@ -1,4 +1,4 @@
-"""From when a candidate is eligible: judged on at each instant after it where that may differ."""
+"""From when a candidate is eligible: one verdict after another, wherever it may change."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -48,8 +48,8 @@ class Looked(NamedTuple):
 def look_ahead(facts: Facts, q: Question, sittings: Sittings, n: int, t: int) -> Looked:
     """Judge at `t` as `verdict_at` does, and find the first eligible instant.
 
-    Walks again only by other rules or definitions. For a question alone: nothing is kept for the
-    next one, which is half of what `judged_on` takes.
+    Walks again only by other rules or definitions. For one question alone: nothing is kept for a
+    next one, which is a third of what `judged_on` takes.
     """
     first, at, number, defined, walked = UNJUDGED, t, -1, -1, AT_THE_START
     while True:
