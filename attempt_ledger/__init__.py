@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from attempt_ledger.facts import Event
     from attempt_ledger.python import Ledger, open
     from attempt_ledger.snapshot import Report, Snapshot
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.intake.report import Report as ImportReport
-    from ledger.ledger import Appended, Conflict, Duplicate, Refused
+    from ledger.outcomes import Appended, Conflict, Duplicate, Refused
     from ledger.problems import LedgerProblem
     from projections.exception_rules import DeskProblem
     from replay.snapshot import UnansweredMoment
@@ -67,8 +67,8 @@ _HOMES = {
     "attempt_ledger.facts": "Event",
     "attempt_ledger.python": "ImportReport Ledger open",
     "attempt_ledger.snapshot": "Report Snapshot",
-    "ledger.events": "Fact",
-    "ledger.ledger": "Appended Conflict Duplicate Refused",
+    "ledger.facts": "Fact",
+    "ledger.outcomes": "Appended Conflict Duplicate Refused",
     "ledger.problems": "LedgerProblem",
     "projections.exception_rules": "DeskProblem",
     "replay.snapshot": "UnansweredMoment",

@@ -8,17 +8,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from attempt_ledger import clock
-from ledger.appending import AHEAD
-from ledger.events import Fact
-from ledger.instants import format_instant
+from ledger.instants import AHEAD, format_instant
 from ledger.ledger import Clock, Ledger
 from ledger.problems import NoLedger
 from ledger.store.locks import PATIENCE, PRIVATE, Waiting
 from ledger.store.server import Address, Role, Server
 from ledger.store.stores import check_store
+
+if TYPE_CHECKING:
+    from ledger.facts import Fact
 
 Say: TypeAlias = Callable[[str], object]
 Counting: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]

@@ -6,9 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.intake.catalogue import CatalogueProblem
-from ledger.intake.odd import LONG_SITTING, RESULT_BEFORE_SITTING, RESULTS, Oddities
+from ledger.intake.odd import (
+    LONG_SITTING,
+    RESULT_BEFORE_SITTING,
+    RESULTS,
+    SOURCES_DISAGREE,
+    Oddities,
+)
 from ledger.intake.report import Report
 from ledger.ledger import Ledger
 from ledger.models import CertificationDefined, ExamAnnounced, PolicyPublished
@@ -140,7 +147,6 @@ class Gathered:
     def compared(self, ledger: Ledger, now: int) -> str | None:
         """Count results before their sittings; return what sources say differently."""
         # Who has one source, and sittings with their results, does not pay for the projections.
-        from projections.problems import SOURCES_DISAGREE
         from replay.snapshot import snapshot_at
 
         snapshot = snapshot_at(ledger, now, now=now)

@@ -12,7 +12,8 @@ from typing import Any
 from attempt_ledger.answers import Public
 from attempt_ledger.moments import micros, utc
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import Event as Model
 from ledger.instants import format_instant
 from ledger.models import (

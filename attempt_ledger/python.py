@@ -28,7 +28,8 @@ from attempt_ledger.snapshot import (
     period_of,
     report_of,
 )
-from ledger.events import OWN_SOURCES, Fact
+from ledger.events import OWN_SOURCES
+from ledger.facts import Fact
 from ledger.fields import uri_fault
 from ledger.intake.importer import import_file
 from ledger.intake.mapping import NO_MAP, read_map
@@ -36,8 +37,8 @@ from ledger.intake.reading import Format, Options, Reading
 from ledger.intake.report import Report as ImportReport
 from ledger.intake.results import CsvSettings
 from ledger.ledger import Ledger as Store
-from ledger.ledger import Outcome
 from ledger.models import PolicyPublished
+from ledger.outcomes import Outcome
 from ledger.problems import LedgerProblem
 from ledger.store.locks import PATIENCE
 from ledger.store.server import Address

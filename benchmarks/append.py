@@ -14,7 +14,7 @@ def figures(options: Options) -> Iterator[Figure]:
     """Append fact after fact, each on the disk before the next begins."""
     from benchmarks.peers.aggregates import Candidate, application
     from benchmarks.peers.plain import Plain
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.ledger import Ledger
     from ledger.models import ExamAttempted
 

@@ -91,7 +91,7 @@ def _remove(path: Path) -> None:
 
 def _waiting(path: Path, folder: Path, runs: int) -> Iterator[Figure]:
     """Append one by one, each durable, while a backup is made, and as long without."""
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.ledger import Ledger
     from ledger.models import ExamAttempted
 

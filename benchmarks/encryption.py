@@ -31,7 +31,7 @@ def figures(options: Options) -> Iterator[Figure]:
     the same on both sides, is many times what is measured. Every candidate has a key already: the
     first one is a commit of the key file more, for all that are new in a transaction.
     """
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.fields import Sealed
     from ledger.ledger import Ledger
     from ledger.models import ExceptionRequested

@@ -44,7 +44,7 @@ def _opened(path: object) -> Ledger:
 def _figure(
     where: str, sizes: tuple[int, int], options: Options, ledgers: list[Ledger]
 ) -> Iterator[Figure]:
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.models import ExamAttempted
 
     dice = random.Random(1)

@@ -23,7 +23,7 @@ from drills.forgetful import compiled_shim
 from ledger.store.server import Server, read_server
 
 if TYPE_CHECKING:
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.ledger import Ledger
 
 _WRITERS = 8
@@ -141,7 +141,7 @@ def _now() -> int:
 
 
 def _facts(name: str) -> Iterator[Fact]:
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.models import ExamAttempted
 
     for number in range(1 << 30):

@@ -17,7 +17,7 @@ from benchmarks.everyone import moment_of, opened, population, snapshot_of
 from benchmarks.measure import Figure, Options, Ran, alternately, attempt_ledger, middle, seconds
 
 if TYPE_CHECKING:
-    from ledger.events import Fact
+    from ledger.facts import Fact
 
 _EVENTS = 2_000_000
 _ASKED_RATE = 40_000
@@ -158,7 +158,7 @@ def _position(views: Path) -> int:
 
 def _facts(people: list[str]) -> Iterator[Fact]:
     """Make attempts and their results, by one candidate after another."""
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.models import ExamAttempted, ExamFailed
 
     number = 0

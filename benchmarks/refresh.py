@@ -17,7 +17,7 @@ _ASKED_SECONDS = 1.0
 
 def figures(options: Options) -> Iterator[Figure]:
     """Append results of candidates from all over the ledger, then refresh; several times over."""
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.models import ExamAttempted, ExamFailed
 
     path = ledger_of(options.events)

@@ -123,7 +123,7 @@ def _read_and_hash(path: Path) -> None:
 
 def _followed(options: Options, folder: Path) -> Figure:
     """Append one by one, each durable, with `seal --follow` beside it and without."""
-    from ledger.events import Fact
+    from ledger.facts import Fact
     from ledger.ledger import Ledger
     from ledger.models import ExamAttempted
     from ledger.tlog.checkpoint import log_paths, sealed_size

@@ -15,8 +15,9 @@ from drills.ground import sitting
 from drills.life import BACKUP, LEDGER, asked, personal
 from drills.whole import Whole, examine
 from ledger.events import Recorded
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten
+from ledger.outcomes import Appended
 from ledger.problems import LedgerProblem
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, renew_key

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from drills.needs import Tool, path_of, program
 from drills.report import Finding, Options
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import DAY
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted, ExamFailed

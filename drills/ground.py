@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attempt_ledger import clock
 from attempt_ledger.places import cache_folder
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.models import ExamAnnounced, ExamAttempted

@@ -21,9 +21,10 @@ import typer.main
 from attempt_ledger import clock
 from attempt_ledger.cli.main import app
 from drills.ground import sitting
-from ledger.events import Fact
-from ledger.ledger import Appended, Ledger
+from ledger.facts import Fact
+from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
+from ledger.outcomes import Appended
 from ledger.store.sqlite_writing import SQLiteWriting
 from ledger.tlog.checkpoint import log_paths
 from ledger.tlog.sealer import seal

@@ -25,7 +25,8 @@ from drills.postgres_ground import fact
 from drills.postgres_keys import cut_keys, unflushed
 from drills.report import Finding, Options
 from ledger.events import Row
-from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Duplicate
 from ledger.problems import LedgerProblem
 from ledger.store import postgres, postgres_committing
 from ledger.store.locks import Waiting

@@ -26,7 +26,8 @@ from drills.postgres_ground import call, compared, fact, folders, new_ledger, sa
 from drills.report import Finding, Options
 from drills.whole import Key
 from ledger.instants import SECOND
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from ledger.problems import LedgerProblem
 from ledger.store.locks import Waiting
 from ledger.store.server import Server

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from attempt_ledger import clock
 from drills.report import Finding
 from drills.whole import Key
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import SECOND
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted

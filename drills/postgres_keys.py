@@ -19,7 +19,8 @@ from unittest.mock import patch
 from attempt_ledger import clock
 from drills.forgetful import ForgetfulServer
 from drills.report import Finding
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.instants import SECOND
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten, ExceptionRequested

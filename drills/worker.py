@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from itertools import cycle
 
 from attempt_ledger import clock
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import format_instant
-from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.ledger import Ledger
 from ledger.models import make_event
+from ledger.outcomes import Appended, Duplicate
 from ledger.problems import LedgerProblem
 
 SOURCE = "urn:drill"

@@ -4,67 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from itertools import repeat
 from operator import itemgetter, le
 from typing import Any, TypeAlias, cast
 
-from ledger.events import Fact, Recorded, Row
+from ledger.events import Recorded, Row
+from ledger.facts import Fact
 from ledger.fields import read_object
-from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
+from ledger.instants import AHEAD, MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
 from ledger.models import EVENT_TYPES, EVENTS, CandidateForgotten, EventAnnulled, make_event
+from ledger.outcomes import Appended, Conflict, Duplicate, Outcome, Refused
 from ledger.privacy.cipher import PERSONAL_TYPES, plain_fields
-from ledger.privacy.vault import Keyring
+from ledger.privacy.vault import Keyring, open_keys
+from ledger.problems import MalformedFact
 from ledger.store.interface import Writing
+from ledger.store.server import Address
 from ledger.upcasts import UPCASTS, Upcasts
-
-AHEAD = 5 * 60 * SECOND
-"""How far a fact's time may lie after its recording: clocks differ a little, facts do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """The fact was new; it stands at `position`, durably."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """The same fact already stood at `position`; nothing was changed."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Another fact has its (source, id), at `position`; `differs` says in what. Nothing changed."""
-
-    position: int
-    differs: tuple[str, ...]
-    annulled: int | None = None
-    """The position at which the other was annulled; None if it was not."""
-
-    @property
-    def problem(self) -> str:
-        """The conflict as one sentence."""
-        other = f"position {self.position}"
-        if self.annulled is not None:
-            other += f" (annulled at position {self.annulled})"
-        differs = ", ".join(self.differs)
-        return f"conflicts with {other}, which has the same source and id: {differs}"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The fact cannot be taken; `problem` is one sentence that says why. Nothing was changed."""
-
-    problem: str
-    faults: tuple[tuple[str, str], ...] = ()
-    """Each field of its data with a fault, and what that is, where a door asks for them."""
-
-
-Outcome: TypeAlias = Appended | Duplicate | Conflict | Refused
 
 # The others need a look into the ledger, or into the key file, before they can be written.
 _PLAIN_TOPICS = frozenset(
@@ -73,6 +29,18 @@ _PLAIN_TOPICS = frozenset(
     if event.type not in PERSONAL_TYPES and event not in (EventAnnulled, CandidateForgotten)
 )
 _PERSONAL = tuple(f"{type}:" for type in PERSONAL_TYPES)
+
+
+def laid_out(facts: Sequence[Fact | Row], *, as_recorded: bool) -> list[Row | Refused]:
+    """Return each fact as a row, or why it is none."""
+    return [fact if type(fact) is Row else _row(fact, as_recorded) for fact in facts]  # type: ignore[arg-type]
+
+
+def _row(fact: Fact, as_recorded: bool) -> Row | Refused:
+    try:
+        return fact.row(as_recorded=as_recorded)
+    except MalformedFact as problem:
+        return Refused(str(problem))
 
 
 def plain_rows(rows: Sequence[Row | Refused], now: int) -> Sequence[Row] | None:
@@ -288,6 +256,15 @@ class Appending:
                 return True
             self._not_forgotten.add(stream)
         return False
+
+
+def append_first(
+    writing: Writing, keys: Address, facts: Sequence[Fact], now: int, *, upcasts: Upcasts
+) -> None:
+    """Append the facts that a ledger is made with, whose keys are at `keys`."""
+    with closing(open_keys(keys)) as opened, Keyring(opened, writing) as keyring:
+        appending = Appending(writing, keyring, now, upcasts=upcasts)
+        appending.take(laid_out(facts, as_recorded=False))
 
 
 _NO_EXTENSIONS = (

@@ -8,13 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from ledger.events import (
-    BACKFILL,
-    MARK,
-    UNCLEAN,
-    Fact,
-    Recorded,
-)
+from ledger.events import BACKFILL, MARK, Recorded
+from ledger.facts import UNCLEAN, Fact
 from ledger.fields import Sealed, read_object
 from ledger.instants import format_instant, parse_instant
 from ledger.models import EVENTS, event_class, make_event

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from ledger.appending import Appending, Refused
+from ledger.appending import Appending
 from ledger.events import Recorded, Row
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten
+from ledger.outcomes import Refused
 from ledger.privacy.vault import KEY_FILE, Keyring, Vault, open_keys
 from ledger.store.interface import Head
 from ledger.store.server import Server

@@ -6,19 +6,9 @@ import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
 
 _AT_ONCE = 32
 _FEW = 4
-
-
-def sqlite_uri(path: Path, how: str) -> str:
-    """Return the URI by which SQLite opens a file, whatever bytes its name is made of.
-
-    >>> sqlite_uri(Path("/exams/C# 1?.ledger"), "mode=ro")
-    'file:/exams/C%23%201%3F.ledger?mode=ro'
-    """
-    return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
 
 
 _MODE = 0o664

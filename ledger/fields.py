@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from ledger.instants import MAX_INSTANT, MIN_INSTANT, format_instant, parse_instant
 from ledger.problems import MalformedFact, RepeatedMember, shown
+from ledger.upcasts import VERSIONS, topic_of
 
 
 def _instant(value: object) -> int:
@@ -225,7 +226,7 @@ class Event(_Part):
     """The data of one event: an immutable fact, named in the past tense."""
 
     type: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int]
     topic: ClassVar[str]
     stream_kind: ClassVar[StreamKind] = "candidate"
     personal: ClassVar[frozenset[str]] = frozenset()
@@ -237,8 +238,9 @@ class Event(_Part):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        if "type" in cls.__dict__:
-            cls.topic = f"{cls.type}:{cls.version}"
+        if cls.__name__ in VERSIONS:
+            cls.type, cls.version = cls.__name__, VERSIONS[cls.__name__]
+            cls.topic = topic_of(cls.type)
         cls.codes = tuple(
             name
             for name, field in cls.model_fields.items()

@@ -11,6 +11,8 @@ from ledger.problems import LedgerProblem
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+AHEAD = 5 * 60 * SECOND
+"""How far a fact's time may lie after its recording: clocks differ a little, facts do not."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive arithmetic is UTC here, and faster
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import InfrastructureFactory, Mapper, TrackingRecorder
 from eventsourcing.utils import Environment, EnvType
 
-from ledger.appending import (
-    Appended,
-    Appending,
-    Conflict,
-    Duplicate,
-    Outcome,
-    Refused,
-    plain_rows,
-)
-from ledger.events import OWN_SOURCES, Fact, Outline, Recorded, Row
-from ledger.privacy.vault import KEY_FILE, Vault
-from ledger.problems import LedgerProblem, MalformedFact, ReadOnly
+from ledger.events import OWN_SOURCES, Outline, Recorded, Row
+from ledger.problems import LedgerProblem, ReadOnly
 from ledger.store.file import create_file
 from ledger.store.interface import Found, Head, Store, Writing
 from ledger.store.locks import PRIVATE, USUALLY, Waiting
@@ -34,18 +25,11 @@ from ledger.store.stores import create_schema, open_store
 from ledger.upcasts import UPCASTS, Upcasts
 
 if TYPE_CHECKING:
+    from ledger.appending import Appending
+    from ledger.facts import Fact
+    from ledger.outcomes import Outcome, Refused
+    from ledger.privacy.vault import Vault
     from ledger.store.scans import Scans
-
-__all__ = [
-    "Appended",
-    "Conflict",
-    "Duplicate",
-    "Found",
-    "Head",
-    "Ledger",
-    "Outcome",
-    "Refused",
-]
 
 Clock: TypeAlias = Callable[[], int]
 """Tells the present instant, in microseconds."""
@@ -57,8 +41,8 @@ PLACE = "SQLITE_DBNAME"
 """What names the ledger's file in an environment, as in any application of `eventsourcing`."""
 
 _LAST = 1 << 62
-_SOURCES = 20  # which are looked at: the program's own are four
 """No position comes near: a larger number is a mistake of whoever names it."""
+_SOURCES = 20  # which are looked at: the program's own are four
 _CATALOGUE = ("certification", "exam", "policy")
 
 
@@ -93,11 +77,7 @@ class Ledger(Application[str]):
         self._waiting = waiting
         self._server = server
         super().__init__(env)
-        self.vault = Vault(
-            _keys_of(self.path, keys),
-            lambda: self.about(KEY_FILE),
-            self.is_forgotten,
-        )
+        self._keys = _keys_of(self.path, keys)
         self.clock: Clock = clock or _no_clock
         self._upcasts = upcasts
 
@@ -128,10 +108,7 @@ class Ledger(Application[str]):
                 ledger.append(first)
 
         def write(writing: Writing) -> None:
-            vault = Vault(own, lambda: None, lambda subject: False)
-            with closing(vault), vault.keyring(writing) as keyring:
-                appending = Appending(writing, keyring, clock(), upcasts=upcasts)
-                appending.take(_laid_out(first, as_recorded=False))
+            _rules().append_first(writing, own, first, clock(), upcasts=upcasts)
 
         if isinstance(path, Server):
             create_schema(path, write, roles=roles)
@@ -185,9 +162,10 @@ class Ledger(Application[str]):
         """
         if not facts:
             return []
-        rows = _laid_out(facts, as_recorded=keep_recorded_at)
+        rules = _rules()
+        rows = rules.laid_out(facts, as_recorded=keep_recorded_at)
         if not keep_recorded_at and (first := self.append_new(rows)) is not None:
-            return [Appended(first + n) for n in range(len(rows))]
+            return [rules.Appended(first + n) for n in range(len(rows))]
         with self.appending() as appending:
             if keep_recorded_at:
                 kept = [getattr(fact, "recorded_at", None) for fact in facts]
@@ -201,7 +179,7 @@ class Ledger(Application[str]):
         or at keys. Raises LedgerProblem as `append` does.
         """
         now = self.clock()
-        plain = plain_rows(rows, now) if self.store.works_elsewhere else None
+        plain = _rules().plain_rows(rows, now) if self.store.works_elsewhere else None
         return None if plain is None else self.store.append_new(plain, now)
 
     @contextmanager
@@ -212,7 +190,7 @@ class Ledger(Application[str]):
         Meanwhile nobody else can append. Raises LedgerProblem as `append` does.
         """
         with self.store.writing() as writing, self.vault.keyring(writing) as keyring:
-            yield Appending(writing, keyring, self.clock(), upcasts=self._upcasts)
+            yield _rules().Appending(writing, keyring, self.clock(), upcasts=self._upcasts)
 
     def head(self) -> Head:
         """Return the last position and its recorded_at; (0, 0) when the ledger is empty."""
@@ -332,6 +310,14 @@ class Ledger(Application[str]):
         return self.recorder.follow(after, interval=interval, stop=stop)
 
     @cached_property
+    def vault(self) -> Vault:
+        """Its personal fields, read with the keys beside it."""
+        # Here, since hardly any who read meet one: as long to import as a question takes.
+        from ledger.privacy.vault import KEY_FILE, Vault
+
+        return Vault(self._keys, lambda: self.about(KEY_FILE), self.is_forgotten)
+
+    @cached_property
     def scans(self) -> Scans:
         """The events as Arrow."""
         return self.store.scans()
@@ -343,7 +329,8 @@ class Ledger(Application[str]):
     def close(self) -> None:
         """Close it. What was appended is durable without it."""
         super().close()
-        self.vault.close()
+        if "vault" in vars(self):
+            self.vault.close()
         self.store.close()
 
     # -- how `eventsourcing` sets it up
@@ -388,12 +375,9 @@ def _no_clock() -> int:
     raise ReadOnly("this ledger was opened without a clock: it is read only")
 
 
-def _laid_out(facts: Sequence[Fact | Row], as_recorded: bool) -> list[Row | Refused]:
-    return [fact if type(fact) is Row else _row(fact, as_recorded) for fact in facts]  # type: ignore[arg-type]
+def _rules() -> ModuleType:
+    """Return `ledger.appending`: what may go in, with the models of all events and their keys."""
+    # Here, since whoever only reads would pay as much for them as for the answer.
+    from ledger import appending
 
-
-def _row(fact: Fact, as_recorded: bool) -> Row | Refused:
-    try:
-        return fact.row(as_recorded=as_recorded)
-    except MalformedFact as problem:
-        return Refused(str(problem))
+    return appending

@@ -22,13 +22,12 @@ from ledger.fields import (
     faults_of,
 )
 from ledger.problems import MalformedFact
-from ledger.upcasts import UPCASTS, Upcasts, upcast
+from ledger.upcasts import UPCASTS, VERSIONS, Upcasts, current_version, upcast
 
 
 class ExamAttempted(Event):
     """The sitting began at `time`."""
 
-    type: ClassVar[str] = "ExamAttempted"
     instants: ClassVar[tuple[str, ...]] = ("ended_at",)
     exam: Code
     registration_id: Code
@@ -51,19 +50,14 @@ class _Result(Event):
 class ExamPassed(_Result):
     """The result of a sitting: passed."""
 
-    type: ClassVar[str] = "ExamPassed"
-
 
 class ExamFailed(_Result):
     """The result of a sitting: failed."""
-
-    type: ClassVar[str] = "ExamFailed"
 
 
 class BetaRescored(Event):
     """A beta sitting's result, determined at `time`."""
 
-    type: ClassVar[str] = "BetaRescored"
     exam: Code
     registration_id: Code
     passed: bool
@@ -76,7 +70,6 @@ class BetaRescored(Event):
 class ResultRevoked(Event):
     """The result no longer stands; the sitting still counts."""
 
-    type: ClassVar[str] = "ResultRevoked"
     exam: Code
     registration_id: Code
     reason: Text
@@ -88,7 +81,6 @@ class ResultRevoked(Event):
 class SittingMissed(Event):
     """A sitting was booked for `time`, and the candidate did not come."""
 
-    type: ClassVar[str] = "SittingMissed"
     exam: Code
     registration_id: Code
     reason: Text | None = None
@@ -100,7 +92,6 @@ class SittingMissed(Event):
 class AuthorizationGranted(Event):
     """The candidate may sit: an application, a purchase, a course."""
 
-    type: ClassVar[str] = "AuthorizationGranted"
     instants: ClassVar[tuple[str, ...]] = ("valid_until",)
     exam: Code
     authorization_id: Code
@@ -115,7 +106,6 @@ class AuthorizationGranted(Event):
 class AuthorizationRevoked(Event):
     """The authorization is withdrawn."""
 
-    type: ClassVar[str] = "AuthorizationRevoked"
     exam: Code
     authorization_id: Code
     reason: Text
@@ -131,7 +121,6 @@ class ExceptionRequested(Event):
     was made, and answered with an ExceptionRejected that says so (spec section 7, reading 9).
     """
 
-    type: ClassVar[str] = "ExceptionRequested"
     personal: ClassVar[frozenset[str]] = frozenset(
         ("first_name", "last_name", "email", "description")
     )
@@ -154,7 +143,6 @@ class ExceptionRequested(Event):
 class ExceptionRejected(Event):
     """The request was refused, and what was missing."""
 
-    type: ClassVar[str] = "ExceptionRejected"
     request_id: Code
     exam: Code
     missing: Texts
@@ -180,7 +168,6 @@ def waived_flag(waives: Collection[str]) -> int:
 class ExceptionGranted(Event):
     """One sitting may ignore what it waives."""
 
-    type: ClassVar[str] = "ExceptionGranted"
     instants: ClassVar[tuple[str, ...]] = ("valid_until",)
     request_id: Code
     exam: Code
@@ -194,7 +181,6 @@ class ExceptionGranted(Event):
 class ExceptionRevoked(Event):
     """The grant is withdrawn."""
 
-    type: ClassVar[str] = "ExceptionRevoked"
     request_id: Code
     exam: Code
     reason: Text
@@ -216,19 +202,14 @@ class _Certified(Event):
 class CertEarned(_Certified):
     """A certification is held until `expires_at`; without one, for ever."""
 
-    type: ClassVar[str] = "CertEarned"
-
 
 class CertRenewed(_Certified):
     """A certification is held on until `expires_at`; without one, for ever."""
-
-    type: ClassVar[str] = "CertRenewed"
 
 
 class CertExpired(Event):
     """The certification ended at `time`."""
 
-    type: ClassVar[str] = "CertExpired"
     certification: Code
 
     def columns(self, subject: str) -> Columns:
@@ -238,8 +219,6 @@ class CertExpired(Event):
 class CandidateForgotten(Event):
     """The person's data was erased: the key was destroyed."""
 
-    type: ClassVar[str] = "CandidateForgotten"
-
 
 class EventAnnulled(Event):
     """An earlier event of the same subject was recorded in error.
@@ -247,7 +226,6 @@ class EventAnnulled(Event):
     Its stream is the annulled event's, found when it is appended.
     """
 
-    type: ClassVar[str] = "EventAnnulled"
     stream_kind: ClassVar[StreamKind] = "any"
     annuls: EventRef
     reason: Text
@@ -256,7 +234,6 @@ class EventAnnulled(Event):
 class ExamAnnounced(Event):
     """An exam's entry in the catalogue, from `time` on; it replaces the whole entry before it."""
 
-    type: ClassVar[str] = "ExamAnnounced"
     stream_kind: ClassVar[StreamKind] = "exam"
     instants: ClassVar[tuple[str, ...]] = ("beta_opens_at", "live_at", "retires_at")
     title: Text
@@ -272,7 +249,6 @@ class ExamAnnounced(Event):
 class ExamWentLive(Event):
     """The exam went live at `time`."""
 
-    type: ClassVar[str] = "ExamWentLive"
     stream_kind: ClassVar[StreamKind] = "exam"
 
     def columns(self, subject: str) -> Columns:
@@ -282,7 +258,6 @@ class ExamWentLive(Event):
 class ExamRetired(Event):
     """The exam was retired at `time`."""
 
-    type: ClassVar[str] = "ExamRetired"
     stream_kind: ClassVar[StreamKind] = "exam"
 
     def columns(self, subject: str) -> Columns:
@@ -292,7 +267,6 @@ class ExamRetired(Event):
 class CertificationDefined(Event):
     """A certification's entry in the catalogue, from `time` on."""
 
-    type: ClassVar[str] = "CertificationDefined"
     stream_kind: ClassVar[StreamKind] = "certification"
     title: Text
     exams: Codes
@@ -304,51 +278,24 @@ class CertificationDefined(Event):
 class PolicyPublished(Event):
     """One version of a policy: the whole file, as it stands."""
 
-    type: ClassVar[str] = "PolicyPublished"
     stream_kind: ClassVar[StreamKind] = "policy"
     toml: Text
 
 
-EVENTS: tuple[type[Event], ...] = (
-    ExamAttempted,
-    ExamPassed,
-    ExamFailed,
-    BetaRescored,
-    ResultRevoked,
-    SittingMissed,
-    AuthorizationGranted,
-    AuthorizationRevoked,
-    ExceptionRequested,
-    ExceptionRejected,
-    ExceptionGranted,
-    ExceptionRevoked,
-    CertEarned,
-    CertRenewed,
-    CertExpired,
-    CandidateForgotten,
-    EventAnnulled,
-    ExamAnnounced,
-    ExamWentLive,
-    ExamRetired,
-    CertificationDefined,
-    PolicyPublished,
-)
+EVENT_TYPES: Mapping[str, type[Event]] = {name: globals()[name] for name in VERSIONS}
+"""The model of each type, which has its name."""
+EVENTS: tuple[type[Event], ...] = tuple(EVENT_TYPES.values())
 """Every event, in the order of spec section 2."""
 
-EVENT_TYPES: Mapping[str, type[Event]] = {event.type: event for event in EVENTS}
-BY_TOPIC: Mapping[str, type[Event]] = {event.topic: event for event in EVENTS}
-"""The only topics ever resolved: a stored topic never imports a module."""
-
+# The only topics ever resolved: a stored topic never imports a module.
 for _event in EVENTS:
     register_topic(_event.topic, _event)
 
 
 def event_class(type: str) -> type[Event]:
     """Return the model of an event type; raises MalformedFact, naming the types there are."""
-    found = EVENT_TYPES.get(type)
-    if found is None:
-        raise MalformedFact(f"type {type!r} is unknown: accepted are {', '.join(EVENT_TYPES)}")
-    return found
+    current_version(type)
+    return EVENT_TYPES[type]
 
 
 def make_event(

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFORE_SITTING
+from ledger.intake.odd import (
+    LATE,
+    LATE_RESULT,
+    LONG,
+    LONG_SITTING,
+    RESULT_BEFORE_SITTING,
+    SOURCES_DISAGREE,
+)
 from projections.answers import Problem
 from projections.catalogue import Catalogue, in_time, setting_of
 from projections.explain import Context, causes
@@ -12,7 +19,6 @@ from projections.fold.facts import ATTEMPTED
 from projections.history import Line
 from projections.sentences import listed
 
-SOURCES_DISAGREE: Final = "sources-disagree"
 UNKNOWN_EXAM: Final = "unknown-exam"
 CODES: Final = (
     SOURCES_DISAGREE,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import Event
 from ledger.instants import format_instant
 from ledger.ledger import Ledger

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from ledger.appending import AHEAD
+from ledger.instants import AHEAD
 from projections.catalogue import Catalogue
 from projections.fold.facts import GRANTED, NEVER, NONE
 from projections.history import History, history_of

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ledger.appending import Appending
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import Event
 from ledger.instants import format_instant
-from ledger.ledger import Conflict, Ledger, Refused
+from ledger.ledger import Ledger
 from ledger.models import EVENT_TYPES, ExceptionRejected, ExceptionRequested
+from ledger.outcomes import Conflict, Refused
 from ledger.privacy.vault import ERASED
 from projections.catalogue import annulments, in_time, policy_at, setting_of
 from projections.exception_rules import (

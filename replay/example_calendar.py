@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.fields import Event
 from ledger.models import (
     AuthorizationGranted,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.instants import MIN_INSTANT
 from ledger.models import ExamAnnounced, PolicyPublished
 from projections.answers import Standing

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.ledger import Head
+from ledger.store.interface import Head
 from projections.answers import Standing
 from projections.fold.facts import NEVER
 from projections.history import Line

@@ -13,8 +13,10 @@ from plain_values import When, at
 from reporting import PROGRAM
 from scenarios import Line
 
-from ledger.events import Fact, Recorded
-from ledger.ledger import Appended, Ledger
+from ledger.events import Recorded
+from ledger.facts import Fact
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from projections.standing import Moment
 from replay.audit.conditions import Conditions
 from replay.audit.registry import query_named

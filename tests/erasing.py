@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger_facts import FULL, sample
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten
 

@@ -13,7 +13,7 @@ from plain_values import rows_of
 from scenarios import SHIPPED, Line, recorded
 
 from ledger.cloudevents import parse_line
-from ledger.events import Fact
+from ledger.facts import Fact, fact_of
 from ledger.ledger import Ledger
 from projections.answers import Standing
 from projections.standing import Moment
@@ -43,7 +43,7 @@ def ledger_of(path: Path, some: list[Fact]) -> Ledger:
 def ledger_of_lines(path: Path, lines: Sequence[Line]) -> Ledger:
     """Make a ledger of a story's lines, after the shipped policies, each recorded when it says."""
     rows = recorded([*SHIPPED, *lines])
-    return ledger_of(path, [row.fact() for row in rows])
+    return ledger_of(path, [fact_of(row) for row in rows])
 
 
 class Ledgers:

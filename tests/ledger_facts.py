@@ -11,10 +11,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import parse_instant
-from ledger.ledger import Ledger, Outcome
+from ledger.ledger import Ledger
 from ledger.models import EVENT_TYPES, make_event
+from ledger.outcomes import Outcome
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = parse_instant("2021-04-01T00:00:00Z")

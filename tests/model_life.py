@@ -19,10 +19,11 @@ from typing import Any
 from ledger_facts import SetClock
 from model_ledger import CONFLICT, DUPLICATE, NEW, REFUSED, Model, Outcome
 
-from ledger.appending import Appended, Conflict, Duplicate, Refused
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Conflict, Duplicate, Refused
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import make_key, seal
 from ledger.tlog.verify_proof import VerifierKey

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import strategies
 from strategies import Asking, World, asking, world
 
-from ledger.events import Fact, Recorded, Row
+from ledger.events import Recorded, Row
+from ledger.facts import Fact, fact_of
 from ledger.fields import EventRef
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 
 NOW = 253_000_000_000_000_000
 """The clock of such a ledger: late in the year 9987, after everything in it."""
@@ -45,7 +47,7 @@ class Told(NamedTuple):
 
 def renamed(row: Recorded, mark: str) -> Fact:
     """Return a row as a fact under names that no other world has."""
-    fact = row.fact()
+    fact = fact_of(row)
     if not mark:
         return fact
     event = fact.event

@@ -13,8 +13,10 @@ from example_ledger import CACHE, row_of
 from memory_store import recorded
 
 from ledger.events import Recorded
+from ledger.facts import fact_of
 from ledger.instants import MAX_INSTANT
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from projections.catalogue import catalogue_of
 from projections.fold.facts import NEVER
 from projections.history import history_of
@@ -99,7 +101,7 @@ def ledger_from(path: Path, rows: Sequence[Recorded]) -> Ledger:
 
 def record(ledger: Ledger, rows: Sequence[Recorded]) -> None:
     """Record more rows, as they were recorded."""
-    outcomes = ledger.append([row.fact() for row in rows], keep_recorded_at=True)
+    outcomes = ledger.append([fact_of(row) for row in rows], keep_recorded_at=True)
     assert all(isinstance(outcome, Appended) for outcome in outcomes)
     assert len(outcomes) == len(rows)
 

@@ -28,8 +28,10 @@ from scenarios import (
     withdrawn,
 )
 
+from ledger.facts import fact_of
 from ledger.instants import Period
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from projections.reports.registry import REPORTS
 from projections.standing import Moment
 from replay.checking import Checked, check
@@ -102,7 +104,7 @@ def tell(ledger: Ledger, lines: Sequence[Line], before: Sequence[Line] = ()) -> 
     """Record lines of a story that goes on from `before`."""
     rows = scenarios.recorded([*scenarios.SHIPPED, *before, *lines])
     new = rows[ledger.head().position :]
-    facts = [row.fact()._replace(recorded_at=row.recorded_at) for row in new]
+    facts = [fact_of(row)._replace(recorded_at=row.recorded_at) for row in new]
     outcomes = ledger.append(facts, keep_recorded_at=True)
     assert {type(outcome) for outcome in outcomes} == {Appended}
 

@@ -21,7 +21,8 @@ from plain_values import When, at, text
 from standing_checks import assert_standing
 
 from ledger import models
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import Event, EventRef
 from projections.answers import Standing
 from projections.catalogue import Catalogue, catalogue_of

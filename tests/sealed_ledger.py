@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ledger_facts import NINE, SetClock, attempted, sample
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.ledger import Ledger
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.sealer import Sealed, make_key, seal

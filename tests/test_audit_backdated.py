@@ -26,6 +26,7 @@ from scenarios import (
 )
 from strategies import world
 
+from ledger.facts import fact_of
 from projections.standing import Moment
 from replay.audit.conditions import Conditions, threshold
 from replay.audit.query import seconds
@@ -150,7 +151,7 @@ def test_no_instant_before_the_first_change_has_another_answer(random: Random) -
     made = world(random)
     # All late: known only a year after the last was true.
     late = max(row.occurred_at for row in made.rows) + 365 * DAY
-    facts = [row.fact()._replace(recorded_at=late + row.position) for row in made.rows]
+    facts = [fact_of(row)._replace(recorded_at=late + row.position) for row in made.rows]
     with ledger_of_world(facts) as ledger:
         now = Snapshot(ledger, Moment(0, None, 0))
         all_rows = {row.position: row for row in everything(ledger)}

@@ -16,6 +16,7 @@ from reporting import written
 from scenarios import annulled, certification, exam, failed, passed, policy
 from strategies import world
 
+from ledger.facts import fact_of
 from ledger.ledger import Ledger
 from replay.snapshot import Known
 from retake_policies import shipped
@@ -198,7 +199,7 @@ def some_conditions(random: Random, all_rows: list[Any]) -> dict[str, Any]:
 def test_the_conditions_find_what_reading_one_by_one_finds(random: Random) -> None:
     """And those of an interval's two sides are all events, each once."""
     made = world(random, people=2)
-    with ledger_of_world([row.fact() for row in made.rows]) as ledger:
+    with ledger_of_world([fact_of(row) for row in made.rows]) as ledger:
         all_rows = everything(ledger)
         at_position = {row.position: row for row in all_rows}
         for _ in range(4):

@@ -31,6 +31,7 @@ from scenarios import (
 )
 from strategies import world
 
+from ledger.facts import fact_of
 from ledger.ledger import Ledger
 from projections.standing import Moment
 from replay.snapshot import Known, Snapshot
@@ -177,7 +178,7 @@ def test_what_is_personal_is_told_neither_in_clear_nor_as_ciphertext(
 def test_each_side_is_the_standing_of_its_moment(random: Random) -> None:
     """So the last row of an exam says what the standing says; and every event has a row."""
     made = world(random)
-    with ledger_of_world([row.fact() for row in made.rows]) as ledger:
+    with ledger_of_world([fact_of(row) for row in made.rows]) as ledger:
         head = ledger.head().position
         position = random.choice((head, random.randint(head // 2, head)))
         found = rows(ledger, "history", Known(position=position))

@@ -22,8 +22,9 @@ from benchmarks.population import agree, asked_at
 from benchmarks.table import quantity
 from ledger.cloudevents import parse_line, to_cloudevent
 from ledger.instants import DAY
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
 from ledger.models import EVENTS
+from ledger.outcomes import Appended
 from projections.standing import Moment
 
 NOW = 1_800_000_000_000_000  # 2027: later than anything that is made

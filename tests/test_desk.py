@@ -28,10 +28,11 @@ from scenarios import (
     result,
 )
 
-from ledger.appending import Appended
 from ledger.events import Recorded
+from ledger.facts import event_of
 from ledger.ledger import Ledger
 from ledger.models import ExceptionGranted, ExceptionRejected, ExceptionRequested
+from ledger.outcomes import Appended
 from ledger.problems import KeyFileProblem, MalformedFact
 from projections.exception_rules import DeskProblem
 from projections.exceptions import STATES, State
@@ -103,7 +104,7 @@ def matter(request: str = "X-1", *, time: When | None = None, **more: Any) -> Re
 def recorded(ledger: Ledger, after: int) -> list[tuple[Any, ...]]:
     """Return what was recorded after a position: id, subject, time, actor and event."""
     return [
-        (row.id, row.subject, text(row.occurred_at), row.actor, row.event())
+        (row.id, row.subject, text(row.occurred_at), row.actor, event_of(row))
         for row in ledger.read(after)
         if row.source == SOURCE
     ]

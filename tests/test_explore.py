@@ -33,7 +33,8 @@ from read_models import beside, project
 from attempt_ledger.explore.connection import connected
 from attempt_ledger.explore.questions import QUESTIONS
 from attempt_ledger.explore.serving import FACETS, metadata
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.instants import DAY, format_instant, parse_instant
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted, ExceptionRequested

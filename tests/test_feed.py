@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 from attempt_ledger.feed import Chunk, Form, chunks, pieces
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.intake.source import LONGEST_LINE
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted, ExceptionRequested

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres import new_server
 
+from ledger.facts import fact_of
 from ledger.ledger import Ledger
 from replay.formats.partitioned import SCHEMA, NotExported, export_partitioned
 
@@ -74,7 +75,7 @@ def test_postgresql_gives_the_same_files(tmp_path: Path) -> None:
     for place in (tmp_path / "a.ledger", new_server(tmp_path / "homes")):
         with Ledger.create(place, clock=lambda: NOW) as ledger:
             ledger.append(moved, keep_recorded_at=True)
-            moved = [row.fact() for row in ledger.read()]
+            moved = [fact_of(row) for row in ledger.read()]
             export_partitioned(ledger, tmp_path / "out", most=100)
         (tmp_path / "out").rename(folder := tmp_path / f"out-{len(tables)}")
         files = sorted(folder.rglob("*.parquet"))

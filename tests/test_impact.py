@@ -29,8 +29,10 @@ from scenarios import (
 )
 
 from ledger.dry_run import Rehearsal
-from ledger.events import Fact, Recorded
-from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refused
+from ledger.events import Recorded
+from ledger.facts import Fact, fact_of
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Conflict, Duplicate, Outcome, Refused
 from projections.standing import Moment
 from replay.snapshot import Snapshot
 
@@ -109,7 +111,7 @@ def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
     """Batch after batch of many worlds: entries, late results, annulments, all of it."""
     ledger, _ = random_ledger(tmp_path / "a.ledger", seeded_worlds(60, 2), Random(1))
     random = Random(2)
-    every = [row.fact() for row in ledger.read()]
+    every = [fact_of(row) for row in ledger.read()]
     changed = 0
     start = len(every) // 2
     with ledger, Ledger.create(tmp_path / "b.ledger", clock=lambda: THRONG_NOW) as half:

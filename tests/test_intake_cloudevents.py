@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from intake_folder import GOOD, HEADER, Place, counts
 from ledger_facts import exported
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.intake.cloudevents import mended, refused_line
 from ledger.intake.reading import format_of
 from ledger.intake.report import default_rejects

@@ -19,7 +19,7 @@ from intake_folder import GOOD, HEADER, NOW, Place, counts
 from attempt_ledger.checks import checked_id
 from benchmarks.hostile import WORST, took
 from ledger.appending import Appending
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.intake.catalogue import CatalogueProblem, Known, catalogue_facts
 from ledger.intake.csv import MOST_COLUMNS, MOST_LINES
 from ledger.intake.recording import MOST_RESULTS

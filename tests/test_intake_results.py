@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from intake_folder import GOOD, HEADER, Event, Place, counts
 from ledger_facts import exported
 
+from ledger.facts import fact_of
 from ledger.intake import importer, results
 from ledger.intake.mapping import ResultsMap
 from ledger.intake.results import CsvSettings, ResultsReader
@@ -486,7 +487,7 @@ def test_a_contradiction_is_set_aside_and_changes_nothing(
 def test_nothing_of_a_row_is_recorded_if_its_result_is_refused(place: Place) -> None:
     """A result that came on its own contradicts the row: then its sitting stays out, too."""
     place.rows(row(outcome="fail"))
-    (sitting, fail) = [event.fact() for event in place.ledger.read()]
+    (sitting, fail) = [fact_of(event) for event in place.ledger.read()]
     other = Place(place.folder / "other") if (place.folder / "other").mkdir() is None else None
     assert other is not None
     with other:

@@ -22,10 +22,12 @@ from ledger_facts import (
 )
 
 from ledger.appending import differences
-from ledger.events import Fact, Row
+from ledger.events import Row
+from ledger.facts import Fact
 from ledger.instants import DAY, SECOND, format_instant
-from ledger.ledger import Appended, Conflict, Duplicate, Head, Ledger, Refused
+from ledger.ledger import Head, Ledger
 from ledger.models import EVENT_TYPES
+from ledger.outcomes import Appended, Conflict, Duplicate, Refused
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE

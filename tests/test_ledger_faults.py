@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
-from ledger.events import Fact
-from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.facts import Fact
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Duplicate
 from ledger.problems import (
     LedgerProblem,
     NewerSchema,
@@ -258,7 +259,7 @@ def test_a_file_that_may_not_grow_is_told_in_one_sentence(tmp_path: Path) -> Non
     """A quota or a limit on file sizes is no full disk to SQLite, and no traceback to us."""
     script = f"""
 import resource, signal, time
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.models import make_event
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
@@ -346,7 +347,7 @@ def test_no_stray_variable_of_a_library_changes_what_is_stored(tmp_path: Path) -
     """The same bytes in the table, and the same environment left behind."""
     script = """
 import os, sys
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.models import make_event
 from ledger.ledger import Ledger
 from ledger.cloudevents import to_cloudevent

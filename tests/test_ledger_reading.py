@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, sample
 
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact, event_of, fact_of
 from ledger.ledger import Found, Head, Ledger
 from ledger.models import make_event
 from ledger.problems import NotALedger
@@ -69,8 +70,8 @@ def test_a_row_says_what_was_appended(ledger: Ledger) -> None:
     assert row == (1, row.recorded_at, *fact.row())
     assert (row.type, row.version, row.subject) == ("ExamAttempted", 1, "C-1")
     assert row.payload()["ended_at"] == "2021-03-01T10:00:00Z"
-    assert row.fact() == fact._replace(recorded_at=row.recorded_at)
-    assert row.event() == fact.event
+    assert fact_of(row) == fact._replace(recorded_at=row.recorded_at)
+    assert event_of(row) == fact.event
 
 
 def test_pages_in_disorder_are_said_and_not_read_for_ever(

@@ -32,7 +32,8 @@ from ledger.backup.backup import CopyOptions, back_up
 from ledger.backup.restore import Kept, finish, restore
 from ledger.backup.staging import drafting
 from ledger.cloudevents import parse_line, to_cloudevents
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.ledger import Ledger
 from ledger.models import make_event
 from ledger.privacy.erasure import (

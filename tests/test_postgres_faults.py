@@ -17,11 +17,13 @@ from ledger_facts import MINIMAL, SetClock, attempted
 from postgres import new_server, server
 
 from attempt_ledger.access import Access
-from ledger.events import Fact, Row
+from ledger.events import Row
+from ledger.facts import Fact
 from ledger.intake.importer import import_file
 from ledger.intake.reading import Options, Reading
-from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.ledger import Ledger
 from ledger.models import make_event
+from ledger.outcomes import Appended, Duplicate
 from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting

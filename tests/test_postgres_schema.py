@@ -11,7 +11,8 @@ from command_line import CommandLine
 from ledger_facts import SetClock, attempted
 from postgres import VERSIONS, new_server, new_url, server
 
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from ledger.problems import LedgerProblem, Redefined
 from ledger.store import postgres
 from ledger.store.postgres_making import grant

@@ -15,7 +15,8 @@ import pytest
 from ledger_facts import SetClock, attempted
 from postgres import new_server, new_url, server
 
-from ledger.ledger import Appended, Duplicate, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Duplicate
 from ledger.problems import LedgerProblem, NotDurable
 from ledger.store.locks import Waiting
 from ledger.store.postgres_committing import Transactions

@@ -29,10 +29,11 @@ from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
 from ledger.cloudevents import parse_line
 from ledger.dry_run import Rehearsal
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.fields import EventRef
-from ledger.ledger import Appended, Duplicate, Ledger, Refused
+from ledger.ledger import Ledger
 from ledger.models import EventAnnulled, make_event
+from ledger.outcomes import Appended, Duplicate, Refused
 from ledger.privacy.erasure import (
     SOURCE,
     ErasedEvent,

@@ -16,7 +16,7 @@ from postgres import new_url, server
 from test_cli_forget import ASK, EMAIL, NAME, SHOWN
 
 import attempt_ledger as al
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
 from ledger.privacy.erasure import forget

@@ -22,9 +22,10 @@ from ledger_facts import FULL, GOLDEN, MINIMAL, SetClock, a_ledger, exported, ki
 from test_store_schema import redefine, renamed
 
 from ledger.cloudevents import parse_line
-from ledger.events import Fact
-from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
+from ledger.facts import Fact, event_of, fact_of
+from ledger.ledger import Ledger
 from ledger.models import EVENTS, ExceptionRequested
+from ledger.outcomes import Appended, Conflict, Duplicate, Refused
 from ledger.privacy.cipher import Encryptor, associated_data, decrypt, padded, tag
 from ledger.problems import KeyFileProblem, LedgerProblem
 
@@ -291,7 +292,7 @@ def test_a_value_that_the_key_does_not_open_is_refused(ledger: Ledger) -> None:
         "changed: import clear text, or leave it out"
     )
     assert ledger.head().position == 1
-    moved = request(2)._replace(id="Q-3", event=next(iter(ledger.read())).event())
+    moved = request(2)._replace(id="Q-3", event=event_of(next(iter(ledger.read()))))
     assert "data.first_name, data.last_name, data.email, data.description were" in str(
         ledger.append([moved])
     )
@@ -552,9 +553,9 @@ def test_a_sealed_value_keeps_its_model(ledger: Ledger) -> None:
     """So that what was stored can be offered again as a fact."""
     ledger.append([request()])
     (row,) = ledger.read()
-    event = row.event()
+    event = event_of(row)
     assert isinstance(event, ExceptionRequested)
-    assert row.fact().row().data == row.data
+    assert fact_of(row).row().data == row.data
     with a_ledger(tmp := ledger.path.parent, "copy", clock=SetClock()) as copy:
-        assert copy.append([row.fact()]) == [Appended(1)]
+        assert copy.append([fact_of(row)]) == [Appended(1)]
     assert tmp.exists()

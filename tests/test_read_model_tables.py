@@ -36,6 +36,7 @@ from scenarios import (
 from strategies import world
 
 from ledger.events import Recorded
+from ledger.facts import fact_of
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.models import ExceptionRequested
@@ -383,7 +384,7 @@ def test_exams_policies_and_what_certifications_cover(ledger: Ledger, views: Pat
 def test_a_policy_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     """With what is wrong with it; the exams that follow it are unknown."""
     lines = [policy('id = "odd"\nwait = "long"\n', on="2022-01-01")]
-    events = [row.fact() for row in recorded(lines)]
+    events = [fact_of(row) for row in recorded(lines)]
     with ledger_of(tmp_path / "a.ledger", events) as made:
         (row,) = table(built_anew(made, tmp_path / "a.views"), "problems")
     assert (row["kind"], row["key"]) == ("unreadable-policy", "odd")
@@ -461,7 +462,7 @@ def test_no_personal_field_is_in_the_file(tmp_path: Path) -> None:
         description="the lab went black",
     )  # fmt: skip
     (asked,) = (
-        row.fact()._replace(event=request)
+        fact_of(row)._replace(event=request)
         for row in recorded([requested("AZ-104", reg="R-1", request="Q-1", on="2022-03-01")])
     )
     with ledger_of(tmp_path / "a.ledger", [asked]) as made:

@@ -22,7 +22,8 @@ from postgres import VERSIONS, new_server
 
 from ledger.cloudevents import backfilled
 from ledger.events import Outline, Recorded, Row
-from ledger.ledger import PLACE, Appended, Conflict, Duplicate
+from ledger.ledger import PLACE
+from ledger.outcomes import Appended, Conflict, Duplicate
 from ledger.problems import LedgerProblem, ReadOnly
 from ledger.store.file import create_file
 from ledger.store.interface import Head, Store

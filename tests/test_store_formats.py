@@ -15,8 +15,9 @@ from ledger_facts import SetClock, a_ledger, attempted, exported
 
 from ledger.cloudevents import extensions_of, parse_line, to_cloudevent
 from ledger.dry_run import Rehearsal
-from ledger.events import Fact
-from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Refused
+from ledger.facts import Fact, fact_of
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Conflict, Duplicate, Refused
 from ledger.problems import LedgerProblem, MalformedFact
 from ledger.store import schema
 from ledger.store.file import connect_reader
@@ -78,7 +79,7 @@ def test_extension_attributes_are_kept_and_given_back(tmp_path: Path) -> None:
             "traceparent", "hops", "sampled", "dataschema",
         }  # fmt: skip
         assert parse_line(to_cloudevent(row)).extensions == row.extensions
-        assert ledger.append([row.fact()]) == [Duplicate(1)]
+        assert ledger.append([fact_of(row)]) == [Duplicate(1)]
 
 
 def to_cloudevent_of(fact: Fact) -> str:

@@ -16,7 +16,8 @@ import pytest
 from command_line import CommandLine
 from ledger_facts import SetClock, a_ledger, attempted
 
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from ledger.problems import Locked
 from ledger.store.file import exposed
 from ledger.store.locks import PRIVATE, SILENCE, FileLock, Waiting

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ledger_facts import SetClock, attempted
 
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from ledger.problems import NotALedger
 from ledger.store.file import check_file, connect_reader, header
 

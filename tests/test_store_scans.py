@@ -16,7 +16,7 @@ import pytest
 from postgres import new_server, server
 from psycopg import sql
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted
 from ledger.problems import LedgerProblem

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ledger_facts import SetClock, a_ledger, attempted
 
-from ledger.ledger import Appended, Ledger
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended
 from ledger.problems import LedgerProblem, NotALedger, Redefined
 from ledger.store import batches
 from ledger.store.file import connect_reader, connect_writer

@@ -16,6 +16,7 @@ from strategies import randomness, world
 from attempt_ledger.cli.export import WITHOUT_EXAM, Exported
 from ledger.cloudevents import backfilled
 from ledger.events import Recorded
+from ledger.facts import event_of, fact_of
 from ledger.instants import DAY
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted
@@ -77,12 +78,12 @@ def _otherwise(random: Random, row: Recorded) -> Recorded:
         row = row._replace(source="urn:another")
     if row.type in ("ExamPassed", "ExamFailed") and random.random() < 0.2:
         row = row._replace(occurred_at=row.occurred_at - DAY)
-    event = row.event()
+    event = event_of(row)
     if isinstance(event, ExamAttempted) and random.random() < 0.2:
         lasts = random.choice((7 * DAY, 7 * DAY + 1, 30 * DAY))
         event = event.model_copy(update={"ended_at": row.occurred_at + lasts})
         row = Recorded(
-            row.position, row.recorded_at, *row.fact()._replace(event=event).row(as_recorded=True)
+            row.position, row.recorded_at, *fact_of(row)._replace(event=event).row(as_recorded=True)
         )
     return row
 

@@ -30,10 +30,11 @@ from test_tables_law import asked, told_otherwise
 
 from ledger.cloudevents import backfilled
 from ledger.events import Recorded
+from ledger.intake.odd import SOURCES_DISAGREE
 from ledger.models import ExamAttempted
 from projections.fold.facts import LAST
 from projections.history import SITTING_KINDS
-from projections.problems import CODES, SOURCES_DISAGREE, UNKNOWN_EXAM
+from projections.problems import CODES, UNKNOWN_EXAM
 from replay.snapshot import Snapshot
 
 AZ = exam("AZ-104", on="2019-01-01")

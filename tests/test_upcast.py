@@ -11,7 +11,9 @@ from ledger_facts import SetClock, a_ledger, exported
 
 from ledger.cloudevents import parse_line, to_cloudevent
 from ledger.events import Recorded
-from ledger.ledger import Appended, Conflict, Duplicate, Ledger
+from ledger.facts import fact_of
+from ledger.ledger import Ledger
+from ledger.outcomes import Appended, Conflict, Duplicate
 from ledger.problems import MalformedFact
 from ledger.upcasts import UPCASTS, Upcasts, upcast
 
@@ -60,7 +62,7 @@ def test_an_old_version_is_read_as_the_current_one(tmp_path: Path) -> None:
         assert (row.topic, json.loads(row.data)) == ("ExamAttempted:0", OLD)
         assert (row.exam, row.key, row.flag) == ("AZ-104", "R-77", 1)
         assert row.payload(WITH_VERSION_0) == NEW
-        assert row.fact(WITH_VERSION_0) == fact._replace(recorded_at=row.recorded_at)
+        assert fact_of(row, WITH_VERSION_0) == fact._replace(recorded_at=row.recorded_at)
         (exported_line,) = exported(ledger)
         assert exported_line == line(OLD, 0).replace(
             "2021-03-01T12:10:03.120394Z", "2021-04-01T00:00:00Z"

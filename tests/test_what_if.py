@@ -16,9 +16,10 @@ from random_ledger import PLACES, random_ledger, seeded_worlds
 from scenarios import beta, exam, failed, passed, policy
 from strategies import policy_text
 
-from ledger.events import Fact
-from ledger.ledger import Appended, Ledger
+from ledger.facts import Fact, fact_of
+from ledger.ledger import Ledger
 from ledger.models import PolicyPublished
+from ledger.outcomes import Appended
 from projections.catalogue import Catalogue, catalogue_of
 from projections.history import SITTING_KINDS, history_of
 from projections.standing import Moment, standing_of
@@ -63,7 +64,7 @@ class Beside:
         clock = max(rows[-1].recorded_at, max(row.occurred_at for row in rows))
         events = [Fact("urn:test", f"draft/{n}", draft.id, clock, PolicyPublished(toml=draft.toml))
                   for n, draft in enumerate(drafts)]  # fmt: skip
-        outcomes = copy.append([row.fact().row(as_recorded=True) for row in rows])
+        outcomes = copy.append([fact_of(row).row(as_recorded=True) for row in rows])
         outcomes += copy.append(events)
         assert {type(outcome) for outcome in outcomes} == {Appended}
 

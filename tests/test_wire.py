@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from ledger_facts import GOLDEN, NOW, SetClock, a_ledger, exported, facts
 
 from ledger.cloudevents import MEMBERS, parse_line, to_cloudevent
-from ledger.events import Fact, Recorded
-from ledger.ledger import Appended, Ledger
+from ledger.events import Recorded
+from ledger.facts import Fact, fact_of
+from ledger.ledger import Ledger
 from ledger.models import EVENTS
+from ledger.outcomes import Appended
 from ledger.problems import MalformedFact
 
 # As spec section 2 prints it, on one line.
@@ -50,7 +52,7 @@ def test_a_golden_payload_comes_out_as_it_went_in(file: Path) -> None:
     fact = parse_line(line)
     assert file.name.startswith(f"{fact.event.type}.{fact.event.version}.")
     assert to_cloudevent(as_recorded(fact)) == line
-    assert as_recorded(fact).fact() == fact
+    assert fact_of(as_recorded(fact)) == fact
 
 
 def test_every_event_version_has_a_golden_payload() -> None:

@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attempt_ledger.api.routing import LONGEST_ID
 from attempt_ledger.api.service import Service, zone_of
-from ledger.appending import AHEAD
-from ledger.ledger import Head
+from ledger.instants import AHEAD
+from ledger.store.interface import Head
 from projections.answers import Standing
 from projections.sentences import shown_in
 from replay.snapshot import Snapshot

@@ -13,13 +13,14 @@ from attempt_ledger.api.register import Register
 from attempt_ledger.api.tokens import BOTH
 from attempt_ledger.checks import checked_id
 from attempt_ledger.purging import purged
-from ledger.appending import Conflict, Refused
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import EventRef
 from ledger.instants import DAY
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.models import EventAnnulled
+from ledger.outcomes import Conflict, Refused
 from ledger.privacy.erasure import forget, forgotten_at
 from ledger.problems import shown
 from replay.publishing import effects_of

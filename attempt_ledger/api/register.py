@@ -14,9 +14,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ledger.durable import sqlite_uri
 from ledger.problems import LedgerProblem
-from ledger.store.file import make_file, storage_problems
+from ledger.store.file import make_file, sqlite_uri, storage_problems
 from ledger.store.schema import guard, objects_of, redefinitions
 from ledger.store.server import Address
 

@@ -22,7 +22,8 @@ from attempt_ledger.moments import known as known_of
 from attempt_ledger.moments import micros
 from ledger.events import Row
 from ledger.intake.recording import from_outside
-from ledger.ledger import Ledger, Outcome, Refused
+from ledger.ledger import Ledger
+from ledger.outcomes import Outcome, Refused
 from projections.standing import Moment
 from replay.snapshot import Engine, Snapshot
 from retake_policies.zones import load_zone

@@ -13,7 +13,7 @@ from attempt_ledger.cli.outcomes import append_one, said_gaps
 from attempt_ledger.cli.output import say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, not_blank
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.fields import EventRef
 from ledger.models import EventAnnulled, ExamAnnounced, PolicyPublished
 

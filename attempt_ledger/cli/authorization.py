@@ -29,7 +29,7 @@ from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.pages import Columns, Stack, Text, columns, labelled
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, not_blank
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import format_instant
 from ledger.models import AuthorizationGranted, make_event
 from projections.authorizations import Authorization

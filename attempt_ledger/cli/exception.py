@@ -21,7 +21,7 @@ from attempt_ledger.cli.options import (
 from attempt_ledger.cli.output import put, put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.cli.values import instant, not_blank
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import format_instant
 from ledger.intake.source import parse_toml, read_whole
 from ledger.models import ExceptionRequested, make_event

@@ -14,9 +14,11 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.places import cache_folder
 from attempt_ledger.sealing import processes
 from ledger.cloudevents import to_cloudevent
-from ledger.events import Fact, Recorded
-from ledger.ledger import Appended, Conflict, Duplicate, Ledger, Outcome, Refused
+from ledger.events import Recorded
+from ledger.facts import Fact
+from ledger.ledger import Ledger
 from ledger.models import PolicyPublished
+from ledger.outcomes import Appended, Conflict, Duplicate, Outcome, Refused
 from replay.publishing import effects_of
 from replay.snapshot import Engine, snapshot_at
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -15,14 +17,18 @@ from attempt_ledger.cli.options import ACTOR, Actor, Time, Yes, command
 from attempt_ledger.cli.outcomes import append_one, confirm_policies, said_of
 from attempt_ledger.cli.output import put_now, say
 from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
-from attempt_ledger.cli.values import instant, pairs, uri
+from attempt_ledger.cli.values import instant, uri
 from attempt_ledger.moments import whole
 from ledger.cloudevents import backfilled
-from ledger.events import OWN_SOURCES, Fact
-from ledger.models import EVENT_TYPES, event_class, make_event
+from ledger.events import OWN_SOURCES
+from ledger.facts import Fact
+from ledger.models import EVENT_TYPES, EVENTS, event_class, make_event
 from ledger.problems import MalformedFact
 
 SOURCE = "urn:attempt-ledger:cli"
+
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?)=(.*)", re.ASCII | re.DOTALL)
+_PERSONAL = frozenset(name for event in EVENTS for name in event.personal)
 
 
 def event_types(incomplete: str) -> Sequence[str]:
@@ -126,3 +132,48 @@ def _hint(problem: str, data: Mapping[str, object]) -> str:
         if value and isinstance(value, str) and f"data.{key} should be" in problem:
             return f"; to give anything but text write {key}:=JSON"
     return ""
+
+
+def pairs(words: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` as text and ``key:=json`` as JSON; raises CallProblem."""
+    data: dict[str, Any] = {}
+    key = ""
+    for word in words:
+        match = _PAIR.fullmatch(word)
+        if match is None:
+            raise CallProblem(
+                f"{_shown(word, key)} is no field: write key=value for text, key:=json for "
+                "anything else"
+            )
+        key, colon, text = match.groups()
+        if key in data:
+            raise CallProblem(f"the field {key} appears twice")
+        data[key] = _json(key, text) if colon else text
+    return data
+
+
+def _shown(word: str, before: str) -> str:
+    """Quote a word, unless it may be a part of something personal."""
+    if before in _PERSONAL:
+        return f"what comes after {before}=…"
+    hidden = next((name for name in _PERSONAL if word.startswith(name)), None)
+    return repr(word) if hidden is None else f"{hidden}… without ="
+
+
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        shown = "…" if key in _PERSONAL else text
+        raise CallProblem(f"{key}:={shown} is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member is there twice")
+    return found

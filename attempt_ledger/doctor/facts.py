@@ -15,12 +15,13 @@ from ledger.intake.odd import (
     LONG_SITTING,
     MOST_SITTINGS,
     RESULT_BEFORE_SITTING,
+    SOURCES_DISAGREE,
     Oddities,
 )
 from ledger.ledger import Ledger
 from ledger.models import EventAnnulled
 from projections.history import SITTING_KINDS
-from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM
+from projections.problems import UNKNOWN_EXAM
 
 TWIN_IDS = "twin-ids"
 UNRESOLVED = "unresolved-entry"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.instants import DAY, SECOND
-from ledger.ledger import Clock, Head, Ledger
+from ledger.ledger import Clock, Ledger
 from ledger.privacy.vault import KEY_FILE
+from ledger.store.interface import Head
 from ledger.store.server import Address, postgres_module
 from ledger.tlog.checkpoint import LogPaths, SealState, log_paths, seal_state, sealed_elsewhere
 

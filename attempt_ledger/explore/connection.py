@@ -16,9 +16,9 @@ from sys import getsizeof
 from typing import Any, Final
 
 from attempt_ledger.cli.values import instant as read_instant
-from ledger.durable import sqlite_uri
 from ledger.instants import format_instant
 from ledger.problems import LedgerProblem
+from ledger.store.file import sqlite_uri
 from projections.tables import OPEN
 
 _CALLED = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import DAY
 from ledger.ledger import Ledger
 from ledger.models import AuthorizationGranted, ExamAttempted, SittingMissed

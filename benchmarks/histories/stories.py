@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.histories.dice import Dice, Flags, Ints
 from benchmarks.histories.sittings import FAILED, PASSED, PENDING, Sittings
 from benchmarks.histories.world import DAY, NEVER, World, catalogue_facts
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.fields import EventRef
 from ledger.instants import SECOND
 from ledger.models import (

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.histories.dice import Ints
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.instants import SECOND
 from ledger.models import (
     CertificationDefined,

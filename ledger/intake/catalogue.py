@@ -18,10 +18,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ledger.appending import AHEAD
-from ledger.events import Fact, Recorded
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.fields import Event
-from ledger.instants import MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
+from ledger.instants import AHEAD, MAX_INSTANT, MIN_INSTANT, SECOND, format_instant
 from ledger.intake.report import one_line
 from ledger.intake.source import SourceProblem, parse_toml, read_whole
 from ledger.models import CertificationDefined, ExamAnnounced, PolicyPublished

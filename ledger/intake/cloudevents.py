@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from ledger.cloudevents import extensions_of, parse_line
-from ledger.events import BACKFILL, Fact
+from ledger.events import BACKFILL
+from ledger.facts import Fact
 from ledger.intake.report import PROBLEM, unexpected
 from ledger.intake.source import LARGEST_WHOLE, Item, Source
 from ledger.problems import MalformedFact

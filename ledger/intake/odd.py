@@ -8,16 +8,12 @@ from typing import Final, TypeAlias
 
 from ledger.events import MARK, Row
 from ledger.instants import DAY
-from ledger.models import (
-    BetaRescored,
-    ExamAttempted,
-    ExamFailed,
-    ExamPassed,
-)
+from ledger.upcasts import topic_of
 
 RESULT_BEFORE_SITTING: Final = "result-before-sitting"
 LONG_SITTING: Final = "long-sitting"
 LATE_RESULT: Final = "late-result"
+SOURCES_DISAGREE: Final = "sources-disagree"
 LONG: Final = 7 * DAY
 """A sitting that took longer is a `long-sitting`. Microseconds."""
 LATE: Final = 30 * DAY
@@ -26,7 +22,8 @@ as a migration. Microseconds."""
 MOST_SITTINGS: Final = 1_000
 """Sittings that are compared with what else is recorded of them, one by one."""
 
-RESULTS: Final = tuple(event.topic for event in (ExamPassed, ExamFailed, BetaRescored))
+RESULTS: Final = tuple(map(topic_of, ("ExamPassed", "ExamFailed", "BetaRescored")))
+_ATTEMPTED: Final = topic_of("ExamAttempted")
 _MOST_STARTS: Final = 100_000
 _Sitting: TypeAlias = tuple[str, str | None, str | None]
 """(stream, exam, registration)."""
@@ -54,7 +51,7 @@ class Oddities:
         long = late = before = 0
         sitting, start = _NONE, 0  # the last one, behind which its result stands as a rule
         for at, topic, stream, _, _, _, exam, key, _, until, _, _, extensions in rows:
-            if topic == ExamAttempted.topic:
+            if topic == _ATTEMPTED:
                 long += until is not None and until - at > LONG
                 if sitting[2] is not None:
                     alone.add(sitting[2])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain as joined_lists
 from typing import NamedTuple, TypeAlias
 
-from ledger.appending import Appended, Appending, Conflict, Duplicate, Refused
+from ledger.appending import Appending
 from ledger.events import OWN_SOURCES, Recorded, Row
 from ledger.instants import format_instant
 from ledger.intake.mapping import BadRow
@@ -20,6 +20,7 @@ from ledger.intake.source import Item
 from ledger.intake.unsaid import BETA_UNSAID, UNSAID, filled, joined
 from ledger.ledger import Ledger
 from ledger.models import ExamAttempted, SittingMissed
+from ledger.outcomes import Appended, Conflict, Duplicate, Refused
 from ledger.problems import shown
 
 MOST_RESULTS = 50

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from ledger.events import OWN_SOURCES, Fact, Row, row_of
+from ledger.events import OWN_SOURCES, Row, row_of
+from ledger.facts import Fact
 from ledger.fields import Event, source_fault
 from ledger.instants import (
     NoZone,

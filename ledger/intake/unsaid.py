@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.events import Fact, Recorded, Row
+from ledger.events import Recorded, Row
+from ledger.facts import Fact
 from ledger.fields import Event
 from ledger.instants import MIN_INSTANT
 from ledger.intake.mapping import BadRow

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from typing import Any, Final, NamedTuple
 
-from ledger.appending import Appended, Appending, Refused
-from ledger.events import Fact, Recorded
+from ledger.appending import Appending
+from ledger.events import Recorded
+from ledger.facts import Fact
 from ledger.instants import format_instant
 from ledger.ledger import Ledger
 from ledger.models import CandidateForgotten
+from ledger.outcomes import Appended, Refused
 from ledger.privacy.cipher import encrypted_fields
 from ledger.privacy.key_file import Erasure, KeyBackup
 from ledger.problems import LedgerProblem

@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-from ledger.durable import sqlite_uri
 from ledger.problems import KeyFileProblem, LedgerProblem, NotALedger
-from ledger.store.file import make_file, storage_problems
+from ledger.store.file import make_file, sqlite_uri, storage_problems
 from ledger.store.schema import guard, objects_of, redefinitions
 
 APPLICATION_ID: Final = 0x41744C6B  # "AtLk"

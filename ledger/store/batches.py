@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 
-from ledger.durable import sqlite_uri
 from ledger.problems import LedgerProblem
-from ledger.store.file import connect_reader, storage_problems
+from ledger.store.file import connect_reader, sqlite_uri, storage_problems
 from ledger.store.schema import redefinitions
 
 if TYPE_CHECKING:

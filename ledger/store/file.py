@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
-from ledger.durable import sqlite_uri
 from ledger.problems import (
     LedgerProblem,
     NewerSchema,
@@ -35,6 +35,15 @@ _READING_ROOM = 32 << 10
 # Under an import nearly every page of an index is written again within a few transactions: four
 # times SQLite's default spares a sixth of its time, and the file to recover from stays at 16 MB.
 _CHECKPOINT_PAGES = 4_000
+
+
+def sqlite_uri(path: Path, how: str) -> str:
+    """Return the URI by which SQLite opens a file, whatever bytes its name is made of.
+
+    >>> sqlite_uri(Path("/exams/C# 1?.ledger"), "mode=ro")
+    'file:/exams/C%23%201%3F.ledger?mode=ro'
+    """
+    return f"file:{quote(os.fsencode(path.absolute()))}?{how}"
 
 
 def create_file(

@@ -11,13 +11,13 @@ from typing import Any
 
 from ledger.events import Recorded
 from ledger.instants import format_instant
-from ledger.models import BY_TOPIC
 from ledger.store.inspection import Finding
 from ledger.store.stores import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths
 from ledger.tlog.leaf import leaf_hash_or_none
 from ledger.tlog.tiles import LEVELS, WIDTH, TileMissing, Tree, width_in
+from ledger.upcasts import TOPICS
 
 _MOST = 64
 _AROUND = 128
@@ -88,7 +88,7 @@ def _what(row: Recorded, leaves: dict[int, bytes], near: Sequence[Recorded]) -> 
 
 def _guesses(row: Recorded, near: Sequence[Recorded]) -> Iterator[tuple[str, Any]]:
     """Yield likely values of single columns: those of the rows around it, and all known topics."""
-    for topic in BY_TOPIC:
+    for topic in TOPICS:
         yield "topic", topic
     for column in _TRIED:
         for value in dict.fromkeys(getattr(other, column) for other in near):

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ledger.events import Recorded
+from ledger.facts import event_of
 from ledger.models import ExceptionGranted, ExceptionRequested
 from projections.answers import Sitting
 from projections.catalogue import Catalogue, Version, annulments, in_time, policy_at
@@ -181,7 +182,7 @@ class Decided:
 
 
 def _requested(row: Recorded) -> ExceptionRequested:
-    event = row.event()
+    event = event_of(row)
     assert isinstance(event, ExceptionRequested)
     return event
 
@@ -267,7 +268,7 @@ def against_course(decision: Recorded, then: Then) -> str | None:
 
 
 def _granted(row: Recorded) -> ExceptionGranted:
-    event = row.event()
+    event = event_of(row)
     assert isinstance(event, ExceptionGranted)
     return event
 

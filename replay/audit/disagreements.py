@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ledger.events import Recorded
 from ledger.instants import format_instant
+from ledger.intake.odd import SOURCES_DISAGREE
 from ledger.models import (
     BetaRescored,
     ExamAttempted,
@@ -20,7 +21,6 @@ from ledger.models import (
 )
 from ledger.store.scans import Selection
 from projections.fold.facts import LAST
-from projections.problems import SOURCES_DISAGREE
 from projections.reports.report import many
 from projections.standing import Moment
 from projections.table import TEXT, Column

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from ledger import models
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.fields import Event
 from ledger.instants import MIN_INSTANT, format_instant
 from replay.stories import CANDIDATE, SOURCE

@@ -15,11 +15,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.durable import sqlite_uri
 from ledger.ledger import Ledger
 from ledger.own_folder import remove_folder
 from ledger.problems import LedgerProblem
-from ledger.store.file import storage_problems
+from ledger.store.file import sqlite_uri, storage_problems
 from ledger.store.locks import PRIVATE, holder
 
 if TYPE_CHECKING:

@@ -17,11 +17,10 @@ from adbc_driver_manager import Error
 from adbc_driver_sqlite import dbapi
 from sqlite_utils import Database
 
-from ledger.durable import sqlite_uri
 from ledger.events import Recorded
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem, NotALedger
-from ledger.store.file import storage_problems
+from ledger.store.file import sqlite_uri, storage_problems
 from ledger.store.locks import PRIVATE
 from projections.table import Table
 from projections.tables import (

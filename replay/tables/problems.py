@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from ledger.events import Recorded
 from ledger.instants import format_instant
-from ledger.intake.odd import LATE, LATE_RESULT, LONG, LONG_SITTING, RESULT_BEFORE_SITTING
+from ledger.intake.odd import (
+    LATE,
+    LATE_RESULT,
+    LONG,
+    LONG_SITTING,
+    RESULT_BEFORE_SITTING,
+    SOURCES_DISAGREE,
+)
 from projections.catalogue import Catalogue
 from projections.fold.facts import (
     ATTEMPTED,
@@ -23,7 +30,7 @@ from projections.fold.facts import (
 )
 from projections.fold.rules import ELIGIBLE, STATUSES
 from projections.fold.rules import UNKNOWN_EXAM as NOT_ANNOUNCED
-from projections.problems import SOURCES_DISAGREE, UNKNOWN_EXAM, disagreement
+from projections.problems import UNKNOWN_EXAM, disagreement
 from projections.standing import Moment
 from projections.tables import PROBLEMS
 from replay.columns.part import Ints

@@ -23,11 +23,12 @@ from attempt_ledger.api.routing import (
     text_of,
     unsupported,
 )
-from ledger.appending import Appended, Conflict, Duplicate, Outcome, Refused
 from ledger.cloudevents import parse_line
-from ledger.events import Fact, Row
+from ledger.events import Row
+from ledger.facts import Fact
 from ledger.fields import read_object
 from ledger.intake.cloudevents import elements_of, imported_by
+from ledger.outcomes import Appended, Conflict, Duplicate, Outcome, Refused
 from ledger.problems import MalformedFact
 from projections.history import CERTIFICATION_KINDS, SITTING_KINDS
 

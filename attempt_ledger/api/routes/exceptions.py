@@ -26,7 +26,7 @@ from attempt_ledger.api.routing import (
     router,
     service_of,
 )
-from ledger.events import Fact
+from ledger.facts import Fact
 from ledger.models import ExceptionRequested, make_event
 from projections.exceptions import Request as Made
 from replay.desk import Desk, Reference, readable
