@@ -6,6 +6,8 @@ import atexit
 import gc
 import os
 import sys
+import threading
+from typing import NoReturn
 
 from attempt_ledger import _stranger
 
@@ -21,14 +23,29 @@ def main() -> None:
         print(f"attempt-ledger: {sentence}", file=sys.stderr)
         sys.exit(2)
     gc.set_threshold(_MANY)
-    # At its end Python looks through all that is left once more: a fourteenth of one question.
-    atexit.register(gc.freeze)
     # Pydantic looks for plugins through all that is installed: time, and code that is not ours.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Here, since what it imports would come from the stranger's package, and reads that variable.
     from attempt_ledger.cli.main import run
 
-    run()
+    try:
+        run()
+    except SystemExit as leaving:
+        _leave(leaving)
+
+
+def _leave(leaving: SystemExit) -> NoReturn:
+    """End the process, of which all is written by now.
+
+    Python takes itself apart first, module by module, and looks for circles among what is left: a
+    tenth of one question. Whoever left something to be done at the end, or to be waited for, such
+    as processes or threads, has it done; nobody else waits.
+    """
+    is_alone = threading.active_count() == 1 and not atexit._ncallbacks()
+    if is_alone and isinstance(leaving.code, int):
+        os._exit(leaving.code)
+    gc.freeze()
+    raise leaving
 
 
 if __name__ == "__main__":

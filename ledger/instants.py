@@ -211,8 +211,9 @@ def format_instant(instant: int) -> str:
     return _day(day) + _MINUTES[minute] + _SECONDS[second]
 
 
-_MINUTES = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
-_SECONDS = tuple(f"{second:02d}Z" for second in range(60))
+_TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
+_MINUTES = tuple(f"{hour}:{minute}:" for hour in _TWO_DIGITS[:24] for minute in _TWO_DIGITS)
+_SECONDS = tuple(f"{second}Z" for second in _TWO_DIGITS)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -369,6 +369,29 @@ def test_a_reader_that_goes_away_is_no_fault(door: CommandLine) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("left", "done"),
+    [
+        ("atexit.register(print, 'tidied')", "tidied\n"),
+        ("threading.Thread(target=lambda: (time.sleep(0.2), print('waited'))).start()", "waited\n"),
+    ],
+)
+@pytest.mark.parametrize(("words", "code"), [("--version", 0), ("nonsense", 2)])
+def test_what_is_left_to_do_at_the_end_is_done(
+    door: CommandLine, left: str, done: str, words: str, code: int
+) -> None:
+    """A process that has nothing left ends at once; any other does first what it has."""
+    program = (
+        f"import atexit, sys, threading, time; {left}; sys.argv = ['attempt-ledger', '{words}']\n"
+        "from attempt_ledger.__main__ import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=door.folder, capture_output=True, text=True
+    )
+    assert ended.returncode == code
+    assert ended.stdout.endswith(done)
+
+
 def test_a_full_disk_below_standard_output_is_said(door: CommandLine) -> None:
     """What could not be written is no success."""
     door.done("init")
@@ -390,13 +413,14 @@ def test_a_termination_is_no_traceback(door: CommandLine) -> None:
 
 
 FORBIDDEN = ("numba", "numpy", "pyarrow", "sqlite_utils", "adbc_driver_sqlite", "llvmlite")
+FOR_APPENDS = ("ledger.models", "ledger.facts", "ledger.appending", "ledger.privacy", "logging")
 
 
 @pytest.mark.parametrize(
     "words", [["standing", "C-1", "AZ-104"], ["standing", "C-1", "AZ-104", "--format", "json"]]
 )
 def test_one_question_does_not_pay_for_everybodys(door: CommandLine, words: list[str]) -> None:
-    """`standing` imports no compiler, no columns and no table library."""
+    """`standing` imports no compiler, no columns and no table library, and nothing that appends."""
     door.catalogued().failed("R-1", "2021-03-01T09:00:00Z")
     looked = subprocess.run(
         [
@@ -413,6 +437,7 @@ def test_one_question_does_not_pay_for_everybodys(door: CommandLine, words: list
     assert code == "0", looked.stderr
     assert "AZ-104" in looked.stdout
     assert not {module.partition(".")[0] for module in modules} & set(FORBIDDEN)
+    assert not set(FOR_APPENDS) & set(modules)
     if "json" in words:
         assert "rich.console" not in modules
 

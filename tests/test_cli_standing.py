@@ -48,26 +48,6 @@ def test_json_is_the_standing_of_python_to_the_byte(door: CommandLine) -> None:
     assert answer.eligible_from == parse_instant("2021-04-22T13:30:00Z")
 
 
-@pytest.mark.parametrize("words", [["standing", "C-1", "AZ-104"], ["standing", "C-1"]])
-def test_who_only_asks_pays_for_nothing_that_appends(door: CommandLine, words: list[str]) -> None:
-    """No model of an event, no rule of an append, no key, no thread: half as long as the answer."""
-    program = (
-        "import sys\nfrom attempt_ledger.cli import main\n"
-        "try: main.run()\nexcept SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words],
-        cwd=door.folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert done.stdout.startswith("C-1")
-    modules = set(done.stderr.splitlines()[-1].split())
-    assert "ledger.ledger" in modules
-    assert not modules & {
-        "ledger.models", "ledger.facts", "ledger.appending", "ledger.privacy", "cryptography",
-        "concurrent.futures", "logging", "numpy", "pyarrow", "sqlite_utils", "multiprocessing",
-    }  # fmt: skip
-
-
 def test_without_an_exam_json_is_an_array_of_every_exam_with_a_sitting(door: CommandLine) -> None:
     """Sorted by exam; an exam without a visible sitting is not in it."""
     door.done(

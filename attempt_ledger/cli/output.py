@@ -9,13 +9,10 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from attempt_ledger.cli.replacing import NotReplaced, check_place, check_replaced
 from ledger.problems import printable
-
-if TYPE_CHECKING:
-    pass
 
 PROGRAM = "attempt-ledger"
 WIDTH = 80

@@ -48,6 +48,7 @@ def answered(call: Callable[[], object]) -> int:
         returned = call()
         flush()
     except SystemExit as leaving:  # Typer's own completion leaves this way
+        flush()
         return leaving.code if isinstance(leaving.code, int) else DONE
     except (KeyboardInterrupt, Interrupted):
         say("interrupted")

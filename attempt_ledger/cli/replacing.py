@@ -60,7 +60,7 @@ def protect_inputs(paths: Iterable[Path]) -> None:
 
 
 def _protect(path: Path, why: str) -> None:
-    _protected[Path(os.path.realpath(path))] = why
+    _protected[path] = why
 
 
 def check_outputs(paths: Iterable[Path]) -> None:
@@ -83,7 +83,8 @@ def check_new(path: Path) -> None:
 def check_place(path: Path) -> None:
     """Refuse a place that is never written to; raises NotReplaced."""
     place = Path(os.path.realpath(path))
-    for kept, why in _protected.items():
+    for protected, why in _protected.items():
+        kept = Path(os.path.realpath(protected))
         if _is_same(place, kept) or kept in place.parents:
             is_why = "is the ledger" if why == "the ledger" else why
             raise NotReplaced(f"{path} {is_why}, and is never replaced: name another file")
