@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.store.file import connect_reader, connect_writer, storage_problems
 from ledger.store.inspection import (
@@ -16,17 +16,48 @@ from ledger.store.inspection import (
     WIDTH,
     Finding,
     Look,
-    Read,
+    Packed,
+    Reading,
     Seen,
     Values,
     ends,
     missing,
 )
-from ledger.store.schema import redefinitions
+from ledger.store.schema import COLUMNS, redefinitions
 
 # Not through an index: what is read is what the table holds. In a ledger of the first format, which
 # has no extensions, the last column is nowhere.
-_ROWS = "SELECT * FROM events NOT INDEXED WHERE position BETWEEN ? AND ? ORDER BY position"
+_FROM = "FROM events NOT INDEXED WHERE position BETWEEN ? AND ?"
+_ROWS = f"SELECT * {_FROM} ORDER BY position"
+
+
+def _packing(columns: Sequence[tuple[str, str, str]], *, typed: bool) -> str:
+    """Return the statement that packs rows of these columns; `typed`: if they are of their types.
+
+    STRICT sees to the types of what is written, not of what the file's bytes are changed to.
+    """
+    members = ", ".join(f"'{name}', {name}" for name, _, _ in COLUMNS[:-2])
+    types = [
+        f" AND (typeof({name}) = '{type.lower()}'{'' if needed else f' OR {name} IS NULL'})"
+        for name, type, needed in columns
+        if typed
+    ]
+    last = "extensions" if columns == COLUMNS else "NULL"
+    return f"SELECT json_object({members}), data, {last} {_FROM}{''.join(types)} ORDER BY position"
+
+
+def _read_packed(
+    connection: sqlite3.Connection, first: int, last: int, *, typed: bool = False
+) -> list[Packed]:
+    # Looked at each time: the ledger may be upgraded meanwhile.
+    width = len(connection.execute("SELECT * FROM events LIMIT 0").description)
+    try:
+        return _fetched(connection, _packing(COLUMNS[:width], typed=typed), first, last)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        # The columns are others, or one holds bytes, which are not JSON.
+        raise ValueError(str(error)) from None
 
 
 def read_rows(
@@ -39,22 +70,27 @@ def read_rows(
     """
     connection.text_factory = _text if raw else str
     try:
-        rows = connection.execute(_ROWS, (first, last)).fetchall()
+        rows = _fetched(connection, _ROWS, first, last)
         return [(*row, None) for row in rows] if rows and len(rows[0]) == WIDTH - 1 else rows
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", None) is not None:
-            raise
-        # The sqlite3 module finds it, and not SQLite.
-        raise ValueError("text that is not UTF-8") from None
     finally:
         connection.text_factory = str
 
 
+def _fetched(connection: sqlite3.Connection, select: str, first: int, last: int) -> list[Any]:
+    try:
+        return connection.execute(select, (first, last)).fetchall()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) is None:
+            # The sqlite3 module finds it, and not SQLite.
+            raise ValueError("text that is not UTF-8") from None
+        raise
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[Read]:
+def reading(path: Path) -> Iterator[Reading]:
     """Open a file to read rows of; raises LedgerProblem, also for what goes wrong meanwhile."""
     with storage_problems(path), closing(connect_reader(path)) as connection:
-        yield partial(read_rows, connection)
+        yield Reading(partial(_read_packed, connection), partial(read_rows, connection, raw=True))
 
 
 @contextmanager

@@ -9,7 +9,17 @@ from typing import Any, Final
 import psycopg
 
 from ledger.events import Recorded
-from ledger.store.inspection import MOST_FOUND, Finding, Look, Read, Seen, Values, ends, missing
+from ledger.store.inspection import (
+    MOST_FOUND,
+    Finding,
+    Look,
+    Packed,
+    Reading,
+    Seen,
+    Values,
+    ends,
+    missing,
+)
 from ledger.store.postgres_pool import Patient, connected, settle
 from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server
@@ -196,18 +206,20 @@ def _settled(connection: Patient, server: Server) -> int:
 
 
 @contextmanager
-def reading(server: Server) -> Iterator[Read]:
+def reading(server: Server) -> Iterator[Reading]:
     """Open a ledger to read rows of."""
-    select = (
-        f"SELECT {_NAMES} FROM {quoted(server.schema)}.events "
-        "WHERE position BETWEEN %s AND %s ORDER BY position"
-    )
+    rows = f"FROM {quoted(server.schema)}.events WHERE position BETWEEN %s AND %s ORDER BY position"
+    members = ", ".join(Recorded._fields[:-2])
+    packing = f"row_to_json((SELECT m FROM (SELECT {members}) AS m))::text, data, extensions"
     with connected(server) as connection:
 
-        def read(first: int, last: int, *, raw: bool = False) -> list[Values]:
-            return list(connection.execute(select, (first, last)).fetchall())
+        def packed(first: int, last: int, *, typed: bool = False) -> list[Packed]:
+            return connection.execute(f"SELECT {packing} {rows}", (first, last)).fetchall()
 
-        yield read
+        def found(first: int, last: int) -> list[Values]:
+            return connection.execute(f"SELECT {_NAMES} {rows}", (first, last)).fetchall()
+
+        yield Reading(packed, found)
 
 
 @contextmanager

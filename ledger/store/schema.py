@@ -47,6 +47,11 @@ CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
+COLUMNS: Final = tuple(
+    re.findall(r"(\w+) (INTEGER|TEXT)( NOT NULL| PRIMARY KEY|)", f"{_COLUMNS}, extensions TEXT")
+)
+"""(name, type, what makes it never null, else empty) of each column of an event, in order."""
+
 # What `ALTER TABLE events ADD COLUMN extensions TEXT` leaves, to the letter: a ledger that was
 # upgraded is like one that was made so.
 SCHEMA: Final = f"{_COLUMNS}, extensions TEXT{_REST}"

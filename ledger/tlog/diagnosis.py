@@ -36,7 +36,7 @@ def explained(
         position: tree.leaf(position) for position, _ in some if (position - 1) // WIDTH in signed
     }
     findings = []
-    with inspection_of(paths.ledger).reading(paths.ledger) as read:
+    with inspection_of(paths.ledger).reading(paths.ledger) as reading:
         for position, there in some:
             if not there:
                 findings.append(Finding(position, f"position {position} is missing"))
@@ -50,9 +50,8 @@ def explained(
                     )
                 )
                 continue
-            near = [
-                Recorded(*row) for row in read(position - _AROUND, position + _AROUND, raw=True)
-            ]
+            around = reading.found(position - _AROUND, position + _AROUND)
+            near = [Recorded(*row) for row in around]
             row = next((row for row in near if row.position == position), None)
             if row is None:
                 what = "is found or not, by how it is looked for: the table's pages are in disorder"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from json.encoder import encode_basestring as quoted
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
-from ledger.store.inspection import Read, Values
+from ledger.store.inspection import Packed, Reading, Values
 from ledger.store.server import Address
 from ledger.store.stores import inspection_of
 from ledger.tlog.tiles import WIDTH
@@ -39,11 +40,8 @@ def leaf_record(row: Values) -> bytes:
     """
     (position, recorded_at, occurred_at, topic, stream, source, id, actor, exam, key, flag, until,
      annuls, data, extensions) = row  # fmt: skip
-    version, more = 1, ""
-    if extensions is not None:
-        version, more = 2, f',"extensions_sha256":"{sha256(extensions.encode()).hexdigest()}"'
-    return (
-        f'{{"v":{version},"position":{position:d},"recorded_at":{recorded_at:d}'
+    columns = (
+        f'{{"position":{position:d},"recorded_at":{recorded_at:d}'
         f',"occurred_at":{occurred_at:d},"topic":{quoted(topic)},"stream":{quoted(stream)}'
         f',"source":{quoted(source)},"id":{quoted(id)}'
         f',"actor":{"null" if actor is None else quoted(actor)}'
@@ -51,14 +49,37 @@ def leaf_record(row: Values) -> bytes:
         f',"key":{"null" if key is None else quoted(key)}'
         f',"flag":{"null" if flag is None else format(flag, "d")}'
         f',"until":{"null" if until is None else format(until, "d")}'
-        f',"annuls":{"null" if annuls is None else format(annuls, "d")}'
-        f',"data_sha256":"{sha256(data.encode()).hexdigest()}"{more}}}'
-    ).encode()
+        f',"annuls":{"null" if annuls is None else format(annuls, "d")}}}'
+    )
+    return _record(columns, data, extensions)
 
 
-def leaf_hashes(rows: Sequence[Values]) -> list[bytes]:
-    """Hash rows as leaves (RFC 6962: after a zero byte). Raises what `leaf_record` raises."""
-    return [sha256(b"\0" + leaf_record(row)).digest() for row in rows]
+def _record(columns: str, data: str, extensions: str | None) -> bytes:
+    """Return the leaf record of a row of which all columns but two are a JSON object already."""
+    version, more = 1, ""
+    if extensions is not None:
+        version, more = 2, f',"extensions_sha256":"{sha256(extensions.encode()).hexdigest()}"'
+    digest = sha256(data.encode()).hexdigest()
+    return f'{{"v":{version},{columns[1:-1]},"data_sha256":"{digest}"{more}}}'.encode()
+
+
+def leaf_hashes(rows: Sequence[Packed]) -> list[bytes]:
+    """Hash rows as leaves (RFC 6962: after a zero byte).
+
+    What a store packed is the record's own text, unless something in it is escaped: JSON leaves a
+    choice of how, so that is written out here.
+    """
+    return [
+        sha256(
+            b"\0"
+            + (
+                leaf_record((*json.loads(columns).values(), data, extensions))
+                if "\\" in columns
+                else _record(columns, data, extensions)
+            )
+        ).digest()
+        for columns, data, extensions in rows
+    ]
 
 
 def leaf_hash_or_none(row: Values) -> bytes | None:
@@ -85,27 +106,31 @@ class Hashed(NamedTuple):
     """The positions that have a row; None: all."""
 
 
-def hash_tiles(address: Address, first: int, last: int) -> Iterator[Hashed]:
+def hash_tiles(address: Address, first: int, last: int, *, typed: bool = False) -> Iterator[Hashed]:
     """Hash the rows of positions `first` (the first of a tile) to `last`, a tile at a time.
 
-    In flat memory, each few tiles a read of their own, so that writers are not kept from cleaning
-    up. Raises LedgerProblem when the file cannot be read.
+    A row that cannot be ours has no leaf if `typed`, else none or one that no row of ours has: who
+    compares leaves needs no more, and that is quicker. In flat memory, each few tiles a read of
+    their own, so that writers are not kept from cleaning up. Raises LedgerProblem when the file
+    cannot be read.
     """
-    with inspection_of(address).reading(address) as read:
+    with inspection_of(address).reading(address) as reading:
         for start in range(first, last + 1, _TILES_AT_ONCE * WIDTH):
             end = min(start + _TILES_AT_ONCE * WIDTH - 1, last)
-            leaves, present = _hashed(read, start, end)
+            leaves, present = _hashed(reading, start, end, typed)
             for at in range(0, len(leaves), WIDTH):
                 yield Hashed((start + at - 1) // WIDTH, leaves[at : at + WIDTH], present)
 
 
-def _hashed(read: Read, start: int, end: int) -> tuple[list[bytes | None], frozenset[int] | None]:
+def _hashed(
+    reading: Reading, start: int, end: int, typed: bool
+) -> tuple[list[bytes | None], frozenset[int] | None]:
     """Hash rows quickly where they are all there and all sound, else what can be hashed."""
     with suppress(TypeError, ValueError, AttributeError):
-        rows = read(start, end)
+        rows = reading.packed(start, end, typed=typed)
         if len(rows) == end - start + 1:  # positions are whole and different: none is missing
             return list(leaf_hashes(rows)), None
-    found = {row[0]: row for row in read(start, end, raw=True)}
+    found = {row[0]: row for row in reading.found(start, end)}
     leaves = [
         leaf_hash_or_none(found[position]) if position in found else None
         for position in range(start, end + 1)

@@ -303,7 +303,7 @@ def _hash_rows(paths: LogPaths, first: int, last: int) -> tuple[list[bytes], lis
 
 def _leaves(paths: LogPaths, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
     """Hash rows, tile by tile; raises Inconsistent where there is none to hash."""
-    for index, found, _ in hash_tiles(paths.ledger, first, last):
+    for index, found, _ in hash_tiles(paths.ledger, first, last, typed=True):
         leaves = [leaf for leaf in found if leaf is not None]
         if len(leaves) < len(found):
             raise Inconsistent(
