@@ -225,8 +225,8 @@ def unresolved(ledger: Ledger, streams: Collection[str] | None = None) -> list[s
                 gaps += [f"{printable(subject)} ({printable(name)})" for name in sorted(lacking)]
         if gaps:
             more = f" and {len(gaps) - _NAMED:,} more" if len(gaps) > _NAMED else ""
-            said = one if len(gaps) == 1 else several
-            found.append(f"{said}: {', '.join(gaps[:_NAMED])}{more}")
+            words = one if len(gaps) == 1 else several
+            found.append(f"{words}: {', '.join(gaps[:_NAMED])}{more}")
     return found
 
 

@@ -12,7 +12,7 @@ from ledger.own_folder import NotOurs, account_cache
 from ledger.store.server import KEYS_SCHEMA, SCHEMES, Address, read_server
 
 _NAME = "attempt-ledger"
-_said: set[str] = set()
+_earlier: set[str] = set()
 
 DEFAULT_URL = "sqlite:///attempts.ledger"
 _ACCEPTED = (
@@ -103,8 +103,8 @@ def _candidates() -> Iterator[Path]:
 
 def _once(say: Callable[[str], object], problems: list[str], outcome: str) -> None:
     sentence = f"{'; '.join(problems)}: {outcome}"
-    if problems and sentence not in _said:
-        _said.add(sentence)
+    if problems and sentence not in _earlier:
+        _earlier.add(sentence)
         say(sentence)
 
 

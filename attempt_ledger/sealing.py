@@ -27,8 +27,8 @@ def seal_after(access: Access, ledger: Ledger) -> None:
         if head != sealed_size(log) or not log.checkpoint.exists():
             seal_now(access, ledger, head)
     except LedgerProblem as problem:
-        said = _UNWRITTEN.sub("", str(problem))
-        access.say(f"what is recorded stands, but is not sealed: {said}")
+        reason = _UNWRITTEN.sub("", str(problem))
+        access.say(f"what is recorded stands, but is not sealed: {reason}")
 
 
 _UNWRITTEN: Final = re.compile("[:,;] nothing was (written|signed)")

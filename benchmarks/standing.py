@@ -63,7 +63,7 @@ def figures(options: Options) -> Iterator[Figure]:
     )  # fmt: skip
     whole = [attempt_ledger(path, "standing", *each).seconds for each in asked[: options.runs + 1]]
     yield Figure(
-        "standing", "the whole `standing` command, disk warm", "s", middle(whole[1:]), at_most=0.6,
+        "standing", "the whole `standing` command, disk warm", "s", middle(whole[1:]), at_most=0.2,
         all={"ours": whole[1:]},
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from ledger.store.interface import Head
 from ledger.store.server import Server
 
 
-class Rehearsal(Ledger):
+class DryRun(Ledger):
     """A ledger as it would be: what is appended goes to memory, on top of what is recorded.
 
     Duplicates, conflicts and refusals are those of the ledger itself. Personal fields are not
@@ -33,10 +33,10 @@ class Rehearsal(Ledger):
             keys=ledger.vault.path,
             read_only=True,
         )
-        # By the ledger's word, not its own: a rehearsal is closed at its last use, by its user.
+        # By the ledger's word, not its own: a dry run is closed at its last use, by its user.
         self.vault = Vault(ledger.vault.path, lambda: ledger.about(KEY_FILE), ledger.is_forgotten)
         self.base = super().head()
-        self.rehearsed: list[Recorded] = []
+        self.appended: list[Recorded] = []
         """What would have been recorded, by position."""
         self._by_key: dict[tuple[str, str], Recorded] = {}
         self._by_stream: dict[str, list[Recorded]] = defaultdict(list)
@@ -47,12 +47,12 @@ class Rehearsal(Ledger):
 
     @contextmanager
     def appending(self) -> Iterator[Appending]:
-        """Open one rehearsed transaction."""
-        writing = _Rehearsed(self)
+        """Open one transaction, of which nothing is recorded."""
+        writing = _DryWriting(self)
         with closing(open_keys(self.vault.path)) as keys:
             keyring = _Unencrypting(keys, writing)
             yield Appending(writing, keyring, self.clock(), upcasts=self._upcasts)
-        self.rehearsed += writing.rows
+        self.appended += writing.rows
         self._by_key |= writing.by_key
         for row in writing.rows:
             self._by_stream[row.stream].append(row)
@@ -60,17 +60,17 @@ class Rehearsal(Ledger):
                 self._of_key[row.key].append(row)
 
     def head(self) -> Head:
-        """Return the last position, recorded or rehearsed, and when it was recorded."""
-        return Head(*self.rehearsed[-1][:2]) if self.rehearsed else super().head()
+        """Return the last position, recorded or tried, and when it was recorded."""
+        return Head(*self.appended[-1][:2]) if self.appended else super().head()
 
     def sources(self) -> set[str]:
-        """Return the sources of events, recorded or rehearsed."""
-        return {*super().sources(), *(row.source for row in self.rehearsed)}
+        """Return the sources of events, recorded or tried."""
+        return {*super().sources(), *(row.source for row in self.appended)}
 
     def of_several_sources(self, keys: Sequence[str]) -> list[tuple[str, str]]:
         """Return (candidate, exam) of registrations that may be spoken of by several sources.
 
-        Those that are rehearsed are: what is recorded of each is not looked up.
+        Those that are tried are: what is recorded of each is not looked up.
         """
         found = {(row.subject, row.exam or "") for key in keys for row in self._of_key[key]}
         return sorted({*super().of_several_sources(keys), *found})
@@ -78,7 +78,7 @@ class Rehearsal(Ledger):
     def stream(
         self, stream: str, *, upto: int | None = None, exam: str | None = None
     ) -> list[Recorded]:
-        """Return the events of one stream, rehearsed ones last."""
+        """Return the events of one stream, tried ones last."""
         return super().stream(stream, upto=upto, exam=exam) + [
             row
             for row in self._by_stream[stream]
@@ -86,25 +86,25 @@ class Rehearsal(Ledger):
         ]
 
     def outlines(self, stream: str, upto: int) -> list[Recorded]:
-        """Return the events of one stream up to a position, rehearsed ones last."""
+        """Return the events of one stream up to a position, tried ones last."""
         return self.stream(stream, upto=upto)
 
     def find(self, source: str, id: str) -> Recorded | None:
-        """Return the event of that idempotency key, recorded or rehearsed."""
+        """Return the event of that idempotency key, recorded or tried."""
         return self._by_key.get((source, id)) or super().find(source, id)
 
 
-class _Rehearsed:
+class _DryWriting:
     """A `Writing` that writes to memory and looks into the ledger beneath."""
 
-    def __init__(self, ledger: Rehearsal) -> None:
+    def __init__(self, ledger: DryRun) -> None:
         self._ledger = ledger
         self.rows: list[Recorded] = []
         self.by_key: dict[tuple[str, str], Recorded] = {}
         self.keeps_extensions = ledger.store.keeps_extensions
         self.position, self.recorded_at = ledger.base
-        if ledger.rehearsed:
-            self.position, self.recorded_at = ledger.rehearsed[-1][:2]
+        if ledger.appended:
+            self.position, self.recorded_at = ledger.appended[-1][:2]
 
     def insert(self, recorded_at: Sequence[int] | Iterator[int], rows: Sequence[Row]) -> int:
         """Insert nothing at once: each key must be looked for in the ledger first."""
@@ -118,11 +118,11 @@ class _Rehearsed:
         return self.position
 
     def find(self, source: str, id: str) -> Recorded | None:
-        """Return the row of that key, recorded or rehearsed."""
+        """Return the row of that key, recorded or tried."""
         return self.by_key.get((source, id)) or self._ledger.find(source, id)
 
     def annulments(self, stream: str) -> dict[int, int]:
-        """Return the annulled positions of a stream, recorded and rehearsed."""
+        """Return the annulled positions of a stream, recorded and tried."""
         rows = self._stream(stream)
         return {row.annuls: row.position for row in reversed(rows) if row.annuls is not None}
 

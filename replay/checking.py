@@ -282,12 +282,14 @@ def line_apart(number: int, ours: str, theirs: str) -> str:
     if not theirs:
         return f"line {number}: {named} is missing {THERE}"
     try:
-        said = read_object(theirs)
+        exported = read_object(theirs)
     except MalformedFact:
         return f"line {number} is no event; {HERE} it is {named}"
-    members = sorted(k for k in {*event, *said} if event.get(k) != said.get(k))
+    members = sorted(k for k in {*event, *exported} if event.get(k) != exported.get(k))
     if {"source", "id"} & set(members):
-        return f"line {number} is {said.get('source')} {said.get('id')}; {HERE} it is {named}"
+        return (
+            f"line {number} is {exported.get('source')} {exported.get('id')}; {HERE} it is {named}"
+        )
     return f"line {number}, {named}: {', '.join(members) or 'its spelling'} differs"
 
 

@@ -227,7 +227,7 @@ class _Compiled:
     def __init__(self, cache: Path | None) -> None:
         self.say: Say = _quiet
         self._cache = cache
-        self._said: set[str] = set()
+        self._earlier: set[str] = set()
         self.kernels = Kernels(*(self.compile(getattr(kernels, name)) for name in Kernels._fields))
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,8 +254,8 @@ class _Compiled:
 
     def once(self, sentence: str) -> None:
         """Announce something once."""
-        if sentence not in self._said:
-            self._said.add(sentence)
+        if sentence not in self._earlier:
+            self._earlier.add(sentence)
             self.say(sentence)
 
 

@@ -100,8 +100,8 @@ def _decided(
     groups = [_group(offset, exam_of, row, number) for _, row, number in some]
     fold = many("part_fold")(snapshot, part)
     stood = fold.stood(groups, snapshot.as_of, snapshot.position, changes=True)
-    told = (column.tolist() for column in (stood.status, stood.eligible_from, stood.changes))
-    for (i, _, _), code, first, change in zip(some, *told, strict=True):
+    columns = (column.tolist() for column in (stood.status, stood.eligible_from, stood.changes))
+    for (i, _, _), code, first, change in zip(some, *columns, strict=True):
         if code >= 0 and change != NONE:
             yield (
                 i,

@@ -101,15 +101,15 @@ def diff(before: Snapshot, after: Snapshot, scope: Scope = EVERYBODY) -> pa.Tabl
     )
 
 
-def impact(snapshot: Snapshot, rehearsed: Sequence[Recorded]) -> pa.Table:
-    """Compare everybody's standing as of an instant with and without rehearsed facts.
+def impact(snapshot: Snapshot, tried: Sequence[Recorded]) -> pa.Table:
+    """Compare everybody's standing as of an instant with and without the facts of a dry run.
 
-    `rehearsed` are events as they would be recorded, at positions after the
+    `tried` are events as they would be recorded, at positions after the
     ledger's last (see `ledger.dry_run`); what others recorded since comes
     before them. A table of `CHANGED`.
     """
     here = snapshot.columns.position  # the head, or what others have recorded just now
-    facts = list(moved_behind(here, rehearsed))
+    facts = list(moved_behind(here, tried))
     known = snapshot.at(Moment(snapshot.as_of, None, here))
     supposed = supposing(known, facts)
     people = {row.subject for row in facts if row.stream.startswith("candidate/")}
@@ -118,13 +118,13 @@ def impact(snapshot: Snapshot, rehearsed: Sequence[Recorded]) -> pa.Table:
     return diff(supposed.at(known.moment), supposed, scope)
 
 
-def moved_behind(position: int, rehearsed: Sequence[Recorded]) -> Iterator[Recorded]:
-    """Yield rehearsed events at the positions after one, whatever they were rehearsed after."""
-    if not rehearsed:
+def moved_behind(position: int, tried: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Yield events of a dry run at the positions after one, whatever they were tried after."""
+    if not tried:
         return
-    first = rehearsed[0].position
+    first = tried[0].position
     by = position + 1 - first
-    for row in rehearsed:
+    for row in tried:
         annuls = row.annuls
         if annuls is not None and annuls >= first:
             annuls += by

@@ -186,9 +186,9 @@ def _found(snapshot: Snapshot, name: str, terms: Conditions) -> Rows:
     if name not in QUERIES:
         raise Unknown(f"there is no audit {name!r}: accepted are {', '.join(QUERIES)}")
     query = query_named(name)
-    if more := sorted(terms.said - {*query.takes}):
+    if more := sorted(terms.present - {*query.takes}):
         raise Unknown(f"audit {name} has no condition {', '.join(more)}")
-    if query.needs is not None and query.needs not in terms.said:
+    if query.needs is not None and query.needs not in terms.present:
         raise Unknown(f"audit {name} needs the condition {query.needs}")
     return Rows(query.schema, lambda: query.make(snapshot, terms), query.tally)
 

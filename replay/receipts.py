@@ -40,7 +40,7 @@ Form: TypeAlias = Literal[
 INSIDE: Final = frozenset({"parquet", "xlsx", "html"})
 """Forms that carry their receipt inside; beside others lies `<file>.receipt.json`."""
 
-SAID: dict[Basis, str] = {
+IN_WORDS: dict[Basis, str] = {
     "as-published": "as published",
     "restated": "restated",
     "known-at": "as known then",
@@ -234,7 +234,7 @@ def receipt_of_lines(
 def heading(receipt: Receipt) -> str:
     """Return of which period, as of when and as known when, and which of the two that is."""
     terms = receipt.parameters.audit
-    parts = [SAID[receipt.basis]] if terms is None else list(_said(terms))
+    parts = [IN_WORDS[receipt.basis]] if terms is None else list(_conditions(terms))
     start, end = receipt.parameters.start, receipt.parameters.end
     if start is not None or end is not None:
         bounds = [f"from {_short(start)}"] if start is not None else []
@@ -252,11 +252,11 @@ def moment_text(as_of: int | None, known_at: int | None, position: int) -> str:
     return ", ".join([*true, f"{known} (position {position})"])
 
 
-def _said(terms: Conditions) -> Iterator[str]:
+def _conditions(terms: Conditions) -> Iterator[str]:
     """Yield what an audit is about, one condition after the other."""
     for name in ("candidate", "subject", "exam", "actor", "source"):
-        if (said := getattr(terms, name)) is not None:
-            yield f"{name} {said}"
+        if (value := getattr(terms, name)) is not None:
+            yield f"{name} {value}"
     if terms.types:
         yield f"type {' or '.join(terms.types)}"
     for name, start, end in (

@@ -28,7 +28,7 @@ from scenarios import (
     rescored,
 )
 
-from ledger.dry_run import Rehearsal
+from ledger.dry_run import DryRun
 from ledger.events import Recorded
 from ledger.facts import Fact, fact_of
 from ledger.ledger import Ledger
@@ -58,10 +58,10 @@ def shown(standing: dict[str, Any] | None, like: dict[str, Any]) -> dict[str, An
     return {name: None if standing is None else standing[name] for name in like}
 
 
-def rehearsed(ledger: Ledger, facts: Sequence[Fact]) -> tuple[list[Outcome], list[Recorded]]:
-    """Rehearse appending some facts."""
-    with Rehearsal(ledger) as rehearsal:
-        return rehearsal.append(facts), rehearsal.rehearsed
+def tried(ledger: Ledger, facts: Sequence[Fact]) -> tuple[list[Outcome], list[Recorded]]:
+    """Append, in a dry run, some facts."""
+    with DryRun(ledger) as dry_run:
+        return dry_run.append(facts), dry_run.appended
 
 
 def assert_foretold(everyone: Snapshot, news: Sequence[Fact], as_of: int) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def assert_foretold(everyone: Snapshot, news: Sequence[Fact], as_of: int) -> lis
     ledger = everyone.ledger
     before = population_of(everyone, as_of)
     export = list(ledger.read())
-    outcomes, rows = rehearsed(ledger, news)
+    outcomes, rows = tried(ledger, news)
     told = dicts(everyone.at(Moment(as_of, None, head_of(everyone))).impact(rows))
     assert list(ledger.read()) == export
     assert ledger.append(news) == outcomes
@@ -126,7 +126,7 @@ def test_random_facts_change_what_was_foretold(tmp_path: Path) -> None:
 
 
 def test_what_others_record_meanwhile_comes_first(crowd: Ledgers) -> None:
-    """A rehearsal began, somebody appended: both are looked at, none in the place of the other."""
+    """A dry_run began, somebody appended: both are looked at, none in the place of the other."""
     everyone = crowd.told(X, FIRST, failed("X", on="2021-04-02", reg="S-1", who="C-2"))
     ledger = everyone.ledger
     mine = news(
@@ -136,12 +136,12 @@ def test_what_others_record_meanwhile_comes_first(crowd: Ledgers) -> None:
         annulled("R-2/result", on="2021-04-05"),
     )
     mine[0] = mine[0]._replace(id="exam/X/2")
-    with Rehearsal(ledger) as rehearsal:
-        rehearsal.append(mine)
+    with DryRun(ledger) as dry_run:
+        dry_run.append(mine)
         theirs = news(failed("X", on="2021-04-04", reg="S-2", who="C-2"))
         assert {type(each) for each in ledger.append(theirs)} == {Appended}
         now = everyone.at(Moment(at("2021-04-20"), None, head_of(everyone)))
-        told = dicts(now.impact(rehearsal.rehearsed))
+        told = dicts(now.impact(dry_run.appended))
     before = population_of(everyone, at("2021-04-20"))
     ledger.append(mine)
     after = population_of(everyone, at("2021-04-20"))
@@ -261,7 +261,7 @@ def test_what_would_become_of_each_is_told_as_the_ledger_would(crowd: Ledgers) -
         *annulled("R-2/attempted", on="2021-04-04").facts,
         *annulled("R-2/attempted", on="2021-04-04", subject="C-2").facts,
     ]
-    outcomes, rows = rehearsed(ledger, every)
+    outcomes, rows = tried(ledger, every)
     assert [type(outcome) for outcome in outcomes] == [
         Duplicate, Conflict, Appended, Duplicate, Conflict, Refused, Refused, Refused, Appended,
         Refused,
@@ -277,7 +277,7 @@ def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Ledgers) -> No
     """A duplicate is one by its sealed fields; what is only rehearsed needs no key."""
     asked = requested("X", on="2021-04-01T10:00Z", reg="R-1", **PERSONAL)
     everyone = crowd.told(X, FIRST)
-    outcomes, _ = rehearsed(everyone.ledger, [*asked.facts, *asked.facts])
+    outcomes, _ = tried(everyone.ledger, [*asked.facts, *asked.facts])
     assert [type(outcome) for outcome in outcomes] == [Appended, Duplicate]
     assert not everyone.ledger.vault.path.exists()
 
@@ -286,7 +286,7 @@ def test_no_key_is_made_and_personal_fields_are_told_apart(crowd: Ledgers) -> No
     other = requested("X", on="2021-04-01T10:00Z", reg="R-1", **{**PERSONAL, "first_name": "Kim"})
     more = requested("X", on="2021-04-01T10:00Z", reg="R-1", who="C-2", request="X-2", **PERSONAL)
     every = [*asked.facts, *other.facts, *more.facts, *more.facts]
-    outcomes, _ = rehearsed(everyone.ledger, every)
+    outcomes, _ = tried(everyone.ledger, every)
     assert everyone.ledger.vault.path.read_bytes() == keys
     assert [type(outcome) for outcome in outcomes] == [Duplicate, Conflict, Appended, Duplicate]
     assert everyone.ledger.append(every) == outcomes

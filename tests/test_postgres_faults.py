@@ -28,7 +28,7 @@ from ledger.problems import LedgerProblem, Locked, ReadOnly
 from ledger.store import postgres_pool
 from ledger.store.locks import Waiting
 from ledger.store.postgres import PostgresStore
-from ledger.store.postgres_pool import Patient, Pool, connected
+from ledger.store.postgres_pool import PatientConnection, Pool, connected
 from ledger.store.postgres_schema import quoted
 from ledger.store.server import Server, read_server
 from ledger.tlog import follower
@@ -207,14 +207,14 @@ def test_sealing_asks_over_connections_that_there_are(
 
     One that the server ended meanwhile is made anew.
     """
-    made: list[tuple[Pool, Patient]] = []
+    made: list[tuple[Pool, PatientConnection]] = []
     make = Pool.open
 
-    def noted(pool: Pool) -> Patient:
+    def noted(pool: Pool) -> PatientConnection:
         made.append((pool, make(pool)))
         return made[-1][1]
 
-    def others(ledger: Ledger) -> list[Patient]:
+    def others(ledger: Ledger) -> list[PatientConnection]:
         return [each for pool, each in made if pool is not ledger.store.pool]  # type: ignore[attr-defined]
 
     monkeypatch.setattr(Pool, "open", noted)

@@ -177,15 +177,15 @@ def test_who_cannot_be_asked_is_asked_for_so_long_and_no_longer(
     Ledger.create(address, clock=SetClock()).close()
     calls = []
 
-    def asked(self: Transactions, *arguments: object) -> None:
+    def answered(self: Transactions, *arguments: object) -> None:
         calls.append(1)
         time.sleep(1.2)
         raise psycopg.OperationalError("nobody there")
 
-    monkeypatch.setattr(Transactions, "_asked", asked)
+    monkeypatch.setattr(Transactions, "_answered", answered)
     with Ledger.open(address, clock=SetClock(), waiting=Waiting(1.0)) as ledger:
         monkeypatch.setattr(
-            "ledger.store.postgres_pool.Patient.value",
+            "ledger.store.postgres_pool.PatientConnection.value",
             lambda *arguments: (_ for _ in ()).throw(psycopg.OperationalError("cut")),
         )
         with pytest.raises(LedgerProblem, match="cannot be asked whether it did"):

@@ -28,7 +28,7 @@ from erasing import (
 from ledger_facts import NOW, SetClock, a_ledger, attempted, exported, kinds
 
 from ledger.cloudevents import parse_line
-from ledger.dry_run import Rehearsal
+from ledger.dry_run import DryRun
 from ledger.facts import Fact
 from ledger.fields import EventRef
 from ledger.ledger import Ledger
@@ -271,10 +271,10 @@ def test_a_rehearsal_destroys_and_draws_nothing(ledger: Ledger) -> None:
     """`impact` says what would be refused, and every key stays."""
     ledger.append([request(1)])
     before = ledger.vault.path.read_bytes()
-    rehearsal = Rehearsal(ledger)
-    outcomes = rehearsal.append([request(2), erasure(), request(3), request(4, candidate="C-2")])
+    dry_run = DryRun(ledger)
+    outcomes = dry_run.append([request(2), erasure(), request(3), request(4, candidate="C-2")])
     assert kinds(outcomes) == ["Appended", "Appended", "Refused", "Appended"]
-    rehearsal.close()
+    dry_run.close()
     assert ledger.vault.path.read_bytes() == before
     assert key_of(ledger)
 

@@ -14,7 +14,7 @@ from command_line import CommandLine
 from ledger_facts import SetClock, a_ledger, attempted, exported
 
 from ledger.cloudevents import extensions_of, parse_line, to_cloudevent
-from ledger.dry_run import Rehearsal
+from ledger.dry_run import DryRun
 from ledger.facts import Fact, fact_of
 from ledger.ledger import Ledger
 from ledger.outcomes import Appended, Conflict, Duplicate, Refused
@@ -150,9 +150,9 @@ def test_what_it_cannot_keep_is_refused_with_what_to_do(old: Path) -> None:
         assert (one, three) == (Appended(3), Duplicate(1))
         assert isinstance(two, Refused)
         assert "`attempt-ledger upgrade`" in two.problem
-        rehearsal = Rehearsal(ledger)
-        assert isinstance(rehearsal.append([extended(5)])[0], Refused)
-        rehearsal.close()
+        dry_run = DryRun(ledger)
+        assert isinstance(dry_run.append([extended(5)])[0], Refused)
+        dry_run.close()
         kept = extended(6)._replace(recorded_at=SetClock().now)
         assert isinstance(ledger.append([kept], keep_recorded_at=True)[0], Refused)
 

@@ -51,11 +51,11 @@ def annul(
         for other in ledger.stream(event.stream):
             if other.annuls == event.position:
                 before = other.payload()["reason"]
-                said = f"{source} {id} is annulled already, at position {other.position}"
+                sentence = f"{source} {id} is annulled already, at position {other.position}"
                 if before == why:
-                    say(f"{said}: nothing was changed")
+                    say(f"{sentence}: nothing was changed")
                     return DONE
-                say(f"{said}, for another reason: {before!r}")
+                say(f"{sentence}, for another reason: {before!r}")
                 return REFUSED
         annulment = EventAnnulled(annuls=EventRef(source=source, id=id), reason=why)
         # Made from what it annuls, so that two calls at once cannot record it twice.

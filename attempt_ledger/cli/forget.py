@@ -84,14 +84,14 @@ def forget(
     call = call_of(context)
     if dry_run:
         with call.open() as ledger:
-            return _rehearse(ledger, candidate)
+            return _dry_run(ledger, candidate)
     with call.open(to_write=True) as ledger:
         if reason is None and not ledger.is_forgotten(candidate):
             if not ledger.stream(f"candidate/{candidate}"):
                 raise no_candidate(candidate, ledger)
             raise CallProblem(f"{candidate} is not forgotten yet: say why, with --reason")
         if not (yes or ledger.is_forgotten(candidate)) and on_a_terminal():
-            _rehearse(ledger, candidate)
+            _dry_run(ledger, candidate)
             if not typer.confirm("Erase it? It cannot be undone.", err=True):
                 say("nothing was changed")
                 return DONE
@@ -115,7 +115,7 @@ def on_a_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _rehearse(ledger: Ledger, candidate: str) -> int:
+def _dry_run(ledger: Ledger, candidate: str) -> int:
     """Describe what would be erased of a candidate, or was already."""
     rows = ledger.stream(f"candidate/{candidate}")
     if not rows:

@@ -25,7 +25,7 @@ from attempt_ledger.cli.options import AsOf, NoColumnCache, Output, command
 from attempt_ledger.cli.outcomes import said_of
 from attempt_ledger.cli.output import note, say
 from attempt_ledger.cli.problems import DONE, REFUSED
-from ledger.dry_run import Rehearsal
+from ledger.dry_run import DryRun
 from ledger.intake.importer import import_file
 from ledger.intake.reading import Options, Reading
 from ledger.intake.results import DEFAULT_SOURCE
@@ -73,7 +73,7 @@ def impact(
         snapshot = stack.enter_context(
             snapshot_of(context, as_of, None, no_column_cache=no_column_cache)
         )
-        rehearsal = stack.enter_context(Rehearsal(snapshot.ledger))
+        dry_run = stack.enter_context(DryRun(snapshot.ledger))
         aside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "rejects"
         options = Options(
             format=input.value,
@@ -83,10 +83,10 @@ def impact(
             rejects=aside,
         )
         gathered = Gathered()
-        became = [rehearsed(rehearsal, file, options, gathered) for file in files]
-        became.append(said_of(rehearsal, gathered) == DONE)
+        became = [imported(dry_run, file, options, gathered) for file in files]
+        became.append(said_of(dry_run, gathered) == DONE)
         write_table(
-            snapshot.impact(rehearsal.rehearsed),
+            snapshot.impact(dry_run.appended),
             form,
             output,
             about("What the import would change", snapshot),
@@ -94,14 +94,14 @@ def impact(
     return DONE if all(became) else REFUSED
 
 
-def rehearsed(rehearsal: Rehearsal, file: str, options: Options, gathered: Gathered) -> bool:
-    """Rehearse the import of one file; say what would become of it, and tell if all is clean.
+def imported(dry_run: DryRun, file: str, options: Options, gathered: Gathered) -> bool:
+    """Import one file into a dry run; say what would become of it, and tell if all is clean.
 
     What is odd of it is gathered, too. Raises SourceProblem for a file that cannot be imported at
     all: what the others would change is not what was asked.
     """
     with Reading.open(file, options) as reading:
-        report = import_file(rehearsal, reading, stopwatch=time.monotonic)
+        report = import_file(dry_run, reading, stopwatch=time.monotonic)
     if report.interrupted:
         raise KeyboardInterrupt
     gathered.add(report)

@@ -107,8 +107,11 @@ def restore(
         say(f"{ledger.vault.path}: {done.back:,} key{'s' * (done.back != 1)} put back")
     if done.again:
         say(f"forgotten, so their keys are destroyed again: {_named(done.again)}")
-    if done.said:
-        say(f"the ledger did not know, and says now that they were forgotten: {_named(done.said)}")
+    if done.forgotten_now:
+        say(
+            "the ledger did not know, and says now that they were forgotten: "
+            f"{_named(done.forgotten_now)}"
+        )
     if done.other:
         say(f"these have another key here, which is kept: {_named(done.other)}")
         return REFUSED

@@ -26,10 +26,10 @@ from replay.snapshot import Engine, snapshot_at
 def append_one(ledger: Ledger, fact: Fact) -> int:
     """Append one fact and print what became of it; returns the exit code."""
     (outcome,) = ledger.append([fact])
-    return said(outcome, f"{fact.event.type} {fact.id}")
+    return put_outcome(outcome, f"{fact.event.type} {fact.id}")
 
 
-def said(outcome: Outcome, what: str) -> int:
+def put_outcome(outcome: Outcome, what: str) -> int:
     """Print what became of a fact; returns the exit code."""
     match outcome:
         case Appended(position):
@@ -74,7 +74,7 @@ def append_entries(ledger: Ledger, facts: Sequence[Fact], unchanged: int, name: 
         if isinstance(outcome, Appended):
             recorded += 1
         else:
-            code = max(code, said(outcome, fact.id))
+            code = max(code, put_outcome(outcome, fact.id))
     say(f"{name}: {recorded} recorded, {unchanged} unchanged")
     return max(code, said_gaps(ledger))
 

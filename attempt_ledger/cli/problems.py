@@ -94,24 +94,24 @@ def sentences(error: Exception) -> Iterable[str]:
 
 def _usage(error: Exception) -> Iterable[str]:
     """Return what Typer found wrong with the words of the call, and how it is used."""
-    said = str(error.format_message())  # type: ignore[attr-defined]
+    message = str(error.format_message())  # type: ignore[attr-defined]
     if faults := getattr(error.__cause__, "errors", None):  # a value that pydantic refused
         fault = faults()[0]
         ours = fault_words(fault)
         if fault["type"] != "value_error":  # which names the value itself
             ours += f", not {fault['input']!r}"
-        said = said.replace(str(getattr(error, "message", "")), ours)
+        message = message.replace(str(getattr(error, "message", "")), ours)
     context = getattr(error, "ctx", None)
-    if "unexpected extra argument" in said and getattr(context, "info_name", "") == "request":
+    if "unexpected extra argument" in message and getattr(context, "info_name", "") == "request":
         # It may be a part of something personal.
-        said = f"{said.partition(' (')[0]}: a value that has blanks goes in quotes"
+        message = f"{message.partition(' (')[0]}: a value that has blanks goes in quotes"
     # What may be chosen comes as a list of lines.
-    said = re.sub(r"\. Choose from:\s+(.*)", _choices, said, flags=re.DOTALL)
+    message = re.sub(r"\. Choose from:\s+(.*)", _choices, message, flags=re.DOTALL)
     if type(error).__name__ == "NoArgsIsHelpError":
-        return [said.rstrip()]
-    if any(f": {name}" in said for name in ("--ledger", "--keys", "--signing-key")):
-        said = f"{said.rstrip('.')}: it goes before the command"
-    lines = [said[:1].lower() + said[1:]]
+        return [message.rstrip()]
+    if any(f": {name}" in message for name in ("--ledger", "--keys", "--signing-key")):
+        message = f"{message.rstrip('.')}: it goes before the command"
+    lines = [message[:1].lower() + message[1:]]
     if context is not None:
         lines += [context.get_usage(), f"Try '{context.command_path} --help'."]
     return ["\n".join(lines)]

@@ -146,7 +146,7 @@ def _make_key(ledger: Ledger, paths: LogPaths) -> None:
 
 def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:
     """Seal whenever somebody has written; what hinders is said once, and tried again."""
-    said: set[str] = set()
+    earlier: set[str] = set()
 
     def wait(seconds: float) -> bool:
         check()
@@ -154,8 +154,8 @@ def _follow(call: Access, ledger: Ledger, paths: LogPaths) -> int:
         return False
 
     def troubled(problem: LedgerProblem) -> None:
-        if str(problem) not in said:
-            said.add(str(problem))
+        if str(problem) not in earlier:
+            earlier.add(str(problem))
             say(f"not sealed, and tried again: {problem}")
 
     id = str(ledger.about("ledger"))

@@ -192,11 +192,11 @@ def _secret(path: Path) -> str:
 
 def said_once() -> Callable[[str], None]:
     """Return what says each sentence once: a service that runs for weeks repeats nothing."""
-    said: set[str] = set()
+    earlier: set[str] = set()
 
     def say_it(sentence: str) -> None:
-        if sentence not in said and len(said) < _SENTENCES:
-            said.add(sentence)
+        if sentence not in earlier and len(earlier) < _SENTENCES:
+            earlier.add(sentence)
             say(sentence)
 
     return say_it

@@ -133,8 +133,8 @@ class Visit:
 
     def refuse(self, sentence: str, status: int, headers: Mapping[str, str] = {}) -> Response:
         """Write a page that says why there is no other, with what was asked for, to be mended."""
-        asked = self.request.method == "GET" and status == 400
-        typed = dict(self.request.query_params) if asked else {}
+        was_read = self.request.method == "GET" and status == 400
+        typed = dict(self.request.query_params) if was_read else {}
         values = {"title": "This cannot be shown", "sentence": sentence, "typed": typed}
         return self.answer(Content("problem.html", values, status), None, **headers)
 

@@ -124,6 +124,6 @@ def _checked(named: Named, subject: Subject) -> Iterator[Finding]:
 
 
 def _hindered(subject: Subject, name: str, error: Exception) -> Finding:
-    said = str(error) if isinstance(error, LedgerProblem) else f"{type(error).__name__}: {error}"
-    finding = found("not-checked", f"this could not be looked at: {said}")
+    reason = str(error) if isinstance(error, LedgerProblem) else f"{type(error).__name__}: {error}"
+    finding = found("not-checked", f"this could not be looked at: {reason}")
     return subject.remedied(finding)._replace(check=name)

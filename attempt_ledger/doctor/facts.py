@@ -28,7 +28,7 @@ UNRESOLVED = "unresolved-entry"
 MOST_READ = 3_000_000
 """Of more events the facts are looked at only with --full: some seconds for each million."""
 _AT_ONCE = 500
-_SAID = {
+_SENTENCES = {
     RESULT_BEFORE_SITTING: (
         "1 result is of an instant before its sitting began",
         "{} results are of instants before their sittings began",
@@ -71,10 +71,10 @@ def facts(subject: Subject) -> Iterator[Finding]:
             f"their Unicode normal form ({len(alike):,} such in all)",
             ids=len(alike),
         )
-    for code, said in _SAID.items():
+    for code, sentences in _SENTENCES.items():
         if number := gathered.odd[code]:
             some = True
-            yield found(code, said[number > 1].format(f"{number:,}"), facts=number)
+            yield found(code, sentences[number > 1].format(f"{number:,}"), facts=number)
     if not some:
         yield fine("facts", f"all {count:,} facts about sittings fit together", facts=count)
 

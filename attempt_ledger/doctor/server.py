@@ -22,11 +22,11 @@ _FULL = 0.8
 def server(subject: Subject) -> Iterator[Finding]:
     """Can it be reached, and written?"""
     state = subject.server_state
-    said = f"PostgreSQL {state.version} answers"
+    sentence = f"PostgreSQL {state.version} answers"
     if state.is_standby:
         yield found("server-standby", f"{subject.path} is a standby: nothing can be appended here")
     else:
-        yield fine("server", said, version=state.version)
+        yield fine("server", sentence, version=state.version)
 
 
 def integrity(subject: Subject) -> Iterator[Finding]:
@@ -84,12 +84,12 @@ def durability(subject: Subject) -> Iterator[Finding]:
 def connections(subject: Subject) -> Iterator[Finding]:
     """Are there connections left?"""
     state = subject.server_state
-    said = f"{state.connections} of {state.most_connections} connections are in use"
+    sentence = f"{state.connections} of {state.most_connections} connections are in use"
     figures = {"connections": state.connections, "most": state.most_connections}
     if state.connections > _FULL * state.most_connections:
-        yield found("connections-few", said, **figures)
+        yield found("connections-few", sentence, **figures)
     else:
-        yield fine("connections", said, **figures)
+        yield fine("connections", sentence, **figures)
 
 
 def server_clock(subject: Subject) -> Iterator[Finding]:

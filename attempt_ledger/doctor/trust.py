@@ -197,11 +197,11 @@ def verification(subject: Subject) -> Iterator[Finding]:
         "at": format_instant(at),
         "age_seconds": age // 1_000_000,
     }
-    said = f"it was verified up to position {upto:,} {span(age)} ago"
+    sentence = f"it was verified up to position {upto:,} {span(age)} ago"
     if age > subject.bounds.verification:
-        yield found("verification-old", said, **figures)
+        yield found("verification-old", sentence, **figures)
     else:
-        yield fine("verification", said, **figures)
+        yield fine("verification", sentence, **figures)
 
 
 def backup(subject: Subject) -> Iterator[Finding]:
@@ -220,8 +220,8 @@ def backup(subject: Subject) -> Iterator[Finding]:
         "behind": behind,
         "age_seconds": age // 1_000_000,
     }
-    said = f"the last backup is {span(age)} old and lacks {behind:,} events"
+    sentence = f"the last backup is {span(age)} old and lacks {behind:,} events"
     if age > subject.bounds.backup and behind:
-        yield found("backup-old", said, **figures)
+        yield found("backup-old", sentence, **figures)
     else:
-        yield fine("backup", said, **figures)
+        yield fine("backup", sentence, **figures)

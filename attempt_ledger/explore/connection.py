@@ -112,7 +112,7 @@ class Exploring(sqlite3.Connection):
         """Return a cursor whose answers are bounded."""
         return super().cursor(factory)
 
-    def said(self, error: sqlite3.DatabaseError | MemoryError) -> sqlite3.OperationalError:
+    def worded(self, error: sqlite3.DatabaseError | MemoryError) -> sqlite3.OperationalError:
         """Return what is to be said of an error, as the one kind that Datasette puts on a page."""
         if isinstance(error, MemoryError):
             return sqlite3.OperationalError(

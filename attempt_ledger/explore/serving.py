@@ -151,7 +151,7 @@ class ReadModelDatabase(Database):  # type: ignore[misc]
             try:
                 return fn(self._local.connection)
             except (sqlite3.DatabaseError, MemoryError) as error:
-                raise self._local.connection.said(error) from error
+                raise self._local.connection.worded(error) from error
 
         return await asyncio.get_running_loop().run_in_executor(self.ds.executor, in_thread)
 

@@ -119,12 +119,12 @@ class _Comparison:
             subject = _Subject(stream, _EVENTS[kind], self._known(stream))
             self._subjects[stream] = subject
         event = _EVENTS[kind].model_validate(data)
-        said = json.loads(event.to_json())
-        if subject.entry_at(time, said) == said:
+        entry = json.loads(event.to_json())
+        if subject.entry_at(time, entry) == entry:
             self.catalogued.unchanged += 1
             return
         subject.last += 1
-        subject.add(time, said)
+        subject.add(time, entry)
         self.catalogued.facts.append(
             Fact(SOURCE, f"{stream}/{subject.last}", name, time, event, self._actor)
         )

@@ -122,7 +122,7 @@ class CsvFile:
                         yield CsvRow(line, fields, "")
                 return
             except (csv.Error, _TooLong) as error:
-                said = str(error)
+                message = str(error)
             # Only the row's first line is at fault for sure: what follows it is read anew, so that
             # a stray quote does not swallow the good rows up to the next one.
             first, *others = taken
@@ -131,7 +131,7 @@ class CsvFile:
             self._line += 1
             problem = self._fault(self._line) if faults else ""
             yield CsvRow(
-                self._line, _fields_anyhow(first, self.separator), problem or _explain(said)
+                self._line, _fields_anyhow(first, self.separator), problem or _explain(message)
             )
 
     def _feed(self) -> Iterator[str]:
@@ -157,11 +157,11 @@ class _TooLong(Exception):
     """The row has more lines, or characters, than one may have."""
 
 
-def _explain(said: str) -> str:
+def _explain(message: str) -> str:
     for words, explained in _SAID_BY_CSV.items():
-        if words in said:
+        if words in message:
             return f"is not CSV: {explained}"
-    return f"is not CSV: {said}"
+    return f"is not CSV: {message}"
 
 
 def _fields(count: int) -> str:

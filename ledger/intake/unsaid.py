@@ -39,13 +39,13 @@ def joined(row: Row, sitting: Recorded) -> Row:
     names another candidate or exam.
     """
     candidate = row.stream.partition("/")[2]
-    for column, said, is_ in (
+    for column, value, is_ in (
         ("candidate_id", candidate, sitting.subject),
         ("exam", row.exam, sitting.exam),
     ):
-        if said and said != is_:
+        if value and value != is_:
             raise BadRow(
-                f"{column} is {shown(said)}, but the sitting {shown(row.key)} that is recorded at "
+                f"{column} is {shown(value)}, but the sitting {shown(row.key)} that is recorded at "
                 f"position {sitting.position} is of {shown(is_)}"
             )
     time, is_beta = row.occurred_at, sitting.flag == 1

@@ -88,10 +88,10 @@ def _is_gone(ledger: Ledger, candidate: str) -> bool:
 def _forget(ledger: Ledger, candidate: str, reason: str, actor: str | None, time: int) -> Forgotten:
     with ledger.appending() as appending:
         rows = ledger.stream(f"candidate/{candidate}")
-        said = forgotten_at(rows)
-        if said is not None:
+        event = forgotten_at(rows)
+        if event is not None:
             destroyed = appending.keyring.destroy(candidate)
-            return Forgotten(said.position, erased_of(rows), True, destroyed)
+            return Forgotten(event.position, erased_of(rows), True, destroyed)
         keys = appending.keyring.file()
         with appending.keyring.problems():
             key, destroyed = (None, False) if keys is None else keys.look_up(candidate)
@@ -182,8 +182,8 @@ def certificate(ledger: Ledger, paths: LogPaths, candidate: str) -> bytes:
     signing = read_signing_key(paths.key)
     why, backups = reason_of(ledger, event)
     erased = erased_of([row for row in rows if row.position < event.position])
-    said = _said(signing.verifier.name, event, why, erased, backups if erased else [])
-    return certify_erasure(paths, signing, said, event)
+    statement = _statement(signing.verifier.name, event, why, erased, backups if erased else [])
+    return certify_erasure(paths, signing, statement, event)
 
 
 def reason_of(ledger: Ledger, event: Recorded) -> tuple[Erasure, list[KeyBackup]]:
@@ -201,7 +201,7 @@ def reason_of(ledger: Ledger, event: Recorded) -> tuple[Erasure, list[KeyBackup]
         return why, [each for each in keys.backups() if each.at <= why.at < each.until]
 
 
-def _said(
+def _statement(
     log: str,
     event: Recorded,
     why: Erasure,

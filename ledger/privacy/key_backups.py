@@ -37,7 +37,7 @@ class Restored(NamedTuple):
     """Their keys were in the backup and were not put back, or stood here and were destroyed."""
     other: tuple[str, ...]
     """They have another key here, which was kept."""
-    said: tuple[str, ...]
+    forgotten_now: tuple[str, ...]
     """The ledger did not know that they were forgotten: now it says so."""
 
 
@@ -112,8 +112,8 @@ def restore(
             back, again, other = _merged(ledger, appending, backup)
     finally:
         backup.close()
-    said = forget_again(ledger, actor=actor, time=now)
-    return Restored(back, tuple(sorted(again)), tuple(sorted(other)), said)
+    forgotten_now = forget_again(ledger, actor=actor, time=now)
+    return Restored(back, tuple(sorted(again)), tuple(sorted(other)), forgotten_now)
 
 
 def _merged(

@@ -19,7 +19,7 @@ from ledger.privacy.key_file import quoted as text_of
 from ledger.problems import KeyFileProblem
 from ledger.store.postgres_integrity import redefinitions
 from ledger.store.postgres_making import making
-from ledger.store.postgres_pool import Patient, Pool, confirming
+from ledger.store.postgres_pool import PatientConnection, Pool, confirming
 from ledger.store.postgres_problems import problems
 from ledger.store.postgres_schema import ABOUT, Layout, quoted
 from ledger.store.server import Role, Server
@@ -101,7 +101,7 @@ def create_key_store(
 class KeyServer:
     """An open key store; does what a `KeyFile` does."""
 
-    def __init__(self, server: Server, connection: Patient) -> None:
+    def __init__(self, server: Server, connection: PatientConnection) -> None:
         """Look at what is there; raises KeyFileProblem, or psycopg.Error."""
         self.path = server
         self.connection = connection

@@ -77,9 +77,9 @@ def many(path: Path, select: str, values: Values = ()) -> Iterator[pa.RecordBatc
             process.stdin.write(query.encode())
             process.stdin.close()
             yield from _received(cast(BinaryIO, process.stdout))
-            said = process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+            message = process.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
             if process.wait() != 0:  # also where the stream ended early and looked complete
-                raise LedgerProblem(f"{path} cannot be read: {said or 'its reader was killed'}")
+                raise LedgerProblem(f"{path} cannot be read: {message or 'its reader was killed'}")
         finally:
             process.kill()
 

@@ -273,7 +273,7 @@ class storage_problems:  # noqa: N801 - a context, as those of contextlib, which
 
 def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    said = " ".join(str(error).split())  # one line, also of what quotes a definition
+    message = " ".join(str(error).split())  # one line, also of what quotes a definition
     match code:
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"the disk of {path} is full: nothing was written")
@@ -292,7 +292,7 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
                 "let run; nothing was written, `verify` says more"
             )
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-            return NotALedger(f"{path} is damaged or not a ledger: {said}")
+            return NotALedger(f"{path} is damaged or not a ledger: {message}")
         case sqlite3.SQLITE_IOERR if _is_full(path):
             return StoreFull(
                 f"the disk of {path} is full: nothing was written, and even reading takes "
@@ -300,11 +300,11 @@ def _problem(error: sqlite3.Error, path: Path) -> LedgerProblem:
             )
         case sqlite3.SQLITE_IOERR:
             return LedgerProblem(
-                f"the disk of {path} fails ({said}): repeat the call once it works, nothing will "
-                "be there twice"
+                f"the disk of {path} fails ({message}): repeat the call once it works, nothing "
+                "will be there twice"
             )
         case _:
-            return LedgerProblem(f"{path}: {said}")
+            return LedgerProblem(f"{path}: {message}")
 
 
 def _is_full(path: Path) -> bool:

@@ -13,7 +13,7 @@ from ledger.events import Row
 from ledger.problems import LedgerProblem
 from ledger.store import postgres_pool
 from ledger.store.locks import SILENCE, USUALLY, Waiting
-from ledger.store.postgres_pool import Patient, Pool, process_shown, saying, settle
+from ledger.store.postgres_pool import PatientConnection, Pool, process_shown, saying, settle
 from ledger.store.postgres_problems import problem_of
 from ledger.store.postgres_schema import quoted
 from ledger.store.postgres_writing import PostgresWriting, Statements, texts_of
@@ -103,7 +103,9 @@ class Transactions:
         self._wake()
         return first
 
-    def _begun(self, connection: Patient, *, again: bool = True) -> tuple[int, int] | None:
+    def _begun(
+        self, connection: PatientConnection, *, again: bool = True
+    ) -> tuple[int, int] | None:
         """Begin, and acquire the order lock; None if the connection turns out to be lost."""
         for seconds in self._waiting.steps(self._server, lambda: self._holder(connection)):
             try:
@@ -116,7 +118,7 @@ class Transactions:
                 raise
         raise AssertionError("unreachable")
 
-    def _order(self, connection: Patient, seconds: float) -> tuple[int, int]:
+    def _order(self, connection: PatientConnection, seconds: float) -> tuple[int, int]:
         milliseconds = max(1, round(seconds * 1000))
         connection.answer_seconds = seconds + postgres_pool.COMMIT_SECONDS
         cursor = connection.execute(
@@ -128,7 +130,7 @@ class Transactions:
         ((position, recorded_at),) = cursor.fetchall()
         return int(position), int(recorded_at)
 
-    def _holder(self, connection: Patient) -> str:
+    def _holder(self, connection: PatientConnection) -> str:
         """Return who has the order lock, as far as the server says."""
         with suppress(psycopg.Error):
             found = connection.execute(
@@ -142,7 +144,7 @@ class Transactions:
                 return process_shown(*found)
         return "another program"
 
-    def _finish(self, connection: Patient, writing: PostgresWriting) -> None:
+    def _finish(self, connection: PatientConnection, writing: PostgresWriting) -> None:
         """Commit, and wait until it is durable; what was only read is waited for likewise."""
         process = connection.info.backend_pid  # which a connection that is lost no longer says
         end = "COMMIT" if writing.wrote else "ROLLBACK"
@@ -162,7 +164,7 @@ class Transactions:
         if writing.wrote:
             self._wake()
 
-    def _check_confirmed(self, connection: Patient) -> None:
+    def _check_confirmed(self, connection: PatientConnection) -> None:
         """Raise LedgerProblem for a commit that a standby did not confirm."""
         if connection.warned:
             warned = self._server.shown(connection.warned[0])
@@ -172,7 +174,7 @@ class Transactions:
             )
 
     def _check_recorded(
-        self, connection: Patient, row: Row, known: int, error: psycopg.Error
+        self, connection: PatientConnection, row: Row, known: int, error: psycopg.Error
     ) -> None:
         """Raise LedgerProblem where what failed in a call came after its commit: the flush.
 
@@ -186,9 +188,9 @@ class Transactions:
             (row.source, row.id, known),
         )
         if found.fetchone() is not None:
-            said = self._server.shown(error.diag.message_primary or str(error))
+            message = self._server.shown(error.diag.message_primary or str(error))
             raise LedgerProblem(
-                f"{self._server} recorded it, but cannot confirm that it is durable ({said}): "
+                f"{self._server} recorded it, but cannot confirm that it is durable ({message}): "
                 "repeat the call once it can, nothing will be there twice"
             ) from error
 
@@ -205,7 +207,7 @@ class Transactions:
         try:
             while True:
                 try:
-                    return self._asked(process, ask)
+                    return self._answered(process, ask)
                 except (psycopg.Error, LedgerProblem) as other:
                     last = other
                 if ended.wait(_AGAIN_SECONDS):
@@ -218,7 +220,7 @@ class Transactions:
             "there twice"
         ) from last
 
-    def _asked(self, process: int, ask: Callable[[PostgresWriting], Answer]) -> Answer:
+    def _answered(self, process: int, ask: Callable[[PostgresWriting], Answer]) -> Answer:
         """Ask under the order lock, which a lost transaction kept until it ended somehow.
 
         A server that has not noticed that its program is gone is made to.

@@ -20,7 +20,7 @@ from ledger.store.inspection import (
     ends,
     missing,
 )
-from ledger.store.postgres_pool import Patient, connected, settle
+from ledger.store.postgres_pool import PatientConnection, connected, settle
 from ledger.store.postgres_schema import LEDGER, Layout, body_of, quoted
 from ledger.store.server import Server
 
@@ -197,7 +197,7 @@ def _sentence(what: str, name: str, how: str | None, is_ours: bool) -> str:
 # -- what sealing and verification ask
 
 
-def _settled(connection: Patient, server: Server) -> int:
+def _settled(connection: PatientConnection, server: Server) -> int:
     """Return the last position, once it is durable: it will never hold another event."""
     s = quoted(server.schema)
     row = connection.execute(f"SELECT coalesce(max(position), 0) FROM {s}.events").fetchone()
@@ -327,8 +327,8 @@ def _read_through(server: Server) -> list[Finding]:
         except psycopg.errors.DatabaseError as error:
             if connection.closed:
                 raise
-            said = server.shown(str(error))
-            findings.append(Finding(None, f"PostgreSQL cannot read the table: {said}"))
+            message = server.shown(str(error))
+            findings.append(Finding(None, f"PostgreSQL cannot read the table: {message}"))
         connection.execute("ROLLBACK")
     return findings[:MOST_FOUND]
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from ledger.problems import LedgerProblem
-from ledger.store.postgres_pool import Patient, confirming, connected
+from ledger.store.postgres_pool import PatientConnection, confirming, connected
 from ledger.store.postgres_schema import LEDGER, Layout, grants, quoted, statements
 from ledger.store.postgres_writing import PostgresWriting
 from ledger.store.schema import SCHEMA_VERSION
@@ -57,7 +57,7 @@ def making(
             raise LedgerProblem(f"{server} is already there: nothing was changed") from None
 
 
-def _confirmed(connection: Patient, server: Server) -> AbstractContextManager[None]:
+def _confirmed(connection: PatientConnection, server: Server) -> AbstractContextManager[None]:
     so = "it may be there all the same: look before you go on"
     return confirming(connection, server, server.waiting, "it is durable", so)
 

@@ -80,7 +80,7 @@ class NoAnswer(psycopg.OperationalError):
     """The server gave no answer for too long; the connection is closed."""
 
 
-class Patient(psycopg.Connection[Any]):
+class PatientConnection(psycopg.Connection[Any]):
     """A connection that waits only so long for an answer: then it counts as lost."""
 
     answer_seconds = 0.0
@@ -163,7 +163,7 @@ def _only(result: psycopg.pq.abc.PGresult) -> str:
     return (result.get_value(0, 0) or b"").decode()
 
 
-def settle(connection: Patient, statement: str, server: Server, waiting: Waiting) -> None:
+def settle(connection: PatientConnection, statement: str, server: Server, waiting: Waiting) -> None:
     """Wait until what was read is durable, also on the standbys that a commit waits for."""
     with confirming(connection, server, waiting, "what was read is durable", "nothing was written"):
         connection.execute(statement)
@@ -171,7 +171,7 @@ def settle(connection: Patient, statement: str, server: Server, waiting: Waiting
 
 @contextmanager
 def confirming(
-    connection: Patient, server: Server, waiting: Waiting, what: str, so: str
+    connection: PatientConnection, server: Server, waiting: Waiting, what: str, so: str
 ) -> Iterator[None]:
     """Wait until the server confirms what the body has it do, or ends.
 
@@ -200,7 +200,7 @@ def confirming(
 
 
 @contextmanager
-def saying(connection: Patient, server: Server, waiting: Waiting) -> Iterator[None]:
+def saying(connection: PatientConnection, server: Server, waiting: Waiting) -> Iterator[None]:
     """Print after SILENCE that it is waited for what is recorded to be durable."""
     connection.overdue = lambda: waiting.notice(
         f"waiting for {server}: what is recorded is not durable yet, perhaps for want of a standby"
@@ -218,7 +218,7 @@ def process_shown(pid: int, program: str | None, host: str | None) -> str:
 
 
 @contextmanager
-def connected(server: Server) -> Iterator[Patient]:
+def connected(server: Server) -> Iterator[PatientConnection]:
     """Lend a connection of the pool that the address has, else one that ends with the body.
 
     Raises LedgerProblem, also for what goes wrong meanwhile.
@@ -251,7 +251,7 @@ class Pool:
         self.server = server
         self.patience = patience
         self.process = os.getpid()
-        self._free: list[Patient] = []
+        self._free: list[PatientConnection] = []
         self._lock = Lock()
         self._is_closed = False
         self._places = BoundedSemaphore(MOST)
@@ -259,7 +259,7 @@ class Pool:
         """Whether the server is a standby, as of the last connection that was made."""
 
     @contextmanager
-    def connection(self) -> Iterator[Patient]:
+    def connection(self) -> Iterator[PatientConnection]:
         """Lend a connection in autocommit mode; raises LedgerProblem, also for errors meanwhile."""
         if not self._places.acquire(timeout=self.patience):
             raise Locked(
@@ -276,11 +276,11 @@ class Pool:
         finally:
             self._places.release()
 
-    def open(self) -> Patient:
+    def open(self) -> PatientConnection:
         """Open a connection of the caller's own, to be closed by it; raises psycopg.Error."""
         for left in reversed(range(int(self.patience / _AGAIN_SECONDS) + 1)):
             try:
-                connection = Patient.connect(self.conninfo(), autocommit=True)
+                connection = PatientConnection.connect(self.conninfo(), autocommit=True)
                 break
             except psycopg.OperationalError as error:
                 # It restarts: whoever waits a moment need not notice. Nothing else is tried again.
@@ -318,7 +318,7 @@ class Pool:
         """Forget every connection without a word: after a fork they are another process's."""
         self._free = []
 
-    def _take(self) -> Patient:
+    def _take(self) -> PatientConnection:
         while True:
             with self._lock:
                 connection = self._free.pop() if self._free else None
@@ -328,7 +328,7 @@ class Pool:
                 return connection
             connection.close()
 
-    def _put(self, connection: Patient) -> None:
+    def _put(self, connection: PatientConnection) -> None:
         connection.answer_seconds = 0.0
         with self._lock:
             if not self._is_closed and connection.pgconn.transaction_status == _IDLE:
@@ -342,7 +342,7 @@ _FAILED: Final = psycopg.pq.ExecStatus.FATAL_ERROR
 _AGAIN_SECONDS: Final = 0.1
 
 
-def _is_alive(connection: Patient) -> bool:
+def _is_alive(connection: PatientConnection) -> bool:
     """Return whether the server has not closed a connection meanwhile: it says so before it goes.
 
     Looks at what has arrived and asks nothing, so that a question costs one way and not two.

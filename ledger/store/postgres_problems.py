@@ -46,7 +46,7 @@ def problem_of(error: psycopg.Error, server: Server) -> LedgerProblem:
 
 def _unreached(server: Server, text: str) -> LedgerProblem:
     """Return why no connection was made: libpq has words for it alone."""
-    said = text.rpartition("FATAL: ")[2].strip() if "FATAL: " in text else text
+    message = text.rpartition("FATAL: ")[2].strip() if "FATAL: " in text else text
     for part, meaning in (
         ("password authentication failed", "the server refuses this password, or this user"),
         ("no password supplied", "the server asks for a password, and there is none"),
@@ -59,13 +59,13 @@ def _unreached(server: Server, text: str) -> LedgerProblem:
         (STARTING, "the server is starting up: try again in a moment"),
         ("shutting down", "the server is shutting down: try again once it runs"),
     ):  # fmt: skip
-        if part in said:
+        if part in message:
             return LedgerProblem(f"{server}: {meaning}; nothing was written")
-    if said.startswith("database ") and said.endswith("does not exist"):
+    if message.startswith("database ") and message.endswith("does not exist"):
         return NoLedger(f"{server}: there is no such database; make it with createdb, then `init`")
-    if said.startswith("role ") and said.endswith("does not exist"):
+    if message.startswith("role ") and message.endswith("does not exist"):
         return LedgerProblem(f"{server}: the server knows no such user; nothing was written")
-    return LedgerProblem(f"{server} cannot be reached, or was lost: {said}; nothing was written")
+    return LedgerProblem(f"{server} cannot be reached, or was lost: {message}; nothing was written")
 
 
 Make = Callable[[Server, str], LedgerProblem]

@@ -10,7 +10,7 @@ from typing import Final
 
 from ledger.store.postgres_pool import (
     PATIENCE,
-    Patient,
+    PatientConnection,
     Pool,
     confirming,
     connected,
@@ -70,12 +70,12 @@ def keep_last_signed(server: Server, log: str, size: int, note: bytes) -> None:
         connection.execute(keep, (log, size, note.decode()))
 
 
-def _taken(connection: Patient, key: int) -> bool:
+def _taken(connection: PatientConnection, key: int) -> bool:
     ((is_taken,),) = connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchall()
     return bool(is_taken)
 
 
-def _holder(connection: Patient, key: int) -> str:
+def _holder(connection: PatientConnection, key: int) -> str:
     found = connection.execute(
         "SELECT l.pid, a.application_name, a.client_addr::text FROM pg_locks l "
         "LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted "

@@ -39,7 +39,7 @@ class Statements:
         self.is_forgotten = f"SELECT 1 FROM {s}.events WHERE stream = %s AND {FORGOTTEN} LIMIT 1"
         self.begin = f"SELECT * FROM {s}.begin_append()"
         self.append = f"SELECT {s}.append({', '.join(['%s'] * _WIDTH)})"
-        # What a connection prepares once (`Patient.value`).
+        # What a connection prepares once (`PatientConnection.value`).
         self.commit_one = f"CALL {s}.commit_one({numbered(_WIDTH)}, NULL)"
         self.commit_new = f"CALL {s}.commit_new({numbered(_WIDTH + 1)}, NULL)"
         self.remember = f"SELECT {s}.remember(%s, %s)"

@@ -66,10 +66,10 @@ class Conditions(Answer):
     """Whether each fact is compared with the standings it changed."""
 
     @property
-    def said(self) -> frozenset[str]:
-        """The names of what was said."""
-        said = self.model_dump()
-        return frozenset(name for name, value in said.items() if value not in (None, (), False))
+    def present(self) -> frozenset[str]:
+        """The names of the conditions that there are."""
+        values = self.model_dump()
+        return frozenset(name for name, value in values.items() if value not in (None, (), False))
 
 
 class BadCondition(ValueError):

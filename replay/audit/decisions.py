@@ -74,7 +74,7 @@ class Then(NamedTuple):
         return None if self.version is None else self.version.policy
 
 
-class Said(NamedTuple):
+class Dated(NamedTuple):
     """The events of one request of one type, by (time, position)."""
 
     times: list[int]
@@ -96,12 +96,12 @@ class Decided:
         self._annulled = annulments(rows)
         self._history = history_of(rows, catalogue)
         self._then, self._now = cache(self._playback), cache(self._at_the_end)
-        self._said: dict[tuple[str | None, str | None], dict[str, Said]] = {}
+        self._requests: dict[tuple[str | None, str | None], dict[str, Dated]] = {}
         for row in in_time(row for row in rows if row.type in EXCEPTION_TYPES):
-            types = self._said.setdefault((row.exam, row.key), {})
-            said = types.setdefault(row.type, Said([], []))
-            said.times.append(row.occurred_at)
-            said.rows.append(row)
+            types = self._requests.setdefault((row.exam, row.key), {})
+            dated = types.setdefault(row.type, Dated([], []))
+            dated.times.append(row.occurred_at)
+            dated.rows.append(row)
 
     def _playback(self, exam: str) -> Playback:
         return Playback(exam, self._history, self._catalogue)
@@ -113,11 +113,11 @@ class Decided:
 
     def _last(self, of: Recorded, type: str, as_of: int, position: int) -> Recorded | None:
         """Return the last event of a type of the same request that is visible at a moment."""
-        said = self._said[of.exam, of.key].get(type, Said([], []))
-        for i in range(bisect_right(said.times, as_of) - 1, -1, -1):
-            at = said.rows[i].position
+        dated = self._requests[of.exam, of.key].get(type, Dated([], []))
+        for i in range(bisect_right(dated.times, as_of) - 1, -1, -1):
+            at = dated.rows[i].position
             if at <= position < self._annulled.get(at, NEVER):
-                return said.rows[i]
+                return dated.rows[i]
         return None
 
     def then(self, decision: Recorded) -> Then:
@@ -126,13 +126,13 @@ class Decided:
         playback = self._then(exam)
         judged = playback.stand(as_of, position)
         last = (self._last(decision, type, as_of, position) for type in EXCEPTION_TYPES)
-        said = in_time(row for row in last if row is not None)
+        visible = in_time(row for row in last if row is not None)
         request = None
-        if said:
+        if visible:
             request = request_of(
-                self._candidate, exam, decision.key or "", said, as_of, playback.used
+                self._candidate, exam, decision.key or "", visible, as_of, playback.used
             )
-        requested_row = next((row for row in said if row.type == REQUESTED), None)
+        requested_row = next((row for row in visible if row.type == REQUESTED), None)
         requested, policy, sitting = None, None, None
         wrong: tuple[Wrong, ...] = ()
         if requested_row is not None:
@@ -170,11 +170,11 @@ class Decided:
 
     def _replaced_at(self, decision: Recorded) -> int:
         """Return when a request that was granted was granted anew or revoked, LAST if never."""
-        types = self._said[decision.exam, decision.key]
+        types = self._requests[decision.exam, decision.key]
         mine, at = (decision.occurred_at, decision.position), LAST
-        for said in (types[type] for type in (GRANTED, REVOKED) if type in types):
-            for i in range(bisect_left(said.times, mine[0]), len(said.rows)):
-                row = said.rows[i]
+        for dated in (types[type] for type in (GRANTED, REVOKED) if type in types):
+            for i in range(bisect_left(dated.times, mine[0]), len(dated.rows)):
+                row = dated.rows[i]
                 if (row.occurred_at, row.position) > mine and row.position not in self._annulled:
                     at = min(at, row.occurred_at)
                     break
@@ -248,7 +248,7 @@ def against_course(decision: Recorded, then: Then) -> str | None:
     request = then.request
     if request is None:
         return None if decision.type == GRANTED else "there was nothing to decide, as far as known"
-    said = decision.payload()
+    payload = decision.payload()
     steps: dict[str, Callable[[], object]] = {
         GRANTED: lambda: grant(
             request,
@@ -257,8 +257,8 @@ def against_course(decision: Recorded, then: Then) -> str | None:
             waives=_granted(decision).waives,
             valid_until=decision.until,
         ),
-        REJECTED: lambda: reject(request, why=said["why"]),
-        REVOKED: lambda: revoke(request, reason=said["reason"]),
+        REJECTED: lambda: reject(request, why=payload["why"]),
+        REVOKED: lambda: revoke(request, reason=payload["reason"]),
     }
     try:
         steps[decision.type]()
@@ -278,7 +278,7 @@ def row_of(decision: Recorded, decided: Decided, annulled_by: int | None) -> dic
     then = decided.then(decision)
     found = finding_of(decision, then)
     used = decided.use(decision)
-    said, sitting = decision.payload(), then.sitting
+    payload, sitting = decision.payload(), then.sitting
     rule = then.request_policy or then.policy
     row = {
         "position": decision.position,
@@ -292,9 +292,9 @@ def row_of(decision: Recorded, decided: Decided, annulled_by: int | None) -> dic
         "exam": decision.exam,
         "request_id": decision.key,
         "annulled_by": annulled_by,
-        "waives": " ".join(said.get("waives", ())) or None,
+        "waives": " ".join(payload.get("waives", ())) or None,
         "valid_until": decision.until,
-        "why": said.get("why", said.get("reason")),
+        "why": payload.get("why", payload.get("reason")),
         "state_before": None if then.request is None else then.request.state,
         "wrong": why(then.wrong) if then.wrong else None,
         "missing": " ".join(wrong.field for wrong in then.wrong if wrong.missing) or None,

@@ -60,9 +60,9 @@ COLUMNS: Final = (
     Column("exam", TEXT, "the exam whose standing they are", _NO_EXAM),
     Column("changed", TRUTH, "whether anything of the following differs"),
     *(
-        Column(f"{column.name}_{side}", column.type, f"{said}: {column.meaning}", column.null)
+        Column(f"{column.name}_{side}", column.type, f"{label}: {column.meaning}", column.null)
         for column in _SHOWN
-        for side, said in _SIDES
+        for side, label in _SIDES
     ),
 )  # fmt: skip
 
@@ -82,7 +82,7 @@ def rows_of(
     """
     about = record.about(row)
     as_of = max(row.recorded_at, row.occurred_at)
-    said = {
+    event = {
         "position": row.position,
         "recorded_at": row.recorded_at,
         "true_at": row.occurred_at,
@@ -105,9 +105,9 @@ def rows_of(
         if before == after and name != about.exam:
             continue
         some = True
-        yield said | sides(before, after) | {"exam": name, "changed": before != after}
+        yield event | sides(before, after) | {"exam": name, "changed": before != after}
     if not some:
-        yield said
+        yield event
 
 
 def sides(before: Seen, after: Seen) -> dict[str, Any]:

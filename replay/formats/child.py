@@ -29,7 +29,7 @@ def confine(memory: int | None = None, seconds: int | None = None) -> None:
             resource.setrlimit(limit, (bound, hard))
 
 
-def how_it_ended(code: int, said: bytes, who: str) -> str | None:
+def how_it_ended(code: int, errors: bytes, who: str) -> str | None:
     """Return why a process did not do what it should, None if it did.
 
     `code` is its exit code, minus a signal's number if it died; `said` what it wrote to standard
@@ -38,6 +38,6 @@ def how_it_ended(code: int, said: bytes, who: str) -> str | None:
     if code < 0:
         return f"{who} died ({signal.Signals(-code).name})"
     if code:
-        last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         return last or f"{who} failed"
     return None

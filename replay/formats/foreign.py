@@ -64,9 +64,9 @@ def foreign_receipt(file: BinaryIO) -> bytes | None:
 def _read(file: BinaryIO, what: str) -> Iterator[IO[bytes]]:
     """Let a process read a file, and return what it writes; raises ValueError as it ends."""
     size = file.seek(0, 2)
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         order = command(__name__, what, str(_SECONDS + size // _BYTES))
-        with subprocess.Popen(order, stdin=file, stdout=subprocess.PIPE, stderr=said) as child:
+        with subprocess.Popen(order, stdin=file, stdout=subprocess.PIPE, stderr=errors) as child:
             assert child.stdout is not None
             try:
                 yield child.stdout
@@ -74,8 +74,8 @@ def _read(file: BinaryIO, what: str) -> Iterator[IO[bytes]]:
                 code = child.wait()
             finally:
                 child.kill()
-        said.seek(0)
-        if problem := how_it_ended(code, said.read(), "what reads it"):
+        errors.seek(0)
+        if problem := how_it_ended(code, errors.read(), "what reads it"):
             raise ValueError(problem)
 
 

@@ -228,8 +228,8 @@ def _bulk(path: Path, done: int) -> Iterator[Any]:
     except Error as error:
         if "full" in str(error).lower():
             raise StoreFull(f"the disk of {path} is full: nothing was written") from None
-        said = str(error).splitlines()[0]
-        raise LedgerProblem(f"{path} cannot be written: {said}") from None
+        message = str(error).splitlines()[0]
+        raise LedgerProblem(f"{path} cannot be written: {message}") from None
 
 
 def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:

@@ -26,12 +26,12 @@ def _exam(catalogue: Catalogue, code: str, moment: Moment) -> dict[str, Any] | N
     setting = setting_of(catalogue, code, moment.as_of, moment.position)
     if setting.definition < 0:
         return None
-    said = catalogue.definition_events[setting.definition].payload()
+    definition = catalogue.definition_events[setting.definition].payload()
     defined, number = catalogue.definitions, catalogue.exams[code]
     row: dict[str, Any] = {
         "exam": code,
-        "title": said["title"],
-        "policy": said["policy"],
+        "title": definition["title"],
+        "policy": definition["policy"],
         **{name: _or_null(at) for name, at in setting.dates._asdict().items()},
         "announced_at": defined.time[setting.definition],
         "definitions": sum(

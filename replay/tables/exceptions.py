@@ -89,8 +89,8 @@ def _row(candidate: str, exam: str, request_id: str, events: list[Recorded]) -> 
         "valid_until": last[GRANTED].until if GRANTED in last else None,
     }
     if by is not None and by.type == REJECTED:
-        said = by.payload()
-        row |= {"missing": _joined(said.get("missing"), ","), "why": said.get("why")}
+        payload = by.payload()
+        row |= {"missing": _joined(payload.get("missing"), ","), "why": payload.get("why")}
     elif by is not None and by.type == REVOKED:
         row["why"] = by.payload().get("reason")
     return row

@@ -173,8 +173,8 @@ def _disagreements(batch: Batch, facts: _Facts) -> tuple[Ints, list[str]]:
             by_sitting.setdefault(sitting, []).append(events[position])
     found = {
         sitting: differ[0]
-        for sitting, said in sorted(by_sitting.items())
-        if (differ := disagreement(said, format_instant)) is not None
+        for sitting, events in sorted(by_sitting.items())
+        if (differ := disagreement(events, format_instant)) is not None
     }
     return np.array([*found], dtype=np.int64), [*found.values()]
 

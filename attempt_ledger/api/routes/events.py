@@ -250,5 +250,5 @@ def _read(ledger: Ledger, after: int, upto: int, topics: Sequence[str]) -> News:
 
 def reset_frame(ledger: Ledger, reset: str) -> bytes:
     """Write the event that says that who follows has to begin anew."""
-    said = json.dumps({"detail": reset, "position": ledger.head().position}, ensure_ascii=False)
-    return f"event: reset\ndata: {said}\n\n".encode()
+    message = json.dumps({"detail": reset, "position": ledger.head().position}, ensure_ascii=False)
+    return f"event: reset\ndata: {message}\n\n".encode()

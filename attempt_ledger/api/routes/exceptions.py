@@ -37,7 +37,7 @@ State = Literal["open", "rejected", "granted", "used", "expired", "revoked"]
 _CLEAR: Final = "GET /v1/exceptions clear"
 
 
-class Asked(BaseModel):
+class NewRequest(BaseModel):
     """A request for a retake exception; personal fields are kept encrypted."""
 
     model_config = body_like(
@@ -110,7 +110,7 @@ class AnsweredRequest(BaseModel):
 
 
 @routes.post("/v1/exceptions", **decisions(AnsweredRequest))
-async def request_exception(request: Request, wanted: Asked) -> Response:
+async def request_exception(request: Request, wanted: NewRequest) -> Response:
     """Request a retake exception, answered at once: left open, or rejected with all that is wrong.
 
     Both are recorded. The same request again records nothing.

@@ -313,7 +313,7 @@ async def audit(
         "valid_from": valid_from,
         "valid_to": valid_to,
     }
-    said: dict[str, Any] = {
+    options: dict[str, Any] = {
         "candidate": candidate,
         "subject": subject,
         "exam": exam,
@@ -324,12 +324,12 @@ async def audit(
         **{each: instant_of(each, text) for each, text in instants.items()},
         "changes": changes or None,
     }
-    if query.needs is not None and said.get(query.needs) is None:
+    if query.needs is not None and options.get(query.needs) is None:
         if query.default is None:
             raise BadQuestion(f"audit {name} needs {query.needs}")
-        said[query.needs] = query.default
+        options[query.needs] = query.default
     try:
-        wanted = conditions_of(**said)
+        wanted = conditions_of(**options)
     except BadCondition as problem:
         raise BadQuestion(str(problem)) from None
     snapshot = service_of(request).snapshot(None, known_at)
