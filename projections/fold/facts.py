@@ -289,7 +289,6 @@ class Sittings(NamedTuple):
     start: list[int]
     end: list[int]
     beta: list[int]
-    position: list[int]
     opened_by: list[int]
     """The row that opened the sitting: its attempt, else its first result; -1 before either."""
     outcome: list[int]

@@ -2,17 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from projections.fold.catalogue import after_in_time
 from projections.fold.facts import GRANTED, NEVER, Facts, Question
-
-
-class Waiver(NamedTuple):
-    """What active grants waive, as bits, and the first instant one of them runs out."""
-
-    waives: int
-    next_end: int
 
 
 def used_by(counted: Sequence[int], since: int, until: int) -> int:
@@ -57,10 +49,10 @@ def is_active(facts: Facts, i: int, t: int, since: int) -> bool:
     return bool(rows.kind[i] == GRANTED and since < rows.time[i] and t < rows.until[i])
 
 
-def waiver_at(facts: Facts, q: Question, t: int, since: int, bits: int) -> Waiver:
-    """Return what the grants active at `t` waive together of the reasons in `bits`.
+def waiver_at(facts: Facts, q: Question, t: int, since: int, bits: int) -> tuple[int, int]:
+    """Return what the grants active at `t` waive together of the reasons in `bits`, as bits.
 
-    `since` is when the last counted sitting began.
+    And the first instant one of them runs out. `since` is when the last counted sitting began.
     """
     rows, order, lo = facts.grants, facts.in_time.grants, q.grants_lo
     waives, next_end = 0, NEVER
@@ -71,4 +63,4 @@ def waiver_at(facts: Facts, q: Question, t: int, since: int, bits: int) -> Waive
             waives |= rows.waives[i] & bits
             next_end = min(next_end, rows.until[i])
         k -= 1
-    return Waiver(waives, next_end)
+    return waives, next_end

@@ -4,7 +4,7 @@ Each rule returns when its reason ends: an instant after `t` while it blocks,
 NEVER while it is open-ended, NONE when it does not hold (spec section 4, "Reasons").
 """
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from projections.fold.authorizations import Authorized
 from projections.fold.calendar import (
@@ -243,19 +243,12 @@ def waivable(blocks: Blocks) -> int:
     return bits
 
 
-class Holding(NamedTuple):
-    """What the reasons that hold come to, when some of them are waived."""
+def holding(blocks: Blocks, waived: int) -> tuple[int, int, int]:
+    """Return what the reasons that hold come to, when those in `waived` (bits) are waived.
 
-    status: int
-    """The first that is not waived, by precedence; ELIGIBLE where there is none."""
-    until: int
-    """The latest end of those that are not waived, NONE where there is none."""
-    first_end: int
-    """The first end of all, NEVER where there is none."""
-
-
-def holding(blocks: Blocks, waived: int) -> Holding:
-    """Return what the reasons that hold come to, when those in `waived` (bits) are waived."""
+    The first that is not waived, by precedence, ELIGIBLE where there is none; the latest end of
+    those that are not, NONE where there is none; the first end of all, NEVER where there is none.
+    """
     first, until, first_end = ELIGIBLE, NONE, NEVER
     for status in range(len(blocks)):
         end = blocks[status]
@@ -264,4 +257,4 @@ def holding(blocks: Blocks, waived: int) -> Holding:
             if waived & WAIVED_BY[status] == 0:
                 first = status if first == ELIGIBLE else first
                 until = max(until, end)
-    return Holding(first, until, first_end)
+    return first, until, first_end

@@ -244,7 +244,6 @@ def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
             out.start[s] = time
             out.end[s] = until if until != NONE else time
             out.beta[s] = rows.flag[i]
-            out.position[s] = rows.position[i]
             if out.outcome[s] == MISSED and rows.time[out.outcome_row[s]] < time:
                 before = out.outcome_row[s] = out.result_row[s]
                 out.outcome[s] = (
@@ -260,7 +259,6 @@ def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
         out.start[s] = rows.time[i]
         out.end[s] = rows.time[i]
         out.beta[s] = 1 if kind == RESCORED else 0
-        out.position[s] = rows.position[i]
 
 
 def recount(out: Sittings, s: int, ordinal: int) -> None:
@@ -275,7 +273,7 @@ def move(out: Sittings, a: int, b: int) -> None:
     out.key[b], out.start[b], out.end[b], out.beta[b] = (
         out.key[a], out.start[a], out.end[a], out.beta[a],
     )  # fmt: skip
-    out.position[b], out.opened_by[b] = out.position[a], out.opened_by[a]
+    out.opened_by[b] = out.opened_by[a]
     out.outcome[b], out.outcome_row[b] = out.outcome[a], out.outcome_row[a]
     out.result_row[b] = out.result_row[a]
     recount(out, b, out.ordinal[a])

@@ -20,7 +20,7 @@ from projections.fold.catalogue import (
 from projections.fold.certifications import NO_COVER, Cover
 from projections.fold.covers import cover_at, defined_until
 from projections.fold.facts import CLOSED, NEVER, NONE, PASSED, Facts, Question, Sittings
-from projections.fold.grants import Waiver, waiver_at
+from projections.fold.grants import waiver_at
 from projections.fold.passes import free_again, free_from
 from projections.fold.rules import (
     ELIGIBLE,
@@ -170,33 +170,9 @@ def verdict_from(
     setting: Setting, walked: Walked,
 ) -> Judged:  # fmt: skip
     """Judge at `t` in a setting, by its policy, where the walk has ended; see `verdict_at`."""
-    covered = covered_at(facts, q, rules, sittings, t, walked)
-    passes = passes_at(rules, sittings, t, walked, covered)
-    capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
-    blocked = blocked_at(
-        facts, q, rules, sittings, n, t, setting, walked, covered.cover, passes, capped
-    )
+    blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
     waiver = waiver_at(facts, q, t, last_start(sittings, walked), waivable(blocked.blocks))
     return judged_at(rules, t, setting, walked, blocked, waiver)
-
-
-class Covered(NamedTuple):
-    """The certifications that cover the exam at an instant, and until when they surely do."""
-
-    cover: Cover
-    until: int
-
-
-NOT_COVERED: Final = Covered(NO_COVER, NEVER)
-"""Where no pass has to be free again, or the policy asks for no certification."""
-
-
-class Passes(NamedTuple):
-    """Whether the last sitting's pass is free again decides where a series stands."""
-
-    in_series: int
-    until: int
-    """The first instant after it at which passes or certifications may stand otherwise."""
 
 
 class Blocked(NamedTuple):
@@ -216,57 +192,47 @@ def last_start(sittings: Sittings, walked: Walked) -> int:
     return sittings.start[walked.last] if walked.last >= 0 else NONE
 
 
-def covered_at(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, t: int, walked: Walked
-) -> Covered:
-    """Look at the certifications where a pass may be free again by them."""
-    if walked.passed < 0:
-        return NOT_COVERED
-    cover = cover_at(facts, q, rules, sittings.covers, t, t)
-    return Covered(cover, defined_until(q, rules, sittings.covers))
-
-
-def passes_at(rules: Rules, sittings: Sittings, t: int, walked: Walked, covered: Covered) -> Passes:
-    """Find where the series stands at `t`, by whether the last sitting's pass is free again."""
-    cover, until, last, free = covered.cover, covered.until, walked.last, False
-    if cover.running_until != NONE:
-        until = min(until, cover.running_until)
-        if t < cover.opens:
-            until = min(until, cover.opens)
+def blocked_at(
+    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
+    setting: Setting, walked: Walked,
+) -> Blocked:  # fmt: skip
+    """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
+    cover, until, last, free = NO_COVER, NEVER, walked.last, False
+    if walked.passed >= 0:  # a pass may be free again by certifications
+        cover = cover_at(facts, q, rules, sittings.covers, t, t)
+        until = defined_until(q, rules, sittings.covers)
+        if cover.running_until != NONE:
+            until = min(until, cover.running_until)
+            if t < cover.opens:
+                until = min(until, cover.opens)
     if last >= 0 and sittings.outcome[last] == PASSED:
         start, end = sittings.start[last], sittings.end[last]
         free = free_again(rules, start, end, cover, t)
         if rules.retake == AFTER and not free:
             until = min(until, free_from(rules, start, end))
-    return Passes(in_series_at(walked, free, t), until)
-
-
-def blocked_at(
-    facts: Facts, q: Question, rules: Rules, sittings: Sittings, n: int, t: int,
-    setting: Setting, walked: Walked, cover: Cover, passes: Passes, capped: Capped,
-) -> Blocked:  # fmt: skip
-    """Find what blocks at `t` in a setting, by its policy, where the walk has ended."""
+    in_series = in_series_at(walked, free, t)
+    capped = cap_reached(rules, sittings, n, walked, in_series, t)
     authorized = authorized_at(facts, q, rules, sittings, n, t)
     blocks = blocks_at(
         rules, sittings, setting.dates, setting.phase, walked, cover, authorized, capped.until, t
     )
-    return Blocked(blocks, capped, cover, authorized, passes.in_series, passes.until)
+    return Blocked(blocks, capped, cover, authorized, in_series, until)
 
 
 def judged_at(
-    rules: Rules, t: int, setting: Setting, walked: Walked, blocked: Blocked, waiver: Waiver
-) -> Judged:
+    rules: Rules, t: int, setting: Setting, walked: Walked, blocked: Blocked,
+    waiver: tuple[int, int],
+) -> Judged:  # fmt: skip
     """Judge at `t` by what blocks and what of it is waived; see `verdict_at`."""
     blocks, capped, dates = blocked.blocks, blocked.capped, setting.dates
-    waived = waiver.waives
-    until, held = min(setting.until, blocked.until), holding(blocks, waived)
+    waived, unwaived_at = waiver
+    status, free_at, first_end = holding(blocks, waived)
     # While the setting and the cover stay, each reason holds until its end: so all of them do.
-    soonest = held.until if held.until != NONE else NEVER
-    soonest = min(setting.other, blocked.until, soonest)
-
+    soonest = min(setting.other, blocked.until, free_at if free_at != NONE else NEVER)
     horizon = min(
-        until, waiver.next_end, capped.next_change, blocked.authorized.until, held.first_end
-    )
+        setting.until, blocked.until, unwaived_at, capped.next_change, blocked.authorized.until,
+        first_end,
+    )  # fmt: skip
     if t < walked.period_end:
         horizon = min(horizon, walked.period_end)
     if blocks[RESULT_PENDING] != NONE and t < overdue_from(rules, dates):
@@ -275,7 +241,7 @@ def judged_at(
     in_series = blocked.in_series
     period_end = walked.period_end if in_series > 0 and walked.period_end != NEVER else NONE
     verdict = Verdict(
-        held.status, setting.definition, setting.version, setting.assumed,
+        status, setting.definition, setting.version, setting.assumed,
         blocks, waived, capped.cap, in_series, period_end,
     )  # fmt: skip
     return Judged(verdict, horizon, soonest, setting, walked, blocked.cover, blocked.authorized)

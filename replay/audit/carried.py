@@ -14,7 +14,7 @@ from projections.fold.facts import (
     Question,
     SittingRows,
 )
-from projections.fold.grants import Waiver, is_active
+from projections.fold.grants import is_active
 
 Rows: TypeAlias = SittingRows | GrantRows
 
@@ -95,7 +95,7 @@ class Grants:
             if rows.kind[i] == GRANTED:
                 insort(self._active, (rows.time[i], i))
 
-    def waiver_at(self, t: int, since: int, bits: int) -> Waiver:
+    def waiver_at(self, t: int, since: int, bits: int) -> tuple[int, int]:
         """Return what `grants.waiver_at` does, of the grants that no sitting used."""
         rows, waives, next_end = self._rows, 0, NEVER
         first = bisect_right(self._active, (since, len(rows.time)))
@@ -103,4 +103,4 @@ class Grants:
             if rows.waives[i] & bits and is_active(self._facts, i, t, since):
                 waives |= rows.waives[i] & bits
                 next_end = min(next_end, rows.until[i])
-        return Waiver(waives, next_end)
+        return waives, next_end

@@ -14,7 +14,6 @@ from projections.fold.ahead import (
     room_ahead,
     walked_ahead,
 )
-from projections.fold.caps import cap_reached
 from projections.fold.covers import edition, learned_from
 from projections.fold.eligible_from import first_eligible
 from projections.fold.facts import (
@@ -36,10 +35,8 @@ from projections.fold.verdict import (
     Judged,
     Setting,
     blocked_at,
-    covered_at,
     judged_at,
     last_start,
-    passes_at,
     reasons_in,
     setting_at,
     verdict_at,
@@ -105,8 +102,8 @@ class Playback:
         self._grants.begin_anew()
         self._own: dict[int, tuple[list[int], Sittings]] = {}
         """Of each registration its visible rows, and the sitting that they make, alone."""
-        self._order: list[tuple[int, int]] = []
-        """The start and position of each sitting: their order."""
+        self._order: list[int] = []
+        """The row that opened each sitting: their order."""
         self._sittings = room(0, self._q.authorizations_hi, self._q.certifications_hi)
         self._columns = [
             column
@@ -225,7 +222,7 @@ class Playback:
                 add_row(rows, j, 0, own)
         self._put(before, own)
 
-    def _put(self, before: tuple[int, int] | None, own: Sittings) -> None:
+    def _put(self, before: int | None, own: Sittings) -> None:
         """Put a sitting into its place among all, from the one that it had."""
         after = ordered(own) if is_there(own) else None
         if before != after and before is not None:
@@ -276,12 +273,7 @@ class Playback:
             walked = walked_ahead(facts, q, rules, sittings, self._kept, *by, n, t)
         else:
             walked = self._walk(rules, by, t)
-        covered = covered_at(facts, q, rules, sittings, t, walked)
-        passes = passes_at(rules, sittings, t, walked, covered)
-        capped = cap_reached(rules, sittings, n, walked, passes.in_series, t)
-        blocked = blocked_at(
-            facts, q, rules, sittings, n, t, setting, walked, covered.cover, passes, capped
-        )
+        blocked = blocked_at(facts, q, rules, sittings, n, t, setting, walked)
         since = last_start(sittings, walked)
         waiver = self._grants.waiver_at(t, since, waivable(blocked.blocks))
         return judged_at(rules, t, setting, walked, blocked, waiver)
@@ -316,6 +308,6 @@ def is_there(own: Sittings) -> bool:
     return own.opened_by[0] >= 0
 
 
-def ordered(own: Sittings) -> tuple[int, int]:
-    """Return what a sitting is ordered by among all."""
-    return own.start[0], own.position[0]
+def ordered(own: Sittings) -> int:
+    """Return what a sitting is ordered by among all: the row that opened it."""
+    return own.opened_by[0]
