@@ -188,7 +188,8 @@ def passed(c: Context) -> Reason:
     cover, passing, until = c.judged.cover, c.policy.pass_, c.until(rules.PASS_STANDS)
     stands = [c.judged.walked.passed]
     if passing.retake != "after":
-        stands = [s for s in range(c.n) if rules.pass_stands(c.rules, c.sittings, s, cover, c.t)]
+        by, sittings, t = c.rules, c.sittings, c.t
+        stands = [s for s in range(c.n) if rules.pass_stands(by, sittings, s, cover, t)]
     because = [c.history.sitting_events[c.sittings.outcome_row[s]] for s in stands]
     text = f"You passed {c.exam} on {c.show(because[-1].occurred_at)}"
     mine = ""
@@ -284,7 +285,8 @@ def cap_reached(c: Context) -> Reason:
     """Explain `cap-reached` by the sittings that use the cap which ends last."""
     verdict, walked = c.judged.verdict, c.judged.walked
     number, cap = verdict.cap, c.policy.cap[verdict.cap]
-    used = [s for s in range(c.n) if caps.uses_cap(c.rules, c.sittings, s, walked, number, c.t)]
+    by, sittings, t = c.rules, c.sittings, c.t
+    used = [s for s in range(c.n) if caps.uses_cap(by, sittings, s, walked, number, t)]
     text = f"You have taken {c.exam} {times(len(used))}"
     allowed = f"the most allowed is {cap.sittings}"
     until = c.until(rules.CAP_REACHED)

@@ -1,7 +1,7 @@
 """One candidate's facts as the fold reads them, with the way back to their events."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -48,6 +48,7 @@ LONGEST_CODE: Final = 64
 """Longer codes are not looked through for characters that are off."""
 
 
+@lru_cache(maxsize=4096)  # the codes that a programme has are few, whoever sat them
 def is_nearly(code: str, exam: str) -> bool:
     """Return whether a code is another one, in another casing or one character off.
 
@@ -88,14 +89,14 @@ class Codes:
     def __init__(self, rows: Sequence[Line], exams: Iterable[str | None]) -> None:
         """`exams` are the codes that the rows name, of sittings or not."""
         self._rows = rows
-        self._every = {code for code in set(exams) if code}
+        self._every = set(filter(None, exams))
 
     @cached_property
     def sittings(self) -> Mapping[str, list[Line]]:
         """The rows of sittings by their exam."""
         found: dict[str, list[Line]] = {}
         for row in self._rows:
-            if row.exam and part_and_kind(row.topic)[0] == 0:
+            if row.exam and part_of(row.topic) == 0:
                 found.setdefault(row.exam, []).append(row)
         return found
 
@@ -155,6 +156,7 @@ def nothing_to_read(positions: Sequence[int]) -> Mapping[int, Recorded]:
 
 
 _ANNULS: Final = attrgetter("annuls")
+_EXAM: Final = attrgetter("exam")
 
 
 def history_of(
@@ -168,21 +170,20 @@ def history_of(
     With `exam`, sittings, exceptions and authorizations of other exams, which do not bear on
     it, are not laid out. `read` reads whole the events that are only outlined in `rows`.
     """
-    codes = [row.exam for row in rows]
+    codes = list(map(_EXAM, rows))
     annulled = annulments(rows) if any(map(_ANNULS, rows)) else {}
     sitting: list[Line] = []
     certified: list[Line] = []
     granted: list[Line] = []
     authorized: list[Line] = []
-    parts = sitting, certified, granted, authorized
+    others: list[Line] = []
+    parts = sitting, certified, granted, authorized, others
     bearing = rows
     if exam is not None:
         each = zip(rows, codes, strict=True)
         bearing = [row for row, code in each if code == exam or code is None]
     for row in in_time(bearing):
-        part, _ = part_and_kind(row.topic)
-        if part >= 0:
-            parts[part].append(row)
+        parts[part_of(row.topic)].append(row)
     if exam is None:
         sitting.sort(key=lambda row: row.exam or "")
     certified = together(certified, lambda row: row.key)
@@ -232,19 +233,23 @@ def order_in_time(rows: Sequence[Line]) -> list[int]:
     return sorted(places, key=lambda i: (rows[i].occurred_at, rows[i].position))
 
 
-@cache
-def part_and_kind(topic: str) -> tuple[int, int]:
-    """Return which rows an event belongs to, and as what.
+_PARTS: Final = SITTING_KINDS, CERTIFICATION_KINDS, GRANT_KINDS, AUTHORIZATION_KINDS
 
-    Rows of sittings are 0, of certifications 1, of grants 2, of authorizations 3. (-1, -1) when it
-    bears on no standing. The topics there are, are few.
+
+@cache
+def part_of(topic: str) -> int:
+    """Return which rows an event belongs to: the place of its kind among those above.
+
+    -1, the last of them all, when it bears on no standing. The topics there are, are few.
     """
     type = topic.partition(":")[0]
-    every = SITTING_KINDS, CERTIFICATION_KINDS, GRANT_KINDS, AUTHORIZATION_KINDS
-    for part, kinds in enumerate(every):
-        if type in kinds:
-            return part, kinds[type]
-    return -1, -1
+    return next((part for part, kinds in enumerate(_PARTS) if type in kinds), -1)
+
+
+@cache
+def kind_of(topic: str) -> int:
+    """Return what an event that bears on standings says, as the rows it belongs to have it."""
+    return _PARTS[part_of(topic)][topic.partition(":")[0]]
 
 
 Shared: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
@@ -256,7 +261,7 @@ def laid_out(rows: Sequence[Line], annulled: Mapping[int, int]) -> tuple[Any, Sh
     These are kind, time, position, and the position of the annulment.
     """
     columns = columns_of(rows)
-    kinds = [part_and_kind(topic)[1] for topic in columns.topic]
+    kinds = list(map(kind_of, columns.topic))
     ends = [NEVER] * len(rows)
     if annulled:
         ends = [annulled.get(position, NEVER) for position in columns.position]
@@ -345,16 +350,16 @@ def certification_rows(
 
 
 def numbered(names: Sequence[str | None]) -> list[int]:
-    """Number names in the order in which they first come; equal names get equal numbers."""
+    """Number names by where they first come; equal names get equal numbers."""
     numbers: dict[str | None, int] = {}
-    return [numbers.setdefault(name, len(numbers)) for name in names]
+    return list(map(numbers.setdefault, names, range(len(names))))
 
 
 def exam_runs(rows: Sequence[Line]) -> dict[str, tuple[int, int]]:
     """Return the run (lo, hi) of each exam in rows sorted by exam."""
     found: dict[str, tuple[int, int]] = {}
     lo = 0
-    for exam, run in groupby([row.exam for row in rows]):
+    for exam, run in groupby(rows, _EXAM):
         hi = lo + len([*run])
         found[exam or ""] = lo, hi
         lo = hi

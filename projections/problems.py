@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from operator import attrgetter, sub
 from typing import Final
 
 from ledger.intake.odd import (
@@ -30,6 +31,7 @@ CODES: Final = (
 """In the order in which an answer lists them."""
 
 _NAMED: Final = 5
+_RECORDED_AT: Final = attrgetter("recorded_at")
 _RESULTS: Final = ("ExamPassed", "ExamFailed", "BetaRescored")
 _OUTCOMES: Final = (*_RESULTS, "SittingMissed")
 
@@ -77,13 +79,10 @@ def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
     `events` are those of the rows from lo to hi.
     """
     rows = c.history.sittings
-    columns = (rows.kind, rows.key, rows.time, rows.until)
     begun: set[int] = set()
     decided: set[int] = set()
-    is_late = False
-    of_each = zip(events, *(column[lo:hi] for column in columns), strict=True)
-    for event, kind, key, time, until in of_each:
-        is_late = is_late or event.recorded_at - time > LATE
+    each = zip(rows.kind[lo:hi], rows.key[lo:hi], rows.time[lo:hi], rows.until[lo:hi], strict=True)
+    for kind, key, time, until in each:
         if kind == ATTEMPTED:
             if key in begun or key in decided or until - time > LONG:
                 return False
@@ -92,6 +91,7 @@ def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
             return False
         else:
             decided.add(key)
+    is_late = any(map(LATE.__lt__, map(sub, map(_RECORDED_AT, events), rows.time[lo:hi])))
     return not is_late or not late_of(c, events)
 
 

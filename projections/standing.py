@@ -148,19 +148,22 @@ def sittings_in(c: Context) -> tuple[Sitting, ...]:
     rows, events, time = c.sittings, c.history.sitting_events, c.history.sittings.time
     ordinals = rows.ordinal if c.judged.verdict.version >= 0 else [0] * c.n
     columns = rows.opened_by, rows.start, rows.beta, rows.outcome, rows.outcome_row, ordinals
+    sitting = Sitting.trusted
     return tuple(
-        Sitting.trusted(
-            registration_id=events[opened_by].key or "",
-            started_at=start,
-            delivery="beta" if beta else "live",
-            outcome=OUTCOMES[outcome],
-            outcome_at=None if outcome == PENDING else time[row],
-            ordinal=ordinal or None,
-            counted=ordinal > 0,
-        )
-        for opened_by, start, beta, outcome, row, ordinal in islice(
-            zip(*columns, strict=False), c.n
-        )
+        [
+            sitting(
+                registration_id=events[opened_by].key or "",
+                started_at=start,
+                delivery="beta" if beta else "live",
+                outcome=OUTCOMES[outcome],
+                outcome_at=None if outcome == PENDING else time[row],
+                ordinal=ordinal or None,
+                counted=ordinal > 0,
+            )
+            for opened_by, start, beta, outcome, row, ordinal in islice(
+                zip(*columns, strict=False), c.n
+            )
+        ]
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ledger.events import Recorded
 from projections.catalogue import Catalogue
 from projections.fold.facts import NEVER
-from projections.history import CERTIFICATION_KINDS, SITTING_KINDS, history_of, part_and_kind
+from projections.history import CERTIFICATION_KINDS, SITTING_KINDS, history_of, part_of
 from replay.audit.playback import Playback, Seen
 
 
@@ -87,7 +87,7 @@ class CandidateRecord:
         From when what it is about was true. Between one instant and the next at which either
         standing may differ from itself, neither does.
         """
-        if part_and_kind(self.about(row).topic)[0] < 0:
+        if part_of(self.about(row).topic) < 0:
             return None  # it bears on no standing
         t, sitting = self.about(row).occurred_at, self._sitting(row)
         without, within = self._playback(exam, "without"), self._playback(exam, "within")
