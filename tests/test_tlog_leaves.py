@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import repeat
@@ -24,7 +26,8 @@ from ledger.store.integrity import reading
 from ledger.store.locks import USUALLY
 from ledger.store.postgres_schema import NONE, SEPARATOR
 from ledger.store.schema import COLUMNS
-from ledger.store.stores import create_schema, inspection_of, open_store
+from ledger.store.sealing import inspection_of
+from ledger.store.stores import create_schema, open_store
 from ledger.tlog.leaf import leaf_hash_or_none, leaf_hashes
 
 ODD = '"\\/\b\t\n\f\r\x00\x01\x1f\x7f\u2028{}:,é日😀'
@@ -84,6 +87,17 @@ def test_what_postgresql_packs_is_the_leaf_record(tmp_path: Path, version: int) 
         expected = store.page(0)
     with inspection_of(address).reading(address) as rows:
         check(rows, *expected)
+
+
+@pytest.mark.parametrize("work", ["sealer", "comparison"])
+def test_a_process_that_hashes_opens_no_store(work: str) -> None:
+    """Two of them are started: what they import is most of what that takes."""
+    program = f"import sys, ledger.tlog.{work}; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    heavy = {"pydantic", "eventsourcing", "ledger.events", "ledger.store.sqlite"}
+    assert heavy & set(found.stdout.split()) == set()
 
 
 # -- what no row of ours can hold

@@ -19,8 +19,8 @@ from attempt_ledger.sealing import processes
 from ledger.intake.catalogue import policy_facts
 from ledger.ledger import Ledger
 from ledger.store.locks import PRIVATE
+from ledger.store.sealing import inspection_of
 from ledger.store.server import Role, Server
-from ledger.store.stores import inspection_of
 from ledger.tlog.checkpoint import log_paths, sealed_size, verifier_key
 from ledger.tlog.verify import verify
 from retake_policies import shipped

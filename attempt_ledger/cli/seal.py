@@ -17,7 +17,7 @@ from attempt_ledger.cli.problems import DONE, REFUSED, CallProblem
 from attempt_ledger.sealing import seal_now
 from ledger.ledger import Ledger
 from ledger.problems import Inconsistent, LedgerProblem
-from ledger.store.stores import only_sealer
+from ledger.store.sealing import only_sealer
 from ledger.tlog.checkpoint import LogPaths, log_paths, need_verifier_key
 from ledger.tlog.follower import follow
 from ledger.tlog.proof import signed_head

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from attempt_ledger.doctor.findings import Depth, Finding, Subject, fine, found, span
 from ledger.instants import SECOND
+from ledger.store.sealing import inspection_of
 from ledger.store.server import postgres_module
-from ledger.store.stores import inspection_of
 
 CLOCKS_APART = 5 * SECOND
 _TAIL = 10_000

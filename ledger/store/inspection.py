@@ -1,6 +1,6 @@
 """Stored rows, looked at past the store's own questions: what may be looked for, what is found.
 
-For sealing, verification, backup and the doctor; `ledger.store.stores` says who looks.
+For sealing, verification, backup and the doctor; `ledger.store.sealing` says who looks.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.problems import LedgerProblem, Locked, LogProblem, NotSealed, SigningKeyProblem
-from ledger.store import stores
+from ledger.store import sealing
 from ledger.store.inspection import Finding
 from ledger.store.locks import FileLock
+from ledger.store.sealing import inspection_of
 from ledger.store.server import Address, Server
-from ledger.store.stores import inspection_of
 from ledger.tlog.note import last_signed_path, read_signing_key
 from ledger.tlog.tiles import TileMissing, Tiles, Tree
 from ledger.tlog.verify_proof import (
@@ -148,7 +148,7 @@ def sealed_elsewhere(paths: LogPaths) -> int | None:
     ledger = paths.ledger
     if not isinstance(ledger, Server) or any(map(os.path.lexists, (paths.key, paths.verifier_key))):
         return None
-    note = stores.last_signed(ledger, origin_of(inspection_of(ledger).id_of(ledger)))
+    note = sealing.last_signed(ledger, origin_of(inspection_of(ledger).id_of(ledger)))
     return None if note is None else _size_of(note)
 
 

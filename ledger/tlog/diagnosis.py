@@ -12,7 +12,7 @@ from typing import Any
 from ledger.events import Recorded
 from ledger.instants import format_instant
 from ledger.store.inspection import Finding
-from ledger.store.stores import inspection_of
+from ledger.store.sealing import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths
 from ledger.tlog.leaf import leaf_hash_or_none

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from ledger.problems import Inconsistent, LedgerProblem, SigningKeyProblem
-from ledger.store.stores import connections_kept, inspection_of
+from ledger.store.sealing import connections_kept, inspection_of
 from ledger.tlog.checkpoint import LogPaths, sealed_size
 from ledger.tlog.leaf import no_interrupt
 from ledger.tlog.sealer import seal

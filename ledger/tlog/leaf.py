@@ -15,8 +15,8 @@ from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from ledger.store.inspection import Packed, Reading, Values
+from ledger.store.sealing import inspection_of
 from ledger.store.server import Address
-from ledger.store.stores import inspection_of
 from ledger.tlog.tiles import WIDTH
 
 Result = TypeVar("Result")

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from ledger.durable import replace, replace_all, sync
 from ledger.problems import Inconsistent, LogProblem, SigningKeyProblem
-from ledger.store import stores
+from ledger.store import sealing
 from ledger.store.locks import USUALLY, FileLock, Waiting
-from ledger.store.stores import inspection_of
+from ledger.store.sealing import inspection_of
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import LogPaths, last_signed, origin_of, read_note
 from ledger.tlog.leaf import hash_tiles, pieces, shared_out
@@ -165,7 +165,7 @@ def _known(paths: LogPaths, key: SigningKey) -> list[Checkpoint]:
     for note, where in (
         (read_note(paths.checkpoint), paths.checkpoint),
         (last_signed(paths), last_signed_path(paths.key)),
-        (stores.last_signed(paths.ledger, key.verifier.name), paths.ledger),
+        (sealing.last_signed(paths.ledger, key.verifier.name), paths.ledger),
     ):
         if note is not None:
             try:
@@ -199,8 +199,8 @@ def _publish(paths: LogPaths, key: SigningKey, checkpoint: Checkpoint) -> None:
     note = key.sign_checkpoint(checkpoint)
     if note != last_signed(paths):
         keep_last_signed(paths.key, note)
-    if note != stores.last_signed(paths.ledger, checkpoint.origin):
-        stores.keep_last_signed(paths.ledger, checkpoint.origin, checkpoint.size, note)
+    if note != sealing.last_signed(paths.ledger, checkpoint.origin):
+        sealing.keep_last_signed(paths.ledger, checkpoint.origin, checkpoint.size, note)
     if note != read_note(paths.checkpoint):
         replace(paths.checkpoint, note)
 
