@@ -63,7 +63,8 @@ class Tiles:
 
         From the file of that width or, once it is there, from the full one.
         """
-        for path in dict.fromkeys((self.path(level, index, width), self.path(level, index))):
+        for wide in dict.fromkeys((width, WIDTH)):
+            path = self.path(level, index, wide)
             try:
                 with path.open("rb") as file:
                     content = file.read(width * HASH)
