@@ -41,8 +41,9 @@ def _leave(leaving: SystemExit) -> NoReturn:
     tenth of one question. Whoever left something to be done at the end, or to be waited for, such
     as processes or threads, has it done; nobody else waits.
     """
-    is_alone = threading.active_count() == 1 and not atexit._ncallbacks()
-    if is_alone and isinstance(leaving.code, int):
+    # Python does not document it: where it is gone, the process ends as any other.
+    left = getattr(atexit, "_ncallbacks", lambda: 1)()
+    if not left and threading.active_count() == 1 and isinstance(leaving.code, int):
         os._exit(leaving.code)
     gc.freeze()
     raise leaving
