@@ -188,7 +188,6 @@ def history_of(
         sitting.sort(key=lambda row: row.exam or "")
     certified = together(certified, lambda row: row.key)
     granted = together(granted, lambda row: (row.exam, row.key))
-    certifications, defined = certification_rows(certified, annulled, catalogue)
     return History(
         rows=rows,
         read=read,
@@ -200,13 +199,24 @@ def history_of(
         certification_events=certified,
         grant_events=granted,
         authorization_events=authorized,
-        facts=catalogue.facts._replace(
-            certifications=certifications,
-            grants=grant_rows(granted, annulled, catalogue),
-            authorizations=authorization_rows(authorized, annulled, catalogue),
-            in_time=InTime(order_in_time(certified), order_in_time(granted)),
-            defined=defined,
-        ),
+        facts=facts_of(certified, granted, authorized, annulled, catalogue),
+    )
+
+
+def facts_of(
+    certified: Sequence[Line], granted: Sequence[Line], authorized: Sequence[Line],
+    annulled: Mapping[int, int], catalogue: Catalogue,
+) -> Facts:  # fmt: skip
+    """Return the catalogue's facts, and beside them what a candidate has besides sittings."""
+    if not (certified or granted or authorized):
+        return catalogue.facts  # mostly so
+    certifications, defined = certification_rows(certified, annulled, catalogue)
+    return catalogue.facts._replace(
+        certifications=certifications,
+        grants=grant_rows(granted, annulled, catalogue),
+        authorizations=authorization_rows(authorized, annulled, catalogue),
+        in_time=InTime(order_in_time(certified), order_in_time(granted)),
+        defined=defined,
     )
 
 

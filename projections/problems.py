@@ -1,8 +1,10 @@
 """Facts behind an answer that do not fit: none is refused, but a careful reader learns of it."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from operator import attrgetter, sub
+from operator import attrgetter, lt
+from operator import sub as subtract
 from typing import Final
 
 from ledger.intake.odd import (
@@ -16,7 +18,6 @@ from ledger.intake.odd import (
 from projections.answers import Problem
 from projections.catalogue import Catalogue, in_time, setting_of
 from projections.explain import Context, causes
-from projections.fold.facts import ATTEMPTED
 from projections.history import Line
 from projections.sentences import listed
 
@@ -55,9 +56,10 @@ def is_visible(c: Context, row: Line) -> bool:
 def problems_of(c: Context) -> tuple[Problem, ...]:
     """Return what does not fit of the facts that are visible, in the order of CODES."""
     found = list(miscoded(c))
-    lo, hi = c.history.runs.get(c.exam, (0, 0))
+    times, (lo, hi) = c.history.sittings.time, c.history.runs.get(c.exam, (0, 0))
+    hi = bisect_right(times, c.q.as_of, lo, hi)
     mine = c.history.sitting_events[lo:hi]
-    if is_usual(c, mine, lo, hi):
+    if is_usual(c, mine, times[lo:hi]):
         return tuple(found)
     events = [row for row in mine if is_visible(c, row)]
     by_key: dict[str | None, list[Line]] = {}
@@ -72,26 +74,19 @@ def problems_of(c: Context) -> tuple[Problem, ...]:
     return tuple(sorted(found, key=lambda each: CODES.index(each.code)))
 
 
-def is_usual(c: Context, events: Sequence[Line], lo: int, hi: int) -> bool:
-    """Return whether a look at each sitting event tells that all fit: nearly always.
+def is_usual(c: Context, events: Sequence[Line], times: Sequence[int]) -> bool:
+    """Return whether a look at the sittings tells that all fit: nearly always.
 
-    None late, none long, and of a sitting no second attempt or result, nor one before the attempt.
-    `events` are those of the rows from lo to hi.
+    None late, none long, and of each one row opened it and, if it has come out, one after that said
+    how: no second attempt or result, nor one before the attempt. `events` are those that are true
+    by then, with their times.
     """
-    rows = c.history.sittings
-    begun: set[int] = set()
-    decided: set[int] = set()
-    each = zip(rows.kind[lo:hi], rows.key[lo:hi], rows.time[lo:hi], rows.until[lo:hi], strict=True)
-    for kind, key, time, until in each:
-        if kind == ATTEMPTED:
-            if key in begun or key in decided or until - time > LONG:
-                return False
-            begun.add(key)
-        elif key in decided:
-            return False
-        else:
-            decided.add(key)
-    is_late = any(map(LATE.__lt__, map(sub, map(_RECORDED_AT, events), rows.time[lo:hi])))
+    sittings, n = c.sittings, c.n
+    if n + sum(map(lt, sittings.opened_by[:n], sittings.outcome_row)) < len(events):
+        return False
+    if any(map(LONG.__lt__, map(subtract, sittings.end[:n], sittings.start))):
+        return False
+    is_late = any(map(LATE.__lt__, map(subtract, map(_RECORDED_AT, events), times)))
     return not is_late or not late_of(c, events)
 
 

@@ -65,7 +65,8 @@ def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sit
     size, n = hi - lo, 0
     # Columns by names of their own: a field of a tuple is looked up in ten times the time.
     time, position, annulled, key = rows.time, rows.position, rows.annulled, rows.key
-    slot, stands, opened_by = out.slot, out.stands, out.opened_by
+    slot, stands, opened_by, ordinal = out.slot, out.stands, out.opened_by, out.ordinal
+    of, outcome, outcome_row, result_row = out.key, out.outcome, out.outcome_row, out.result_row
     out.served.recounted[0] = -1
     for h in range(size):
         slot[h] = -1
@@ -76,9 +77,9 @@ def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sit
             continue
         h = slot_of(key, lo, key[i], size, slot)
         if slot[h] < 0:
-            slot[h], stands[h] = i - lo, n
-            out.key[n], opened_by[n], out.ordinal[n] = key[i], -1, 0
-            out.outcome[n], out.outcome_row[n], out.result_row[n] = PENDING, -1, -1
+            slot[h], stands[h], of[n] = i - lo, n, key[i]
+            opened_by[n] = outcome_row[n] = result_row[n] = -1
+            outcome[n], ordinal[n] = PENDING, 0
             n += 1
         s = stands[h]
         before = opened_by[s]
@@ -256,8 +257,7 @@ def add_row(rows: SittingRows, i: int, s: int, out: Sittings) -> None:
     out.outcome_row[s] = i
     if opened_by == -1 and kind != RESULT_REVOKED:
         out.opened_by[s] = i
-        out.start[s] = rows.time[i]
-        out.end[s] = rows.time[i]
+        out.start[s] = out.end[s] = rows.time[i]
         out.beta[s] = 1 if kind == RESCORED else 0
 
 

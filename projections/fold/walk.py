@@ -166,6 +166,7 @@ def walk_on(
     the sittings before `lo` ended.
     """
     cap = anchored_cap(rules)
+    anchor = rules.cap_anchor[cap] if cap >= 0 else -1
     # Columns by names of their own, as in `gather`.
     start, outcome, beta, place = (
         sittings.start, sittings.outcome, sittings.beta, sittings.ordinal,
@@ -195,9 +196,8 @@ def walk_on(
         ordinal = 1 if opens else ordinal + 1
         if opens:
             first, period_end = i, NEVER
-        if cap >= 0 and (
-            (opens and rules.cap_anchor[cap] == FIRST_SITTING)
-            or (rules.cap_anchor[cap] == LAST_SITTING and ordinal >= rules.cap_sittings[cap])
+        if (opens and anchor == FIRST_SITTING) or (
+            anchor == LAST_SITTING and ordinal >= rules.cap_sittings[cap]
         ):
             period_end = midnight_after(
                 t, rules.cap_unit[cap], rules.cap_amount[cap], rules.zone_from, rules.zone_offset
