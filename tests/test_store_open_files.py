@@ -93,3 +93,23 @@ def test_a_file_that_is_open_here_is_not_opened_beside(tmp_path: Path) -> None:
     second.close()
     second.close()
     assert (header(path) or b"")[:6] == b"SQLite"
+
+
+def test_who_reads_everything_holds_none_of_the_file_in_memory(tmp_path: Path) -> None:
+    """The pages of one candidate are read where the system keeps them; those of all are not."""
+    path = tmp_path / "a.ledger"
+    with Ledger.create(path, clock=SetClock()) as ledger:
+        ledger.append([attempted(number) for number in range(6_000)])
+
+    def held() -> float:
+        """Return the part of the file that is in this process's memory."""
+        lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+        rss = [next(each for each in lines if each.startswith("Rss:")).split()[1]
+               for line in lines if line.endswith(f" {path}")]  # fmt: skip
+        return 1024 * sum(map(int, rss)) / path.stat().st_size
+
+    with Ledger.open(path, clock=SetClock(), read_only=True) as ledger:
+        assert len(list(ledger.read())) == 6_000
+        assert held() < 0.2
+        assert len(ledger.stream("candidate/C-1")) == 6_000
+        assert held() > 0.4

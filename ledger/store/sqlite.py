@@ -48,7 +48,9 @@ _LAST = 1 << 62
 # So many bytes of the file are read where the system keeps them, without a call and a copy for each
 # page: a candidate's events lie on about as many pages. A page cut off meanwhile would end the
 # process, but a ledger's file only grows, and `restore` puts another in its place.
-_MAPPED = 1 << 31
+_LOOKING_UP = f"PRAGMA mmap_size = {1 << 31}"
+# Who reads on and on comes to no page twice, and would seem to hold the whole file in memory.
+_READING_ON = "PRAGMA cache_size = -2000"
 
 
 class SQLiteStore(Questions):
@@ -157,19 +159,21 @@ class SQLiteStore(Questions):
         """Return what a question yields, as tuples."""
         return self.values(select.format(events="events"), values)
 
-    def _rows(self, where: str, parameters: Sequence[Any] = ()) -> list[Recorded]:
+    def _rows(
+        self, where: str, parameters: Sequence[Any] = (), *, how: str = _LOOKING_UP
+    ) -> list[Recorded]:
         """Return the events that `where` (and what follows it) selects."""
         with storage_problems(self.path):
-            return recorded(self._reader().execute(SELECT + where, parameters).fetchall())
+            return recorded(self._reader(how).execute(SELECT + where, parameters).fetchall())
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self, how: str = _LOOKING_UP) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
         self.opened.check()
-        connection: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if connection is None:
-            connection = self._local.reader = self.new_reader()
-            connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
-        return connection
+        readers: dict[str, sqlite3.Connection] = self._local.__dict__.setdefault("readers", {})
+        if how not in readers:
+            readers[how] = self.new_reader()
+            readers[how].execute(how)
+        return readers[how]
 
     def new_reader(self) -> sqlite3.Connection:
         """Open one more connection for reading, closed with the store."""
@@ -222,6 +226,7 @@ class SQLiteStore(Questions):
         rows = self._rows(
             f"WHERE position > ? AND position <= ? {chosen}ORDER BY position LIMIT ?",
             (after, _LAST if upto is None else upto, *topics, limit),
+            how=_READING_ON,
         )
         self._check_risen(after, rows[-1].position if rows else None)
         return rows
