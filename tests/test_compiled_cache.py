@@ -165,7 +165,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(places.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(places, "_said", set())
+    monkeypatch.setattr(places, "_earlier", set())
     return tmp_path
 
 
