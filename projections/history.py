@@ -188,14 +188,15 @@ def history_of(
         sitting.sort(key=lambda row: row.exam or "")
     certified = together(certified, lambda row: row.key)
     granted = together(granted, lambda row: (row.exam, row.key))
+    sittings, runs = sitting_rows(sitting, annulled)
     return History(
         rows=rows,
         read=read,
         codes=Codes(rows, codes),
         annulled=annulled,
-        sittings=sitting_rows(sitting, annulled),
+        sittings=sittings,
         sitting_events=sitting,
-        runs=exam_runs(sitting),
+        runs=runs,
         certification_events=certified,
         grant_events=granted,
         authorization_events=authorized,
@@ -286,15 +287,14 @@ def until_or(missing: int, columns: Any) -> list[int]:
     return [missing if until is None else until for until in columns.until]
 
 
-def sitting_rows(rows: Sequence[Line], annulled: Mapping[int, int]) -> SittingRows:
-    """Arrange the rows of sittings, already sorted by (exam, time, position)."""
+def sitting_rows(
+    rows: Sequence[Line], annulled: Mapping[int, int]
+) -> tuple[SittingRows, dict[str, tuple[int, int]]]:
+    """Arrange the rows of sittings, already sorted by (exam, time, position), and find each run."""
     columns, shared = laid_out(rows, annulled)
-    return SittingRows(
-        *shared,
-        key=numbered(columns.key),
-        flag=[flag or 0 for flag in columns.flag],
-        until=until_or(NONE, columns),
-    )
+    flags = [flag or 0 for flag in columns.flag]
+    arranged = SittingRows(*shared, numbered(columns.key), flags, until_or(NONE, columns))
+    return arranged, exam_runs(columns.exam)
 
 
 def grant_rows(
@@ -365,11 +365,11 @@ def numbered(names: Sequence[str | None]) -> list[int]:
     return list(map(numbers.setdefault, names, range(len(names))))
 
 
-def exam_runs(rows: Sequence[Line]) -> dict[str, tuple[int, int]]:
-    """Return the run (lo, hi) of each exam in rows sorted by exam."""
+def exam_runs(exams: Sequence[str | None]) -> dict[str, tuple[int, int]]:
+    """Return the run (lo, hi) of each exam in rows sorted by exam, of which these are."""
     found: dict[str, tuple[int, int]] = {}
     lo = 0
-    for exam, run in groupby(rows, _EXAM):
+    for exam, run in groupby(exams):
         hi = lo + len([*run])
         found[exam or ""] = lo, hi
         lo = hi

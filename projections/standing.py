@@ -1,5 +1,6 @@
 """The standing: what the fold says of one candidate and one exam, with every why."""
 
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
@@ -88,8 +89,14 @@ def judged_for(
     if show is None:
         version = judged.verdict.version
         zone = "UTC" if version < 0 else catalogue.published[version].policy.wait.zone
-        show = shown_beside(load_zone(zone), zone)
+        show = shown_with(zone)
     return Context(exam, moment.as_of, q, judged, sittings, n, history, catalogue, show, judge)
+
+
+@cache
+def shown_with(zone: str) -> Show:
+    """Return how sentences write instants where a policy names this zone; the zones are few."""
+    return shown_beside(load_zone(zone), zone)
 
 
 def sittings_of(

@@ -70,6 +70,8 @@ def entry_at(instant: int, zone_from: Sequence[int]) -> int:
     years back from there comes near. Elsewhere the whole table is bisected.
     """
     last = len(zone_from) - 1
+    if last == 0:
+        return 0  # a zone whose clock was never set
     low, high = 0, last
     near = last - 2 - (zone_from[last] - instant) // HALF_YEAR
     for entry in range(max(near, 1), min(near + 4, last + 1)):

@@ -54,9 +54,11 @@ def waiver_at(facts: Facts, q: Question, t: int, since: int, bits: int) -> tuple
 
     And the first instant one of them runs out. `since` is when the last counted sitting began.
     """
-    rows, order, lo = facts.grants, facts.in_time.grants, q.grants_lo
     waives, next_end = 0, NEVER
-    k = after_in_time(rows.time, order, lo, q.grants_hi, q.as_of) - 1 if bits != 0 else lo - 1
+    if bits == 0:
+        return waives, next_end
+    rows, order, lo = facts.grants, facts.in_time.grants, q.grants_lo
+    k = after_in_time(rows.time, order, lo, q.grants_hi, q.as_of) - 1
     while k >= lo and rows.time[order[k]] > since:
         i = order[k]
         if rows.waives[i] & bits and is_active(facts, i, t, since) and holds(facts, q, i):

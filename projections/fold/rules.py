@@ -250,8 +250,7 @@ def holding(blocks: Blocks, waived: int) -> tuple[int, int, int]:
     those that are not, NONE where there is none; the first end of all, NEVER where there is none.
     """
     first, until, first_end = ELIGIBLE, NONE, NEVER
-    for status in range(len(blocks)):
-        end = blocks[status]
+    for status, end in enumerate(blocks):
         if end != NONE:
             first_end = min(first_end, end)
             if waived & WAIVED_BY[status] == 0:
