@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from example_ledger import CACHE, NOW, ROOT, facts, ledger_of
 from read_models import apart, built_anew, options, project, table
 
 from ledger.ledger import Ledger
 from ledger.problems import LedgerProblem
+from ledger.store.scans import DESCRIBED
+from ledger.store.sqlite_scans import SQLiteScans
 from replay.read_model import build
 from replay.read_model.follow import keeper
 from replay.read_model.rebuild import Compared, check, rebuild
@@ -188,6 +191,28 @@ def test_stopped_anywhere_it_comes_to_the_same(
             with pytest.raises(KeyboardInterrupt):
                 project(ledger, path)
     assert not path.exists()
+    assert project(ledger, path) == HEAD
+    assert apart(path, live) == []
+
+
+def test_what_fails_ends_what_goes_on_beside_it(
+    ledger: Ledger, live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are described while facts are laid aside: here that would never come to its end."""
+    path = tmp_path / "new.views"
+
+    def endless(*_: object) -> Iterator[pa.RecordBatch]:
+        while True:
+            yield pa.RecordBatch.from_pylist([], DESCRIBED)
+
+    def full(*_: object) -> None:
+        raise LedgerProblem("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteScans, "described", endless)
+        patch.setattr(build, "_lay_aside", full)
+        with pytest.raises(LedgerProblem, match="the disk is full"):
+            project(ledger, path)
     assert project(ledger, path) == HEAD
     assert apart(path, live) == []
 

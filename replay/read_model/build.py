@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -75,7 +76,9 @@ class Plan(NamedTuple):
     late: Late
     bounds: tuple[str, ...]
     done: int
-    """How many pieces are in; then one more for `facts`, and another when it is complete."""
+    """How many pieces are in; one more when it is complete."""
+    described: bool
+    """Whether `facts` is in, which is about every event by itself."""
 
     @property
     def pieces(self) -> int:
@@ -97,18 +100,16 @@ def build(ledger: Ledger, draft: Path, position: int, options: Options, late: La
     id = ledger.about("ledger") or ""
     plan = _begun(draft, id, late, position)
     if plan is None:
-        plan = _begin(ledger, draft, Plan(id, position, late, (), 0))
+        plan = _begin(ledger, draft, Plan(id, position, late, (), 0, False))
     elif plan.done:
         done = min(plan.done, plan.pieces)
         options.say(f"going on with {draft}: {done} of {plan.pieces} pieces are done")
-    if plan.done <= plan.pieces + 1:
+    if plan.done <= plan.pieces:
         kernels = options.kernels(plan.position)
         folder = Folder(kernels, late, of_several_sources_in(ledger))
         folder.learn(ledger.catalogue(0, plan.position))
         if plan.done < plan.pieces:
             _fill(ledger, draft, plan, folder, options)
-        if plan.done <= plan.pieces:
-            _describe(ledger, draft, plan)
         _finish(ledger, draft, plan, folder)
 
 
@@ -124,8 +125,11 @@ def _begun(draft: Path, ledger: str, late: Late, position: int) -> Plan | None:
         if is_there(draft):
             with ReadModel(draft, wal=False) as model:
                 if model.has("_plan"):
-                    ((id, upto, some, very, bounds, done),) = model.select("SELECT * FROM _plan")
-                    plan = Plan(id, upto, Late(some, very), tuple(json.loads(bounds)), done)
+                    ((id, upto, *late_by, bounds, done, described),) = model.select(
+                        "SELECT * FROM _plan"
+                    )
+                    bounds = tuple(json.loads(bounds))
+                    plan = Plan(id, upto, Late(*late_by), bounds, done, bool(described))
                     fits = (id, plan.late) == (ledger, late)
                     if fits and upto <= position and not far_behind(upto, position):
                         return plan
@@ -145,17 +149,20 @@ def _begin(ledger: Ledger, draft: Path, plan: Plan) -> Plan:
         with model.writing():
             model.db.execute(
                 "CREATE TABLE _plan (ledger TEXT, position INTEGER, late INTEGER, "
-                "very_late INTEGER, bounds TEXT, done INTEGER)"
+                "very_late INTEGER, bounds TEXT, done INTEGER, described INTEGER)"
             )
             model.db.execute(
-                "INSERT INTO _plan VALUES (?, ?, ?, ?, ?, 0)",
+                "INSERT INTO _plan VALUES (?, ?, ?, ?, ?, 0, 0)",
                 (plan.ledger, plan.position, *plan.late, json.dumps(plan.bounds)),
             )
     return plan
 
 
 def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Options) -> None:
-    """Fold the pieces that are not in yet, the next one while one goes in."""
+    """Fold the pieces that are not in yet, the next one while one goes in.
+
+    Every event is described while they are laid aside: reading takes most of the time of both.
+    """
     pieces = pieces_of(draft)
     if not remove_folder(pieces, PIECE_FILES):  # of one that was killed
         raise LedgerProblem(f"{pieces} holds what is not ours: it was left as it is; move it away")
@@ -163,10 +170,13 @@ def _fill(ledger: Ledger, draft: Path, plan: Plan, folder: Folder, options: Opti
         options.bar("building", 2 * plan.position) as progress,
         storage_problems(pieces),
         ThreadPoolExecutor(1) as pool,
+        _ended() as ended,
     ):
         pieces.mkdir(mode=0o700)
         files = [pieces / f"{piece}.arrows" for piece in range(plan.done, plan.pieces)]
+        described = pool.submit(_describe, ledger, draft, plan, ended)
         _lay_aside(ledger, plan, files, progress)
+        described.result()
         ahead = pool.submit(_folded, files[0], folder, plan.position)
         for n, _ in enumerate(files):
             folded, count = ahead.result()
@@ -201,29 +211,46 @@ def _folded(file: Path, folder: Folder, position: int) -> tuple[Rows, int]:
 
 def _ingest(draft: Path, folded: Rows, done: int) -> None:
     """Put a piece's rows in."""
-    with _bulk(draft, done) as cursor:
+    with _bulk(draft, f"done = {done}") as cursor:
         for table in KEPT:
             rows = folded.get(table.name)
             if rows is not None and rows.num_rows:
                 cursor.adbc_ingest(table.name, rows, mode="append")
 
 
-def _describe(ledger: Ledger, draft: Path, plan: Plan) -> None:
-    """Fill `facts`, which is about every event by itself."""
-    facts = ledger.scans.described(0, plan.position)
-    with _bulk(draft, plan.pieces + 1) as cursor:
-        reader = pa.RecordBatchReader.from_batches(DESCRIBED, facts)
-        cursor.adbc_ingest(FACTS.name, reader, mode="append")
+@contextmanager
+def _ended() -> Iterator[Event]:
+    """Yield what is set when the body ends, whichever way: nothing goes on beside it after that."""
+    ended = Event()
+    try:
+        yield ended
+    finally:
+        ended.set()
+
+
+def _describe(ledger: Ledger, draft: Path, plan: Plan, ended: Event) -> None:
+    """Fill `facts`, unless it is."""
+
+    def facts() -> Iterator[pa.RecordBatch]:
+        for batch in ledger.scans.described(0, plan.position):
+            if ended.is_set():
+                raise LedgerProblem("it is not needed any more")
+            yield batch
+
+    if not plan.described:
+        with _bulk(draft, "described = 1") as cursor:
+            reader = pa.RecordBatchReader.from_batches(DESCRIBED, facts())
+            cursor.adbc_ingest(FACTS.name, reader, mode="append")
 
 
 @contextmanager
-def _bulk(path: Path, done: int) -> Iterator[Any]:
-    """Write in bulk, and how much is done by then: one transaction, none if the body raises."""
+def _bulk(path: Path, done: str) -> Iterator[Any]:
+    """Write in bulk, and what is done by then: one transaction, none if the body raises."""
     try:
         with dbapi.connect(reading_uri(path)) as connection:
             with connection.cursor() as cursor:
                 yield cursor
-                cursor.execute("UPDATE _plan SET done = ?", (done,))
+                cursor.execute(f"UPDATE _plan SET {done}")
             connection.commit()
     except Error as error:
         if "full" in str(error).lower():
@@ -240,4 +267,4 @@ def _finish(ledger: Ledger, draft: Path, plan: Plan, folder: Folder) -> None:
             model.set_position(stand_at(ledger, plan.position, plan.late))
         model.make_tables()
         with model.writing():
-            model.db.execute("UPDATE _plan SET done = ?", (plan.pieces + 2,))
+            model.db.execute("UPDATE _plan SET done = ?", (plan.pieces + 1,))
