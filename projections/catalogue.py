@@ -154,9 +154,10 @@ class Judge:
         if setting.version < 0:
             return not_judged(setting)
         rules = self._catalogue.published[setting.version].rules
-        by = facts.versions.alike[setting.version], edition(facts, q, rules, sittings.covers, t)
-        if by != self._walked_by:
-            self._walked_by, self._walked = by, walk(facts, q, rules, sittings, n, t)
+        number = facts.versions.alike[setting.version]
+        if (number, edition(facts, q, rules, sittings.covers, t)) != self._walked_by:
+            self._walked = walk(facts, q, rules, sittings, n, t)
+            self._walked_by = number, edition(facts, q, rules, sittings.covers, t)
         return verdict_from(facts, q, rules, sittings, n, t, setting, self._walked)
 
 

@@ -99,7 +99,7 @@ class Context(NamedTuple):
 
 def causes(rows: Iterable[Line]) -> tuple[Cause, ...]:
     """Name events by their idempotency keys."""
-    return tuple(Cause.trusted(source=row.source, id=row.id) for row in rows)
+    return tuple([Cause.trusted(source=row.source, id=row.id) for row in rows])
 
 
 def reasons_of(c: Context) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
@@ -107,10 +107,12 @@ def reasons_of(c: Context) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
     verdict = c.judged.verdict
     blocking, waived = reasons_in(verdict)
     return (
-        tuple(EXPLAIN[status](c) for status in blocking),
+        tuple([EXPLAIN[status](c) for status in blocking]),
         tuple(
-            under_grant(c, EXPLAIN[status](c), verdict.waived & rules.WAIVED_BY[status])
-            for status in waived
+            [
+                under_grant(c, EXPLAIN[status](c), verdict.waived & rules.WAIVED_BY[status])
+                for status in waived
+            ]
         ),
     )
 

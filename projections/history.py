@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from itertools import groupby
+from itertools import compress, groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -178,10 +178,9 @@ def history_of(
     authorized: list[Line] = []
     others: list[Line] = []
     parts = sitting, certified, granted, authorized, others
-    bearing = rows
+    bearing: Iterable[Line] = rows
     if exam is not None:
-        each = zip(rows, codes, strict=True)
-        bearing = [row for row, code in each if code == exam or code is None]
+        bearing = compress(rows, map({exam, None}.__contains__, codes))
     for row in in_time(bearing):
         parts[part_of(row.topic)].append(row)
     if exam is None:

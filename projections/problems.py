@@ -39,7 +39,7 @@ _OUTCOMES: Final = (*_RESULTS, "SittingMissed")
 
 def is_known(c: Context) -> bool:
     """Return whether anything visible is recorded of the candidate, of whatever exam."""
-    return any(is_visible(c, row) for row in c.history.rows)
+    return c.n > 0 or any(is_visible(c, row) for row in c.history.rows)
 
 
 def is_visible(c: Context, row: Line) -> bool:

@@ -47,8 +47,11 @@ def are_needed(q: Question, rules: Rules) -> bool:
 
 
 def edition(facts: Facts, q: Question, rules: Rules, room: Covers, at: int) -> int:
-    """Return a number that stays while a walk by the definitions at `at` can be gone on from."""
-    if not are_needed(q, rules):
+    """Return a number that stays while a walk by the definitions at `at` can be gone on from.
+
+    0 while none has asked how certifications cover the exam: a walk does where a sitting is passed.
+    """
+    if room.of[TIMES] == 0 or not are_needed(q, rules):
         return 0
     remember(facts, q, room, at)
     return room.of[TIMES]
