@@ -1,8 +1,9 @@
 """One candidate's facts as the fold reads them, with the way back to their events."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from itertools import compress, groupby
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -188,19 +189,11 @@ def history_of(
     certified = together(certified, lambda row: row.key)
     granted = together(granted, lambda row: (row.exam, row.key))
     sittings, runs = sitting_rows(sitting, annulled)
+    facts = facts_of(certified, granted, authorized, annulled, catalogue)
     return History(
-        rows=rows,
-        read=read,
-        codes=Codes(rows, codes),
-        annulled=annulled,
-        sittings=sittings,
-        sitting_events=sitting,
-        runs=runs,
-        certification_events=certified,
-        grant_events=granted,
-        authorization_events=authorized,
-        facts=facts_of(certified, granted, authorized, annulled, catalogue),
-    )
+        rows, read, Codes(rows, codes), annulled, sittings, sitting, runs, certified, granted,
+        authorized, facts,
+    )  # fmt: skip
 
 
 def facts_of(
@@ -368,8 +361,9 @@ def exam_runs(exams: Sequence[str | None]) -> dict[str, tuple[int, int]]:
     """Return the run (lo, hi) of each exam in rows sorted by exam, of which these are."""
     found: dict[str, tuple[int, int]] = {}
     lo = 0
-    for exam, run in groupby(exams):
-        hi = lo + len([*run])
-        found[exam or ""] = lo, hi
+    while lo < len(exams):
+        exam = exams[lo] or ""
+        hi = bisect_right(exams, exam, lo, key=lambda each: each or "")
+        found[exam] = lo, hi
         lo = hi
     return found

@@ -169,7 +169,7 @@ class SQLiteStore(Questions):
     def _reader(self, how: str = _LOOKING_UP) -> sqlite3.Connection:
         """Return this thread's connection for reading, each statement a snapshot of its own."""
         self.opened.check()
-        readers: dict[str, sqlite3.Connection] = self._local.__dict__.setdefault("readers", {})
+        readers: dict[str, sqlite3.Connection] = self._local.__dict__
         if how not in readers:
             readers[how] = self.new_reader()
             readers[how].execute(how)

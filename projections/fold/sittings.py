@@ -75,9 +75,12 @@ def gather(rows: SittingRows, lo: int, hi: int, as_of: int, known: int, out: Sit
             break
         if not position[i] <= known < annulled[i]:
             continue
-        h = slot_of(key, lo, key[i], size, slot)
+        mine = key[i]
+        h = mine % size
+        if slot[h] >= 0 and key[lo + slot[h]] != mine:
+            h = slot_of(key, lo, mine, size, slot)
         if slot[h] < 0:
-            slot[h], stands[h], of[n] = i - lo, n, key[i]
+            slot[h], stands[h], of[n] = i - lo, n, mine
             opened_by[n] = outcome_row[n] = result_row[n] = -1
             outcome[n], ordinal[n] = PENDING, 0
             n += 1
