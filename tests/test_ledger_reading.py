@@ -81,7 +81,7 @@ def test_pages_in_disorder_are_said_and_not_read_for_ever(
     ledger.append([attempted(1)])
     (row,) = ledger.read()
     monkeypatch.setattr(ledger.store, "values", lambda *_: [(row.subject, 1)])
-    monkeypatch.setattr(ledger.store, "_rows", lambda *_: [row])
+    monkeypatch.setattr(ledger.store, "_rows", lambda *_, **how: [row])
     for again in (
         ledger.candidates(),
         ledger.read(0, 5),
@@ -255,7 +255,7 @@ def test_a_follower_reads_no_row_while_nothing_happens(
     selects: list[str] = []
     rows = ledger.store._rows
     monkeypatch.setattr(
-        ledger.store, "_rows", lambda *given: selects.append(given[0]) or rows(*given)
+        ledger.store, "_rows", lambda *given, **how: selects.append(given[0]) or rows(*given, **how)
     )
     assert [
         len(rows) for rows in ledger.follow(0, interval=0, stop=lambda: next(looks, None) is None)
