@@ -105,8 +105,8 @@ def test_killed_in_the_middle_it_is_completed_by_running_it_again(
     there = place.events()
     assert 0 < len(there) < len(once)
     assert there == once[: len(there)]
-    # By the fourth the other process may have read all there is, and be gone.
-    assert len(readers) == len(words) or transactions > 1
+    # The other process may have read all there is by now, and be gone: not so where it is `long`.
+    assert len(readers) <= len(words)
     report = report_of(worker(place, *words))
     assert report["duplicates"] == len(there)
     assert place.events() == once
