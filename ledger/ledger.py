@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
@@ -375,6 +375,7 @@ def _no_clock() -> int:
     raise ReadOnly("this ledger was opened without a clock: it is read only")
 
 
+@cache
 def _rules() -> ModuleType:
     """Return `ledger.appending`: what may go in, with the models of all events and their keys."""
     # Here, since whoever only reads would pay as much for them as for the answer.
