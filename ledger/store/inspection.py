@@ -33,8 +33,8 @@ class Reading(NamedTuple):
     """A ledger open to read rows of: of the first to the last position, in their order."""
 
     packed: Callable[..., list[Packed]]
-    """What no row of ours can hold is packed as nothing is that one holds, or there is ValueError,
-    as where text is not UTF-8. With ``typed=True`` such rows are left out."""
+    """Packs each row. A row with a value of another type than its column's is packed unlike any of
+    ours, or raises ValueError, as text does that is not UTF-8; ``typed=True`` leaves it out."""
     found: Callable[[int, int], list[Values]]
     """Whatever the rows hold. Bytes that are no UTF-8 come as surrogates, of which no leaf record
     can be made."""
